@@ -66,7 +66,7 @@ def _build(cls: Any, data: dict[str, Any], prefix: str, problems: list[str]) -> 
     return None if problems else cls(**values)
 
 
-def _convert(hint: Any, value: Any, name: str, problems: list[str]) -> Any:
+def _convert(hint: Any, value: Any, name: str, problems: list[str]) -> Any:  # noqa: PLR0911 - one line a kind of value
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         hint = next(a for a in typing.get_args(hint) if a is not type(None))

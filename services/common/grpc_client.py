@@ -1,0 +1,118 @@
+"""Channels to other services: mTLS, retry of UNAVAILABLE only, deadlines passed on, statuses turned into our errors."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from services.common.errors import (
+    Conflict,
+    Forbidden,
+    HosoError,
+    Invalid,
+    NotFound,
+    Rejected,
+    Unauthenticated,
+    Unavailable,
+    Violation,
+)
+from services.common.settings import PeerConfig
+
+DEADLINE_S = 30.0
+"""Longest time one call between services may take when no caller waits for less."""
+
+_RETRY = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{}],
+                "retryPolicy": {
+                    "maxAttempts": 4,
+                    "initialBackoff": "0.2s",
+                    "maxBackoff": "2s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ]
+    }
+)
+
+_ERRORS: dict[grpc.StatusCode, type[HosoError]] = {
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.ALREADY_EXISTS: Conflict,
+    grpc.StatusCode.FAILED_PRECONDITION: Rejected,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: Forbidden,
+    grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Unavailable,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: Unavailable,
+    grpc.StatusCode.CANCELLED: Unavailable,
+}
+
+
+def channel(peer: PeerConfig) -> grpc.Channel:
+    """A channel to `peer` with our client certificate. Connects when first used, and again whenever it must."""
+    tls = peer.tls
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=tls.ca_file.read_bytes(),
+        private_key=tls.key_file.read_bytes(),
+        certificate_chain=tls.cert_file.read_bytes(),
+    )
+    return grpc.secure_channel(
+        peer.address,
+        credentials,
+        options=[
+            ("grpc.service_config", _RETRY),
+            ("grpc.enable_retries", 1),
+            ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.max_reconnect_backoff_ms", 2_000),
+            ("grpc.initial_reconnect_backoff_ms", 200),
+        ],
+    )
+
+
+@contextmanager
+def calling(peer: str) -> Iterator[None]:
+    """Around calls to another service: gRPC errors come out as the errors of `errors`.
+
+    peer: name for the message, such as "gradebook". Codes that say the peer is away become Unavailable; a code that
+    stands for a bug (INTERNAL, UNKNOWN, UNIMPLEMENTED …) stays a grpc.RpcError.
+    """
+    try:
+        yield
+    except grpc.RpcError as e:
+        translated = translate(e, peer)
+        if translated is None:
+            raise
+        raise translated from e
+
+
+def translate(error: grpc.RpcError, peer: str) -> HosoError | None:
+    """The error of `errors` that a status stands for, with its reason and facts; None for a code that means a bug."""
+    code = error.code()
+    info, violations = _details(error)
+    reason = info.reason or f"{peer.upper()}_{code.name}"
+    facts = dict(info.metadata)
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        return Invalid(violations or [Violation("", reason, error.details() or "")], error.details() or "")
+    kind = _ERRORS.get(code)
+    return kind(reason, error.details() or code.name, **facts) if kind else None
+
+
+def _details(error: grpc.RpcError) -> tuple[error_details_pb2.ErrorInfo, list[Violation]]:
+    info = error_details_pb2.ErrorInfo()
+    violations: list[Violation] = []
+    status = rpc_status.from_call(error)
+    for detail in status.details if status else ():
+        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+            detail.Unpack(info)
+        bad = error_details_pb2.BadRequest()
+        if detail.Is(bad.DESCRIPTOR):
+            detail.Unpack(bad)
+            violations += [Violation(v.field, v.reason, v.description) for v in bad.field_violations]
+    return info, violations

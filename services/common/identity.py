@@ -1,0 +1,143 @@
+"""Who is calling: the client by its certificate, the acting person by a signed token.
+
+The client name is the certificate's URI SAN without ``urn:hoso:`` (``vendor/smas``, ``service/print``). The person
+travels as ``authorization: Bearer <JWT>`` signed with EdDSA (RFC 8037) by an issuer that the Department trusts.
+"""
+
+import contextvars
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import jwt
+
+from services.common.config import ConfigError
+from services.common.errors import Forbidden, Unauthenticated
+
+CLIENT_URI = "urn:hoso:"
+AUDIENCE = "hoso"
+MAX_LIFETIME_S = 12 * 3600
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who makes the present call.
+
+    client: name from the certificate, such as ``vendor/smas``.
+    person: id of the acting person, None when the client acts for itself.
+    school: code of the school the person's token is good for, None without a person.
+    """
+
+    client: str
+    person: str | None = None
+    school: str | None = None
+
+
+@dataclass(frozen=True)
+class Access:
+    """Which clients may call an RPC (shell patterns such as ``vendor/*``), and whether a person must act."""
+
+    clients: tuple[str, ...]
+    person: bool = False
+
+
+SYSTEM = Caller(client="system")
+"""The service itself, acting on an event."""
+
+_current: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")
+
+
+def caller() -> Caller:
+    """The caller of the RPC that this thread is serving. A LookupError outside of an RPC is a bug of ours."""
+    return _current.get()
+
+
+def acting(who: Caller) -> contextvars.Token[Caller]:
+    """Set the caller of this thread; used by the gRPC server around each call, and by tests of use cases."""
+    return _current.set(who)
+
+
+def person(school: str) -> str:
+    """The acting person, who must hold a token for `school`.
+
+    Raises Unauthenticated PERSON_REQUIRED without a token, Forbidden WRONG_SCHOOL when the token is for another school.
+    """
+    who = caller()
+    if who.person is None:
+        raise Unauthenticated("PERSON_REQUIRED", "Cần mã xác thực của người thực hiện (authorization: Bearer …).")
+    if who.school != school:
+        raise Forbidden("WRONG_SCHOOL", "Người thực hiện không thuộc trường này.", school=school)
+    return who.person
+
+
+def client_of(subject_alternative_names: Iterable[bytes]) -> str:
+    """The client name in a peer certificate. Raises Unauthenticated CERTIFICATE_UNNAMED when it has none."""
+    for name in subject_alternative_names:
+        text = name.decode("utf-8", "replace")
+        if text.startswith(CLIENT_URI):
+            return text.removeprefix(CLIENT_URI)
+    raise Unauthenticated("CERTIFICATE_UNNAMED", "Chứng thư của máy gọi không có tên urn:hoso:….")
+
+
+def check_access(rpc: str, client: str, access: Access | None, *, has_person: bool) -> None:
+    """Refuse by default: raises Forbidden CLIENT_NOT_ALLOWED, or Unauthenticated PERSON_REQUIRED."""
+    if access is None or not any(fnmatchcase(client, pattern) for pattern in access.clients):
+        raise Forbidden("CLIENT_NOT_ALLOWED", "Máy gọi không được phép dùng chức năng này.", client=client, rpc=rpc)
+    if access.person and not has_person:
+        raise Unauthenticated("PERSON_REQUIRED", "Cần mã xác thực của người thực hiện (authorization: Bearer …).")
+
+
+class TokenVerifier:
+    """Checks person tokens against the issuers in a JSON file: ``{"<iss>": "<PEM of an Ed25519 public key>"}``."""
+
+    def __init__(self, issuers_file: Path) -> None:
+        try:
+            self._keys: dict[str, str] = json.loads(issuers_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as e:
+            raise ConfigError(f"issuers_file {issuers_file}: {e}") from e
+
+    def verify(self, token: str) -> tuple[str, str]:
+        """The person id and school code in a valid token.
+
+        Raises Unauthenticated TOKEN_INVALID or TOKEN_EXPIRED; the reason of a refusal does not say which check failed
+        beyond that, so that a forger learns nothing.
+        """
+        try:
+            issuer = jwt.decode(token, options={"verify_signature": False}).get("iss")
+            key = self._keys.get(issuer) if isinstance(issuer, str) else None
+            if key is None:
+                raise jwt.InvalidIssuerError("unknown issuer")
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=["EdDSA"],
+                audience=AUDIENCE,
+                options={"require": ["iss", "aud", "sub", "school", "exp", "iat", "jti"]},
+            )
+        except jwt.ExpiredSignatureError as e:
+            raise Unauthenticated("TOKEN_EXPIRED", "Mã xác thực đã hết hạn; hãy đăng nhập lại.") from e
+        except jwt.PyJWTError as e:
+            raise Unauthenticated("TOKEN_INVALID", "Mã xác thực không hợp lệ.") from e
+        subject, school = claims["sub"], claims["school"]
+        too_long = claims["exp"] - claims["iat"] > MAX_LIFETIME_S
+        if too_long or not (isinstance(subject, str) and isinstance(school, str) and subject and school):
+            raise Unauthenticated("TOKEN_INVALID", "Mã xác thực không hợp lệ.")
+        return subject, school
+
+
+def issue_token(issuer: str, private_key_pem: str, *, person_id: str, school: str, lifetime_s: int = 3600) -> str:
+    """A person token as an issuer makes it after login. For the local stack, the demo and tests."""
+    now = int(time.time())
+    claims = {
+        "iss": issuer,
+        "aud": AUDIENCE,
+        "sub": person_id,
+        "school": school,
+        "iat": now,
+        "exp": now + lifetime_s,
+        "jti": f"{person_id}-{time.time_ns()}",
+    }
+    return jwt.encode(claims, private_key_pem, algorithm="EdDSA")
