@@ -1,0 +1,209 @@
+"""RabbitMQ for the stack: TLS only, no passwords; a client is the common name of its certificate (SASL EXTERNAL).
+
+Each service may touch its own queues and the one shared exchange, nothing else. The node has its own name, its own
+Erlang port mapper (epmd) and cookie, so it never meets the machine's own RabbitMQ.
+"""
+
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+from pathlib import Path
+
+from services.common.settings import BrokerConfig, TlsConfig
+
+from . import pki
+from .layout import HOST, SERVICES, LocalError, Stack, write_private
+from .process import NotReadyError, Process
+
+PORT_OFFSET = 2
+DISTRIBUTION_OFFSET = 3
+EPMD_OFFSET = 4
+VIRTUAL_HOST = "hoso"
+EXCHANGE = "hoso.events"
+_PLUGINS = "[rabbitmq_auth_mechanism_ssl].\n"
+
+# The packaged wrapper in /usr/sbin insists on the system user `rabbitmq`; the real scripts do not.
+_SCRIPTS = Path("/usr/lib/rabbitmq/bin")
+
+_SETTINGS = """\
+listeners.tcp = none
+listeners.ssl.1 = {host}:{port}
+ssl_options.cacertfile = {ca}
+ssl_options.certfile = {cert}
+ssl_options.keyfile = {key}
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+ssl_options.versions.1 = tlsv1.3
+ssl_options.versions.2 = tlsv1.2
+auth_mechanisms.1 = EXTERNAL
+ssl_cert_login_from = common_name
+load_definitions = {definitions}
+log.console = true
+log.console.level = info
+log.file = false
+"""
+
+
+def config(stack: Stack, service: str, *, virtual_host: str = VIRTUAL_HOST) -> BrokerConfig:
+    """How `service` reaches the broker."""
+    who = pki.identity(stack, f"service/{service}")
+    return BrokerConfig(
+        host=HOST,
+        port=stack.port(PORT_OFFSET),
+        user=who.name,
+        virtual_host=virtual_host,
+        tls=TlsConfig(ca_file=who.ca_file, cert_file=who.cert_file, key_file=who.key_file),
+    )
+
+
+def prepare(stack: Stack) -> None:
+    """Write the broker's configuration, users and permissions."""
+    folder = _folder(stack)
+    for path in (folder, folder / "home", folder / "data"):
+        path.mkdir(mode=0o700, exist_ok=True)
+    if not (folder / "home" / ".erlang.cookie").exists():
+        cookie = stack.secret("erlang.cookie").read_text(encoding="ascii").strip()
+        write_private(folder / "home" / ".erlang.cookie", cookie)
+    who = pki.identity(stack, "server/rabbitmq")
+    settings = _SETTINGS.format(
+        host=HOST,
+        port=stack.port(PORT_OFFSET),
+        ca=who.ca_file,
+        cert=who.cert_file,
+        key=who.key_file,
+        definitions=folder / "definitions.json",
+    )
+    write_private(folder / "rabbitmq.conf", settings)
+    write_private(folder / "enabled_plugins", _PLUGINS)
+    write_private(folder / "definitions.json", json.dumps(_definitions(VIRTUAL_HOST), indent=2))
+    write_private(folder / "empty", "")
+
+
+def processes(stack: Stack) -> tuple[Process, ...]:
+    """epmd and the broker as supervised processes; `prepare` must have run."""
+    epmd = Process(
+        name="epmd",
+        command=(_epmd(), "-port", str(stack.port(EPMD_OFFSET)), "-address", HOST),
+        check=lambda: _accepts(stack.port(EPMD_OFFSET)),
+        group="server",
+    )
+    broker = Process(
+        name="rabbitmq",
+        command=(str(_SCRIPTS / "rabbitmq-server"),),
+        environment={**_environment(stack), "RUNNING_UNDER_SYSTEMD": "true"},  # one process, no shell above it
+        folder=_folder(stack),
+        after=("epmd",),
+        check=lambda: ready(stack),
+        start_timeout_s=120,
+        stop_timeout_s=40,
+        group="server",
+    )
+    return epmd, broker
+
+
+def ready(stack: Stack) -> None:
+    """Raises NotReadyError until a client can open TLS and the broker answers the AMQP 0-9-1 protocol header."""
+    who = pki.identity(stack, "service/gradebook")
+    context = ssl.create_default_context(cafile=str(who.ca_file))
+    context.load_cert_chain(who.cert_file, who.key_file)
+    try:
+        with (
+            socket.create_connection((HOST, stack.port(PORT_OFFSET)), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname=HOST) as connection,
+        ):
+            connection.sendall(b"AMQP\x00\x00\x09\x01")
+            if connection.recv(1) != b"\x01":  # a method frame: Connection.Start
+                raise NotReadyError("the broker does not speak AMQP yet")
+    except OSError as e:
+        raise NotReadyError(f"broker: {e}") from e
+
+
+def create_virtual_host(stack: Stack, name: str) -> None:
+    """Make a virtual host in which every service has its usual rights; for tests that want the broker empty."""
+    path = _folder(stack) / f"definitions-{name}.json"
+    write_private(path, json.dumps(_definitions(name)))
+    control(stack, "import_definitions", str(path))
+
+
+def delete_virtual_host(stack: Stack, name: str) -> None:
+    """Remove a virtual host with its queues and messages."""
+    control(stack, "delete_vhost", name)
+
+
+def control(stack: Stack, *arguments: str) -> str:
+    """Run ``rabbitmqctl``; its output. Raises LocalError with the tool's own words when it fails."""
+    command = [str(_SCRIPTS / "rabbitmqctl"), "--quiet", *arguments]
+    environment = {**os.environ, **_environment(stack)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LocalError(f"rabbitmqctl {arguments[0]}: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def _definitions(virtual_host: str) -> dict[str, object]:
+    """Users, virtual host and permissions in RabbitMQ's own export format. No user has a password."""
+    users = [f"service/{service}" for service in SERVICES]
+    permissions = []
+    for service in SERVICES:
+        own = rf"{service}\.(events|dead|retry(\..*)?)"
+        permissions.append(
+            {
+                "user": f"service/{service}",
+                "vhost": virtual_host,
+                "configure": f"^(hoso\\.events|{own})$",
+                # The default exchange is how a delayed message comes back to the service's own queue.
+                "write": f"^(amq\\.default|hoso\\.events|{own})$",
+                "read": f"^(hoso\\.events|{own})$",
+            }
+        )
+    return {
+        "users": [{"name": user, "password_hash": "", "tags": ""} for user in users],
+        "vhosts": [{"name": virtual_host}],
+        "permissions": permissions,
+    }
+
+
+def _environment(stack: Stack) -> dict[str, str]:
+    folder = _folder(stack)
+    distribution = str(stack.port(DISTRIBUTION_OFFSET))
+    return {
+        "HOME": str(folder / "home"),
+        "ERL_EPMD_PORT": str(stack.port(EPMD_OFFSET)),
+        "ERL_EPMD_ADDRESS": HOST,
+        "RABBITMQ_NODENAME": f"hoso-{stack.name}@localhost",
+        "RABBITMQ_DIST_PORT": distribution,
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_CTL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_CONF_ENV_FILE": str(folder / "empty"),
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(stack.log),
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_PID_FILE": str(folder / "rabbitmq.pid"),
+        "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "generated"),
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def _folder(stack: Stack) -> Path:
+    return stack.root / "rabbit"
+
+
+def _epmd() -> str:
+    found = shutil.which("epmd")
+    if found is None or not (_SCRIPTS / "rabbitmq-server").exists():
+        raise LocalError("RabbitMQ is not installed; run: make setup")
+    return found
+
+
+def _accepts(port: int) -> None:
+    try:
+        socket.create_connection((HOST, port), timeout=2).close()
+    except OSError as e:
+        raise NotReadyError(f"port {port}: {e}") from e

@@ -1,0 +1,103 @@
+"""The servers under the services: who may connect, to what, and that durability is on."""
+
+import ssl
+from collections.abc import Callable
+
+import pika
+import pika.exceptions
+import psycopg
+import pytest
+
+from services.common.settings import BrokerConfig, DatabaseConfig, TlsConfig
+from tests.servers import Pki
+
+
+def connect(database: DatabaseConfig, **changes: object) -> psycopg.Connection[tuple[object, ...]]:
+    parameters: dict[str, object] = {
+        "host": database.host,
+        "port": database.port,
+        "dbname": database.name,
+        "user": database.user,
+        "sslmode": "verify-full",
+        "sslrootcert": database.tls.ca_file,
+        "sslcert": database.tls.cert_file,
+        "sslkey": database.tls.key_file,
+    }
+    return psycopg.connect(**{**parameters, **changes})  # type: ignore[arg-type]
+
+
+def open_broker(broker: BrokerConfig, tls: TlsConfig) -> pika.BlockingConnection:
+    context = ssl.create_default_context(cafile=str(broker.tls.ca_file))
+    context.load_cert_chain(tls.cert_file, tls.key_file)
+    return pika.BlockingConnection(
+        pika.ConnectionParameters(
+            host=broker.host,
+            port=broker.port,
+            virtual_host=broker.virtual_host,
+            credentials=pika.credentials.ExternalCredentials(),
+            ssl_options=pika.SSLOptions(context, broker.host),
+        )
+    )
+
+
+def test_a_service_owns_its_database(database: Callable[[str], DatabaseConfig]) -> None:
+    with connect(database("gradebook")) as connection:
+        connection.execute("CREATE TABLE t (x int)")
+        assert connection.execute("SELECT current_user").fetchone() == ("gradebook",)
+
+
+@pytest.mark.parametrize("setting", ["fsync", "synchronous_commit", "full_page_writes", "ssl", "data_checksums"])
+def test_durability_and_tls_are_on(database: Callable[[str], DatabaseConfig], setting: str) -> None:
+    with connect(database("gradebook")) as connection:
+        row = connection.execute("SELECT current_setting(%s)", (setting,)).fetchone()
+    assert row == ("on",)
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ({"user": "signing"}, "certificate authentication failed"),
+        ({"user": "postgres", "dbname": "postgres"}, "certificate authentication failed"),
+        ({"dbname": "signing"}, "permission denied for database"),
+        ({"sslmode": "disable"}, "no encryption"),
+        ({"sslcert": "", "sslkey": ""}, "certificate"),
+    ],
+)
+def test_postgres_refuses(database: Callable[[str], DatabaseConfig], change: dict[str, str], refusal: str) -> None:
+    with pytest.raises(psycopg.OperationalError, match=refusal):
+        connect(database("gradebook"), **change)
+
+
+def test_a_vendor_certificate_opens_no_database(database: Callable[[str], DatabaseConfig], pki_files: Pki) -> None:
+    vendor = pki_files.identity("vendor/smas")
+    with pytest.raises(psycopg.OperationalError, match="certificate authentication failed"):
+        connect(database("gradebook"), sslcert=vendor.cert_file, sslkey=vendor.key_file)
+
+
+def test_a_service_uses_its_own_queues_only(broker: Callable[[str], BrokerConfig]) -> None:
+    own = broker("gradebook")
+    with open_broker(own, own.tls) as connection:
+        channel = connection.channel()
+        channel.exchange_declare("hoso.events", "topic", durable=True)
+        channel.queue_declare("gradebook.events", durable=True, arguments={"x-queue-type": "quorum"})
+        channel.queue_bind("gradebook.events", "hoso.events", "print.#")
+        channel.confirm_delivery()
+        channel.basic_publish("hoso.events", "print.v1.X", b"x", mandatory=True)
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="ACCESS_REFUSED"):
+            channel.queue_declare("signing.events", durable=True)
+
+
+def test_a_virtual_host_starts_empty(broker: Callable[[str], BrokerConfig]) -> None:
+    own = broker("archive")
+    not_found = pytest.raises(pika.exceptions.ChannelClosedByBroker, match="NOT_FOUND")
+    with open_broker(own, own.tls) as connection, not_found:
+        connection.channel().queue_declare("archive.events", passive=True)
+
+
+def test_the_broker_refuses_a_certificate_that_is_no_service(
+    broker: Callable[[str], BrokerConfig], pki_files: Pki
+) -> None:
+    vendor = pki_files.identity("vendor/smas")
+    stranger = TlsConfig(ca_file=vendor.ca_file, cert_file=vendor.cert_file, key_file=vendor.key_file)
+    with pytest.raises(pika.exceptions.ProbableAuthenticationError):
+        open_broker(broker("gradebook"), stranger)
