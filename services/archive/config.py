@@ -1,0 +1,28 @@
+"""Configuration of archive, one TOML file a process."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    """The object store and the two buckets in it.
+
+    endpoint: ``host:port`` of the S3 interface; always TLS.
+    ca_file: PEM of the CA that issued the store's certificate; the system's own roots are not consulted.
+    bucket: where records are locked. probe_bucket: where the WORM probe tries to break the store.
+    credentials_file: JSON ``{"access_key": …, "secret_key": …}``, mode 0600: the service's own, least privilege.
+    probe_credentials_file: the same for the store's administrator; only `provision` and `probe` read it.
+    forbidden_ports: every other port of the store as ``host:port`` (console, filer, master, volumes, internal RPC).
+        The probe proves that nothing without the store's own credentials can do anything through them (ADR-0021).
+    """
+
+    endpoint: str
+    ca_file: Path
+    bucket: str
+    probe_bucket: str
+    credentials_file: Path
+    probe_credentials_file: Path | None = None
+    forbidden_ports: tuple[str, ...] = field(default=())
+    region: str = "us-east-1"
+    timeout_s: float = 30.0

@@ -1,0 +1,299 @@
+"""The object store, seen only through S3 Object Lock semantics: put once under COMPLIANCE, read by version, extend.
+
+There is no method that deletes, overwrites or shortens. MinIO is the reference store and SeaweedFS the embedded
+one; nothing here depends on either (ADR-0020). Every error of the SDK leaves as one of `services.common.errors`.
+"""
+
+import email.utils
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import urllib3
+from minio import Minio
+from minio.commonconfig import COMPLIANCE, ENABLED
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from minio.retention import Retention as S3Retention
+
+from services.archive.config import StoreConfig
+from services.common.config import ConfigError, read_secret
+from services.common.errors import NotFound, Rejected, Unavailable
+
+CHUNK_BYTES = 256 * 1024
+
+# The store refuses *us*, not the request: an operator mends credentials or clock, and the same call then succeeds.
+_REFUSES_US = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"})
+_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed"})
+_NO_RETENTION = "NoSuchObjectLockConfiguration"
+_BUSY = frozenset({"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "XMinioServerNotInitialized"})
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """An access key of the store and its secret; never logged."""
+
+    access_key: str
+    secret_key: str
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.access_key!r}, …)"
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long one version is locked: mode ``COMPLIANCE`` or ``GOVERNANCE``, and an aware UTC time."""
+
+    mode: str
+    retain_until: datetime
+
+
+@dataclass(frozen=True)
+class Version:
+    """One entry of a key's history. A marker hides the key from readers who name no version; it destroys nothing."""
+
+    version_id: str
+    is_marker: bool
+    is_latest: bool
+    size_bytes: int
+
+
+def read_credentials(path: Path) -> Credentials:
+    """Credentials from a JSON file that only its owner may read. Raises ConfigError."""
+    try:
+        data = json.loads(read_secret(path))
+        return Credentials(str(data["access_key"]), str(data["secret_key"]))
+    except (json.JSONDecodeError, KeyError, TypeError) as e:
+        raise ConfigError(f'secret file {path}: expected {{"access_key": "…", "secret_key": "…"}}') from e
+
+
+def connect(config: StoreConfig, credentials: Credentials) -> Minio:
+    """An S3 client over TLS with our CA only. It never retries: callers are jobs and RPCs that have their own rule."""
+    pool = urllib3.PoolManager(
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=str(config.ca_file),
+        timeout=urllib3.Timeout(connect=5.0, read=config.timeout_s),
+        maxsize=16,
+        retries=False,
+    )
+    return Minio(
+        config.endpoint,
+        access_key=credentials.access_key,
+        secret_key=credentials.secret_key,
+        region=config.region,
+        secure=True,
+        http_client=pool,
+    )
+
+
+def content_key(sha256: bytes, kind: str = "records") -> str:
+    """The only name an object may have: its content address, ``records/sha256/ab/cd/<64 hex digits>``."""
+    if len(sha256) != 32:
+        raise ValueError("sha256 is 32 raw bytes")
+    digits = sha256.hex()
+    return f"{kind}/sha256/{digits[:2]}/{digits[2:4]}/{digits}"
+
+
+def whole_seconds(time: datetime) -> datetime:
+    """`time` in UTC, cut to whole seconds, which is what every store keeps.
+
+    Raises ValueError for a naive time: the SDK would take it for UTC, and Hà Nội time would be seven hours wrong.
+    """
+    if time.tzinfo is None:
+        raise ValueError("retention needs an aware datetime")
+    return time.astimezone(UTC).replace(microsecond=0)
+
+
+class WormStore:
+    """The records bucket with the service's own credentials. Threads may share it."""
+
+    def __init__(self, config: StoreConfig, credentials: Credentials) -> None:
+        self.bucket = config.bucket
+        self._client = connect(config, credentials)
+
+    def require_lock(self) -> None:
+        """Make sure that the bucket is versioned and locked, so that what is put there can stay there.
+
+        Raises Rejected: BUCKET_NOT_LOCKED; Unavailable.
+        """
+        with _store_errors(self.bucket):
+            try:
+                versioning = self._client.get_bucket_versioning(self.bucket).status
+                self._client.get_object_lock_config(self.bucket)
+            except S3Error as e:
+                if e.code not in ("ObjectLockConfigurationNotFoundError", "NoSuchBucket"):
+                    raise
+                raise self._not_locked(str(e.code)) from e
+        if versioning != ENABLED:
+            raise self._not_locked(f"versioning {versioning}")
+
+    def put_locked(
+        self, key: str, data: bytes, sha256: bytes, retain_until: datetime, metadata: Mapping[str, str]
+    ) -> str:
+        """Store `data` under COMPLIANCE until `retain_until` and return its version id. Repeating changes nothing.
+
+        key: `content_key(sha256)`: two contents can never meet under one name. metadata: ASCII, no personal data.
+        A version that is already there is taken when it is alone, has the same bytes and the lock (extended when
+        shorter). Raises Rejected: DIGEST_MISMATCH, STORE_TAMPERED (more than one version, a marker, other bytes, no
+        lock); Unavailable.
+        """
+        until = whole_seconds(retain_until)
+        if hashlib.sha256(data).digest() != sha256 or not key.endswith("/" + sha256.hex()):
+            raise Rejected("DIGEST_MISMATCH", "Nội dung không khớp với mã băm đã ghi nhận.", key=key)
+        there = self.versions(key)
+        if not there:
+            version_id = self._put_new(key, data, sha256, until, metadata)
+            if version_id:
+                return version_id
+            there = self.versions(key)
+        return self._adopt(key, data, until, there)
+
+    def versions(self, key: str) -> list[Version]:
+        """The whole history of `key`, newest first; more than one entry means that somebody else wrote there."""
+        with _store_errors(key):
+            listed = self._client.list_objects(self.bucket, prefix=key, recursive=True, include_version=True)
+            return [
+                Version(o.version_id or "", bool(o.is_delete_marker), bool(o.is_latest), o.size or 0)
+                for o in listed
+                if o.object_name == key
+            ]
+
+    def read(self, key: str, version_id: str) -> bytes:
+        """The bytes of one version; a marker above it does not matter. Raises NotFound: OBJECT_MISSING; Unavailable."""
+        return b"".join(self.chunks(key, version_id))
+
+    def chunks(self, key: str, version_id: str) -> Iterator[bytes]:
+        """Like `read`, in pieces of CHUNK_BYTES."""
+        with _store_errors(key):
+            response = self._client.get_object(self.bucket, key, version_id=version_id)
+            try:
+                yield from response.stream(CHUNK_BYTES)
+            finally:
+                response.close()
+                response.release_conn()
+
+    def retention(self, key: str, version_id: str) -> Retention | None:
+        """The lock of one version as the store reports it, or None. Raises NotFound, Unavailable."""
+        with _store_errors(key):
+            try:
+                found = self._client.get_object_retention(self.bucket, key, version_id=version_id)
+            except S3Error as e:
+                if e.code != _NO_RETENTION:
+                    raise
+                return None
+        if found is None:
+            return None
+        return Retention(found.mode, found.retain_until_date.astimezone(UTC))
+
+    def extend(self, key: str, version_id: str, retain_until: datetime) -> None:
+        """Lock one version for longer. Repeating changes nothing.
+
+        Raises Rejected: RETENTION_SHORTER (a lock is never shortened), STORE_TAMPERED (there is no COMPLIANCE lock).
+        """
+        until = whole_seconds(retain_until)
+        held = self.retention(key, version_id)
+        if held is None or held.mode != COMPLIANCE:
+            raise _tampered(key, "the version is not under COMPLIANCE")
+        if until < whole_seconds(held.retain_until):
+            raise Rejected(
+                "RETENTION_SHORTER",
+                "Thời hạn lưu trữ chỉ được kéo dài, không được rút ngắn.",
+                held_until=held.retain_until.isoformat(),
+                asked_until=until.isoformat(),
+            )
+        if until > held.retain_until:
+            with _store_errors(key):
+                self._client.set_object_retention(
+                    self.bucket, key, S3Retention(COMPLIANCE, until), version_id=version_id
+                )
+
+    def legal_hold(self, key: str, version_id: str) -> bool:
+        """Whether a legal hold lies on the version."""
+        with _store_errors(key):
+            return bool(self._client.is_object_legal_hold_enabled(self.bucket, key, version_id=version_id))
+
+    def set_legal_hold(self, key: str, version_id: str, *, on: bool) -> None:
+        """Lay a legal hold on the version, or lift it. A hold has no date: reason and review stand in the register."""
+        change = self._client.enable_object_legal_hold if on else self._client.disable_object_legal_hold
+        with _store_errors(key):
+            change(self.bucket, key, version_id=version_id)
+
+    def clock_skew_s(self) -> float:
+        """Seconds by which the store's clock is ahead of ours. Its clock alone decides when a lock ends."""
+        with _store_errors(self.bucket):
+            # The SDK offers no call that returns the Date header of the bucket itself.
+            response = self._client._execute("HEAD", self.bucket)
+        told = email.utils.parsedate_to_datetime(response.headers["Date"])
+        return (told - datetime.now(UTC)).total_seconds()
+
+    def _put_new(
+        self, key: str, data: bytes, sha256: bytes, until: datetime, metadata: Mapping[str, str]
+    ) -> str | None:
+        """Put under the condition that the key is new; None when another writer was first.
+
+        The SDK's `put_object` cannot send If-None-Match (RFC 9110 §13.1.2), and without it two workers holding the
+        same job after a lost lease would leave two versions that nobody can remove for decades.
+        """
+        headers: dict[str, str | list[str] | tuple[str]] = {
+            "Content-Type": "application/octet-stream",
+            "If-None-Match": "*",
+            "x-amz-object-lock-mode": COMPLIANCE,
+            "x-amz-object-lock-retain-until-date": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "x-amz-meta-sha256": sha256.hex(),
+        }
+        headers.update({f"x-amz-meta-{name}": value for name, value in metadata.items()})
+        with _store_errors(key):
+            try:
+                version_id = self._client._put_object(self.bucket, key, data, headers).version_id
+            except S3Error as e:
+                if e.code != "PreconditionFailed":
+                    raise
+                return None
+        if not version_id:
+            raise self._not_locked("the put returned no version id")
+        return version_id
+
+    def _adopt(self, key: str, data: bytes, until: datetime, there: list[Version]) -> str:
+        """The id of the only version of `key` when it is ours already, extended to `until` when its lock is shorter."""
+        if len(there) != 1 or there[0].is_marker:
+            raise _tampered(key, f"{len(there)} versions, {sum(v.is_marker for v in there)} delete markers")
+        version_id = there[0].version_id
+        if self.read(key, version_id) != data:
+            raise _tampered(key, "the version holds other bytes than its name says")
+        held = self.retention(key, version_id)
+        if held is None or held.mode != COMPLIANCE:
+            raise _tampered(key, "the version is not under COMPLIANCE")
+        if held.retain_until < until:
+            self.extend(key, version_id, until)
+        return version_id
+
+    def _not_locked(self, why: str) -> Rejected:
+        return Rejected("BUCKET_NOT_LOCKED", "Kho lưu trữ chưa bật chế độ khóa đối tượng.", bucket=self.bucket, why=why)
+
+
+def _tampered(key: str, why: str) -> Rejected:
+    return Rejected("STORE_TAMPERED", "Kho lưu trữ có dấu hiệu bị can thiệp; cần kiểm tra ngay.", key=key, why=why)
+
+
+@contextmanager
+def _store_errors(subject: str) -> Iterator[None]:
+    """Turn what the SDK and its HTTP library raise into our errors; `subject` is the key or bucket spoken of."""
+    try:
+        yield
+    except S3Error as e:
+        if e.code in _MISSING:
+            raise NotFound("OBJECT_MISSING", "Không tìm thấy đối tượng trong kho lưu trữ.", subject=subject) from e
+        if e.code in _BUSY or e.code in _REFUSES_US or e.response.status >= 500:
+            raise _away(subject, str(e.code)) from e
+        raise Rejected("STORE_REFUSED", "Kho lưu trữ từ chối yêu cầu.", subject=subject, code=e.code) from e
+    except (ServerError, InvalidResponseError, urllib3.exceptions.HTTPError) as e:
+        raise _away(subject, type(e).__name__) from e
+    except MinioException as e:
+        raise Rejected("STORE_REFUSED", "Kho lưu trữ từ chối yêu cầu.", subject=subject, code=type(e).__name__) from e
+
+
+def _away(subject: str, why: str) -> Unavailable:
+    return Unavailable("STORE_AWAY", "Kho lưu trữ tạm thời không phục vụ được.", subject=subject, why=why)
