@@ -1,0 +1,100 @@
+"""`hoso archive`: records under object lock."""
+
+from typing import Annotated
+
+import typer
+from hoso.archive.v1 import archive_pb2
+
+from cli.connection import Services, call, download, operator
+from cli.output import EXIT_NEGATIVE, Output, console, show, show_json
+
+app = typer.Typer(no_args_is_help=True)
+
+_PAGE = 500
+
+
+def all_records(services: Services, school: str, kind: archive_pb2.RecordKind.ValueType) -> list[archive_pb2.Record]:
+    """Every record of a school and kind, over all pages."""
+    records: list[archive_pb2.Record] = []
+    token = ""
+    while True:
+        request = archive_pb2.ListRecordsRequest(school=school, kind=kind, page_size=_PAGE, page_token=token)
+        answer = call(services.archive.ListRecords, request, patient=True)
+        records += answer.records
+        token = answer.next_page_token
+        if not token:
+            return records
+
+
+@app.command("list")
+def list_records(school: Annotated[str, typer.Argument(help="School code.")]) -> None:
+    """The records of a school, newest first."""
+    records = all_records(operator(), school, archive_pb2.RECORD_KIND_UNSPECIFIED)
+    rows = [
+        (r.id, _kind(r), r.version or "", r.object_sha256.hex()[:16], r.size_bytes, r.retain_until_time.ToJsonString())
+        for r in records
+    ]
+    show(f"Hồ sơ lưu trữ của trường {school}", ("id", "loại", "bản", "mã băm", "byte", "giữ đến"), rows, records)
+
+
+@app.command("verify")
+def verify(record: Annotated[str, typer.Argument(help="Record id.")]) -> None:
+    """Re-read a locked record and check digest, retention, versions, signatures and the register's chain."""
+    services = operator()
+    answer = call(services.archive.VerifyRecord, archive_pb2.VerifyRecordRequest(record=record))
+    if Output.as_json:
+        show_json(answer)
+    else:
+        print_verification(answer)
+    if not answer.valid:
+        raise typer.Exit(EXIT_NEGATIVE)
+
+
+def print_verification(answer: archive_pb2.VerifyRecordResponse) -> None:
+    """The verification of one record for people."""
+    mark = {True: "[green]đạt[/]", False: "[red]KHÔNG ĐẠT[/]"}
+    checks = [(mark[c.passed], c.name, c.detail) for c in answer.checks]
+    show(f"Kiểm tra hồ sơ {answer.record.id}", ("kết quả", "nội dung", "chi tiết"), checks, answer)
+    signatures = [
+        (s.order, mark[s.valid], s.role, s.name, s.signatory, s.sign_time.ToJsonString()) for s in answer.signatures
+    ]
+    if signatures:
+        show("Chữ ký theo thứ tự", ("số", "kết quả", "vai trò", "tên", "mã", "lúc ký"), signatures, answer)
+    console.print("[bold green]Hồ sơ nguyên vẹn.[/]" if answer.valid else "[bold red]HỒ SƠ KHÔNG HỢP LỆ.[/]")
+
+
+@app.command("fetch")
+def fetch(
+    record: Annotated[str, typer.Argument(help="Record id.")],
+    out: Annotated[typer.FileBinaryWrite, typer.Argument(help="File to write, - for standard output.")],
+) -> None:
+    """The bytes of a locked record."""
+    services = operator()
+    out.write(download(services.archive.DownloadRecord, archive_pb2.DownloadRecordRequest(record=record)))
+
+
+@app.command("store")
+def store() -> None:
+    """The newest WORM probe of the configured store."""
+    services = operator()
+    report = call(services.archive.GetStoreReport, archive_pb2.GetStoreReportRequest())
+    rows = [("đạt" if c.passed else "KHÔNG ĐẠT", c.name, c.detail) for c in report.checks]
+    show(f"{report.store}, {report.probe_time.ToJsonString()}", ("kết quả", "phép thử", "chi tiết"), rows, report)
+    if not report.passed:
+        raise typer.Exit(EXIT_NEGATIVE)
+
+
+@app.command("policies")
+def policies() -> None:
+    """The retention policies in force."""
+    services = operator()
+    answer = call(services.archive.ListRetentionPolicies, archive_pb2.ListRetentionPoliciesRequest())
+    rows = [
+        (_kind(p), p.version, p.years, "vĩnh viễn, gia hạn" if p.permanent else "có hạn", p.legal_reference)
+        for p in answer.policies
+    ]
+    show("Thời hạn lưu trữ", ("loại", "bản", "năm", "chế độ", "căn cứ"), rows, list(answer.policies))
+
+
+def _kind(message: archive_pb2.Record | archive_pb2.RetentionPolicy) -> str:
+    return archive_pb2.RecordKind.Name(message.kind).removeprefix("RECORD_KIND_")

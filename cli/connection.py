@@ -1,0 +1,97 @@
+"""Stubs of every service, calls that wait out an outage, and the persons the CLI may act for."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import tenacity
+from hoso.archive.v1 import archive_pb2_grpc
+from hoso.gradebook.v1 import books_pb2_grpc, marks_pb2_grpc, roster_pb2_grpc
+from hoso.operations.v1 import operations_pb2_grpc
+from hoso.print.v1 import print_pb2_grpc
+from hoso.signing.v1 import signing_pb2_grpc
+
+from cli import profile
+from cli.profile import Profile
+from services.common import identity
+from services.common.config import ConfigError, read_secret
+from services.common.errors import Unavailable
+from services.common.grpc_client import calling, channel
+from services.common.settings import PeerConfig, TlsConfig
+
+SERVICES = ("gradebook", "print", "signing", "archive")
+DEADLINE_S = 20.0
+PATIENCE_S = 300.0
+"""How long a patient call waits for a service that is away before it gives up."""
+
+Answer = TypeVar("Answer")
+
+
+class Services:
+    """One stub a gRPC service, all with one client certificate."""
+
+    def __init__(self, profile: Profile, tls: TlsConfig) -> None:
+        peers = {name: channel(PeerConfig(getattr(profile, name), tls)) for name in SERVICES}
+        self.roster = roster_pb2_grpc.RosterServiceStub(peers["gradebook"])
+        self.marks = marks_pb2_grpc.MarkServiceStub(peers["gradebook"])
+        self.books = books_pb2_grpc.BookServiceStub(peers["gradebook"])
+        self.print = print_pb2_grpc.PrintServiceStub(peers["print"])
+        self.signing = signing_pb2_grpc.SigningServiceStub(peers["signing"])
+        self.archive = archive_pb2_grpc.ArchiveServiceStub(peers["archive"])
+        self.operations = {name: operations_pb2_grpc.OperationsServiceStub(peer) for name, peer in peers.items()}
+
+
+def operator() -> Services:
+    """The services as the Department's operator of the configured profile. Raises config.ConfigError."""
+    found = profile.load()
+    return Services(found, found.tls)
+
+
+def call(rpc: Callable[..., Answer], request: Any, person: str | None = None, *, patient: bool = False) -> Answer:
+    """Make one call, as the person whose token is given.
+
+    patient: wait out an outage of up to five minutes; only for calls that may be repeated, which all of ours are.
+    Raises the errors of services.common.errors.
+    """
+    metadata = (("authorization", f"Bearer {person}"),) if person else ()
+
+    def once() -> Answer:
+        with calling("service"):
+            return rpc(request, timeout=DEADLINE_S, metadata=metadata)
+
+    if not patient:
+        return once()
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(Unavailable),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=3),
+        stop=tenacity.stop_after_delay(PATIENCE_S),
+        reraise=True,
+    )
+    return retrying(once)
+
+
+def download(rpc: Callable[..., Iterator[Any]], request: Any, person: str | None = None) -> bytes:
+    """All chunks of a streamed answer, waiting out an outage: a stream that broke is read again from its start."""
+
+    def read(request: Any, **options: Any) -> bytes:
+        return b"".join(piece.chunk for piece in rpc(request, **options))
+
+    return call(read, request, person, patient=True)
+
+
+class Persons:
+    """Tokens of the persons that the demo plays, as their school's login would issue them."""
+
+    def __init__(self, profile: Profile, school: str) -> None:
+        if profile.issuer_key_file is None:
+            raise ConfigError("this command plays persons: the profile needs issuer and issuer_key_file")
+        self._issuer, self._school = profile.issuer, school
+        self._key = read_secret(profile.issuer_key_file)
+        self._tokens: dict[str, str] = {}
+
+    def token(self, person: str) -> str:
+        """A token of that person, good for twelve hours."""
+        if person not in self._tokens:
+            self._tokens[person] = identity.issue_token(
+                self._issuer, self._key, person_id=person, school=self._school, lifetime_s=identity.MAX_LIFETIME_S
+            )
+        return self._tokens[person]

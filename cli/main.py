@@ -1,0 +1,52 @@
+"""Entry point of `hoso`: the commands by subject, global options, errors into exit codes."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cli import archive, books, operations, rules, signing
+from cli.output import Output, explain
+from services.common.config import ConfigError
+from services.common.errors import HosoError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Hồ Sơ: from a keyed mark to a sealed, locked, archived and verified record.",
+    epilog="Exit codes: 0 done; 1 the answer is no; 2 wrong usage; 3 refused; 4 not allowed; 5 try again later.",
+)
+app.add_typer(books.app, name="books", help="Books and their life cycle.")
+app.add_typer(signing.app, name="keys", help="Signatories, keys and documents under signature.")
+app.add_typer(archive.app, name="archive", help="Records under object lock: list, verify, fetch.")
+app.add_typer(operations.jobs, name="jobs", help="Jobs that gave up: list and replay.")
+app.add_typer(operations.queues, name="queues", help="Dead letters of the broker: list, show, replay, discard.")
+app.add_typer(rules.app, name="rules", help="The assessment rules alone.")
+app.command("status")(operations.status)
+app.command("audit")(operations.audit)
+
+
+@app.callback()
+def options(json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False) -> None:
+    """Global options."""
+    Output.as_json = json
+
+
+@app.command()
+def demo(
+    classes: Annotated[int, typer.Option(min=1, max=20, help="How many classes.")] = 20,
+    students: Annotated[int, typer.Option(min=5, max=50, help="Students in each class.")] = 42,
+    paper: Annotated[bool, typer.Option(help="Go through the paper track too.")] = True,
+) -> None:
+    """Run a whole school through the line, then verify what the archive holds."""
+    from cli.demo import run  # noqa: PLC0415 - what only the demo needs is loaded only for it
+
+    raise typer.Exit(run(classes=classes, students=students, paper=paper))
+
+
+def main() -> None:
+    """Run the command line; expected errors become a message and an exit code."""
+    try:
+        app()
+    except (HosoError, ConfigError) as e:
+        sys.exit(explain(e))

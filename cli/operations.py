@@ -1,0 +1,119 @@
+"""`hoso status|audit|jobs|queues`: what an operator sees and does in every service alike."""
+
+from typing import Annotated
+
+import typer
+from hoso.operations.v1 import operations_pb2
+
+from cli import profile
+from cli.connection import SERVICES, call, operator
+from cli.output import EXIT_NEGATIVE, EXIT_UNAVAILABLE, console, plain, show, show_json
+from services.common import dead_letters
+from services.common.config import ConfigError
+from services.common.errors import Unavailable
+from services.common.settings import BrokerConfig
+
+jobs = typer.Typer(no_args_is_help=True)
+queues = typer.Typer(no_args_is_help=True)
+
+Service = Annotated[str, typer.Argument(help="gradebook, print, signing or archive.")]
+
+
+def status() -> None:
+    """Open work of every service and the age of its oldest item. Exit code 5 when a service is away."""
+    services = operator()
+    data: dict[str, object] = {}
+    rows: list[tuple[object, ...]] = []
+    away = False
+    for name in SERVICES:
+        try:
+            s = call(services.operations[name].GetStatus, operations_pb2.GetStatusRequest())
+        except Unavailable as e:
+            away = True
+            data[name] = {"error": e.reason}
+            rows.append((name, "[red]không sẵn sàng[/]", "", "", ""))
+            continue
+        data[name] = plain(s)
+        oldest = s.jobs_oldest_time.ToJsonString() if s.HasField("jobs_oldest_time") else ""
+        rows.append((name, s.outbox_pending, s.jobs_open, oldest, s.jobs_dead))
+    show("Tình trạng", ("dịch vụ", "sự kiện chờ gửi", "việc đang mở", "cũ nhất", "việc chết"), rows, data)
+    if away:
+        raise typer.Exit(EXIT_UNAVAILABLE)
+
+
+def audit() -> None:
+    """Recompute the audit chains of every service. Exit code 1 when one is broken."""
+    services = operator()
+    answers = {
+        name: call(services.operations[name].VerifyAudit, operations_pb2.VerifyAuditRequest()) for name in SERVICES
+    }
+    rows = [
+        (name, a.rows, "; ".join(f"{b.chain}#{b.sequence} {b.reason}" for b in a.breaks) or "nguyên vẹn")
+        for name, a in answers.items()
+    ]
+    show("Nhật kí kiểm toán", ("dịch vụ", "số dòng", "kết quả"), rows, answers)
+    if any(a.breaks for a in answers.values()):
+        raise typer.Exit(EXIT_NEGATIVE)
+
+
+@jobs.command("dead")
+def dead_jobs(service: Service) -> None:
+    """Jobs that gave up, newest first."""
+    stub = operator().operations[_known(service)]
+    answer = list(call(stub.ListDeadJobs, operations_pb2.ListDeadJobsRequest(page_size=500)).jobs)
+    rows = [(j.id, j.kind, j.key, j.attempts, j.last_error) for j in answer]
+    show(f"Việc chết của {service}", ("id", "loại", "khóa", "số lần", "lỗi cuối"), rows, answer)
+
+
+@jobs.command("replay")
+def replay_job(service: Service, job: Annotated[int, typer.Argument(help="Id of the job.")]) -> None:
+    """Make a dead job due again."""
+    stub = operator().operations[_known(service)]
+    call(stub.ReplayJob, operations_pb2.ReplayJobRequest(job=job))
+    console.print(f"Job {job} of {service} is due again.")
+
+
+@queues.command("list")
+def list_queues() -> None:
+    """How many dead letters each service has."""
+    broker = _broker()
+    counts = {name: dead_letters.count(broker, name) for name in SERVICES}
+    show("Thư chết", ("dịch vụ", "số thư"), list(counts.items()), counts)
+
+
+@queues.command("show")
+def show_queue(service: Service) -> None:
+    """The dead letters of a service: ids and types, never bodies."""
+    letters = dead_letters.peek(_broker(), _known(service))
+    rows = [(letter.event_id, letter.type, letter.reason) for letter in letters]
+    show(f"Thư chết của {service}", ("sự kiện", "loại", "lí do"), rows, [vars(letter) for letter in letters])
+
+
+@queues.command("replay")
+def replay_queue(service: Service) -> None:
+    """Send every dead letter of a service back to its queue."""
+    console.print(f"{dead_letters.replay(_broker(), _known(service))} events replayed.")
+
+
+@queues.command("discard")
+def discard_queue(
+    service: Service,
+    event: Annotated[str, typer.Argument(help="Event id.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the output.")],
+) -> None:
+    """Throw one dead letter away, with a reason."""
+    letter = dead_letters.discard(_broker(), _known(service), event, reason=reason)
+    show_json({"discarded": vars(letter), "reason": reason})
+
+
+def _known(service: str) -> str:
+    if service not in SERVICES:
+        raise typer.BadParameter(f"one of {', '.join(SERVICES)}")
+    return service
+
+
+def _broker() -> BrokerConfig:
+    broker = profile.load().broker
+    if broker is None:
+        raise ConfigError("the profile has no [broker]")
+    return broker

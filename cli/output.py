@@ -1,0 +1,92 @@
+"""What the CLI prints: tables for people, JSON for scripts, errors that say what to do next, exit codes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+from rich.console import Console
+from rich.table import Table
+
+from services.common.config import ConfigError
+from services.common.errors import Forbidden, HosoError, Invalid, Unauthenticated, Unavailable
+
+EXIT_NEGATIVE = 1
+"""The command worked and the answer is no: a verification failed, a line was bad."""
+EXIT_USAGE = 2
+EXIT_REFUSED = 3
+"""The service refused: bad input or the present state forbids it."""
+EXIT_NOT_ALLOWED = 4
+EXIT_UNAVAILABLE = 5
+"""A service is away; the same command may work later."""
+
+console = Console()
+errors = Console(stderr=True)
+
+
+class Output:
+    """Where results go; `as_json` is set by the global option --json."""
+
+    as_json = False
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], data: Any) -> None:
+    """A table for people, or `data` as JSON for scripts."""
+    if Output.as_json:
+        show_json(data)
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console.print(table)
+
+
+def show_json(data: Any) -> None:
+    """`data` (messages, lists, dicts, plain values) as indented JSON."""
+    print(json.dumps(plain(data), ensure_ascii=False, indent=2))
+
+
+def plain(value: Any) -> Any:
+    """A value made of JSON types: messages as proto JSON with the proto's field names, digests in hexadecimal."""
+    if isinstance(value, Message):
+        data = json_format.MessageToDict(
+            value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )
+        for field in value.DESCRIPTOR.fields:
+            if field.name.endswith("sha256"):
+                data[field.name] = getattr(value, field.name).hex()
+        return data
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def explain(error: HosoError | ConfigError) -> int:
+    """Print an error for people (or as JSON) and return the exit code that goes with it."""
+    if isinstance(error, ConfigError):
+        errors.print(f"[red]Cấu hình:[/] {error}\nHãy chạy `make up`, hoặc đặt HOSO_PROFILE.", highlight=False)
+        return EXIT_USAGE
+    violations = error.violations if isinstance(error, Invalid) else ()
+    if Output.as_json:
+        fields = [{"field": v.field, "rule": v.rule, "message": v.message} for v in violations]
+        show_json(
+            {"error": {"reason": error.reason, "message": error.message, "facts": error.facts, "violations": fields}}
+        )
+    else:
+        errors.print(f"[red]{error.reason}[/] {error.message}", highlight=False)
+        for violation in violations:
+            errors.print(f"  {violation.field}: {violation.message} [dim]({violation.rule})[/]", highlight=False)
+        facts = ", ".join(f"{key}={value}" for key, value in error.facts.items())
+        if facts:
+            errors.print(f"  [dim]{facts}[/]", highlight=False)
+    if isinstance(error, Forbidden | Unauthenticated):
+        return EXIT_NOT_ALLOWED
+    if isinstance(error, Unavailable):
+        errors.print("Dịch vụ tạm thời không sẵn sàng; hãy thử lại sau, hoặc xem `hoso status`.")
+        return EXIT_UNAVAILABLE
+    return EXIT_REFUSED

@@ -1,0 +1,37 @@
+"""Where the services are and who we are: the CLI's own configuration, one TOML file."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.common import config
+from services.common.settings import BrokerConfig, TlsConfig
+
+DEFAULT_PROFILE = Path(".run/main/config/cli.toml")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The CLI's configuration.
+
+    gradebook, print, signing, archive: addresses, ``host:port``.
+    tls: certificate of the Department's operator.
+    vendor_tls: certificate of a school software vendor; only where the CLI plays a vendor (the demo).
+    issuer, issuer_key_file: name and private key of a token issuer; only where the CLI plays persons (the demo).
+    broker: RabbitMQ with the rights of an administrator, for dead letters.
+    """
+
+    gradebook: str
+    print: str
+    signing: str
+    archive: str
+    tls: TlsConfig
+    vendor_tls: TlsConfig | None = None
+    issuer: str = ""
+    issuer_key_file: Path | None = None
+    broker: BrokerConfig | None = None
+
+
+def load() -> Profile:
+    """The profile named by HOSO_PROFILE, else the local stack's. Raises config.ConfigError."""
+    return config.load(Profile, Path(os.environ.get("HOSO_PROFILE", DEFAULT_PROFILE)))
