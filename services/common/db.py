@@ -1,0 +1,257 @@
+"""PostgreSQL: a pool of connections, one transaction at a time, errors in our own words, and forward-only migrations.
+
+One use case is one transaction. Whatever means "the database is away or busy, the same call may work later" becomes
+`errors.Unavailable`; everything else (a violated constraint, a wrong statement) stays a `psycopg.Error`.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import psycopg.conninfo
+from psycopg import sql
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool
+
+from services.common import log
+from services.common.errors import Unavailable
+from services.common.settings import DatabaseConfig
+
+Tx = psycopg.Connection[TupleRow]
+"""A connection inside an open transaction. Only `Database.transaction` commits it."""
+
+CONNECT_TIMEOUT_S = 5
+POOL_TIMEOUT_S = 5.0
+STATEMENT_TIMEOUT_S = 30
+LOCK_TIMEOUT_S = 10
+IDLE_IN_TRANSACTION_TIMEOUT_S = 60
+
+_COMMON_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x486F536F  # "HoSo"
+_MIGRATION_TIMEOUT_S = 3600
+_DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+_log = log.get(__name__)
+
+
+class NotDurable(Exception):
+    """The server may lose a committed transaction; we refuse to work with it."""
+
+
+def connect(config: DatabaseConfig, *, autocommit: bool = False) -> Tx:
+    """A connection of one's own, for a process that listens or that holds an advisory lock.
+
+    Raises Unavailable when the server cannot be reached.
+    """
+    with translated():
+        return psycopg.connect(_conninfo(config), autocommit=autocommit)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn errors that mean "later" into Unavailable: connection lost, server starting or stopping, lock or statement
+    timeout, deadlock, serialization failure, disk full, standby (PostgreSQL classes 08, 40, 53, 55P03, 57, 58, 25006).
+    """
+    try:
+        yield
+    except psycopg.Error as e:
+        if _means_later(e):
+            raise Unavailable("DATABASE_UNAVAILABLE", "Cơ sở dữ liệu chưa sẵn sàng.", sqlstate=e.sqlstate or "") from e
+        raise
+
+
+class Database:
+    """A pool of connections to one database. Threads share it; it does not survive a fork."""
+
+    def __init__(self, config: DatabaseConfig, *, max_size: int = 8) -> None:
+        """Open the pool in the background: a server that is away does not stop the process from starting."""
+        self.config = config
+        self._pool: ConnectionPool[Tx] = ConnectionPool(
+            _conninfo(config),
+            min_size=1,
+            max_size=max_size,
+            timeout=POOL_TIMEOUT_S,
+            # One round trip for each transaction, so that a restarted server does not fail the next `max_size` calls.
+            check=ConnectionPool.check_connection,
+            open=True,
+        )
+        self._listeners: dict[str, _Listener] = {}
+        self._listeners_lock = threading.Lock()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tx]:
+        """One transaction: commit at the end, roll back on any error.
+
+        Raises Unavailable when the database is away or busy. When the connection breaks during the commit itself, the
+        outcome is unknown: the caller repeats the whole use case, which must therefore be idempotent.
+        """
+        with translated(), self._pool.connection() as tx:
+            yield tx
+
+    def listen(self, channel: str, timeout_s: float) -> bool:
+        """Wait up to `timeout_s` seconds for a NOTIFY on `channel`; True when one came.
+
+        The first call for a channel, and the first after a lost connection, returns True at once, since something may
+        have happened before we listened. One thread a channel. Raises Unavailable.
+        """
+        with self._listeners_lock:
+            listener = self._listeners.setdefault(channel, _Listener(self.config, channel))
+        return listener.wait(timeout_s)
+
+    def ping(self) -> None:
+        """Ask the server for a sign of life. Raises Unavailable."""
+        with self.transaction() as tx:
+            tx.execute("SELECT 1")
+
+    def close(self) -> None:
+        """Close every connection; transactions under way finish first."""
+        with self._listeners_lock:
+            for listener in self._listeners.values():
+                listener.close()
+            self._listeners.clear()
+        self._pool.close()
+
+
+class _Listener:
+    """A connection that listens on one channel, made again after each loss."""
+
+    def __init__(self, config: DatabaseConfig, channel: str) -> None:
+        self._config = config
+        self._channel = channel
+        self._connection: Tx | None = None
+
+    def wait(self, timeout_s: float) -> bool:
+        try:
+            with translated():
+                if self._connection is None:
+                    self._connection = connect(self._config, autocommit=True)
+                    self._connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
+                    return True
+                return bool(list(self._connection.notifies(timeout=timeout_s, stop_after=1)))
+        except Unavailable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def assert_durable(tx: Tx) -> None:
+    """Raises NotDurable unless the server keeps what it has committed through a power cut (PostgreSQL manual 20.5)."""
+    off = []
+    for name in _DURABLE:
+        row = tx.execute("SELECT current_setting(%s)", (name,)).fetchone()
+        if row is None or row[0] not in {"on", "local", "remote_write", "remote_apply"}:
+            off.append(name)
+    if off:
+        raise NotDurable(f"set to on in postgresql.conf: {', '.join(off)}")
+
+
+class MigrationError(Exception):
+    """The schema cannot be brought forward. The message names the file and says what to do."""
+
+
+@dataclass(frozen=True)
+class _File:
+    name: str
+    sql: str
+    sha256: bytes
+
+
+def migrate(config: DatabaseConfig, folders: Sequence[Path]) -> list[str]:
+    """Apply what is missing: the common tables first, then each of `folders` (``services/<service>/migrations``).
+
+    Returns the names of the files applied now, such as ``gradebook/0002_window.sql``. Raises MigrationError when a file
+    that was applied has changed or vanished, when a new file stands before an applied one, or when a statement fails
+    (that file is rolled back whole); Unavailable when the server cannot be reached.
+    """
+    applied: list[str] = []
+    with translated(), connect(config, autocommit=True) as connection:
+        connection.execute("SELECT set_config('statement_timeout', %s, false)", (f"{_MIGRATION_TIMEOUT_S}s",))
+        connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migration (name text PRIMARY KEY, sha256 bytea NOT NULL,"
+            " applied_time timestamptz NOT NULL DEFAULT now())"
+        )
+        assert_durable(connection)
+        for folder in (_COMMON_MIGRATIONS, *folders):
+            for file in _missing(connection, folder):
+                _apply(connection, file)
+                applied.append(file.name)
+    return applied
+
+
+def _missing(connection: Tx, folder: Path) -> list[_File]:
+    owner = folder.resolve().parent.name
+    files = [_read(owner, path) for path in sorted(folder.glob("*.sql"))]
+    if not files:
+        raise MigrationError(f"{folder}: no migration files")
+    rows = connection.execute(
+        "SELECT name, sha256 FROM schema_migration WHERE starts_with(name, %s) ORDER BY name", (f"{owner}/",)
+    )
+    done: dict[str, bytes] = dict(rows.fetchall())
+    for file in files:
+        if file.name in done and done[file.name] != file.sha256:
+            raise MigrationError(f"{file.name} was changed after it was applied; restore it and add a new file")
+    vanished = done.keys() - {file.name for file in files}
+    if vanished:
+        raise MigrationError(f"{min(vanished)} was applied but is not there; this release is older than the database")
+    missing = [file for file in files if file.name not in done]
+    if missing and done and missing[0].name < max(done):
+        raise MigrationError(f"{missing[0].name} stands before {max(done)}, already applied; give it a higher number")
+    return missing
+
+
+def _read(owner: str, path: Path) -> _File:
+    data = path.read_bytes()
+    return _File(f"{owner}/{path.name}", data.decode("utf-8"), hashlib.sha256(data).digest())
+
+
+def _apply(connection: Tx, file: _File) -> None:
+    try:
+        with connection.transaction():
+            connection.execute(file.sql.encode("utf-8"))
+            connection.execute("INSERT INTO schema_migration (name, sha256) VALUES (%s, %s)", (file.name, file.sha256))
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as e:
+        raise MigrationError(f"{file.name}: {e}") from e
+
+
+def _conninfo(config: DatabaseConfig) -> str:
+    settings = {
+        "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+        "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
+        "TimeZone": "UTC",
+    }
+    return psycopg.conninfo.make_conninfo(
+        host=config.host,
+        port=config.port,
+        dbname=config.name,
+        user=config.user,
+        sslmode="verify-full",
+        sslrootcert=str(config.tls.ca_file),
+        sslcert=str(config.tls.cert_file),
+        sslkey=str(config.tls.key_file),
+        gssencmode="disable",
+        connect_timeout=CONNECT_TIMEOUT_S,
+        # A server that vanished without a word is noticed within half a minute, also in the middle of a statement.
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=25_000,
+        options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
+    )
+
+
+def _means_later(error: psycopg.Error) -> bool:
+    state = error.sqlstate
+    if state is None:  # not the server's answer: the connection or the pool failed
+        return isinstance(error, psycopg.OperationalError)
+    return state[:2] in {"08", "40", "53", "57", "58"} or state in {"55P03", "25006", "25P03"}

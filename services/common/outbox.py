@@ -1,0 +1,56 @@
+"""Events to announce: rows written in the same transaction as the change, published later by the relay."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from services.common.db import Tx
+
+CHANNEL = "hoso_outbox"
+_PREFIX = "hoso."
+
+
+@dataclass(frozen=True)
+class State:
+    """pending: events not yet confirmed by the broker. oldest_time: when the oldest of them was written.
+    refused: how many of them the broker has sent back at least once; last_error: the newest reason, empty when none.
+    """
+
+    pending: int
+    oldest_time: datetime | None
+    refused: int
+    last_error: str
+
+
+def add(tx: Tx, event: Message) -> str:
+    """Announce `event` when and only when `tx` commits. Returns its event id (UUID).
+
+    Events carry ids and digests only, never names, marks or files: broker disks are no store of personal data.
+    """
+    event_id = uuid.uuid4()
+    body = json_format.MessageToJson(event, preserving_proto_field_name=True, indent=None)
+    tx.execute(
+        "INSERT INTO outbox (event_id, type, body) VALUES (%s, %s, %s)",
+        (event_id, event.DESCRIPTOR.full_name, body.encode()),
+    )
+    tx.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
+    return str(event_id)
+
+
+def routing_key(event_type: str) -> str:
+    """The routing key of a full proto name: the name without ``hoso.``, such as ``gradebook.v1.BookLocked``."""
+    return event_type.removeprefix(_PREFIX)
+
+
+def state(tx: Tx) -> State:
+    """What still waits for the broker."""
+    row = tx.execute(
+        "SELECT count(*), min(created_time), count(*) FILTER (WHERE attempts > 0),"
+        " coalesce((SELECT last_error FROM outbox WHERE published_time IS NULL AND last_error IS NOT NULL"
+        " ORDER BY id DESC LIMIT 1), '') FROM outbox WHERE published_time IS NULL"
+    ).fetchone()
+    assert row is not None
+    return State(*row)
