@@ -1,0 +1,128 @@
+"""What an operator sees and does in every service alike, and the audit row that a refusal leaves."""
+
+from datetime import datetime
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from hoso.operations.v1 import operations_pb2, operations_pb2_grpc
+
+from services.common import audit, jobs, log, outbox
+from services.common.db import Database
+from services.common.errors import HosoError, Invalid, Unavailable, Violation
+from services.common.grpc_server import Refusal, Served
+from services.common.identity import Access, Caller, caller
+
+_OPERATOR = Access(clients=("operator/*",))
+ACCESS = {
+    "GetStatus": _OPERATOR,
+    "ListDeadJobs": _OPERATOR,
+    "ReplayJob": _OPERATOR,
+    "VerifyAudit": _OPERATOR,
+}
+_DEFAULT_PAGE, _MAX_PAGE = 100, 500
+
+_log = log.get(__name__)
+
+
+def served(database: Database) -> Served:
+    """OperationsService over one service's database, ready for `grpc_server.serve`."""
+    servicer = Operations(database)
+    return Served(
+        add=lambda server: operations_pb2_grpc.add_OperationsServiceServicer_to_server(servicer, server),
+        name="hoso.operations.v1.OperationsService",
+        access=ACCESS,
+    )
+
+
+def record_refusal(database: Database) -> Refusal:
+    """What `grpc_server.serve` calls after a refusal: an audit row in the chain ``access``.
+
+    A caller who may not pass is refused even while the database is away; then the log line alone remains.
+    """
+
+    def record(who: Caller, rpc: str, error: HosoError) -> None:
+        try:
+            with database.transaction() as tx:
+                audit.append(tx, "access", "REFUSED", rpc, {"reason": error.reason} | error.facts, who)
+        except Unavailable as e:
+            _log.error("refusal without audit row", rpc=rpc, client=who.client, reason=e.reason)
+
+    return record
+
+
+def page_size(requested: int, field: str = "page_size") -> int:
+    """The page size to use: 100 for 0, else 1 to 500. Raises Invalid PAGE_SIZE."""
+    if not 0 <= requested <= _MAX_PAGE:
+        raise Invalid([Violation(field, "PAGE_SIZE", f"Cỡ trang phải từ 1 đến {_MAX_PAGE} (0 là {_DEFAULT_PAGE}).")])
+    return requested or _DEFAULT_PAGE
+
+
+class Operations(operations_pb2_grpc.OperationsServiceServicer):
+    """The servicer; see proto/hoso/operations/v1/operations.proto."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def GetStatus(
+        self, request: operations_pb2.GetStatusRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.GetStatusResponse:
+        """Depth and age of unfinished work."""
+        with self._database.transaction() as tx:
+            events, work = outbox.state(tx), jobs.state(tx)
+        return operations_pb2.GetStatusResponse(
+            outbox_pending=events.pending,
+            outbox_oldest_time=_timestamp(events.oldest_time),
+            jobs_open=work.open,
+            jobs_oldest_time=_timestamp(work.oldest_time),
+            jobs_dead=work.dead,
+        )
+
+    def ListDeadJobs(
+        self, request: operations_pb2.ListDeadJobsRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.ListDeadJobsResponse:
+        """Jobs that gave up, newest first."""
+        size = page_size(request.page_size)
+        if request.page_token and not request.page_token.isdecimal():
+            raise Invalid([Violation("page_token", "PAGE_TOKEN", "Mã trang không hợp lệ.")])
+        before = int(request.page_token) if request.page_token else None
+        with self._database.transaction() as tx:
+            dead = jobs.list_dead(tx, limit=size, before_id=before)
+        answer = operations_pb2.ListDeadJobsResponse(next_page_token=str(dead[-1].id) if len(dead) == size else "")
+        for job in dead:
+            answer.jobs.add(
+                id=job.id,
+                kind=job.kind,
+                key=job.key,
+                attempts=job.attempts,
+                last_error=job.last_error,
+                dead_time=_timestamp(job.dead_time),
+            )
+        return answer
+
+    def ReplayJob(
+        self, request: operations_pb2.ReplayJobRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.ReplayJobResponse:
+        """Make a dead job due again, on record."""
+        with self._database.transaction() as tx:
+            jobs.replay(tx, request.job)
+            audit.append(tx, "operations", "JOB_REPLAYED", f"jobs/{request.job}", {}, caller())
+        return operations_pb2.ReplayJobResponse()
+
+    def VerifyAudit(
+        self, request: operations_pb2.VerifyAuditRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.VerifyAuditResponse:
+        """Recompute every audit chain."""
+        with self._database.transaction() as tx:
+            rows, breaks = audit.verify_all(tx)
+        answer = operations_pb2.VerifyAuditResponse(rows=rows)
+        for one in breaks:
+            answer.breaks.add(chain=one.chain, sequence=one.sequence, reason=one.reason)
+        return answer
+
+
+def _timestamp(time: datetime | None) -> Timestamp | None:
+    if time is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(time)
+    return stamp
