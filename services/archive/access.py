@@ -1,6 +1,7 @@
 """What the service's own account may do in the store: the IAM policy given to it when the store is set up.
 
-The same document works on MinIO (canned policy) and SeaweedFS (policy of an identity); the WORM probe checks that it binds.
+The same document works on MinIO (canned policy) and SeaweedFS (policy of an identity); the WORM probe checks that it
+binds.
 """
 
 import json

@@ -11,8 +11,8 @@ class StoreConfig:
     endpoint: ``host:port`` of the S3 interface; always TLS.
     ca_file: PEM of the CA that issued the store's certificate; the system's own roots are not consulted.
     bucket: where records are locked. probe_bucket: where the WORM probe tries to break the store.
-    credentials_file: JSON ``{"access_key": …, "secret_key": …}``, mode 0600: the service's own, least privilege.
-    probe_credentials_file: the same for the store's administrator; only `provision` and `probe` read it.
+    access_key, secret_key_file: the service's own account, with the rights of `access.own_policy` and no more.
+    probe_access_key, probe_secret_key_file: the store's administrator; only `provision` and `probe` use it.
     forbidden_ports: every other port of the store as ``host:port`` (console, filer, master, volumes, internal RPC).
         The probe proves that nothing without the store's own credentials can do anything through them (ADR-0021).
     """
@@ -21,8 +21,10 @@ class StoreConfig:
     ca_file: Path
     bucket: str
     probe_bucket: str
-    credentials_file: Path
-    probe_credentials_file: Path | None = None
+    access_key: str
+    secret_key_file: Path
+    probe_access_key: str | None = None
+    probe_secret_key_file: Path | None = None
     forbidden_ports: tuple[str, ...] = field(default=())
     region: str = "us-east-1"
     timeout_s: float = 30.0

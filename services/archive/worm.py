@@ -6,12 +6,10 @@ one; nothing here depends on either (ADR-0020). Every error of the SDK leaves as
 
 import email.utils
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import urllib3
 from minio import Minio
@@ -61,13 +59,16 @@ class Version:
     size_bytes: int
 
 
-def read_credentials(path: Path) -> Credentials:
-    """Credentials from a JSON file that only its owner may read. Raises ConfigError."""
-    try:
-        data = json.loads(read_secret(path))
-        return Credentials(str(data["access_key"]), str(data["secret_key"]))
-    except (json.JSONDecodeError, KeyError, TypeError) as e:
-        raise ConfigError(f'secret file {path}: expected {{"access_key": "…", "secret_key": "…"}}') from e
+def own_credentials(config: StoreConfig) -> Credentials:
+    """The service's own account. Raises ConfigError when others may read its secret."""
+    return Credentials(config.access_key, read_secret(config.secret_key_file))
+
+
+def admin_credentials(config: StoreConfig) -> Credentials:
+    """The administrator's account, for `provision` and `probe`. Raises ConfigError when it is not configured."""
+    if config.probe_access_key is None or config.probe_secret_key_file is None:
+        raise ConfigError("store.probe_access_key and store.probe_secret_key_file are needed for this role")
+    return Credentials(config.probe_access_key, read_secret(config.probe_secret_key_file))
 
 
 def connect(config: StoreConfig, credentials: Credentials) -> Minio:
@@ -87,6 +88,14 @@ def connect(config: StoreConfig, credentials: Credentials) -> Minio:
         secure=True,
         http_client=pool,
     )
+
+
+def clock_skew_s(client: Minio, bucket: str) -> float:
+    """Seconds by which the store's clock is ahead of ours. Raises what the SDK raises."""
+    # The SDK offers no call that returns the Date header of the bucket itself.
+    response = client._execute("HEAD", bucket)
+    told = email.utils.parsedate_to_datetime(response.headers["Date"])
+    return (told - datetime.now(UTC)).total_seconds()
 
 
 def content_key(sha256: bytes, kind: str = "records") -> str:
@@ -220,14 +229,6 @@ class WormStore:
         change = self._client.enable_object_legal_hold if on else self._client.disable_object_legal_hold
         with _store_errors(key):
             change(self.bucket, key, version_id=version_id)
-
-    def clock_skew_s(self) -> float:
-        """Seconds by which the store's clock is ahead of ours. Its clock alone decides when a lock ends."""
-        with _store_errors(self.bucket):
-            # The SDK offers no call that returns the Date header of the bucket itself.
-            response = self._client._execute("HEAD", self.bucket)
-        told = email.utils.parsedate_to_datetime(response.headers["Date"])
-        return (told - datetime.now(UTC)).total_seconds()
 
     def _put_new(
         self, key: str, data: bytes, sha256: bytes, until: datetime, metadata: Mapping[str, str]
