@@ -35,7 +35,6 @@ from services.common.settings import ServerConfig
 
 ERROR_DOMAIN = "hoso"
 HEALTH_PERIOD_S = 2.0
-MAX_REQUEST_BYTES = 4 * 1024 * 1024
 
 _CODES: dict[type[HosoError], int] = {
     Invalid: code_pb2.INVALID_ARGUMENT,
@@ -87,18 +86,18 @@ def status_of(error: HosoError) -> status_pb2.Status:
     return status
 
 
-def build(config: ServerConfig, served: Sequence[Served], verifier: TokenVerifier, refused: Refusal) -> grpc.Server:
+def build(config: ServerConfig, served: Sequence[Served], refused: Refusal) -> grpc.Server:
     """A server with all interceptors, health and reflection, bound to its port but not started.
 
-    Raises RuntimeError when the port is taken.
+    Raises RuntimeError when the port is taken, config.ConfigError when the issuers' keys cannot be read.
     """
     table = {f"/{one.name}/{rpc}": access for one in served for rpc, access in one.access.items()} | _PUBLIC
     server = grpc.server(
         ThreadPoolExecutor(max_workers=config.max_workers, thread_name_prefix="rpc"),
-        interceptors=[_Edge(table, verifier, refused)],
+        interceptors=[_Edge(table, TokenVerifier(config.issuers_file), refused)],
         options=[
             ("grpc.so_reuseport", 0),
-            ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+            ("grpc.max_receive_message_length", config.max_message_bytes),
             ("grpc.max_concurrent_streams", 256),
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
@@ -122,7 +121,6 @@ def build(config: ServerConfig, served: Sequence[Served], verifier: TokenVerifie
 def serve(
     config: ServerConfig,
     served: Sequence[Served],
-    verifier: TokenVerifier,
     refused: Refusal,
     dependencies: Mapping[str, Callable[[], None]],
     stop: threading.Event,
@@ -132,7 +130,7 @@ def serve(
     dependencies: name → check that raises when the dependency is away; asked every two seconds. Health reports each
         under its name, and "" (the whole) as SERVING only when all are.
     """
-    server = build(config, served, verifier, refused)
+    server = build(config, served, refused)
     health_servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     server.start()
@@ -215,7 +213,7 @@ class _Call:
         if isinstance(error, HosoError):
             self._fail(error)
         # The message of a foreign exception may quote a row; its type and place are enough to find the bug.
-        _log.error("internal error", rpc=self._rpc, error=type(error).__name__, stack=traceback.format_tb(tb))
+        _log.error("internal error", rpc=self._rpc, error=type(error).__name__, frames="".join(traceback.format_tb(tb)))
         self._abort(status_pb2.Status(code=code_pb2.INTERNAL, message="internal error"))
 
     def _identify(self) -> None:
