@@ -25,6 +25,8 @@ CLIENTS = (
     "vendor/smas",
     "vendor/vietschool",
 )
+STORE_INNER = "store/inner"
+"""SeaweedFS's own servers among themselves, under a CA of their own so that no service can pose as one of them."""
 ISSUER = "https://id.hoso.local"
 """The `iss` claim of the person tokens that the local stack's demo issues; a name, not an address."""
 
@@ -47,23 +49,25 @@ class Identity:
 def identity(stack: Stack, name: str) -> Identity:
     """Where the certificate of `name` (such as ``service/print``) lies; `issue_all` has made it."""
     folder = stack.pki / name
-    return Identity(name, stack.pki / "ca.pem", folder / "cert.pem", folder / "key.pem")
+    ca = "store-ca.pem" if name == STORE_INNER else "ca.pem"
+    return Identity(name, stack.pki / ca, folder / "cert.pem", folder / "key.pem")
 
 
 def issue_all(stack: Stack) -> bool:
     """Make the CA, every certificate and the token issuer that are missing or end soon. True when any was made."""
-    made = [_ensure_ca(stack)]
+    made = [_ensure_ca(stack, "ca"), _ensure_ca(stack, "store-ca")]
     made += [_ensure_certificate(stack, name, renew=made[0]) for name in (*SERVERS, *CLIENTS)]
+    made.append(_ensure_certificate(stack, STORE_INNER, renew=made[1]))
     made.append(_ensure_issuer(stack))
     return any(made)
 
 
-def _ensure_ca(stack: Stack) -> bool:
-    cert_file, key_file = stack.pki / "ca.pem", stack.pki / "ca.key"
+def _ensure_ca(stack: Stack, file_name: str) -> bool:
+    cert_file, key_file = stack.pki / f"{file_name}.pem", stack.pki / f"{file_name}.key"
     if key_file.exists() and _lasts(cert_file):
         return False
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _subject(f"Hồ Sơ local stack CA ({stack.name})")
+    name = _subject(f"Hồ Sơ {file_name} of local stack {stack.name}")
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         _builder(name, name, key.public_key(), now, _CA_LIFETIME)
@@ -83,14 +87,14 @@ def _ensure_certificate(stack: Stack, name: str, *, renew: bool) -> bool:
     if not renew and where.key_file.exists() and _lasts(where.cert_file):
         return False
     where.cert_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ca_key = serialization.load_pem_private_key((stack.pki / "ca.key").read_bytes(), password=None)
+    ca_key = serialization.load_pem_private_key(where.ca_file.with_suffix(".key").read_bytes(), password=None)
     ca = x509.load_pem_x509_certificate(where.ca_file.read_bytes())
     if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
         raise TypeError("the local CA key is not an elliptic-curve key")
     kind = name.partition("/")[0]
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(f"urn:hoso:{name}")]
     usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
-    if kind in {"server", "service"}:
+    if kind in {"server", "service", "store"}:
         names += [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
         usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
     key = ec.generate_private_key(ec.SECP256R1())
