@@ -74,7 +74,8 @@ class Edge:
                 "ReplayJob": identity.Access(("vendor/*",), person=True),
             },
         )
-        config = ServerConfig(self.address, tls(pki, "service/archive"), issuers_file=pki.stack.pki / "issuers.json", grace_s=5)
+        issuers = pki.stack.pki / "issuers.json"
+        config = ServerConfig(self.address, tls(pki, "service/archive"), issuers, grace_s=5)
         self.thread = threading.Thread(
             target=grpc_server.serve,
             args=(
