@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import urllib3
-from minio.credentials import StaticProvider
+from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException
 from minio.minioadmin import MinioAdmin
+
+from services.archive.access import own_policy
 
 from . import pki
 from .layout import HOST, REPOSITORY, LocalError, Stack, write_private
@@ -30,42 +32,8 @@ REGION = "us-east-1"
 ROOT_ACCESS_KEY = "hoso-root"
 ARCHIVE_ACCESS_KEY = "hoso-archive"
 
-_ARCHIVE_POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Action": [
-                "s3:GetBucketLocation",
-                "s3:GetBucketObjectLockConfiguration",
-                "s3:GetBucketVersioning",
-                "s3:ListBucket",
-                "s3:ListBucketVersions",
-                "s3:ListAllMyBuckets",
-                "s3:GetObject",
-                "s3:GetObjectVersion",
-                "s3:GetObjectRetention",
-                "s3:GetObjectLegalHold",
-                "s3:PutObject",
-                "s3:PutObjectRetention",
-                "s3:PutObjectLegalHold",
-            ],
-            "Resource": ["arn:aws:s3:::*"],
-        }
-    ],
-}
-
-# SeaweedFS's own words for the same rights; "Admin" and the bypass are left out.
-_SEAWEEDFS_ARCHIVE_ACTIONS = [
-    "Read",
-    "Write",
-    "List",
-    "GetObjectRetention",
-    "PutObjectRetention",
-    "GetObjectLegalHold",
-    "PutObjectLegalHold",
-    "GetBucketObjectLockConfiguration",
-]
+# The archive's account may touch every bucket of this store by its name's beginning: tests make their own.
+_ARCHIVE_POLICY = own_policy(("hoso-*",))
 
 
 @dataclass(frozen=True)
@@ -134,10 +102,11 @@ def minio_program() -> Path | None:
 
 
 def prepare(store: Store) -> None:
-    """Write the store's configuration and remember its kind."""
+    """Write the store's configuration; when it is the stack's own store, remember its kind."""
     store.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (store.folder / "data").mkdir(mode=0o700, exist_ok=True)
-    (store.stack.root / "store" / "kind").write_text(store.kind + "\n", encoding="utf-8")
+    if store.offset == OFFSET:
+        (store.stack.root / "store" / "kind").write_text(store.kind + "\n", encoding="utf-8")
     if store.kind == MINIO:
         _prepare_minio(store)
     else:
@@ -157,7 +126,7 @@ def _prepare_minio(store: Store) -> None:
     shutil.copy(who.key_file, certificates / "private.key")
     shutil.copy(who.ca_file, certificates / "CAs" / "ca.pem")
     write_private(store.folder / "root-user", ROOT_ACCESS_KEY)
-    write_private(store.folder / "policy.json", json.dumps(_ARCHIVE_POLICY, indent=2))
+    write_private(store.folder / "policy.json", _ARCHIVE_POLICY)
 
 
 def _minio(store: Store) -> Process:
@@ -203,18 +172,20 @@ def _minio_ready(store: Store) -> None:
 
 def _prepare_seaweedfs(store: Store) -> None:
     identities = [
-        _seaweedfs_identity("root", ROOT_ACCESS_KEY, store.root_secret_file, ["Admin"]),
-        _seaweedfs_identity("archive", ARCHIVE_ACCESS_KEY, store.archive_secret_file, _SEAWEEDFS_ARCHIVE_ACTIONS),
+        {**_seaweedfs_identity("root", ROOT_ACCESS_KEY, store.root_secret_file), "actions": ["Admin"]},
+        {**_seaweedfs_identity("archive", ARCHIVE_ACCESS_KEY, store.archive_secret_file), "policyNames": ["archive"]},
     ]
-    write_private(store.folder / "s3.json", json.dumps({"identities": identities}, indent=2))
+    # An IAM policy, not SeaweedFS's own "Write": that word also allows deleting what is not locked.
+    policies = [{"name": "archive", "content": _ARCHIVE_POLICY}]
+    write_private(store.folder / "s3.json", json.dumps({"identities": identities, "policies": policies}, indent=2))
     write_private(store.folder / "security.toml", _seaweedfs_security(store))
     # One volume a bucket at first, not seven: test runs make many buckets.
     write_private(store.folder / "master.toml", "[master.volume_growth]\ncopy_1 = 1\n")
 
 
-def _seaweedfs_identity(name: str, access_key: str, secret_file: Path, actions: list[str]) -> dict[str, object]:
+def _seaweedfs_identity(name: str, access_key: str, secret_file: Path) -> dict[str, object]:
     secret = secret_file.read_text(encoding="utf-8").strip()
-    return {"name": name, "credentials": [{"accessKey": access_key, "secretKey": secret}], "actions": actions}
+    return {"name": name, "credentials": [{"accessKey": access_key, "secretKey": secret}]}
 
 
 def _seaweedfs_security(store: Store) -> str:
