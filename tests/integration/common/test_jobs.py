@@ -23,7 +23,7 @@ def working(base: Database, handler: worker.Handler, *, concurrency: int = 2, le
     thread = threading.Thread(
         target=worker.run,
         args=(base, {KIND: handler}),
-        kwargs=dict(concurrency=concurrency, lease_s=lease_s, stop=stop),
+        kwargs={"concurrency": concurrency, "lease_s": lease_s, "stop": stop},
     )
     thread.start()
     try:

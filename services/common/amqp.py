@@ -1,0 +1,51 @@
+"""Connections to RabbitMQ: TLS, both sides checked, and the user is the client certificate's common name."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pika
+import pika.credentials
+import pika.exceptions
+from pika.adapters.blocking_connection import BlockingChannel
+
+from services.common.errors import Unavailable
+from services.common.settings import BrokerConfig
+
+HEARTBEAT_S = 30
+BLOCKED_TIMEOUT_S = 60
+_CONNECT_TIMEOUT_S = 10
+
+
+@contextmanager
+def channel(config: BrokerConfig) -> Iterator[BlockingChannel]:
+    """A channel of a connection of one's own, for administration. Raises Unavailable when the broker is away."""
+    try:
+        connection = pika.BlockingConnection(parameters(config))
+    except (pika.exceptions.AMQPError, OSError) as e:
+        raise Unavailable("BROKER_UNAVAILABLE", "RabbitMQ chưa sẵn sàng.", error=type(e).__name__) from e
+    try:
+        yield connection.channel()
+    except pika.exceptions.AMQPConnectionError as e:
+        raise Unavailable("BROKER_UNAVAILABLE", "RabbitMQ đã ngắt kết nối.", error=type(e).__name__) from e
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+def parameters(config: BrokerConfig) -> pika.ConnectionParameters:
+    """TLS 1.2 or newer, both sides checked; the broker takes the user's name from the certificate (SASL EXTERNAL)."""
+    context = ssl.create_default_context(cafile=str(config.tls.ca_file))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(config.tls.cert_file, config.tls.key_file)
+    return pika.ConnectionParameters(
+        host=config.host,
+        port=config.port,
+        virtual_host=config.virtual_host,
+        credentials=pika.credentials.ExternalCredentials(),
+        ssl_options=pika.SSLOptions(context, config.host),
+        heartbeat=HEARTBEAT_S,
+        blocked_connection_timeout=BLOCKED_TIMEOUT_S,
+        socket_timeout=_CONNECT_TIMEOUT_S,
+        stack_timeout=_CONNECT_TIMEOUT_S,
+    )

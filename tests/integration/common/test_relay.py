@@ -1,0 +1,153 @@
+"""The relay against a real PostgreSQL and RabbitMQ: nothing lost, nothing stuck, one at a time."""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from google.protobuf.wrappers_pb2 import Int64Value, StringValue
+
+from services.common import outbox, relay, topology
+from services.common.db import Database
+from services.common.settings import BrokerConfig, DatabaseConfig
+
+from . import messages
+from .messages import eventually
+
+SERVICE = "gradebook"
+QUEUE = topology.queue(SERVICE)
+ROUTED = StringValue.DESCRIPTOR.full_name
+
+
+@pytest.fixture
+def queue(broker: Callable[[str], BrokerConfig]) -> BrokerConfig:
+    config = broker(SERVICE)
+    topology.declare(config, SERVICE, [ROUTED])
+    with messages.channel(config) as channel:
+        channel.queue_purge(QUEUE)
+    return config
+
+
+@contextmanager
+def relaying(database: DatabaseConfig, broker: BrokerConfig) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=relay.run, args=(database, broker, SERVICE, stop))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(15)
+        assert not thread.is_alive()
+
+
+def add(base: Database, *values: str) -> list[str]:
+    with base.transaction() as tx:
+        return [outbox.add(tx, StringValue(value=value)) for value in values]
+
+
+def pending(base: Database) -> int:
+    with base.transaction() as tx:
+        return outbox.state(tx).pending
+
+
+def test_an_event_arrives_as_promised(base: Database, database_config: DatabaseConfig, queue: BrokerConfig) -> None:
+    (event_id,) = add(base, "book 12")
+    with relaying(database_config, queue):
+        properties, body = messages.take(queue, QUEUE)
+        eventually(lambda: pending(base) == 0)
+    assert json.loads(body) == "book 12"
+    assert properties.message_id == event_id == str(uuid.UUID(event_id))
+    assert (properties.type, properties.app_id, properties.delivery_mode) == (ROUTED, SERVICE, 2)
+    assert properties.content_type == "application/octet-stream"
+
+
+def test_a_rolled_back_event_is_never_sent(
+    base: Database, database_config: DatabaseConfig, queue: BrokerConfig
+) -> None:
+    with pytest.raises(RuntimeError), base.transaction() as tx:
+        outbox.add(tx, StringValue(value="never"))
+        raise RuntimeError
+    with relaying(database_config, queue):
+        add(base, "sent")
+        assert messages.take(queue, QUEUE)[1] == b'"sent"'
+        assert messages.depth(queue, QUEUE) == 0
+
+
+def test_a_notification_wakes_the_relay(base: Database, database_config: DatabaseConfig, queue: BrokerConfig) -> None:
+    with relaying(database_config, queue):
+        add(base, "first")
+        messages.take(queue, QUEUE)
+        waits = []
+        with messages.channel(queue) as channel:
+            for number in range(20):
+                started = time.monotonic()
+                add(base, str(number))
+                while channel.basic_get(QUEUE, auto_ack=True)[0] is None:
+                    time.sleep(0.002)
+                waits.append(time.monotonic() - started)
+    assert sorted(waits)[10] < 0.25, waits
+
+
+def test_many_events_keep_their_order(base: Database, database_config: DatabaseConfig, queue: BrokerConfig) -> None:
+    ids = add(base, *(str(number) for number in range(5000)))
+    with relaying(database_config, queue):
+        eventually(lambda: pending(base) == 0, 60)
+    received = []
+    with messages.channel(queue) as channel:
+        for method, properties, _ in channel.consume(QUEUE, auto_ack=True, inactivity_timeout=2):
+            if method is None:
+                break
+            received.append(properties.message_id)
+    assert received == ids
+
+
+def test_an_event_without_a_queue_waits_and_holds_up_nobody(
+    base: Database, database_config: DatabaseConfig, queue: BrokerConfig
+) -> None:
+    with base.transaction() as tx:
+        outbox.add(tx, Int64Value(value=1))
+    add(base, "after")
+    with relaying(database_config, queue):
+        assert messages.take(queue, QUEUE)[1] == b'"after"'
+        with base.transaction() as tx:
+            state = outbox.state(tx)
+        assert (state.pending, state.refused) == (1, 1)
+        assert state.last_error == "UNROUTABLE NO_ROUTE google.protobuf.Int64Value"
+        topology.declare(queue, SERVICE, [Int64Value.DESCRIPTOR.full_name])
+        assert messages.take(queue, QUEUE)[0].type == "google.protobuf.Int64Value"
+        eventually(lambda: pending(base) == 0)
+    with messages.channel(queue) as channel:
+        channel.queue_unbind(QUEUE, topology.EXCHANGE, "google.protobuf.Int64Value")
+
+
+def test_only_one_relay_publishes_and_another_takes_over(
+    base: Database, database_config: DatabaseConfig, queue: BrokerConfig
+) -> None:
+    add(base, *(str(number) for number in range(500)))
+    with relaying(database_config, queue):
+        with relaying(database_config, queue):
+            eventually(lambda: pending(base) == 0)
+            add(base, *(str(number) for number in range(500)))
+            eventually(lambda: pending(base) == 0)
+        add(base, "last")
+        eventually(lambda: pending(base) == 0)
+    assert messages.depth(queue, QUEUE) == 1001
+
+
+def test_published_rows_are_kept_for_a_while_and_then_removed(
+    base: Database, database_config: DatabaseConfig, queue: BrokerConfig
+) -> None:
+    with base.transaction() as tx:
+        tx.execute(
+            "INSERT INTO outbox (event_id, type, body, published_time)"
+            " SELECT gen_random_uuid(), 't', '', now() - age * interval '1 day' FROM unnest('{1,6,8,400}'::int[]) age"
+        )
+    with relaying(database_config, queue), base.transaction() as tx:
+        add(base, "x")
+        messages.take(queue, QUEUE)
+        rows = tx.execute("SELECT count(*) FROM outbox WHERE type = 't'").fetchone()
+    assert rows == (2,)
