@@ -24,6 +24,9 @@ class SemesterMarks(NamedTuple):
     final: Mark | None
 
 
+_PASS, _NOT_PASS = Comment.PASS, Comment.NOT_PASS
+
+
 def half_up(numerator: int, denominator: int) -> int:
     """Divide two non-negative integers, halves away from zero."""
     return (2 * numerator + denominator) // (2 * denominator)
@@ -70,7 +73,7 @@ def semester_comment(marks: SemesterMarks, required: int) -> Comment | None:
     given = (*marks.regular, *marks.periodic, marks.final)
     if len(marks.regular) < required or None in given:
         return None
-    return Comment.NOT_PASS if Comment.NOT_PASS in given else Comment.PASS
+    return _NOT_PASS if _NOT_PASS in given else _PASS
 
 
 def legacy_semester_comment(marks: SemesterMarks, required: int) -> Comment | None:

@@ -29,6 +29,9 @@ from services.gradebook.rules.words import (
     SubjectRole,
 )
 
+_COMMENT_ONLY = SubjectKind.COMMENT_ONLY
+_NOWHERE: frozenset[int] = frozenset()
+
 NO_MARKS = SemesterMarks((), (None,), None)
 """A semester in which nothing has been recorded."""
 
@@ -63,7 +66,7 @@ class SubjectYear:
     role: SubjectRole | None = None
     specialised: bool = False
     topic_cluster_semester: int | None = None
-    exempt: frozenset[int] = frozenset()
+    exempt: frozenset[int] = _NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class SubjectResult(NamedTuple):
     semester_2: Mark | None
     year: Mark | None
     reassessed: Mark | None = None
-    left_out: frozenset[int] = frozenset()
+    left_out: frozenset[int] = _NOWHERE
 
 
 Learning = LearningResult | AcademicResult
@@ -126,8 +129,8 @@ def left_out_semesters(rules: RuleSet, subject: SubjectYear) -> frozenset[int]:
 
     Source: TT58/2011 Điều 12. TT22/2021 Điều 10 exempts only a practical part, which theory replaces.
     """
-    if rules.is_tt22 or subject.kind is not SubjectKind.COMMENT_ONLY:
-        return frozenset()
+    if rules.is_tt22 or subject.kind is not _COMMENT_ONLY:
+        return _NOWHERE
     return subject.exempt
 
 
@@ -141,7 +144,7 @@ def subject_semester(rules: RuleSet, subject: SubjectYear, semester: int) -> Mar
         return None
     cluster = subject.topic_cluster_semester == semester
     required = minimum_regular(rules, subject.kind, subject.periods_per_year, semester, topic_cluster=cluster)
-    if subject.kind is SubjectKind.COMMENT_AND_SCORE:
+    if subject.kind is not _COMMENT_ONLY:
         return semester_average(marks, required)
     return semester_comment(marks, required) if rules.is_tt22 else legacy_semester_comment(marks, required)
 
@@ -159,7 +162,7 @@ def subject_result(rules: RuleSet, subject: SubjectYear) -> SubjectResult:
     year: Mark | None
     if isinstance(first, int) and isinstance(second, int):
         year = year_average(first, second)
-    elif subject.kind is SubjectKind.COMMENT_ONLY:
+    elif subject.kind is _COMMENT_ONLY:
         year = first if 2 in left_out else second
     else:
         year = None

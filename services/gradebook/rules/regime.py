@@ -34,6 +34,7 @@ class RegularCount:
 class RuleSet:
     """One version of the assessment rules, as far as it differs by version.
 
+    is_tt22: whether levels, promotion and awards follow TT22 rather than TT58.
     regular_steps: (upper bound in periods a year, marks) in rising order; the last bound is None.
     regular_comment_only: marks of a comment-only subject, or None where it follows `regular_steps`.
     regular_is_exact: whether more marks than the count are refused.
@@ -43,17 +44,13 @@ class RuleSet:
     """
 
     regime: Regime
+    is_tt22: bool
     regular_steps: tuple[tuple[int | None, int], ...]
     regular_comment_only: int | None
     regular_is_exact: bool
     single_midterm: bool
     named_foreign_language: bool = False
     reduced_semester: int | None = None
-
-    @property
-    def is_tt22(self) -> bool:
-        """Whether levels, promotion and awards follow TT22 rather than TT58."""
-        return self.regime is Regime.TT22
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +77,7 @@ DEFAULT_POLICY = Policy()
 
 TT22 = RuleSet(
     regime=Regime.TT22,
+    is_tt22=True,
     regular_steps=((35, 2), (70, 3), (None, 4)),
     regular_comment_only=2,
     regular_is_exact=True,
@@ -89,6 +87,7 @@ TT22 = RuleSet(
 
 TT58_AMENDED = RuleSet(
     regime=Regime.TT58_AMENDED,
+    is_tt22=False,
     regular_steps=((35, 2), (70, 3), (None, 4)),
     regular_comment_only=None,
     regular_is_exact=False,
@@ -99,6 +98,7 @@ TT58_AMENDED = RuleSet(
 
 TT58_ORIGINAL = RuleSet(
     regime=Regime.TT58_ORIGINAL,
+    is_tt22=False,
     regular_steps=((35, 2), (104, 3), (None, 4)),
     regular_comment_only=None,
     regular_is_exact=False,
@@ -169,15 +169,16 @@ def minimum_regular(
 ) -> int:
     """The minimum of `required_regular`, of which it takes the same arguments."""
     count = 2
-    if kind is SubjectKind.COMMENT_ONLY and rules.regular_comment_only is not None:
+    comment_only = kind is SubjectKind.COMMENT_ONLY
+    if comment_only and rules.regular_comment_only is not None:
         count = rules.regular_comment_only
     elif periods_per_year is not None:
         for bound, marks in rules.regular_steps:
             if bound is None or periods_per_year <= bound:
                 count = marks
                 break
-    elif kind is SubjectKind.COMMENT_AND_SCORE:
+    elif not comment_only:
         raise ValueError("a scored subject needs its periods per year")
     if rules.reduced_semester == semester:
         count = -(-count * 2 // 3)
-    return count + 1 if topic_cluster and kind is SubjectKind.COMMENT_AND_SCORE else count
+    return count + 1 if topic_cluster and not comment_only else count
