@@ -51,7 +51,7 @@ class RabbitServer:
 
     def config(self, service: str, virtual_host: str = rabbitmq.VIRTUAL_HOST) -> BrokerConfig:
         """How `service` reaches that virtual host."""
-        return rabbitmq.config(self.stack, service, virtual_host=virtual_host)
+        return rabbitmq.config(self.stack, f"service/{service}", virtual_host=virtual_host)
 
 
 @dataclass(frozen=True)

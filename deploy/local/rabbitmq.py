@@ -22,7 +22,7 @@ PORT_OFFSET = 2
 DISTRIBUTION_OFFSET = 3
 EPMD_OFFSET = 4
 VIRTUAL_HOST = "hoso"
-EXCHANGE = "hoso.events"
+OPERATOR = "operator/department"
 _PLUGINS = "[rabbitmq_auth_mechanism_ssl].\n"
 
 # The packaged wrapper in /usr/sbin insists on the system user `rabbitmq`; the real scripts do not.
@@ -47,9 +47,9 @@ log.file = false
 """
 
 
-def config(stack: Stack, service: str, *, virtual_host: str = VIRTUAL_HOST) -> BrokerConfig:
-    """How `service` reaches the broker."""
-    who = pki.identity(stack, f"service/{service}")
+def config(stack: Stack, client: str, *, virtual_host: str = VIRTUAL_HOST) -> BrokerConfig:
+    """How `client`, a certificate's name such as ``service/print``, reaches the broker."""
+    who = pki.identity(stack, client)
     return BrokerConfig(
         host=HOST,
         port=stack.port(PORT_OFFSET),
@@ -145,8 +145,12 @@ def control(stack: Stack, *arguments: str) -> str:
 
 def _definitions(virtual_host: str) -> dict[str, object]:
     """Users, virtual host and permissions in RabbitMQ's own export format. No user has a password."""
-    users = [f"service/{service}" for service in SERVICES]
-    permissions = []
+    users = [*(f"service/{service}" for service in SERVICES), OPERATOR]
+    # An operator looks into queues and puts dead letters back; she makes and removes nothing.
+    watch = r"^.*\.(events|dead|retry(\..*)?)$"
+    permissions = [
+        {"user": OPERATOR, "vhost": virtual_host, "configure": "^$", "write": r"^amq\.default$", "read": watch}
+    ]
     for service in SERVICES:
         own = rf"{service}\.(events|dead|retry(\..*)?)"
         permissions.append(
