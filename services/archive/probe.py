@@ -458,3 +458,21 @@ def _clean(bench: _Bench) -> None:
         raise Unavailable("PROBE_BUCKET", "Chưa có vùng thử của kho lưu trữ.", bucket=bench.bucket, code=e.code) from e
     except urllib3.exceptions.HTTPError as e:
         raise Unavailable("STORE_AWAY", "Kho lưu trữ tạm thời không phục vụ được.", why=str(e)) from e
+
+
+def provision(config: StoreConfig, admin: Credentials) -> list[str]:
+    """Create the records and the probe bucket with object lock where they are missing; the names of those made.
+
+    Never makes an existing bucket lockable: what it holds was not locked, and the operator must decide about it.
+    Raises Unavailable.
+    """
+    client = connect(config, admin)
+    made = []
+    try:
+        for bucket in (config.bucket, config.probe_bucket):
+            if not client.bucket_exists(bucket):
+                client.make_bucket(bucket, object_lock=True)
+                made.append(bucket)
+    except (MinioException, urllib3.exceptions.HTTPError) as e:
+        raise Unavailable("STORE_AWAY", "Kho lưu trữ tạm thời không phục vụ được.", why=str(e)) from e
+    return made

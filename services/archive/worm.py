@@ -26,7 +26,8 @@ CHUNK_BYTES = 256 * 1024
 # The store refuses *us*, not the request: an operator mends credentials or clock, and the same call then succeeds.
 _REFUSES_US = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"})
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed"})
-_NO_RETENTION = "NoSuchObjectLockConfiguration"
+# MinIO and S3 say the first (which the SDK turns into None), SeaweedFS the others, when nothing is set on the version.
+_NOT_SET = frozenset({"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "NoSuchObjectLegalHold"})
 _BUSY = frozenset({"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "XMinioServerNotInitialized"})
 
 
@@ -190,7 +191,7 @@ class WormStore:
             try:
                 found = self._client.get_object_retention(self.bucket, key, version_id=version_id)
             except S3Error as e:
-                if e.code != _NO_RETENTION:
+                if e.code not in _NOT_SET:
                     raise
                 return None
         if found is None:
@@ -222,7 +223,12 @@ class WormStore:
     def legal_hold(self, key: str, version_id: str) -> bool:
         """Whether a legal hold lies on the version."""
         with _store_errors(key):
-            return bool(self._client.is_object_legal_hold_enabled(self.bucket, key, version_id=version_id))
+            try:
+                return bool(self._client.is_object_legal_hold_enabled(self.bucket, key, version_id=version_id))
+            except S3Error as e:
+                if e.code not in _NOT_SET:
+                    raise
+                return False
 
     def set_legal_hold(self, key: str, version_id: str, *, on: bool) -> None:
         """Lay a legal hold on the version, or lift it. A hold has no date: reason and review stand in the register."""
