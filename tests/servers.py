@@ -98,7 +98,7 @@ def _started(stack: Stack, process: Process) -> Iterator[None]:
         deadline = time.monotonic() + process.start_timeout_s
         while True:
             try:
-                process.check()
+                _check(process)
                 break
             except NotReadyError as e:
                 if child.poll() is not None or time.monotonic() > deadline:
@@ -117,7 +117,13 @@ def _started(stack: Stack, process: Process) -> Iterator[None]:
 
 def _answers(process: Process) -> bool:
     try:
-        process.check()
+        _check(process)
     except NotReadyError:
         return False
     return True
+
+
+def _check(process: Process) -> None:
+    if process.check is None:
+        raise TypeError(f"{process.name} has no readiness check")
+    process.check()

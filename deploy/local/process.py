@@ -10,10 +10,6 @@ from pathlib import Path
 from .layout import REPOSITORY
 
 
-def always() -> None:
-    """The readiness check of a process that is ready as soon as it runs."""
-
-
 @dataclass(frozen=True)
 class Process:
     """One program the stack runs.
@@ -35,7 +31,7 @@ class Process:
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path = REPOSITORY
     after: tuple[str, ...] = ()
-    check: Callable[[], None] = always
+    check: Callable[[], None] | None = None
     once: bool = False
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout_s: float = 20.0
@@ -47,8 +43,8 @@ class NotReadyError(Exception):
     """The process does not answer yet; the message says what is missing."""
 
 
-def launch(process: Process, log: Path) -> subprocess.Popen[bytes]:
-    """Start `process` with its output appended to `log`.
+def launch(process: Process, log: Path, extra: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start `process` with its output appended to `log` and `extra` variables in its environment.
 
     The kernel sends it its stop signal when the caller dies (prctl(2), PR_SET_PDEATHSIG), so a killed supervisor or
     test run leaves nothing behind. Must be called from the main thread: the signal follows the calling thread.
@@ -57,7 +53,7 @@ def launch(process: Process, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
             guard + process.command,
-            env={**os.environ, **process.environment},
+            env={**os.environ, **process.environment, **(extra or {})},
             cwd=process.folder,
             stdin=subprocess.DEVNULL,
             stdout=output,

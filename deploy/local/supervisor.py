@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from .process import NotReadyError, Process, launch, start_time
 _DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _CALM_S = 30.0  # whoever ran this long begins again with the shortest delay
 _POLL_S = 0.05
-_LEFTOVER_S = 20.0
+_LEFTOVER_S = 6.0
 
 
 @dataclass
@@ -105,11 +106,13 @@ class Supervisor:
     async def _run_once(self, unit: _Unit) -> bool:
         """Start the process and wait until it ends. True when it is a task and has done its work."""
         process = unit.process
-        unit.child = child = launch(process, self._stack.log / f"{process.name}.log")
+        notices = _Notices(self._stack.sockets / f"{process.name}.notify")
+        extra = notices.environment if process.check is None else {}
+        unit.child = child = launch(process, self._stack.log / f"{process.name}.log", extra)
         self._remember(process.name, child.pid)
         _move(unit, "starting")
         ended = asyncio.create_task(_ended(child))
-        ready = asyncio.create_task(_ready(unit))
+        ready = asyncio.create_task(_ready(unit, notices))
         try:
             first = {ended} if process.once else {ended, ready}
             await asyncio.wait(first, timeout=process.start_timeout_s, return_when=asyncio.FIRST_COMPLETED)
@@ -125,6 +128,7 @@ class Supervisor:
         finally:
             ready.cancel()
             ended.cancel()
+            notices.close()
         self._forget(process.name)
         if process.once and code == 0:
             _move(unit, "done")
@@ -219,10 +223,34 @@ def _move(unit: _Unit, state: str, detail: str = "") -> None:
     unit.state, unit.detail, unit.since = state, detail, time.monotonic()
 
 
-async def _ready(unit: _Unit) -> None:
+class _Notices:
+    """Where one process tells that it is ready (sd_notify(3))."""
+
+    def __init__(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        self._path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(str(path))
+        self.environment = {"NOTIFY_SOCKET": str(path)}
+
+    async def ready(self) -> None:
+        while b"READY=1" not in (await asyncio.get_running_loop().sock_recv(self._socket, 4096)).split(b"\n"):
+            pass
+
+    def close(self) -> None:
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
+
+
+async def _ready(unit: _Unit, notices: _Notices) -> None:
+    check = unit.process.check
+    if check is None:
+        unit.detail = "has not said that it is ready"
+        await notices.ready()
+        return
     while True:
         try:
-            await asyncio.to_thread(unit.process.check)
+            await asyncio.to_thread(check)
             return
         except NotReadyError as e:
             unit.detail = str(e)

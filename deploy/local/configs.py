@@ -1,0 +1,85 @@
+"""Writes each service's configuration as the service itself defines it, so that a wrong key cannot pass mypy."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from cli.profile import Profile
+from services.common.settings import PeerConfig, ServerConfig, TlsConfig
+
+from . import pki, rabbitmq
+from .layout import HOST, Stack, write_private
+from .processes import PORT_OFFSETS
+
+
+def write_all(stack: Stack) -> None:
+    """Write ``config/<service>.toml`` for every service and ``config/cli.toml`` for the command ``hoso``."""
+    _write(stack, "cli", _cli(stack))
+
+
+def _cli(stack: Stack) -> Profile:
+    return Profile(
+        **{service: _address(stack, service) for service in PORT_OFFSETS},
+        tls=_tls(stack, "operator/department"),
+        vendor_tls=_tls(stack, "vendor/smas"),
+        issuer=pki.ISSUER,
+        issuer_key_file=stack.pki / "issuer.key",
+        broker=rabbitmq.config(stack, rabbitmq.OPERATOR),
+    )
+
+
+def _server(stack: Stack, service: str) -> ServerConfig:
+    return ServerConfig(
+        listen=_address(stack, service),
+        tls=_tls(stack, f"service/{service}"),
+        issuers_file=stack.pki / "issuers.json",
+    )
+
+
+def _peer(stack: Stack, service: str, peer: str) -> PeerConfig:
+    """How `service` reaches `peer`."""
+    return PeerConfig(address=_address(stack, peer), tls=_tls(stack, f"service/{service}"))
+
+
+def _tls(stack: Stack, name: str) -> TlsConfig:
+    who = pki.identity(stack, name)
+    return TlsConfig(ca_file=who.ca_file, cert_file=who.cert_file, key_file=who.key_file)
+
+
+def _address(stack: Stack, service: str) -> str:
+    return f"{HOST}:{stack.port(PORT_OFFSETS[service])}"
+
+
+def _write(stack: Stack, name: str, value: object) -> None:
+    head = f"# Written by `python -m deploy.local up` for the stack {stack.name}; changes are lost.\n"
+    write_private(stack.config / f"{name}.toml", head + dump(value))
+
+
+def dump(value: object, path: str = "") -> str:
+    """A configuration dataclass as TOML; None is left out. Raises TypeError for what TOML cannot say."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"{path or 'configuration'}: {type(value).__name__} is no configuration")
+    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    plain = {name: one for name, one in fields.items() if one is not None and not dataclasses.is_dataclass(one)}
+    tables = {name: one for name, one in fields.items() if dataclasses.is_dataclass(one)}
+    lines = [f"{name} = {_literal(one, f'{path}{name}')}\n" for name, one in plain.items()]
+    parts = [dump(one, f"{path}{name}.") for name, one in tables.items()]
+    return "".join([*([f"\n[{path.removesuffix('.')}]\n"] if path else []), *lines, *parts])
+
+
+def _literal(value: object, path: str) -> str:
+    """One value in TOML. JSON's strings are TOML's basic strings."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str | Path):
+        return json.dumps(str(value), ensure_ascii=False)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_literal(one, path) for one in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(k)} = {_literal(v, path)}" for k, v in value.items()) + " }"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        given = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return _literal({name: one for name, one in given.items() if one is not None}, path)
+    raise TypeError(f"{path}: {type(value).__name__} has no TOML form here")

@@ -1,0 +1,78 @@
+"""The list of everything that runs in a stack: servers, then migrations, then every role of every service."""
+
+import sys
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from . import objectstore, pki, postgres, rabbitmq, softhsm
+from .layout import HOST, Stack
+from .process import NotReadyError, Process
+
+PORT_OFFSETS = {"gradebook": 20, "print": 21, "signing": 22, "archive": 23}
+
+ROLES: dict[str, tuple[str, ...]] = {}
+"""The long-running roles of each service that the stack runs."""
+
+ARCHIVE_TASKS = ("provision", "probe")
+"""What must have been done once before archive may start: its locked bucket exists, and the store is proved WORM."""
+
+
+def servers(stack: Stack) -> tuple[Process, ...]:
+    """PostgreSQL, RabbitMQ with its port mapper, and the object store."""
+    return (postgres.process(stack), *rabbitmq.processes(stack), objectstore.process(objectstore.choose(stack)))
+
+
+def services(stack: Stack) -> tuple[Process, ...]:
+    """Every service's migration, archive's tasks, and every role."""
+    found: list[Process] = []
+    for service, roles in ROLES.items():
+        found.append(_task(stack, service, "migrate", after=("postgres", "rabbitmq")))
+        ready = f"{service}-migrate"
+        if service == "archive":
+            for task in ARCHIVE_TASKS:
+                found.append(_task(stack, service, task, after=("store", ready)))
+                ready = f"{service}-{task}"
+        found += [_role(stack, service, role, after=ready) for role in roles]
+    return tuple(found)
+
+
+def _task(stack: Stack, service: str, role: str, *, after: tuple[str, ...]) -> Process:
+    return Process(
+        name=f"{service}-{role}",
+        command=_command(stack, service, role),
+        after=after,
+        once=True,
+        start_timeout_s=180,
+    )
+
+
+def _role(stack: Stack, service: str, role: str, *, after: str) -> Process:
+    return Process(
+        name=f"{service}-{role}",
+        command=_command(stack, service, role),
+        environment=softhsm.environment(stack) if service == "signing" else {},
+        after=(after, "signing-tokens") if (service, role) == ("signing", "work") else (after,),
+        check=(lambda: _serving(stack, service)) if role == "serve" else None,
+        stop_timeout_s=30,
+    )
+
+
+def _command(stack: Stack, service: str, role: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"services.{service}", role, "--config", str(stack.config / f"{service}.toml"))
+
+
+def _serving(stack: Stack, service: str) -> None:
+    """Raises NotReadyError until the service's gRPC health says SERVING for the whole."""
+    who = pki.identity(stack, "operator/department")
+    credentials = grpc.ssl_channel_credentials(
+        who.ca_file.read_bytes(), who.key_file.read_bytes(), who.cert_file.read_bytes()
+    )
+    with grpc.secure_channel(f"{HOST}:{stack.port(PORT_OFFSETS[service])}", credentials) as channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=3)
+        except grpc.RpcError as e:
+            raise NotReadyError(f"gRPC health: {e.code().name}") from e
+    if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        name = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+        raise NotReadyError(f"gRPC health: {name}; a dependency is away")
