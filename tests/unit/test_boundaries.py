@@ -12,8 +12,8 @@ SERVICES = ("gradebook", "print", "signing", "archive")
 SERVICES_STORES = {f"services/{service}/store" for service in SERVICES}
 SERVICERS = {f"services/{service}/service" for service in SERVICES}
 ONLY_IN = {
-    "nameko": {"services/common/consume.py"},
-    "eventlet": {"services/common/consume.py", "services/common/process.py"},
+    "nameko": {"services/common/consumer.py"},
+    "eventlet": {"services/common/consumer.py", "services/common/process.py"},
     "pika": {"services/common/"},
     "pkcs11": {"services/signing/token_owner.py", "services/signing/owner_process.py", "services/signing/ceremony"},
     "pyhanko": {"services/signing/pades", "services/archive/evidence", "services/print/fields.py"},

@@ -1,0 +1,217 @@
+"""The nameko side of the role `consume`: one queue, manual acknowledgement, nothing lost. Imported by `consume.run`.
+
+nameko 2.14 acknowledges a message whose handler raised, and kombu acknowledges a body it cannot decode. So our consumer
+takes raw messages, decides by itself, and acknowledges last. Database work runs in one native thread (eventlet.tpool),
+so that libpq never stops the event loop and heartbeats go on while a message is held.
+"""
+
+import signal
+import ssl
+from functools import partial
+from typing import Any
+
+import eventlet
+from eventlet import patcher, tpool
+from eventlet.semaphore import Semaphore
+from kombu.connection import Connection
+from kombu.entity import Queue
+from kombu.message import Message
+from nameko.messaging import Consumer, QueueConsumer
+from nameko.runners import ServiceRunner
+
+from services.common import amqp, log, topology
+from services.common.consume import Delivery, Intake, Outcome
+from services.common.settings import BrokerConfig
+
+ATTEMPT_HEADER = "hoso-attempt"
+ERROR_HEADER = "hoso-error"
+MAX_HOLD_S = 5.0
+
+_KEPT_PROPERTIES = ("message_id", "type", "app_id")
+_log = log.get(__name__)
+
+
+def run(service: str, broker: BrokerConfig, intake: Intake, prefetch: int) -> int:
+    """Consume until a signal comes; see `consume.run`."""
+    if not patcher.is_monkey_patched("socket"):
+        raise RuntimeError("eventlet must patch the standard library before anything else is imported")
+    tpool.set_num_threads(1)
+    receiver = _Receiver(service, broker, intake)
+    runner = ServiceRunner(_nameko_config(broker, prefetch))
+    runner.add_service(_service_class(service, receiver))
+
+    def stop(*_: object) -> None:
+        receiver.stopping = True
+        eventlet.spawn_n(runner.stop)  # a signal handler may not switch green threads itself
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    try:
+        runner.start()
+        # In a green thread, so that signal handlers are served while this one waits.
+        eventlet.spawn(runner.wait).wait()
+    except Exception as e:  # noqa: BLE001 - the process ends with it
+        _log.error("consumer broke", error=type(e).__name__, exc_info=True)
+        return 1
+    return 0 if receiver.stopping else 1
+
+
+class _RawQueueConsumer(QueueConsumer):  # type: ignore[misc]
+    """Hands over messages undecoded, whatever they claim to be; kombu would acknowledge what it cannot decode."""
+
+    def get_consumers(self, consumer_cls: Any, channel: Any) -> Any:
+        channel.auto_decode = False  # a body that claims an encoding stays bytes
+        for provider in self._providers:
+            consumer = consumer_cls(queues=[provider.queue], on_message=partial(self.handle_message, provider, None))
+            consumer.qos(prefetch_count=self.prefetch_count)
+            self._consumers[provider] = consumer
+        return self._consumers.values()
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
+        """A header names a compression that kombu does not know."""
+        _log.error("message unreadable; dead letter", error=type(exc).__name__)
+        message.reject(requeue=False)
+
+
+class _EventConsumer(Consumer):  # type: ignore[misc]
+    """Passes the whole message to the method, and leaves acknowledging to it."""
+
+    queue_consumer = _RawQueueConsumer()
+
+    def handle_message(self, body: None, message: Message) -> None:
+        super().handle_message(message, message)
+
+    def handle_message_processed(self, message: Message, result: Any = None, exc_info: Any = None) -> None:
+        """Nothing: `_Receiver.receive` has done it. After an error in it the message stays unacknowledged and comes
+        back when the connection ends, which it does, because an error there is a mistake in this module.
+        """
+        if exc_info is not None:
+            raise exc_info[1]
+
+
+def _service_class(service: str, receiver: "_Receiver") -> type:
+    # The topology is declared once per release; here a second opinion about its arguments could only fail.
+    queue = Queue(topology.queue(service), no_declare=True)
+
+    class Events:
+        name = service
+
+        @_EventConsumer.decorator(queue)  # type: ignore[untyped-decorator]
+        def on_message(self, message: Message) -> None:
+            receiver.receive(message)
+
+    return Events
+
+
+class _Receiver:
+    def __init__(self, service: str, broker: BrokerConfig, intake: Intake) -> None:
+        self.stopping = False
+        self._service = service
+        self._broker = broker
+        self._intake = intake
+        self._in_order = Semaphore(1)
+        connection = Connection("pyamqp://")
+        self._broker_errors = connection.connection_errors + connection.channel_errors
+
+    def receive(self, message: Message) -> None:
+        """Handle one message after the other, and tell the broker what became of it."""
+        with self._in_order:
+            if self.stopping or not _connected(message):
+                return  # the broker delivers it again, here or elsewhere, and in order
+            outcome, reason = self._take(message)
+            try:
+                self._settle(message, outcome, reason)
+            except self._broker_errors as e:
+                # The broker has the message back and delivers it again; the inbox knows what was done.
+                _log.warning("broker lost before the acknowledgement", error=type(e).__name__)
+
+    def _take(self, message: Message) -> tuple[Outcome, str]:
+        """Handle the message; while the database is away, hold it and try again, in place."""
+        delivery = Delivery(
+            event_id=str(message.properties.get("message_id", "")),
+            type=str(message.properties.get("type", "")),
+            body=bytes(message.body),
+        )
+        pause_s = 0.1
+        while True:
+            outcome, reason = tpool.execute(self._intake.take, delivery)
+            if outcome is not Outcome.HOLD or self.stopping or not _connected(message):
+                return outcome, reason
+            _log.warning("message held; trying again", event_id=delivery.event_id, reason=reason, pause_s=pause_s)
+            eventlet.sleep(pause_s)
+            pause_s = min(MAX_HOLD_S, pause_s * 2)
+
+    def _settle(self, message: Message, outcome: Outcome, reason: str) -> None:
+        """Acknowledge last. A message that is neither acknowledged nor rejected comes back by itself."""
+        if outcome is Outcome.HOLD or not _connected(message):
+            return
+        if outcome is Outcome.RETRY:
+            attempt = _attempt(message)
+            if attempt < len(topology.RETRY_S):
+                self._rest(message, attempt, reason)
+                message.ack()
+                return
+            outcome = Outcome.DEAD
+        if outcome is Outcome.DEAD:
+            event_id = str(message.properties.get("message_id", ""))
+            _log.error("event not handled; dead letter", reason=reason, event_id=event_id)
+            message.reject(requeue=False)
+            return
+        message.ack()
+
+    def _rest(self, message: Message, attempt: int, reason: str) -> None:
+        """Put a copy onto the retry ladder and wait for the broker's confirm. Raises a broker error when that fails."""
+        rest_s = topology.RETRY_S[attempt]
+        _log.warning("event not handled; trying again", reason=reason, attempt=attempt + 1, rest_s=rest_s)
+        with _connect(self._broker) as connection:
+            connection.Producer().publish(
+                bytes(message.body),
+                exchange="",
+                routing_key=topology.retry_queue(self._service, rest_s),
+                content_type=message.content_type,
+                content_encoding="binary",
+                headers={ATTEMPT_HEADER: attempt + 1, ERROR_HEADER: reason},
+                delivery_mode="persistent",
+                mandatory=True,
+                **{name: message.properties[name] for name in _KEPT_PROPERTIES if name in message.properties},
+            )
+
+
+def _attempt(message: Message) -> int:
+    value = message.headers.get(ATTEMPT_HEADER, 0)
+    return value if isinstance(value, int) else 0
+
+
+def _connected(message: Message) -> bool:
+    return message.channel.connection is not None
+
+
+def _nameko_config(broker: BrokerConfig, prefetch: int) -> dict[str, object]:
+    return {
+        "AMQP_URI": _uri(broker),
+        "AMQP_SSL": _tls(broker),
+        "LOGIN_METHOD": "EXTERNAL",
+        "HEARTBEAT": amqp.HEARTBEAT_S,
+        "max_workers": prefetch,  # nameko's prefetch count, too
+    }
+
+
+def _connect(broker: BrokerConfig) -> Connection:
+    return Connection(
+        _uri(broker), ssl=_tls(broker), login_method="EXTERNAL", transport_options={"confirm_publish": True}
+    )
+
+
+def _uri(broker: BrokerConfig) -> str:
+    return f"pyamqp://{broker.host}:{broker.port}/{broker.virtual_host}"
+
+
+def _tls(broker: BrokerConfig) -> dict[str, object]:
+    return {
+        "ca_certs": str(broker.tls.ca_file),
+        "certfile": str(broker.tls.cert_file),
+        "keyfile": str(broker.tls.key_file),
+        "cert_reqs": ssl.CERT_REQUIRED,
+        "server_hostname": broker.host,
+        "tls_minimum_version": ssl.TLSVersion.TLSv1_2,
+    }

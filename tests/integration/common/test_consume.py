@@ -1,0 +1,200 @@
+"""The consumer process on a real RabbitMQ and PostgreSQL: every message is handled, resting, or a dead letter."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from google.protobuf.wrappers_pb2 import Int64Value, StringValue
+
+from services.common import topology
+from services.common.db import Database
+from services.common.settings import BrokerConfig, DatabaseConfig
+
+from . import messages
+from .messages import eventually
+
+SERVICE = "gradebook"
+QUEUE = topology.queue(SERVICE)
+DEAD = topology.dead_queue(SERVICE)
+TYPE = StringValue.DESCRIPTOR.full_name
+
+
+class Consumer:
+    """A consumer process that can be killed."""
+
+    def __init__(self, settings: Path, log: Path) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-m", "tests.integration.common.consuming", str(settings)],
+                stderr=output,
+            )
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(15)
+
+
+@pytest.fixture
+def queue(broker: Callable[[str], BrokerConfig], base: Database) -> BrokerConfig:
+    config = broker(SERVICE)
+    topology.declare(config, SERVICE, [TYPE])
+    with messages.channel(config) as channel:
+        for name in (QUEUE, DEAD, *(topology.retry_queue(SERVICE, s) for s in topology.RETRY_S)):
+            channel.queue_purge(name)
+    with base.transaction() as tx:
+        tx.execute("CREATE TABLE IF NOT EXISTS handled (value text)")
+        tx.execute("TRUNCATE handled")
+    return config
+
+
+@pytest.fixture
+def start(queue: BrokerConfig, database_config: DatabaseConfig, tmp_path: Path) -> Iterator[Callable[..., Consumer]]:
+    started: list[Consumer] = []
+
+    def run(**more: object) -> Consumer:
+        settings = {
+            "broker": dataclasses.asdict(queue),
+            "database": dataclasses.asdict(database_config),
+            "ticks": str(tmp_path / "ticks"),
+            **more,
+        }
+        file = tmp_path / "settings.json"
+        file.write_text(json.dumps(settings, default=str))
+        started.append(Consumer(file, tmp_path / "log"))
+        return started[-1]
+
+    yield run
+    for consumer in started:
+        consumer.process.kill()
+        consumer.process.wait()
+    print((tmp_path / "log").read_text()[-5000:])
+
+
+def send(broker: BrokerConfig, value: str, event_id: str = "", **properties: object) -> str:
+    event_id = event_id or str(uuid.uuid4())
+    options: dict[str, object] = {"message_id": event_id, "type": TYPE, "content_type": "application/octet-stream"}
+    messages.publish(broker, QUEUE, json.dumps(value).encode(), **(options | properties))
+    return event_id
+
+
+def handled(base: Database) -> list[str]:
+    with base.transaction() as tx:
+        return [value for (value,) in tx.execute("SELECT value FROM handled ORDER BY ctid")]
+
+
+def test_events_are_handled_once_and_in_order(
+    base: Database, queue: BrokerConfig, start: Callable[..., Consumer]
+) -> None:
+    values = [str(number) for number in range(30)]
+    for value in values:
+        event_id = send(queue, value)
+    send(queue, "29", event_id)
+    consumer = start()
+    eventually(lambda: handled(base) == values)
+    eventually(lambda: messages.depth(queue, QUEUE) == 0)
+    assert consumer.end(signal.SIGTERM) == 0
+    assert handled(base) == values
+    assert messages.depth(queue, QUEUE) == 0, "a message was left unacknowledged"
+
+
+def test_a_failing_handler_climbs_the_ladder_to_the_dead_letters(
+    base: Database, queue: BrokerConfig, start: Callable[..., Consumer]
+) -> None:
+    start()
+    event_id = send(queue, "fail")
+    send(queue, "next")
+    eventually(lambda: handled(base) == ["next"])
+    eventually(lambda: messages.depth(queue, topology.retry_queue(SERVICE, 10)) == 1)
+    properties, body = messages.take(queue, topology.retry_queue(SERVICE, 10))
+    assert properties.headers["hoso-attempt"] == 2
+    assert properties.headers["hoso-error"].startswith("ValueError in handle (consuming.py:")
+    assert (properties.message_id, properties.type, body) == (event_id, TYPE, b'"fail"')
+    messages.publish(queue, QUEUE, body, message_id=event_id, type=TYPE, headers={"hoso-attempt": 4})
+    properties, body = messages.take(queue, DEAD)
+    assert (properties.message_id, body) == (event_id, b'"fail"')
+    assert handled(base) == ["next"]
+
+
+@pytest.mark.parametrize(
+    ("body", "properties"),
+    [
+        (b"\xff\x00{", {}),
+        (b'{"not": "a string"}', {}),
+        (b'"x"', {"type": Int64Value.DESCRIPTOR.full_name}),
+        (b'"x"', {"message_id": "not a uuid"}),
+        (b'"x"', {"message_id": None, "type": None}),
+        (b"{", {"content_type": "application/json", "content_encoding": "utf-8"}),
+        (b'"x\xff', {"content_type": "application/x-python-serialize", "content_encoding": "nonsense"}),
+        (b'"x"', {"headers": {"compression": "nonsense"}}),
+    ],
+)
+def test_what_cannot_be_read_becomes_a_dead_letter(
+    base: Database, queue: BrokerConfig, start: Callable[..., Consumer], body: bytes, properties: dict[str, object]
+) -> None:
+    options: dict[str, object] = {"message_id": str(uuid.uuid4()), "type": TYPE}
+    messages.publish(queue, QUEUE, body, **(options | properties))
+    consumer = start()
+    assert messages.take(queue, DEAD)[1] == body
+    send(queue, "next")
+    eventually(lambda: handled(base) == ["next"])
+    assert consumer.end(signal.SIGTERM) == 0
+
+
+def test_an_unavailable_handler_holds_the_queue(
+    base: Database, queue: BrokerConfig, start: Callable[..., Consumer]
+) -> None:
+    consumer = start()
+    send(queue, "away")
+    send(queue, "next")
+    time.sleep(4)
+    assert handled(base) == []
+    assert all(messages.depth(queue, topology.retry_queue(SERVICE, s)) == 0 for s in topology.RETRY_S)
+    assert consumer.end(signal.SIGTERM) == 0
+    eventually(lambda: messages.depth(queue, QUEUE) == 2)
+
+
+def test_a_slow_database_does_not_stop_the_event_loop(
+    base: Database, queue: BrokerConfig, start: Callable[..., Consumer], tmp_path: Path
+) -> None:
+    start()
+    send(queue, "first")
+    eventually(lambda: handled(base) == ["first"])
+    ticks = tmp_path / "ticks"
+    eventually(ticks.exists)
+    before = ticks.stat().st_size
+    started = time.monotonic()
+    send(queue, "slow")
+    eventually(lambda: "slow" in handled(base))
+    passed_s = time.monotonic() - started
+    assert passed_s > 1.9
+    assert ticks.stat().st_size - before > passed_s * 10 * 0.6
+
+
+def test_a_killed_consumer_loses_and_repeats_nothing(
+    base: Database, queue: BrokerConfig, start: Callable[..., Consumer]
+) -> None:
+    values = [str(number) for number in range(300)]
+    for value in values:
+        send(queue, value)
+    for done in (50, 120, 200):
+        consumer = start()
+        eventually(lambda done=done: len(handled(base)) > done)  # type: ignore[misc]
+        consumer.end(signal.SIGKILL)
+    start()
+    eventually(lambda: len(handled(base)) >= 300)
+    eventually(lambda: messages.depth(queue, QUEUE) == 0)
+    assert sorted(handled(base), key=int) == values
+
+
+def test_it_refuses_to_run_beside_grpc(queue: BrokerConfig, start: Callable[..., Consumer]) -> None:
+    consumer = start(load=["grpc"])
+    assert consumer.process.wait(15) == 1
+    assert "must not load grpc" in consumer.log.read_text()
