@@ -23,8 +23,6 @@ from services.common import amqp, log, topology
 from services.common.consume import Delivery, Intake, Outcome
 from services.common.settings import BrokerConfig
 
-ATTEMPT_HEADER = "hoso-attempt"
-ERROR_HEADER = "hoso-error"
 MAX_HOLD_S = 5.0
 
 _KEPT_PROPERTIES = ("message_id", "type", "app_id")
@@ -170,7 +168,7 @@ class _Receiver:
                 routing_key=topology.retry_queue(self._service, rest_s),
                 content_type=message.content_type,
                 content_encoding="binary",
-                headers={ATTEMPT_HEADER: attempt + 1, ERROR_HEADER: reason},
+                headers={topology.ATTEMPT_HEADER: attempt + 1, topology.ERROR_HEADER: reason},
                 delivery_mode="persistent",
                 mandatory=True,
                 **{name: message.properties[name] for name in _KEPT_PROPERTIES if name in message.properties},
@@ -178,7 +176,7 @@ class _Receiver:
 
 
 def _attempt(message: Message) -> int:
-    value = message.headers.get(ATTEMPT_HEADER, 0)
+    value = message.headers.get(topology.ATTEMPT_HEADER, 0)
     return value if isinstance(value, int) else 0
 
 

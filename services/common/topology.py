@@ -15,6 +15,9 @@ from services.common.settings import BrokerConfig
 EXCHANGE = "hoso.events"
 RETRY_S = (1, 10, 60, 600)
 """The rungs of the retry ladder: how long a failed message rests, in seconds, attempt after attempt."""
+ATTEMPT_HEADER = "hoso-attempt"
+ERROR_HEADER = "hoso-error"
+"""Headers of a message on the ladder: how often it failed, and its last error (code and place, no personal data)."""
 
 # RabbitMQ 4 drops a message after 20 deliveries (3.x: never) where no dead-letter exchange stands. A crash of the
 # consumer counts against every message it held, innocent or not, so the limit only has to end an endless loop.

@@ -1,0 +1,159 @@
+"""What an operator does with messages that a service could not handle: look, replay, discard with a reason.
+
+Nothing is taken from ``<service>.dead`` before its replacement is confirmed by the broker, and looking changes nothing
+but the order. Two operators at once each see a part; what one holds, the other does not get.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pika
+import pika.exceptions
+from pika.adapters.blocking_connection import BlockingChannel
+
+from services.common import amqp, topology
+from services.common.errors import Invalid, NotFound, Unavailable, Violation
+from services.common.settings import BrokerConfig
+
+LIST_LIMIT = 100
+
+
+_ID_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A message in the dead-letter queue.
+
+    id: the event id; for a message without one ``sha256:`` and the first 16 hex digits of its body's digest.
+    type: full proto name as the sender wrote it, perhaps empty. body: ids and digests only, as it arrived.
+    attempts: how often it climbed the retry ladder. error: the last error known before it gave up, perhaps empty.
+    dead_time: when it gave up (aware, UTC, whole seconds); None when the broker did not say.
+    """
+
+    id: str
+    type: str
+    body: bytes
+    attempts: int
+    error: str
+    dead_time: datetime | None
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A message in our hands, neither acknowledged nor returned yet."""
+
+    letter: DeadLetter
+    tag: int
+    properties: pika.BasicProperties
+
+
+def list_letters(config: BrokerConfig, service: str, *, limit: int = LIST_LIMIT) -> list[DeadLetter]:
+    """The first `limit` dead letters of `service`. Raises Unavailable."""
+    with amqp.channel(config) as channel:
+        return [held.letter for held in _hold(channel, service, limit)]
+
+
+def show(config: BrokerConfig, service: str, letter_id: str) -> DeadLetter:
+    """One dead letter. Raises NotFound DEAD_LETTER_NOT_FOUND, Unavailable."""
+    with amqp.channel(config) as channel:
+        return _select(_hold(channel, service), [letter_id])[0].letter
+
+
+def replay(config: BrokerConfig, service: str, letter_ids: Sequence[str] | None = None) -> list[DeadLetter]:
+    """Give dead letters back to the service's queue with a full set of attempts; None means all of them.
+
+    What was handled before is known by its event id and changes nothing. Raises NotFound before anything is replayed
+    when an id is not there; Unavailable when the broker breaks off, in which case a letter may be in both queues.
+    """
+
+    def give_back(channel: BlockingChannel, held: _Held) -> None:
+        properties = held.properties
+        channel.basic_publish(
+            "",
+            topology.queue(service),
+            held.letter.body,
+            pika.BasicProperties(
+                message_id=properties.message_id,
+                type=properties.type,
+                app_id=properties.app_id,
+                content_type=properties.content_type,
+                delivery_mode=pika.DeliveryMode.Persistent,
+            ),
+            mandatory=True,
+        )
+
+    return _settle(config, service, letter_ids, give_back)
+
+
+def discard(config: BrokerConfig, service: str, letter_ids: Sequence[str], *, reason: str) -> list[DeadLetter]:
+    """Remove dead letters for good and return them; the caller records them in an audit trail with `reason`.
+
+    Raises Invalid when `reason` is blank; NotFound, before anything is removed, when an id is not there; Unavailable.
+    """
+    if not reason.strip():
+        raise Invalid([Violation("reason", "REASON_MISSING", "Phải nêu lý do khi bỏ một thông điệp.")])
+    return _settle(config, service, letter_ids, lambda channel, held: None)
+
+
+def _settle(
+    config: BrokerConfig,
+    service: str,
+    letter_ids: Sequence[str] | None,
+    act: Callable[[BlockingChannel, _Held], None],
+) -> list[DeadLetter]:
+    """Act on each chosen letter, then acknowledge it. The others go back when the channel closes."""
+    settled = []
+    with amqp.channel(config) as channel:
+        channel.confirm_delivery()
+        for held in _select(_hold(channel, service), letter_ids):
+            try:
+                act(channel, held)
+            except (pika.exceptions.UnroutableError, pika.exceptions.NackError) as e:
+                raise Unavailable("QUEUE_REFUSES", f"{topology.queue(service)} takes no message now") from e
+            channel.basic_ack(held.tag)
+            settled.append(held.letter)
+    return settled
+
+
+def _hold(channel: BlockingChannel, service: str, limit: int | None = None) -> list[_Held]:
+    name = topology.dead_queue(service)
+    try:
+        count = channel.queue_declare(name, passive=True).method.message_count
+    except pika.exceptions.ChannelClosedByBroker as e:
+        raise Unavailable("TOPOLOGY_MISSING", f"{e.reply_text}; run the role `migrate` first") from e
+    taken: list[_Held] = []
+    while len(taken) < (count if limit is None else min(count, limit)):
+        method, properties, body = channel.basic_get(name)
+        if method is None or properties is None or body is None:
+            break
+        taken.append(_Held(_letter(properties, body), method.delivery_tag, properties))
+    return taken
+
+
+def _select(held: list[_Held], letter_ids: Sequence[str] | None) -> list[_Held]:
+    if letter_ids is None:
+        return held
+    missing = set(letter_ids) - {one.letter.id for one in held}
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise NotFound("DEAD_LETTER_NOT_FOUND", f"Không có thông điệp: {names}.", letters=names)
+    return [one for one in held if one.letter.id in letter_ids]
+
+
+def _letter(properties: pika.BasicProperties, body: bytes) -> DeadLetter:
+    headers: dict[str, Any] = properties.headers or {}
+    deaths = headers.get("x-death") or [{}]
+    time = deaths[0].get("time")
+    attempts = headers.get(topology.ATTEMPT_HEADER, 0)
+    return DeadLetter(
+        id=properties.message_id or f"sha256:{hashlib.sha256(body).hexdigest()[:_ID_DIGITS]}",
+        type=properties.type or "",
+        body=body,
+        attempts=attempts if isinstance(attempts, int) else 0,
+        error=str(headers.get(topology.ERROR_HEADER, "")),
+        dead_time=time.replace(tzinfo=UTC) if isinstance(time, datetime) else None,
+    )
