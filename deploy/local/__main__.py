@@ -37,12 +37,15 @@ def _parser() -> argparse.ArgumentParser:
         ("kill", _act, "send a process a signal; the supervisor starts it again"),
         ("stop", _act, "stop one process and keep it stopped"),
         ("start", _act, "start a stopped process and wait until it is ready"),
+        ("clean", _clean, "stop the stack and delete everything it holds"),
         ("supervise", _supervise, "be the supervisor, in the foreground (`up` does this in the background)"),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run, action=name)
         if name in {"up", "supervise"}:
             command.add_argument("--servers", action="store_true", help="only PostgreSQL, RabbitMQ and the store")
+        if name == "clean":
+            command.add_argument("--yes", action="store_true", help="do not ask")
         if name == "status":
             command.add_argument("--json", action="store_true", help="one JSON array for programs")
         if name in {"kill", "stop", "start"}:
@@ -74,6 +77,18 @@ def _act(stack: Stack, arguments: argparse.Namespace) -> None:
     if number is None:
         raise LocalError(f"no such signal: {arguments.signal}")
     control.ask(stack, control.Request(arguments.action, arguments.process, int(number)))
+
+
+def _clean(stack: Stack, arguments: argparse.Namespace) -> int:
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise LocalError("this deletes keys and documents; without a terminal say --yes")
+        answer = input(f"Delete the stack {stack.name!r} with its marks, keys and archived documents? [y/N] ")
+        if answer.strip().lower() not in {"y", "yes"}:
+            print("Nothing was deleted.")
+            return 1
+    bringup.clean(stack)
+    return 0
 
 
 def _supervise(stack: Stack, arguments: argparse.Namespace) -> None:

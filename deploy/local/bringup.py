@@ -1,5 +1,6 @@
 """Bringing a stack up and down from outside: write its files, start a supervisor, follow it until all is ready."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -63,6 +64,15 @@ def down(stack: Stack) -> None:
         except LocalError:
             time.sleep(_POLL_S)
     raise LocalError(f"the stack {stack.name!r} did not stop within {_STOP_S:.0f} s; see {stack.log}/supervisor.log")
+
+
+def clean(stack: Stack) -> None:
+    """Stop the stack and delete its folder: databases, queues, tokens, archived objects."""
+    down(stack)
+    shutil.rmtree(stack.root)
+    if stack.sockets.exists():
+        shutil.rmtree(stack.sockets)
+    screen.console.print(f"{_short(stack)} is deleted.")
 
 
 def status(stack: Stack) -> list[Status]:

@@ -4,11 +4,11 @@ import dataclasses
 import json
 from pathlib import Path
 
-from cli.profile import Profile
+from cli.profile import DemoConfig, Profile
 from services.common.settings import PeerConfig, ServerConfig, TlsConfig
 
-from . import pki, rabbitmq
-from .layout import HOST, Stack, write_private
+from . import pki, rabbitmq, softhsm
+from .layout import HOST, REPOSITORY, Stack, write_private
 from .processes import PORT_OFFSETS
 
 
@@ -19,12 +19,21 @@ def write_all(stack: Stack) -> None:
 
 def _cli(stack: Stack) -> Profile:
     return Profile(
-        **{service: _address(stack, service) for service in PORT_OFFSETS},
+        gradebook=_address(stack, "gradebook"),
+        print=_address(stack, "print"),
+        signing=_address(stack, "signing"),
+        archive=_address(stack, "archive"),
         tls=_tls(stack, "operator/department"),
         vendor_tls=_tls(stack, "vendor/smas"),
         issuer=pki.ISSUER,
         issuer_key_file=stack.pki / "issuer.key",
         broker=rabbitmq.config(stack, rabbitmq.OPERATOR),
+        demo=DemoConfig(
+            folder=REPOSITORY / ".run" / "demo" if stack.name == "main" else stack.root / "demo",
+            pkcs11_module=softhsm.module(),
+            softhsm_conf=softhsm.settings_file(stack),
+            ca_dir=stack.root / "signing-ca",
+        ),
     )
 
 

@@ -22,12 +22,17 @@ def prepare(stack: Stack) -> None:
     """Make the token folder and SoftHSM's configuration; tokens are made by the key ceremony."""
     folder = stack.root / "softhsm"
     (folder / "tokens").mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(folder / "softhsm2.conf", _SETTINGS.format(tokens=folder / "tokens"))
+    write_private(settings_file(stack), _SETTINGS.format(tokens=folder / "tokens"))
+
+
+def settings_file(stack: Stack) -> Path:
+    """SoftHSM's configuration, which a process finds through SOFTHSM2_CONF."""
+    return stack.root / "softhsm" / "softhsm2.conf"
 
 
 def environment(stack: Stack) -> dict[str, str]:
     """What a process needs in its environment to see the stack's tokens."""
-    return {"SOFTHSM2_CONF": str(stack.root / "softhsm" / "softhsm2.conf")}
+    return {"SOFTHSM2_CONF": str(settings_file(stack))}
 
 
 def module() -> Path:

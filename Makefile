@@ -1,0 +1,48 @@
+# Hồ Sơ: the commands a developer needs. `make` alone lists them.
+# Another stack beside the usual one: make up HOSO_STACK=mine HOSO_PORT_BASE=28000
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup up down status demo test check bench minio gen proto clean
+
+PYTHON := .venv/bin/python
+LOCAL := $(PYTHON) -m deploy.local
+TESTS ?= tests
+
+help: ## list these commands
+	@printf 'Hồ Sơ: make <command>\n\n'
+	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## install what is missing (apt, pip) and make .venv/ with the command hoso
+	@deploy/local/setup.sh
+
+up: setup ## start PostgreSQL, RabbitMQ, the object store and every service; wait until all is ready
+	@$(LOCAL) up
+
+down: ## stop them; their data stays in .run/
+	@if [ -x $(PYTHON) ]; then $(LOCAL) down; else echo 'Nothing to stop: there is no .venv/.'; fi
+
+status: ## show every process: state, restarts, memory
+	@$(LOCAL) status
+
+demo: up ## take a real-sized school through the whole line, from marks to verified archive
+	@.venv/bin/hoso demo
+
+test: setup ## run all tests against real servers (stack `test`); TESTS=path runs a part
+	@$(PYTHON) -m pytest $(TESTS)
+
+check: setup ## style, types, import boundaries, proto lint and compatibility, stubs, pinned requirements
+	@$(PYTHON) -m deploy.checks
+
+bench: setup ## measure against bare parts; writes .run/bench/bench.json
+	@$(PYTHON) -m deploy.bench
+
+minio: setup ## build the pinned MinIO server into .run/bin/ (about five minutes)
+	@deploy/local/minio.sh
+
+gen proto: setup ## regenerate the Python stubs in gen/ from proto/
+	@$(PYTHON) -m deploy.generate gen
+
+clean: down ## stop the stack and delete its data, tokens and documents (asks first)
+	@$(LOCAL) clean

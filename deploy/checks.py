@@ -1,0 +1,114 @@
+"""``python -m deploy.checks``: everything about the code that needs no server. Runs all, then says what failed."""
+
+import filecmp
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from . import generate
+
+REPOSITORY = generate.REPOSITORY
+_BIN = Path(sys.executable).parent
+_RELEASED = REPOSITORY / "proto" / "released.binpb"
+
+
+def main() -> int:
+    """Run every check; 1 when any failed."""
+    checks: tuple[tuple[str, Callable[[], Iterator[str]]], ...] = (
+        ("ruff check", lambda: _run("ruff", "check", "--quiet")),
+        ("ruff format", lambda: _run("ruff", "format", "--check", "--quiet")),
+        ("mypy --strict", lambda: _run("mypy", "--no-error-summary")),
+        ("import boundaries", lambda: _run("pytest", "tests/unit/test_boundaries.py", "--durations=0")),
+        ("proto lint", lambda: _run("buf", "lint", "proto")),
+        ("proto compatibility", proto_compatibility),
+        ("generated stubs", generated_stubs),
+        ("pinned requirements", pinned_requirements),
+    )
+    failed = 0
+    for name, check in checks:
+        began = time.monotonic()
+        problems = list(check())
+        print(f"{'✗' if problems else '✓'} {name:<22} {time.monotonic() - began:5.1f} s", flush=True)
+        for problem in problems:
+            print("    " + problem.replace("\n", "\n    "), flush=True)
+        failed += bool(problems)
+    return 1 if failed else 0
+
+
+def proto_compatibility() -> Iterator[str]:
+    """No message, field or RPC of the last released contract was changed or removed (buf's rules of category FILE)."""
+    if not _RELEASED.exists():
+        yield f"{_RELEASED.relative_to(REPOSITORY)} is missing; make it with: buf build proto -o {_RELEASED.name}"
+        return
+    yield from _run("buf", "breaking", "proto", "--against", str(_RELEASED))
+
+
+def generated_stubs() -> Iterator[str]:
+    """The committed stubs are what today's proto files give."""
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder)
+        generate.generate(fresh)
+        committed = REPOSITORY / "gen"
+        names = {p.relative_to(root) for root in (fresh, committed) for p in root.rglob("*_pb2*.py*") if p.is_file()}
+        names = {name for name in names if name.suffix in {".py", ".pyi"}}
+        for name in sorted(names):
+            a, b = fresh / name, committed / name
+            if not (a.exists() and b.exists() and filecmp.cmp(a, b, shallow=False)):
+                yield f"gen/{name} is not what proto/ gives; run: make gen"
+
+
+def pinned_requirements() -> Iterator[str]:
+    """Each requirement is pinned with hashes, run.txt is a part of dev.txt, and no package index is named."""
+    folder = REPOSITORY / "requirements"
+    pins = {name: _pins((folder / f"{name}.txt").read_text(encoding="utf-8")) for name in ("run", "dev")}
+    for name, pinned in pins.items():
+        for line in (folder / f"{name}.in").read_text(encoding="utf-8").splitlines():
+            wanted = re.match(r"[A-Za-z0-9._-]+", line)
+            if wanted and not line.startswith("-") and _plain(wanted[0]) not in pinned:
+                yield f"requirements/{name}.in asks for {wanted[0]}, which {name}.txt does not pin"
+        text = (folder / f"{name}.txt").read_text(encoding="utf-8")
+        if re.search(r"https?://|--(extra-)?index-url|--find-links", text):
+            yield f"requirements/{name}.txt names a package index"
+    for name, found in pins.items():
+        yield from (f"requirements/{name}.txt: {package} has no hash" for package, (_, ok) in found.items() if not ok)
+    for package, (version, _) in pins["run"].items():
+        if pins["dev"].get(package, ("", False))[0] != version:
+            yield f"{package}: run.txt pins {version}, dev.txt another version"
+
+
+def _pins(text: str) -> dict[str, tuple[str, bool]]:
+    """Package → version, and whether a hash follows. A pin and its hashes are one logical line."""
+    found = {}
+    for line in text.replace("\\\n", " ").splitlines():
+        pin = re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", line)
+        if pin:
+            found[_plain(pin[1])] = (pin[2], "--hash=sha256:" in line)
+    return found
+
+
+def _plain(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package).lower()
+
+
+def _run(program: str, *arguments: str) -> Iterator[str]:
+    environment = {**os.environ, "BUF_CACHE_DIR": str(REPOSITORY / ".run" / "buf"), "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [str(_BIN / program), *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        yield (done.stdout + done.stderr).strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
