@@ -1,0 +1,247 @@
+"""Offline verification of one sealed class book: anybody can repeat it with the CA roots and nothing of ours.
+
+"All signatures are valid" is not enough: a book whose seal was cut off, or an earlier revision offered as the final
+one, has only valid signatures. So the frozen content inside says who had to sign, in which order and who sealed last,
+its digest comes from the register, and every difference is a failed check. Independent of the code that signs. The
+only importer of pyHanko in archive.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+
+from asn1crypto import parser, x509
+from pyhanko.keys import load_certs_from_pemder_data
+from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.misc import PdfError
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.fields import FieldMDPAction, MDPPerm, enumerate_sig_fields
+from pyhanko.sign.general import SigningError
+from pyhanko.sign.validation import validate_pdf_signature
+from pyhanko.sign.validation.errors import SignatureValidationError
+from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
+from pyhanko.sign.validation.settings import KeyUsageConstraints
+from pyhanko.sign.validation.status import PdfSignatureStatus, SignatureCoverageLevel
+from pyhanko_certvalidator import ValidationContext
+
+from services.archive.report import Check, Report, SignatureFound
+
+CONTENT_NAME = "content.json"
+_SEAL_ROLE = "SCHOOL_SEAL"
+_DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"})  # TT 15/2025/TT-BKHCN
+_KEY_USAGE = KeyUsageConstraints(key_usage={"digital_signature", "non_repudiation"}, match_all_key_usages=True)
+_HEX_STRING = re.compile(rb"<[0-9A-Fa-f]+>")
+# What a file made to harm can make the readers raise; each means that the file is not what it should be.
+_DAMAGE = (
+    PdfError, SigningError, SignatureValidationError, ValueError, KeyError, TypeError, IndexError, AttributeError,
+    RecursionError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Required:
+    """One signature that the content demands; see `signatories` in docs/formats/class-book-1.md."""
+
+    order: int
+    rank: int
+    field: str
+    role: str
+    signatory: str
+    name: str
+
+
+@dataclass(frozen=True)
+class _Found:
+    """One signature in the file, in the order of its revision, and what is wrong with it."""
+
+    signature: EmbeddedPdfSignature
+    field: str
+    signatory: str
+    name: str
+    problems: tuple[tuple[str, str], ...]
+
+
+def verify(pdf: bytes, pdf_sha256: bytes, content_sha256: bytes, roots: Sequence[bytes], at: datetime) -> Report:
+    """Check the whole of one sealed book. Never raises for what is in the file: that is a failed check.
+
+    pdf_sha256, content_sha256: from the register or the event, 32 bytes. roots: trusted CA certificates, PEM or DER.
+    at: aware; the time at which certificates must have been valid: when the book was, or is being, locked. The lock
+    proves that the signatures existed then; their certificates end long before the book does (NĐ 23/2025/NĐ-CP).
+    """
+    digest = hashlib.sha256(pdf).digest()
+    checks = [Check("FILE_DIGEST", digest == pdf_sha256, f"SHA-256 {digest.hex()}")]
+    try:
+        reader = PdfFileReader(BytesIO(pdf), strict=True)
+        contents = [_content_bytes(spec) for name, spec in _attachments(reader) if name == CONTENT_NAME]
+        anchors = [certificate for root in roots for certificate in load_certs_from_pemder_data(root)]
+        found = [_examine(signature, pdf, anchors, at) for signature in reader.embedded_signatures]
+        fields = [name for name, _, _ in enumerate_sig_fields(reader)]
+        document = _document_checks(reader, [f.signature for f in found])
+    except _DAMAGE as e:
+        return Report((*checks, Check("READABLE", False, type(e).__name__)), ())
+    checks.append(Check("READABLE", True, f"{reader.xrefs.total_revisions} revisions"))
+    checks += _content_checks(contents, content_sha256)
+    required = _required(contents)
+    checks += _signature_checks(found, required, fields)
+    return Report((*checks, *document), _found_report(found, required))
+
+
+def _attachments(reader: PdfFileReader) -> Iterator[tuple[str, Any]]:
+    """Name and file specification of every embedded file (ISO 32000-1, 7.7.4 and 7.9.6)."""
+    pending = [reader.root["/Names"]["/EmbeddedFiles"]]
+    while pending:
+        node = pending.pop()
+        pending += [kid.get_object() for kid in node.get("/Kids", ())]
+        names = list(node.get("/Names", ()))
+        for name, spec in zip(names[::2], names[1::2], strict=True):
+            yield str(name), spec.get_object()
+
+
+def _content_bytes(spec: Any) -> bytes:
+    stream = spec["/EF"]["/F"]
+    if not isinstance(stream, generic.StreamObject):
+        raise PdfError("the attachment is no stream")
+    data: bytes = stream.data
+    return data
+
+
+def _content_checks(contents: list[bytes], expected: bytes) -> list[Check]:
+    digests = [hashlib.sha256(content).digest() for content in contents]
+    return [
+        Check("CONTENT_ATTACHED", len(contents) == 1, f"{len(contents)} × {CONTENT_NAME}"),
+        Check("CONTENT_DIGEST", digests == [expected], ", ".join(d.hex() for d in digests)),
+    ]
+
+
+def _required(contents: list[bytes]) -> list[Required]:
+    """Who must sign, by the only content there is; nobody when it cannot be read, and then the checks fail."""
+    try:
+        (content,) = contents
+        return [
+            Required(
+                int(s["order"]), int(s["rank"]), str(s["field"]), str(s["role"]), str(s["signatory"]), str(s["name"])
+            )
+            for s in json.loads(content)["signatories"]
+        ]
+    except _DAMAGE:
+        return []
+
+
+def _examine(signature: EmbeddedPdfSignature, pdf: bytes, anchors: list[x509.Certificate], at: datetime) -> _Found:
+    """One signature for itself. Only the first is asked for changes made after it: that covers all later revisions."""
+    problems: list[tuple[str, str]] = []
+    context = ValidationContext(trust_roots=anchors, moment=at, best_signature_time=at, allow_fetching=False)
+    try:
+        status = validate_pdf_signature(signature, context, key_usage_settings=_KEY_USAGE, skip_diff=True)
+    except SignatureValidationError as e:
+        problems.append(("SIGNATURES_INTACT", str(e)))
+    else:
+        problems += _status_problems(status)
+    problems += [(name, "") for name, holds in _profile(signature, pdf) if not holds]
+    subject: dict[str, Any] = signature.signer_cert.subject.native
+    return _Found(
+        signature,
+        str(signature.field_name),
+        str(subject.get("serial_number", "")),
+        str(subject.get("common_name", "")),
+        tuple(problems),
+    )
+
+
+def _status_problems(status: PdfSignatureStatus) -> Iterator[tuple[str, str]]:
+    if not status.intact:
+        yield "SIGNATURES_INTACT", "the bytes changed"
+    if not status.valid:
+        yield "SIGNATURES_INTACT", "the signature value is wrong"
+    if not status.trusted:
+        yield "CHAINS_TRUSTED", str(status.trust_problem_indic or "no path to a trusted root")
+    if status.coverage is None or status.coverage < SignatureCoverageLevel.ENTIRE_REVISION:
+        yield "REVISIONS_COVERED", ""
+
+
+def _profile(signature: EmbeddedPdfSignature, pdf: bytes) -> Iterator[tuple[str, bool]]:
+    """What PAdES baseline B demands beyond a valid CMS (ETSI EN 319 142-1, 6.3), and that nothing hides beside it."""
+    attributes = {attribute["type"].native for attribute in signature.signer_info["signed_attrs"]}
+    yield (
+        "PADES_PROFILE",
+        signature.sig_object.get("/SubFilter") == "/ETSI.CAdES.detached"
+        and signature.sig_object_type == "/Sig"
+        and "signing_certificate_v2" in attributes
+        and "signing_time" not in attributes
+        and signature.md_algorithm in _DIGESTS,
+    )
+    start, first, second, _ = (int(value) for value in signature.byte_range)
+    content = signature.pkcs7_content
+    yield (
+        "NOTHING_HIDDEN",
+        start == 0
+        and _HEX_STRING.fullmatch(pdf, first, second) is not None
+        and not content[parser.peek(content) :].strip(b"\0"),
+    )
+
+
+def _document_checks(reader: PdfFileReader, signatures: list[EmbeddedPdfSignature]) -> list[Check]:
+    """What holds between the signatures and the file as a whole."""
+    if not signatures:
+        return [Check("SEAL_COVERS_FILE", False, "no signature"), Check("CHANGES_PERMITTED", False, "no signature")]
+    first, last = signatures[0], signatures[-1]
+    covers = last.evaluate_signature_coverage() == SignatureCoverageLevel.ENTIRE_FILE
+    newest = last.signed_revision == reader.xrefs.total_revisions - 1
+    revisions = [s.signed_revision for s in signatures]
+    closes = last.fieldmdp is not None and last.fieldmdp.action is FieldMDPAction.ALL
+    certifies = first.docmdp_level in (MDPPerm.NO_CHANGES, MDPPerm.FILL_FORMS) and "/Perms" in reader.root
+    first.compute_integrity_info()  # type: ignore[no-untyped-call]
+    permitted = bool(first.summarise_integrity_info()["docmdp_ok"])
+    return [
+        Check("SEAL_COVERS_FILE", covers and newest, "" if covers and newest else "bytes after the last signature"),
+        Check("ONE_REVISION_EACH", len(set(revisions)) == len(revisions), str(revisions)),
+        Check(
+            "CHANGES_PERMITTED", certifies and permitted, "" if certifies else "the first signature does not certify"
+        ),
+        Check("CLOSED_BY_SEAL", closes, "" if closes else "the last signature does not lock every field"),
+    ]
+
+
+def _signature_checks(found: list[_Found], required: list[Required], fields: list[str]) -> Iterator[Check]:
+    """The signatures that are there against those that must be: by field, person, name and rank."""
+    signed, by_field = [f.field for f in found], {r.field: r for r in required}
+    missing, extra = sorted(by_field.keys() - set(signed)), sorted(set(fields) - by_field.keys())
+    complete = bool(required) and not missing and not extra and len(signed) == len(required) == len(by_field)
+    yield Check(
+        "SIGNATURES_COMPLETE", complete, f"missing {missing}, unexpected {extra}" if not complete else str(len(signed))
+    )
+    known = [(f, by_field[f.field]) for f in found if f.field in by_field]
+    wrong = [f"{f.field}: {f.signatory}" for f, r in known if f.signatory != r.signatory]
+    yield Check("SIGNATORIES", bool(known) and not wrong, ", ".join(wrong))
+    misnamed = [f"{f.field}: {f.name}" for f, r in known if f.name != r.name]
+    yield Check("SIGNATORY_NAMES", bool(known) and not misnamed, ", ".join(misnamed))
+    ranks = [r.rank for _, r in known]
+    sealed_last = bool(known) and known[-1][1].role == _SEAL_ROLE and found[-1] is known[-1][0]
+    yield Check("SIGNING_ORDER", ranks == sorted(ranks) and sealed_last, " ".join(map(str, ranks)))
+    for name in ("SIGNATURES_INTACT", "CHAINS_TRUSTED", "REVISIONS_COVERED", "PADES_PROFILE", "NOTHING_HIDDEN"):
+        bad = [f"{f.field}: {why}".rstrip(": ") for f in found for problem, why in f.problems if problem == name]
+        yield Check(name, bool(found) and not bad, ", ".join(bad))
+
+
+def _found_report(found: list[_Found], required: list[Required]) -> tuple[SignatureFound, ...]:
+    by_field = {r.field: r for r in required}
+    reports = []
+    for position, f in enumerate(found, 1):
+        demanded = by_field.get(f.field)
+        reports.append(
+            SignatureFound(
+                field=f.field,
+                order=position,
+                role=demanded.role if demanded else "",
+                signatory=f.signatory,
+                name=f.name,
+                sign_time=f.signature.self_reported_timestamp,
+                valid=not f.problems and demanded is not None and demanded.signatory == f.signatory,
+            )
+        )
+    return tuple(reports)
