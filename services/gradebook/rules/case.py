@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from services.common.errors import Invalid, Violation
 from services.gradebook.rules.averages import SemesterMarks
-from services.gradebook.rules.marks import BadMark, Cell, CellStatus, Mark, counting_mark, parse_mark
+from services.gradebook.rules.marks import SPELLINGS, BadMark, Cell, CellStatus, Mark, counting_mark, parse_mark
 from services.gradebook.rules.pupil import NO_MARKS, PupilYear, SubjectYear, left_out_semesters
 from services.gradebook.rules.regime import NoRules, Policy, RuleSet, required_regular, rule_set
 from services.gradebook.rules.words import Conduct, ConductLevel, Level, SubjectKind, SubjectRole
@@ -255,6 +255,10 @@ def _marks(found: _Findings, kind: SubjectKind, path: str, given: object) -> tup
     if not isinstance(given, list):
         found.wrong(path, "TYPE", "Phải là danh sách điểm.")
         return ()
+    table = SPELLINGS[kind]
+    plain = tuple([table.get(value) if isinstance(value, str) else None for value in given])
+    if None not in plain:
+        return plain
     return tuple(_mark(found, kind, f"{path}[{i}]", value) for i, value in enumerate(given))
 
 
@@ -262,6 +266,8 @@ def _mark(found: _Findings, kind: SubjectKind, path: str, given: object) -> Mark
     """A mark as text or number; null is an open cell; {"status", "mark"} tells a make-up or a zero by rule."""
     if given is None:
         return None
+    if isinstance(given, str) and given in SPELLINGS[kind]:
+        return SPELLINGS[kind][given]
     if isinstance(given, dict) and not isinstance(given.get("mark"), dict):
         status = _choice(found, f"{path}.status", CellStatus, given.get("status"))
         mark = _mark(found, kind, f"{path}.mark", given.get("mark"))

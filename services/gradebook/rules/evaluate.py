@@ -11,7 +11,8 @@ an open cell, which makes everything above it null and is named in `pending`):
 
 Optional: `reassessed` (subject → result, null for a pupil who did not sit; absent or empty before the summer
 re-assessment has been held), `summer_conduct`, `policy` (the flags of `Policy`); in a subject `exempt`
-(["semester_1"]), `topic_cluster_semester` (1 or 2), `role`, `specialised`; instead of a mark {"status": "MADE_UP", "mark": "6"} or {"status": "ZERO_BY_RULE"}.
+(["semester_1"]), `topic_cluster_semester` (1 or 2), `role`, `specialised`; instead of a mark
+{"status": "MADE_UP", "mark": "6"} or {"status": "ZERO_BY_RULE"}.
 Under TT58 original a semester has `regular` (KTtx), `periodic` (KTđk, a list) and `final` (KThk); the names
 legacy_regular_test, legacy_periodic_test, legacy_semester_test, KTtx, KTđk, KThk are read too. Under TT58 conduct
 may have `year`, as the homeroom teacher entered it.

@@ -56,20 +56,19 @@ def learning_result(
     """Learning level of a semester or of the year, with the one-subject adjustment.
 
     scores, comments: the result of every subject for that period, none missing.
-    The level goes up one step when a single subject alone holds it two or more steps below Tốt or Khá. Only a
-    subject that fails Khá by itself (below 5.0, or CĐ) can do that, and only when it is the sole one.
+    The level goes up one step when a single subject alone holds it two or more steps below Tốt or Khá. Only the sole
+    failed comment-only subject, or else the lowest score, can be that subject: any other leaves the lower one standing.
     Source: TT22/2021 Điều 9 khoản 2 and khoản 3; readings A and B are in `Policy`.
     """
     failed = comments.count(Comment.NOT_PASS)
     base = base_level(scores, failed)
-    if base > _SATISFACTORY:
+    if base > _SATISFACTORY or failed > 1 or (failed and not policy.failed_comment_subject_counts):
         return LearningResult(base, base)
-    weak_scores = [score for score in scores if score < 50]
-    if len(weak_scores) + failed != 1 or (failed and not policy.failed_comment_subject_counts):
-        return LearningResult(base, base)
-    others = [score for score in scores if score >= 50]
-    if weak_scores and policy.adjustment_by_ideal_mark:
-        others.append(100)
+    others = scores
+    if not failed:
+        others = sorted(scores)[1:]
+        if policy.adjustment_by_ideal_mark:
+            others.append(100)
     reference = base_level(others, 0)
     if reference >= _GOOD and reference - base >= 2:
         return LearningResult(_NEXT_UP[base], base)

@@ -1,6 +1,7 @@
 """Reading and writing single marks. Scores are integer tenths, 0 to 100, everywhere in the rules."""
 
 import unicodedata
+from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -52,6 +53,13 @@ SCORES = _score_table()
 
 COMMENTS = {"Đ": Comment.PASS, "CĐ": Comment.NOT_PASS, "Đạt": Comment.PASS, "Chưa đạt": Comment.NOT_PASS}
 """Accepted spelling (NFC) → comment."""
+
+
+SPELLINGS: Mapping[SubjectKind, Mapping[str, Mark]] = {
+    SubjectKind.COMMENT_AND_SCORE: SCORES,
+    SubjectKind.COMMENT_ONLY: COMMENTS,
+}
+"""Accepted spelling → mark, by the kind of the subject."""
 
 
 def parse_score(text: str) -> int:
