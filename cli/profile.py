@@ -11,6 +11,20 @@ DEFAULT_PROFILE = Path(".run/main/config/cli.toml")
 
 
 @dataclass(frozen=True)
+class DemoConfig:
+    """What the demo needs beside the services, since it also plays the key ceremony.
+
+    folder: receives sealed PDFs, report.json and the ceremony's files. pkcs11_module, softhsm_conf: the token library
+    and its configuration. ca_dir: the test CA that issues the signatories' certificates.
+    """
+
+    folder: Path
+    pkcs11_module: Path
+    softhsm_conf: Path
+    ca_dir: Path
+
+
+@dataclass(frozen=True)
 class Profile:
     """The CLI's configuration.
 
@@ -19,6 +33,7 @@ class Profile:
     vendor_tls: certificate of a school software vendor; only where the CLI plays a vendor (the demo).
     issuer, issuer_key_file: name and private key of a token issuer; only where the CLI plays persons (the demo).
     broker: RabbitMQ with the rights of an administrator, for dead letters.
+    demo: only where the demo may run.
     """
 
     gradebook: str
@@ -30,6 +45,7 @@ class Profile:
     issuer: str = ""
     issuer_key_file: Path | None = None
     broker: BrokerConfig | None = None
+    demo: DemoConfig | None = None
 
 
 def load() -> Profile:
