@@ -9,6 +9,7 @@ import ctypes
 import dataclasses
 import datetime as dt
 import hashlib
+import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,19 +49,25 @@ class CeremonyError(Exception):
 
 @dataclass(frozen=True)
 class KeyPlan:
-    """One signatory's token. name: full name (certificate CN); organisation: the school (O); token: label."""
+    """One signatory's token.
+
+    signatory: person id, or the school code for the seal. name: as the certificate shall say (CN); organisation: the
+    school's name (O); school: its code. token: label. custodian: person id, for the seal and only there.
+    """
 
     signatory: str
     name: str
     organisation: str
+    school: str
     token: str
     pin_file: Path
+    custodian: str = ""
     algorithm: str = wire.ECDSA_P256_SHA256
 
 
 @dataclass(frozen=True)
 class CeremonyConfig:
-    """A ceremony. Relative paths start at the folder of the file.
+    """A ceremony.
 
     module: PKCS#11 module; module_name: its name in key URIs. ca_dir: the test CA's folder, made when missing.
     certificates_dir: receives <signatory>.pem, each with its chain. record_file: the record, JSON.
@@ -79,7 +86,7 @@ class CeremonyConfig:
 
 @dataclass(frozen=True)
 class KeyRecord:
-    """What the ceremony attests for one signatory; goes into the record and to PutSignatory."""
+    """What the ceremony attests for one signatory."""
 
     signatory: str
     name: str
@@ -120,9 +127,37 @@ def perform(config: CeremonyConfig) -> list[KeyRecord]:
     return records
 
 
-def record_document(records: list[KeyRecord], at: dt.datetime) -> dict[str, Any]:
-    """The ceremony record as JSON data, to be printed, read out and signed by the witnesses."""
-    return {"performed_time": at.isoformat(), "keys": [dataclasses.asdict(record) for record in records]}
+def write_record(config: CeremonyConfig, records: list[KeyRecord]) -> str:
+    """Write the record (JSON) and return its text.
+
+    ``keys`` is what the witnesses read out and sign; ``signatories`` is ready for `PutSignatory` (``hoso keys
+    register``), certificates in hexadecimal DER.
+    """
+    signatories = [_signatory(plan, record) for plan, record in zip(config.keys, records, strict=True)]
+    document = {
+        "performed_time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        "keys": [dataclasses.asdict(record) for record in records],
+        "signatories": signatories,
+    }
+    text = json.dumps(document, ensure_ascii=False, indent=1)
+    config.record_file.parent.mkdir(parents=True, exist_ok=True)
+    config.record_file.write_text(text, encoding="utf-8")
+    return text
+
+
+def _signatory(plan: KeyPlan, record: KeyRecord) -> dict[str, Any]:
+    chain = pem.unarmor(Path(record.certificate_file).read_bytes(), multiple=True)
+    return {
+        "id": plan.signatory,
+        "school": plan.school,
+        "name": plan.name,
+        "seal": bool(plan.custodian),
+        "custodian": plan.custodian,
+        "key_uri": record.key_uri,
+        "algorithm": plan.algorithm,
+        "custody": "KEY_CUSTODY_HSM_PARTITION",
+        "certificate_chain": [der.hex() for _, _, der in chain],
+    }
 
 
 @dataclass(frozen=True)

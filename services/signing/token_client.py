@@ -81,6 +81,12 @@ class TokenClient:
         """All active keys of this machine."""
         return [KeyStatus(**key) for key in self._ask(op="status")["keys"]]
 
+    def ping(self) -> None:
+        """Raises Unavailable unless the supervisor answers and every active key's owner runs (for health)."""
+        waiting = [key.signatory for key in self.status() if not key.ready]
+        if waiting:
+            raise Unavailable("OWNER_LOST", "Có thiết bị lưu khóa đang được mở lại.", keys=len(waiting))
+
     def _ask(self, **request: Any) -> dict[str, Any]:
         try:
             connection = self._connection()
@@ -88,13 +94,13 @@ class TokenClient:
             answer = wire.read(connection.fileno(), self._timeout_s)
         except (OSError, wire.StreamClosed, wire.StreamTimeout) as e:
             self._drop()
-            raise Unavailable("TOKENS_AWAY", "Dịch vụ khóa ký tạm thời không hoạt động.") from e
+            raise Unavailable("TOKEN_AWAY", "Dịch vụ khóa ký tạm thời không hoạt động.") from e
         if answer["ok"]:
             return answer
         reason = str(answer["reason"])
         if answer["kind"] == "unavailable":
-            raise Unavailable(reason, "Thiết bị lưu khóa tạm thời không ký được.", cause=reason)
-        raise Rejected(reason, _MESSAGES.get(reason, "Thiết bị lưu khóa từ chối yêu cầu."), cause=reason)
+            raise Unavailable(reason, "Thiết bị lưu khóa tạm thời không ký được.", token_reason=reason)
+        raise Rejected(reason, _MESSAGES.get(reason, "Thiết bị lưu khóa từ chối yêu cầu."), token_reason=reason)
 
     def _connection(self) -> socket.socket:
         connection: socket.socket | None = getattr(self._local, "connection", None)

@@ -14,11 +14,10 @@ import stat
 import struct
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.common import log
+from services.common import log, ready
 from services.common.config import ConfigError, read_secret
 from services.common.errors import Invalid
 from services.signing import key_uri
@@ -26,6 +25,7 @@ from services.signing import token_wire as wire
 from services.signing.active_key import ActiveKey, Bounds, KeyEndedError, KeyUnavailableError
 from services.signing.hardening import harden
 from services.signing.owner_process import Opening, OwnerError, Proof
+from services.signing.tokens_config import TokensConfig
 
 _log = log.get(__name__)
 
@@ -34,31 +34,6 @@ LONGEST_ACTIVATION_S = 12 * 3600.0
 
 _ROUND_S = 1.0
 _STANDING_RETRY_S = 10.0
-
-
-@dataclass(frozen=True)
-class StandingKey:
-    """A key that is opened at start, without a person: its PIN stands in a secret file of the Department's HSM."""
-
-    signatory: str
-    key_uri: str
-    algorithm: str
-    pin_file: Path
-
-
-@dataclass(frozen=True)
-class TokensConfig:
-    """Settings of the role.
-
-    socket: path of the Unix socket, in a folder of mode 0700. modules: name in key URIs → file of the PKCS#11 module.
-    max_owners: most keys active at once. watchdog_s: longest time a signature may take before its owner is killed.
-    """
-
-    socket: Path
-    modules: dict[str, Path]
-    max_owners: int = 200
-    watchdog_s: float = 30.0
-    standing_keys: tuple[StandingKey, ...] = ()
 
 
 class RefusedError(Exception):
@@ -279,6 +254,7 @@ def run(config: TokensConfig, stop: threading.Event) -> None:
         server = _Server(config.socket, supervisor)
         os.umask(old_mask)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+        ready.ready()
         _log.info("token supervisor is ready", standing_keys=len(config.standing_keys))
         supervisor.run_rounds(stop)
         server.shutdown()

@@ -1,0 +1,26 @@
+"""Configuration of signing, one TOML file for all roles of the service."""
+
+from dataclasses import dataclass, field
+
+from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
+from services.signing.tokens_config import TokensConfig
+
+
+@dataclass(frozen=True)
+class WorkConfig:
+    """Role `work`. concurrency: signatures under way at a time in one process; lease_s: see `worker.run`."""
+
+    concurrency: int = 2
+    lease_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class SigningConfig:
+    """Everything signing needs. print: where print's gRPC API is. tokens: the supervisor of PKCS#11 owners."""
+
+    database: DatabaseConfig
+    broker: BrokerConfig
+    server: ServerConfig
+    print: PeerConfig
+    tokens: TokensConfig
+    work: WorkConfig = field(default_factory=WorkConfig)

@@ -1,0 +1,107 @@
+"""Rules of signing: whose turn it is, what a document's state is, and which certificate fits which signatory."""
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from services.common.errors import Rejected
+
+SEAL_RANK: Final = 4
+"""Rank of the school's seal; 1 subject teachers, 2 homeroom teacher, 3 principal (docs/architecture.md)."""
+LEVEL: Final = "PAdES-B-B"
+
+FETCH_JOB, SIGN_JOB = "fetch", "sign"
+"""Kinds of jobs: take a signing copy from print; make the next signature of a document."""
+
+SIGNING, SIGNED, SEALED, VOID = "SIGNING", "SIGNED", "SEALED", "VOID"
+PENDING, CANCELLED = "PENDING", "CANCELLED"
+
+
+@dataclass(frozen=True)
+class Signatory:
+    """A person or a school's seal, with the key's name and certificates (DER, own first). custodian: of a seal."""
+
+    id: str
+    school: str
+    name: str
+    seal: bool
+    custodian: str
+    key_uri: str
+    algorithm: str
+    custody: str
+    certificate_chain: tuple[bytes, ...]
+
+    @property
+    def keeper(self) -> str:
+        """Person id of the one who alone may activate this key."""
+        return self.custodian if self.seal else self.id
+
+
+@dataclass(frozen=True)
+class Required:
+    """One signature that a document needs. position: order in the book. state: PENDING, SIGNED or CANCELLED."""
+
+    field: str
+    position: int
+    rank: int
+    role: str
+    signatory: str
+    state: str = PENDING
+    sign_time: dt.datetime | None = None
+    certificate_sha256: bytes = b""
+    level: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document under signature. revision: number of the newest revision, which pdf_sha256 and size describe."""
+
+    id: uuid.UUID
+    number: int
+    book: str
+    version: int
+    school: str
+    state: str
+    content_sha256: bytes
+    revision: int
+    pdf_sha256: bytes
+    pdf_size_bytes: int
+
+
+def due(required: Sequence[Required]) -> list[Required]:
+    """The pending signatures whose turn it is: every lower rank has signed. In the order of the book."""
+    pending = [one for one in required if one.state == PENDING]
+    lowest = min((one.rank for one in pending), default=0)
+    return sorted((one for one in pending if one.rank == lowest), key=lambda one: one.position)
+
+
+def state_after(required: Sequence[Required], signed: Required) -> str:
+    """The document's state once `signed` is stored."""
+    left = [one for one in required if one.state == PENDING and one.field != signed.field]
+    if not left:
+        return SEALED if signed.rank == SEAL_RANK else SIGNED
+    return SIGNED if all(one.rank == SEAL_RANK for one in left) else SIGNING
+
+
+def reason_text(required: Required) -> str:
+    """What the signature dictionary gives as the reason for signing."""
+    return {
+        "SUBJECT_TEACHER": "Giáo viên bộ môn ký xác nhận kết quả môn học",
+        "HOMEROOM_TEACHER": "Giáo viên chủ nhiệm ký xác nhận",
+        "PRINCIPAL": "Hiệu trưởng ký duyệt",
+        "SCHOOL_SEAL": "Đóng dấu số của nhà trường",
+    }.get(required.role, "Ký xác nhận")
+
+
+def check_validity(not_before: dt.datetime, not_after: dt.datetime, now: dt.datetime) -> None:
+    """Before each use the certificate must be in force (Circular 15/2025/TT-BKHCN). Raises Rejected."""
+    if not not_before <= now <= not_after:
+        raise Rejected(
+            "CERTIFICATE_NOT_IN_FORCE",
+            "Chứng thư chữ ký số chưa có hiệu lực hoặc đã hết hạn.",
+            not_before=not_before.isoformat(),
+            not_after=not_after.isoformat(),
+        )

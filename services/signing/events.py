@@ -1,0 +1,36 @@
+"""What signing hears: signing copies that are ready, versions of books that ended."""
+
+from hoso.gradebook.v1 import events_pb2 as gradebook_events
+from hoso.print.v1 import events_pb2 as print_events
+from hoso.print.v1 import print_pb2
+
+from services.common import jobs
+from services.common.consume import Subscription
+from services.common.db import Tx
+from services.signing import domain, store
+
+
+def rendition_ready(tx: Tx, event: print_events.RenditionReady) -> None:
+    """Queue fetching a signing copy; print copies are not ours."""
+    if event.kind != print_pb2.RENDITION_KIND_SIGNING:
+        return
+    payload = {
+        "rendition": event.rendition,
+        "book": event.book,
+        "version": str(event.version),
+        "school": event.school,
+        "content_sha256": event.content_sha256.hex(),
+        "pdf_sha256": event.pdf_sha256.hex(),
+    }
+    jobs.enqueue(tx, domain.FETCH_JOB, event.rendition, payload)
+
+
+def book_voided(tx: Tx, event: gradebook_events.BookVoided) -> None:
+    """Nothing of this version is signed any more."""
+    store.void_book(tx, event.book, event.version)
+
+
+SUBSCRIPTIONS = (
+    Subscription(print_events.RenditionReady, rendition_ready),
+    Subscription(gradebook_events.BookVoided, book_voided),
+)

@@ -1,0 +1,150 @@
+"""The job `sign`: one signature of one document, in five steps, each committed before the next.
+
+1. intent   the decision to use this key for this field is committed (journal INTENDED, once)
+2. attempt  the digest is computed from the stored document and committed (journal ATTEMPTED) …
+3. sign     … and only then shown to the token
+4. verify   our own output, before it leaves memory
+5. store    revision, journal STORED, audit, event, end of this job and start of the next, in one transaction,
+            fenced by this job's lease and by the document's revision number
+
+A crash after 3 loses a signature value that nobody has seen: the next attempt of the same intent makes another, and the
+journal shows both uses of the key (ADR-0012).
+"""
+
+import datetime as dt
+import hashlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hoso.signing.v1 import events_pb2
+
+from services.common import audit, identity, jobs, outbox
+from services.common.db import Database, Tx
+from services.common.errors import HosoError, Rejected, Waiting
+from services.common.jobs import Job
+from services.signing import certificates, domain, store, usecases
+from services.signing.domain import Document, Required, Signatory
+from services.signing.pades import OwnOutputError, PersonalMark, SealMark, Signed, SignerProfile, sign_field
+from services.signing.token_client import TokenClient
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One signature to make: `document` at its newest revision, its bytes, and who signs which field.
+
+    last: no signature may follow.
+    """
+
+    document: Document
+    pdf: bytes
+    field: Required
+    signatory: Signatory
+    last: bool
+
+
+def handler(database: Database, tokens: TokenClient) -> Callable[[Job], None]:
+    """The handler of `sign` jobs for `worker.run`."""
+
+    def handle(job: Job) -> None:
+        document_id = uuid.UUID(job.payload["document"])
+        task = _choose(database, tokens, job, document_id)
+        if task is None:
+            return
+        try:
+            signed = _sign(database, tokens, task)
+        except (HosoError, OwnOutputError) as e:
+            reason = e.reason if isinstance(e, HosoError) else "OWN_OUTPUT_INVALID"
+            with database.transaction() as tx:
+                store.write_journal(tx, document_id, task.field, "FAILED", reason=reason)
+            if reason == "KEY_NOT_ACTIVE":
+                raise Waiting(reason, "the activation ended before this signature") from e
+            raise
+        with database.transaction() as tx:
+            _store(tx, job, task, signed)
+
+    return handle
+
+
+def _choose(database: Database, tokens: TokenClient, job: Job, document_id: uuid.UUID) -> _Task | None:
+    """Find a due signature whose key is active and commit the intent; None when this job has nothing left to do.
+
+    Raises Waiting KEY_NOT_ACTIVE when no key of those whose turn it is is active.
+    """
+    active = {key.signatory for key in tokens.status()}
+    with database.transaction() as tx:
+        document = store.document(tx, document_id, lock=True)
+        required = store.required(tx, [document_id])[document_id]
+        turn = domain.due(required)
+        if document.revision != int(job.payload["revision"]) or document.state == domain.VOID or not turn:
+            jobs.finish(tx, job)
+            return None
+        ready = [one for one in turn if one.signatory in active]
+        if not ready:
+            raise Waiting("KEY_NOT_ACTIVE", "no key of those whose turn it is is active")
+        signatory = store.signatory(tx, ready[0].signatory)
+        if signatory.school != document.school:
+            raise Rejected("WRONG_SCHOOL", "Người ký thuộc trường khác.", signatory=signatory.id)
+        domain.check_validity(*certificates.validity(signatory.certificate_chain[0]), dt.datetime.now(dt.UTC))
+        store.record_intent(tx, document_id, ready[0])
+        last = sum(one.state == domain.PENDING for one in required) == 1
+        return _Task(document, store.pdf(tx, document), ready[0], signatory, last)
+
+
+def _sign(database: Database, tokens: TokenClient, task: _Task) -> Signed:
+    def attempt(covered: bytes, digest: bytes) -> bytes:
+        with database.transaction() as tx:
+            store.write_journal(tx, task.document.id, task.field, "ATTEMPTED", digest=covered)
+        return tokens.sign(task.signatory.id, f"{task.document.id}/{task.field.field}", digest)
+
+    signatory = task.signatory
+    return sign_field(
+        task.pdf,
+        task.field.field,
+        SignerProfile(signatory.certificate_chain, signatory.algorithm, attempt),
+        mark=SealMark(signatory.name) if signatory.seal else PersonalMark(signatory.name),
+        reason=domain.reason_text(task.field),
+        at=dt.datetime.now(dt.UTC),
+        first=task.document.revision == 0,
+        last=task.last,
+    )
+
+
+def _store(tx: Tx, job: Job, task: _Task, signed: Signed) -> None:
+    """Step 5. Under the row lock, nothing is appended to anything but the very revision that was signed."""
+    document = store.document(tx, task.document.id, lock=True)
+    if document.state == domain.VOID:
+        # The version ended while the token signed; the value is dropped and never stored.
+        store.write_journal(tx, document.id, task.field, "FAILED", reason="BOOK_VOIDED")
+        jobs.finish(tx, job)
+        return
+    jobs.finish(tx, job)
+    if document.revision != task.document.revision:
+        raise RuntimeError(f"document {document.id} moved to revision {document.revision} under a live lease")
+    required = store.required(tx, [document.id])[document.id]
+    state = domain.state_after(required, task.field)
+    certificate_sha256 = hashlib.sha256(task.signatory.certificate_chain[0]).digest()
+    made = replace(task.field, sign_time=signed.time, level=domain.LEVEL)
+    digest = store.add_signature(
+        tx, document, made, state=state, whole=signed.pdf, certificate_sha256=certificate_sha256
+    )
+    store.write_journal(tx, document.id, task.field, "STORED", digest=signed.digest)
+    if state != domain.SEALED:
+        usecases.queue_next(tx, document.id, document.revision + 1)
+    _announce(tx, document, state, digest)
+    facts = {"field": task.field.field, "signatory": task.signatory.id, "sha256": digest.hex()}
+    audit.append(tx, f"documents/{document.school}", "SIGNED", f"documents/{document.id}", facts, identity.SYSTEM)
+
+
+def _announce(tx: Tx, before: Document, state: str, digest: bytes) -> None:
+    kinds = {domain.SIGNED: events_pb2.DocumentSigned, domain.SEALED: events_pb2.DocumentSealed}
+    if state == before.state or state not in kinds:
+        return
+    event = kinds[state](
+        document=str(before.id),
+        book=before.book,
+        version=before.version,
+        content_sha256=before.content_sha256,
+        document_sha256=digest,
+    )
+    outbox.add(tx, event)

@@ -1,0 +1,273 @@
+"""All SQL of signing. Functions take the open transaction; nothing here decides a rule."""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.common.db import Tx
+from services.common.errors import NotFound, Rejected
+from services.signing.domain import CANCELLED, PENDING, VOID, Document, Required, Signatory
+
+_SELECT_SIGNATORY = (
+    "SELECT id, school, name, seal, custodian, key_uri, algorithm, custody, certificate_chain FROM signatory"
+)
+_SELECT_DOCUMENT = (
+    "SELECT id, number, book, version, school, state, content_sha256, revision, pdf_sha256, pdf_size_bytes"
+    " FROM document"
+)
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One line of the signing journal; `digest` and `reason` are empty where the event has none."""
+
+    field: str
+    signatory: str
+    event: str
+    digest: bytes
+    reason: str
+    time: datetime
+
+
+@dataclass(frozen=True)
+class PendingSignature:
+    """What waits for one signatory. due: every lower rank has signed."""
+
+    document: uuid.UUID
+    book: str
+    field: str
+    due: bool
+
+
+def put_signatory(tx: Tx, signatory: Signatory) -> None:
+    """Register or replace a signatory."""
+    tx.execute(
+        "INSERT INTO signatory (id, school, name, seal, custodian, key_uri, algorithm, custody, certificate_chain,"
+        " certificate_sha256)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (id) DO UPDATE SET school = excluded.school, name = excluded.name, seal = excluded.seal,"
+        " custodian = excluded.custodian, key_uri = excluded.key_uri, algorithm = excluded.algorithm,"
+        " custody = excluded.custody, certificate_chain = excluded.certificate_chain,"
+        " certificate_sha256 = excluded.certificate_sha256, updated_time = now()",
+        (
+            signatory.id,
+            signatory.school,
+            signatory.name,
+            signatory.seal,
+            signatory.custodian,
+            signatory.key_uri,
+            signatory.algorithm,
+            signatory.custody,
+            list(signatory.certificate_chain),
+            hashlib.sha256(signatory.certificate_chain[0]).digest(),
+        ),
+    )
+
+
+def signatory(tx: Tx, signatory_id: str) -> Signatory:
+    """One signatory. Raises NotFound SIGNATORY_UNKNOWN."""
+    row = tx.execute(_SELECT_SIGNATORY + " WHERE id = %s", (signatory_id,)).fetchone()
+    if row is None:
+        raise NotFound("SIGNATORY_UNKNOWN", "Chưa đăng ký người ký này.", signatory=signatory_id)
+    return _signatory(row)
+
+
+def signatories(tx: Tx, school: str, *, after: str, limit: int) -> list[Signatory]:
+    """Signatories of a school by id, those after `after`."""
+    rows = tx.execute(_SELECT_SIGNATORY + " WHERE school = %s AND id > %s ORDER BY id LIMIT %s", (school, after, limit))
+    return [_signatory(row) for row in rows]
+
+
+def add_document(tx: Tx, document: Document, required: Sequence[Required], pdf: bytes) -> bool:
+    """Store a signing copy with who must sign it. False, and nothing changes, when the document is there already.
+
+    Raises Rejected DOCUMENT_EXISTS when another document of the same book version is there.
+    """
+    new = tx.execute(
+        "INSERT INTO document (id, book, version, school, state, content_sha256, revision, pdf_sha256, pdf_size_bytes)"
+        " VALUES (%s, %s, %s, %s, %s, %s, 0, %s, %s) ON CONFLICT DO NOTHING",
+        (
+            document.id,
+            document.book,
+            document.version,
+            document.school,
+            document.state,
+            document.content_sha256,
+            document.pdf_sha256,
+            document.pdf_size_bytes,
+        ),
+    )
+    if new.rowcount == 0:
+        if tx.execute("SELECT 1 FROM document WHERE id = %s", (document.id,)).fetchone():
+            return False
+        raise Rejected(
+            "DOCUMENT_EXISTS", "Phiên bản sổ này đã có bản ký.", book=document.book, version=document.version
+        )
+    with tx.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO required_signature (document, field, position, rank, role, signatory, state)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            [(document.id, r.field, r.position, r.rank, r.role, r.signatory, r.state) for r in required],
+        )
+    _add_revision(tx, document.id, 0, pdf, document.pdf_sha256, len(pdf))
+    return True
+
+
+def document(tx: Tx, document_id: uuid.UUID, *, lock: bool = False) -> Document:
+    """One document; with `lock` nobody else changes it until the transaction ends. Raises NotFound DOCUMENT_UNKNOWN."""
+    query = _SELECT_DOCUMENT + " WHERE id = %s" + (" FOR UPDATE" if lock else "")
+    row = tx.execute(query, (document_id,)).fetchone()
+    if row is None:
+        raise NotFound("DOCUMENT_UNKNOWN", "Không có tài liệu này.", document=document_id)
+    return Document(*row)
+
+
+def documents(tx: Tx, school: str, *, before: int | None, limit: int) -> list[Document]:
+    """Documents of a school, newest first, those before the number `before`."""
+    rows = tx.execute(
+        _SELECT_DOCUMENT + " WHERE school = %(school)s"
+        " AND (%(before)s::bigint IS NULL OR number < %(before)s) ORDER BY number DESC LIMIT %(limit)s",
+        {"school": school, "before": before, "limit": limit},
+    )
+    return [Document(*row) for row in rows]
+
+
+def required(tx: Tx, document_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Required]]:
+    """Every required signature of the documents, in the order of the book."""
+    rows = tx.execute(
+        "SELECT r.document, r.field, r.position, r.rank, r.role, r.signatory, r.state, r.sign_time,"
+        " coalesce(r.certificate_sha256, ''), coalesce(r.level, ''), coalesce(s.name, '')"
+        " FROM required_signature r LEFT JOIN signatory s ON s.id = r.signatory"
+        " WHERE r.document = ANY(%s) ORDER BY r.document, r.position",
+        (list(document_ids),),
+    )
+    found: dict[uuid.UUID, list[Required]] = {one: [] for one in document_ids}
+    for row in rows:
+        found[row[0]].append(Required(*row[1:]))
+    return found
+
+
+def pdf(tx: Tx, document: Document) -> bytes:
+    """The newest revision, put together from its parts and checked against the register's digest.
+
+    Raises RuntimeError when the bytes are not those of the register: somebody changed the database.
+    """
+    rows = tx.execute(
+        "SELECT part FROM revision WHERE document = %s AND number <= %s ORDER BY number",
+        (document.id, document.revision),
+    )
+    data = b"".join(row[0] for row in rows)
+    if hashlib.sha256(data).digest() != document.pdf_sha256:
+        raise RuntimeError(f"document {document.id}: stored bytes differ from their digest")
+    return data
+
+
+def add_signature(
+    tx: Tx, document: Document, field: Required, *, state: str, whole: bytes, certificate_sha256: bytes
+) -> bytes:
+    """Append the signed revision `whole` to `document` (as it was read under lock) and return its SHA-256.
+
+    field: with sign_time and level of the signature.
+    """
+    number, digest = document.revision + 1, hashlib.sha256(whole).digest()
+    _add_revision(tx, document.id, number, whole[document.pdf_size_bytes :], digest, len(whole))
+    tx.execute(
+        "UPDATE document SET state = %s, revision = %s, pdf_sha256 = %s, pdf_size_bytes = %s WHERE id = %s",
+        (state, number, digest, len(whole), document.id),
+    )
+    tx.execute(
+        "UPDATE required_signature SET state = 'SIGNED', sign_time = %s, certificate_sha256 = %s, level = %s,"
+        " revision = %s WHERE document = %s AND field = %s",
+        (field.sign_time, certificate_sha256, field.level, number, document.id, field.field),
+    )
+    return digest
+
+
+def record_intent(tx: Tx, document_id: uuid.UUID, field: Required) -> uuid.UUID:
+    """The intent to sign this field; made, with its journal line, when there is none yet."""
+    row = tx.execute(
+        "INSERT INTO intent (document, field, signatory) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING RETURNING id",
+        (document_id, field.field, field.signatory),
+    ).fetchone()
+    if row is not None:
+        write_journal(tx, document_id, field, "INTENDED")
+        return uuid.UUID(str(row[0]))
+    row = tx.execute("SELECT id FROM intent WHERE document = %s AND field = %s", (document_id, field.field)).fetchone()
+    assert row is not None
+    return uuid.UUID(str(row[0]))
+
+
+def write_journal(
+    tx: Tx, document_id: uuid.UUID, field: Required, event: str, *, digest: bytes | None = None, reason: str = ""
+) -> None:
+    """Append one line to the signing journal."""
+    tx.execute(
+        "INSERT INTO journal (document, field, signatory, event, digest, reason) VALUES (%s, %s, %s, %s, %s, %s)",
+        (document_id, field.field, field.signatory, event, digest, reason),
+    )
+
+
+def journal(tx: Tx, document_id: uuid.UUID) -> list[JournalEntry]:
+    """The journal of a document, oldest first."""
+    rows = tx.execute(
+        "SELECT field, signatory, event, coalesce(digest, ''), reason, time FROM journal WHERE document = %s"
+        " ORDER BY id",
+        (document_id,),
+    )
+    return [JournalEntry(*row) for row in rows]
+
+
+def pending(tx: Tx, signatory_id: str, limit: int) -> list[PendingSignature]:
+    """What waits for a signatory, oldest first."""
+    rows = tx.execute(
+        "SELECT r.document, d.book, r.field, NOT EXISTS (SELECT 1 FROM required_signature o"
+        " WHERE o.document = r.document AND o.state = 'PENDING' AND o.rank < r.rank)"
+        " FROM required_signature r JOIN document d ON d.id = r.document"
+        " WHERE r.signatory = %s AND r.state = 'PENDING' ORDER BY d.number LIMIT %s",
+        (signatory_id, limit),
+    )
+    return [PendingSignature(*row) for row in rows]
+
+
+def lock_book(tx: Tx, book: str) -> None:
+    """Let the arrival of a book's signing copy and the end of its version wait for each other."""
+    tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('book ' || %s, 0))", (book,))
+
+
+def void_book(tx: Tx, book: str, version: int) -> None:
+    """End a version of a book: its document is void, what was pending is cancelled, what comes later is void."""
+    lock_book(tx, book)
+    tx.execute("INSERT INTO voided_book VALUES (%s, %s) ON CONFLICT DO NOTHING", (book, version))
+    row = tx.execute(_SELECT_DOCUMENT + " WHERE book = %s AND version = %s FOR UPDATE", (book, version)).fetchone()
+    if row is None or row[5] == VOID:
+        return
+    found = Document(*row)
+    for one in required(tx, [found.id])[found.id]:
+        if one.state == PENDING:
+            write_journal(tx, found.id, one, "CANCELLED", reason="BOOK_VOIDED")
+    tx.execute(
+        "UPDATE required_signature SET state = %s WHERE document = %s AND state = %s", (CANCELLED, found.id, PENDING)
+    )
+    tx.execute("UPDATE document SET state = %s WHERE id = %s", (VOID, found.id))
+
+
+def is_void(tx: Tx, book: str, version: int) -> bool:
+    """Whether this version of the book has ended."""
+    return (
+        tx.execute("SELECT 1 FROM voided_book WHERE book = %s AND version = %s", (book, version)).fetchone() is not None
+    )
+
+
+def _add_revision(tx: Tx, document_id: uuid.UUID, number: int, part: bytes, sha256: bytes, size: int) -> None:
+    tx.execute(
+        "INSERT INTO revision (document, number, part, sha256, size_bytes) VALUES (%s, %s, %s, %s, %s)",
+        (document_id, number, part, sha256, size),
+    )
+
+
+def _signatory(row: Any) -> Signatory:
+    *columns, chain = row
+    return Signatory(*(*columns, tuple(bytes(der) for der in chain)))
