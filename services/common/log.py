@@ -26,5 +26,5 @@ def configure(service: str, role: str) -> None:
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
     """The logger for one module; `name` is usually ``__name__``."""
-    logger: structlog.stdlib.BoundLogger = structlog.get_logger(logger=name)
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(module=name)
     return logger
