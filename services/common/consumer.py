@@ -19,7 +19,7 @@ from kombu.message import Message
 from nameko.messaging import Consumer, QueueConsumer
 from nameko.runners import ServiceRunner
 
-from services.common import amqp, log, topology
+from services.common import amqp, log, ready, topology
 from services.common.consume import Delivery, Intake, Outcome
 from services.common.settings import BrokerConfig
 
@@ -64,6 +64,11 @@ class _RawQueueConsumer(QueueConsumer):  # type: ignore[misc]
             consumer.qos(prefetch_count=self.prefetch_count)
             self._consumers[provider] = consumer
         return self._consumers.values()
+
+    def on_consume_ready(self, connection: Connection, channel: Any, consumers: Any, **kwargs: Any) -> None:
+        """The broker has agreed to hand us messages."""
+        super().on_consume_ready(connection, channel, consumers, **kwargs)
+        ready.ready()
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """A header names a compression that kombu does not know."""

@@ -18,7 +18,7 @@ import pika.channel
 import pika.exceptions
 import pika.spec
 
-from services.common import amqp, db, log, outbox, topology
+from services.common import amqp, db, log, outbox, ready, topology
 from services.common.errors import Unavailable
 from services.common.settings import BrokerConfig, DatabaseConfig
 
@@ -129,6 +129,7 @@ class _Session:
         self._channel = channel
         self._loop.add_handler(self._database.fileno(), self._guarded(self._on_database), select.POLLIN)
         self._guarded(self._tick)()
+        ready.ready()
         _log.info("relay publishes")
 
     def _closed(self, _: object, reason: BaseException) -> None:

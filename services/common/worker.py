@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from services.common import jobs, log
+from services.common import jobs, log, ready
 from services.common.db import Database
 from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Rejected, Unavailable, Waiting
 from services.common.jobs import Job, LeaseLost
@@ -63,6 +63,7 @@ class _Worker:
     def run(self) -> None:
         heartbeat = threading.Thread(target=self._keep_leases, name="leases", daemon=True)
         heartbeat.start()
+        ready.ready()
         try:
             while not self._stop.is_set():
                 self._start_next()
