@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from hoso.signing.v1 import signing_pb2
 
-from cli.connection import call, download, operator
+from cli.connection import Services, call, download, operator
 from cli.output import console, show
 from services.common.config import read_secret
 
@@ -17,23 +19,35 @@ _PAGE = 500
 
 
 @app.command("register")
-def register(record: Annotated[Path, typer.Argument(help="Record that the key ceremony printed (JSON).")]) -> None:
+def register(
+    record: Annotated[Path, typer.Argument(help="Record that the key ceremony wrote (JSON).")],
+    school: Annotated[str, typer.Option(help="School code; the key named like it is the school's seal.")],
+    custodian: Annotated[str, typer.Option(help="Person id of the seal custodian.")],
+) -> None:
     """Register every signatory of a key ceremony's record."""
-    services = operator()
-    signatories = [signatory_of(entry) for entry in json.loads(record.read_text(encoding="utf-8"))["signatories"]]
-    for signatory in signatories:
-        call(services.signing.PutSignatory, signing_pb2.PutSignatoryRequest(signatory=signatory))
-    console.print(f"{len(signatories)} signatories registered.")
+    count = register_record(operator(), record, school, custodian)
+    console.print(f"{count} signatories registered.")
 
 
-def signatory_of(entry: dict[str, object]) -> signing_pb2.Signatory:
-    """The message for one signatory of a ceremony's record; certificates stand there as hexadecimal DER."""
-    chain = entry.pop("certificate_chain")
-    assert isinstance(chain, list)
-    return signing_pb2.Signatory(
-        certificate_chain=[bytes.fromhex(der) for der in chain],
-        **entry,  # type: ignore[arg-type]  # the record's keys are the message's fields
-    )
+def register_record(services: Services, record: Path, school: str, custodian: str) -> int:
+    """Register the keys of a ceremony's record with their certificates; the number of signatories."""
+    keys = json.loads(record.read_text(encoding="utf-8"))["keys"]
+    for key in keys:
+        seal = key["signatory"] == school
+        chain = x509.load_pem_x509_certificates(Path(key["certificate_file"]).read_bytes())
+        signatory = signing_pb2.Signatory(
+            id=key["signatory"],
+            school=school,
+            name=key["name"],
+            seal=seal,
+            custodian=custodian if seal else "",
+            key_uri=key["key_uri"],
+            certificate_chain=[one.public_bytes(serialization.Encoding.DER) for one in chain],
+            algorithm=key["algorithm"],
+            custody=signing_pb2.KEY_CUSTODY_HSM_PARTITION,
+        )
+        call(services.signing.PutSignatory, signing_pb2.PutSignatoryRequest(signatory=signatory), patient=True)
+    return len(keys)
 
 
 @app.command("list")
