@@ -1,0 +1,132 @@
+"""Checks of single values that come in from outside: texts, dates, numbers, names that follow a pattern.
+
+A `Findings` collects what is wrong, so that one answer names everything. Each message is one Vietnamese sentence.
+"""
+
+import contextlib
+import re
+import uuid
+from collections.abc import Collection
+from datetime import UTC, date, datetime
+
+from services.common.canonical import canonical_bytes
+from services.common.errors import Invalid, Violation
+
+REPORTED_VIOLATIONS = 25
+"""Most violations in one answer: gRPC carries details in trailers, and clients refuse trailers beyond 8 KiB."""
+
+_SUBJECT_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,15}")
+_WINDOW_NAME = re.compile(r"[A-Z][A-Z0-9_-]{0,19}")
+_SCHOOL_YEAR = re.compile(r"20[0-9]{2}-20[0-9]{2}")
+_VENDOR = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_FIRST_BIRTH = date(1950, 1, 1)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def refuse(violations: Collection[Violation]) -> None:
+    """Raises Invalid with the violations, the first twenty-five of them when there are more; returns when none."""
+    if not violations:
+        return
+    shown = list(violations)[:REPORTED_VIOLATIONS]
+    message = "Dữ liệu gửi lên không hợp lệ."
+    if len(violations) > len(shown):
+        message = f"Dữ liệu gửi lên có {len(violations)} lỗi; dưới đây là {len(shown)} lỗi đầu tiên."
+    raise Invalid(shown, message)
+
+
+class Findings:
+    """Collects violations; each method adds what is wrong with one value."""
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+
+    def add(self, field: str, rule: str, message: str) -> None:
+        """Record a violation."""
+        self.violations.append(Violation(field, rule, message))
+
+    def refuse(self) -> None:
+        """Raises Invalid when anything was found."""
+        refuse(self.violations)
+
+    def text(self, field: str, value: str, *, longest: int, shortest: int = 1) -> None:
+        """A text that people read: length in characters, NFC, no invisible or legacy-font characters, single spaces."""
+        if not shortest <= len(value) <= longest:
+            limits = f"từ {shortest} đến {longest}" if shortest else f"không quá {longest}"
+            self.add(field, "LENGTH", f"Độ dài phải {limits} ký tự.")
+            return
+        try:
+            canonical_bytes({field: value})
+        except Invalid as e:
+            self.violations.extend(e.violations)
+            return
+        if value != " ".join(value.split()):
+            self.add(field, "SPACES", "Không được có khoảng trắng ở đầu, ở cuối hoặc hai khoảng trắng liền nhau.")
+
+    def code(self, field: str, value: str, *, longest: int = 32) -> None:
+        """An opaque identifier: 1 to `longest` printable ASCII characters without spaces."""
+        if not (1 <= len(value) <= longest and value.isascii() and value.isprintable() and " " not in value):
+            self.add(field, "CODE", f"Mã phải có từ 1 đến {longest} ký tự ASCII, không có khoảng trắng.")
+
+    def subject_code(self, field: str, value: str) -> None:
+        """A subject code, which becomes part of a signature field's name."""
+        if not _SUBJECT_CODE.fullmatch(value):
+            self.add(field, "SUBJECT_CODE", "Mã môn học gồm chữ in hoa A–Z, chữ số và gạch dưới, tối đa 16 ký tự.")
+
+    def window_name(self, field: str, value: str) -> None:
+        """A window's name."""
+        if not _WINDOW_NAME.fullmatch(value):
+            message = "Tên đợt nhập gồm chữ in hoa A–Z, chữ số, gạch nối và gạch dưới, tối đa 20 ký tự."
+            self.add(field, "WINDOW_NAME", message)
+
+    def school_year(self, field: str, value: str) -> None:
+        """A school year of two consecutive years."""
+        if not _SCHOOL_YEAR.fullmatch(value) or int(value[:4]) + 1 != int(value[5:]):
+            self.add(field, "SCHOOL_YEAR", "Năm học phải có dạng 2025-2026.")
+
+    def vendor(self, field: str, value: str) -> None:
+        """A vendor's name as in its certificate."""
+        if not _VENDOR.fullmatch(value):
+            message = "Tên nhà cung cấp gồm chữ thường a–z, chữ số và gạch nối, tối đa 32 ký tự."
+            self.add(field, "VENDOR", message)
+
+    def number(self, field: str, value: int, lowest: int, highest: int) -> None:
+        """A whole number within limits."""
+        if not lowest <= value <= highest:
+            self.add(field, "OUT_OF_RANGE", f"Giá trị phải từ {lowest} đến {highest}.")
+
+    def one_of(self, field: str, value: int, allowed: Collection[int]) -> None:
+        """A value of an enum; unspecified is never allowed."""
+        if value not in allowed:
+            self.add(field, "ENUM", "Giá trị không có trong danh mục.")
+
+    def birth_date(self, field: str, value: str) -> None:
+        """A date that exists and on which a pupil can be born."""
+        day = date.min
+        if _DATE.fullmatch(value):
+            with contextlib.suppress(ValueError):
+                day = date.fromisoformat(value)
+        if not _FIRST_BIRTH <= day <= datetime.now(UTC).date():
+            self.add(field, "DATE", "Ngày sinh phải là ngày có thật, dạng 2014-03-09.")
+
+    def unique(self, field: str, values: Collection[object], message: str) -> None:
+        """No two equal values."""
+        if len(set(values)) != len(values):
+            self.add(field, "DUPLICATE", message)
+
+    def count(self, field: str, number: int, lowest: int, highest: int) -> bool:
+        """The length of a list; False when it is out of limits."""
+        if lowest <= number <= highest:
+            return True
+        self.add(field, "COUNT", f"Danh sách phải có từ {lowest} đến {highest} mục.")
+        return False
+
+
+def identifier(field: str, value: str) -> uuid.UUID:
+    """A UUID in its usual spelling. Raises Invalid with rule UUID."""
+    try:
+        parsed = uuid.UUID(value)
+    except ValueError:
+        parsed = None
+    if parsed is None or str(parsed) != value.lower():
+        raise Invalid([Violation(field, "UUID", "Phải là một UUID, dạng 123e4567-e89b-12d3-a456-426614174000.")])
+    return parsed

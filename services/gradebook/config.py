@@ -1,0 +1,14 @@
+"""Configuration of gradebook; one TOML file for all of its roles."""
+
+from dataclasses import dataclass
+
+from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig
+
+
+@dataclass(frozen=True)
+class Config:
+    """database: gradebook's own; broker: the shared RabbitMQ; server: where vendors and services call."""
+
+    database: DatabaseConfig
+    broker: BrokerConfig
+    server: ServerConfig

@@ -1,0 +1,255 @@
+"""Words of the gradebook as values: semesters, stages, roles, columns of a score sheet, marks as small integers.
+
+The numbers are those of the proto enums of the same names, and what the database stores.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from services.gradebook.rules import SCORES, Comment, Level, Mark, SubjectKind
+
+
+class Semester(IntEnum):
+    """Học kì."""
+
+    FIRST = 1
+    SECOND = 2
+
+
+class Stage(IntEnum):
+    """Part of the year that a book covers; a book of the whole year contains both semesters."""
+
+    SEMESTER_1 = 1
+    WHOLE_YEAR = 2
+
+    @property
+    def semesters(self) -> tuple[Semester, ...]:
+        """The semesters whose marks the book holds."""
+        return (Semester.FIRST,) if self is Stage.SEMESTER_1 else (Semester.FIRST, Semester.SECOND)
+
+
+class MarkKind(IntEnum):
+    """Kind of assessment: ĐĐGtx, ĐĐGgk, ĐĐGck (TT 22/2021 Điều 6, Điều 7)."""
+
+    REGULAR = 1
+    MIDTERM = 2
+    FINAL = 3
+
+
+class SchoolLevel(IntEnum):
+    """Cấp học of a school."""
+
+    LOWER_SECONDARY = 1
+    UPPER_SECONDARY = 2
+    MULTI_LEVEL = 3
+
+    @property
+    def grades(self) -> range:
+        """Grades that such a school may teach here."""
+        last_grade = 9 if self is SchoolLevel.LOWER_SECONDARY else 12
+        return range(10 if self is SchoolLevel.UPPER_SECONDARY else 6, last_grade + 1)
+
+
+class Role(IntEnum):
+    """What a person may do in a school."""
+
+    PRINCIPAL = 1
+    VICE_PRINCIPAL = 2
+    DATA_OFFICER = 3
+    SEAL_CUSTODIAN = 4
+    TEACHER = 5
+
+
+class Sex(IntEnum):
+    """Sex as printed."""
+
+    MALE = 1
+    FEMALE = 2
+
+
+SUBJECT_KINDS = {1: SubjectKind.COMMENT_ONLY, 2: SubjectKind.COMMENT_AND_SCORE}
+"""Number of the proto and the database → kind of the rules."""
+
+SUBJECT_KIND_NUMBERS = {kind: number for number, kind in SUBJECT_KINDS.items()}
+
+PROTO_LEVELS = {
+    1: Level.LEVEL_EXCELLENT,
+    2: Level.LEVEL_GOOD,
+    3: Level.LEVEL_SATISFACTORY,
+    4: Level.LEVEL_UNSATISFACTORY,
+}
+"""Number of the proto's Level → level of the rules; the database stores the rules' rank, where more is better."""
+
+PROTO_LEVEL_NUMBERS = {level: number for number, level in PROTO_LEVELS.items()}
+
+MIDTERM_COLUMN = 10
+FINAL_COLUMN = 11
+
+NOT_PASS_VALUE = 200
+PASS_VALUE = 201
+"""How the database stores CĐ and Đ beside scores in tenths (0-100)."""
+
+_KEYED = {tenths: text.removesuffix(".0") for text, tenths in SCORES.items() if "." in text}
+_COMMENT_WORDS = {PASS_VALUE: "Đ", NOT_PASS_VALUE: "CĐ"}
+_COMMENT_CODES = {PASS_VALUE: "PASS", NOT_PASS_VALUE: "NOT_PASS"}
+_COMMENTS = {PASS_VALUE: Comment.PASS, NOT_PASS_VALUE: Comment.NOT_PASS}
+
+
+def column_number(kind: MarkKind, position: int) -> int:
+    """The number of a column in the database: regular marks by position from 1, then mid-term, then end-term."""
+    if kind is MarkKind.REGULAR:
+        return position
+    return MIDTERM_COLUMN if kind is MarkKind.MIDTERM else FINAL_COLUMN
+
+
+def column_kind(number: int) -> MarkKind:
+    """The kind of a column by its number."""
+    if number == MIDTERM_COLUMN:
+        return MarkKind.MIDTERM
+    return MarkKind.FINAL if number == FINAL_COLUMN else MarkKind.REGULAR
+
+
+def column_name(number: int) -> str:
+    """The name of a column in refusals and contents: ``REGULAR_2``, ``MIDTERM``, ``FINAL``."""
+    kind = column_kind(number)
+    return f"REGULAR_{number}" if kind is MarkKind.REGULAR else kind.name
+
+
+def required_columns(regular_count: int) -> tuple[int, ...]:
+    """The columns that a subject's sheet needs, in order (TT 22/2021 Điều 6 khoản 2, Điều 7)."""
+    return (*range(1, regular_count + 1), MIDTERM_COLUMN, FINAL_COLUMN)
+
+
+def keyed_text(value: int | None) -> str:
+    """A stored mark as keyed: shortest decimal, Đ or CĐ; empty for none."""
+    if value is None:
+        return ""
+    return _COMMENT_WORDS.get(value) or _KEYED[value]
+
+
+def keyed_code(value: int | None) -> str | None:
+    """A stored mark as frozen content writes it: shortest decimal, PASS, NOT_PASS, or None."""
+    if value is None:
+        return None
+    return _COMMENT_CODES.get(value) or _KEYED[value]
+
+
+def mark_of(value: int | None) -> Mark | None:
+    """A stored mark as the rules take it."""
+    return None if value is None else _COMMENTS.get(value, value)
+
+
+def result_code(mark: Mark | None) -> str | None:
+    """A computed result as frozen content writes it: always one decimal, PASS, NOT_PASS, or None."""
+    if mark is None:
+        return None
+    return mark.name if isinstance(mark, Comment) else f"{mark // 10}.{mark % 10}"
+
+
+def level_code(level: Level | None) -> str | None:
+    """A level as frozen content writes it: EXCELLENT, GOOD, SATISFACTORY, UNSATISFACTORY, or None."""
+    return None if level is None else level.name.removeprefix("LEVEL_")
+
+
+def year_start(school_year: str) -> int:
+    """The calendar year in which a school year begins: 2025 for ``2025-2026``."""
+    return int(school_year[:4])
+
+
+@dataclass(frozen=True, slots=True)
+class School:
+    """A school as printed on its books."""
+
+    code: str
+    name: str
+    level: int
+    commune: str
+    province: str
+    department: str
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolYear:
+    """Settings of a school in a year. vendor: name in the certificate without ``vendor/``."""
+
+    name: str
+    vendor: str
+    paper_track_required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person in a school."""
+
+    id: str
+    name: str
+    roles: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A subject of a grade. kind: number of the proto."""
+
+    code: str
+    name: str
+    kind: int
+    periods_per_year: int
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolClass:
+    """A class and the person id of its homeroom teacher."""
+
+    name: str
+    grade_level: int
+    homeroom_teacher: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guardian:
+    """Father, mother or guardian."""
+
+    name: str
+    job: str
+    phone: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Student:
+    """A student with the personal details of the book. birth_date: ISO 8601."""
+
+    moet_student_id: str
+    number: int
+    name: str
+    birth_date: str
+    birth_place: str
+    sex: int
+    ethnicity: str
+    priority: str
+    address: str
+    father: Guardian | None
+    mother: Guardian | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Who teaches a subject in a class, in signing order."""
+
+    subject: str
+    teachers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRef:
+    """The natural key of a class."""
+
+    school: str
+    school_year: str
+    name: str
+
+    @property
+    def resource(self) -> str:
+        """The class as audit rows name it."""
+        return f"schools/{self.school}/years/{self.school_year}/classes/{self.name}"

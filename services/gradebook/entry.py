@@ -1,0 +1,135 @@
+"""Reading a mark sheet: columns, students and marks of one class, subject and semester, checked all at once.
+
+The common case is a look-up a cell; only what the look-up does not know is examined further.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.common.errors import Violation
+from services.gradebook.domain import NOT_PASS_VALUE, PASS_VALUE, MarkKind, column_name, column_number
+from services.gradebook.rules import SCORES, BadMark, Comment, SubjectKind, parse_mark
+
+MAX_COLUMNS = 12
+MAX_ROWS = 1000
+
+WITHDRAWN = -1
+_LEAVE = -2
+
+_SCORE_VALUES: dict[str, int] = {**SCORES, "": _LEAVE, "-": WITHDRAWN}
+_COMMENT_VALUES: dict[str, int] = {"Đ": PASS_VALUE, "CĐ": NOT_PASS_VALUE, "": _LEAVE, "-": WITHDRAWN}
+
+
+@dataclass(slots=True)
+class Cells:
+    """The cells to write, as three lists of equal length; a value of WITHDRAWN takes the mark away."""
+
+    students: list[int] = field(default_factory=list)
+    columns: list[int] = field(default_factory=list)
+    values: list[int] = field(default_factory=list)
+
+
+def read_columns(
+    columns: Sequence[tuple[int, int]], regular_count: int, column_field: str = "columns[{}]"
+) -> tuple[list[int], list[Violation]]:
+    """Column numbers of (kind, position) pairs, and what is wrong with them.
+
+    regular_count: regular marks that the subject needs in a semester; a position beyond it is refused, because the book
+    has no such column (TT 22/2021 Điều 6 khoản 2). column_field: how violations name a column's place in the request.
+    """
+    if not 1 <= len(columns) <= MAX_COLUMNS:
+        message = f"Phải có từ 1 đến {MAX_COLUMNS} cột điểm."
+        return [], [Violation("columns", "COLUMN_COUNT", message)]
+    numbers: list[int] = []
+    found: list[Violation] = []
+    for index, (number, position) in enumerate(columns):
+        where = column_field.format(index)
+        if number not in {1, 2, 3}:
+            found.append(Violation(f"{where}.kind", "MARK_KIND", "Loại điểm không có trong quy định."))
+            continue
+        mark_kind = MarkKind(number)
+        if mark_kind is MarkKind.REGULAR and not 1 <= position <= regular_count:
+            message = f"Môn này có {regular_count} cột đánh giá thường xuyên mỗi học kì."
+            found.append(Violation(f"{where}.position", "REGULAR_POSITION", message))
+            continue
+        if mark_kind is not MarkKind.REGULAR and position != 0:
+            message = "Cột giữa kì và cuối kì không có số thứ tự."
+            found.append(Violation(f"{where}.position", "POSITION_NOT_ALLOWED", message))
+            continue
+        column = column_number(mark_kind, position)
+        if column in numbers:
+            found.append(Violation(where, "DUPLICATE_COLUMN", f"Cột {column_name(column)} có hai lần."))
+        numbers.append(column)
+    return numbers, found
+
+
+def read_rows(
+    rows: Iterable[tuple[str, Sequence[str]]],
+    columns: Sequence[int],
+    students: Mapping[str, int],
+    kind: SubjectKind,
+    student_field: str = "rows[{}].student",
+) -> tuple[Cells, list[Violation]]:
+    """The cells of a sheet, and everything that is wrong with it.
+
+    rows: moet_student_id and one value a column; students: moet_student_id → id of those in the class; student_field:
+    how violations name a student's place in the request.
+    """
+    cells = Cells()
+    found: list[Violation] = []
+    width = len(columns)
+    table = _SCORE_VALUES if kind is SubjectKind.COMMENT_AND_SCORE else _COMMENT_VALUES
+    seen: set[int] = set()
+    for index, (name, texts) in enumerate(rows):
+        student = read_student(name, students, seen, student_field.format(index), found)
+        if student is None:
+            continue
+        if len(texts) != width:
+            message = f"Dòng có {len(texts)} giá trị, cần đúng {width} giá trị theo số cột."
+            found.append(Violation(f"rows[{index}].values", "VALUE_COUNT", message))
+            continue
+        values = list(map(table.get, texts))
+        if None in values:
+            values = [
+                _explain(text, value, kind, f"rows[{index}].values[{j}]", found)
+                for j, (text, value) in enumerate(zip(texts, values, strict=True))
+            ]
+        if _LEAVE in values:
+            kept = [(column, value) for column, value in zip(columns, values, strict=True) if value != _LEAVE]
+            cells.columns += [column for column, _ in kept]
+            cells.values += [value for _, value in kept if value is not None]
+            cells.students += [student] * len(kept)
+        else:
+            cells.columns += columns
+            cells.values += values  # type: ignore[arg-type]  # None was replaced above
+            cells.students += [student] * width
+    return cells, found
+
+
+def read_student(
+    name: str, students: Mapping[str, int], seen: set[int], where: str, found: list[Violation]
+) -> int | None:
+    """The id of a student who is in the class and has not been seen in this request; else None and a violation."""
+    student = students.get(name)
+    if student is None:
+        found.append(Violation(where, "STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp."))
+        return None
+    if student in seen:
+        found.append(Violation(where, "DUPLICATE_STUDENT", "Học sinh này có hai dòng trong yêu cầu."))
+        return None
+    seen.add(student)
+    return student
+
+
+def _explain(text: str, value: int | None, kind: SubjectKind, where: str, found: list[Violation]) -> int:
+    """The value of a text that the table does not know, or _LEAVE and a violation."""
+    if value is not None:
+        return value
+    try:
+        mark = parse_mark(kind, text)
+    except BadMark as e:
+        found.append(Violation(where, e.rule, str(e)))
+        return _LEAVE
+    if isinstance(mark, Comment):
+        return PASS_VALUE if mark is Comment.PASS else NOT_PASS_VALUE
+    return mark

@@ -1,0 +1,188 @@
+"""The life of a book: which act moves it from which state to which, and who may act.
+
+Order of acts: complete data → unsigned print → reconciled → (signed and stamped on paper) → signed and sealed digitally
+→ locked → archived → returned. Nothing is ever undone: a version that was wrong ends in MISMATCH or REVOKED and the
+next version follows. A pure table; the database locks the row, and reads and writes in one transaction.
+"""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from enum import Enum, IntEnum
+
+from services.common.errors import Forbidden, Rejected
+
+
+class State(IntEnum):
+    """State of a book; numbers of the proto's BookState."""
+
+    DATA_COMPLETE = 1
+    PRINT_ASSIGNED = 2
+    PRINTED_UNSIGNED = 3
+    UNDER_RECONCILIATION = 4
+    MISMATCH = 5
+    RECONCILED = 6
+    HAND_SIGNED = 7
+    STAMPED = 8
+    PAPER_ARCHIVED = 9
+    DIGITAL_SIGNING = 10
+    SIGNED = 11
+    SEALED = 12
+    LOCKED = 13
+    ARCHIVED = 14
+    RETURNED = 15
+    REVOKED = 16
+
+
+ENDED = frozenset({State.MISMATCH, State.REVOKED})
+"""States in which a version is dead; the next freeze makes version + 1."""
+
+READ_ONLY = frozenset({State.LOCKED, State.ARCHIVED, State.RETURNED})
+"""States in which the marks of the class and stage are locked for good, unless the book is revoked."""
+
+
+class Actor(Enum):
+    """In which capacity someone acts on one book; a person may have several, the services are SYSTEM."""
+
+    SYSTEM = "hệ thống"
+    PRINCIPAL = "Hiệu trưởng"
+    HOMEROOM_TEACHER = "giáo viên chủ nhiệm"
+    OFFICER = "cán bộ được phân công in và đối chiếu"
+    SUBJECT_TEACHER = "giáo viên bộ môn của lớp"
+    DATA_OFFICER = "cán bộ phụ trách CSDL"
+    SEAL_CUSTODIAN = "văn thư"
+
+
+class Act(Enum):
+    """A step in the life of a book."""
+
+    FREEZE = "FREEZE"
+    ASSIGN_PRINT = "ASSIGN_PRINT"
+    PRINT = "PRINT"
+    START_RECONCILIATION = "START_RECONCILIATION"
+    CONFIRM = "CONFIRM"
+    REPORT_MISMATCH = "REPORT_MISMATCH"
+    HAND_SIGN = "HAND_SIGN"
+    STAMP = "STAMP"
+    ARCHIVE_PAPER = "ARCHIVE_PAPER"
+    START_SIGNING = "START_SIGNING"
+    SIGN = "SIGN"
+    SEAL = "SEAL"
+    LOCK = "LOCK"
+    ARCHIVE = "ARCHIVE"
+    RETURN = "RETURN"
+    REVOKE = "REVOKE"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """From which states an act leads where, and who may do it."""
+
+    sources: frozenset[State]
+    target: State
+    actors: frozenset[Actor]
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What the guards look at.
+
+    paper_track_required: setting of the school year, as it stands now.
+    has_problem: the system's last step failed.
+    officer_confirmed, homeroom_confirmed: who has confirmed that print and data agree.
+    """
+
+    state: State
+    paper_track_required: bool = False
+    has_problem: bool = False
+    officer_confirmed: bool = False
+    homeroom_confirmed: bool = False
+
+
+def _rule(sources: tuple[State, ...], target: State, *actors: Actor) -> Rule:
+    return Rule(frozenset(sources), target, frozenset(actors))
+
+
+RULES: dict[Act, Rule] = {
+    Act.FREEZE: _rule((), State.DATA_COMPLETE, Actor.HOMEROOM_TEACHER),
+    Act.ASSIGN_PRINT: _rule((State.DATA_COMPLETE,), State.PRINT_ASSIGNED, Actor.PRINCIPAL),
+    Act.PRINT: _rule((State.PRINT_ASSIGNED,), State.PRINTED_UNSIGNED, Actor.SYSTEM),
+    Act.START_RECONCILIATION: _rule((State.PRINTED_UNSIGNED,), State.UNDER_RECONCILIATION, Actor.OFFICER),
+    Act.CONFIRM: _rule((State.UNDER_RECONCILIATION,), State.RECONCILED, Actor.OFFICER, Actor.HOMEROOM_TEACHER),
+    Act.REPORT_MISMATCH: _rule(
+        # A print that cannot be made (PRINT_ASSIGNED with a problem) ends here too; nothing else could free the class.
+        (State.UNDER_RECONCILIATION, State.PRINT_ASSIGNED),
+        State.MISMATCH,
+        Actor.OFFICER,
+        Actor.HOMEROOM_TEACHER,
+        Actor.SUBJECT_TEACHER,
+    ),
+    Act.HAND_SIGN: _rule((State.RECONCILED,), State.HAND_SIGNED, Actor.PRINCIPAL),
+    Act.STAMP: _rule((State.HAND_SIGNED,), State.STAMPED, Actor.SEAL_CUSTODIAN),
+    Act.ARCHIVE_PAPER: _rule((State.STAMPED,), State.PAPER_ARCHIVED, Actor.DATA_OFFICER),
+    Act.START_SIGNING: _rule((State.RECONCILED, State.PAPER_ARCHIVED), State.DIGITAL_SIGNING, Actor.PRINCIPAL),
+    Act.SIGN: _rule((State.DIGITAL_SIGNING,), State.SIGNED, Actor.SYSTEM),
+    Act.SEAL: _rule((State.SIGNED,), State.SEALED, Actor.SYSTEM),
+    Act.LOCK: _rule((State.SEALED,), State.LOCKED, Actor.PRINCIPAL),
+    Act.ARCHIVE: _rule((State.LOCKED,), State.ARCHIVED, Actor.SYSTEM),
+    Act.RETURN: _rule((State.ARCHIVED,), State.RETURNED, Actor.PRINCIPAL),
+    Act.REVOKE: _rule(
+        (
+            State.DIGITAL_SIGNING,
+            State.SIGNED,
+            State.SEALED,
+            State.LOCKED,
+            State.ARCHIVED,
+            State.RETURNED,
+        ),
+        State.REVOKED,
+        Actor.PRINCIPAL,
+    ),
+}
+
+
+def check_actor(act: Act, actors: AbstractSet[Actor]) -> None:
+    """Raises Forbidden ROLE_REQUIRED unless one of `actors` may do `act`."""
+    allowed = RULES[act].actors
+    if not allowed & actors:
+        names = ", ".join(sorted(actor.value for actor in allowed))
+        raise Forbidden(
+            "ROLE_REQUIRED",
+            f"Việc này chỉ dành cho: {names}.",
+            act=act.value,
+            required=",".join(sorted(actor.name for actor in allowed)),
+        )
+
+
+def step(life: Life, act: Act, actors: AbstractSet[Actor]) -> Life:
+    """The book after the act. A confirmation by one of two leaves the state as it is.
+
+    Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE when the book is in another state, PAPER_TRACK_REQUIRED,
+    PAPER_TRACK_NOT_REQUIRED.
+    """
+    check_actor(act, actors)
+    rule = RULES[act]
+    printless = act is Act.REPORT_MISMATCH and life.state is State.PRINT_ASSIGNED and not life.has_problem
+    if life.state not in rule.sources or printless:
+        raise Rejected(
+            "BOOK_STATE",
+            f"Sổ đang ở trạng thái {life.state.name}; việc này cần trạng thái khác.",
+            state=life.state.name,
+            act=act.value,
+            expected=",".join(sorted(state.name for state in rule.sources)),
+        )
+    if act is Act.HAND_SIGN and not life.paper_track_required:
+        raise Rejected("PAPER_TRACK_NOT_REQUIRED", "Năm học này không yêu cầu ký và đóng dấu trên bản giấy.")
+    if act is Act.START_SIGNING and life.state is State.RECONCILED and life.paper_track_required:
+        raise Rejected(
+            "PAPER_TRACK_REQUIRED",
+            "Phải ký tay, đóng dấu và lưu trữ bản giấy xong mới được ký số.",
+        )
+    if act is Act.CONFIRM:
+        life = replace(
+            life,
+            officer_confirmed=life.officer_confirmed or Actor.OFFICER in actors,
+            homeroom_confirmed=life.homeroom_confirmed or Actor.HOMEROOM_TEACHER in actors,
+        )
+        if not (life.officer_confirmed and life.homeroom_confirmed):
+            return life
+    return replace(life, state=rule.target, has_problem=False)

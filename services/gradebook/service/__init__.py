@@ -1,0 +1,10 @@
+"""The gRPC face of gradebook: messages become arguments, results become messages. No rule, no SQL, no try."""
+
+from services.common.db import Database
+from services.common.grpc_server import Served
+from services.gradebook.service import book_service, mark_service, roster_service
+
+
+def served(database: Database) -> list[Served]:
+    """The three services of gradebook over one database, ready for `grpc_server.serve`."""
+    return [roster_service.served(database), mark_service.served(database), book_service.served(database)]

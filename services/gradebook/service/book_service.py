@@ -1,0 +1,189 @@
+"""BookService; see proto/hoso/gradebook/v1/books.proto."""
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+import grpc
+from hoso.gradebook.v1 import books_pb2, books_pb2_grpc, common_pb2
+
+from services.common import chunks
+from services.common.db import Database
+from services.common.grpc_server import Served
+from services.common.identity import Access, caller
+from services.common.operations import page_size
+from services.gradebook.service import pages
+from services.gradebook.service.mark_service import timestamp
+from services.gradebook.service.roster_service import class_ref
+from services.gradebook.store.books import BookRow, TransitionRow
+from services.gradebook.usecases import books, freeze
+
+_PERSON = Access(clients=("vendor/*",), person=True)
+ACCESS = {
+    "FreezeBook": _PERSON,
+    "AssignPrint": _PERSON,
+    "StartReconciliation": _PERSON,
+    "ConfirmReconciliation": _PERSON,
+    "ReportMismatch": _PERSON,
+    "RecordHandSigned": _PERSON,
+    "RecordStamped": _PERSON,
+    "RecordPaperArchived": _PERSON,
+    "StartDigitalSigning": _PERSON,
+    "LockBook": _PERSON,
+    "ReturnBook": _PERSON,
+    "RevokeBook": _PERSON,
+    "GetBook": Access(clients=("vendor/*", "operator/department", "service/*")),
+    "ListBooks": Access(clients=("vendor/*", "operator/department")),
+    "DownloadBookContent": Access(clients=("vendor/*", "service/print")),
+}
+
+
+def served(database: Database) -> Served:
+    """The service over a database."""
+    servicer = Books(database)
+    return Served(
+        add=lambda server: books_pb2_grpc.add_BookServiceServicer_to_server(servicer, server),
+        name="hoso.gradebook.v1.BookService",
+        access=ACCESS,
+    )
+
+
+class Books(books_pb2_grpc.BookServiceServicer):
+    """The servicer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def FreezeBook(
+        self, request: books_pb2.FreezeBookRequest, context: grpc.ServicerContext
+    ) -> books_pb2.FreezeBookResponse:
+        """Freeze a book."""
+        book = freeze.freeze_book(self._database, caller(), class_ref(request.school_class), request.stage)
+        return books_pb2.FreezeBookResponse(book=_book(book))
+
+    def AssignPrint(
+        self, request: books_pb2.AssignPrintRequest, context: grpc.ServicerContext
+    ) -> books_pb2.AssignPrintResponse:
+        """Name the officer in charge."""
+        book = books.assign_print(self._database, caller(), request.book, request.officer)
+        return books_pb2.AssignPrintResponse(book=_book(book))
+
+    def StartReconciliation(
+        self, request: books_pb2.StartReconciliationRequest, context: grpc.ServicerContext
+    ) -> books_pb2.StartReconciliationResponse:
+        """Start the review."""
+        book = books.start_reconciliation(self._database, caller(), request.book)
+        return books_pb2.StartReconciliationResponse(book=_book(book))
+
+    def ConfirmReconciliation(
+        self, request: books_pb2.ConfirmReconciliationRequest, context: grpc.ServicerContext
+    ) -> books_pb2.ConfirmReconciliationResponse:
+        """Confirm that print and data agree."""
+        book = books.confirm_reconciliation(self._database, caller(), request.book, request.content_sha256)
+        return books_pb2.ConfirmReconciliationResponse(book=_book(book))
+
+    def ReportMismatch(
+        self, request: books_pb2.ReportMismatchRequest, context: grpc.ServicerContext
+    ) -> books_pb2.ReportMismatchResponse:
+        """Report differences."""
+        book = books.report_mismatch(self._database, caller(), request.book, request.differences)
+        return books_pb2.ReportMismatchResponse(book=_book(book))
+
+    def RecordHandSigned(
+        self, request: books_pb2.RecordHandSignedRequest, context: grpc.ServicerContext
+    ) -> books_pb2.RecordHandSignedResponse:
+        """Record the signatures on paper."""
+        book = books.record_hand_signed(self._database, caller(), request.book)
+        return books_pb2.RecordHandSignedResponse(book=_book(book))
+
+    def RecordStamped(
+        self, request: books_pb2.RecordStampedRequest, context: grpc.ServicerContext
+    ) -> books_pb2.RecordStampedResponse:
+        """Record the stamp."""
+        book = books.record_stamped(self._database, caller(), request.book)
+        return books_pb2.RecordStampedResponse(book=_book(book))
+
+    def RecordPaperArchived(
+        self, request: books_pb2.RecordPaperArchivedRequest, context: grpc.ServicerContext
+    ) -> books_pb2.RecordPaperArchivedResponse:
+        """Record where the paper is kept."""
+        book = books.record_paper_archived(self._database, caller(), request.book, request.place)
+        return books_pb2.RecordPaperArchivedResponse(book=_book(book))
+
+    def StartDigitalSigning(
+        self, request: books_pb2.StartDigitalSigningRequest, context: grpc.ServicerContext
+    ) -> books_pb2.StartDigitalSigningResponse:
+        """Start the digital signatures."""
+        book = books.start_digital_signing(self._database, caller(), request.book)
+        return books_pb2.StartDigitalSigningResponse(book=_book(book))
+
+    def LockBook(self, request: books_pb2.LockBookRequest, context: grpc.ServicerContext) -> books_pb2.LockBookResponse:
+        """Lock the marks."""
+        return books_pb2.LockBookResponse(book=_book(books.lock_book(self._database, caller(), request.book)))
+
+    def ReturnBook(
+        self, request: books_pb2.ReturnBookRequest, context: grpc.ServicerContext
+    ) -> books_pb2.ReturnBookResponse:
+        """Record the return."""
+        book = books.return_book(self._database, caller(), request.book, request.recipient)
+        return books_pb2.ReturnBookResponse(book=_book(book))
+
+    def RevokeBook(
+        self, request: books_pb2.RevokeBookRequest, context: grpc.ServicerContext
+    ) -> books_pb2.RevokeBookResponse:
+        """Revoke a signed book."""
+        book = books.revoke_book(self._database, caller(), request.book, request.reason, request.department_notice)
+        return books_pb2.RevokeBookResponse(book=_book(book))
+
+    def GetBook(self, request: books_pb2.GetBookRequest, context: grpc.ServicerContext) -> books_pb2.GetBookResponse:
+        """One book with its history."""
+        book, history = books.get_book(self._database, caller(), request.book)
+        return books_pb2.GetBookResponse(book=_book(book, history))
+
+    def ListBooks(
+        self, request: books_pb2.ListBooksRequest, context: grpc.ServicerContext
+    ) -> books_pb2.ListBooksResponse:
+        """A page of books."""
+        limit = page_size(request.page_size)
+        after = cast(tuple[int, str, int, int], pages.decode(request.page_token, (0, "", 0, 0)))
+        found = books.list_books(self._database, caller(), request.school, request.school_year, after, limit)
+        token = ""
+        if len(found) == limit:
+            grade, last = found[-1]
+            token = pages.encode((grade, last.class_name, last.stage, last.version))
+        return books_pb2.ListBooksResponse(books=[_book(book) for _, book in found], next_page_token=token)
+
+    def DownloadBookContent(
+        self, request: books_pb2.DownloadBookContentRequest, context: grpc.ServicerContext
+    ) -> Iterator[books_pb2.DownloadBookContentResponse]:
+        """The frozen bytes of a book."""
+        for chunk in chunks.split(books.book_content(self._database, caller(), request.book)):
+            yield books_pb2.DownloadBookContentResponse(chunk=chunk)
+
+
+def _book(book: BookRow, history: Sequence[TransitionRow] = ()) -> books_pb2.Book:
+    return books_pb2.Book(
+        id=str(book.id),
+        school_class=common_pb2.ClassRef(school=book.school, school_year=book.school_year, name=book.class_name),
+        stage=cast("common_pb2.Stage.ValueType", book.stage),
+        version=book.version,
+        state=cast("books_pb2.BookState.ValueType", book.state),
+        content_sha256=book.content_sha256,
+        content_size_bytes=book.content_size_bytes,
+        replaced_by_version=book.replaced_by or 0,
+        unsigned_rendition=book.unsigned_rendition,
+        signed_document=book.signed_document,
+        archive_record=book.archive_record,
+        problem=book.problem,
+        history=[_transition(step) for step in history],
+    )
+
+
+def _transition(step: TransitionRow) -> books_pb2.BookTransition:
+    return books_pb2.BookTransition(
+        from_state=cast("books_pb2.BookState.ValueType", step.from_state or 0),
+        to_state=cast("books_pb2.BookState.ValueType", step.to_state),
+        person=step.person,
+        client=step.client,
+        time=timestamp(step.time),
+        note=step.note,
+    )

@@ -1,0 +1,336 @@
+"""MarkService; see proto/hoso/gradebook/v1/marks.proto."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import cast
+
+import grpc
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from hoso.gradebook.v1 import common_pb2, marks_pb2, marks_pb2_grpc
+
+from services.common import chunks
+from services.common.db import Database
+from services.common.grpc_server import Served
+from services.common.identity import Access, Caller, caller
+from services.gradebook.checks import identifier
+from services.gradebook.domain import (
+    FINAL_COLUMN,
+    MIDTERM_COLUMN,
+    PROTO_LEVEL_NUMBERS,
+    MarkKind,
+    Semester,
+    Stage,
+    column_kind,
+    keyed_text,
+)
+from services.gradebook.results import ClassData, Missing, absent_sessions
+from services.gradebook.rules import Level, Mark, PupilResult, format_mark
+from services.gradebook.service.roster_service import class_ref
+from services.gradebook.store.marks import SETTLEMENT, VersionRow
+from services.gradebook.store.windows import SnapshotRow
+from services.gradebook.usecases import marks, reads, windows
+from services.gradebook.usecases.marks import Request
+
+_PERSON = Access(clients=("vendor/*",), person=True)
+_VENDOR = Access(clients=("vendor/*",))
+ACCESS = {
+    "PlanWindow": _PERSON,
+    "CloseWindow": _PERSON,
+    "GetWindow": Access(clients=("vendor/*", "operator/department")),
+    "EnterMarks": _PERSON,
+    "SettleMissingMarks": _PERSON,
+    "EnterConduct": _PERSON,
+    "EnterAbsences": _PERSON,
+    "GetMarkSheet": _VENDOR,
+    "GetClassSummary": _VENDOR,
+    "ListMissing": _VENDOR,
+    "GetMarkHistory": _VENDOR,
+    "DownloadSnapshot": Access(clients=("service/archive",)),
+}
+
+
+def served(database: Database) -> Served:
+    """The service over a database."""
+    servicer = Marks(database)
+    return Served(
+        add=lambda server: marks_pb2_grpc.add_MarkServiceServicer_to_server(servicer, server),
+        name="hoso.gradebook.v1.MarkService",
+        access=ACCESS,
+    )
+
+
+class Marks(marks_pb2_grpc.MarkServiceServicer):
+    """The servicer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def PlanWindow(
+        self, request: marks_pb2.PlanWindowRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.PlanWindowResponse:
+        """Plan an entry window."""
+        window = request.window
+        windows.plan_window(
+            self._database,
+            caller(),
+            request.school,
+            request.school_year,
+            window.name,
+            _moment(window.open_time) if window.HasField("open_time") else None,
+            _moment(window.close_time) if window.HasField("close_time") else None,
+            window.semesters,
+            window.mark_kinds,
+        )
+        return marks_pb2.PlanWindowResponse()
+
+    def CloseWindow(
+        self, request: marks_pb2.CloseWindowRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.CloseWindowResponse:
+        """Close a window and take snapshots."""
+        taken = windows.close_window(self._database, caller(), request.school, request.school_year, request.window)
+        return marks_pb2.CloseWindowResponse(snapshots=taken)
+
+    def GetWindow(
+        self, request: marks_pb2.GetWindowRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.GetWindowResponse:
+        """A window with its snapshots."""
+        window, snapshots = windows.get_window(
+            self._database, caller(), request.school, request.school_year, request.window
+        )
+        return marks_pb2.GetWindowResponse(
+            window=marks_pb2.Window(
+                name=window.name,
+                open_time=timestamp(window.open_time),
+                close_time=timestamp(window.close_time),
+                semesters=cast("list[common_pb2.Semester.ValueType]", list(window.semesters)),
+                mark_kinds=cast("list[common_pb2.MarkKind.ValueType]", list(window.mark_kinds)),
+                closed_time=timestamp(window.closed_time),
+            ),
+            snapshots=[_snapshot(request.school, request.school_year, one) for one in snapshots],
+        )
+
+    def EnterMarks(
+        self, request: marks_pb2.EnterMarksRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.EnterMarksResponse:
+        """Enter a rectangle of marks."""
+        who = caller()
+        entered = marks.enter_marks(
+            self._database,
+            who,
+            _request(request, request.request_id, who),
+            class_ref(request.school_class),
+            request.subject,
+            request.semester,
+            [(column.kind, column.position) for column in request.columns],
+            [(row.student, row.values) for row in request.rows],
+        )
+        return marks_pb2.EnterMarksResponse(changed=entered.changed, unchanged=entered.unchanged)
+
+    def SettleMissingMarks(
+        self, request: marks_pb2.SettleMissingMarksRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.SettleMissingMarksResponse:
+        """Turn missing marks into 0 or CĐ."""
+        who = caller()
+        settled = marks.settle_missing_marks(
+            self._database,
+            who,
+            _request(request, request.request_id, who),
+            class_ref(request.school_class),
+            request.subject,
+            request.semester,
+            [(column.kind, column.position) for column in request.columns],
+            request.students,
+            request.reason,
+        )
+        return marks_pb2.SettleMissingMarksResponse(settled=settled)
+
+    def EnterConduct(
+        self, request: marks_pb2.EnterConductRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.EnterConductResponse:
+        """Enter conduct levels."""
+        who = caller()
+        marks.enter_conduct(
+            self._database,
+            who,
+            _request(request, request.request_id, who),
+            class_ref(request.school_class),
+            request.semester,
+            [(row.student, row.level) for row in request.rows],
+        )
+        return marks_pb2.EnterConductResponse()
+
+    def EnterAbsences(
+        self, request: marks_pb2.EnterAbsencesRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.EnterAbsencesResponse:
+        """Enter absent sessions."""
+        who = caller()
+        marks.enter_absences(
+            self._database,
+            who,
+            _request(request, request.request_id, who),
+            class_ref(request.school_class),
+            [(row.student, row.excused, row.unexcused) for row in request.rows],
+        )
+        return marks_pb2.EnterAbsencesResponse()
+
+    def GetMarkSheet(
+        self, request: marks_pb2.GetMarkSheetRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.GetMarkSheetResponse:
+        """A score sheet."""
+        view = reads.mark_sheet(
+            self._database, caller(), class_ref(request.school_class), request.subject, request.semester
+        )
+        return marks_pb2.GetMarkSheetResponse(rows=_sheet_rows(view, Semester(request.semester)))
+
+    def GetClassSummary(
+        self, request: marks_pb2.GetClassSummaryRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.GetClassSummaryResponse:
+        """All results of a class."""
+        data, results = reads.class_summary(self._database, caller(), class_ref(request.school_class), request.stage)
+        whole_year = Stage(request.stage) is Stage.WHOLE_YEAR
+        return marks_pb2.GetClassSummaryResponse(
+            students=[_summary(data, index, result, whole_year=whole_year) for index, result in enumerate(results)]
+        )
+
+    def ListMissing(
+        self, request: marks_pb2.ListMissingRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.ListMissingResponse:
+        """What is missing."""
+        found, total = reads.list_missing(self._database, caller(), class_ref(request.school_class), request.stage)
+        return marks_pb2.ListMissingResponse(missing=[_missing(one) for one in found], total=total)
+
+    def GetMarkHistory(
+        self, request: marks_pb2.GetMarkHistoryRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.GetMarkHistoryResponse:
+        """The history of a cell."""
+        versions = reads.mark_history(
+            self._database,
+            caller(),
+            class_ref(request.school_class),
+            request.subject,
+            request.semester,
+            (request.column.kind, request.column.position),
+            request.student,
+        )
+        return marks_pb2.GetMarkHistoryResponse(versions=[_version(one) for one in versions])
+
+    def DownloadSnapshot(
+        self, request: marks_pb2.DownloadSnapshotRequest, context: grpc.ServicerContext
+    ) -> Iterator[marks_pb2.DownloadSnapshotResponse]:
+        """The bytes of a snapshot."""
+        data = windows.snapshot_content(self._database, identifier("snapshot", request.snapshot))
+        for chunk in chunks.split(data):
+            yield marks_pb2.DownloadSnapshotResponse(chunk=chunk)
+
+
+def timestamp(moment: datetime | None) -> Timestamp | None:
+    """A moment as messages carry it."""
+    if moment is None:
+        return None
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def _moment(message: Timestamp) -> datetime:
+    return message.ToDatetime(tzinfo=UTC)
+
+
+def _request(message: Message, request_id: str, who: Caller) -> Request:
+    """The identity of an act: another person, client or content with the same id is another request."""
+    digest = hashlib.sha256(message.SerializeToString(deterministic=True))
+    digest.update(f"\0{who.client}\0{who.person}".encode())
+    return Request(identifier("request_id", request_id), digest.digest())
+
+
+def _snapshot(school: str, school_year: str, one: SnapshotRow) -> marks_pb2.Snapshot:
+    return marks_pb2.Snapshot(
+        id=str(one.id),
+        school_class=common_pb2.ClassRef(school=school, school_year=school_year, name=one.class_name),
+        content_sha256=one.content_sha256,
+        previous_sha256=one.previous_sha256 or b"",
+        archive_record=one.archive_record,
+    )
+
+
+def _text(mark: Mark | None) -> str:
+    return "" if mark is None else format_mark(mark)
+
+
+def _sheet_rows(view: reads.SheetView, semester: Semester) -> list[marks_pb2.MarkSheetRow]:
+    subject = view.data.subjects[view.position]
+    rows = []
+    for student, result in zip(view.data.students, view.results, strict=True):
+        cells = view.data.cells(subject.id, semester, student.id)
+        found = result.subjects[view.position]
+        rows.append(
+            marks_pb2.MarkSheetRow(
+                student=student.moet_student_id,
+                regular=[keyed_text(cells.get(column)) for column in range(1, subject.regular_count + 1)],
+                midterm=keyed_text(cells.get(MIDTERM_COLUMN)),
+                final=keyed_text(cells.get(FINAL_COLUMN)),
+                result=_text(found.semester_1 if semester is Semester.FIRST else found.semester_2),
+                year_result="" if semester is Semester.FIRST else _text(found.year),
+            )
+        )
+    return rows
+
+
+def _level(level: object) -> "common_pb2.Level.ValueType":
+    number = PROTO_LEVEL_NUMBERS[level] if isinstance(level, Level) else 0
+    return cast("common_pb2.Level.ValueType", number)
+
+
+def _period(result: PupilResult, name: str) -> marks_pb2.PeriodResult:
+    learning = getattr(result.learning, name)
+    marks_by_subject = {one.name: getattr(one, name) for one in result.subjects}
+    return marks_pb2.PeriodResult(
+        results={code: format_mark(mark) for code, mark in marks_by_subject.items() if mark is not None},
+        learning_result=_level(None if learning is None else learning.level),
+        conduct_result=_level(getattr(result.conduct, name)),
+    )
+
+
+def _summary(data: ClassData, index: int, result: PupilResult, *, whole_year: bool) -> marks_pb2.StudentSummary:
+    student = data.students[index]
+    return marks_pb2.StudentSummary(
+        student=student.moet_student_id,
+        semester_1=_period(result, "semester_1"),
+        semester_2=_period(result, "semester_2") if whole_year else None,
+        year=_period(result, "year") if whole_year else None,
+        absent_sessions=absent_sessions(data, student.id) or 0,
+        promotion=result.promotion.value if whole_year and result.promotion else "",
+        award=result.award.value if whole_year and result.award else "",
+    )
+
+
+def _missing(one: Missing) -> marks_pb2.Missing:
+    column = None
+    if one.column is not None:
+        kind = column_kind(one.column)
+        column = marks_pb2.MarkColumn(
+            kind=cast("common_pb2.MarkKind.ValueType", int(kind)),
+            position=one.column if kind is MarkKind.REGULAR else 0,
+        )
+    return marks_pb2.Missing(
+        student=one.student.moet_student_id,
+        subject=one.subject or "",
+        semester=cast("common_pb2.Semester.ValueType", int(one.semester or 0)),
+        column=column,
+        kind=one.kind,
+    )
+
+
+def _version(one: VersionRow) -> marks_pb2.MarkVersion:
+    recorded = "ZERO_BY_RULE" if one.kind == SETTLEMENT else "RECORDED"
+    return marks_pb2.MarkVersion(
+        version=one.version,
+        value=keyed_text(one.value),
+        status="WITHDRAWN" if one.value is None else recorded,
+        person=one.person,
+        client=one.client,
+        time=timestamp(one.time),
+        reason=one.reason,
+    )

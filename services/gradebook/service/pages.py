@@ -1,0 +1,39 @@
+"""Page tokens: where the next page begins, as text that means nothing to the caller."""
+
+import base64
+import binascii
+import json
+
+from services.common.errors import Invalid, Violation
+
+_LARGEST = 2**15  # grades, stages and versions are small
+
+
+def encode(key: tuple[int | str, ...]) -> str:
+    """A token for the page after the row with this key."""
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+
+
+def decode(token: str, first: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """The key in a token; `first` for an empty one, whose shape the key must have. Raises Invalid PAGE_TOKEN."""
+    if not token:
+        return first
+    try:
+        key = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError):
+        key = None
+    if not isinstance(key, list) or not _same_shape(key, first):
+        raise Invalid([Violation("page_token", "PAGE_TOKEN", "Mã trang không hợp lệ; hãy dùng mã của trang trước.")])
+    return tuple(key)
+
+
+def _same_shape(key: list[object], first: tuple[int | str, ...]) -> bool:
+    return len(key) == len(first) and all(
+        type(part) is type(like) and _usable(part) for part, like in zip(key, first, strict=True)
+    )
+
+
+def _usable(part: object) -> bool:
+    if isinstance(part, str):
+        return part.isprintable()
+    return isinstance(part, int) and 0 <= part < _LARGEST

@@ -1,0 +1,231 @@
+"""RosterService; see proto/hoso/gradebook/v1/roster.proto."""
+
+from typing import cast
+
+import grpc
+from hoso.gradebook.v1 import common_pb2, roster_pb2, roster_pb2_grpc
+
+from services.common.db import Database
+from services.common.grpc_server import Served
+from services.common.identity import Access, caller
+from services.common.operations import page_size
+from services.gradebook.domain import (
+    Assignment,
+    ClassRef,
+    Guardian,
+    Person,
+    School,
+    SchoolClass,
+    SchoolYear,
+    Student,
+    Subject,
+)
+from services.gradebook.service import pages
+from services.gradebook.usecases import roster
+
+_OPERATOR = Access(clients=("operator/department",))
+_VENDOR = Access(clients=("vendor/*",))
+_BOTH = Access(clients=("vendor/*", "operator/department"))
+ACCESS = {
+    "PutSchool": _OPERATOR,
+    "PutSchoolYear": _OPERATOR,
+    "PutPeople": _VENDOR,
+    "PutSubjects": _VENDOR,
+    "PutClasses": _VENDOR,
+    "PutStudents": _VENDOR,
+    "PutAssignments": _VENDOR,
+    "GetSchool": _BOTH,
+    "ListClasses": _BOTH,
+    "ListPeople": _VENDOR,
+    "ListStudents": _VENDOR,
+}
+
+
+def served(database: Database) -> Served:
+    """The service over a database."""
+    servicer = Roster(database)
+    return Served(
+        add=lambda server: roster_pb2_grpc.add_RosterServiceServicer_to_server(servicer, server),
+        name="hoso.gradebook.v1.RosterService",
+        access=ACCESS,
+    )
+
+
+def class_ref(message: common_pb2.ClassRef) -> ClassRef:
+    """A class as a message names it."""
+    return ClassRef(message.school, message.school_year, message.name)
+
+
+class Roster(roster_pb2_grpc.RosterServiceServicer):
+    """The servicer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def PutSchool(
+        self, request: roster_pb2.PutSchoolRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.PutSchoolResponse:
+        """Register or update a school."""
+        one = request.school
+        roster.put_school(
+            self._database,
+            caller(),
+            School(one.code, one.name, one.level, one.commune, one.province, one.department),
+        )
+        return roster_pb2.PutSchoolResponse()
+
+    def PutSchoolYear(
+        self, request: roster_pb2.PutSchoolYearRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.PutSchoolYearResponse:
+        """Open a school year."""
+        one = request.year
+        year = SchoolYear(one.school_year, one.vendor, one.paper_track_required)
+        roster.put_school_year(self._database, caller(), request.school, year)
+        return roster_pb2.PutSchoolYearResponse()
+
+    def PutPeople(
+        self, request: roster_pb2.PutPeopleRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.PutPeopleResponse:
+        """Register or update people."""
+        people = [Person(one.id, one.name, tuple(one.roles)) for one in request.people]
+        roster.put_people(self._database, caller(), request.school, people)
+        return roster_pb2.PutPeopleResponse()
+
+    def PutSubjects(
+        self, request: roster_pb2.PutSubjectsRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.PutSubjectsResponse:
+        """Set the subjects of a grade."""
+        subjects = [Subject(one.code, one.name, one.kind, one.periods_per_year) for one in request.subjects]
+        roster.put_subjects(
+            self._database, caller(), request.school, request.school_year, request.grade_level, subjects
+        )
+        return roster_pb2.PutSubjectsResponse()
+
+    def PutClasses(
+        self, request: roster_pb2.PutClassesRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.PutClassesResponse:
+        """Register or update classes."""
+        classes = [SchoolClass(one.name, one.grade_level, one.homeroom_teacher) for one in request.classes]
+        roster.put_classes(self._database, caller(), request.school, request.school_year, classes)
+        return roster_pb2.PutClassesResponse()
+
+    def PutStudents(
+        self, request: roster_pb2.PutStudentsRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.PutStudentsResponse:
+        """Register or update students of a class."""
+        students = [_student(one) for one in request.students]
+        roster.put_students(self._database, caller(), class_ref(request.school_class), students)
+        return roster_pb2.PutStudentsResponse()
+
+    def PutAssignments(
+        self, request: roster_pb2.PutAssignmentsRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.PutAssignmentsResponse:
+        """Set who teaches what in a class."""
+        assignments = [Assignment(one.subject, tuple(one.teachers)) for one in request.assignments]
+        roster.put_assignments(self._database, caller(), class_ref(request.school_class), assignments)
+        return roster_pb2.PutAssignmentsResponse()
+
+    def GetSchool(
+        self, request: roster_pb2.GetSchoolRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.GetSchoolResponse:
+        """One school."""
+        one, years = roster.get_school(self._database, caller(), request.school)
+        return roster_pb2.GetSchoolResponse(
+            school=roster_pb2.School(
+                code=one.code,
+                name=one.name,
+                level=cast("common_pb2.SchoolLevel.ValueType", one.level),
+                commune=one.commune,
+                province=one.province,
+                department=one.department,
+            ),
+            years=[
+                roster_pb2.SchoolYear(
+                    school_year=year.name, vendor=year.vendor, paper_track_required=year.paper_track_required
+                )
+                for year in years
+            ],
+        )
+
+    def ListClasses(
+        self, request: roster_pb2.ListClassesRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.ListClassesResponse:
+        """A page of classes."""
+        limit = page_size(request.page_size)
+        after = cast(tuple[int, str], pages.decode(request.page_token, (0, "")))
+        found = roster.list_classes(self._database, caller(), request.school, request.school_year, after, limit)
+        return roster_pb2.ListClassesResponse(
+            classes=[
+                roster_pb2.SchoolClass(
+                    name=one.name, grade_level=one.grade_level, homeroom_teacher=one.homeroom_teacher
+                )
+                for one in found
+            ],
+            next_page_token=pages.encode((found[-1].grade_level, found[-1].name)) if len(found) == limit else "",
+        )
+
+    def ListPeople(
+        self, request: roster_pb2.ListPeopleRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.ListPeopleResponse:
+        """A page of people."""
+        limit = page_size(request.page_size)
+        (after,) = cast(tuple[str], pages.decode(request.page_token, ("",)))
+        found = roster.list_people(self._database, caller(), request.school, after, limit)
+        return roster_pb2.ListPeopleResponse(
+            people=[
+                roster_pb2.Person(
+                    id=one.id, name=one.name, roles=cast("list[common_pb2.Role.ValueType]", list(one.roles))
+                )
+                for one in found
+            ],
+            next_page_token=pages.encode((found[-1].id,)) if len(found) == limit else "",
+        )
+
+    def ListStudents(
+        self, request: roster_pb2.ListStudentsRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.ListStudentsResponse:
+        """The students of a class."""
+        found = roster.list_students(self._database, caller(), class_ref(request.school_class))
+        return roster_pb2.ListStudentsResponse(students=[_student_message(one) for one in found])
+
+
+def _student(one: roster_pb2.Student) -> Student:
+    return Student(
+        one.moet_student_id,
+        one.number,
+        one.name,
+        one.birth_date,
+        one.birth_place,
+        one.sex,
+        one.ethnicity,
+        one.priority,
+        one.address,
+        _guardian(one.father) if one.HasField("father") else None,
+        _guardian(one.mother) if one.HasField("mother") else None,
+        one.note,
+    )
+
+
+def _guardian(one: roster_pb2.Guardian) -> Guardian:
+    return Guardian(one.name, one.job, one.phone, one.email)
+
+
+def _student_message(one: Student) -> roster_pb2.Student:
+    return roster_pb2.Student(
+        moet_student_id=one.moet_student_id,
+        number=one.number,
+        name=one.name,
+        birth_date=one.birth_date,
+        birth_place=one.birth_place,
+        sex=cast("common_pb2.Sex.ValueType", one.sex),
+        ethnicity=one.ethnicity,
+        priority=one.priority,
+        address=one.address,
+        father=_guardian_message(one.father),
+        mother=_guardian_message(one.mother),
+        note=one.note,
+    )
+
+
+def _guardian_message(one: Guardian | None) -> roster_pb2.Guardian | None:
+    return None if one is None else roster_pb2.Guardian(name=one.name, job=one.job, phone=one.phone, email=one.email)

@@ -1,0 +1,131 @@
+"""Reading everything of one class, or of all classes of a year, in few statements."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from services.common.db import Tx
+from services.gradebook.domain import SUBJECT_KINDS
+from services.gradebook.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet
+from services.gradebook.rules import Level
+from services.gradebook.store.roster import guardian
+
+_LEVELS = {int(level): level for level in Level}
+
+
+class ClassHead(NamedTuple):
+    """A class whose data is to be read."""
+
+    id: int
+    name: str
+    grade_level: int
+
+
+def heads(tx: Tx, year_id: int) -> list[ClassHead]:
+    """The classes of a year by grade and name."""
+    rows = tx.execute(
+        "SELECT id, name, grade_level FROM school_class WHERE school_year_id = %s ORDER BY grade_level, name",
+        (year_id,),
+    )
+    return [ClassHead(*row) for row in rows]
+
+
+def read(
+    tx: Tx, year_id: int, school_year: str, classes: Sequence[ClassHead], semesters: Sequence[int]
+) -> dict[int, ClassData]:
+    """Class id → everything of the class, with the marks and conduct of the semesters. Five statements in all."""
+    ids = [one.id for one in classes]
+    subjects = _subjects(tx, year_id, classes)
+    students = _students(tx, ids)
+    marks = _marks(tx, ids, semesters)
+    conduct: dict[int, dict[tuple[int, int], Level]] = {}
+    for class_id, semester, student, level in tx.execute(
+        "SELECT class_id, semester, student_id, level FROM conduct WHERE class_id = ANY(%s) AND semester = ANY(%s)",
+        (ids, list(semesters)),
+    ):
+        conduct.setdefault(class_id, {})[semester, student] = _LEVELS[level]
+    absences: dict[int, dict[int, tuple[int, int]]] = {}
+    for class_id, student, excused, unexcused in tx.execute(
+        "SELECT class_id, student_id, excused, unexcused FROM absence WHERE class_id = ANY(%s)", (ids,)
+    ):
+        absences.setdefault(class_id, {})[student] = (excused, unexcused)
+    return {
+        one.id: ClassData(
+            school_year,
+            one.grade_level,
+            subjects.get(one.id, []),
+            students.get(one.id, []),
+            marks.get(one.id, {}),
+            conduct.get(one.id, {}),
+            absences.get(one.id, {}),
+        )
+        for one in classes
+    }
+
+
+def student_ids(tx: Tx, class_id: int) -> dict[str, int]:
+    """moet_student_id → id of the students of a class."""
+    rows = tx.execute(
+        "SELECT s.moet_student_id, s.id FROM enrolment e JOIN student s ON s.id = e.student_id WHERE e.class_id = %s",
+        (class_id,),
+    )
+    return dict(rows.fetchall())
+
+
+def _subjects(tx: Tx, year_id: int, classes: Sequence[ClassHead]) -> dict[int, list[ClassSubject]]:
+    teachers: dict[tuple[int, int], list[NamedPerson]] = {}
+    for class_id, subject_id, person, name in tx.execute(
+        "SELECT a.class_id, a.subject_id, t.person, t.name FROM assignment a JOIN staff t ON t.id = a.staff_id"
+        " WHERE a.class_id = ANY(%s) ORDER BY a.class_id, a.subject_id, a.position",
+        ([one.id for one in classes],),
+    ):
+        teachers.setdefault((class_id, subject_id), []).append(NamedPerson(person, name))
+    listed = tx.execute(
+        "SELECT grade_level, id, code, name, kind, periods_per_year, regular_count FROM subject"
+        " WHERE school_year_id = %s AND active ORDER BY grade_level, position",
+        (year_id,),
+    ).fetchall()
+    return {
+        one.id: [
+            ClassSubject(
+                subject_id,
+                code,
+                name,
+                SUBJECT_KINDS[kind],
+                periods,
+                count,
+                tuple(teachers.get((one.id, subject_id), ())),
+            )
+            for grade, subject_id, code, name, kind, periods, count in listed
+            if grade == one.grade_level
+        ]
+        for one in classes
+    }
+
+
+def _students(tx: Tx, classes: Sequence[int]) -> dict[int, list[ClassStudent]]:
+    found: dict[int, list[ClassStudent]] = {}
+    for class_id, *details, father, mother, note in tx.execute(
+        "SELECT e.class_id, s.id, s.moet_student_id, e.number, e.name, e.birth_date::text, e.birth_place, e.sex,"
+        " e.ethnicity, e.priority, e.address, e.father, e.mother, e.note"
+        " FROM enrolment e JOIN student s ON s.id = e.student_id"
+        " WHERE e.class_id = ANY(%s) ORDER BY e.class_id, e.number",
+        (list(classes),),
+    ):
+        fields = [*details, guardian(father), guardian(mother), note]
+        found.setdefault(class_id, []).append(ClassStudent(*fields))
+    return found
+
+
+def _marks(tx: Tx, classes: Sequence[int], semesters: Sequence[int]) -> dict[int, dict[tuple[int, int], Sheet]]:
+    found: dict[int, dict[tuple[int, int], Sheet]] = {}
+    # One row a student and sheet: the database gathers a sheet's cells faster than Python takes single rows.
+    rows: Iterable[tuple[int, int, int, int, list[int], list[int]]] = tx.execute(
+        "SELECT class_id, subject_id, semester, student_id, array_agg(column_no), array_agg(value) FROM mark"
+        " WHERE class_id = ANY(%s) AND semester = ANY(%s) AND value IS NOT NULL"
+        " GROUP BY class_id, subject_id, semester, student_id",
+        (list(classes), list(semesters)),
+    )
+    for class_id, subject_id, semester, student, columns, values in rows:
+        sheet = found.setdefault(class_id, {}).setdefault((subject_id, semester), {})
+        sheet[student] = dict(zip(columns, values, strict=True))  # type: ignore[index]  # our own dict
+    return found

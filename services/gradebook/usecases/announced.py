@@ -1,0 +1,157 @@
+"""What other services announce: prints made, documents signed and sealed, records archived, and what went wrong.
+
+Called by the consumer in its transaction. Late and repeated announcements change nothing; one that names another
+version or digest than the book's moves nothing and leaves a problem on the book for people to see.
+"""
+
+import uuid
+from typing import Protocol
+
+from hoso.archive.v1 import events_pb2 as archive_events
+from hoso.print.v1 import events_pb2 as print_events
+from hoso.print.v1 import print_pb2
+from hoso.signing.v1 import events_pb2 as signing_events
+
+from services.common.db import Tx
+from services.common.errors import NotFound, Rejected
+from services.common.identity import SYSTEM
+from services.gradebook import lifecycle
+from services.gradebook.lifecycle import ENDED, RULES, Act, Actor, State
+from services.gradebook.store import books, windows
+from services.gradebook.store.books import BookRow
+from services.gradebook.usecases import access
+from services.gradebook.usecases.books import write_step
+
+
+class _AboutBook(Protocol):
+    @property
+    def book(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+
+
+class _AboutContent(_AboutBook, Protocol):
+    @property
+    def content_sha256(self) -> bytes: ...
+
+
+def rendition_ready(tx: Tx, event: print_events.RenditionReady) -> None:
+    """The unsigned print exists: PRINTED_UNSIGNED. A signing copy is signing's business."""
+    if event.kind != print_pb2.RENDITION_KIND_UNSIGNED:
+        return
+    book = _book(tx, event)
+    if _agrees(tx, book, event):
+        _advance(tx, book, Act.PRINT, unsigned_rendition=event.rendition)
+
+
+def rendition_failed(tx: Tx, event: print_events.RenditionFailed) -> None:
+    """Print cannot render the content; the school sees why."""
+    book = _book(tx, event)
+    unsigned = event.kind == print_pb2.RENDITION_KIND_UNSIGNED
+    waiting = State.PRINT_ASSIGNED if unsigned else State.DIGITAL_SIGNING
+    if book.state == waiting:
+        what = "bản in" if unsigned else "bản để ký số"
+        _problem(tx, book, f"Không tạo được {what}: lỗi {event.reason} tại {event.field or 'toàn bộ nội dung'}.")
+
+
+def document_signed(tx: Tx, event: signing_events.DocumentSigned) -> None:
+    """All personal signatures are there: SIGNED."""
+    book = _book(tx, event)
+    if _agrees(tx, book, event):
+        _advance(tx, book, Act.SIGN, signed_document=event.document)
+
+
+def document_sealed(tx: Tx, event: signing_events.DocumentSealed) -> None:
+    """The school's seal is there: SEALED.
+
+    The seal comes after every personal signature, so this announcement also stands for DocumentSigned when it overtakes
+    that one on the way.
+    """
+    book = _book(tx, event)
+    if not _agrees(tx, book, event):
+        return
+    if book.signed_document not in ("", event.document):
+        _problem(tx, book, "Tài liệu được đóng dấu số khác tài liệu đã ký.")
+        return
+    if book.state == State.DIGITAL_SIGNING:
+        _advance(tx, book, Act.SIGN, signed_document=event.document)
+        book = _book(tx, event)
+    _advance(tx, book, Act.SEAL, signed_document=event.document, sealed_sha256=event.document_sha256)
+
+
+def record_archived(tx: Tx, event: archive_events.RecordArchived) -> None:
+    """The sealed book is held under object lock: ARCHIVED."""
+    book = _book(tx, event)
+    if not _agrees(tx, book, event):
+        return
+    if book.state == State.LOCKED and event.object_sha256 != book.sealed_sha256:
+        _problem(tx, book, "Tệp trong kho lưu trữ khác tài liệu đã đóng dấu số.")
+        return
+    _advance(tx, book, Act.ARCHIVE, archive_record=event.record)
+
+
+def record_refused(tx: Tx, event: archive_events.RecordRefused) -> None:
+    """The archive refused the sealed book; school and Department see why."""
+    book = _book(tx, event)
+    if book.state == State.LOCKED:
+        checks = ", ".join(event.failed_checks)
+        _problem(tx, book, f"Kho lưu trữ không nhận tài liệu; các kiểm tra không đạt: {checks}.")
+
+
+def snapshot_archived(tx: Tx, event: archive_events.SnapshotArchived) -> None:
+    """A snapshot is held under object lock.
+
+    Raises NotFound SNAPSHOT_UNKNOWN, Rejected SNAPSHOT_DIFFERS: the message ends in the dead letters, for an operator.
+    """
+    snapshot = _uuid(event.snapshot)
+    digest = windows.snapshot_digest(tx, snapshot)
+    if digest is None:
+        raise NotFound("SNAPSHOT_UNKNOWN", "Không có bản chụp dữ liệu này.", snapshot=snapshot)
+    if digest != event.content_sha256 or windows.add_snapshot_record(tx, snapshot, event.record) != event.record:
+        raise Rejected("SNAPSHOT_DIFFERS", "Bản chụp được lưu trữ khác bản chụp đã tạo.", snapshot=snapshot)
+
+
+def _book(tx: Tx, event: _AboutBook) -> BookRow:
+    book = books.book(tx, _uuid(event.book), lock=True)
+    if book is None:
+        raise NotFound("BOOK_UNKNOWN", "Không có sổ này.", book=event.book)
+    return book
+
+
+def _uuid(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError as e:
+        raise NotFound("ID_UNKNOWN", "Mã không đúng dạng.") from e
+
+
+def _agrees(tx: Tx, book: BookRow, event: _AboutContent) -> bool:
+    """Whether the announcement is about this very version and content; if not, a living book gets a problem."""
+    if (event.version, event.content_sha256) == (book.version, book.content_sha256):
+        return True
+    if book.state not in ENDED:
+        _problem(tx, book, "Nhận được thông báo về một phiên bản hoặc nội dung khác với sổ này.")
+    return False
+
+
+def _advance(tx: Tx, book: BookRow, act: Act, **columns: str | bytes) -> None:
+    """Make the system's step when the book waits for it.
+
+    A book that is past it, or ended, stays: but other ids than it already holds are a problem. A book that has not come
+    so far was never asked for: a problem too.
+    """
+    (source,) = RULES[act].sources
+    if book.state == source:
+        after = lifecycle.step(book.life, act, {Actor.SYSTEM})
+        write_step(tx, SYSTEM, book, act, after, "", **columns)
+    elif book.state in ENDED:
+        return
+    elif book.state < source:
+        _problem(tx, book, f"Nhận được thông báo {act.value} khi sổ đang ở trạng thái {State(book.state).name}.")
+    elif any(getattr(book, name) != value for name, value in columns.items()):
+        _problem(tx, book, f"Nhận được hai thông báo {act.value} khác nhau.")
+
+
+def _problem(tx: Tx, book: BookRow, words: str) -> None:
+    books.update(tx, book.id, problem=words)
+    access.record(tx, SYSTEM, book.school, "BOOK_PROBLEM", f"books/{book.id}", version=book.version)

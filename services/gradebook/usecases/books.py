@@ -1,0 +1,275 @@
+"""The life of a book, step by step: lock the row, check actor and state, write step, history, audit and event."""
+
+import uuid
+from collections.abc import Callable, Sequence
+
+from google.protobuf.message import Message
+from hoso.gradebook.v1 import events_pb2
+
+from services.common import outbox
+from services.common.db import Database, Tx
+from services.common.errors import Invalid, NotFound, Rejected, Violation
+from services.common.identity import Caller
+from services.gradebook import lifecycle, roster_rules
+from services.gradebook.checks import Findings
+from services.gradebook.domain import Role
+from services.gradebook.lifecycle import Act, Actor, Life, State
+from services.gradebook.store import books, roster
+from services.gradebook.store.books import BookRow, TransitionRow
+from services.gradebook.usecases import access
+
+DIGEST_PREFIX_BYTES = 8
+
+_ROLE_ACTORS = {
+    Role.PRINCIPAL: Actor.PRINCIPAL,
+    Role.DATA_OFFICER: Actor.DATA_OFFICER,
+    Role.SEAL_CUSTODIAN: Actor.SEAL_CUSTODIAN,
+}
+
+
+def assign_print(database: Database, caller: Caller, book_id: str, officer: str) -> BookRow:
+    """Name the officer in charge of print and review (principal); printing follows.
+
+    Raises Invalid OFFICER_ROLE, OFFICER_IS_HOMEROOM_TEACHER: print and data are compared by two people.
+    """
+
+    def check(tx: Tx, book: BookRow) -> dict[str, object]:
+        row = roster.staff(tx, book.school_id, [officer]).get(officer) if officer.isprintable() else None
+        if row is None or Role.DATA_OFFICER not in row.roles:
+            raise Invalid([Violation("officer", "OFFICER_ROLE", "Người được phân công phải là cán bộ phụ trách CSDL.")])
+        if officer == book.homeroom_person:
+            message = "Người đối chiếu phải khác giáo viên chủ nhiệm của lớp."
+            raise Invalid([Violation("officer", "OFFICER_IS_HOMEROOM_TEACHER", message)])
+        return {"officer_id": row.id}
+
+    return _act(database, caller, book_id, Act.ASSIGN_PRINT, note=officer, check=check, event=_print_assigned)
+
+
+def start_reconciliation(database: Database, caller: Caller, book_id: str) -> BookRow:
+    """Start comparing print and data (assigned officer)."""
+    return _act(database, caller, book_id, Act.START_RECONCILIATION)
+
+
+def confirm_reconciliation(database: Database, caller: Caller, book_id: str, digest: bytes) -> BookRow:
+    """Confirm that print and data agree (assigned officer, homeroom teacher); RECONCILED when both have.
+
+    digest: as read off the printed page, at least its first eight bytes. Raises Rejected DIGEST_MISMATCH.
+    """
+    if not DIGEST_PREFIX_BYTES <= len(digest) <= 32:
+        message = f"Mã băm phải có từ {DIGEST_PREFIX_BYTES} đến 32 byte."
+        raise Invalid([Violation("content_sha256", "LENGTH", message)])
+
+    def check(tx: Tx, book: BookRow) -> dict[str, object]:
+        del tx
+        if not book.content_sha256.startswith(digest):
+            raise Rejected(
+                "DIGEST_MISMATCH",
+                "Mã băm trên bản in khác mã băm của dữ liệu đã chốt.",
+                expected=book.content_sha256.hex(),
+                found=digest.hex(),
+            )
+        return {}
+
+    return _act(database, caller, book_id, Act.CONFIRM, note=digest.hex(), check=check)
+
+
+def report_mismatch(database: Database, caller: Caller, book_id: str, differences: str) -> BookRow:
+    """End a version whose print differs from the data, or cannot be printed; its print is void."""
+    _check_text("differences", differences, shortest=1, longest=2000)
+    return _act(database, caller, book_id, Act.REPORT_MISMATCH, note=differences, event=_voided)
+
+
+def record_hand_signed(database: Database, caller: Caller, book_id: str) -> BookRow:
+    """Record the blue-ink signatures (principal)."""
+    return _act(database, caller, book_id, Act.HAND_SIGN)
+
+
+def record_stamped(database: Database, caller: Caller, book_id: str) -> BookRow:
+    """Record the red stamp (seal custodian)."""
+    return _act(database, caller, book_id, Act.STAMP)
+
+
+def record_paper_archived(database: Database, caller: Caller, book_id: str, place: str) -> BookRow:
+    """Record where the paper is kept (data officer)."""
+    _check_text("place", place, shortest=1, longest=200)
+    return _act(database, caller, book_id, Act.ARCHIVE_PAPER, note=place)
+
+
+def start_digital_signing(database: Database, caller: Caller, book_id: str) -> BookRow:
+    """Start the digital signatures (principal); signing copy and signatures follow."""
+    return _act(database, caller, book_id, Act.START_SIGNING, event=_signing_started)
+
+
+def lock_book(database: Database, caller: Caller, book_id: str) -> BookRow:
+    """Lock the marks of class and stage (principal); archiving follows."""
+    return _act(database, caller, book_id, Act.LOCK, event=_locked)
+
+
+def return_book(database: Database, caller: Caller, book_id: str, recipient: str) -> BookRow:
+    """Record to whom the electronic copy was returned (principal)."""
+    _check_text("recipient", recipient, shortest=1, longest=200)
+    return _act(database, caller, book_id, Act.RETURN, note=recipient)
+
+
+def revoke_book(database: Database, caller: Caller, book_id: str, reason: str, department_notice: str) -> BookRow:
+    """Revoke a signed book with the Department's notice (principal); nothing is erased."""
+    _check_text("reason", reason, shortest=10, longest=2000)
+    _check_text("department_notice", department_notice, shortest=1, longest=200)
+    note = f"{department_notice}: {reason}"
+    return _act(database, caller, book_id, Act.REVOKE, note=note, event=_voided)
+
+
+def get_book(database: Database, caller: Caller, book_id: str) -> tuple[BookRow, Sequence[TransitionRow]]:
+    """A book with its history. Raises NotFound BOOK_UNKNOWN."""
+    with database.transaction() as tx:
+        book = find(tx, caller, book_id)
+        return book, books.transitions(tx, book.id)
+
+
+def list_books(
+    database: Database,
+    caller: Caller,
+    school: str,
+    school_year: str,
+    after: tuple[int, str, int, int],
+    limit: int,
+) -> list[tuple[int, BookRow]]:
+    """A page of books by grade, class, stage and version; each with its grade."""
+    roster_rules.check_year_ref(school, school_year)
+    with database.transaction() as tx:
+        return books.list_books(tx, access.year(tx, caller, school, school_year).id, after, limit)
+
+
+def book_content(database: Database, caller: Caller, book_id: str) -> bytes:
+    """The frozen bytes of a book. Raises NotFound BOOK_UNKNOWN."""
+    with database.transaction() as tx:
+        book = find(tx, caller, book_id)
+        data = books.content(tx, book.id)
+        assert data is not None
+        return data
+
+
+def find(tx: Tx, caller: Caller, book_id: str, *, lock: bool = False) -> BookRow:
+    """A book that the caller's vendor may see. Raises NotFound BOOK_UNKNOWN, Forbidden."""
+    try:
+        key = uuid.UUID(book_id)
+    except ValueError:
+        key = None
+    book = books.book(tx, key, lock=lock) if key else None
+    if book is None:
+        raise NotFound("BOOK_UNKNOWN", "Không có sổ này.")
+    access.check_vendor(caller, book.school, book.vendor)
+    return book
+
+
+def write_step(tx: Tx, caller: Caller, book: BookRow, act: Act, after: Life, note: str, **columns: object) -> None:
+    """Write what an act changed: the book, its history, the audit row."""
+    books.update(
+        tx,
+        book.id,
+        state=after.state,
+        officer_confirmed=after.officer_confirmed,
+        homeroom_confirmed=after.homeroom_confirmed,
+        **({"problem": ""} if after.state != book.state else {}),
+        **columns,
+    )
+    person = caller.person or ""
+    books.add_transition(tx, book.id, act.value, book.state, after.state, person, caller.client, note)
+    access.record(
+        tx,
+        caller,
+        book.school,
+        f"BOOK_{act.value}",
+        f"books/{book.id}",
+        version=book.version,
+        content_sha256=book.content_sha256.hex(),
+        from_state=State(book.state).name,
+        to_state=after.state.name,
+    )
+
+
+def _act(
+    database: Database,
+    caller: Caller,
+    book_id: str,
+    act: Act,
+    *,
+    note: str = "",
+    check: Callable[[Tx, BookRow], dict[str, object]] | None = None,
+    event: Callable[[BookRow], Message] | None = None,
+) -> BookRow:
+    """One act of a person: who, then repeated?, then state and guards, then everything it changes in one transaction.
+
+    check: more guards; it returns columns to set with the state.
+    """
+    with database.transaction() as tx:
+        book = find(tx, caller, book_id, lock=True)
+        person = access.person(caller, book.school)
+        actors = _actors(tx, book, person)
+        lifecycle.check_actor(act, actors)
+        if _done_before(tx, book, act, person, note):
+            return book
+        after = lifecycle.step(book.life, act, actors)
+        columns = check(tx, book) if check else {}
+        write_step(tx, caller, book, act, after, note, **columns)
+        changed = books.book(tx, book.id)
+        assert changed is not None
+        if event is not None:
+            outbox.add(tx, event(changed))
+        return changed
+
+
+def _actors(tx: Tx, book: BookRow, person: str) -> set[Actor]:
+    """In which capacities a person acts on a book."""
+    row = roster.staff(tx, book.school_id, [person]).get(person)
+    if row is None:
+        return set()
+    actors = {actor for role, actor in _ROLE_ACTORS.items() if role in row.roles}
+    if person == book.homeroom_person:
+        actors.add(Actor.HOMEROOM_TEACHER)
+    if person == book.officer_person:
+        actors.add(Actor.OFFICER)
+    if roster.is_teacher_of_class(tx, book.class_id, row.id):
+        actors.add(Actor.SUBJECT_TEACHER)
+    return actors
+
+
+def _done_before(tx: Tx, book: BookRow, act: Act, person: str, note: str) -> bool:
+    """Whether this same call has already made its step; each act happens once in the life of a version."""
+    return any(
+        (step.act, step.person, step.note) == (act.value, person, note) for step in books.transitions(tx, book.id)
+    )
+
+
+def _check_text(field: str, text: str, *, shortest: int, longest: int) -> None:
+    found = Findings()
+    found.text(field, text, shortest=shortest, longest=longest)
+    found.refuse()
+
+
+def _print_assigned(book: BookRow) -> Message:
+    return events_pb2.BookPrintAssigned(
+        book=str(book.id), version=book.version, school=book.school, content_sha256=book.content_sha256
+    )
+
+
+def _signing_started(book: BookRow) -> Message:
+    return events_pb2.BookSigningStarted(
+        book=str(book.id), version=book.version, school=book.school, content_sha256=book.content_sha256
+    )
+
+
+def _locked(book: BookRow) -> Message:
+    return events_pb2.BookLocked(
+        book=str(book.id),
+        version=book.version,
+        school=book.school,
+        school_year=book.school_year,
+        content_sha256=book.content_sha256,
+        document=book.signed_document,
+        document_sha256=book.sealed_sha256 or b"",
+    )
+
+
+def _voided(book: BookRow) -> Message:
+    return events_pb2.BookVoided(book=str(book.id), version=book.version)

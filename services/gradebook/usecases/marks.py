@@ -1,0 +1,328 @@
+"""Entering marks, conduct and absences: the busiest part of the system, one transaction an act.
+
+Order within the transaction: who may act → hold the year open → was this request answered before → is entry possible
+now → is the sheet right → write cells, history and audit. Everything wrong with a sheet is told at once; a refusal
+leaves nothing behind.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from services.common.db import Database, Tx
+from services.common.errors import Conflict, Forbidden, NotFound, Rejected, Violation
+from services.common.identity import Caller
+from services.gradebook import entry, roster_rules
+from services.gradebook.checks import Findings, refuse
+from services.gradebook.domain import (
+    PROTO_LEVELS,
+    SUBJECT_KINDS,
+    ClassRef,
+    MarkKind,
+    Semester,
+    column_kind,
+)
+from services.gradebook.lifecycle import READ_ONLY, State
+from services.gradebook.rules import SubjectKind
+from services.gradebook.store import marks
+from services.gradebook.store.marks import Act, EntryState, Target, Written
+from services.gradebook.usecases import access
+
+MAX_ABSENCES = 400
+_ACTIONS = {
+    marks.MARKS: "MARKS_ENTERED",
+    marks.SETTLEMENT: "MARKS_SETTLED",
+    marks.CONDUCT: "CONDUCT_ENTERED",
+    marks.ABSENCES: "ABSENCES_ENTERED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What identifies an act of entry. sha256: of the whole request message; the same id with another is refused."""
+
+    id: UUID
+    sha256: bytes
+
+
+class Entered(NamedTuple):
+    """Answer of an entry."""
+
+    changed: int
+    unchanged: int
+
+
+def enter_marks(
+    database: Database,
+    caller: Caller,
+    request: Request,
+    ref: ClassRef,
+    subject: str,
+    semester: int,
+    columns: Sequence[tuple[int, int]],
+    rows: Sequence[tuple[str, Sequence[str]]],
+) -> Entered:
+    """Enter a rectangle of marks: all or nothing.
+
+    columns: (kind, position); rows: moet_student_id and one value a column.
+    Raises Invalid; Forbidden VENDOR_NOT_AUTHORISED, WRONG_SCHOOL, NOT_ASSIGNED; NotFound; Rejected WINDOW_CLOSED,
+    BOOK_LOCKED; Conflict REQUEST_ID_REUSED.
+    """
+    _check_head(ref, subject, semester)
+    if not 1 <= len(rows) <= entry.MAX_ROWS:
+        refuse([Violation("rows", "COUNT", f"Phải có từ 1 đến {entry.MAX_ROWS} dòng.")])
+    with database.transaction() as tx:
+        target = _subject_target(tx, caller, ref, subject)
+        state = _open_state(tx, target, semester, request.id)
+        if state.earlier is not None:
+            return _repeat(state.earlier, request, caller)
+        numbers, cells = _read_sheet(target, state, columns, rows)
+        _check_open(state, {column_kind(number) for number in numbers})
+        act = _act(request, marks.MARKS, target, caller, semester=semester)
+        written = marks.write_marks(tx, act, cells)
+        _record(tx, caller, ref, act, written, subject=subject, semester=semester)
+        return Entered(written.changed, len(cells.values) - written.changed)
+
+
+def settle_missing_marks(
+    database: Database,
+    caller: Caller,
+    request: Request,
+    ref: ClassRef,
+    subject: str,
+    semester: int,
+    columns: Sequence[tuple[int, int]],
+    students: Sequence[str],
+    reason: str,
+) -> int:
+    """Turn missing marks into 0 or CĐ, an act of the teacher and never a default (TT 22/2021 Điều 7). Returns how many.
+
+    Cells that have a mark stay as they are. Raises as enter_marks does.
+    """
+    _check_head(ref, subject, semester)
+    found = Findings()
+    found.text("reason", reason, shortest=10, longest=500)
+    found.count("students", len(students), 1, entry.MAX_ROWS)
+    found.refuse()
+    with database.transaction() as tx:
+        target = _subject_target(tx, caller, ref, subject)
+        state = _open_state(tx, target, semester, request.id)
+        if state.earlier is not None:
+            return _repeat(state.earlier, request, caller).changed
+        zero = "CĐ" if _kind(target) is SubjectKind.COMMENT_ONLY else "0"
+        rows = [(student, [zero] * len(columns)) for student in students]
+        numbers, cells = _read_sheet(target, state, columns, rows, student_field="students[{}]")
+        _check_open(state, {column_kind(number) for number in numbers})
+        act = _act(request, marks.SETTLEMENT, target, caller, semester=semester, reason=reason)
+        written = marks.write_marks(tx, act, cells)
+        _record(tx, caller, ref, act, written, subject=subject, semester=semester)
+        return written.changed
+
+
+def enter_conduct(
+    database: Database,
+    caller: Caller,
+    request: Request,
+    ref: ClassRef,
+    semester: int,
+    rows: Sequence[tuple[str, int]],
+) -> None:
+    """Enter conduct levels of a semester (homeroom teacher). rows: moet_student_id and level of the proto.
+
+    Raises as enter_marks does, with Forbidden ROLE_REQUIRED for others than the homeroom teacher.
+    """
+    roster_rules.check_class_ref(ref)
+    found = Findings()
+    found.one_of("semester", semester, set(Semester))
+    found.count("rows", len(rows), 1, roster_rules.MAX_STUDENTS)
+    for index, (_, level) in enumerate(rows):
+        found.one_of(f"rows[{index}].level", level, PROTO_LEVELS)
+    found.refuse()
+    with database.transaction() as tx:
+        target = _homeroom_target(tx, caller, ref)
+        state = _open_state(tx, target, semester, request.id)
+        if state.earlier is not None:
+            _repeat(state.earlier, request, caller)
+            return
+        students = _students(state, [student for student, _ in rows])
+        _check_open(state, set())
+        act = _act(request, marks.CONDUCT, target, caller, semester=semester)
+        written = marks.write_conduct(tx, act, students, [PROTO_LEVELS[level] for _, level in rows])
+        _record(tx, caller, ref, act, written, semester=semester)
+
+
+def enter_absences(
+    database: Database,
+    caller: Caller,
+    request: Request,
+    ref: ClassRef,
+    rows: Sequence[tuple[str, int, int]],
+) -> None:
+    """Enter the year's absent sessions (homeroom teacher). rows: moet_student_id, excused, unexcused.
+
+    Raises as enter_conduct does.
+    """
+    roster_rules.check_class_ref(ref)
+    found = Findings()
+    found.count("rows", len(rows), 1, roster_rules.MAX_STUDENTS)
+    for index, (_, excused, unexcused) in enumerate(rows):
+        found.number(f"rows[{index}].excused", excused, 0, MAX_ABSENCES)
+        found.number(f"rows[{index}].unexcused", unexcused, 0, MAX_ABSENCES)
+        if excused + unexcused > MAX_ABSENCES:
+            found.add(f"rows[{index}]", "OUT_OF_RANGE", f"Tổng số buổi nghỉ không quá {MAX_ABSENCES}.")
+    found.refuse()
+    with database.transaction() as tx:
+        target = _homeroom_target(tx, caller, ref)
+        state = _open_state(tx, target, None, request.id)
+        if state.earlier is not None:
+            _repeat(state.earlier, request, caller)
+            return
+        students = _students(state, [row[0] for row in rows])
+        _check_open(state, set())
+        act = _act(request, marks.ABSENCES, target, caller)
+        written = marks.write_absences(tx, act, students, [row[1] for row in rows], [row[2] for row in rows])
+        _record(tx, caller, ref, act, written)
+
+
+def _check_head(ref: ClassRef, subject: str, semester: int) -> None:
+    roster_rules.check_class_ref(ref)
+    found = Findings()
+    found.subject_code("subject", subject)
+    found.one_of("semester", semester, set(Semester))
+    found.refuse()
+
+
+def find_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str | None) -> Target:
+    """The class and subject that a call names, which the caller's vendor must serve. Raises NotFound, Forbidden."""
+    target = marks.find_target(tx, ref.school, ref.school_year, ref.name, subject, caller.person)
+    if target is None:
+        raise NotFound(
+            "SCHOOL_YEAR_UNKNOWN", "Chưa có năm học này của trường.", school=ref.school, school_year=ref.school_year
+        )
+    access.check_vendor(caller, ref.school, target.vendor)
+    if target.class_id is None:
+        raise access.class_unknown(ref)
+    if subject is not None and target.subject_id is None:
+        raise access.subject_unknown(subject)
+    return target
+
+
+def _subject_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str) -> Target:
+    person = access.person(caller, ref.school)
+    target = find_target(tx, caller, ref, subject)
+    if not target.assigned:
+        raise Forbidden(
+            "NOT_ASSIGNED",
+            "Giáo viên không được phân công dạy môn này ở lớp này.",
+            person=person,
+            school_class=ref.name,
+            subject=subject,
+        )
+    return target
+
+
+def _homeroom_target(tx: Tx, caller: Caller, ref: ClassRef) -> Target:
+    person = access.person(caller, ref.school)
+    target = find_target(tx, caller, ref, None)
+    if target.homeroom_person != person:
+        raise Forbidden(
+            "ROLE_REQUIRED",
+            "Việc này chỉ dành cho giáo viên chủ nhiệm của lớp.",
+            person=person,
+            school_class=ref.name,
+        )
+    return target
+
+
+def _open_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) -> EntryState:
+    marks.share_year(tx, target.year_id, request_id)
+    return marks.entry_state(tx, target, semester, request_id)
+
+
+def _repeat(earlier: tuple[bytes, int, int], request: Request, caller: Caller) -> Entered:
+    digest, changed, unchanged = earlier
+    if digest != request.sha256:
+        raise Conflict(
+            "REQUEST_ID_REUSED",
+            "Mã yêu cầu (request_id) đã dùng cho một yêu cầu khác.",
+            request_id=request.id,
+            client=caller.client,
+        )
+    return Entered(changed, unchanged)
+
+
+def _kind(target: Target) -> SubjectKind:
+    assert target.subject_kind is not None
+    return SUBJECT_KINDS[target.subject_kind]
+
+
+def _read_sheet(
+    target: Target,
+    state: EntryState,
+    columns: Sequence[tuple[int, int]],
+    rows: Iterable[tuple[str, Sequence[str]]],
+    student_field: str = "rows[{}].student",
+) -> tuple[list[int], entry.Cells]:
+    assert target.regular_count is not None
+    numbers, bad_columns = entry.read_columns(columns, target.regular_count)
+    # With a wrong column the values cannot be matched to columns; say so before complaining of every row.
+    refuse(bad_columns)
+    cells, bad_rows = entry.read_rows(rows, numbers, state.students, _kind(target), student_field)
+    refuse(bad_rows)
+    return numbers, cells
+
+
+def _students(state: EntryState, names: Sequence[str]) -> list[int]:
+    seen: set[int] = set()
+    found: list[Violation] = []
+    ids = [
+        entry.read_student(name, state.students, seen, f"rows[{index}].student", found)
+        for index, name in enumerate(names)
+    ]
+    refuse(found)
+    return [one for one in ids if one is not None]
+
+
+def _check_open(state: EntryState, kinds: set[MarkKind]) -> None:
+    """Raises Rejected WINDOW_CLOSED unless windows cover all kinds now, BOOK_LOCKED when a book holds the data."""
+    closed = kinds - state.open_kinds
+    if closed or not state.open_kinds:
+        names = ",".join(sorted(MarkKind(kind).name for kind in closed))
+        raise Rejected("WINDOW_CLOSED", "Không trong thời hạn nhập điểm.", mark_kinds=names)
+    if state.book_states:
+        furthest = State(max(state.book_states))
+        message = "Dữ liệu đã khóa sổ." if furthest in READ_ONLY else "Sổ của lớp đã chốt dữ liệu và đang hoàn thiện."
+        raise Rejected("BOOK_LOCKED", message, book_state=furthest.name)
+
+
+def _act(
+    request: Request, kind: int, target: Target, caller: Caller, *, semester: int | None = None, reason: str = ""
+) -> Act:
+    assert target.class_id is not None
+    assert caller.person is not None
+    return Act(
+        request.id,
+        request.sha256,
+        kind,
+        target.class_id,
+        target.subject_id,
+        semester,
+        caller.person,
+        caller.client,
+        reason,
+    )
+
+
+def _record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> None:
+    access.record(
+        tx,
+        caller,
+        ref.school,
+        _ACTIONS[act.kind],
+        ref.resource,
+        request=act.request_id,
+        changed=written.changed,
+        cells_sha256=written.cells_sha256,
+        **facts,
+    )

@@ -1,0 +1,97 @@
+"""Reading marks and results of a class: few statements, everything computed from the marks as they stand."""
+
+from typing import NamedTuple
+
+from services.common.db import Database
+from services.common.errors import NotFound
+from services.common.identity import Caller
+from services.gradebook import entry, results, roster_rules
+from services.gradebook.checks import Findings, refuse
+from services.gradebook.domain import ClassRef, Semester, Stage
+from services.gradebook.results import ClassData, Missing
+from services.gradebook.rules import PupilResult
+from services.gradebook.store import class_data, marks
+from services.gradebook.store.class_data import ClassHead
+from services.gradebook.store.marks import VersionRow
+from services.gradebook.usecases import access
+from services.gradebook.usecases.marks import find_target
+
+MAX_MISSING = 1000
+
+
+class SheetView(NamedTuple):
+    """A class's data with the place of one subject in it, and everyone's results."""
+
+    data: ClassData
+    position: int
+    results: list[PupilResult]
+
+
+def mark_sheet(database: Database, caller: Caller, ref: ClassRef, subject: str, semester: int) -> SheetView:
+    """The score sheet of one subject. Raises NotFound SUBJECT_UNKNOWN."""
+    found = Findings()
+    found.subject_code("subject", subject)
+    found.one_of("semester", semester, set(Semester))
+    found.refuse()
+    data = _read(database, caller, ref, Stage.WHOLE_YEAR)
+    for position, one in enumerate(data.subjects):
+        if one.code == subject:
+            stage = Stage.SEMESTER_1 if semester == Semester.FIRST else Stage.WHOLE_YEAR
+            return SheetView(data, position, results.class_results(data, stage))
+    raise access.subject_unknown(subject)
+
+
+def class_summary(database: Database, caller: Caller, ref: ClassRef, stage: int) -> tuple[ClassData, list[PupilResult]]:
+    """All results of a class up to a stage, as far as they are known."""
+    checked = _stage(stage)
+    data = _read(database, caller, ref, checked)
+    return data, results.class_results(data, checked)
+
+
+def list_missing(database: Database, caller: Caller, ref: ClassRef, stage: int) -> tuple[list[Missing], int]:
+    """What a book of the stage still needs: the first thousand, and how many there are."""
+    checked = _stage(stage)
+    everything = list(results.missing(_read(database, caller, ref, checked), checked))
+    return everything[:MAX_MISSING], len(everything)
+
+
+def mark_history(
+    database: Database,
+    caller: Caller,
+    ref: ClassRef,
+    subject: str,
+    semester: int,
+    column: tuple[int, int],
+    student: str,
+) -> list[VersionRow]:
+    """Every version of one cell, oldest first. Raises NotFound STUDENT_UNKNOWN."""
+    roster_rules.check_class_ref(ref)
+    found = Findings()
+    found.subject_code("subject", subject)
+    found.one_of("semester", semester, set(Semester))
+    found.refuse()
+    with database.transaction() as tx:
+        target = find_target(tx, caller, ref, subject)
+        assert target.class_id is not None
+        assert target.regular_count is not None
+        numbers, wrong = entry.read_columns([column], target.regular_count, "column")
+        refuse(wrong)
+        data = class_data.student_ids(tx, target.class_id)
+        if student not in data:
+            raise NotFound("STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp.", student=student)
+        return marks.history(tx, target, semester, numbers[0], data[student])
+
+
+def _stage(stage: int) -> Stage:
+    found = Findings()
+    found.one_of("stage", stage, set(Stage))
+    found.refuse()
+    return Stage(stage)
+
+
+def _read(database: Database, caller: Caller, ref: ClassRef, stage: Stage) -> ClassData:
+    roster_rules.check_class_ref(ref)
+    with database.transaction() as tx:
+        year, found = access.school_class(tx, caller, ref)
+        head = ClassHead(found.id, found.name, found.grade_level)
+        return class_data.read(tx, year.id, year.name, [head], stage.semesters)[found.id]

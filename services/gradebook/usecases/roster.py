@@ -1,0 +1,242 @@
+"""The roster: schools, years, people, subjects, classes, students, assignments. Every put is all or nothing."""
+
+from collections.abc import Sequence
+
+from services.common.db import Database, Tx
+from services.common.errors import NotFound, Rejected, Violation
+from services.common.identity import Caller
+from services.gradebook import roster_rules
+from services.gradebook.checks import refuse
+from services.gradebook.domain import (
+    SUBJECT_KINDS,
+    Assignment,
+    ClassRef,
+    Person,
+    Role,
+    School,
+    SchoolClass,
+    SchoolYear,
+    Semester,
+    Student,
+    Subject,
+    year_start,
+)
+from services.gradebook.rules import required_regular, rule_set
+from services.gradebook.store import roster
+from services.gradebook.store.roster import StaffRow, SubjectRow
+from services.gradebook.usecases import access
+
+
+def put_school(database: Database, caller: Caller, school: School) -> None:
+    """Register or update a school."""
+    roster_rules.check_school(school)
+    with database.transaction() as tx:
+        roster.put_school(tx, school)
+        access.record(tx, caller, school.code, "SCHOOL_PUT", f"schools/{school.code}")
+
+
+def put_school_year(database: Database, caller: Caller, school: str, year: SchoolYear) -> None:
+    """Open a school year or change its settings. Raises NotFound SCHOOL_UNKNOWN."""
+    roster_rules.check_school_ref(school)
+    roster_rules.check_school_year(year)
+    with database.transaction() as tx:
+        school_id, _ = _school(tx, school)
+        roster.put_year(tx, school_id, year)
+        access.record(
+            tx,
+            caller,
+            school,
+            "SCHOOL_YEAR_PUT",
+            f"schools/{school}/years/{year.name}",
+            vendor=year.vendor,
+            paper_track_required=year.paper_track_required,
+        )
+
+
+def put_people(database: Database, caller: Caller, school: str, people: Sequence[Person]) -> None:
+    """Register or update people and their roles."""
+    roster_rules.check_school_ref(school)
+    roster_rules.check_people(people)
+    with database.transaction() as tx:
+        year = access.newest_year(tx, caller, school)
+        roster.put_people(tx, year.school_id, sorted(people, key=lambda one: one.id))
+        roles = ";".join(f"{one.id}:{','.join(Role(role).name for role in one.roles)}" for one in people)
+        access.record(tx, caller, school, "PEOPLE_PUT", f"schools/{school}", people=roles)
+
+
+def put_subjects(
+    database: Database, caller: Caller, school: str, school_year: str, grade: int, subjects: Sequence[Subject]
+) -> None:
+    """Set the subjects of a grade, in book order; those not named are taken off the list.
+
+    Raises Rejected SUBJECT_IN_USE when a subject that has marks would leave the list, or change what its marks mean.
+    """
+    roster_rules.check_year_ref(school, school_year)
+    with database.transaction() as tx:
+        year = access.year(tx, caller, school, school_year)
+        roster_rules.check_subjects(subjects, school_year, grade, year.level)
+        listed = [(subject, _regular_count(school_year, grade, subject)) for subject in subjects]
+        known = roster.subjects(tx, year.id, grade)
+        _check_in_use(known, {subject.code: (subject.kind, count) for subject, count in listed})
+        roster.put_subjects(tx, year.id, grade, listed)
+        access.record(
+            tx,
+            caller,
+            school,
+            "SUBJECTS_PUT",
+            f"schools/{school}/years/{school_year}/grades/{grade}",
+            subjects=",".join(subject.code for subject in subjects),
+        )
+
+
+def put_classes(
+    database: Database, caller: Caller, school: str, school_year: str, classes: Sequence[SchoolClass]
+) -> None:
+    """Register or update classes.
+
+    Raises Invalid when a homeroom teacher is unknown, Rejected CLASS_IN_USE when a class with students changes grade.
+    """
+    roster_rules.check_year_ref(school, school_year)
+    with database.transaction() as tx:
+        year = access.year(tx, caller, school, school_year)
+        roster_rules.check_classes(classes, school_year, year.level)
+        staff = roster.staff(tx, year.school_id, [one.homeroom_teacher for one in classes])
+        refuse(
+            [
+                Violation(f"classes[{index}].homeroom_teacher", "PERSON_UNKNOWN", "Trường không có người mang mã này.")
+                for index, one in enumerate(classes)
+                if one.homeroom_teacher not in staff
+            ]
+        )
+        known = roster.classes(tx, year.id)
+        for one in classes:
+            before = known.get(one.name)
+            if before and before.grade_level != one.grade_level and roster.numbers(tx, before.id):
+                raise Rejected("CLASS_IN_USE", "Lớp đã có học sinh nên không đổi khối được.", school_class=one.name)
+        roster.put_classes(tx, year.id, [(one, staff[one.homeroom_teacher].id) for one in classes])
+        access.record(
+            tx,
+            caller,
+            school,
+            "CLASSES_PUT",
+            f"schools/{school}/years/{school_year}",
+            classes=",".join(f"{one.name}:{one.homeroom_teacher}" for one in classes),
+        )
+
+
+def put_students(database: Database, caller: Caller, ref: ClassRef, students: Sequence[Student]) -> None:
+    """Register or update students of a class; the list must then run 1, 2, 3 … without a gap.
+
+    Raises Rejected STUDENT_IN_OTHER_CLASS when a student is in another class of the year.
+    """
+    roster_rules.check_class_ref(ref)
+    roster_rules.check_students(students)
+    with database.transaction() as tx:
+        year, school_class = access.school_class(tx, caller, ref)
+        names = [student.moet_student_id for student in students]
+        elsewhere = roster.other_classes(tx, year.id, school_class.id, names)
+        if elsewhere:
+            raise Rejected(
+                "STUDENT_IN_OTHER_CLASS",
+                "Có học sinh đang ở lớp khác trong năm học này.",
+                students=",".join(sorted(elsewhere)),
+            )
+        roster.put_students(tx, year.id, school_class.id, students)
+        roster_rules.check_numbers(roster.numbers(tx, school_class.id))
+        access.record(tx, caller, ref.school, "STUDENTS_PUT", ref.resource, students=",".join(names))
+
+
+def put_assignments(database: Database, caller: Caller, ref: ClassRef, assignments: Sequence[Assignment]) -> None:
+    """Set who teaches the named subjects of a class. Raises Invalid when a subject or a person is unknown."""
+    roster_rules.check_class_ref(ref)
+    roster_rules.check_assignments(assignments)
+    with database.transaction() as tx:
+        year, school_class = access.school_class(tx, caller, ref)
+        subjects = roster.subjects(tx, year.id, school_class.grade_level)
+        staff = roster.staff(tx, year.school_id, [teacher for one in assignments for teacher in one.teachers])
+        refuse(_unknown(assignments, subjects, staff))
+        roster.put_assignments(
+            tx,
+            school_class.id,
+            [(subjects[one.subject].id, [staff[teacher].id for teacher in one.teachers]) for one in assignments],
+        )
+        access.record(
+            tx,
+            caller,
+            ref.school,
+            "ASSIGNMENTS_PUT",
+            ref.resource,
+            assignments=";".join(f"{one.subject}:{','.join(one.teachers)}" for one in assignments),
+        )
+
+
+def get_school(database: Database, caller: Caller, school: str) -> tuple[School, list[SchoolYear]]:
+    """A school and its years, newest first."""
+    roster_rules.check_school_ref(school)
+    with database.transaction() as tx:
+        school_id, found = _school(tx, school)
+        years = roster.years(tx, school_id)
+        access.check_vendor(caller, school, years[0].vendor if years else "")
+        return found, years
+
+
+def list_classes(
+    database: Database, caller: Caller, school: str, school_year: str, after: tuple[int, str], limit: int
+) -> list[SchoolClass]:
+    """A page of classes by grade and name."""
+    roster_rules.check_year_ref(school, school_year)
+    with database.transaction() as tx:
+        return roster.list_classes(tx, access.year(tx, caller, school, school_year).id, after, limit)
+
+
+def list_people(database: Database, caller: Caller, school: str, after: str, limit: int) -> list[Person]:
+    """A page of people by id."""
+    roster_rules.check_school_ref(school)
+    with database.transaction() as tx:
+        return roster.list_people(tx, access.newest_year(tx, caller, school).school_id, after, limit)
+
+
+def list_students(database: Database, caller: Caller, ref: ClassRef) -> list[Student]:
+    """The students of a class, by number."""
+    roster_rules.check_class_ref(ref)
+    with database.transaction() as tx:
+        _, school_class = access.school_class(tx, caller, ref)
+        return roster.students(tx, school_class.id)
+
+
+def _school(tx: Tx, code: str) -> tuple[int, School]:
+    found = roster.school(tx, code)
+    if found is None:
+        raise NotFound("SCHOOL_UNKNOWN", "Chưa có trường này.", school=code)
+    return found
+
+
+def _regular_count(school_year: str, grade: int, subject: Subject) -> int:
+    rules = rule_set(year_start(school_year), grade)
+    kind = SUBJECT_KINDS[subject.kind]
+    return required_regular(rules, kind, subject.periods_per_year, semester=Semester.FIRST).minimum
+
+
+def _check_in_use(known: dict[str, SubjectRow], listed: dict[str, tuple[int, int]]) -> None:
+    for subject in known.values():
+        if subject.used and listed.get(subject.code) != (subject.kind, subject.regular_count):
+            raise Rejected(
+                "SUBJECT_IN_USE",
+                "Môn học đã có điểm nên không bỏ được và không đổi cách đánh giá hay số cột điểm được.",
+                subject=subject.code,
+            )
+
+
+def _unknown(
+    assignments: Sequence[Assignment], subjects: dict[str, SubjectRow], staff: dict[str, StaffRow]
+) -> list[Violation]:
+    found = []
+    for index, one in enumerate(assignments):
+        where = f"assignments[{index}]"
+        if one.subject not in subjects or not subjects[one.subject].active:
+            found.append(Violation(f"{where}.subject", "SUBJECT_UNKNOWN", "Khối lớp này không có môn học đã nêu."))
+        for place, teacher in enumerate(one.teachers):
+            if teacher not in staff:
+                message = "Trường không có người mang mã này."
+                found.append(Violation(f"{where}.teachers[{place}]", "PERSON_UNKNOWN", message))
+    return found
