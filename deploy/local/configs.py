@@ -6,8 +6,10 @@ from pathlib import Path
 
 from cli.profile import DemoConfig, Profile
 from services.common.settings import PeerConfig, ServerConfig, TlsConfig
+from services.signing.config import SigningConfig
+from services.signing.tokens_config import TokensConfig
 
-from . import pki, rabbitmq, softhsm
+from . import pki, postgres, rabbitmq, softhsm
 from .layout import HOST, REPOSITORY, Stack, write_private
 from .processes import PORT_OFFSETS
 
@@ -15,6 +17,7 @@ from .processes import PORT_OFFSETS
 def write_all(stack: Stack) -> None:
     """Write ``config/<service>.toml`` for every service and ``config/cli.toml`` for the command ``hoso``."""
     _write(stack, "cli", _cli(stack))
+    _write(stack, "signing", _signing(stack))
 
 
 def _cli(stack: Stack) -> Profile:
@@ -34,6 +37,16 @@ def _cli(stack: Stack) -> Profile:
             softhsm_conf=softhsm.settings_file(stack),
             ca_dir=stack.root / "signing-ca",
         ),
+    )
+
+
+def _signing(stack: Stack) -> SigningConfig:
+    return SigningConfig(
+        database=postgres.config(stack, "signing"),
+        broker=rabbitmq.config(stack, "service/signing"),
+        server=_server(stack, "signing"),
+        print=_peer(stack, "signing", "print"),
+        tokens=TokensConfig(socket=stack.sockets / "tokens.sock", modules={"softhsm2": softhsm.module()}),
     )
 
 

@@ -11,7 +11,9 @@ from .process import NotReadyError, Process
 
 PORT_OFFSETS = {"gradebook": 20, "print": 21, "signing": 22, "archive": 23}
 
-ROLES: dict[str, tuple[str, ...]] = {}
+ROLES: dict[str, tuple[str, ...]] = {
+    "signing": ("tokens", "serve", "consume", "relay", "work"),
+}
 """The long-running roles of each service that the stack runs."""
 
 ARCHIVE_TASKS = ("provision", "probe")
@@ -52,7 +54,7 @@ def _role(stack: Stack, service: str, role: str, *, after: str) -> Process:
         name=f"{service}-{role}",
         command=_command(stack, service, role),
         environment=softhsm.environment(stack) if service == "signing" else {},
-        after=(after, "signing-tokens") if (service, role) == ("signing", "work") else (after,),
+        after=(after, "signing-tokens") if service == "signing" and role in {"serve", "work"} else (after,),
         check=(lambda: _serving(stack, service)) if role == "serve" else None,
         stop_timeout_s=30,
     )
