@@ -21,7 +21,6 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import FieldMDPAction, MDPPerm, enumerate_sig_fields
-from pyhanko.sign.general import SigningError
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
@@ -36,11 +35,6 @@ _SEAL_ROLE = "SCHOOL_SEAL"
 _DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"})  # TT 15/2025/TT-BKHCN
 _KEY_USAGE = KeyUsageConstraints(key_usage={"digital_signature", "non_repudiation"}, match_all_key_usages=True)
 _HEX_STRING = re.compile(rb"<[0-9A-Fa-f]+>")
-# What a file made to harm can make the readers raise; each means that the file is not what it should be.
-_DAMAGE = (
-    PdfError, SigningError, SignatureValidationError, ValueError, KeyError, TypeError, IndexError, AttributeError,
-    RecursionError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,6 +50,15 @@ class Required:
 
 
 @dataclass(frozen=True)
+class Subject:
+    """Which book the file must be, as the register or the event says."""
+
+    school: str
+    school_year: str
+    version: int
+
+
+@dataclass(frozen=True)
 class _Found:
     """One signature in the file, in the order of its revision, and what is wrong with it."""
 
@@ -66,7 +69,9 @@ class _Found:
     problems: tuple[tuple[str, str], ...]
 
 
-def verify(pdf: bytes, pdf_sha256: bytes, content_sha256: bytes, roots: Sequence[bytes], at: datetime) -> Report:
+def verify(
+    pdf: bytes, pdf_sha256: bytes, content_sha256: bytes, subject: Subject, roots: Sequence[bytes], at: datetime
+) -> Report:
     """Check the whole of one sealed book. Never raises for what is in the file: that is a failed check.
 
     pdf_sha256, content_sha256: from the register or the event, 32 bytes. roots: trusted CA certificates, PEM or DER.
@@ -82,11 +87,13 @@ def verify(pdf: bytes, pdf_sha256: bytes, content_sha256: bytes, roots: Sequence
         found = [_examine(signature, pdf, anchors, at) for signature in reader.embedded_signatures]
         fields = [name for name, _, _ in enumerate_sig_fields(reader)]
         document = _document_checks(reader, [f.signature for f in found])
-    except _DAMAGE as e:
+    except Exception as e:  # noqa: BLE001 - whatever a hostile file makes the readers raise, it is not a sealed book
         return Report((*checks, Check("READABLE", False, type(e).__name__)), ())
     checks.append(Check("READABLE", True, f"{reader.xrefs.total_revisions} revisions"))
     checks += _content_checks(contents, content_sha256)
-    required = _required(contents)
+    parsed = _parsed(contents)
+    checks.append(_subject_check(parsed, subject))
+    required = _required(parsed)
     checks += _signature_checks(found, required, fields)
     return Report((*checks, *document), _found_report(found, required))
 
@@ -118,17 +125,33 @@ def _content_checks(contents: list[bytes], expected: bytes) -> list[Check]:
     ]
 
 
-def _required(contents: list[bytes]) -> list[Required]:
-    """Who must sign, by the only content there is; nobody when it cannot be read, and then the checks fail."""
+def _parsed(contents: list[bytes]) -> Any:
+    """The only content there is, or None when it cannot be read; then the checks on it fail."""
     try:
         (content,) = contents
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _subject_check(content: Any, subject: Subject) -> Check:
+    try:
+        found = Subject(content["school"]["code"], content["school_year"], content["version"])
+    except (KeyError, TypeError):
+        return Check("SUBJECT", False, "not in the content")
+    return Check("SUBJECT", found == subject, f"{found.school} {found.school_year} v{found.version}")
+
+
+def _required(content: Any) -> list[Required]:
+    """Who must sign, by the content; nobody when it does not say, and then the checks fail."""
+    try:
         return [
             Required(
                 int(s["order"]), int(s["rank"]), str(s["field"]), str(s["role"]), str(s["signatory"]), str(s["name"])
             )
-            for s in json.loads(content)["signatories"]
+            for s in content["signatories"]
         ]
-    except _DAMAGE:
+    except (ValueError, KeyError, TypeError):
         return []
 
 

@@ -64,7 +64,7 @@ class Ca:
         return SignerProfile(
             (issued.certificate.public_bytes(_DER), self.root),
             token_wire.ECDSA_P256_SHA256,
-            lambda digest: issued.key.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256()))),
+            lambda _, digest: issued.key.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256()))),
         )
 
 

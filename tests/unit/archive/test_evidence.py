@@ -38,6 +38,11 @@ class Book:
         return self.revisions[-1]
 
     @property
+    def subject(self) -> evidence.Subject:
+        content = json.loads(self.content)
+        return evidence.Subject(content["school"]["code"], content["school_year"], content["version"])
+
+    @property
     def listed(self) -> list[dict[str, Any]]:
         return signatories(self.content)
 
@@ -53,7 +58,7 @@ def _verify(pdf: bytes, book: Book, *, honest_digest: bool = True, ca: Ca | None
     """honest_digest: the attacker got their file's own digest into the register, so only the rest can find it."""
     digest = hashlib.sha256(pdf if honest_digest else book.pdf).digest()
     root = (ca or book.ca).root
-    return evidence.verify(pdf, digest, hashlib.sha256(book.content).digest(), [root], AT)
+    return evidence.verify(pdf, digest, hashlib.sha256(book.content).digest(), book.subject, [root], AT)
 
 
 def test_sealed_book_passes(book: Book) -> None:
@@ -67,9 +72,9 @@ def test_sealed_book_passes(book: Book) -> None:
 
 def test_certificates_may_end_after_the_lock(book: Book) -> None:
     digests = hashlib.sha256(book.pdf).digest(), hashlib.sha256(book.content).digest()
-    years_later = evidence.verify(book.pdf, *digests, [book.ca.root], AT + timedelta(days=365 * 10))
+    years_later = evidence.verify(book.pdf, *digests, book.subject, [book.ca.root], AT + timedelta(days=365 * 10))
     assert "CHAINS_TRUSTED" in years_later.failed
-    assert evidence.verify(book.pdf, *digests, [book.ca.root], AT).valid
+    assert evidence.verify(book.pdf, *digests, book.subject, [book.ca.root], AT).valid
 
 
 def test_teachers_of_one_rank_may_sign_in_any_order(book: Book) -> None:
@@ -128,6 +133,20 @@ def test_other_content_of_the_same_people(book: Book) -> None:
     assert other != book.content
     report = _verify(sign(unsigned, signatories(other), book.ca)[-1], book)
     assert report.failed == ("CONTENT_DIGEST",)
+
+
+@pytest.mark.parametrize("change", [{"school": "79000124"}, {"school_year": "2024-2025"}, {"version": 2}])
+def test_another_book_of_ours(book: Book, change: dict[str, Any]) -> None:
+    digests = hashlib.sha256(book.pdf).digest(), hashlib.sha256(book.content).digest()
+    announced = replace(book.subject, **change)
+    assert evidence.verify(book.pdf, *digests, announced, [book.ca.root], AT).failed == ("SUBJECT",)
+
+
+def test_damaged_compression_is_unreadable(book: Book) -> None:
+    start = book.pdf.index(b"stream", book.pdf.index(b"/EmbeddedFile"))
+    damaged = bytearray(book.pdf)
+    damaged[start + 200 : start + 210] = bytes(10)
+    assert not _verify(bytes(damaged), book).valid
 
 
 def _with_attachments(pdf: bytes, files: dict[str, bytes]) -> bytes:
