@@ -23,8 +23,11 @@ def up(stack: Stack, *, servers_only: bool) -> int:
     stack.make_folders()
     supervisor = None
     try:
-        status(stack)
+        running = status(stack)
         screen.console.print(f"The stack [bold]{stack.name}[/] is running already.")
+        for unit in running:
+            if unit["state"] == "stopped":
+                control.ask(stack, control.Request("start", unit["name"]))
     except control.NoSupervisorError:
         screen.console.print(f"Starting the stack [bold]{stack.name}[/] in {_short(stack)}")
         supervisor = _start_supervisor(stack, servers_only=servers_only)
