@@ -117,8 +117,27 @@ if [ ! -e .venv ]; then
     "$python" -m venv .venv
 fi
 pip=(.venv/bin/python -m pip --disable-pip-version-check --no-input)
-say "Installing the Python packages of requirements/dev.txt (about 110 MB the first time)"
-"${pip[@]}" install -q --require-hashes -r requirements/dev.txt
+
+# On a terminal one changing line names the package at hand: the first time takes a minute or two.
+count_packages() {
+    local total line number=0
+    total=$(grep -c '^[a-z].*==' requirements/dev.txt)
+    while read -r line; do
+        case $line in
+            Collecting*) number=$((number + 1)); printf '\r\033[K  %d/%d %s' "$number" "$total" "${line#Collecting }" ;;
+            Installing*) printf '\r\033[K  unpacking and compiling %d packages' "$total" ;;
+            ERROR* | WARNING*) printf '\n%s\n' "$line" ;;
+        esac
+    done
+    printf '\r\033[K'
+}
+
+say "Installing the Python packages of requirements/dev.txt (one to two minutes the first time)"
+if [ -t 1 ]; then
+    "${pip[@]}" install --progress-bar off --require-hashes -r requirements/dev.txt 2>&1 | count_packages
+else
+    "${pip[@]}" install -q --require-hashes -r requirements/dev.txt
+fi
 "${pip[@]}" install -q --no-deps --no-build-isolation -e .
 printf '%s' "$state" >"$stamp"
 say "Setup is complete. Next: make demo, or make up; make help lists the rest."
