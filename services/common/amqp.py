@@ -1,5 +1,6 @@
 """Connections to RabbitMQ: TLS, both sides checked, and the user is the client certificate's common name."""
 
+import logging
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ import pika.credentials
 import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
+from services.common.config import ConfigError
 from services.common.errors import Unavailable
 from services.common.settings import BrokerConfig
 
@@ -16,12 +18,16 @@ HEARTBEAT_S = 30
 BLOCKED_TIMEOUT_S = 60
 _CONNECT_TIMEOUT_S = 10
 
+# pika reports one refused connection in seven lines; whoever connects reports it in one.
+logging.getLogger("pika").setLevel(logging.CRITICAL)
+
 
 @contextmanager
 def channel(config: BrokerConfig) -> Iterator[BlockingChannel]:
     """A channel of a connection of one's own, for administration. Raises Unavailable when the broker is away."""
+    known = parameters(config)
     try:
-        connection = pika.BlockingConnection(parameters(config))
+        connection = pika.BlockingConnection(known)
     except (pika.exceptions.AMQPError, OSError) as e:
         raise Unavailable("BROKER_UNAVAILABLE", "RabbitMQ chưa sẵn sàng.", error=type(e).__name__) from e
     try:
@@ -34,10 +40,16 @@ def channel(config: BrokerConfig) -> Iterator[BlockingChannel]:
 
 
 def parameters(config: BrokerConfig) -> pika.ConnectionParameters:
-    """TLS 1.2 or newer, both sides checked; the broker takes the user's name from the certificate (SASL EXTERNAL)."""
-    context = ssl.create_default_context(cafile=str(config.tls.ca_file))
+    """TLS 1.2 or newer, both sides checked; the broker takes the user's name from the certificate (SASL EXTERNAL).
+
+    Raises ConfigError when a certificate or key file cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=str(config.tls.ca_file))
+        context.load_cert_chain(config.tls.cert_file, config.tls.key_file)
+    except OSError as e:  # ssl.SSLError is one
+        raise ConfigError(f"broker.tls: {e}; see {config.tls.cert_file}") from e
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(config.tls.cert_file, config.tls.key_file)
     return pika.ConnectionParameters(
         host=config.host,
         port=config.port,

@@ -36,7 +36,8 @@ class Break:
     """The first bad row of a chain.
 
     reason: ``HASH_MISMATCH`` (the row was edited), ``LINK_MISMATCH`` (it does not follow the row before it),
-        ``ROW_MISSING`` (a row with this sequence is not there), ``ROW_UNEXPECTED`` (rows stand beyond the head).
+        ``ROW_MISSING`` (a row with this sequence is not there), ``ROW_UNEXPECTED`` (rows stand beyond the head),
+        ``HEAD_MISMATCH`` (the last row is not the one that the head names).
     """
 
     chain: str
@@ -171,7 +172,7 @@ class _Position:
         if self._sequence < self._head_sequence:
             return [Break(self.chain, self._sequence + 1, "ROW_MISSING")]
         if self._hash != self._head_hash:
-            return [Break(self.chain, self._sequence, "HASH_MISMATCH")]
+            return [Break(self.chain, self._sequence, "HEAD_MISMATCH")]
         return []
 
 

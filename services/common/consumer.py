@@ -7,6 +7,8 @@ so that libpq never stops the event loop and heartbeats go on while a message is
 
 import signal
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -24,6 +26,7 @@ from services.common.consume import Delivery, Intake, Outcome
 from services.common.settings import BrokerConfig
 
 MAX_HOLD_S = 5.0
+MAX_RECONNECT_S = 5.0
 
 _KEPT_PROPERTIES = ("message_id", "type", "app_id")
 _log = log.get(__name__)
@@ -69,6 +72,19 @@ class _RawQueueConsumer(QueueConsumer):  # type: ignore[misc]
         """The broker has agreed to hand us messages."""
         super().on_consume_ready(connection, channel, consumers, **kwargs)
         ready.ready()
+
+    @contextmanager
+    def establish_connection(self) -> Iterator[Connection]:
+        """kombu's own pauses grow to half a minute."""
+        with self.create_connection() as connection:
+            connection.ensure_connection(
+                self.on_connection_error, interval_start=0.5, interval_step=0.5, interval_max=MAX_RECONNECT_S
+            )
+            yield connection
+
+    def on_connection_error(self, exc: Exception, interval: float) -> None:
+        """The broker is away; the next attempt follows by itself."""
+        _log.warning("broker away; connecting again", error=type(exc).__name__, pause_s=interval)
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """A header names a compression that kombu does not know."""

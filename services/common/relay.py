@@ -33,7 +33,7 @@ _PURGE_S = 600.0
 _PURGE_ROWS = 10_000
 _LOCK = 0x52656C61  # "Rela"
 _LEADER_POLL_S = 1.0
-_MAX_PAUSE_S = 10.0
+_MAX_PAUSE_S = 5.0
 _STOP_S = 5.0
 _CLOSE_S = 2.0
 
@@ -115,7 +115,10 @@ class _Session:
 
     def run(self) -> None:
         """Work until stopped, or raise what ended the connection."""
-        self._loop.start()
+        try:
+            self._loop.start()
+        finally:
+            self._loop.close()
         if self._error is not None:
             raise self._error
 

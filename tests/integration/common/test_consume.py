@@ -1,10 +1,7 @@
 """The consumer process on a real RabbitMQ and PostgreSQL: every message is handled, resting, or a dead letter."""
 
-import dataclasses
 import json
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,28 +15,13 @@ from services.common.db import Database
 from services.common.settings import BrokerConfig, DatabaseConfig
 
 from . import messages
+from .children import CONSUMER, Child, family
 from .messages import eventually
 
 SERVICE = "gradebook"
 QUEUE = topology.queue(SERVICE)
 DEAD = topology.dead_queue(SERVICE)
 TYPE = StringValue.DESCRIPTOR.full_name
-
-
-class Consumer:
-    """A consumer process that can be killed."""
-
-    def __init__(self, settings: Path, log: Path) -> None:
-        self.log = log
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "tests.integration.common.consuming", str(settings)],
-                stderr=output,
-            )
-
-    def end(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(15)
 
 
 @pytest.fixture
@@ -56,26 +38,9 @@ def queue(broker: Callable[[str], BrokerConfig], base: Database) -> BrokerConfig
 
 
 @pytest.fixture
-def start(queue: BrokerConfig, database_config: DatabaseConfig, tmp_path: Path) -> Iterator[Callable[..., Consumer]]:
-    started: list[Consumer] = []
-
-    def run(**more: object) -> Consumer:
-        settings = {
-            "broker": dataclasses.asdict(queue),
-            "database": dataclasses.asdict(database_config),
-            "ticks": str(tmp_path / "ticks"),
-            **more,
-        }
-        file = tmp_path / "settings.json"
-        file.write_text(json.dumps(settings, default=str))
-        started.append(Consumer(file, tmp_path / "log"))
-        return started[-1]
-
-    yield run
-    for consumer in started:
-        consumer.process.kill()
-        consumer.process.wait()
-    print((tmp_path / "log").read_text()[-5000:])
+def start(queue: BrokerConfig, database_config: DatabaseConfig, tmp_path: Path) -> Iterator[Callable[..., Child]]:
+    with family(tmp_path, queue, database_config) as children:
+        yield lambda **more: children.start(CONSUMER, **more)
 
 
 def send(broker: BrokerConfig, value: str, event_id: str = "", **properties: object) -> str:
@@ -90,9 +55,7 @@ def handled(base: Database) -> list[str]:
         return [value for (value,) in tx.execute("SELECT value FROM handled ORDER BY ctid")]
 
 
-def test_events_are_handled_once_and_in_order(
-    base: Database, queue: BrokerConfig, start: Callable[..., Consumer]
-) -> None:
+def test_events_are_handled_once_and_in_order(base: Database, queue: BrokerConfig, start: Callable[..., Child]) -> None:
     values = [str(number) for number in range(30)]
     for value in values:
         event_id = send(queue, value)
@@ -106,7 +69,7 @@ def test_events_are_handled_once_and_in_order(
 
 
 def test_a_failing_handler_climbs_the_ladder_to_the_dead_letters(
-    base: Database, queue: BrokerConfig, start: Callable[..., Consumer]
+    base: Database, queue: BrokerConfig, start: Callable[..., Child]
 ) -> None:
     start()
     event_id = send(queue, "fail")
@@ -137,7 +100,7 @@ def test_a_failing_handler_climbs_the_ladder_to_the_dead_letters(
     ],
 )
 def test_what_cannot_be_read_becomes_a_dead_letter(
-    base: Database, queue: BrokerConfig, start: Callable[..., Consumer], body: bytes, properties: dict[str, object]
+    base: Database, queue: BrokerConfig, start: Callable[..., Child], body: bytes, properties: dict[str, object]
 ) -> None:
     options: dict[str, object] = {"message_id": str(uuid.uuid4()), "type": TYPE}
     messages.publish(queue, QUEUE, body, **(options | properties))
@@ -149,7 +112,7 @@ def test_what_cannot_be_read_becomes_a_dead_letter(
 
 
 def test_an_unavailable_handler_holds_the_queue(
-    base: Database, queue: BrokerConfig, start: Callable[..., Consumer]
+    base: Database, queue: BrokerConfig, start: Callable[..., Child]
 ) -> None:
     consumer = start()
     send(queue, "away")
@@ -162,7 +125,7 @@ def test_an_unavailable_handler_holds_the_queue(
 
 
 def test_a_slow_database_does_not_stop_the_event_loop(
-    base: Database, queue: BrokerConfig, start: Callable[..., Consumer], tmp_path: Path
+    base: Database, queue: BrokerConfig, start: Callable[..., Child], tmp_path: Path
 ) -> None:
     start()
     send(queue, "first")
@@ -179,7 +142,7 @@ def test_a_slow_database_does_not_stop_the_event_loop(
 
 
 def test_a_killed_consumer_loses_and_repeats_nothing(
-    base: Database, queue: BrokerConfig, start: Callable[..., Consumer]
+    base: Database, queue: BrokerConfig, start: Callable[..., Child]
 ) -> None:
     values = [str(number) for number in range(300)]
     for value in values:
@@ -194,7 +157,7 @@ def test_a_killed_consumer_loses_and_repeats_nothing(
     assert sorted(handled(base), key=int) == values
 
 
-def test_it_refuses_to_run_beside_grpc(queue: BrokerConfig, start: Callable[..., Consumer]) -> None:
+def test_it_refuses_to_run_beside_grpc(queue: BrokerConfig, start: Callable[..., Child]) -> None:
     consumer = start(load=["grpc"])
     assert consumer.process.wait(15) == 1
     assert "must not load grpc" in consumer.log.read_text()

@@ -1,20 +1,24 @@
 """The relay against a real PostgreSQL and RabbitMQ: nothing lost, nothing stuck, one at a time."""
 
 import json
+import signal
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 
 from services.common import outbox, relay, topology
+from services.common.consume import Delivery, Intake, Outcome, Subscription
 from services.common.db import Database
 from services.common.settings import BrokerConfig, DatabaseConfig
 
 from . import messages
+from .children import RELAY, family
 from .messages import eventually
 
 SERVICE = "gradebook"
@@ -151,3 +155,44 @@ def test_published_rows_are_kept_for_a_while_and_then_removed(
         messages.take(queue, QUEUE)
         rows = tx.execute("SELECT count(*) FROM outbox WHERE type = 't'").fetchone()
     assert rows == (2,)
+
+
+def test_a_relay_killed_between_confirm_and_mark_repeats_and_the_inbox_absorbs_it(
+    base: Database, database_config: DatabaseConfig, queue: BrokerConfig, tmp_path: Path
+) -> None:
+    ids = add(base, *(str(number) for number in range(20)))
+    with family(tmp_path, queue, database_config) as children:
+        with base.transaction() as tx:
+            tx.execute("SELECT id FROM outbox FOR UPDATE")  # the relay can publish, and then not mark
+            child = children.start(RELAY)
+            eventually(lambda: messages.depth(queue, QUEUE) == 20)
+            time.sleep(0.3)
+            child.end(signal.SIGKILL)
+            # Its last statement would still be carried out by the server; a crash one moment earlier sends none.
+            tx.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        assert pending(base) == 20
+        child = children.start(RELAY)
+        eventually(lambda: pending(base) == 0)
+        assert child.end(signal.SIGTERM) == 0
+    assert messages.depth(queue, QUEUE) == 40
+
+    handled: list[str] = []
+    intake = Intake(database_config, [Subscription(StringValue, lambda tx, event: handled.append(event.value))])
+    for _ in range(40):
+        properties, body = messages.take(queue, QUEUE)
+        assert properties.message_id in ids
+        outcome, _ = intake.take(Delivery(properties.message_id, properties.type, body))
+        assert outcome is Outcome.DONE
+    intake.close()
+    assert sorted(handled, key=int) == [str(number) for number in range(20)]
+
+
+def test_a_stopped_relay_marks_what_it_published(
+    base: Database, database_config: DatabaseConfig, queue: BrokerConfig, tmp_path: Path
+) -> None:
+    add(base, *(str(number) for number in range(3000)))
+    with family(tmp_path, queue, database_config) as children:
+        child = children.start(RELAY)
+        eventually(lambda: messages.depth(queue, QUEUE) > 0)
+        assert child.end(signal.SIGTERM) == 0
+    eventually(lambda: messages.depth(queue, QUEUE) + pending(base) == 3000)
