@@ -90,7 +90,7 @@ def shown(mark):
     return mark if mark is None or isinstance(mark, str) else text(int(mark * 10))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.randoms(use_true_random=True))
 def test_command_agrees_with_the_reference(pick):
     case = random_case(pick)
@@ -111,7 +111,7 @@ def test_command_agrees_with_the_reference(pick):
 scores = st.sampled_from([*CORNERS, 30, 40, 70, 85]) | st.integers(0, 100)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     st.lists(scores, min_size=5, max_size=10),
     st.integers(0, 2),
@@ -129,7 +129,7 @@ def test_one_subject_adjustment_agrees_with_its_definition(values, failed, polic
     assert len(reference.culprits22(marks, policy)) <= 1
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     st.lists(scores, min_size=4, max_size=12),
     st.integers(0, 2),

@@ -211,6 +211,12 @@ def test_a_topic_cluster_of_upper_secondary_is_recognised():
     assert refused(given) == [("subjects[1].semester_2.regular", "REGULAR_COUNT")]
 
 
+def test_two_surplus_marks_are_no_topic_cluster():
+    given = case(grade=10)
+    given["subjects"][1]["semester_1"]["regular"] += ["10", "10"]
+    assert refused(given) == [("subjects[1].semester_1.regular", "REGULAR_COUNT")]
+
+
 def test_id_is_echoed():
     assert evaluate_case(case(id="HS-01"))["id"] == "HS-01"
 

@@ -55,6 +55,17 @@ def test_foreign_language_alone_below_gets_the_published_adjustment():
     assert (result.overall, result.base, result.level) == (70, Y, TB)
 
 
+def test_the_one_bad_subject_may_be_the_leading_one():
+    """Toán is the only leading subject here; but for it the pupil would be Khá, so the rank is adjusted."""
+    result = rank([34, 76, 76, 76, 75, 75, 75, 75])
+    assert (result.overall, result.base, result.level) == (70, Y, TB)
+
+
+def test_no_adjustment_when_the_leading_subjects_miss_the_bar_as_well():
+    result = rank([64, 76, 76, 76, 78, 78, 78, 34])
+    assert (result.overall, result.base, result.level) == (70, Y, Y)
+
+
 def test_mean_is_rounded_before_it_is_compared():
     assert rank([80, 80, 80, 80, 79]).overall == 80
     assert rank([80, 80, 80, 80, 79]).level is G

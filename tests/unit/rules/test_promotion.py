@@ -175,6 +175,13 @@ def test_exemption_keeps_the_subject_and_its_required_marks():
     assert "semester_1.final" in open_cells(TT22, subject)
 
 
+@pytest.mark.parametrize("periodic", [(), (80, 80)])
+def test_nothing_is_computed_without_exactly_one_midterm(periodic):
+    marks = SemesterMarks((80, 80), periodic, 80)
+    subject = SubjectYear("GDCD", SubjectKind.COMMENT_AND_SCORE, 35, marks, marks)
+    assert assess(TT22, PupilYear(7, [subject])).subjects[0].semester_1 is None
+
+
 def test_a_topic_cluster_is_one_more_required_mark():
     marks = SemesterMarks((80, 80, 80), (90,), 80)
     subject = SubjectYear("Toán", SubjectKind.COMMENT_AND_SCORE, 70, marks, marks, topic_cluster_semester=2)
