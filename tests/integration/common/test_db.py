@@ -159,7 +159,7 @@ def test_migrations_are_applied_once_and_in_order(empty: DatabaseConfig, folder:
 
 def test_a_failing_file_leaves_nothing_behind(empty: DatabaseConfig, folder: Path) -> None:
     (folder / "0002_b.sql").write_text("CREATE TABLE b (n int); SELECT 1/0;")
-    with pytest.raises(MigrationError, match="demo/0002_b.sql"):
+    with pytest.raises(MigrationError, match=r"demo/0002_b\.sql"):
         db.migrate(empty, [folder])
     (folder / "0002_b.sql").write_text("CREATE TABLE b (n int);")
     assert db.migrate(empty, [folder]) == ["demo/0002_b.sql"]
@@ -170,14 +170,14 @@ def test_changed_missing_and_late_files_are_refused(empty: DatabaseConfig, folde
     db.migrate(empty, [folder])
     text = (folder / "0003_c.sql").read_text()
     (folder / "0003_c.sql").write_text(text + " ")
-    with pytest.raises(MigrationError, match="0003_c.sql was changed"):
+    with pytest.raises(MigrationError, match=r"0003_c\.sql was changed"):
         db.migrate(empty, [folder])
     (folder / "0003_c.sql").unlink()
-    with pytest.raises(MigrationError, match="0003_c.sql was applied"):
+    with pytest.raises(MigrationError, match=r"0003_c\.sql was applied"):
         db.migrate(empty, [folder])
     (folder / "0003_c.sql").write_text(text)
     (folder / "0002_b.sql").write_text("SELECT 1;")
-    with pytest.raises(MigrationError, match="0002_b.sql stands before"):
+    with pytest.raises(MigrationError, match=r"0002_b\.sql stands before"):
         db.migrate(empty, [folder])
     with pytest.raises(MigrationError, match="no migration files"):
         db.migrate(empty, [folder.parent])
