@@ -97,7 +97,7 @@ def role(tx: Tx, caller: Caller, found: YearRow, needed: int, words: str) -> Sta
     return row
 
 
-def record(tx: Tx, caller: Caller, school: str, action: str, subject: str, **facts: object) -> None:
+def record(tx: Tx, caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> None:
     """Leave an audit row in the school's chain; last in the transaction, because writers to a chain wait in turn."""
     texts = {name: str(value) for name, value in facts.items()}
-    audit.append(tx, f"school/{school}", action, subject, texts, caller)
+    audit.append(tx, f"school/{school}", action, resource, texts, caller)

@@ -1,0 +1,294 @@
+"""A served gradebook with a small school, and short ways to call it as anyone."""
+
+import contextlib
+import datetime as dt
+import hashlib
+import socket
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from hoso.gradebook.v1 import (
+    books_pb2,
+    books_pb2_grpc,
+    common_pb2,
+    marks_pb2,
+    marks_pb2_grpc,
+    roster_pb2,
+    roster_pb2_grpc,
+)
+
+from cli import demo_school
+from cli.demo_school import School, SchoolClass, Subject
+from services.common import grpc_server, identity, operations
+from services.common.db import Database, migrate
+from services.common.grpc_client import calling, channel
+from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
+from services.gradebook import service
+from tests.servers import Pki
+
+MIGRATIONS = Path(service.__file__).parents[1] / "migrations"
+VENDOR = "vendor/smas"
+OTHER_VENDOR = "vendor/vietschool"
+DEPARTMENT = "operator/department"
+FIRST, SECOND = common_pb2.SEMESTER_FIRST, common_pb2.SEMESTER_SECOND
+REGULAR, MIDTERM, FINAL = common_pb2.MARK_KIND_REGULAR, common_pb2.MARK_KIND_MIDTERM, common_pb2.MARK_KIND_FINAL
+SEMESTER_1, WHOLE_YEAR = common_pb2.STAGE_SEMESTER_1, common_pb2.STAGE_WHOLE_YEAR
+ISSUER = "https://id.hoso.local"
+_STUBS = (roster_pb2_grpc.RosterServiceStub, marks_pb2_grpc.MarkServiceStub, books_pb2_grpc.BookServiceStub)
+_MESSAGES = (roster_pb2, marks_pb2, books_pb2)
+
+
+class World:
+    """One served gradebook. `school` is the demo school cut small; `put_roster` registers it."""
+
+    def __init__(self, pki: Pki, database: Database, address: str, school: School) -> None:
+        self.pki, self.database, self.address, self.school = pki, database, address, school
+        self._key = (pki.stack.pki / "issuer.key").read_text()
+        self._channels: dict[str, grpc.Channel] = {}
+
+    def token(self, person: str, *, school: str | None = None, lifetime_s: int = 3600) -> str:
+        return identity.issue_token(
+            ISSUER, self._key, person_id=person, school=school or self.school.code, lifetime_s=lifetime_s
+        )
+
+    def channel(self, client: str) -> grpc.Channel:
+        if client not in self._channels:
+            self._channels[client] = channel(PeerConfig(self.address, tls(self.pki, client)))
+        return self._channels[client]
+
+    def ask(
+        self,
+        rpc: str,
+        *,
+        client: str = VENDOR,
+        person: str | None = None,
+        token: str | None = None,
+        **fields: Any,
+    ) -> Any:
+        """Call an RPC by its name with the fields of its request; errors come out as services.common.errors."""
+        request = next(getattr(m, f"{rpc}Request")(**fields) for m in _MESSAGES if hasattr(m, f"{rpc}Request"))
+        method = next(getattr(s, rpc) for s in (stub(self.channel(client)) for stub in _STUBS) if hasattr(s, rpc))
+        bearer = token or (self.token(person) if person else None)
+        metadata = (("authorization", f"Bearer {bearer}"),) if bearer else ()
+        with calling("gradebook"):
+            answer = method(request, timeout=30, metadata=metadata)
+            return b"".join(piece.chunk for piece in answer) if rpc.startswith("Download") else answer
+
+    def ref(self, one: SchoolClass) -> common_pb2.ClassRef:
+        return common_pb2.ClassRef(school=self.school.code, school_year=self.school.school_year, name=one.name)
+
+    @property
+    def year(self) -> dict[str, str]:
+        return {"school": self.school.code, "school_year": self.school.school_year}
+
+    def put_roster(self, *, paper: bool = False) -> None:
+        one = self.school
+        self.ask(
+            "PutSchool",
+            client=DEPARTMENT,
+            school=roster_pb2.School(
+                code=one.code,
+                name=one.name,
+                level=common_pb2.SCHOOL_LEVEL_LOWER_SECONDARY,
+                commune=one.commune,
+                province=one.province,
+                department=one.department,
+            ),
+        )
+        self.put_year(paper=paper)
+        people = [
+            roster_pb2.Person(id=p.id, name=p.name, roles=[common_pb2.Role.Value(f"ROLE_{role}") for role in p.roles])
+            for p in one.people
+        ]
+        self.ask("PutPeople", school=one.code, people=people)
+        for grade, subjects in one.subjects.items():
+            self.ask("PutSubjects", **self.year, grade_level=grade, subjects=[subject_message(s) for s in subjects])
+        self.ask(
+            "PutClasses",
+            **self.year,
+            classes=[
+                roster_pb2.SchoolClass(name=c.name, grade_level=c.grade, homeroom_teacher=c.homeroom_teacher)
+                for c in one.classes
+            ],
+        )
+        for c in one.classes:
+            self.ask("PutStudents", school_class=self.ref(c), students=[student_message(s) for s in c.students])
+            self.ask(
+                "PutAssignments",
+                school_class=self.ref(c),
+                assignments=[roster_pb2.Assignment(subject=code, teachers=who) for code, who in c.assignments.items()],
+            )
+
+    def put_year(self, *, paper: bool = False, vendor: str = "smas") -> None:
+        year = roster_pb2.SchoolYear(school_year=self.school.school_year, vendor=vendor, paper_track_required=paper)
+        self.ask("PutSchoolYear", client=DEPARTMENT, school=self.school.code, year=year)
+
+    def plan_window(
+        self,
+        name: str = "CN",
+        *,
+        begin_s: int = -3600,
+        end_s: int = 3600,
+        semesters: tuple[int, ...] = (FIRST, SECOND),
+        kinds: tuple[int, ...] = (REGULAR, MIDTERM, FINAL),
+    ) -> None:
+        now = dt.datetime.now(dt.UTC)
+        window = marks_pb2.Window(
+            name=name,
+            open_time=timestamp(now + dt.timedelta(seconds=begin_s)),
+            close_time=timestamp(now + dt.timedelta(seconds=end_s)),
+            semesters=semesters,
+            mark_kinds=kinds,
+        )
+        self.ask("PlanWindow", person=self.school.principal, **self.year, window=window)
+
+    def close_window(self, name: str = "CN") -> int:
+        answer = self.ask("CloseWindow", person=self.school.principal, **self.year, window=name)
+        return int(answer.snapshots)
+
+    def enter(
+        self,
+        one: SchoolClass,
+        subject: str,
+        semester: int,
+        columns: list[tuple[int, int]],
+        rows: Mapping[str, list[str]],
+        *,
+        person: str | None = None,
+        request_id: str | None = None,
+    ) -> Any:
+        return self.ask(
+            "EnterMarks",
+            person=person or one.assignments[subject][0],
+            request_id=request_id or str(uuid.uuid4()),
+            school_class=self.ref(one),
+            subject=subject,
+            semester=semester,
+            columns=[marks_pb2.MarkColumn(kind=kind, position=position) for kind, position in columns],
+            rows=[marks_pb2.MarkRow(student=student, values=values) for student, values in rows.items()],
+        )
+
+    def complete(self, one: SchoolClass, semesters: tuple[int, ...] = (1, 2)) -> None:
+        """Enter everything that a book of these semesters needs."""
+        for semester in semesters:
+            for subject in self.school.subjects[one.grade]:
+                self.enter(one, subject.code, semester, columns(subject), self.school.sheet(one, subject, semester))
+            levels = self.school.conduct(one, semester)
+            self.ask(
+                "EnterConduct",
+                person=one.homeroom_teacher,
+                request_id=str(uuid.uuid4()),
+                school_class=self.ref(one),
+                semester=semester,
+                rows=[
+                    marks_pb2.ConductRow(student=student, level=common_pb2.Level.Value(f"LEVEL_{level}"))
+                    for student, level in levels.items()
+                ],
+            )
+        self.ask(
+            "EnterAbsences",
+            person=one.homeroom_teacher,
+            request_id=str(uuid.uuid4()),
+            school_class=self.ref(one),
+            rows=[
+                marks_pb2.AbsenceRow(student=student, excused=excused, unexcused=unexcused)
+                for student, (excused, unexcused) in self.school.absences(one).items()
+            ],
+        )
+
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Look into the database, for what no RPC shows."""
+        with self.database.transaction() as tx:
+            return tx.execute(statement, values).fetchall()  # type: ignore[arg-type]
+
+    def outbox(self, event: str) -> list[str]:
+        """The bodies of the events of a type, oldest first."""
+        found = self.rows("SELECT body FROM outbox WHERE type = %s ORDER BY id", f"hoso.gradebook.v1.{event}")
+        return [bytes(row[0]).decode() for row in found]
+
+
+def tls(pki: Pki, name: str) -> TlsConfig:
+    files = pki.identity(name)
+    return TlsConfig(files.ca_file, files.cert_file, files.key_file)
+
+
+@contextlib.contextmanager
+def served(pki: Pki, config: DatabaseConfig, *, classes: int = 2, students: int = 6) -> Iterator[World]:
+    """Serve gradebook over an empty database until the block ends."""
+    migrate(config, [MIGRATIONS])
+    database = Database(config, max_size=12)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    stop = threading.Event()
+    server = ServerConfig(address, tls(pki, "service/gradebook"), pki.stack.pki / "issuers.json", grace_s=5)
+    thread = threading.Thread(
+        target=grpc_server.serve,
+        args=(
+            server,
+            [*service.served(database), operations.served(database)],
+            operations.record_refusal(database),
+            {"database": database.ping},
+            stop,
+        ),
+    )
+    thread.start()
+    world = World(pki, database, address, demo_school.school(classes=classes, students_per_class=students))
+    grpc.channel_ready_future(world.channel(VENDOR)).result(timeout=10)
+    try:
+        yield world
+    finally:
+        stop.set()
+        thread.join(20)
+        database.close()
+
+
+def columns(subject: Subject) -> list[tuple[int, int]]:
+    """All columns of a subject's sheet."""
+    return [*((REGULAR, position) for position in range(1, subject.regular_count + 1)), (MIDTERM, 0), (FINAL, 0)]
+
+
+def timestamp(moment: dt.datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message
+
+
+def subject_message(one: Subject) -> roster_pb2.Subject:
+    kind = "COMMENT_ONLY" if one.comment_only else "COMMENT_AND_SCORE"
+    return roster_pb2.Subject(
+        code=one.code,
+        name=one.name,
+        kind=common_pb2.SubjectKind.Value(f"SUBJECT_KIND_{kind}"),
+        periods_per_year=one.periods,
+    )
+
+
+def student_message(one: demo_school.Student, **changes: Any) -> roster_pb2.Student:
+    fields = {
+        "moet_student_id": one.id,
+        "number": one.number,
+        "name": one.name,
+        "birth_date": one.birth_date,
+        "birth_place": one.birth_place,
+        "sex": common_pb2.Sex.Value(f"SEX_{one.sex}"),
+        "ethnicity": one.ethnicity,
+        "priority": one.priority,
+        "address": one.address,
+        "father": _guardian(one.father),
+        "mother": _guardian(one.mother),
+    }
+    return roster_pb2.Student(**{**fields, **changes})
+
+
+def _guardian(one: demo_school.Guardian | None) -> roster_pb2.Guardian | None:
+    return None if one is None else roster_pb2.Guardian(name=one.name, job=one.job, phone=one.phone)
+
+
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
