@@ -14,7 +14,7 @@ from deploy.local import layout, pki, postgres, rabbitmq
 from services.common.settings import BrokerConfig, DatabaseConfig
 from tests import servers
 
-_SERVER_FIXTURES = {"stack", "pki_files", "postgres_server", "rabbitmq_server"}
+_SERVER_FIXTURES = {"stack", "pki_files", "postgres_server", "rabbitmq_server", "line"}
 _UNIT = Path(__file__).parent / "unit"
 
 
@@ -74,6 +74,13 @@ def broker(rabbitmq_server: servers.RabbitServer) -> Iterator[Callable[[str], Br
     virtual_host = rabbitmq_server.create()
     yield lambda service: rabbitmq_server.config(service, virtual_host)
     rabbitmq_server.drop(virtual_host)
+
+
+@pytest.fixture(scope="session")
+def line(stack: layout.Stack) -> Iterator[servers.Line]:
+    """Every service process and every server, in a stack of their own (``<stack>-line``, ports 100 further on)."""
+    with servers.whole_line(layout.open_stack(f"{stack.name}-line", stack.port_base + 100)) as whole:
+        yield whole
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
