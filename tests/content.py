@@ -72,9 +72,7 @@ def class_book(
     """The content of one class book, `stage` SEMESTER_1 or WHOLE_YEAR, with `students` students (1 to 70)."""
     rng = random.Random(seed)
     subjects = [_subject(index, *row) for index, row in enumerate(SUBJECTS, 1)]
-    children = sorted(
-        (_student(rng, i) for i in range(1, students + 1)), key=lambda s: str(s["name"]).split()[::-1]
-    )
+    children = sorted((_student(rng, i) for i in range(1, students + 1)), key=lambda s: str(s["name"]).split()[::-1])
     for number, child in enumerate(children, 1):
         child["number"] = number
     ability = [rng.gauss(74, 12) for _ in children]
@@ -187,9 +185,7 @@ def _half_up(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def _row(
-    rng: random.Random, student: int, subject: dict[str, Any], semester: str, ability: float
-) -> dict[str, Any]:
+def _row(rng: random.Random, student: int, subject: dict[str, Any], semester: str, ability: float) -> dict[str, Any]:
     count = subject["regular_count"][semester]
     row: dict[str, Any] = {"student": student, "year_result": None, "reassessed": None, "note": ""}
     if subject["kind"] == "COMMENT_ONLY":
@@ -212,9 +208,7 @@ def _semester(
     return {"semester": semester, "marks": marks, "summary": _summary(rng, marks, "result", len(ability))}
 
 
-def _summary(
-    rng: random.Random, marks: list[dict[str, Any]], key: str, students: int
-) -> list[dict[str, Any]]:
+def _summary(rng: random.Random, marks: list[dict[str, Any]], key: str, students: int) -> list[dict[str, Any]]:
     rows = []
     for index in range(students):
         results = {sheet["subject"]: sheet["rows"][index][key] for sheet in marks}

@@ -57,9 +57,7 @@ def parse(raw: bytes, expected_digest: str | None = None) -> ClassBook:
     """
     digest = sha256(raw)
     if expected_digest is not None and digest != expected_digest:
-        _refuse(
-            "CONTENT_DIGEST", f"Nội dung có mã băm {digest}, khác với mã băm đã công bố {expected_digest}."
-        )
+        _refuse("CONTENT_DIGEST", f"Nội dung có mã băm {digest}, khác với mã băm đã công bố {expected_digest}.")
     try:
         data = json.loads(raw)
     except ValueError as e:

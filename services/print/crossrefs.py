@@ -37,9 +37,7 @@ def _header(data: dict[str, Any]) -> Iterator[Violation]:
     if second != first + 1:
         yield Violation("school_year", "YEARS_NOT_CONSECUTIVE", "Năm học phải gồm hai năm liên tiếp.")
     if data["class"]["grade_level"] not in _GRADES[data["school"]["level"]]:
-        yield Violation(
-            "class.grade_level", "GRADE_OF_OTHER_LEVEL", "Khối lớp không thuộc cấp học của trường."
-        )
+        yield Violation("class.grade_level", "GRADE_OF_OTHER_LEVEL", "Khối lớp không thuộc cấp học của trường.")
     try:
         datetime.fromisoformat(data["closing_time"])
     except ValueError:
@@ -49,9 +47,7 @@ def _header(data: dict[str, Any]) -> Iterator[Violation]:
 def _lists(data: dict[str, Any]) -> Iterator[Violation]:
     numbers = [student["number"] for student in data["students"]]
     if numbers != list(range(1, len(numbers) + 1)):
-        yield Violation(
-            "students", "NUMBERS_WITH_GAPS", "Số thứ tự học sinh phải là 1, 2, 3… không ngắt quãng."
-        )
+        yield Violation("students", "NUMBERS_WITH_GAPS", "Số thứ tự học sinh phải là 1, 2, 3… không ngắt quãng.")
     yield from _unique(data["students"], "moet_student_id", "students")
     yield from _unique(data["subjects"], "code", "subjects")
     for index, student in enumerate(data["students"]):
@@ -78,9 +74,7 @@ def _one_row_each(data: dict[str, Any], rows: Sequence[dict[str, Any]], path: st
 def _semesters(data: dict[str, Any]) -> Iterator[Violation]:
     expected = ["SEMESTER_1"] if data["stage"] == "SEMESTER_1" else ["SEMESTER_1", "SEMESTER_2"]
     if [part["semester"] for part in data["semesters"]] != expected:
-        yield Violation(
-            "semesters", "SEMESTERS_OF_OTHER_STAGE", "Các học kì trong sổ không khớp với giai đoạn của sổ."
-        )
+        yield Violation("semesters", "SEMESTERS_OF_OTHER_STAGE", "Các học kì trong sổ không khớp với giai đoạn của sổ.")
         return
     codes = [subject["code"] for subject in data["subjects"]]
     for index, part in enumerate(data["semesters"]):
@@ -110,9 +104,7 @@ def _sheet(
         cells += [(key, row[key]) for key in ("midterm", "final", "result", "year_result", "reassessed")]
         for key, value in cells:
             if value is not None and (value in _COMMENT_VALUES) is not comment:
-                yield Violation(
-                    f"{here}.{key}", "VALUE_OF_OTHER_KIND", "Giá trị không hợp với cách đánh giá môn học."
-                )
+                yield Violation(f"{here}.{key}", "VALUE_OF_OTHER_KIND", "Giá trị không hợp với cách đánh giá môn học.")
         for key in ("year_result", "reassessed"):
             if semester == "SEMESTER_1" and row[key] is not None:
                 yield Violation(f"{here}.{key}", "YEAR_IN_SEMESTER_1", "Kết quả cả năm không thuộc học kì I.")
@@ -175,9 +167,7 @@ def _corrections(data: dict[str, Any]) -> Iterator[Violation]:
         subject = correction["subject"]
         if correction["column"] == "CONDUCT":
             if subject is not None:
-                yield Violation(
-                    f"{path}.subject", "SUBJECT_OF_CONDUCT", "Kết quả rèn luyện không gắn với môn học."
-                )
+                yield Violation(f"{path}.subject", "SUBJECT_OF_CONDUCT", "Kết quả rèn luyện không gắn với môn học.")
         elif subject not in codes:
             yield Violation(f"{path}.subject", "UNKNOWN_SUBJECT", "Môn học không có trong sổ.")
 
@@ -188,18 +178,14 @@ def _signatories(data: dict[str, Any]) -> Iterator[Violation]:
         path = f"signatories[{index}]"
         role = signatory["role"]
         if signatory["order"] != index + 1:
-            yield Violation(
-                f"{path}.order", "ORDER_WITH_GAPS", "Thứ tự người ký phải là 1, 2, 3… không ngắt quãng."
-            )
+            yield Violation(f"{path}.order", "ORDER_WITH_GAPS", "Thứ tự người ký phải là 1, 2, 3… không ngắt quãng.")
         if signatory["rank"] != RANKS[role] or signatory["rank"] < rank:
             yield Violation(f"{path}.rank", "RANK", "Cấp ký không khớp với vai trò hoặc đi ngược thứ tự ký.")
         rank = max(rank, signatory["rank"])
         if (signatory["subject"] is None) is (role == "SUBJECT_TEACHER"):
             yield Violation(f"{path}.subject", "SUBJECT_OF_ROLE", "Chỉ giáo viên bộ môn ký cho môn học.")
         elif signatory["field"] != signature_field(signatory["order"], role, signatory["subject"]):
-            yield Violation(
-                f"{path}.field", "FIELD_NAME", "Tên ô chữ ký không khớp với thứ tự, vai trò và môn học."
-            )
+            yield Violation(f"{path}.field", "FIELD_NAME", "Tên ô chữ ký không khớp với thứ tự, vai trò và môn học.")
     yield from _who_signs(data)
 
 

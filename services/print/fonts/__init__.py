@@ -21,9 +21,7 @@ FAMILY = "Liberation Serif"
 @cache
 def printable() -> frozenset[str]:
     """Characters for which every bundled face has a glyph."""
-    faces = [
-        frozenset(map(chr, TTFont(path, lazy=True).getBestCmap())) for path in sorted(FOLDER.glob("*.ttf"))
-    ]
+    faces = [frozenset(map(chr, TTFont(path, lazy=True).getBestCmap())) for path in sorted(FOLDER.glob("*.ttf"))]
     return frozenset.intersection(*faces)
 
 

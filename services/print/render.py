@@ -1,0 +1,120 @@
+"""Frozen content in, PDF out. The only module that knows Typst.
+
+The same content, template, fonts and engine give the same bytes on one platform: the document's date is the closing
+time, identifiers follow from the content, nothing is read but the template folder and the bundled fonts.
+"""
+
+import io
+import json
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import segno
+import typst
+
+from services.print import fields, fonts
+from services.print.content import ClassBook, parse
+from services.print.fields import FieldPlace
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+PDF_STANDARD: Literal["a-3b"] = "a-3b"
+"""ISO 19005-3 level B: the archival form that may carry the content as an attachment of any type."""
+
+
+class Kind(Enum):
+    """What a rendition is for: the marked print copy without signatures, or the copy that will be signed."""
+
+    UNSIGNED = "UNSIGNED"
+    SIGNING = "SIGNING"
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """A rendered document: its bytes, number of pages, and for a signing copy its signature fields in content order."""
+
+    pdf: bytes
+    pages: int
+    fields: tuple[FieldPlace, ...]
+
+
+class RenderError(Exception):
+    """The engine refused checked content: a fault of ours (template, fonts, engine), never of the school."""
+
+
+def render(content: bytes, kind: Kind, expected_digest: str | None = None) -> Rendition:
+    """Check frozen content and make its PDF/A-3b.
+
+    `content`: canonical bytes of a ``hoso/class-book/1`` document; `expected_digest`: their SHA-256 in hex, when known.
+    Raises Invalid (see `content.parse`), RenderError. Safe to call from several threads; each keeps its own compiler.
+    """
+    return render_book(parse(content, expected_digest), kind)
+
+
+def render_book(book: ClassBook, kind: Kind) -> Rendition:
+    """Make the PDF/A-3b of a checked class book. Raises RenderError."""
+    compiler = _compiler("class_book/1")
+    try:
+        pdf = compiler.compile(
+            format="pdf",
+            sys_inputs=inputs(book, kind),
+            pdf_standards=[PDF_STANDARD],
+            timestamp=datetime.fromisoformat(book.data["closing_time"]),
+            # Tags make the file eighteen times larger; level B does not ask for them.
+            pdf_tags=False,
+        )
+        pages = json.loads(compiler.query("<pages>", field="value", one=True))
+        places = json.loads(compiler.query("<signature-field>", field="value"))
+    except typst.TypstError as e:
+        raise RenderError(f"{book.record_name}: {e.diagnostic}") from e
+    if not isinstance(pdf, bytes):
+        raise RenderError(f"{book.record_name}: the engine returned no document")
+    # Typst ends with %%EOF and no line end; an incremental update after that would break PDF/A (ISO 19005-2, 6.1.9).
+    pdf += b"\n"
+    if kind is Kind.UNSIGNED:
+        return Rendition(pdf, pages, ())
+    by_name = {place["name"]: FieldPlace(**place) for place in places}
+    names = [signatory["field"] for signatory in book.data["signatories"]]
+    if sorted(names) != sorted(by_name) or len(by_name) != len(places):
+        raise RenderError(f"{book.record_name}: the template places fields {sorted(by_name)}, the content has {names}")
+    ordered = tuple(by_name[name] for name in names)
+    return Rendition(fields.add(pdf, ordered), pages, ordered)
+
+
+def inputs(book: ClassBook, kind: Kind) -> dict[str, str]:
+    """What the template gets (`sys.inputs`): content as data, its digest and name, the QR code, the kind."""
+    return {
+        "content": book.raw.decode(),
+        "digest": book.digest,
+        "record": book.record_name,
+        "qr": _qr_code(f"hoso:{book.record_name}?sha256={book.digest}"),
+        "kind": kind.value,
+    }
+
+
+def _qr_code(text: str) -> str:
+    svg = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(svg, kind="svg", xmldecl=False, border=0)
+    return svg.getvalue().decode()
+
+
+@cache
+def _fonts() -> typst.Fonts:
+    # Reading the font files takes longer than a page; one object serves every compiler of the process.
+    return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(fonts.FOLDER)])
+
+
+_local = threading.local()
+
+
+def _compiler(template: str) -> typst.Compiler:
+    compilers: dict[str, typst.Compiler] = _local.__dict__.setdefault("compilers", {})
+    if template not in compilers:
+        folder = TEMPLATES / template
+        compilers[template] = typst.Compiler(str(folder / "book.typ"), root=str(folder), font_paths=_fonts())
+    return compilers[template]
