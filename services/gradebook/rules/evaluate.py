@@ -96,7 +96,8 @@ def _pending(case: Case, result: PupilResult) -> list[str]:
     """Paths of everything that is still needed for a decision."""
     paths = [
         f"subjects[{index}].{cell}"
-        for index, subject in enumerate(case.pupil.subjects)
+        for index, (subject, found) in enumerate(zip(case.pupil.subjects, result.subjects, strict=True))
+        if found.semester_1 is None or found.semester_2 is None
         for cell in open_cells(case.rules, subject)
     ]
     for period in ("semester_1", "semester_2"):
