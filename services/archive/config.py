@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
+
 
 @dataclass(frozen=True)
 class StoreConfig:
@@ -28,3 +30,30 @@ class StoreConfig:
     forbidden_ports: tuple[str, ...] = field(default=())
     region: str = "us-east-1"
     timeout_s: float = 30.0
+
+
+@dataclass(frozen=True)
+class WorkConfig:
+    """Role `work`. concurrency: records under way at a time in one process; lease_s: see `worker.run`."""
+
+    concurrency: int = 2
+    lease_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class ArchiveConfig:
+    """Everything archive needs.
+
+    gradebook, signing: where snapshots and sealed documents come from.
+    trust_roots_file: PEM of the CA roots that signatures must lead to: the national root and the Government CA's. A
+        root that was ever trusted stays in it, because old records are verified against it.
+    """
+
+    database: DatabaseConfig
+    broker: BrokerConfig
+    server: ServerConfig
+    gradebook: PeerConfig
+    signing: PeerConfig
+    store: StoreConfig
+    trust_roots_file: Path
+    work: WorkConfig = field(default_factory=WorkConfig)

@@ -27,6 +27,7 @@ from minio.xml import marshal
 
 from services.archive import backdoors
 from services.archive.config import StoreConfig
+from services.archive.proof import Check, Report
 from services.archive.worm import Credentials, clock_skew_s, connect, whole_seconds
 from services.common.errors import Unavailable
 
@@ -34,33 +35,6 @@ MAX_CLOCK_SKEW_S = 600.0
 _LOCK_S = 90
 _SHORT_LOCK_S = 2
 _BYPASS = {"x-amz-bypass-governance-retention": "true"}
-
-
-@dataclass(frozen=True)
-class Check:
-    """One attempt: its stable name, what a WORM store does, what this one did."""
-
-    name: str
-    expected: str
-    observed: str
-    passed: bool
-
-
-@dataclass(frozen=True)
-class Report:
-    """All attempts on one store. It proves something only about this endpoint, these buckets and this day."""
-
-    endpoint: str
-    bucket: str
-    probe_bucket: str
-    started_time: datetime
-    finished_time: datetime
-    checks: tuple[Check, ...]
-
-    @property
-    def passed(self) -> bool:
-        """True when every attempt went as on a WORM store."""
-        return all(c.passed for c in self.checks)
 
 
 class _Hole(Exception):

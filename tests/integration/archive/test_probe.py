@@ -10,12 +10,12 @@ from minio.commonconfig import COMPLIANCE, GOVERNANCE
 from minio.retention import Retention
 
 from deploy.local import layout
-from services.archive import probe, worm
+from services.archive import probe, proof, worm
 from services.common.errors import Unavailable
 from tests.integration.archive.conftest import RunningStore
 
 
-def _failed(report: probe.Report) -> dict[str, str]:
+def _failed(report: proof.Report) -> dict[str, str]:
     return {c.name: c.observed for c in report.checks if not c.passed}
 
 

@@ -32,6 +32,7 @@ class Ca:
     """A root and what it issued, one certificate a signatory."""
 
     name: str = "Root"
+    at: dt.datetime = NOW
     issued: dict[tuple[str, bool], Issued] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -39,7 +40,7 @@ class Ca:
         self._subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)])
         basic = x509.BasicConstraints(ca=True, path_length=None)
         self.certificate = (
-            _certificate(self._subject, self._subject, self._key.public_key(), 25)
+            _certificate(self._subject, self._subject, self._key.public_key(), self.at, 25)
             .add_extension(basic, critical=True)
             .add_extension(_usage("key_cert_sign", "crl_sign"), critical=True)
             .sign(self._key, hashes.SHA256())
@@ -55,7 +56,9 @@ class Ca:
             attributes = [(NameOID.COMMON_NAME, name), (NameOID.SERIAL_NUMBER, signatory)]
             subject = x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes])
             usage = _usage("digital_signature", "content_commitment") if may_sign else _usage("key_agreement")
-            builder = _certificate(subject, self._subject, key.public_key(), 3).add_extension(usage, critical=True)
+            builder = _certificate(subject, self._subject, key.public_key(), self.at, 3).add_extension(
+                usage, critical=True
+            )
             self.issued[signatory, may_sign] = Issued(builder.sign(self._key, hashes.SHA256()), key)
         return self.issued[signatory, may_sign]
 
@@ -69,9 +72,9 @@ class Ca:
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, years: int
+    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, at: dt.datetime, years: int
 ) -> x509.CertificateBuilder:
-    start = NOW - dt.timedelta(days=200)
+    start = at - dt.timedelta(days=200)
     return x509.CertificateBuilder(
         issuer, subject, public, x509.random_serial_number(), start, start + dt.timedelta(days=365 * years)
     )

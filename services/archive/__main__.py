@@ -1,0 +1,142 @@
+"""``python -m services.archive <role> --config <file.toml>``: the roles of archive, wired by hand."""
+
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from services.common import process
+
+if TYPE_CHECKING:
+    from services.archive.config import ArchiveConfig
+
+
+def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
+    """GRPC API."""
+    from services.archive import service
+    from services.archive.verification import Verifier
+    from services.archive.worm import WormStore, own_credentials
+    from services.common import grpc_server, operations
+    from services.common.db import Database
+
+    database = Database(config.database)
+    worm = WormStore(config.store, own_credentials(config.store))
+    verifier = Verifier(database, worm, config.trust_roots_file.read_bytes())
+    grpc_server.serve(
+        config.server,
+        [service.served(verifier, config.store.endpoint), operations.served(database)],
+        operations.record_refusal(database),
+        {"database": database.ping, "store": worm.require_lock},
+        stop,
+    )
+    database.close()
+
+
+def consume(config: "ArchiveConfig", stop: threading.Event) -> int:
+    """Events from RabbitMQ."""
+    from services.archive.events import SUBSCRIPTIONS
+    from services.common import consume
+
+    return consume.run("archive", config.broker, config.database, SUBSCRIPTIONS)
+
+
+def relay(config: "ArchiveConfig", stop: threading.Event) -> None:
+    """Outbox to RabbitMQ."""
+    from services.common import relay
+
+    relay.run(config.database, config.broker, "archive", stop)
+
+
+def work(config: "ArchiveConfig", stop: threading.Event) -> None:
+    """Lock snapshots and sealed books."""
+    from services.archive import locking
+    from services.archive.worm import WormStore, own_credentials
+    from services.common import worker
+    from services.common.db import Database
+    from services.common.grpc_client import channel
+
+    database = Database(config.database)
+    archive = locking.Archive(
+        database=database,
+        worm=WormStore(config.store, own_credentials(config.store)),
+        endpoint=config.store.endpoint,
+        roots=config.trust_roots_file.read_bytes(),
+        gradebook=channel(config.gradebook),
+        signing=channel(config.signing),
+    )
+    handlers = locking.handlers(archive)
+    worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
+    database.close()
+
+
+def migrate(config: "ArchiveConfig", stop: threading.Event) -> None:
+    """Database schema and broker topology."""
+    from services.archive.events import SUBSCRIPTIONS
+    from services.common import consume, db, topology
+
+    for name in db.migrate(config.database, [Path(__file__).parent / "migrations"]):
+        print(name)  # noqa: T201 - for the administrator who runs it
+    topology.declare(config.broker, "archive", consume.event_types(SUBSCRIPTIONS))
+
+
+def provision(config: "ArchiveConfig", stop: threading.Event) -> None:
+    """Create the locked bucket and the probe's bucket where they are missing; prove that both are locked."""
+    from services.archive import probe
+    from services.archive.worm import WormStore, admin_credentials, own_credentials
+
+    for bucket in probe.provision(config.store, admin_credentials(config.store)):
+        print(f"created {bucket}")  # noqa: T201 - for the administrator who runs it
+    WormStore(config.store, own_credentials(config.store)).require_lock()
+
+
+def probe(config: "ArchiveConfig", stop: threading.Event) -> int:
+    """Prove that the configured store is WORM, and keep the report; 1 when it is not."""
+    from services.archive import probe, usecases
+    from services.archive.worm import admin_credentials, own_credentials
+    from services.common.db import Database
+
+    report = probe.run(config.store, admin_credentials(config.store), own_credentials(config.store))
+    database = Database(config.database, max_size=1)
+    with database.transaction() as tx:
+        usecases.record_probe(tx, report)
+    database.close()
+    for check in report.checks:
+        mark = "pass" if check.passed else "FAIL"
+        print(f"{mark} {check.name}: {check.expected} | {check.observed}")  # noqa: T201 - for the administrator
+    return 0 if report.passed else 1
+
+
+def check_config(config: "ArchiveConfig", stop: threading.Event) -> int:
+    """Reach every dependency; say what is wrong."""
+    from services.archive.check_config import problems
+
+    found = problems(config)
+    for line in found or ["configuration is good"]:
+        print(line)  # noqa: T201 - for the administrator who runs it
+    return 1 if found else 0
+
+
+def main() -> int:
+    """Choose the role."""
+    if len(sys.argv) > 1 and sys.argv[1] == "consume":
+        # Before anything else loads the standard library's sockets and threads.
+        import eventlet
+
+        eventlet.monkey_patch()
+    from services.archive.config import ArchiveConfig
+
+    roles = {
+        "serve": serve,
+        "consume": consume,
+        "relay": relay,
+        "work": work,
+        "migrate": migrate,
+        "provision": provision,
+        "probe": probe,
+        "check-config": check_config,
+    }
+    return process.main("archive", ArchiveConfig, roles)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

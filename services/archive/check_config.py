@@ -1,0 +1,63 @@
+"""The role `check-config`: reach every dependency and say in one line each what is wrong."""
+
+from collections.abc import Callable
+
+import grpc
+
+from services.archive import store
+from services.archive.config import ArchiveConfig
+from services.archive.worm import WormStore, own_credentials
+from services.common import topology
+from services.common.config import ConfigError
+from services.common.db import Database
+from services.common.errors import HosoError, Unavailable
+from services.common.grpc_client import channel
+from services.common.settings import PeerConfig
+
+_PATIENCE_S = 5.0
+
+
+def problems(config: ArchiveConfig) -> list[str]:
+    """What keeps archive from working, empty when nothing does."""
+    checks: dict[str, Callable[[], None]] = {
+        "database": lambda: _database(config),
+        "broker": lambda: topology.ping(config.broker, "archive"),
+        "store": lambda: WormStore(config.store, own_credentials(config.store)).require_lock(),
+        "trust_roots_file": lambda: _roots(config),
+        "gradebook": lambda: _peer(config.gradebook),
+        "signing": lambda: _peer(config.signing),
+    }
+    found = []
+    for name, check in checks.items():
+        try:
+            check()
+        except HosoError as e:
+            facts = ", ".join(f"{key}={value}" for key, value in e.facts.items())
+            found.append(f"{name}: {e.reason} {e.message} {facts}".rstrip())
+        except (ConfigError, OSError) as e:
+            found.append(f"{name}: {e}")
+    return found
+
+
+def _database(config: ArchiveConfig) -> None:
+    database = Database(config.database, max_size=1)
+    try:
+        with database.transaction() as tx:
+            newest = store.newest_probe(tx, config.store.endpoint, config.store.bucket)
+    finally:
+        database.close()
+    if newest is None or not newest[1]:
+        raise Unavailable("STORE_NOT_PROVEN", "Kho lưu trữ chưa được chứng minh; chạy vai trò `probe`.")
+
+
+def _roots(config: ArchiveConfig) -> None:
+    if b"BEGIN CERTIFICATE" not in config.trust_roots_file.read_bytes():
+        raise ConfigError(f"{config.trust_roots_file} holds no certificate in PEM form")
+
+
+def _peer(peer: PeerConfig) -> None:
+    with channel(peer) as open_channel:
+        try:
+            grpc.channel_ready_future(open_channel).result(timeout=_PATIENCE_S)
+        except grpc.FutureTimeoutError as e:
+            raise Unavailable("PEER_AWAY", f"{peer.address} does not answer") from e

@@ -1,0 +1,146 @@
+"""The jobs that lock: fetch by name and digest, check, put under object lock, read back, register.
+
+A job may be killed at any point. Before the put nothing has happened; after it the next attempt finds the same object
+under its content address and registers it, so nothing is orphaned and nothing doubled.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import grpc
+from hoso.gradebook.v1 import marks_pb2, marks_pb2_grpc
+from hoso.signing.v1 import signing_pb2, signing_pb2_grpc
+
+from services.archive import domain, evidence, store, usecases
+from services.archive.domain import Policy, Record
+from services.archive.worm import WormStore, content_key
+from services.common import chunks, log
+from services.common.db import Database
+from services.common.errors import Rejected
+from services.common.grpc_client import DEADLINE_S, calling
+from services.common.jobs import Job
+
+_log = log.get(__name__)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What a job needs. roots: trusted CA certificates as PEM; gradebook, signing: where the bytes come from."""
+
+    database: Database
+    worm: WormStore
+    endpoint: str
+    roots: bytes
+    gradebook: grpc.Channel
+    signing: grpc.Channel
+
+
+def handlers(archive: Archive) -> Mapping[str, Callable[[Job], None]]:
+    """The handlers for `worker.run`."""
+    return {
+        domain.LOCK_SNAPSHOT_JOB: lambda job: lock_snapshot(archive, job),
+        domain.LOCK_BOOK_JOB: lambda job: lock_book(archive, job),
+    }
+
+
+def lock_snapshot(archive: Archive, job: Job) -> None:
+    """Lock the data of a class as it was when its entry window closed.
+
+    Raises Waiting STORE_NOT_PROVEN, Unavailable, Rejected DIGEST_MISMATCH or STORE_TAMPERED, NotFound.
+    """
+    announced = bytes.fromhex(job.payload["content_sha256"])
+    policy = _begin(archive, job, domain.SNAPSHOT, job.payload["snapshot"], 0, announced)
+    if policy is None:
+        return
+    request = marks_pb2.DownloadSnapshotRequest(snapshot=job.payload["snapshot"])
+    with calling("gradebook"):
+        stream = marks_pb2_grpc.MarkServiceStub(archive.gradebook).DownloadSnapshot(request, timeout=DEADLINE_S)
+        data = chunks.join((piece.chunk for piece in stream), sha256=announced)
+    _lock_and_register(archive, job, data, job.payload["snapshot"], 0, policy)
+
+
+def lock_book(archive: Archive, job: Job) -> None:
+    """Lock a sealed class book, when and only when everything about it is as it must be; otherwise refuse it.
+
+    Raises Waiting STORE_NOT_PROVEN, Unavailable, Rejected STORE_TAMPERED, RECORD_DIFFERS, NotFound.
+    """
+    announced = bytes.fromhex(job.payload["document_sha256"])
+    book, version = job.payload["book"], int(job.payload["version"])
+    policy = _begin(archive, job, domain.CLASS_BOOK, book, version, announced)
+    if policy is None:
+        return
+    pdf = _fetch_document(archive, job.payload["document"])
+    report = evidence.verify(
+        pdf,
+        announced,
+        bytes.fromhex(job.payload["content_sha256"]),
+        evidence.Subject(job.payload["school"], job.payload["school_year"], version),
+        [archive.roots],
+        datetime.now(UTC),
+    )
+    if not report.valid:
+        _log.warning("sealed book refused", failed=report.failed)
+        with archive.database.transaction() as tx:
+            usecases.refuse(tx, job, report.failed)
+        return
+    _lock_and_register(archive, job, pdf, book, version, policy)
+
+
+def _begin(archive: Archive, job: Job, kind: str, source: str, version: int, object_sha256: bytes) -> Policy | None:
+    """The policy to lock under; None when an earlier attempt has already registered the record."""
+    with archive.database.transaction() as tx:
+        if usecases.already_registered(tx, job, kind, source, version, object_sha256):
+            return None
+        usecases.require_proven(tx, archive.endpoint, archive.worm.bucket)
+        return store.policy(tx, kind)
+
+
+def _fetch_document(archive: Archive, document: str) -> bytes:
+    """The sealed document as signing has it; whether it is the announced one is for the evidence check to say."""
+    request = signing_pb2.DownloadDocumentRequest(document=document)
+    data = bytearray()
+    with calling("signing"):
+        for piece in signing_pb2_grpc.SigningServiceStub(archive.signing).DownloadDocument(request, timeout=DEADLINE_S):
+            data += piece.chunk
+            if len(data) > chunks.MAX_BYTES:
+                raise Rejected("TOO_LARGE", "Tệp lớn hơn giới hạn cho phép.", limit_bytes=chunks.MAX_BYTES)
+    return bytes(data)
+
+
+def _lock_and_register(archive: Archive, job: Job, data: bytes, source: str, version: int, policy: Policy) -> None:
+    sha256 = hashlib.sha256(data).digest()
+    key = content_key(sha256)
+    now = datetime.now(UTC)
+    until = domain.retain_until(policy, now)
+    version_id = archive.worm.put_locked(key, data, sha256, until, {"kind": policy.kind.lower(), "source": source})
+    _read_back(archive.worm, key, version_id, data, until)
+    record = Record(
+        id=uuid.uuid4(),
+        kind=policy.kind,
+        school=job.payload["school"],
+        school_year=job.payload["school_year"],
+        source=source,
+        version=version,
+        content_sha256=bytes.fromhex(job.payload["content_sha256"]),
+        object_sha256=sha256,
+        size_bytes=len(data),
+        bucket=archive.worm.bucket,
+        key=key,
+        version_id=version_id,
+        retain_until=until,
+        archive_time=now,
+        policy_version=policy.version,
+    )
+    with archive.database.transaction() as tx:
+        usecases.register(tx, job, record)
+
+
+def _read_back(worm: WormStore, key: str, version_id: str, data: bytes, until: datetime) -> None:
+    """What the store acknowledged must be what it gives back, under the lock. Raises Rejected STORE_TAMPERED."""
+    held = worm.retention(key, version_id)
+    same = worm.read(key, version_id) == data
+    if not same or held is None or held.mode != "COMPLIANCE" or held.retain_until < until:
+        raise Rejected("STORE_TAMPERED", "Kho lưu trữ trả về khác với nội dung đã gửi.", key=key, same=same, lock=held)

@@ -1,0 +1,31 @@
+"""What the WORM probe reports; kept in the register, shown to the operator."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Check:
+    """One attempt: its stable name, what a WORM store does, what this one did."""
+
+    name: str
+    expected: str
+    observed: str
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """All attempts on one store. It proves something only about this endpoint, these buckets and this day."""
+
+    endpoint: str
+    bucket: str
+    probe_bucket: str
+    started_time: datetime
+    finished_time: datetime
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True when every attempt went as on a WORM store."""
+        return all(c.passed for c in self.checks)

@@ -1,0 +1,180 @@
+"""ArchiveService over gRPC: messages ↔ arguments. See proto/hoso/archive/v1/archive.proto."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from hoso.archive.v1 import archive_pb2 as pb
+from hoso.archive.v1 import archive_pb2_grpc
+
+from services.archive import domain, store, usecases
+from services.archive.domain import Policy, Record
+from services.archive.report import Check
+from services.archive.verification import Verifier
+from services.common.errors import Invalid, NotFound, Rejected, Violation
+from services.common.grpc_server import Served
+from services.common.identity import Access
+from services.common.operations import page_size
+
+_READERS = Access(clients=("operator/*", "service/gradebook", "vendor/*"))
+_OPERATOR = Access(clients=("operator/*",))
+ACCESS = {
+    "GetRecord": _READERS,
+    "ListRecords": _READERS,
+    "VerifyRecord": _READERS,
+    "DownloadRecord": _READERS,
+    "GetStoreReport": _OPERATOR,
+    "ListRetentionPolicies": _OPERATOR,
+    "PutRetentionPolicy": _OPERATOR,
+}
+_KINDS = {pb.RECORD_KIND_CLASS_BOOK: domain.CLASS_BOOK, pb.RECORD_KIND_SNAPSHOT: domain.SNAPSHOT}
+_KIND_NUMBERS = {name: number for number, name in _KINDS.items()}
+
+
+def served(verifier: Verifier, endpoint: str) -> Served:
+    """The service, ready for `grpc_server.serve`. endpoint: of the configured store, for its report."""
+    servicer = Archive(verifier, endpoint)
+    return Served(
+        add=lambda server: archive_pb2_grpc.add_ArchiveServiceServicer_to_server(servicer, server),
+        name="hoso.archive.v1.ArchiveService",
+        access=ACCESS,
+    )
+
+
+class Archive(archive_pb2_grpc.ArchiveServiceServicer):
+    """The servicer; errors are raised as those of `services.common.errors`."""
+
+    def __init__(self, verifier: Verifier, endpoint: str) -> None:
+        self._verifier = verifier
+        self._database = verifier.database
+        self._endpoint = endpoint
+
+    def GetRecord(self, request: pb.GetRecordRequest, context: grpc.ServicerContext) -> pb.GetRecordResponse:
+        """One record."""
+        with self._database.transaction() as tx:
+            return pb.GetRecordResponse(record=_record(usecases.readable_record(tx, request.record)))
+
+    def ListRecords(self, request: pb.ListRecordsRequest, context: grpc.ServicerContext) -> pb.ListRecordsResponse:
+        """A school's records, newest first."""
+        usecases.may_read(request.school)
+        size = page_size(request.page_size)
+        if request.page_token and not request.page_token.isdecimal():
+            raise Invalid([Violation("page_token", "PAGE_TOKEN", "Mã trang không hợp lệ.")])
+        before = int(request.page_token) if request.page_token else None
+        kind = _kind(request.kind, "kind") if request.kind else None
+        with self._database.transaction() as tx:
+            rows = store.list_records(tx, request.school, kind, size, before)
+        token = str(rows[-1][0]) if len(rows) == size else ""
+        return pb.ListRecordsResponse(records=[_record(record) for _, record in rows], next_page_token=token)
+
+    def VerifyRecord(self, request: pb.VerifyRecordRequest, context: grpc.ServicerContext) -> pb.VerifyRecordResponse:
+        """Read the locked object again and check everything."""
+        record, report = self._verifier.verify(request.record)
+        return pb.VerifyRecordResponse(
+            record=_record(record),
+            valid=report.valid,
+            checks=_checks(report.checks),
+            signatures=[
+                pb.SignatureReport(
+                    field=s.field,
+                    order=s.order,
+                    role=s.role,
+                    signatory=s.signatory,
+                    name=s.name,
+                    sign_time=_timestamp(s.sign_time),
+                    valid=s.valid,
+                )
+                for s in report.signatures
+            ],
+        )
+
+    def DownloadRecord(
+        self, request: pb.DownloadRecordRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.DownloadRecordResponse]:
+        """The object's bytes; the stream fails at its end when they are not those of the register."""
+        with self._database.transaction() as tx:
+            record = usecases.readable_record(tx, request.record)
+        digest = hashlib.sha256()
+        for chunk in self._verifier.worm.chunks(record.key, record.version_id):
+            digest.update(chunk)
+            yield pb.DownloadRecordResponse(chunk=chunk)
+        if digest.digest() != record.object_sha256:
+            raise Rejected("DIGEST_MISMATCH", "Nội dung không khớp với mã băm đã ghi nhận.", record=request.record)
+
+    def GetStoreReport(
+        self, request: pb.GetStoreReportRequest, context: grpc.ServicerContext
+    ) -> pb.GetStoreReportResponse:
+        """The newest probe of the configured store."""
+        with self._database.transaction() as tx:
+            newest = store.newest_probe(tx, self._endpoint, self._verifier.worm.bucket)
+        if newest is None:
+            raise NotFound("STORE_NOT_PROBED", "Kho lưu trữ chưa được kiểm tra.", endpoint=self._endpoint)
+        time, passed, checks = newest
+        name = f"{self._endpoint}/{self._verifier.worm.bucket}"
+        return pb.GetStoreReportResponse(store=name, probe_time=_timestamp(time), passed=passed, checks=_checks(checks))
+
+    def ListRetentionPolicies(
+        self, request: pb.ListRetentionPoliciesRequest, context: grpc.ServicerContext
+    ) -> pb.ListRetentionPoliciesResponse:
+        """The policies in force."""
+        with self._database.transaction() as tx:
+            return pb.ListRetentionPoliciesResponse(policies=[_policy(p) for p in store.policies(tx)])
+
+    def PutRetentionPolicy(
+        self, request: pb.PutRetentionPolicyRequest, context: grpc.ServicerContext
+    ) -> pb.PutRetentionPolicyResponse:
+        """Add a version of a policy."""
+        one = request.policy
+        asked = Policy(_kind(one.kind, "policy.kind"), 0, one.years, one.permanent, one.legal_reference)
+        with self._database.transaction() as tx:
+            return pb.PutRetentionPolicyResponse(policy=_policy(usecases.put_policy(tx, asked)))
+
+
+def _kind(number: "pb.RecordKind.ValueType", field: str) -> str:
+    if number not in _KINDS:
+        raise Invalid([Violation(field, "RECORD_KIND", "Phải chọn loại hồ sơ lưu trữ.")])
+    return _KINDS[number]
+
+
+def _record(record: Record) -> pb.Record:
+    return pb.Record(
+        id=str(record.id),
+        kind=_KIND_NUMBERS[record.kind],
+        school=record.school,
+        school_year=record.school_year,
+        source=record.source,
+        version=record.version,
+        content_sha256=record.content_sha256,
+        object_sha256=record.object_sha256,
+        size_bytes=record.size_bytes,
+        bucket=record.bucket,
+        key=record.key,
+        version_id=record.version_id,
+        retain_until_time=_timestamp(record.retain_until),
+        archive_time=_timestamp(record.archive_time),
+        retention_policy=f"{record.kind}/{record.policy_version}",
+    )
+
+
+def _policy(policy: Policy) -> pb.RetentionPolicy:
+    return pb.RetentionPolicy(
+        kind=_KIND_NUMBERS[policy.kind],
+        version=policy.version,
+        years=policy.years,
+        permanent=policy.permanent,
+        legal_reference=policy.legal_reference,
+    )
+
+
+def _checks(checks: Sequence[Check]) -> list[pb.Check]:
+    return [pb.Check(name=c.name, passed=c.passed, detail=c.detail) for c in checks]
+
+
+def _timestamp(time: datetime | None) -> Timestamp | None:
+    if time is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(time)
+    return stamp

@@ -1,0 +1,133 @@
+"""The acts of the archive, each one transaction: register, refuse, set a policy, record a probe. Read this file first.
+
+Objects are locked by `locking` before a record of them is added here, and verified by `verification` afterwards.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hoso.archive.v1 import events_pb2
+
+from services.archive import domain, store
+from services.archive.domain import Policy, Record
+from services.archive.proof import Report as ProbeReport
+from services.common import audit, identity, jobs, outbox
+from services.common.db import Tx
+from services.common.errors import NotFound, Rejected, Waiting
+from services.common.identity import SYSTEM, caller
+from services.common.jobs import Job
+
+_CHAIN = "archive"
+
+
+def require_proven(tx: Tx, endpoint: str, bucket: str) -> None:
+    """Nothing is accepted before the newest probe of the configured store has passed.
+
+    Raises Waiting STORE_NOT_PROVEN.
+    """
+    newest = store.newest_probe(tx, endpoint, bucket)
+    if newest is None or not newest[1]:
+        raise Waiting(
+            "STORE_NOT_PROVEN",
+            "Kho lưu trữ chưa được chứng minh là không thể sửa xóa; chạy vai trò `probe`.",
+            endpoint=endpoint,
+            bucket=bucket,
+        )
+
+
+def already_registered(tx: Tx, job: Job, kind: str, source: str, version: int, object_sha256: bytes | None) -> bool:
+    """Whether this record stands in the register; then `job` is finished.
+
+    object_sha256: what the object must be; None when only the content is announced.
+    Raises Rejected RECORD_DIFFERS when the register holds another object for the same book version: nothing archived is
+    ever replaced.
+    """
+    found = store.find_source(tx, kind, source, version)
+    if found is None:
+        return False
+    if object_sha256 is not None and found.object_sha256 != object_sha256:
+        raise Rejected(
+            "RECORD_DIFFERS",
+            "Phiên bản này đã được lưu trữ với nội dung khác.",
+            kind=kind,
+            source=source,
+            version=version,
+        )
+    jobs.finish(tx, job)
+    return True
+
+
+def register(tx: Tx, job: Job, record: Record) -> None:
+    """Add a locked object to the register, announce it and finish its job."""
+    name = f"records/{record.id}"
+    event: events_pb2.SnapshotArchived | events_pb2.RecordArchived
+    if record.kind == domain.SNAPSHOT:
+        event = events_pb2.SnapshotArchived(
+            snapshot=record.source, record=str(record.id), content_sha256=record.content_sha256
+        )
+    else:
+        event = events_pb2.RecordArchived(
+            book=record.source,
+            version=record.version,
+            record=str(record.id),
+            content_sha256=record.content_sha256,
+            object_sha256=record.object_sha256,
+        )
+    outbox.add(tx, event)
+    jobs.finish(tx, job)
+    store.add_record(tx, record)
+    facts = {"kind": record.kind, "key": record.key, "version_id": record.version_id}
+    audit.append(tx, _CHAIN, "RECORD_ARCHIVED", name, facts, replace(SYSTEM, school=record.school))
+
+
+def refuse(tx: Tx, job: Job, failed: Sequence[str]) -> None:
+    """Announce that a sealed book did not pass; nothing of it is kept. Its job is done."""
+    book, version = job.payload["book"], int(job.payload["version"])
+    outbox.add(tx, events_pb2.RecordRefused(book=book, version=version, failed_checks=failed))
+    jobs.finish(tx, job)
+    facts = {"version": str(version), "failed": ", ".join(failed), "document_sha256": job.payload["document_sha256"]}
+    audit.append(tx, _CHAIN, "RECORD_REFUSED", f"books/{book}", facts, replace(SYSTEM, school=job.payload["school"]))
+
+
+def record_probe(tx: Tx, report: ProbeReport) -> None:
+    """Keep a probe's report; when it passed, records that waited for it go on."""
+    store.add_probe(tx, report)
+    if report.passed:
+        for kind in (domain.LOCK_SNAPSHOT_JOB, domain.LOCK_BOOK_JOB):
+            jobs.wake(tx, kind)
+    facts = {"bucket": report.bucket, "passed": str(report.passed)}
+    audit.append(tx, _CHAIN, "STORE_PROBED", report.endpoint, facts, SYSTEM)
+
+
+def put_policy(tx: Tx, asked: Policy) -> Policy:
+    """Add the next version of a retention policy; records already archived keep their term, which is never shortened.
+
+    Putting what is in force already changes nothing. Raises Invalid: RETENTION_YEARS, LEGAL_REFERENCE.
+    """
+    domain.check_policy(asked, store.lock_bounds(tx, asked.kind))
+    current = store.policy(tx, asked.kind)
+    if replace(asked, version=current.version) == current:
+        return current
+    added = replace(asked, version=current.version + 1)
+    store.add_policy(tx, added)
+    facts = {"years": str(added.years), "permanent": str(added.permanent), "legal_reference": added.legal_reference}
+    audit.append(tx, _CHAIN, "RETENTION_POLICY_SET", f"policies/{added.kind}/{added.version}", facts, caller())
+    return added
+
+
+def readable_record(tx: Tx, record_id: str) -> Record:
+    """A record that the caller may read. Raises NotFound RECORD_UNKNOWN; see `may_read`."""
+    found = store.find_record(tx, domain.record_uuid(record_id))
+    if found is None:
+        raise NotFound("RECORD_UNKNOWN", "Không có hồ sơ lưu trữ này.", record=record_id)
+    may_read(found.school)
+    return found
+
+
+def may_read(school: str) -> None:
+    """Operators and services read every school; others act for a person of that school.
+
+    Raises Unauthenticated PERSON_REQUIRED, Forbidden WRONG_SCHOOL.
+    """
+    if not caller().client.startswith(("service/", "operator/")):
+        identity.person(school)

@@ -1,0 +1,75 @@
+"""Verifying a record: the locked object is read again and everything the register says about it is checked."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.archive import domain, evidence, store, usecases
+from services.archive.domain import Record
+from services.archive.report import Check, Report
+from services.archive.worm import WormStore
+from services.common.db import Database
+from services.common.errors import NotFound
+from services.common.identity import caller
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """What a verification needs. roots: trusted CA certificates as PEM."""
+
+    database: Database
+    worm: WormStore
+    roots: bytes
+
+    def verify(self, record_id: str) -> tuple[Record, Report]:
+        """Check one record and keep the outcome. A store that is away is no outcome.
+
+        Raises NotFound RECORD_UNKNOWN, Unauthenticated, Forbidden, Unavailable.
+        """
+        with self.database.transaction() as tx:
+            record = usecases.readable_record(tx, record_id)
+            chain = domain.chain_problem(record, *store.chain_around(tx, record.id))
+        checks = [Check("REGISTER_CHAIN", not chain, chain), *self._lock_checks(record)]
+        data = self._read(record)
+        if data is None:
+            report = Report((*checks, Check("OBJECT_PRESENT", False, f"{record.key} {record.version_id}")))
+        else:
+            checks += [Check("OBJECT_PRESENT", True), *_bytes_checks(record, data)]
+            found = self._evidence(record, data)
+            report = Report((*checks, *found.checks), found.signatures)
+        with self.database.transaction() as tx:
+            store.add_verification(tx, record.id, caller().client, report)
+        return record, report
+
+    def _lock_checks(self, record: Record) -> Iterator[Check]:
+        there = self.worm.versions(record.key)
+        alone = [v.version_id for v in there] == [record.version_id] and not any(v.is_marker for v in there)
+        yield Check("ONE_VERSION", alone, f"{len(there)} versions, {sum(v.is_marker for v in there)} delete markers")
+        try:
+            held = self.worm.retention(record.key, record.version_id)
+        except NotFound:
+            held = None
+        locked = held is not None and held.mode == "COMPLIANCE" and held.retain_until >= record.retain_until
+        yield Check("LOCKED", locked, f"{held.mode} until {held.retain_until.isoformat()}" if held else "no lock")
+
+    def _read(self, record: Record) -> bytes | None:
+        try:
+            return self.worm.read(record.key, record.version_id)
+        except NotFound:
+            return None
+
+    def _evidence(self, record: Record, data: bytes) -> Report:
+        """The signatures, as of the moment of archiving: from then on the lock is what proves that they existed."""
+        if record.kind != domain.CLASS_BOOK:
+            same = hashlib.sha256(data).digest() == record.content_sha256
+            return Report((Check("CONTENT_DIGEST", same, f"SHA-256 {record.content_sha256.hex()}"),))
+        subject = evidence.Subject(record.school, record.school_year, record.version)
+        return evidence.verify(
+            data, record.object_sha256, record.content_sha256, subject, [self.roots], record.archive_time
+        )
+
+
+def _bytes_checks(record: Record, data: bytes) -> Iterator[Check]:
+    digest = hashlib.sha256(data).digest()
+    yield Check("OBJECT_DIGEST", digest == record.object_sha256, f"SHA-256 {digest.hex()}")
+    yield Check("OBJECT_SIZE", len(data) == record.size_bytes, f"{len(data)} bytes")
