@@ -49,7 +49,7 @@ def test_a_bad_line_is_answered_in_its_place_and_the_rest_goes_on():
 
 
 @pytest.mark.parametrize(
-    ("line", "rule"),
+    ("hostile", "rule"),
     [
         (b"\xff\xfe{}", "ENCODING"),
         (b"[" * 100_000, "JSON"),
@@ -57,8 +57,8 @@ def test_a_bad_line_is_answered_in_its_place_and_the_rest_goes_on():
         (b"null", "TYPE"),
     ],
 )
-def test_hostile_lines(line, rule):
-    code, answers = run(line + b"\n" + json.dumps(case()).encode())
+def test_hostile_lines(hostile, rule):
+    code, answers = run(hostile + b"\n" + json.dumps(case()).encode())
     assert code == 1
     assert answers[0]["error"]["rule"] == rule
     assert answers[1]["promotion"] == "PROMOTED"
