@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any, cast
 
+from services.signing.test_ca import TestCa
+
 from . import configs, control, objectstore, pki, postgres, processes, rabbitmq, screen, softhsm
 from .layout import REPOSITORY, LocalError, Stack
 from .supervisor import Supervisor, end_leftovers, only_one
@@ -93,6 +95,7 @@ async def supervise(stack: Stack, *, servers_only: bool) -> None:
         rabbitmq.prepare(stack)
         objectstore.prepare(objectstore.choose(stack))
         softhsm.prepare(stack)
+        TestCa(configs.signing_ca(stack)).create()
         configs.write_all(stack)
         listed = processes.servers(stack)
         if not servers_only:

@@ -5,11 +5,13 @@ import json
 from pathlib import Path
 
 from cli.profile import DemoConfig, Profile
+from services.archive.config import ArchiveConfig, StoreConfig
 from services.common.settings import PeerConfig, ServerConfig, TlsConfig
+from services.gradebook.config import Config as GradebookConfig
 from services.signing.config import SigningConfig
 from services.signing.tokens_config import TokensConfig
 
-from . import pki, postgres, rabbitmq, softhsm
+from . import objectstore, pki, postgres, rabbitmq, softhsm
 from .layout import HOST, REPOSITORY, Stack, write_private
 from .processes import PORT_OFFSETS
 
@@ -17,7 +19,9 @@ from .processes import PORT_OFFSETS
 def write_all(stack: Stack) -> None:
     """Write ``config/<service>.toml`` for every service and ``config/cli.toml`` for the command ``hoso``."""
     _write(stack, "cli", _cli(stack))
+    _write(stack, "gradebook", _gradebook(stack))
     _write(stack, "signing", _signing(stack))
+    _write(stack, "archive", _archive(stack))
 
 
 def _cli(stack: Stack) -> Profile:
@@ -35,8 +39,16 @@ def _cli(stack: Stack) -> Profile:
             folder=REPOSITORY / ".run" / "demo" if stack.name == "main" else stack.root / "demo",
             pkcs11_module=softhsm.module(),
             softhsm_conf=softhsm.settings_file(stack),
-            ca_dir=stack.root / "signing-ca",
+            ca_dir=signing_ca(stack),
         ),
+    )
+
+
+def _gradebook(stack: Stack) -> GradebookConfig:
+    return GradebookConfig(
+        database=postgres.config(stack, "gradebook"),
+        broker=rabbitmq.config(stack, "service/gradebook"),
+        server=_server(stack, "gradebook"),
     )
 
 
@@ -48,6 +60,35 @@ def _signing(stack: Stack) -> SigningConfig:
         print=_peer(stack, "signing", "print"),
         tokens=TokensConfig(socket=stack.sockets / "tokens.sock", modules={"softhsm2": softhsm.module()}),
     )
+
+
+def _archive(stack: Stack) -> ArchiveConfig:
+    store = objectstore.choose(stack)
+    return ArchiveConfig(
+        database=postgres.config(stack, "archive"),
+        broker=rabbitmq.config(stack, "service/archive"),
+        server=_server(stack, "archive"),
+        gradebook=_peer(stack, "archive", "gradebook"),
+        signing=_peer(stack, "archive", "signing"),
+        store=StoreConfig(
+            endpoint=store.endpoint,
+            ca_file=store.ca_file,
+            bucket="hoso-records",
+            probe_bucket="hoso-probe",
+            access_key=objectstore.ARCHIVE_ACCESS_KEY,
+            secret_key_file=store.archive_secret_file,
+            probe_access_key=objectstore.ROOT_ACCESS_KEY,
+            probe_secret_key_file=store.root_secret_file,
+            forbidden_ports=tuple(f"{HOST}:{port}" for port in store.forbidden_ports),
+            region=objectstore.REGION,
+        ),
+        trust_roots_file=signing_ca(stack) / "certs" / "root.cert.pem",
+    )
+
+
+def signing_ca(stack: Stack) -> Path:
+    """Folder of the test CA that stands where a licensed CA issues the signatories' certificates."""
+    return stack.root / "signing-ca"
 
 
 def _server(stack: Stack, service: str) -> ServerConfig:

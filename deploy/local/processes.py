@@ -12,7 +12,9 @@ from .process import NotReadyError, Process
 PORT_OFFSETS = {"gradebook": 20, "print": 21, "signing": 22, "archive": 23}
 
 ROLES: dict[str, tuple[str, ...]] = {
+    "gradebook": ("serve", "consume", "relay"),
     "signing": ("tokens", "serve", "consume", "relay", "work"),
+    "archive": ("serve", "consume", "relay", "work"),
 }
 """The long-running roles of each service that the stack runs."""
 
