@@ -41,14 +41,14 @@ _MILESTONES = (
 )
 
 
-def run(*, classes: int, students: int, paper: bool) -> int:
+def run(*, classes: int, students: int, paper: bool, code: str) -> int:
     """Run the demo; it may be repeated or interrupted, and goes on where the school stands. Returns the exit code."""
     found = profile.load()
     if found.vendor_tls is None or found.demo is None:
         raise ConfigError("the demo needs [vendor_tls] and [demo] in the profile; the local stack writes them")
     demo = found.demo
     operator, vendor = Services(found, found.tls), Services(found, found.vendor_tls)
-    invented = school(classes=classes, students_per_class=students)
+    invented = school(classes=classes, students_per_class=students, code=code)
     persons = Persons(found, invented.code)
     columns = (
         SpinnerColumn(),

@@ -14,7 +14,7 @@ from cli import demo_names
 SCHOOL_YEAR = "2025-2026"
 SEMESTERS = (1, 2)
 LEVELS = ("EXCELLENT", "GOOD", "SATISFACTORY", "UNSATISFACTORY")
-_CODE = "31000705"
+CODE = "31000705"
 _SEXES = ("MALE", "FEMALE")
 _MAX_CLASSES = 20
 _CLASSES_A_GRADE = 5
@@ -131,11 +131,11 @@ class School:
         return found
 
 
-def school(*, classes: int = 20, students_per_class: int = 42, seed: int = 2025) -> School:
-    """The demo school: up to 20 classes 6A1 … 9A5 of 5 to 50 students."""
-    rng = random.Random(seed)
-    office = _office(rng)
-    staff, taught_by = _teachers(rng)
+def school(*, classes: int = 20, students_per_class: int = 42, seed: int = 2025, code: str = CODE) -> School:
+    """The demo school: up to 20 classes 6A1 … 9A5 of 5 to 50 students. code: eight digits; all ids follow it."""
+    rng = random.Random(f"{seed}/{code}")
+    office = _office(rng, code)
+    staff, taught_by = _teachers(rng, code)
     names = [
         f"{_FIRST_GRADE + i // _CLASSES_A_GRADE}A{i % _CLASSES_A_GRADE + 1}" for i in range(min(classes, _MAX_CLASSES))
     ]
@@ -146,13 +146,13 @@ def school(*, classes: int = 20, students_per_class: int = 42, seed: int = 2025)
             name=name,
             grade=int(name[0]),
             homeroom_teacher=homeroom[i],
-            students=_students(rng, i, int(name[0]), students_per_class),
+            students=_students(rng, code, i, int(name[0]), students_per_class),
             assignments=_assign(subjects[int(name[0])], taught_by, i, homeroom[i]),
         )
         for i, name in enumerate(names)
     )
     return School(
-        code=_CODE,
+        code=code,
         name="Trường THCS Lê Quý Đôn",
         commune="phường Lê Chân",
         province="thành phố Hải Phòng",
@@ -168,11 +168,11 @@ def school(*, classes: int = 20, students_per_class: int = 42, seed: int = 2025)
     )
 
 
-def _office(rng: random.Random) -> tuple[Person, ...]:
+def _office(rng: random.Random, code: str) -> tuple[Person, ...]:
     roles = ("PRINCIPAL", "VICE_PRINCIPAL", "DATA_OFFICER", "SEAL_CUSTODIAN")
     ids = ("ht-01", "pht-01", "cb-01", "vt-01")
     return tuple(
-        Person(f"{_CODE}-{i}", demo_names.person_name(rng, rng.choice(_SEXES)), (role,))
+        Person(f"{code}-{i}", demo_names.person_name(rng, rng.choice(_SEXES)), (role,))
         for i, role in zip(ids, roles, strict=True)
     )
 
@@ -184,13 +184,13 @@ _STAFFING = {
 """How many teachers of each subject: about seventeen periods a week each."""
 
 
-def _teachers(rng: random.Random) -> tuple[tuple[Person, ...], dict[str, list[str]]]:
+def _teachers(rng: random.Random, code: str) -> tuple[tuple[Person, ...], dict[str, list[str]]]:
     staff: list[Person] = []
     taught_by: dict[str, list[str]] = {}
     for subject, count in _STAFFING.items():
         for _ in range(count):
             person = Person(
-                f"{_CODE}-gv-{len(staff) + 1:02d}", demo_names.person_name(rng, rng.choice(_SEXES)), ("TEACHER",)
+                f"{code}-gv-{len(staff) + 1:02d}", demo_names.person_name(rng, rng.choice(_SEXES)), ("TEACHER",)
             )
             staff.append(person)
             taught_by.setdefault(subject, []).append(person.id)
@@ -232,7 +232,7 @@ def _assign(
     return found
 
 
-def _students(rng: random.Random, class_index: int, grade: int, count: int) -> tuple[Student, ...]:
+def _students(rng: random.Random, code: str, class_index: int, grade: int, count: int) -> tuple[Student, ...]:
     found = []
     for _ in range(count):
         sex = rng.choice(_SEXES)
@@ -255,7 +255,7 @@ def _students(rng: random.Random, class_index: int, grade: int, count: int) -> t
         )
     found.sort(key=lambda s: demo_names.alphabetical(s.name))
     return tuple(
-        Student(**{**vars(s), "id": f"31{class_index + 1:03d}{i + 1:05d}", "number": i + 1})
+        Student(**{**vars(s), "id": f"31{code[-3:]}{class_index + 1:02d}{i + 1:03d}", "number": i + 1})
         for i, s in enumerate(found)
     )
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli import archive, books, operations, rules, signing
+from cli.demo_school import CODE
 from cli.output import Output, explain
 from services.common.config import ConfigError
 from services.common.errors import HosoError
@@ -37,11 +38,12 @@ def demo(
     classes: Annotated[int, typer.Option(min=1, max=20, help="How many classes.")] = 20,
     students: Annotated[int, typer.Option(min=5, max=50, help="Students in each class.")] = 42,
     paper: Annotated[bool, typer.Option(help="Go through the paper track too.")] = True,
+    code: Annotated[str, typer.Option("--school", help="School code, eight digits; each makes another school.")] = CODE,
 ) -> None:
     """Run a whole school through the line, then verify what the archive holds."""
     from cli.demo import run  # noqa: PLC0415 - what only the demo needs is loaded only for it
 
-    raise typer.Exit(run(classes=classes, students=students, paper=paper))
+    raise typer.Exit(run(classes=classes, students=students, paper=paper, code=code))
 
 
 def main() -> None:
