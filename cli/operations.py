@@ -10,6 +10,7 @@ from cli.connection import SERVICES, call, operator
 from cli.output import EXIT_NEGATIVE, EXIT_UNAVAILABLE, console, plain, show, show_json
 from services.common import dead_letters
 from services.common.config import ConfigError
+from services.common.dead_letters import DeadLetter
 from services.common.errors import Unavailable
 from services.common.settings import BrokerConfig
 
@@ -17,6 +18,7 @@ jobs = typer.Typer(no_args_is_help=True)
 queues = typer.Typer(no_args_is_help=True)
 
 Service = Annotated[str, typer.Argument(help="gradebook, print, signing or archive.")]
+Letter = Annotated[str, typer.Argument(help="Id of the dead letter, as listed.")]
 
 
 def status() -> None:
@@ -74,36 +76,47 @@ def replay_job(service: Service, job: Annotated[int, typer.Argument(help="Id of 
 
 
 @queues.command("list")
-def list_queues() -> None:
-    """How many dead letters each service has."""
-    broker = _broker()
-    counts = {name: dead_letters.count(broker, name) for name in SERVICES}
-    show("Thư chết", ("dịch vụ", "số thư"), list(counts.items()), counts)
+def list_queue(service: Service) -> None:
+    """The dead letters of a service, at most a hundred."""
+    _show_letters(service, dead_letters.list_letters(_broker(), _known(service)))
 
 
 @queues.command("show")
-def show_queue(service: Service) -> None:
-    """The dead letters of a service: ids and types, never bodies."""
-    letters = dead_letters.peek(_broker(), _known(service))
-    rows = [(letter.event_id, letter.type, letter.reason) for letter in letters]
-    show(f"Thư chết của {service}", ("sự kiện", "loại", "lí do"), rows, [vars(letter) for letter in letters])
+def show_letter(service: Service, letter: Letter) -> None:
+    """One dead letter with its body, which holds ids and digests only."""
+    found = dead_letters.show(_broker(), _known(service), letter)
+    show_json(_plain_letter(found) | {"body": found.body.decode("utf-8", "replace")})
 
 
 @queues.command("replay")
-def replay_queue(service: Service) -> None:
-    """Send every dead letter of a service back to its queue."""
-    console.print(f"{dead_letters.replay(_broker(), _known(service))} events replayed.")
+def replay_letters(
+    service: Service, letters: Annotated[list[str] | None, typer.Argument(help="Ids; all when none is given.")] = None
+) -> None:
+    """Send dead letters back to the service's queue."""
+    replayed = dead_letters.replay(_broker(), _known(service), letters or None)
+    console.print(f"{len(replayed)} events of {service} are due again.")
 
 
 @queues.command("discard")
-def discard_queue(
+def discard_letters(
     service: Service,
-    event: Annotated[str, typer.Argument(help="Event id.")],
-    reason: Annotated[str, typer.Option(help="Why; kept in the output.")],
+    letters: Annotated[list[str], typer.Argument(help="Ids.")],
+    reason: Annotated[str, typer.Option(help="Why; keep the output with the control log.")],
 ) -> None:
-    """Throw one dead letter away, with a reason."""
-    letter = dead_letters.discard(_broker(), _known(service), event, reason=reason)
-    show_json({"discarded": vars(letter), "reason": reason})
+    """Throw dead letters away, with a reason."""
+    discarded = dead_letters.discard(_broker(), _known(service), letters, reason=reason)
+    show_json({"reason": reason, "discarded": [_plain_letter(one) for one in discarded]})
+
+
+def _show_letters(service: str, letters: list[DeadLetter]) -> None:
+    rows = [(one.id, one.type, one.attempts, one.error, one.dead_time or "") for one in letters]
+    columns = ("sự kiện", "loại", "số lần thử", "lỗi cuối", "lúc")
+    show(f"Thư chết của {service}", columns, rows, [_plain_letter(one) for one in letters])
+
+
+def _plain_letter(letter: DeadLetter) -> dict[str, object]:
+    time = letter.dead_time and letter.dead_time.isoformat()
+    return {"id": letter.id, "type": letter.type, "attempts": letter.attempts, "error": letter.error, "dead_time": time}
 
 
 def _known(service: str) -> str:

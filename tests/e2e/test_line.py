@@ -1,0 +1,65 @@
+"""One pass of the line, undisturbed and then disturbed in every way the design promises to survive."""
+
+import random
+import time
+
+from cli.demo_school import school
+from tests.e2e import promises
+from tests.e2e.conftest import Line, finished
+
+CLASSES, STUDENTS = 2, 10
+
+
+def test_the_line_runs_and_a_second_run_changes_nothing(line: Line) -> None:
+    code = "31000801"
+    finished(line.demo(code, classes=CLASSES, students=STUDENTS), 240)
+    first = line.report()
+    promises.check(line, school(classes=CLASSES, students_per_class=STUDENTS, code=code))
+    assert [row["class"] for row in first] == ["6A1", "6A2"]
+    for row in first:
+        assert row["verification"]["valid"] and all(row["verification"]["tools"].values())
+        assert [signer["role"] for signer in row["signers"]][-3:] == ["HOMEROOM_TEACHER", "PRINCIPAL", "SCHOOL_SEAL"]
+    finished(line.demo(code, classes=CLASSES, students=STUDENTS), 120)
+    assert line.report() == first
+
+
+def test_kill_9_of_every_process_once_loses_nothing_and_signs_nothing_twice(line: Line) -> None:
+    seed = time.time_ns()
+    rng = random.Random(seed)
+    print(f"seed {seed}")
+    victims = line.processes()
+    rng.shuffle(victims)
+    codes = iter(range(31000810, 31000899))
+    code = str(next(codes))
+    done = []
+    demo = line.demo(code, classes=CLASSES, students=STUDENTS)
+    for victim in victims:
+        time.sleep(rng.uniform(0.2, 2.5))
+        if demo.poll() is not None:
+            finished(demo, 1)
+            done.append(code)
+            code = str(next(codes))
+            demo = line.demo(code, classes=CLASSES, students=STUDENTS)
+            time.sleep(rng.uniform(1, 8))
+        line.local("kill", victim)
+    finished(demo, 400)
+    for one in [*done, code]:
+        promises.check(line, school(classes=CLASSES, students_per_class=STUDENTS, code=one))
+
+
+def test_outages_are_waited_out_without_an_operator(line: Line) -> None:
+    code = "31000901"
+    demo = line.demo(code, classes=CLASSES, students=STUDENTS)
+    time.sleep(4)
+    line.local("stop", "rabbitmq")
+    time.sleep(60)
+    line.local("start", "rabbitmq")
+    line.local("stop", "postgres")
+    line.local("start", "postgres")
+    time.sleep(3)
+    line.local("kill", "signing-tokens")
+    line.local("stop", "store")
+    time.sleep(15)
+    line.local("start", "store")
+    finished(demo, 400)
+    promises.check(line, school(classes=CLASSES, students_per_class=STUDENTS, code=code))
