@@ -109,10 +109,10 @@ def year(tx: Tx, school: str, name: str) -> YearRow | None:
     return None if row is None else YearRow(*row)
 
 
-def newest_year(tx: Tx, school: str) -> YearRow | None:
-    """The newest year of a school."""
-    row = tx.execute(f"{_YEAR} WHERE s.code = %s ORDER BY y.name DESC LIMIT 1", (school,)).fetchone()
-    return None if row is None else YearRow(*row)
+def newest_years(tx: Tx, school: str, limit: int) -> list[YearRow]:
+    """The newest years of a school, newest first."""
+    rows = tx.execute(f"{_YEAR} WHERE s.code = %s ORDER BY y.name DESC LIMIT %s", (school, limit))
+    return [YearRow(*row) for row in rows]
 
 
 def put_people(tx: Tx, school_id: int, people: Sequence[Person]) -> None:

@@ -40,16 +40,18 @@ def year(tx: Tx, caller: Caller, school: str, name: str) -> YearRow:
     return found
 
 
-def newest_year(tx: Tx, caller: Caller, school: str) -> YearRow:
-    """The newest year of a school, for what belongs to no year: its vendor acts for the school.
+def some_year(tx: Tx, caller: Caller, school: str) -> YearRow:
+    """One of a school's two newest years that the caller may act in, for what belongs to no year, such as people.
 
+    Two, because the next year may be opened with another vendor while the books of this one are still on their way.
     Raises NotFound SCHOOL_UNKNOWN, and Forbidden as check_vendor.
     """
-    found = roster.newest_year(tx, school)
-    if found is None:
+    found = roster.newest_years(tx, school, 2)
+    if not found:
         raise NotFound("SCHOOL_UNKNOWN", "Chưa có trường này, hoặc trường chưa mở năm học nào.", school=school)
-    check_vendor(caller, school, found.vendor)
-    return found
+    chosen = next((one for one in found if caller.client == VENDOR + one.vendor), found[0])
+    check_vendor(caller, school, chosen.vendor)
+    return chosen
 
 
 def school_class(tx: Tx, caller: Caller, ref: ClassRef) -> tuple[YearRow, ClassRow]:

@@ -58,7 +58,7 @@ def put_people(database: Database, caller: Caller, school: str, people: Sequence
     roster_rules.check_school_ref(school)
     roster_rules.check_people(people)
     with database.transaction() as tx:
-        year = access.newest_year(tx, caller, school)
+        year = access.some_year(tx, caller, school)
         roster.put_people(tx, year.school_id, sorted(people, key=lambda one: one.id))
         roles = ";".join(f"{one.id}:{','.join(Role(role).name for role in one.roles)}" for one in people)
         access.record(tx, caller, school, "PEOPLE_PUT", f"schools/{school}", people=roles)
@@ -175,9 +175,9 @@ def get_school(database: Database, caller: Caller, school: str) -> tuple[School,
     roster_rules.check_school_ref(school)
     with database.transaction() as tx:
         school_id, found = _school(tx, school)
-        years = roster.years(tx, school_id)
-        access.check_vendor(caller, school, years[0].vendor if years else "")
-        return found, years
+        if caller.client.startswith(access.VENDOR):
+            access.some_year(tx, caller, school)
+        return found, roster.years(tx, school_id)
 
 
 def list_classes(
@@ -193,7 +193,7 @@ def list_people(database: Database, caller: Caller, school: str, after: str, lim
     """A page of people by id."""
     roster_rules.check_school_ref(school)
     with database.transaction() as tx:
-        return roster.list_people(tx, access.newest_year(tx, caller, school).school_id, after, limit)
+        return roster.list_people(tx, access.some_year(tx, caller, school).school_id, after, limit)
 
 
 def list_students(database: Database, caller: Caller, ref: ClassRef) -> list[Student]:

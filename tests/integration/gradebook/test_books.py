@@ -617,7 +617,7 @@ def test_a_frozen_book_cannot_be_changed_in_the_database(world: World, announce:
         "DELETE FROM book_transition RETURNING 1",
         "UPDATE snapshot SET content = 'x' RETURNING 1",
     ):
-        with pytest.raises(Exception, match="refused|frozen"):
+        with pytest.raises(Exception, match=r"refused|frozen"):
             world.rows(statement)
     assert line.state == "DATA_COMPLETE"
 

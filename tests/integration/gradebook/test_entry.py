@@ -32,7 +32,8 @@ def one(world: World) -> SchoolClass:
 
 def stored(world: World) -> list[tuple[Any, ...]]:
     return world.rows(
-        "SELECT class_id, subject_id, semester, student_id, column_no, value, status, version FROM mark ORDER BY 1, 2, 3, 4, 5"
+        "SELECT class_id, subject_id, semester, student_id, column_no, value, status, version FROM mark"
+        " ORDER BY 1, 2, 3, 4, 5"
     )
 
 
