@@ -6,6 +6,7 @@ Letters are drawn as outlines, so an appearance needs no font resource and canno
 import datetime as dt
 import functools
 import math
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,9 @@ _BLUE: Final = "0.05 0.15 0.60"
 _RED: Final = "0.83 0.07 0.09"
 _TIME_SIZE_PT: Final = 6.5
 _LARGEST_NAME_PT: Final = 21.0
+_FONT_LOCK: Final = (
+    threading.RLock()
+)  # fontTools reads tables when they are first asked for, and no two threads at once
 SEAL_DIAMETER_MM: Final = 36.0
 """Diameter of a school's round seal, drawn at its true size wherever its field lies."""
 
@@ -148,17 +152,19 @@ def _font(name: str) -> Any:
 
 @functools.cache
 def _units(font: str) -> int:
-    return int(_font(font)["head"].unitsPerEm)
+    with _FONT_LOCK:
+        return int(_font(font)["head"].unitsPerEm)
 
 
 @functools.cache
 def _glyph(font: str, letter: str) -> tuple[int, str]:
     """Advance and outline of one letter in font units; a letter that the font lacks shows as its missing glyph."""
-    glyphs = _font(font).getGlyphSet()
-    name = _font(font).getBestCmap().get(ord(letter), ".notdef")
-    pen = _PdfPen(glyphs)
-    glyphs[name].draw(pen)
-    return int(glyphs[name].width), " ".join(pen.operators)
+    with _FONT_LOCK:
+        glyphs = _font(font).getGlyphSet()
+        name = _font(font).getBestCmap().get(ord(letter), ".notdef")
+        pen = _PdfPen(glyphs)
+        glyphs[name].draw(pen)
+        return int(glyphs[name].width), " ".join(pen.operators)
 
 
 class _PdfPen(BasePen):  # type: ignore[misc]

@@ -79,6 +79,13 @@ class Signed:
     timings: Timings
 
 
+class _Writer(IncrementalPdfFileWriter):
+    """Appends a signature and nothing else."""
+
+    def _update_meta(self) -> None:
+        """The document's metadata speak of the book; a signature must not rewrite them (and break PDF/A by it)."""
+
+
 @dataclass(frozen=True)
 class _DrawnAppearance(SigAppearanceSetup):
     mark: Mark | None = None
@@ -114,7 +121,7 @@ def sign_field(
     """
     at = at.astimezone(VIETNAM).replace(microsecond=0)
     clock = _Stopwatch()
-    writer = IncrementalPdfFileWriter(BytesIO(pdf))
+    writer = _Writer(BytesIO(pdf))
     writer.register_extension(ESIC_EXTENSION_1)
     steps = PdfCMSEmbedder().write_cms(field_name=field, writer=writer, existing_fields_only=True)
     next(steps)

@@ -19,6 +19,7 @@ import pytest
 from deploy.local import pki, softhsm
 from deploy.local.layout import Stack
 from services.common import db, identity
+from services.common.errors import Unavailable
 from services.common.settings import BrokerConfig, DatabaseConfig
 from services.print import render
 from services.signing import domain, store, usecases
@@ -109,6 +110,15 @@ def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
         time.sleep(0.05)
 
 
+def answers(tokens: TokenClient) -> bool:
+    """Whether the supervisor is there."""
+    try:
+        tokens.status()
+    except Unavailable:
+        return False
+    return True
+
+
 def ceremony_toml(folder: Path, keys: list[dict[str, Any]]) -> str:
     """A ceremony's configuration file."""
     lines = [
@@ -192,9 +202,8 @@ class Signing:
 
     def client(self) -> TokenClient:
         """A client, once the supervisor answers."""
-        until(self.socket.exists)
         client = TokenClient(self.socket)
-        client.status()
+        until(lambda: answers(client))
         return client
 
 

@@ -21,7 +21,7 @@ from deploy.local import softhsm
 from services.common.errors import Rejected, Unavailable
 from services.signing.pades import verify_raw
 from services.signing.token_client import TokenClient
-from tests.integration.signing.conftest import SCHOOL, Hsm, Signing, until
+from tests.integration.signing.conftest import SCHOOL, Hsm, Signing, answers, until
 
 
 def activate(tokens: TokenClient, hsm: Hsm, who: str, *, pin: str | None = None, most: int = 10_000, s: float = 600):
@@ -223,14 +223,6 @@ def test_a_killed_supervisor_locks_every_key(token_service: Signing, hsm: Hsm) -
         assert refused.value.reason == "KEY_NOT_ACTIVE"
         digest = secrets.token_bytes(32)
         assert verify_raw(hsm.chain(SCHOOL)[0], seal["algorithm"], digest, tokens.sign(SCHOOL, "test", digest))
-
-
-def answers(tokens: TokenClient) -> bool:
-    try:
-        tokens.status()
-    except Unavailable:
-        return False
-    return True
 
 
 def test_only_one_supervisor_serves_a_socket(token_service: Signing) -> None:
