@@ -2,6 +2,7 @@
 
 import contextvars
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 
@@ -147,8 +148,9 @@ class _Worker:
                 _log.warning("leases cannot be renewed", reason=e.reason, jobs=len(running))
 
     def _drain(self) -> None:
+        deadline = time.monotonic() + STOP_S
         for _ in range(self._concurrency):
-            if not self._free.acquire(timeout=STOP_S):
+            if not self._free.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 _log.warning("handlers did not end in time; their leases will run out", jobs=len(self._running))
                 return
 

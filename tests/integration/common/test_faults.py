@@ -111,7 +111,7 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         number = 0
-        while not self._ended.wait(0.01):
+        while not self._ended.wait(0.03):
             value = str(number)
             number += 1
             self.sent.add(value)
