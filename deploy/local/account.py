@@ -53,4 +53,7 @@ def _as_postgres(uid: int, gid: int) -> tuple[str, ...]:
 
 
 def _works(prefix: tuple[str, ...]) -> bool:
-    return subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
+    try:
+        return subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
