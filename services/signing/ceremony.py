@@ -23,7 +23,7 @@ from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 from pkcs11.util.rsa import encode_rsa_public_key
 from pkcs11.util.x509 import decode_x509_certificate
 
-from services.common.config import read_secret
+from services.common.config import ConfigError, read_secret
 from services.signing import token_owner
 from services.signing import token_wire as wire
 from services.signing.test_ca import TestCa
@@ -43,7 +43,7 @@ _REQUIRED_KEY_ATTRIBUTES: Final = {
 }
 
 
-class CeremonyError(Exception):
+class CeremonyError(ConfigError):
     """The ceremony cannot go on; the message says at which signatory and why. Nothing that exists was changed."""
 
 

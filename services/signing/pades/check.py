@@ -24,7 +24,8 @@ from pyhanko.sign.validation.settings import KeyUsageConstraints
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
 
-_KEY_USAGE: Final = KeyUsageConstraints(key_usage={"digital_signature", "non_repudiation"}, match_all_key_usages=True)
+# One usage only: pyHanko 0.38 forgets `match_all_key_usages` on its way and is then content with any of several.
+_KEY_USAGE: Final = KeyUsageConstraints(key_usage={"non_repudiation"})
 _HEX: Final = re.compile(rb"[0-9A-Fa-f]*")
 
 
