@@ -27,6 +27,10 @@ PDF_STANDARD: Literal["a-3b"] = "a-3b"
 """ISO 19005-3 level B: the archival form that may carry the content as an attachment of any type."""
 
 
+_FORGET_ROUNDS = 3
+_EMPTY = "nothing"
+
+
 class Kind(Enum):
     """What a rendition is for: the marked print copy without signatures, or the copy that will be signed."""
 
@@ -86,6 +90,16 @@ def render_book(book: ClassBook, kind: Kind) -> Rendition:
     return Rendition(fields.add(pdf, ordered), pages, ordered)
 
 
+def forget() -> None:
+    """Let the engine drop what it remembers of past books; call it after each, so that a worker stays near 400 MB.
+
+    The engine keeps every intermediate result until it was not used in ten compilations, which is 150 MB a book.
+    Compiling nothing a few times ages them; templates and fonts used in the meantime are read again.
+    """
+    for _ in range(_FORGET_ROUNDS):
+        _compiler(_EMPTY).compile(format="pdf")
+
+
 def inputs(book: ClassBook, kind: Kind) -> dict[str, str]:
     """What the template gets (`sys.inputs`): content as data, its digest and name, the QR code, the kind."""
     return {
@@ -116,5 +130,8 @@ def _compiler(template: str) -> typst.Compiler:
     compilers: dict[str, typst.Compiler] = _local.__dict__.setdefault("compilers", {})
     if template not in compilers:
         folder = TEMPLATES / template
-        compilers[template] = typst.Compiler(str(folder / "book.typ"), root=str(folder), font_paths=_fonts())
+        if template == _EMPTY:
+            compilers[template] = typst.Compiler(font_paths=_fonts())
+        else:
+            compilers[template] = typst.Compiler(str(folder / "book.typ"), root=str(folder), font_paths=_fonts())
     return compilers[template]

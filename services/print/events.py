@@ -1,0 +1,29 @@
+"""What print hears: prints assigned, signing begun, versions ended."""
+
+from hoso.gradebook.v1 import events_pb2
+
+from services.common.consume import Subscription
+from services.common.db import Tx
+from services.print import usecases
+
+
+def print_assigned(tx: Tx, event: events_pb2.BookPrintAssigned) -> None:
+    """Queue the unsigned print copy. Raises ValueError when the event names no digest."""
+    usecases.queue(tx, event.book, event.version, event.school, "UNSIGNED", event.content_sha256)
+
+
+def signing_started(tx: Tx, event: events_pb2.BookSigningStarted) -> None:
+    """Queue the signing copy. Raises ValueError when the event names no digest."""
+    usecases.queue(tx, event.book, event.version, event.school, "SIGNING", event.content_sha256)
+
+
+def voided(tx: Tx, event: events_pb2.BookVoided) -> None:
+    """The version's renditions are void."""
+    usecases.void(tx, event.book, event.version)
+
+
+SUBSCRIPTIONS = (
+    Subscription(events_pb2.BookPrintAssigned, print_assigned),
+    Subscription(events_pb2.BookSigningStarted, signing_started),
+    Subscription(events_pb2.BookVoided, voided),
+)

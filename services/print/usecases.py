@@ -1,0 +1,148 @@
+"""Use cases of print, each one transaction of its caller: queue, keep, fail, void, read."""
+
+import uuid
+from hashlib import sha256
+
+from hoso.print.v1 import events_pb2, print_pb2
+
+from services.common import audit, identity, jobs, outbox
+from services.common.db import Tx
+from services.common.errors import Invalid, NotFound, Rejected
+from services.common.identity import SYSTEM, caller
+from services.common.jobs import Job
+from services.print import store
+from services.print.store import SignatureField, StoredRendition
+
+RENDER_JOB = "render"
+KINDS = {"UNSIGNED": print_pb2.RENDITION_KIND_UNSIGNED, "SIGNING": print_pb2.RENDITION_KIND_SIGNING}
+
+
+def queue(tx: Tx, book: str, version: int, school: str, kind: str, content_sha256: bytes) -> None:
+    """Queue a rendition; once for each version and kind. Raises ValueError when the digest is not 32 bytes.
+
+    A print that somebody waits for at a school goes before signing copies, which wait for keys anyhow.
+    """
+    if len(content_sha256) != 32:
+        raise ValueError("a digest has 32 bytes")
+    payload = {
+        "book": book,
+        "version": str(version),
+        "school": school,
+        "kind": kind,
+        "content_sha256": content_sha256.hex(),
+    }
+    jobs.enqueue(tx, RENDER_JOB, f"{book}/{version}/{kind}", payload, priority=10 if kind == "UNSIGNED" else 0)
+
+
+def settled(tx: Tx, job: Job) -> bool:
+    """Finish the job when nothing is left to render: an earlier attempt kept it, or the version has ended."""
+    book, version, kind = job.payload["book"], int(job.payload["version"]), job.payload["kind"]
+    done = store.exists(tx, book, version, kind) or store.is_void(tx, book, version)
+    if done:
+        jobs.finish(tx, job)
+    return done
+
+
+def keep(tx: Tx, job: Job, pdf: bytes, pages: int, fields: tuple[SignatureField, ...]) -> None:
+    """Store what `job` rendered, announce it and finish the job.
+
+    Nothing is announced when the version ended meanwhile, or when another worker was first.
+    """
+    book, version, kind = job.payload["book"], int(job.payload["version"]), job.payload["kind"]
+    rendition, pdf_sha256 = uuid.uuid4(), sha256(pdf).digest()
+    content_sha256 = bytes.fromhex(job.payload["content_sha256"])
+    new = store.insert(
+        tx,
+        rendition=rendition,
+        book=book,
+        version=version,
+        school=job.payload["school"],
+        kind=kind,
+        content_sha256=content_sha256,
+        pdf_sha256=pdf_sha256,
+        pdf=pdf,
+        pages=pages,
+        fields=fields,
+    )
+    if new and not store.is_void(tx, book, version):
+        outbox.add(
+            tx,
+            events_pb2.RenditionReady(
+                rendition=str(rendition),
+                kind=KINDS[kind],
+                book=book,
+                version=version,
+                school=job.payload["school"],
+                content_sha256=content_sha256,
+                pdf_sha256=pdf_sha256,
+            ),
+        )
+    jobs.finish(tx, job)
+    if new:
+        audit.append(tx, "print", "RENDERED", str(rendition), _facts(job) | {"pdf_sha256": pdf_sha256.hex()}, SYSTEM)
+
+
+def fail(tx: Tx, job: Job, error: Invalid) -> None:
+    """Announce that this content cannot be printed, naming the first fault, and finish the job.
+
+    Trying again would find the same fault: the content is frozen. The school corrects it in a new version.
+    """
+    first = error.violations[0]
+    book, version, kind = job.payload["book"], int(job.payload["version"]), job.payload["kind"]
+    if not store.is_void(tx, book, version):
+        outbox.add(
+            tx,
+            events_pb2.RenditionFailed(
+                book=book, version=version, kind=KINDS[kind], reason=first.rule, field=first.field
+            ),
+        )
+    jobs.finish(tx, job)
+    audit.append(tx, "print", "REFUSED", job.key, _facts(job) | {"reason": first.rule, "field": first.field}, SYSTEM)
+
+
+def void(tx: Tx, book: str, version: int) -> None:
+    """A version has ended: its renditions, present and to come, are void."""
+    store.void(tx, book, version)
+
+
+def readable(tx: Tx, rendition: str) -> StoredRendition:
+    """The rendition, when the caller may see it.
+
+    Raises NotFound RENDITION_UNKNOWN, Unauthenticated PERSON_REQUIRED, Forbidden WRONG_SCHOOL.
+    """
+    try:
+        found = store.find(tx, uuid.UUID(rendition))
+    except ValueError:
+        found = None
+    if found is None:
+        raise NotFound("RENDITION_UNKNOWN", "Không có bản in này.", rendition=rendition)
+    _may_read(found.school)
+    return found
+
+
+def of_book(tx: Tx, book: str) -> list[StoredRendition]:
+    """The renditions of a book that the caller may see, newest first; see `readable` for what is raised."""
+    found = store.list_of_book(tx, book)
+    for school in {one.school for one in found}:
+        _may_read(school)
+    return found
+
+
+def download(tx: Tx, rendition: str) -> bytes:
+    """The PDF of a rendition that is not void. Raises Rejected RENDITION_VOID, and as `readable`."""
+    found = readable(tx, rendition)
+    if found.void:
+        raise Rejected(
+            "RENDITION_VOID", "Bản in đã bị hủy vì sổ có phiên bản khác.", rendition=rendition, version=found.version
+        )
+    return store.pdf(tx, found.id)
+
+
+def _facts(job: Job) -> dict[str, str]:
+    return {name: job.payload[name] for name in ("book", "version", "kind", "content_sha256")}
+
+
+def _may_read(school: str) -> None:
+    """Operators and services read every school; others act for a person of that school."""
+    if not caller().client.startswith(("service/", "operator/")):
+        identity.person(school)
