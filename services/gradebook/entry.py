@@ -5,6 +5,7 @@ The common case is a look-up a cell; only what the look-up does not know is exam
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from services.common.errors import Violation
 from services.gradebook.domain import NOT_PASS_VALUE, PASS_VALUE, MarkKind, column_name, column_number
@@ -27,6 +28,55 @@ class Cells:
     students: list[int] = field(default_factory=list)
     columns: list[int] = field(default_factory=list)
     values: list[int] = field(default_factory=list)
+
+
+class Standing(NamedTuple):
+    """What a cell holds now. value: None when its mark was withdrawn."""
+
+    value: int | None
+    zero_by_rule: bool
+    version: int
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a sheet changes: cells that never had a mark, and cells with one, to be replaced by their next version."""
+
+    fresh: Cells
+    replaced: Cells
+    versions: list[int]
+
+    @property
+    def count(self) -> int:
+        """How many cells get a version."""
+        return len(self.fresh.values) + len(self.replaced.values)
+
+
+def changes(cells: Cells, standing: Mapping[tuple[int, int], Standing], *, settle: bool) -> Changes:
+    """The cells that differ from what stands, by (student id, column number).
+
+    settle: values are zeros by rule, which only go where there is no mark.
+    """
+    if not standing and WITHDRAWN not in cells.values:
+        return Changes(cells, Cells(), [])
+    found = Changes(Cells(), Cells(), [])
+    for student, column, value in zip(cells.students, cells.columns, cells.values, strict=True):
+        now = standing.get((student, column))
+        if now is None:
+            target = None if value == WITHDRAWN else found.fresh
+        elif settle:
+            target = found.replaced if now.value is None else None
+        else:
+            wanted = None if value == WITHDRAWN else value
+            target = None if (now.value, now.zero_by_rule) == (wanted, False) else found.replaced
+        if target is None:
+            continue
+        target.students.append(student)
+        target.columns.append(column)
+        target.values.append(value)
+        if now is not None:
+            found.versions.append(now.version + 1)
+    return found
 
 
 def read_columns(

@@ -80,9 +80,7 @@ def enter_marks(
         numbers, cells = _read_sheet(target, state, columns, rows)
         _check_open(state, {column_kind(number) for number in numbers})
         act = _act(request, marks.MARKS, target, caller, semester=semester)
-        written = marks.write_marks(tx, act, cells)
-        _record(tx, caller, ref, act, written, subject=subject, semester=semester)
-        return Entered(written.changed, len(cells.values) - written.changed)
+        return _write_marks(tx, caller, ref, act, state, cells, subject)
 
 
 def settle_missing_marks(
@@ -115,9 +113,7 @@ def settle_missing_marks(
         numbers, cells = _read_sheet(target, state, columns, rows, student_field="students[{}]")
         _check_open(state, {column_kind(number) for number in numbers})
         act = _act(request, marks.SETTLEMENT, target, caller, semester=semester, reason=reason)
-        written = marks.write_marks(tx, act, cells)
-        _record(tx, caller, ref, act, written, subject=subject, semester=semester)
-        return written.changed
+        return _write_marks(tx, caller, ref, act, state, cells, subject).changed
 
 
 def enter_conduct(
@@ -236,7 +232,7 @@ def _homeroom_target(tx: Tx, caller: Caller, ref: ClassRef) -> Target:
 
 
 def _open_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) -> EntryState:
-    marks.share_year(tx, target.year_id, request_id)
+    marks.share_year(tx, target, semester, request_id)
     return marks.entry_state(tx, target, semester, request_id)
 
 
@@ -312,6 +308,16 @@ def _act(
         caller.client,
         reason,
     )
+
+
+def _write_marks(
+    tx: Tx, caller: Caller, ref: ClassRef, act: Act, state: EntryState, cells: entry.Cells, subject: str
+) -> Entered:
+    changes = entry.changes(cells, state.standing, settle=act.kind == marks.SETTLEMENT)
+    unchanged = len(cells.values) - changes.count
+    digest = marks.write_marks(tx, act, changes, unchanged=unchanged)
+    _record(tx, caller, ref, act, Written(changes.count, digest), subject=subject, semester=act.semester)
+    return Entered(changes.count, unchanged)
 
 
 def _record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> None:
