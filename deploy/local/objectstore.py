@@ -75,8 +75,9 @@ class Store:
 
     @property
     def forbidden_ports(self) -> tuple[int, ...]:
-        """Ports that nothing but the store itself may reach: SeaweedFS's master, volume and filer servers."""
-        return tuple(self.stack.port(self.offset + n) for n in range(1, 8)) if self.kind == SEAWEEDFS else ()
+        """Ports that nobody may do anything through: SeaweedFS's master, volume and filer servers, MinIO's console."""
+        last = 7 if self.kind == SEAWEEDFS else 1
+        return tuple(self.stack.port(self.offset + n) for n in range(1, last + 1))
 
 
 def choose(stack: Stack) -> Store:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
     """GRPC API."""
     from services.archive import service
+    from services.archive.config import read_roots
     from services.archive.verification import Verifier
     from services.archive.worm import WormStore, own_credentials
     from services.common import grpc_server, operations
@@ -21,7 +22,7 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
 
     database = Database(config.database)
     worm = WormStore(config.store, own_credentials(config.store))
-    verifier = Verifier(database, worm, config.trust_roots_file.read_bytes())
+    verifier = Verifier(database, worm, read_roots(config.trust_roots_file))
     grpc_server.serve(
         config.server,
         [service.served(verifier, config.store.endpoint), operations.served(database)],
@@ -50,6 +51,7 @@ def relay(config: "ArchiveConfig", stop: threading.Event) -> None:
 def work(config: "ArchiveConfig", stop: threading.Event) -> None:
     """Lock snapshots and sealed books."""
     from services.archive import locking
+    from services.archive.config import read_roots
     from services.archive.worm import WormStore, own_credentials
     from services.common import worker
     from services.common.db import Database
@@ -60,7 +62,7 @@ def work(config: "ArchiveConfig", stop: threading.Event) -> None:
         database=database,
         worm=WormStore(config.store, own_credentials(config.store)),
         endpoint=config.store.endpoint,
-        roots=config.trust_roots_file.read_bytes(),
+        roots=read_roots(config.trust_roots_file),
         gradebook=channel(config.gradebook),
         signing=channel(config.signing),
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import grpc
 
 from services.archive import store
-from services.archive.config import ArchiveConfig
+from services.archive.config import ArchiveConfig, read_roots
 from services.archive.worm import WormStore, own_credentials
 from services.common import topology
 from services.common.config import ConfigError
@@ -23,7 +23,7 @@ def problems(config: ArchiveConfig) -> list[str]:
         "database": lambda: _database(config),
         "broker": lambda: topology.ping(config.broker, "archive"),
         "store": lambda: WormStore(config.store, own_credentials(config.store)).require_lock(),
-        "trust_roots_file": lambda: _roots(config),
+        "trust roots": lambda: _roots(config),
         "gradebook": lambda: _peer(config.gradebook),
         "signing": lambda: _peer(config.signing),
     }
@@ -34,7 +34,7 @@ def problems(config: ArchiveConfig) -> list[str]:
         except HosoError as e:
             facts = ", ".join(f"{key}={value}" for key, value in e.facts.items())
             found.append(f"{name}: {e.reason} {e.message} {facts}".rstrip())
-        except (ConfigError, OSError) as e:
+        except ConfigError as e:
             found.append(f"{name}: {e}")
     return found
 
@@ -51,8 +51,7 @@ def _database(config: ArchiveConfig) -> None:
 
 
 def _roots(config: ArchiveConfig) -> None:
-    if b"BEGIN CERTIFICATE" not in config.trust_roots_file.read_bytes():
-        raise ConfigError(f"{config.trust_roots_file} holds no certificate in PEM form")
+    read_roots(config.trust_roots_file)
 
 
 def _peer(peer: PeerConfig) -> None:

@@ -341,23 +341,19 @@ def _own_account(b: _Bench) -> str:
     return ", ".join(dict.fromkeys(said))
 
 
-@_check("expiry-frees", "after its last second, and not before, a version can be removed")
+@_check(
+    "expiry-and-legal-hold", "a lock ends after its last second and not before; a legal hold outlives it until lifted"
+)
 def _expiry(b: _Bench) -> str:
-    obj = b.put(lock_s=_SHORT_LOCK_S)
-    _refused(lambda: b.delete(obj))
-    _wait_for_expiry(obj)
-    b.delete(obj)
-    return _refused(lambda: b.read(obj))
-
-
-@_check("legal-hold", "outlives retention and withstands bypass; lifted, it frees")
-def _legal_hold(b: _Bench) -> str:
-    obj = b.put(lock_s=_SHORT_LOCK_S, legal_hold=True)
-    _wait_for_expiry(obj)
-    said = [_refused(lambda: b.delete(obj)), _refused(lambda: b.delete(obj, bypass=True))]
-    b.must_be_intact(obj)
-    b.own.disable_object_legal_hold(b.bucket, obj.key, version_id=obj.version_id)
-    b.delete(obj)
+    free, held = b.put(lock_s=_SHORT_LOCK_S), b.put(lock_s=_SHORT_LOCK_S, legal_hold=True)
+    said = [_refused(lambda: b.delete(free)), _refused(lambda: b.delete(held))]
+    _wait_for_expiry(held)
+    b.delete(free)
+    _refused(lambda: b.read(free))
+    said += [_refused(lambda: b.delete(held)), _refused(lambda: b.delete(held, bypass=True))]
+    b.must_be_intact(held)
+    b.own.disable_object_legal_hold(b.bucket, held.key, version_id=held.version_id)
+    b.delete(held)
     return ", ".join(dict.fromkeys(said))
 
 

@@ -23,7 +23,7 @@ def test_both_stores_are_worm(store: RunningStore) -> None:
     report = probe.run(store.config, store.admin, store.own)
     assert _failed(report) == {}
     assert report.passed
-    assert len(report.checks) == 25 + len(store.config.forbidden_ports)
+    assert len(report.checks) == 24 + len(store.config.forbidden_ports)
 
 
 def test_bucket_without_lock_fails(store: RunningStore) -> None:

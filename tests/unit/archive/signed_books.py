@@ -50,6 +50,10 @@ class Ca:
     def root(self) -> bytes:
         return self.certificate.public_bytes(_DER)
 
+    @property
+    def pem(self) -> bytes:
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
     def issue(self, signatory: str, name: str, *, may_sign: bool = True) -> Issued:
         if (signatory, may_sign) not in self.issued:
             key = ec.generate_private_key(ec.SECP256R1())

@@ -99,7 +99,7 @@ def test_flipped_bits_anywhere(book: Book) -> None:
     """Also inside the hole of a signature and its padding, which cryptography alone does not cover."""
     rng = random.Random(20260601)
     holes = [m for m in range(len(book.pdf)) if book.pdf.startswith(b"/Contents <", m)]
-    places = [rng.randrange(len(book.pdf)) for _ in range(15)] + [hole + 11 + 3000 for hole in holes[:3]]
+    places = [rng.randrange(len(book.pdf)) for _ in range(8)] + [hole + 11 + 3000 for hole in holes[:2]]
     for place in places:
         changed = bytearray(book.pdf)
         changed[place] ^= 1 << rng.randrange(7)

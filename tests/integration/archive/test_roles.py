@@ -1,0 +1,332 @@
+"""Archive as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in front."""
+
+import contextlib
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pika
+import pytest
+from google.protobuf import json_format
+from hoso.archive.v1 import archive_pb2 as pb
+from hoso.archive.v1 import archive_pb2_grpc, events_pb2
+from hoso.gradebook.v1 import events_pb2 as gradebook_events
+
+from deploy.local import configs, layout, objectstore
+from services.archive.config import ArchiveConfig
+from services.common import db, identity, outbox, topology
+from services.common.db import Database
+from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Unauthenticated
+from services.common.grpc_client import calling, channel
+from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
+from tests import servers
+from tests.integration.archive import peers as stand_ins
+from tests.integration.archive.conftest import with_buckets
+from tests.integration.common import messages
+from tests.unit.archive.signed_books import Ca, sign, signatories, signing_copy
+
+SCHOOL, YEAR = "79000123", "2025-2026"
+_ROLES = ("serve", "consume", "relay", "work")
+
+
+@dataclass
+class Line:
+    """Archive's processes, their configuration, and both ends: what archive hears and what it says."""
+
+    config: ArchiveConfig
+    file: Path
+    peers: stand_ins.Peers
+    pki: servers.Pki
+    sender: BrokerConfig
+    children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def once(self, role: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(_command(role, self.file), capture_output=True, text=True, timeout=120, check=False)
+
+    def start(self, role: str) -> None:
+        with (self.file.parent / f"{role}.log").open("ab") as log:
+            self.children[role] = subprocess.Popen(_command(role, self.file), stderr=log, cwd=layout.REPOSITORY)
+
+    def kill(self, role: str) -> None:
+        self.children[role].send_signal(signal.SIGKILL)
+        self.children[role].wait()
+
+    def announce(self, event: Any) -> None:
+        body = json_format.MessageToJson(event, preserving_proto_field_name=True).encode()
+        name = event.DESCRIPTOR.full_name
+        with messages.channel(self.sender) as open_channel:
+            properties = pika.BasicProperties(
+                message_id=str(uuid.uuid4()), type=name, app_id="gradebook", delivery_mode=2
+            )
+            open_channel.basic_publish(topology.EXCHANGE, outbox.routing_key(name), body, properties, mandatory=True)
+
+    def announce_snapshot(self, data: bytes) -> str:
+        snapshot = str(uuid.uuid4())
+        self.peers.snapshots[snapshot] = data
+        digest = hashlib.sha256(data).digest()
+        self.announce(
+            gradebook_events.SnapshotTaken(
+                snapshot=snapshot, school=SCHOOL, school_year=YEAR, content_sha256=digest, size_bytes=len(data)
+            )
+        )
+        return snapshot
+
+    def heard(self, kind: type[Any], count: int, timeout_s: float = 60) -> list[Any]:
+        """The next events that gradebook would get from archive."""
+        events = []
+        deadline = time.monotonic() + timeout_s
+        while len(events) < count:
+            properties, body = messages.take(self.sender, "gradebook.events", deadline - time.monotonic())
+            assert properties.type == kind.DESCRIPTOR.full_name
+            events.append(json_format.Parse(body, kind()))
+        return events
+
+    def stub(self, client: str) -> archive_pb2_grpc.ArchiveServiceStub:
+        tls = stand_ins.tls(self.pki, client)
+        return archive_pb2_grpc.ArchiveServiceStub(channel(PeerConfig(self.config.server.listen, tls)))
+
+    def token(self, school: str) -> tuple[tuple[str, str]]:
+        pem = (self.pki.stack.pki / "issuer.key").read_text()
+        jwt = identity.issue_token("https://id.hoso.local", pem, person_id="gv-1", school=school)
+        return (("authorization", f"Bearer {jwt}"),)
+
+
+def _command(role: str, file: Path) -> list[str]:
+    return [sys.executable, "-W", "ignore", "-m", "services.archive", role, "--config", str(file)]
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind((layout.HOST, 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def ca() -> Ca:
+    return Ca(at=datetime.now(UTC))
+
+
+@pytest.fixture(scope="module")
+def line(
+    seaweedfs: objectstore.Store,
+    pki_files: servers.Pki,
+    database: Callable[[str], DatabaseConfig],
+    broker: Callable[[str], BrokerConfig],
+    ca: Ca,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Line]:
+    folder = tmp_path_factory.mktemp("archive")
+    running = with_buckets(seaweedfs)
+    fresh = replace(running.config, bucket=f"{running.config.bucket}-r", probe_bucket=f"{running.config.bucket}-p")
+    (folder / "roots.pem").write_bytes(ca.pem)
+    with stand_ins.serving(pki_files) as peers, contextlib.ExitStack() as stop:
+        config = ArchiveConfig(
+            database=database("archive"),
+            broker=broker("archive"),
+            server=ServerConfig(
+                listen=f"{layout.HOST}:{_free_port()}",
+                tls=stand_ins.tls(pki_files, "service/archive"),
+                issuers_file=pki_files.stack.pki / "issuers.json",
+            ),
+            gradebook=peers.config,
+            signing=peers.config,
+            store=fresh,
+            trust_roots_file=folder / "roots.pem",
+        )
+        file = folder / "archive.toml"
+        file.write_text(configs.dump(config))
+        line = Line(config, file, peers, pki_files, broker("gradebook"))
+        answered = [events_pb2.SnapshotArchived, events_pb2.RecordArchived, events_pb2.RecordRefused]
+        topology.declare(line.sender, "gradebook", [kind.DESCRIPTOR.full_name for kind in answered])
+        stop.callback(_end, line)
+        yield line
+
+
+def _end(line: Line) -> None:
+    for child in line.children.values():
+        if child.poll() is None:
+            child.kill()
+        child.wait()
+    for log in sorted(line.file.parent.glob("*.log")):
+        print(log.name, log.read_text()[-3000:])
+
+
+@pytest.fixture(scope="module")
+def up(line: Line) -> Line:
+    """Set up as an administrator does it, then started."""
+    assert line.once("migrate").returncode == 0
+    missing = line.once("check-config")
+    assert missing.returncode == 1
+    assert "store: BUCKET_NOT_LOCKED" in missing.stdout
+    assert "STORE_NOT_PROVEN" in missing.stdout
+    made = [f"created {line.config.store.bucket}", f"created {line.config.store.probe_bucket}"]
+    assert line.once("provision").stdout.splitlines() == made
+    assert line.once("provision").stdout == ""
+    probed = line.once("probe")
+    assert probed.returncode == 0, probed.stdout
+    good = line.once("check-config")
+    assert (good.stdout, good.returncode) == ("configuration is good\n", 0)
+    for role in _ROLES:
+        line.start(role)
+    grpc.channel_ready_future(
+        channel(PeerConfig(line.config.server.listen, stand_ins.tls(line.pki, "operator/department")))
+    ).result(timeout=20)
+    return line
+
+
+def test_sealed_book_from_event_to_event(up: Line, ca: Ca) -> None:
+    content, unsigned = signing_copy()
+    pdf = sign(unsigned, signatories(content), ca)[-1]
+    document, book = str(uuid.uuid4()), str(uuid.uuid4())
+    up.peers.documents[document] = pdf
+    event = gradebook_events.BookLocked(
+        book=book,
+        version=1,
+        school=SCHOOL,
+        school_year=YEAR,
+        content_sha256=hashlib.sha256(content).digest(),
+        document=document,
+        document_sha256=hashlib.sha256(pdf).digest(),
+    )
+    up.announce(event)
+    up.announce(event)
+    (archived,) = up.heard(events_pb2.RecordArchived, 1)
+    assert (archived.book, archived.object_sha256) == (book, hashlib.sha256(pdf).digest())
+
+    operator = up.stub("operator/department")
+    answer = operator.VerifyRecord(pb.VerifyRecordRequest(record=archived.record), timeout=30)
+    assert [c.name for c in answer.checks if not c.passed] == []
+    assert answer.valid
+    assert len(answer.signatures) == 15
+    assert answer.signatures[-1].role == "SCHOOL_SEAL"
+    pieces = operator.DownloadRecord(pb.DownloadRecordRequest(record=archived.record), timeout=30)
+    assert b"".join(piece.chunk for piece in pieces) == pdf
+
+
+def test_killed_workers_lose_and_double_nothing(up: Line) -> None:
+    """kill -9 of `work` again and again while it locks: every snapshot is archived once, each under one version."""
+    wanted = {up.announce_snapshot(os.urandom(1_000_000)) for _ in range(40)}
+    database = Database(up.config.database)
+    interrupted = 0
+    for pause_s in (0.0, 0.01, 0.03, 0.06):
+        messages.eventually(lambda: _running(database) > 0)
+        time.sleep(pause_s)
+        up.kill("work")
+        interrupted += _running(database)
+        with database.transaction() as tx:
+            tx.execute("UPDATE job SET due_time = now() WHERE state = 'running'")  # as if the lease had run out
+        up.start("work")
+    database.close()
+    assert interrupted > 0
+    heard = up.heard(events_pb2.SnapshotArchived, len(wanted), timeout_s=90)
+    assert sorted(event.snapshot for event in heard) == sorted(wanted)
+    operator = up.stub("operator/department")
+    for event in heard:
+        assert operator.VerifyRecord(pb.VerifyRecordRequest(record=event.record), timeout=30).valid
+
+
+def _running(database: Database) -> int:
+    with database.transaction() as tx:
+        row = tx.execute("SELECT count(*) FROM job WHERE state = 'running'").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_lists_are_paged_newest_first(up: Line) -> None:
+    snapshots = [up.announce_snapshot(os.urandom(100)) for _ in range(5)]
+    up.heard(events_pb2.SnapshotArchived, 5)
+    stub, seen, token = up.stub("service/gradebook"), [], ""
+    while True:
+        request = pb.ListRecordsRequest(school=SCHOOL, kind=pb.RECORD_KIND_SNAPSHOT, page_size=2, page_token=token)
+        page = stub.ListRecords(request, timeout=10)
+        seen += [record.source for record in page.records]
+        token = page.next_page_token
+        if not token:
+            break
+    assert sorted(seen[:5]) == sorted(snapshots)
+    assert len(seen) == len(set(seen))
+    assert stub.ListRecords(pb.ListRecordsRequest(school="79000999"), timeout=10).records == []
+
+
+def _refused(call: Callable[[], object], kind: type[HosoError], reason: str) -> None:
+    with pytest.raises(kind) as caught, calling("archive"):
+        call()
+    assert caught.value.reason == reason
+
+
+def test_who_may_call(up: Line) -> None:
+    snapshot = up.announce_snapshot(os.urandom(100))
+    (archived,) = up.heard(events_pb2.SnapshotArchived, 1)
+    assert archived.snapshot == snapshot
+    vendor, printing = up.stub("vendor/smas"), up.stub("service/print")
+    get = pb.GetRecordRequest(record=archived.record)
+    own, other = up.token(SCHOOL), up.token("79000999")
+    assert vendor.GetRecord(get, timeout=10, metadata=own).record.source == snapshot
+    _refused(lambda: vendor.GetRecord(get, timeout=10), Unauthenticated, "PERSON_REQUIRED")
+    _refused(lambda: vendor.GetRecord(get, timeout=10, metadata=other), Forbidden, "WRONG_SCHOOL")
+    _refused(
+        lambda: list(
+            vendor.DownloadRecord(pb.DownloadRecordRequest(record=archived.record), timeout=10, metadata=other)
+        ),
+        Forbidden,
+        "WRONG_SCHOOL",
+    )
+    _refused(lambda: printing.GetRecord(get, timeout=10), Forbidden, "CLIENT_NOT_ALLOWED")
+    policy = pb.RetentionPolicy(kind=pb.RECORD_KIND_CLASS_BOOK, years=30, permanent=True, legal_reference="x")
+    _refused(
+        lambda: vendor.PutRetentionPolicy(pb.PutRetentionPolicyRequest(policy=policy), timeout=10, metadata=own),
+        Forbidden,
+        "CLIENT_NOT_ALLOWED",
+    )
+    with db.connect(up.config.database) as tx:
+        rows = tx.execute("SELECT client, facts->>'reason' FROM audit_entry WHERE chain = 'access'").fetchall()
+    assert ("vendor/smas", "WRONG_SCHOOL") in rows
+    assert ("service/print", "CLIENT_NOT_ALLOWED") in rows
+
+
+def test_bad_input_names_the_field(up: Line) -> None:
+    operator = up.stub("operator/department")
+    _refused(lambda: operator.GetRecord(pb.GetRecordRequest(record="x"), timeout=10), Invalid, "INVALID_INPUT")
+    _refused(
+        lambda: operator.GetRecord(pb.GetRecordRequest(record=str(uuid.uuid4())), timeout=10),
+        NotFound,
+        "RECORD_UNKNOWN",
+    )
+    for bad in (
+        pb.ListRecordsRequest(page_size=501),
+        pb.ListRecordsRequest(page_token="x"),
+        pb.ListRecordsRequest(kind=9),
+    ):
+        _refused(lambda bad=bad: operator.ListRecords(bad, timeout=10), Invalid, "INVALID_INPUT")  # type: ignore[misc]
+    policy = pb.RetentionPolicy(kind=pb.RECORD_KIND_CLASS_BOOK, years=700, legal_reference="TT 08/2025/TT-BGDĐT")
+    with pytest.raises(Invalid) as invalid, calling("archive"):
+        operator.PutRetentionPolicy(pb.PutRetentionPolicyRequest(policy=policy), timeout=10)
+    assert [(v.field, v.rule) for v in invalid.value.violations] == [("policy.years", "RETENTION_YEARS")]
+
+
+def test_operator_sees_the_proof_and_sets_policies(up: Line) -> None:
+    operator = up.stub("operator/department")
+    report = operator.GetStoreReport(pb.GetStoreReportRequest(), timeout=10)
+    assert report.passed
+    assert {"downgrade-then-bypass", "multi-delete", "expiry-and-legal-hold"} <= {c.name for c in report.checks}
+    before = operator.ListRetentionPolicies(pb.ListRetentionPoliciesRequest(), timeout=10).policies
+    assert {(p.kind, p.version, p.years, p.permanent) for p in before} == {
+        (pb.RECORD_KIND_CLASS_BOOK, 1, 20, True),
+        (pb.RECORD_KIND_SNAPSHOT, 1, 20, True),
+    }
+    policy = pb.RetentionPolicy(
+        kind=pb.RECORD_KIND_CLASS_BOOK, years=50, permanent=True, legal_reference="Quyết định của Sở"
+    )
+    added = operator.PutRetentionPolicy(pb.PutRetentionPolicyRequest(policy=policy), timeout=10).policy
+    assert (added.version, added.years) == (2, 50)
