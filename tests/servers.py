@@ -2,16 +2,13 @@
 
 import contextlib
 import fcntl
-import signal
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from deploy.local import bringup, control, pki, postgres, rabbitmq
+from deploy.local import pki, postgres, rabbitmq
 from deploy.local.layout import Stack
 from deploy.local.process import NotReadyError, Process, launch
 from services.common.settings import BrokerConfig, DatabaseConfig
@@ -66,54 +63,6 @@ class Pki:
     def identity(self, name: str) -> pki.Identity:
         """The certificate of ``service/print``, ``vendor/smas`` and so on."""
         return pki.identity(self.stack, name)
-
-
-@dataclass(frozen=True)
-class Line:
-    """The whole stack, every service process included, under its own supervisor; for tests of the line and of faults.
-
-    Process names are those of `make status`: ``postgres``, ``rabbitmq``, ``store``, ``signing-work`` and so on.
-    """
-
-    stack: Stack
-
-    @property
-    def profile(self) -> Path:
-        """Configuration of the command ``hoso`` for this stack (HOSO_PROFILE)."""
-        return self.stack.config / "cli.toml"
-
-    def kill(self, process: str, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal; the supervisor starts the process again."""
-        control.ask(self.stack, control.Request("kill", process, int(number)))
-
-    def stop(self, process: str) -> None:
-        """Stop a process and keep it stopped."""
-        control.ask(self.stack, control.Request("stop", process))
-
-    def start(self, process: str) -> None:
-        """Start a stopped process and wait until it is ready."""
-        control.ask(self.stack, control.Request("start", process))
-
-    def status(self) -> dict[str, dict[str, Any]]:
-        """Every process by name: state, pid, seconds, restarts, memory_bytes."""
-        return {unit["name"]: unit for unit in bringup.status(self.stack)}
-
-
-@contextlib.contextmanager
-def whole_line(stack: Stack) -> Iterator[Line]:
-    """Bring the whole stack up, or use the one that runs; what was started here is stopped at the end."""
-    try:
-        bringup.status(stack)
-        started = False
-    except control.NoSupervisorError:
-        started = True
-    if bringup.up(stack, servers_only=False) != 0:
-        raise RuntimeError(f"the stack {stack.name} did not start; see the output above and {stack.log}")
-    try:
-        yield Line(stack)
-    finally:
-        if started:
-            bringup.down(stack)
 
 
 @contextlib.contextmanager

@@ -18,8 +18,13 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 """The long-running roles of each service that the stack runs."""
 
-ARCHIVE_TASKS = ("provision", "probe")
-"""What must have been done once before archive may start: its locked bucket exists, and the store is proved WORM."""
+_ALSO_AFTER = {
+    "signing-serve": ("signing-tokens",),
+    "signing-work": ("signing-tokens",),
+    # No record is accepted before the store has been proved WORM.
+    "archive-serve": ("archive-probe",),
+    "archive-work": ("archive-probe",),
+}
 
 
 def servers(stack: Stack) -> tuple[Process, ...]:
@@ -32,12 +37,9 @@ def services(stack: Stack) -> tuple[Process, ...]:
     found: list[Process] = []
     for service, roles in ROLES.items():
         found.append(_task(stack, service, "migrate", after=("postgres", "rabbitmq")))
-        ready = f"{service}-migrate"
-        if service == "archive":
-            for task in ARCHIVE_TASKS:
-                found.append(_task(stack, service, task, after=("store", ready)))
-                ready = f"{service}-{task}"
-        found += [_role(stack, service, role, after=ready) for role in roles]
+        found += [_role(stack, service, role) for role in roles]
+    found.append(_task(stack, "archive", "provision", after=("store", "archive-migrate")))
+    found.append(_task(stack, "archive", "probe", after=("archive-provision",)))
     return tuple(found)
 
 
@@ -51,12 +53,12 @@ def _task(stack: Stack, service: str, role: str, *, after: tuple[str, ...]) -> P
     )
 
 
-def _role(stack: Stack, service: str, role: str, *, after: str) -> Process:
+def _role(stack: Stack, service: str, role: str) -> Process:
     return Process(
         name=f"{service}-{role}",
         command=_command(stack, service, role),
         environment=softhsm.environment(stack) if service == "signing" else {},
-        after=(after, "signing-tokens") if service == "signing" and role in {"serve", "work"} else (after,),
+        after=(f"{service}-migrate", *_ALSO_AFTER.get(f"{service}-{role}", ())),
         check=(lambda: _serving(stack, service)) if role == "serve" else None,
         stop_timeout_s=30,
     )

@@ -278,11 +278,18 @@ def _describe(code: int) -> str:
 
 
 def _memory(pid: int) -> int:
-    """Bytes of memory of the process and all it started; shared pages are divided among their users (PSS, proc(5))."""
+    """Bytes of memory of the process and all it started; shared pages are divided among their users (PSS, proc(5)).
+
+    A process that forbids being looked into, as the owners of keys do, is counted with all its resident pages.
+    """
+    folder = Path(f"/proc/{pid}")
     try:
-        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-        children = [c for task in Path(f"/proc/{pid}/task").glob("*/children") for c in task.read_text().split()]
+        children = [c for task in folder.glob("task/*/children") for c in task.read_text(encoding="ascii").split()]
+        try:
+            rollup = (folder / "smaps_rollup").read_text(encoding="ascii")
+            own = next((int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+        except PermissionError:
+            own = int((folder / "statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return 0
-    own = next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0)
-    return own * 1024 + sum(_memory(int(child)) for child in children)
+    return own + sum(_memory(int(child)) for child in children)
