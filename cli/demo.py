@@ -61,7 +61,7 @@ def run(*, classes: int, students: int, paper: bool, code: str) -> int:
         with Progress(*columns, console=errors) as progress:
             _step(progress, "Chờ dịch vụ sẵn sàng", lambda: _wait_until_ready(found))
             keys, record = _step(progress, "Lễ tạo khóa", lambda: demo_keys.perform(demo, invented))
-            register_record(operator, record, invented.code, invented.seal_custodian)
+            register_record(operator, record)
             _step(
                 progress,
                 "Trường, lớp, học sinh, phân công",

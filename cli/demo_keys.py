@@ -74,10 +74,13 @@ def _ceremony_file(demo: DemoConfig, school: School, keys: list[DemoKey], folder
             f"signatory = {_text(key.signatory)}",
             f"name = {_text(key.name)}",
             f"organisation = {_text(school.name)}",
+            f"school = {_text(school.code)}",
             f"token = {_text(key.signatory)}",
             f"pin_file = {_text(key.pin_file)}",
             f"algorithm = {_text(key.algorithm)}",
         ]
+        if key.signatory == school.code:
+            lines.append(f"custodian = {_text(school.seal_custodian)}")
     return "\n".join(lines) + "\n"
 
 

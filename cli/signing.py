@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from google.protobuf import json_format
 from hoso.signing.v1 import signing_pb2
 
 from cli.connection import Services, call, download, operator
@@ -19,35 +18,20 @@ _PAGE = 500
 
 
 @app.command("register")
-def register(
-    record: Annotated[Path, typer.Argument(help="Record that the key ceremony wrote (JSON).")],
-    school: Annotated[str, typer.Option(help="School code; the key named like it is the school's seal.")],
-    custodian: Annotated[str, typer.Option(help="Person id of the seal custodian.")],
-) -> None:
+def register(record: Annotated[Path, typer.Argument(help="Record that the key ceremony wrote (JSON).")]) -> None:
     """Register every signatory of a key ceremony's record."""
-    count = register_record(operator(), record, school, custodian)
-    console.print(f"{count} signatories registered.")
+    console.print(f"{register_record(operator(), record)} signatories registered.")
 
 
-def register_record(services: Services, record: Path, school: str, custodian: str) -> int:
-    """Register the keys of a ceremony's record with their certificates; the number of signatories."""
-    keys = json.loads(record.read_text(encoding="utf-8"))["keys"]
-    for key in keys:
-        seal = key["signatory"] == school
-        chain = x509.load_pem_x509_certificates(Path(key["certificate_file"]).read_bytes())
-        signatory = signing_pb2.Signatory(
-            id=key["signatory"],
-            school=school,
-            name=key["name"],
-            seal=seal,
-            custodian=custodian if seal else "",
-            key_uri=key["key_uri"],
-            certificate_chain=[one.public_bytes(serialization.Encoding.DER) for one in chain],
-            algorithm=key["algorithm"],
-            custody=signing_pb2.KEY_CUSTODY_HSM_PARTITION,
-        )
+def register_record(services: Services, record: Path) -> int:
+    """Register the signatories of a ceremony's record with their certificates; how many they are."""
+    signatories = json.loads(record.read_text(encoding="utf-8"))["signatories"]
+    for one in signatories:
+        # The record's keys are the message's fields; only bytes have no JSON form and stand there in hexadecimal.
+        chain = [bytes.fromhex(der) for der in one.pop("certificate_chain")]
+        signatory = json_format.ParseDict(one, signing_pb2.Signatory(certificate_chain=chain))
         call(services.signing.PutSignatory, signing_pb2.PutSignatoryRequest(signatory=signatory), patient=True)
-    return len(keys)
+    return len(signatories)
 
 
 @app.command("list")
