@@ -1,4 +1,12 @@
-"""Configuration of signing, one TOML file for all roles of the service."""
+"""Configuration of signing, one TOML file for all roles of the service except `ceremony`.
+
+[database]      [broker]      [server]      as in every service (services/common/settings.py)
+[print]         address and tls: where print's gRPC API is
+[work]          concurrency, lease_s
+[tokens]        socket = "/run/hoso/signing/tokens.sock"      in a folder of mode 0700
+                modules = { softhsm = "/usr/lib/softhsm/libsofthsm2.so" }
+[[tokens.standing_keys]]      signatory, key_uri, algorithm, pin_file
+"""
 
 from dataclasses import dataclass, field
 

@@ -32,6 +32,9 @@ _log = log.get(__name__)
 LONGEST_ACTIVATION_S = 12 * 3600.0
 """No person's key stays active longer than a working day; after that the person is asked again."""
 
+REFUSED_PIN_S = 3600.0
+"""How long a PIN that a token refused is not shown to it again: longer than any program goes on repeating it."""
+
 _ROUND_S = 1.0
 _STANDING_RETRY_S = 10.0
 
@@ -54,12 +57,12 @@ class Supervisor:
         self._busy_tokens: set[tuple[str, str, str]] = set()
         self._guard = threading.Lock()
         self._salt = secrets.token_bytes(16)
-        self._refused_pins: set[bytes] = set()
+        self._refused_pins: dict[bytes, float] = {}
 
     def activate(self, signatory: str, uri: key_uri.KeyUri, algorithm: str, pin: str, bounds: Bounds) -> Proof:
         """Open a signatory's key and prove that it signs; an earlier activation of the same signatory is replaced.
 
-        Raises RefusedError. A PIN that this token refused once is not shown to it again.
+        Raises RefusedError. A PIN that this token refused is not shown to it again for an hour.
         """
         module_file = self._config.modules.get(uri.module)
         if module_file is None:
@@ -67,7 +70,7 @@ class Supervisor:
         if algorithm not in wire.ALGORITHMS:
             raise RefusedError("rejected", "ALGORITHM_UNKNOWN")
         pin_mark = hashlib.blake2b(repr((uri.token_name, pin)).encode(), key=self._salt).digest()
-        if pin_mark in self._refused_pins:
+        if time.monotonic() < self._refused_pins.get(pin_mark, 0.0):
             raise RefusedError("rejected", "PIN_INCORRECT")
         self.deactivate(signatory, "REPLACED")
         self._reserve(uri.token_name)
@@ -80,7 +83,7 @@ class Supervisor:
             self._release(uri.token_name)
             _log.warning("activation refused", signatory=signatory, reason=e.reason, detail=str(e))
             if e.reason == "PIN_INCORRECT":
-                self._refused_pins.add(pin_mark)
+                self._refused_pins[pin_mark] = time.monotonic() + REFUSED_PIN_S
             raise RefusedError("unavailable" if e.retry else "rejected", e.reason) from e
         with self._guard:
             self._keys[signatory] = key

@@ -1,0 +1,374 @@
+"""Signing as others see it: events in and out over RabbitMQ, RPCs over mTLS, every role in its own process.
+
+Only print is played by the test: a gRPC server with print's certificate and contract that serves one real signing copy.
+"""
+
+import contextlib
+import datetime as dt
+import hashlib
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from hoso.gradebook.v1 import events_pb2 as gradebook_events
+from hoso.print.v1 import events_pb2 as print_events
+from hoso.print.v1 import print_pb2, print_pb2_grpc
+from hoso.signing.v1 import signing_pb2, signing_pb2_grpc
+
+from deploy.local import pki
+from deploy.local.layout import Stack
+from services.common import audit, chunks, db, grpc_server, identity, outbox, relay, topology
+from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Rejected, Unauthenticated
+from services.common.grpc_client import calling, channel
+from services.common.identity import Access, issue_token
+from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
+from services.signing.pades import Expected, check
+from tests import servers
+from tests.integration.signing.conftest import (
+    CUSTODIAN,
+    HOMEROOM,
+    PRINCIPAL,
+    REQUIRED,
+    SCHOOL,
+    TEACHERS,
+    Hsm,
+    Signing,
+    run_role,
+    signing_toml,
+    until,
+)
+
+CONTENT = hashlib.sha256(b"content").digest()
+
+
+def tls(stack: Stack, name: str) -> TlsConfig:
+    own = pki.identity(stack, name)
+    return TlsConfig(own.ca_file, own.cert_file, own.key_file)
+
+
+class Printing(print_pb2_grpc.PrintServiceServicer):
+    """Print's contract over renditions that the test puts in."""
+
+    def __init__(self, pdf: bytes) -> None:
+        self.pdf = pdf
+        self.renditions: dict[str, print_pb2.Rendition] = {}
+
+    def make(self) -> print_events.RenditionReady:
+        """A new signing copy of a new book, and its event."""
+        name, book = str(uuid.uuid4()), str(uuid.uuid4())
+        common: dict[str, Any] = {
+            "kind": print_pb2.RENDITION_KIND_SIGNING,
+            "book": book,
+            "version": 1,
+            "school": SCHOOL,
+            "content_sha256": CONTENT,
+            "pdf_sha256": hashlib.sha256(self.pdf).digest(),
+        }
+        fields = [
+            print_pb2.SignatureField(
+                name=one.field, order=one.position, rank=one.rank, role=one.role, signatory=one.signatory
+            )
+            for one in REQUIRED
+        ]
+        self.renditions[name] = print_pb2.Rendition(id=name, fields=fields, **common)
+        return print_events.RenditionReady(rendition=name, **common)
+
+    def GetRendition(self, request: Any, context: grpc.ServicerContext) -> print_pb2.GetRenditionResponse:
+        found = self.renditions.get(request.rendition)
+        if found is None:
+            raise NotFound("RENDITION_UNKNOWN", "Không có bản in này.")
+        return print_pb2.GetRenditionResponse(rendition=found)
+
+    def DownloadRendition(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        for piece in chunks.split(self.pdf):
+            yield print_pb2.DownloadRenditionResponse(chunk=piece)
+
+
+class Line:
+    """The running service and its callers."""
+
+    def __init__(self, stack: Stack, signing: Signing, hsm: Hsm, printing: Printing, print_base: db.Database) -> None:
+        self.signing = signing
+        self.hsm = hsm
+        self.printing = printing
+        self.print_base = print_base
+        self._stack = stack
+        address = f"127.0.0.1:{stack.port(22)}"
+        self.channels = {
+            name: channel(PeerConfig(address, tls(stack, name)))
+            for name in ("vendor/smas", "operator/department", "service/archive", "service/print")
+        }
+        self._issuer_key = (stack.pki / "issuer.key").read_text()
+
+    def call(self, rpc: str, request: Any, *, client: str = "operator/department", person: str | None = None) -> Any:
+        """One RPC; errors come out as our errors."""
+        stub = signing_pb2_grpc.SigningServiceStub(self.channels[client])
+        metadata = []
+        if person is not None:
+            token = issue_token(pki.ISSUER, self._issuer_key, person_id=person, school=SCHOOL)
+            metadata = [("authorization", f"Bearer {token}")]
+        with calling("signing"):
+            return getattr(stub, rpc)(request, metadata=metadata, timeout=60)
+
+    def activate(self, signatory: str, *, person: str | None = None, pin: str | None = None) -> Any:
+        keeper = CUSTODIAN if signatory == SCHOOL else signatory
+        request = signing_pb2.ActivateKeyRequest(
+            signatory=signatory, pin=pin or self.hsm.pin(signatory), max_signatures=50, duration_seconds=600
+        )
+        return self.call("ActivateKey", request, client="vendor/smas", person=person or keeper)
+
+    def announce(self, event: Any) -> None:
+        """As the other services do: through an outbox and the relay."""
+        with self.print_base.transaction() as tx:
+            outbox.add(tx, event)
+
+    def document(self, name: str) -> signing_pb2.Document:
+        request = signing_pb2.GetDocumentRequest(document=name)
+        found: signing_pb2.Document = self.call("GetDocument", request).document
+        return found
+
+    def arrived(self, name: str) -> bool:
+        try:
+            self.document(name)
+        except NotFound:
+            return False
+        return True
+
+
+@pytest.fixture(scope="module")
+def line(
+    hsm: Hsm,
+    signing_copy: bytes,
+    tmp_path_factory: pytest.TempPathFactory,
+    stack: Stack,
+    pki_files: servers.Pki,
+    database: Callable[[str], DatabaseConfig],
+    broker: Callable[[str], BrokerConfig],
+) -> Iterator[Line]:
+    folder = tmp_path_factory.mktemp("line")
+    socket = folder / "run" / "tokens.sock"
+    config = folder / "signing.toml"
+    config.write_text(signing_toml(socket, database("signing"), broker("signing"), stack))
+    signing = Signing(folder, config, hsm.environment, socket)
+    topology.declare(
+        broker("gradebook"), "gradebook", ["hoso.signing.v1.DocumentSigned", "hoso.signing.v1.DocumentSealed"]
+    )
+    migrated = run_role("migrate", config, hsm.environment)
+    assert migrated.returncode == 0, migrated.stderr
+    db.migrate(database("print"), [])
+    print_base = db.Database(database("print"))
+    printing = Printing(signing_copy)
+    stop = threading.Event()
+    served = grpc_server.Served(
+        lambda server: print_pb2_grpc.add_PrintServiceServicer_to_server(printing, server),
+        "hoso.print.v1.PrintService",
+        {"GetRendition": Access(("service/signing",)), "DownloadRendition": Access(("service/signing",))},
+    )
+    own = ServerConfig(f"127.0.0.1:{stack.port(21)}", tls(stack, "service/print"), stack.pki / "issuers.json")
+    threads = [
+        threading.Thread(target=grpc_server.serve, args=(own, [served], _ignore, {}, stop)),
+        threading.Thread(target=relay.run, args=(database("print"), broker("print"), "print", stop)),
+    ]
+    for thread in threads:
+        thread.start()
+    with contextlib.ExitStack() as processes:
+        for role in ("tokens", "serve", "work", "consume", "relay"):
+            processes.enter_context(signing.running(role))
+        line = Line(stack, signing, hsm, printing, print_base)
+        until(lambda: serving(line), 60)
+        yield line
+    stop.set()
+    for thread in threads:
+        thread.join()
+    print_base.close()
+
+
+def _ignore(caller: identity.Caller, rpc: str, error: HosoError) -> None:
+    """Refusals by the test's own server need no audit."""
+
+
+def serving(line: Line) -> bool:
+    health = health_pb2_grpc.HealthStub(line.channels["operator/department"])
+    try:
+        found = health.Check(health_pb2.HealthCheckRequest(), timeout=2)
+    except grpc.RpcError:
+        return False
+    return bool(found.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+@pytest.fixture(scope="module")
+def registered(line: Line) -> Line:
+    for one in line.hsm.record["signatories"]:
+        chain = [bytes.fromhex(der) for der in one["certificate_chain"]]
+        signatory = signing_pb2.Signatory(**(one | {"certificate_chain": chain}))
+        line.call("PutSignatory", signing_pb2.PutSignatoryRequest(signatory=signatory))
+    return line
+
+
+def test_from_the_event_of_print_to_the_event_of_the_seal(
+    registered: Line, database: Callable[[str], DatabaseConfig]
+) -> None:
+    line = registered
+    event = line.printing.make()
+    name = event.rendition
+    line.announce(event)
+    until(lambda: line.arrived(name))
+    pending = line.call(
+        "ListPending", signing_pb2.ListPendingRequest(signatory=PRINCIPAL), client="vendor/smas", person=PRINCIPAL
+    )
+    assert [(one.document, one.field, one.due) for one in pending.pending] == [(name, REQUIRED[-2].field, False)]
+    assert not pending.key_active
+    for one in [*TEACHERS, HOMEROOM, PRINCIPAL, SCHOOL]:
+        line.activate(one)
+    sealed = until(lambda: (d := line.document(name)).state == signing_pb2.DOCUMENT_STATE_SEALED and d, 60)
+    assert sealed.content_sha256 == CONTENT
+    assert all(one.level == "PAdES-B-B" and one.name and one.sign_time.seconds for one in sealed.signatures)
+    pieces = line.call("DownloadDocument", signing_pb2.DownloadDocumentRequest(document=name), client="service/archive")
+    pdf = chunks.join((piece.chunk for piece in pieces), sha256=sealed.pdf_sha256)
+    journal = line.call("GetJournal", signing_pb2.GetJournalRequest(document=name)).entries
+    by_field = {one.field: Expected(one.field, one.signatory) for one in REQUIRED}
+    expected = [by_field[entry.field] for entry in journal if entry.event == "STORED"]
+    assert check(pdf, expected, [line.hsm.chain(SCHOOL)[-1]], dt.datetime.now(dt.UTC)).ok
+    with contextlib.closing(db.Database(database("signing"), max_size=1)) as base:
+        until(lambda: published(base) == ["hoso.signing.v1.DocumentSigned", "hoso.signing.v1.DocumentSealed"])
+        with base.transaction() as tx:
+            assert audit.verify(tx) == []
+    documents = line.call("ListDocuments", signing_pb2.ListDocumentsRequest(school=SCHOOL, page_size=1))
+    assert [one.id for one in documents.documents] == [name]
+    held = line.call(
+        "ListPending", signing_pb2.ListPendingRequest(signatory=TEACHERS[0]), client="vendor/smas", person=TEACHERS[0]
+    )
+    assert held.key_active
+    assert held.signatures_left == 49
+    for one in [*TEACHERS, HOMEROOM, PRINCIPAL, SCHOOL]:
+        line.call("DeactivateKey", signing_pb2.DeactivateKeyRequest(signatory=one))
+
+
+def published(base: db.Database) -> list[str]:
+    with base.transaction() as tx:
+        rows = tx.execute("SELECT type FROM outbox WHERE published_time IS NOT NULL ORDER BY id").fetchall()
+    return [row[0] for row in rows]
+
+
+def test_a_voided_book_arrives_void_or_becomes_it(registered: Line) -> None:
+    line = registered
+    event = line.printing.make()
+    line.announce(event)
+    until(lambda: line.arrived(event.rendition))
+    line.announce(gradebook_events.BookVoided(book=event.book, version=1))
+    until(lambda: line.document(event.rendition).state == signing_pb2.DOCUMENT_STATE_VOID)
+    events = [e.event for e in line.call("GetJournal", signing_pb2.GetJournalRequest(document=event.rendition)).entries]
+    assert events == ["CANCELLED"] * len(REQUIRED)
+
+
+def test_a_print_copy_is_not_ours(registered: Line) -> None:
+    line = registered
+    unsigned = line.printing.make()
+    unsigned.kind = print_pb2.RENDITION_KIND_UNSIGNED
+    line.announce(unsigned)
+    signing = line.printing.make()
+    line.announce(signing)
+    until(lambda: line.arrived(signing.rendition))
+    assert not line.arrived(unsigned.rendition)
+
+
+def test_who_may_do_what(registered: Line, database: Callable[[str], DatabaseConfig]) -> None:
+    """Wrong client, wrong person, no person: refused with a reason and an audit row."""
+    line = registered
+    put = signing_pb2.PutSignatoryRequest()
+    activate = signing_pb2.ActivateKeyRequest(signatory=TEACHERS[0], pin="1", max_signatures=1, duration_seconds=1)
+    documents = signing_pb2.ListDocumentsRequest(school=SCHOOL)
+    cases: list[tuple[str, Any, str, str | None, type[HosoError], str]] = [
+        ("PutSignatory", put, "vendor/smas", None, Forbidden, "CLIENT_NOT_ALLOWED"),
+        ("PutSignatory", put, "service/print", None, Forbidden, "CLIENT_NOT_ALLOWED"),
+        ("ActivateKey", activate, "service/archive", TEACHERS[0], Forbidden, "CLIENT_NOT_ALLOWED"),
+        ("ActivateKey", activate, "vendor/smas", None, Unauthenticated, "PERSON_REQUIRED"),
+        ("ActivateKey", activate, "vendor/smas", PRINCIPAL, Forbidden, "NOT_THE_SIGNATORY"),
+        ("ListDocuments", documents, "vendor/smas", None, Unauthenticated, "PERSON_REQUIRED"),
+        (
+            "ListDocuments",
+            signing_pb2.ListDocumentsRequest(school="79000999"),
+            "vendor/smas",
+            PRINCIPAL,
+            Forbidden,
+            "WRONG_SCHOOL",
+        ),
+        (
+            "ListPending",
+            signing_pb2.ListPendingRequest(signatory=TEACHERS[1]),
+            "vendor/smas",
+            PRINCIPAL,
+            Forbidden,
+            "NOT_THE_SIGNATORY",
+        ),
+        (
+            "DeactivateKey",
+            signing_pb2.DeactivateKeyRequest(signatory=TEACHERS[1]),
+            "vendor/smas",
+            PRINCIPAL,
+            Forbidden,
+            "NOT_THE_SIGNATORY",
+        ),
+    ]
+    for rpc, request, client, person, error, reason in cases:
+        with pytest.raises(error) as refused:
+            line.call(rpc, request, client=client, person=person)
+        assert refused.value.reason == reason, rpc
+    with contextlib.closing(db.Database(database("signing"), max_size=1)) as base, base.transaction() as tx:
+        rows = tx.execute("SELECT facts ->> 'reason' FROM audit_entry WHERE action = 'REFUSED'").fetchall()
+    assert sorted(row[0] for row in rows) == sorted(reason for *_, reason in cases)
+
+
+def test_bad_input_is_named(registered: Line) -> None:
+    line = registered
+    with pytest.raises(Invalid) as refused:
+        line.call("GetDocument", signing_pb2.GetDocumentRequest(document="not a uuid"))
+    assert [one.field for one in refused.value.violations] == ["document"]
+    with pytest.raises(Invalid) as refused:
+        request = signing_pb2.ActivateKeyRequest(signatory=TEACHERS[0], max_signatures=10_001)
+        line.call("ActivateKey", request, client="vendor/smas", person=TEACHERS[0])
+    assert [one.field for one in refused.value.violations] == ["pin", "max_signatures", "duration_seconds"]
+    with pytest.raises(Invalid) as refused:
+        line.call("PutSignatory", signing_pb2.PutSignatoryRequest())
+    assert {"signatory.id", "signatory.custody", "signatory.key_uri", "signatory.certificate_chain"} <= {
+        one.field for one in refused.value.violations
+    }
+    with pytest.raises(NotFound) as unknown:
+        line.call("GetJournal", signing_pb2.GetJournalRequest(document=str(uuid.uuid4())))
+    assert unknown.value.reason == "DOCUMENT_UNKNOWN"
+    with pytest.raises(Rejected) as rejected:
+        line.activate(TEACHERS[6], pin="99999999")
+    assert rejected.value.reason == "PIN_INCORRECT"
+
+
+def test_pages_of_signatories(registered: Line) -> None:
+    line = registered
+    found: list[str] = []
+    token = ""
+    while True:
+        request = signing_pb2.ListSignatoriesRequest(school=SCHOOL, page_size=4, page_token=token)
+        page = line.call("ListSignatories", request, client="service/archive")
+        found += [one.id for one in page.signatories]
+        token = page.next_page_token
+        if not token:
+            break
+    assert found == sorted(one["id"] for one in line.hsm.record["signatories"])
+
+
+def test_the_configuration_is_checked(registered: Line) -> None:
+    line = registered
+    good = run_role("check-config", line.signing.config, line.hsm.environment)
+    assert (good.returncode, good.stdout.strip()) == (0, "configuration is good"), good.stderr
+    broken = line.signing.folder / "broken.toml"
+    text = line.signing.config.read_text()
+    broken.write_text(
+        text.replace("tokens.sock", "nobody.sock").replace("modules = { softhsm", 'modules = { x = "/no", softhsm')
+    )
+    bad = run_role("check-config", broken, line.hsm.environment)
+    assert bad.returncode == 1
+    assert "TOKEN_AWAY" in bad.stdout
+    assert "module x: /no is not there" in bad.stdout
