@@ -11,8 +11,8 @@ from psycopg.types.json import Jsonb
 from services.common.db import Tx
 
 _SELECT = (
-    "SELECT r.id, r.book, r.version, r.school, r.kind, r.content_sha256, r.pdf_sha256, length(r.pdf), r.pages, r.fields,"
-    " r.created_time, EXISTS (SELECT FROM voided_version v WHERE v.book = r.book AND v.version = r.version)"
+    "SELECT r.id, r.book, r.version, r.school, r.kind, r.content_sha256, r.pdf_sha256, length(r.pdf), r.pages,"
+    " r.fields, r.created_time, EXISTS (SELECT FROM voided_version v WHERE v.book = r.book AND v.version = r.version)"
     " FROM rendition r"
 )
 _BY_ID = _SELECT + " WHERE r.id = %s"
@@ -112,4 +112,4 @@ def is_void(tx: Tx, book: str, version: int) -> bool:
 
 def _stored(row: tuple[Any, ...]) -> StoredRendition:
     fields = tuple(SignatureField(**one) for one in row[9])
-    return StoredRendition(*row[:9], fields, *row[10:])
+    return StoredRendition(*(*row[:9], fields, *row[10:]))
