@@ -38,7 +38,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], d
         return
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     console.print(table)

@@ -1,16 +1,24 @@
 """Structured logs: one JSON object a line on standard error, constant text with facts as fields, no personal data."""
 
+import json
 import logging
 import sys
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 
 
 def configure(service: str, role: str) -> None:
-    """Set up JSON logging for this process; every line carries the service and its role."""
+    """Set up JSON logging for this process; every line, also a library's, carries the service and its role."""
+    process = {"service": service, "role": role}
+
+    def add_process(_logger: Any, _method: str, event: Any) -> Any:
+        return event | process
+
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            add_process,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -20,11 +28,32 @@ def configure(service: str, role: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service, role=role)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format='{"event":"%(message)s","logger":"%(name)s"}')
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LibraryFormatter(process))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
     """The logger for one module; `name` is usually ``__name__``."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(module=name)
     return logger
+
+
+class _LibraryFormatter(logging.Formatter):
+    """Lines of libraries that use the standard library's logging; of an exception only its type, its text may quote."""
+
+    def __init__(self, process: dict[str, str]) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "event": record.getMessage(),
+            "module": record.name,
+            **self._process,
+            "level": record.levelname.lower(),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
+        }
+        if record.exc_info and record.exc_info[0]:
+            line["error"] = record.exc_info[0].__name__
+        return json.dumps(line, ensure_ascii=False)
