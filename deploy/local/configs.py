@@ -8,6 +8,7 @@ from cli.profile import DemoConfig, Profile
 from services.archive.config import ArchiveConfig, StoreConfig
 from services.common.settings import PeerConfig, ServerConfig, TlsConfig
 from services.gradebook.config import Config as GradebookConfig
+from services.print.config import PrintConfig
 from services.signing.config import SigningConfig
 from services.signing.tokens_config import TokensConfig
 
@@ -20,6 +21,7 @@ def write_all(stack: Stack) -> None:
     """Write ``config/<service>.toml`` for every service and ``config/cli.toml`` for the command ``hoso``."""
     _write(stack, "cli", _cli(stack))
     _write(stack, "gradebook", _gradebook(stack))
+    _write(stack, "print", _print(stack))
     _write(stack, "signing", _signing(stack))
     _write(stack, "archive", _archive(stack))
 
@@ -49,6 +51,15 @@ def _gradebook(stack: Stack) -> GradebookConfig:
         database=postgres.config(stack, "gradebook"),
         broker=rabbitmq.config(stack, "service/gradebook"),
         server=_server(stack, "gradebook"),
+    )
+
+
+def _print(stack: Stack) -> PrintConfig:
+    return PrintConfig(
+        database=postgres.config(stack, "print"),
+        broker=rabbitmq.config(stack, "service/print"),
+        server=_server(stack, "print"),
+        gradebook=_peer(stack, "print", "gradebook"),
     )
 
 

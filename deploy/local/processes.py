@@ -13,6 +13,7 @@ PORT_OFFSETS = {"gradebook": 20, "print": 21, "signing": 22, "archive": 23}
 
 ROLES: dict[str, tuple[str, ...]] = {
     "gradebook": ("serve", "consume", "relay"),
+    "print": ("serve", "consume", "relay", "work"),
     "signing": ("tokens", "serve", "consume", "relay", "work"),
     "archive": ("serve", "consume", "relay", "work"),
 }
