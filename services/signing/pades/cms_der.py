@@ -29,6 +29,8 @@ MECHANISMS: Final[dict[str, dict[str, Any]]] = {
 
 _SEQUENCE, _SET, _OCTETS, _CONTEXT_0 = 0x30, 0x31, 0x04, 0xA0
 _DIGEST_PLACE: Final = b"\x00" * 32
+_LONGEST_P256_VALUE: Final = 72
+_MARGIN: Final = 16
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,14 @@ class _Parts:
     before_signer: bytes
     signer_before: bytes
     mechanism: bytes
+    longest_value: int
+
+
+def reserved_digits(certificates: tuple[bytes, ...], algorithm: str) -> int:
+    """Hexadecimal digits to keep free for the longest CMS that this signatory can make."""
+    attributes = signed_attributes(certificates, algorithm, _DIGEST_PLACE)
+    value = bytes(_parts(certificates, algorithm).longest_value)
+    return 2 * (len(content_info(certificates, algorithm, attributes, value)) + _MARGIN)
 
 
 def signed_attributes(certificates: tuple[bytes, ...], algorithm: str, message_digest: bytes) -> bytes:
@@ -87,6 +97,7 @@ def _parts(certificates: tuple[bytes, ...], algorithm: str) -> _Parts:
         ),
         signer_before=version + identifier.dump() + digest_algorithm.dump(),
         mechanism=mechanism.dump(),
+        longest_value=_LONGEST_P256_VALUE if algorithm == wire.ECDSA_P256_SHA256 else own.public_key.byte_size,
     )
 
 

@@ -36,7 +36,6 @@ VIETNAM: Final = dt.timezone(dt.timedelta(hours=7))
 """Time zone of every time in a document (Decree 30/2020/NĐ-CP, Appendix I); Vietnam has no summer time."""
 
 _BYTE_RANGE: Final = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
-_CMS_BEYOND_CERTIFICATES: Final = 2048
 
 
 class OwnOutputError(Exception):
@@ -126,7 +125,7 @@ def sign_field(
     steps = PdfCMSEmbedder().write_cms(field_name=field, writer=writer, existing_fields_only=True)
     next(steps)
     parse_s = clock.lap()
-    reserved = 2 * (sum(map(len, signer.certificates)) + _CMS_BEYOND_CERTIFICATES)
+    reserved = cms_der.reserved_digits(signer.certificates, signer.algorithm)
     steps.send(
         SigObjSetup(
             sig_placeholder=SignatureObject(
