@@ -239,8 +239,13 @@ SELECT %(request)s, %(request_sha256)s, %(kind)s, %(class)s, %(subject)s, %(seme
 RETURNING changed, encode(sha256(convert_to(concat_ws('|', students, columns, versions, vals), 'UTF8')), 'hex')
 """
 
-_CONDUCT = (
-    """
+
+def _recorded(changes: str) -> str:
+    """A statement whose CTE `changes` writes cells, completed by the act that records them."""
+    return changes + _RECORD
+
+
+_CONDUCT = _recorded("""
 WITH changes AS (
     INSERT INTO conduct AS m (class_id, student_id, semester, level, version)
     SELECT %(class)s, student_id, %(semester)s, value, 1
@@ -248,9 +253,7 @@ WITH changes AS (
     ON CONFLICT (class_id, semester, student_id) DO UPDATE SET level = excluded.level, version = m.version + 1
     WHERE m.level <> excluded.level
     RETURNING student_id, 0::smallint AS column_no, version, level AS value
-)"""
-    + _RECORD  # noqa: S608 - constants only
-)
+)""")
 
 
 def write_conduct(tx: Tx, act: Act, students: Sequence[int], levels: Sequence[int]) -> Written:
@@ -258,8 +261,7 @@ def write_conduct(tx: Tx, act: Act, students: Sequence[int], levels: Sequence[in
     return _write(tx, _CONDUCT, act, count=len(students), students=_array(students), vals=_array(levels))
 
 
-_ABSENCE = (
-    """
+_ABSENCE = _recorded("""
 WITH written AS (
     INSERT INTO absence AS m (class_id, student_id, excused, unexcused, version)
     SELECT %(class)s, student_id, excused, unexcused, 1
@@ -272,9 +274,7 @@ WITH written AS (
 ), changes AS (
     SELECT student_id, column_no, version, value FROM written,
     LATERAL (VALUES (1::smallint, excused), (2::smallint, unexcused)) AS v (column_no, value)
-)"""
-    + _RECORD  # noqa: S608 - constants only
-)
+)""")
 
 
 def write_absences(

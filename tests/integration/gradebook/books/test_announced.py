@@ -1,0 +1,98 @@
+"""What other services announce, in any order and any number, handed to gradebook's consumer."""
+
+import uuid
+from typing import Any
+
+import pytest
+from hoso.archive.v1 import events_pb2 as archive_events
+from hoso.print.v1 import events_pb2 as print_events
+from hoso.print.v1 import print_pb2
+
+from services.common.consume import Outcome
+from services.common.errors import Rejected
+from tests.integration.gradebook.books.line import PDF, Announce, Line, State
+from tests.integration.gradebook.world import (
+    World,
+    sha256,
+)
+
+
+def test_events_that_do_not_fit_move_nothing_and_leave_a_problem(world: World, announce: Announce) -> None:
+    world.close_window()
+    line = Line(world, announce)
+    assert line.printed() is Outcome.DONE  # nobody asked for a print yet
+    assert (line.state, "PRINT" in line.now().problem) == ("DATA_COMPLETE", True)
+    line.assign()
+    assert line.now().problem == ""
+    line.printed(version=2)
+    line.printed(content_sha256=PDF)
+    line.printed(kind=print_pb2.RENDITION_KIND_SIGNING)
+    assert line.state == "PRINT_ASSIGNED"
+    assert line.now().problem != ""
+    failed = print_events.RenditionFailed(
+        book=line.book.id,
+        version=1,
+        kind=print_pb2.RENDITION_KIND_UNSIGNED,
+        reason="GLYPH_MISSING",
+        field="students[3].name",
+    )
+    announce(failed)
+    assert line.now().problem == "Không tạo được bản in: lỗi GLYPH_MISSING tại students[3].name."
+    line.printed()
+    announce(failed)
+    assert (line.state, line.now().problem) == ("PRINTED_UNSIGNED", "")
+    line.printed()
+    assert line.now().problem == ""
+    line.printed(rendition="another")
+    assert (line.state, line.now().problem != "") == ("PRINTED_UNSIGNED", True)
+    assert line.printed(book=str(uuid.uuid4())) is Outcome.RETRY
+    assert line.printed(book="x") is Outcome.RETRY
+
+
+def test_a_print_that_cannot_be_made_ends_the_version(world: World, announce: Announce) -> None:
+    world.close_window()
+    line = Line(world, announce)
+    line.assign()
+    with pytest.raises(Rejected):
+        line.act("ReportMismatch", line.one.homeroom_teacher, differences="Chưa có bản in.")
+    announce(print_events.RenditionFailed(book=line.book.id, version=1, kind=1, reason="GLYPH_MISSING"))
+    line.act("ReportMismatch", line.one.homeroom_teacher, differences="Tên học sinh có ký tự lạ.")
+    assert line.freeze().version == 2
+
+
+def test_signing_events_in_any_order_and_any_number(world: World, announce: Announce) -> None:
+    world.close_window()
+    line = Line(world, announce)
+    line.reconcile()
+    line.sealed()
+    assert (line.state, line.now().problem != "") == ("RECONCILED", True)
+    line.start_signing()
+    assert line.sealed() is Outcome.DONE
+    assert line.state == "SEALED"
+    assert line.signed() is Outcome.DONE
+    assert line.sealed() is Outcome.DONE
+    assert (line.state, line.now().problem) == ("SEALED", "")
+    line.sealed(document="document-2")
+    assert (line.state, line.now().problem != "") == ("SEALED", True)
+    line.lock()
+    announce(archive_events.RecordRefused(book=line.book.id, version=1, failed_checks=["signatures", "digest"]))
+    assert "signatures, digest" in line.now().problem
+    line.archived(object_sha256=sha256(b"other"))
+    assert line.state == "LOCKED"
+    line.archived()
+    assert (line.state, line.now().problem) == ("ARCHIVED", "")
+    steps = [State.Name(s.to_state) for s in line.now().history]
+    assert steps.count("BOOK_STATE_SIGNED") == 1
+
+
+def test_one_event_delivered_twice_acts_once(world: World, announce: Any) -> None:
+    world.close_window()
+    line = Line(world, announce)
+    line.assign()
+    event = print_events.RenditionReady(
+        rendition="r", kind=1, book=line.book.id, version=1, content_sha256=line.book.content_sha256
+    )
+    event_id = str(uuid.uuid4())
+    assert announce(event, event_id) is Outcome.DONE
+    assert announce(event, event_id) is Outcome.DONE
+    assert len(line.now().history) == 3

@@ -1,0 +1,144 @@
+"""The life of a book: the table itself, and that no path of acts breaks the order of acts."""
+
+import pytest
+from hoso.gradebook.v1 import books_pb2, common_pb2
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from services.common.errors import Forbidden, Rejected
+from services.gradebook import domain
+from services.gradebook.lifecycle import ENDED, READ_ONLY, RULES, Act, Actor, Life, State, step
+
+ACTS = [act for act in Act if act is not Act.FREEZE]
+
+
+class Lives(RuleBasedStateMachine):
+    """Anyone tries anything, in any order; what succeeds is remembered."""
+
+    @initialize(paper=st.booleans())
+    def freeze(self, paper: bool) -> None:
+        self.life = Life(State.DATA_COMPLETE, paper_track_required=paper)
+        self.path = [State.DATA_COMPLETE]
+        self.confirmed: set[Actor] = set()
+
+    @rule(act=st.sampled_from(ACTS), actors=st.sets(st.sampled_from(list(Actor)), max_size=3))
+    def attempt(self, act: Act, actors: set[Actor]) -> None:
+        before = self.life
+        try:
+            self.life = step(before, act, actors)
+        except (Forbidden, Rejected):
+            assert self.life == before
+            return
+        assert actors & RULES[act].actors
+        if act is Act.CONFIRM:
+            self.confirmed |= actors & {Actor.OFFICER, Actor.HOMEROOM_TEACHER}
+        if self.life.state is not before.state:
+            self.path.append(self.life.state)
+
+    @rule(problem=st.booleans())
+    def trouble(self, problem: bool) -> None:
+        self.life = Life(
+            self.life.state,
+            self.life.paper_track_required,
+            problem,
+            self.life.officer_confirmed,
+            self.life.homeroom_confirmed,
+        )
+
+    @rule()
+    def right_next_step(self) -> None:
+        """Walk on as the right people would, so that long paths are reached."""
+        for act in ACTS:
+            wanted = RULES[act]
+            if self.life.state in wanted.sources and act not in (Act.REPORT_MISMATCH, Act.REVOKE):
+                self.attempt(act, set(wanted.actors))
+                return
+
+    @invariant()
+    def order_of_acts(self) -> None:
+        visited = self.path
+        assert len(set(visited)) == len(visited), "no state is entered twice"
+        if State.DIGITAL_SIGNING in visited:
+            assert State.RECONCILED in visited
+            assert self.confirmed == {Actor.OFFICER, Actor.HOMEROOM_TEACHER}
+            if self.life.paper_track_required:
+                assert visited.index(State.PAPER_ARCHIVED) < visited.index(State.DIGITAL_SIGNING)
+        if State.PAPER_ARCHIVED in visited:
+            assert visited.index(State.HAND_SIGNED) < visited.index(State.STAMPED) < visited.index(State.PAPER_ARCHIVED)
+            assert self.life.paper_track_required
+        for later, earlier in (
+            (State.RECONCILED, State.PRINTED_UNSIGNED),
+            (State.SIGNED, State.DIGITAL_SIGNING),
+            (State.SEALED, State.SIGNED),
+            (State.LOCKED, State.SEALED),
+            (State.ARCHIVED, State.LOCKED),
+            (State.RETURNED, State.ARCHIVED),
+        ):
+            assert later not in visited or visited.index(earlier) < visited.index(later)
+        for index, state in enumerate(visited[:-1]):
+            assert state not in ENDED
+            assert state is not State.RETURNED or visited[index + 1] is State.REVOKED
+
+
+Lives.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestLives = Lives.TestCase
+
+
+def test_the_states_and_words_are_those_of_the_contract() -> None:
+    for ours, theirs, prefix in (
+        (State, books_pb2.BookState, "BOOK_STATE_"),
+        (domain.Semester, common_pb2.Semester, "SEMESTER_"),
+        (domain.Stage, common_pb2.Stage, "STAGE_"),
+        (domain.MarkKind, common_pb2.MarkKind, "MARK_KIND_"),
+        (domain.Role, common_pb2.Role, "ROLE_"),
+        (domain.Sex, common_pb2.Sex, "SEX_"),
+        (domain.SchoolLevel, common_pb2.SchoolLevel, "SCHOOL_LEVEL_"),
+    ):
+        named = {f"{prefix}{member.name}": int(member) for member in ours}
+        assert named == {name: number for name, number in theirs.items() if number}
+    kinds = {f"SUBJECT_KIND_{kind.name}": number for number, kind in domain.SUBJECT_KINDS.items()}
+    assert kinds == {name: number for name, number in common_pb2.SubjectKind.items() if number}
+    levels = {level.name: number for number, level in domain.PROTO_LEVELS.items()}
+    assert levels == {name: number for name, number in common_pb2.Level.items() if number}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_each_act_is_refused_from_every_other_state_and_to_everyone_else(act: Act) -> None:
+    wanted = RULES[act]
+    for state in State:
+        for paper in (False, True):
+            life = Life(state, paper_track_required=paper, officer_confirmed=True, homeroom_confirmed=True)
+            for actor in Actor:
+                if actor not in wanted.actors:
+                    with pytest.raises(Forbidden) as caught:
+                        step(life, act, {actor})
+                    assert caught.value.reason == "ROLE_REQUIRED"
+            if state not in wanted.sources:
+                with pytest.raises(Rejected) as refused:
+                    step(life, act, wanted.actors)
+                assert refused.value.reason == "BOOK_STATE"
+
+
+def test_the_paper_track_decides_where_signing_starts() -> None:
+    principal = {Actor.PRINCIPAL}
+    assert step(Life(State.RECONCILED), Act.START_SIGNING, principal).state is State.DIGITAL_SIGNING
+    with pytest.raises(Rejected) as caught:
+        step(Life(State.RECONCILED, paper_track_required=True), Act.START_SIGNING, principal)
+    assert caught.value.reason == "PAPER_TRACK_REQUIRED"
+    with pytest.raises(Rejected) as needless:
+        step(Life(State.RECONCILED), Act.HAND_SIGN, principal)
+    assert needless.value.reason == "PAPER_TRACK_NOT_REQUIRED"
+    # A year that stopped requiring the track lets what has begun on paper come to its end.
+    assert step(Life(State.PAPER_ARCHIVED), Act.START_SIGNING, principal).state is State.DIGITAL_SIGNING
+
+
+def test_only_a_print_that_failed_ends_before_the_review() -> None:
+    teacher = {Actor.HOMEROOM_TEACHER}
+    with pytest.raises(Rejected):
+        step(Life(State.PRINT_ASSIGNED), Act.REPORT_MISMATCH, teacher)
+    assert step(Life(State.PRINT_ASSIGNED, has_problem=True), Act.REPORT_MISMATCH, teacher).state is State.MISMATCH
+
+
+def test_read_only_states_are_those_from_locked_on() -> None:
+    assert {State.LOCKED, State.ARCHIVED, State.RETURNED} == READ_ONLY
