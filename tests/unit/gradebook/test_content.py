@@ -1,0 +1,186 @@
+"""Frozen content from a class's data: the documented shape, the rules beyond it, and the same bytes every time."""
+
+import dataclasses
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from cli import demo_school
+from services.common.canonical import canonical_bytes
+from services.gradebook.content import BookFacts, SnapshotFacts, class_book, class_snapshot, vietnam_time
+from services.gradebook.domain import Guardian, School, Semester, Stage, required_columns
+from services.gradebook.entry import read_rows
+from services.gradebook.results import ClassData, ClassStudent, ClassSubject, NamedPerson, class_results, missing
+from services.gradebook.rules import Level, SubjectKind
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs/formats/class-book-1.schema.json").read_text())
+SCHOOL = demo_school.school(classes=4, students_per_class=12)
+CLOSED = dt.datetime(2026, 5, 28, 9, 59, 59, 999999, tzinfo=dt.UTC)
+
+
+def class_data(index: int) -> ClassData:
+    """A class of the demo school as the database would give it."""
+    one = SCHOOL.classes[index]
+    names = {person.id: person.name for person in SCHOOL.people}
+    subjects = [
+        ClassSubject(
+            number,
+            subject.code,
+            subject.name,
+            SubjectKind.COMMENT_ONLY if subject.comment_only else SubjectKind.COMMENT_AND_SCORE,
+            subject.periods,
+            subject.regular_count,
+            tuple(NamedPerson(person, names[person]) for person in one.assignments[subject.code]),
+        )
+        for number, subject in enumerate(SCHOOL.subjects[one.grade], 1)
+    ]
+    students = [
+        ClassStudent(
+            s.number,
+            s.id,
+            s.number,
+            s.name,
+            s.birth_date,
+            s.birth_place,
+            1 if s.sex == "MALE" else 2,
+            s.ethnicity,
+            s.priority,
+            s.address,
+            _guardian(s.father),
+            _guardian(s.mother),
+            "",
+        )
+        for s in one.students
+    ]
+    ids = {s.moet_student_id: s.id for s in students}
+    marks: dict[tuple[int, int], dict[int, dict[int, int]]] = {}
+    for subject, row in zip(subjects, SCHOOL.subjects[one.grade], strict=True):
+        for semester in Semester:
+            sheet = SCHOOL.sheet(one, row, semester)
+            cells, wrong = read_rows(sheet.items(), required_columns(subject.regular_count), ids, subject.kind)
+            assert wrong == []
+            for student, column, value in zip(cells.students, cells.columns, cells.values, strict=True):
+                marks.setdefault((subject.id, semester), {}).setdefault(student, {})[column] = value
+    conduct = {
+        (int(semester), ids[student]): Level[f"LEVEL_{level}"]
+        for semester in Semester
+        for student, level in SCHOOL.conduct(one, semester).items()
+    }
+    absences = {ids[student]: counts for student, counts in SCHOOL.absences(one).items()}
+    return ClassData(SCHOOL.school_year, one.grade, subjects, students, marks, conduct, absences)
+
+
+def _guardian(one: demo_school.Guardian | None) -> Guardian | None:
+    return None if one is None else Guardian(one.name, one.job, one.phone, "")
+
+
+def facts(index: int, stage: Stage) -> BookFacts:
+    one = SCHOOL.classes[index]
+    names = {person.id: person.name for person in SCHOOL.people}
+    return BookFacts(
+        school=School(SCHOOL.code, SCHOOL.name, 1, SCHOOL.commune, SCHOOL.province, SCHOOL.department),
+        class_name=one.name,
+        homeroom_teacher=NamedPerson(one.homeroom_teacher, names[one.homeroom_teacher]),
+        principal=NamedPerson(SCHOOL.principal, names[SCHOOL.principal]),
+        stage=stage,
+        version=1,
+        closing_time=CLOSED,
+    )
+
+
+@pytest.mark.parametrize("index", range(4))
+@pytest.mark.parametrize("stage", list(Stage))
+def test_a_book_has_the_documented_shape_and_keeps_its_rules(index: int, stage: Stage) -> None:
+    data = class_data(index)
+    frozen = class_book(data, facts(index, stage))
+    assert frozen == class_book(class_data(index), facts(index, stage))
+    book = json.loads(frozen)
+    jsonschema.validate(book, SCHEMA)
+    assert canonical_bytes(book) == frozen
+    assert [part["semester"] for part in book["semesters"]] == [f"SEMESTER_{s}" for s in stage.semesters]
+    assert (book["year"] is None) is (stage is Stage.SEMESTER_1)
+    _check_sheets_and_summaries(book)
+    _check_signatories(book)
+
+
+def _check_sheets_and_summaries(book: dict[str, Any]) -> None:
+    codes = [subject["code"] for subject in book["subjects"]]
+    numbers = [student["number"] for student in book["students"]]
+    assert numbers == list(range(1, len(numbers) + 1))
+    for part in book["semesters"]:
+        assert [sheet["subject"] for sheet in part["marks"]] == codes
+        for subject, sheet in zip(book["subjects"], part["marks"], strict=True):
+            assert [row["student"] for row in sheet["rows"]] == numbers
+            for row, summary in zip(sheet["rows"], part["summary"], strict=True):
+                assert len(row["regular"]) == subject["regular_count"][part["semester"]]
+                assert row["result"] == summary["results"][subject["code"]] is not None
+                if part["semester"] == "SEMESTER_2":
+                    year = book["year"]["summary"][row["student"] - 1]
+                    assert row["year_result"] == year["results"][subject["code"]] is not None
+                else:
+                    assert row["year_result"] is None
+    if book["year"]:
+        totals = book["year"]["totals"]
+        for summary, evaluation in zip(book["year"]["summary"], book["year"]["evaluation"], strict=True):
+            assert summary["learning_result"] == evaluation["learning_result"] is not None
+            assert summary["conduct_result"] == evaluation["conduct_result"] is not None
+            assert evaluation["promotion"] is not None
+        settled = totals["promoted"] + totals["not_promoted"] + totals["pending_summer"]
+        assert settled == totals["students"] == len(numbers)
+
+
+def _check_signatories(book: dict[str, Any]) -> None:
+    listed = book["signatories"]
+    assert [s["order"] for s in listed] == list(range(1, len(listed) + 1))
+    assert [s["rank"] for s in listed] == sorted(s["rank"] for s in listed)
+    taught = [(subject["code"], teacher["id"]) for subject in book["subjects"] for teacher in subject["teachers"]]
+    assert [(s["subject"], s["signatory"]) for s in listed if s["rank"] == 1] == taught
+    homeroom, principal, seal = listed[-3:]
+    assert (homeroom["role"], homeroom["signatory"]) == ("HOMEROOM_TEACHER", book["class"]["homeroom_teacher"]["id"])
+    assert (principal["role"], principal["signatory"]) == ("PRINCIPAL", book["principal"]["id"])
+    assert (seal["role"], seal["signatory"], seal["name"]) == ("SCHOOL_SEAL", SCHOOL.code, SCHOOL.name)
+    assert seal["field"] == f"sig-{len(listed):02d}-seal"
+
+
+def test_the_closing_time_is_vietnamese_and_in_whole_seconds() -> None:
+    assert vietnam_time(CLOSED) == "2026-05-28T16:59:59+07:00"
+    assert vietnam_time(dt.datetime(2026, 5, 28, 17, tzinfo=dt.UTC)) == "2026-05-29T00:00:00+07:00"
+
+
+def test_what_is_missing_is_named_and_an_empty_cell_never_counts_as_zero() -> None:
+    data = class_data(0)
+    assert list(missing(data, Stage.WHOLE_YEAR)) == []
+    sheet = {student: dict(cells) for student, cells in data.marks[1, 1].items()}
+    del sheet[3][11]
+    conduct = {key: level for key, level in data.conduct.items() if key != (2, 5)}
+    absences = {student: counts for student, counts in data.absences.items() if student != 4}
+    holes = dataclasses.replace(data, marks={**data.marks, (1, 1): sheet}, conduct=conduct, absences=absences)
+    found = [(m.kind, m.student.number, m.subject, m.semester, m.column) for m in missing(holes, Stage.WHOLE_YEAR)]
+    code = data.subjects[0].code
+    assert found == [
+        ("MARK", 3, code, Semester.FIRST, 11),
+        ("CONDUCT", 5, None, Semester.SECOND, None),
+        ("ABSENCES", 4, None, None, None),
+    ]
+    assert [m.kind for m in missing(holes, Stage.SEMESTER_1)] == ["MARK"]
+    results = class_results(holes, Stage.WHOLE_YEAR)
+    assert results[2].subjects[0].semester_1 is None
+    assert results[2].subjects[0].year is None
+    assert (results[2].promotion, results[3].promotion, results[4].promotion) == (None, None, None)
+
+
+def test_a_snapshot_names_the_one_before_and_holds_every_mark() -> None:
+    data = class_data(1)
+    first = class_snapshot(data, SnapshotFacts("31000001", "6A2", "HK1", CLOSED, 1, None))
+    second = class_snapshot(data, SnapshotFacts("31000001", "6A2", "CN", CLOSED, 2, bytes(32)))
+    assert json.loads(first)["previous_sha256"] is None
+    content = json.loads(second)
+    assert content["previous_sha256"] == "0" * 64
+    assert canonical_bytes(content) == second
+    held = sum(mark is not None for sheet in content["marks"] for row in sheet["rows"] for mark in row)
+    assert held == sum(len(cells) for sheet in data.marks.values() for cells in sheet.values())
+    assert len(content["conduct"]["SEMESTER_1"]) == len(content["absences"]) == len(data.students)
