@@ -1,0 +1,107 @@
+"""Entry while things break: a lost database connection, a client that gives up, a call that comes too late."""
+
+import threading
+import time
+import uuid
+from typing import Any
+
+import pytest
+
+from services.common.errors import Unavailable
+from tests.integration.gradebook.world import FINAL, FIRST, World
+
+
+def counts(world: World) -> tuple[Any, ...]:
+    return world.rows(
+        "SELECT (SELECT count(*) FROM mark), (SELECT count(*) FROM entry), (SELECT count(*) FROM audit_entry)"
+    )[0]
+
+
+def waiting(world: World) -> list[int]:
+    """Backends of entries that wait for the year to be free."""
+    found = world.rows(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        " AND query LIKE '%%advisory%%' AND pid <> pg_backend_pid()"
+    )
+    return [row[0] for row in found]
+
+
+def until(condition: Any) -> Any:
+    deadline = time.monotonic() + 10
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+def enter_in_background(world: World, request_id: str, value: str) -> tuple[threading.Thread, list[Any]]:
+    one = world.school.classes[0]
+    answers: list[Any] = []
+
+    def run() -> None:
+        try:
+            answers.append(
+                world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {one.students[0].id: [value]}, request_id=request_id)
+            )
+        except Unavailable as e:
+            answers.append(e)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, answers
+
+
+def test_a_connection_killed_in_the_middle_writes_nothing_and_the_retry_writes_once(world: World) -> None:
+    world.enter(world.school.classes[0], "VAN", FIRST, [(FINAL, 0)], {world.school.classes[0].students[0].id: ["8"]})
+    before = counts(world)
+    request_id = str(uuid.uuid4())
+    with world.database.transaction() as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(18242, id) FROM school_year")
+        thread, answers = enter_in_background(world, request_id, "7")
+        (victim,) = until(lambda: waiting(world))
+        assert counts(world) == before
+        assert world.rows("SELECT pg_terminate_backend(%s)", victim) == [(True,)]
+        # The client was told UNAVAILABLE and tries again by itself, with the same request id.
+        until(lambda: [pid for pid in waiting(world) if pid != victim])
+        assert counts(world) == before
+    thread.join(20)
+    assert [answer.changed for answer in answers] == [1]
+    assert world.rows("SELECT count(*) FROM entry WHERE request_id = %s", request_id) == [(1,)]
+    marks, entries, audit = before
+    assert counts(world) == (marks + 1, entries + 1, audit + 1)
+
+
+def test_an_entry_that_waited_for_a_closing_is_refused(world: World) -> None:
+    """The window is looked at after the wait, not before."""
+    with world.database.transaction() as closing:
+        closing.execute("SELECT pg_advisory_xact_lock(18242, id) FROM school_year")
+        thread, answers = enter_and_note_refusal(world)
+        until(lambda: waiting(world))
+        closing.execute("UPDATE entry_window SET closed_time = now()")
+    thread.join(20)
+    assert answers == ["WINDOW_CLOSED"]
+    world.rows("UPDATE entry_window SET closed_time = NULL RETURNING 1")
+
+
+def enter_and_note_refusal(world: World) -> tuple[threading.Thread, list[str]]:
+    one = world.school.classes[0]
+    reasons: list[str] = []
+
+    def run() -> None:
+        with pytest.raises(Exception) as caught:
+            world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {one.students[1].id: ["3"]})
+        reasons.append(getattr(caught.value, "reason", repr(caught.value)))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, reasons
+
+
+def test_a_violation_in_the_last_of_many_rows_leaves_no_row(world: World) -> None:
+    one = world.school.classes[0]
+    before = counts(world)
+    rows = {student.id: ["9"] for student in one.students}
+    rows[one.students[-1].id] = ["9,55"]
+    with pytest.raises(Exception, match="không hợp lệ"):
+        world.enter(one, "KHTN", FIRST, [(FINAL, 0)], rows)
+    assert counts(world) == before
