@@ -9,6 +9,7 @@ import io
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -383,7 +384,8 @@ def attack(config: StoreConfig, admin: Minio, own: Minio, own_credentials: Crede
     bench = _Bench(config, admin, own, own_credentials, config.probe_bucket)
     _clean(bench)
     checks = [_run_one(bench, name, expected, function) for name, expected, function in _CHECKS]
-    checks += [_outside(bench, address) for address in config.forbidden_ports]
+    with ThreadPoolExecutor(max_workers=8) as pool:  # most of the time there is waiting for ports that do not answer
+        checks += pool.map(lambda address: _outside(bench, address), config.forbidden_ports)
     return Report(config.endpoint, config.bucket, config.probe_bucket, started, datetime.now(UTC), tuple(checks))
 
 
