@@ -3,15 +3,12 @@
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from services.common import process
-
-if TYPE_CHECKING:
-    from services.print.config import PrintConfig
+from services.print.config import PrintConfig
 
 
-def serve(config: "PrintConfig", stop: threading.Event) -> None:
+def serve(config: PrintConfig, stop: threading.Event) -> None:
     """GRPC API."""
     from services.common import grpc_server, operations
     from services.common.db import Database
@@ -28,7 +25,7 @@ def serve(config: "PrintConfig", stop: threading.Event) -> None:
     database.close()
 
 
-def consume(config: "PrintConfig", stop: threading.Event) -> int:
+def consume(config: PrintConfig, stop: threading.Event) -> int:
     """Events from RabbitMQ."""
     from services.common import consume
     from services.print.events import SUBSCRIPTIONS
@@ -36,14 +33,14 @@ def consume(config: "PrintConfig", stop: threading.Event) -> int:
     return consume.run("print", config.broker, config.database, SUBSCRIPTIONS)
 
 
-def relay(config: "PrintConfig", stop: threading.Event) -> None:
+def relay(config: PrintConfig, stop: threading.Event) -> None:
     """Outbox to RabbitMQ."""
     from services.common import relay
 
     relay.run(config.database, config.broker, "print", stop)
 
 
-def work(config: "PrintConfig", stop: threading.Event) -> None:
+def work(config: PrintConfig, stop: threading.Event) -> None:
     """Render books."""
     from hoso.gradebook.v1 import books_pb2_grpc
 
@@ -59,7 +56,7 @@ def work(config: "PrintConfig", stop: threading.Event) -> None:
     database.close()
 
 
-def migrate(config: "PrintConfig", stop: threading.Event) -> None:
+def migrate(config: PrintConfig, stop: threading.Event) -> None:
     """Database schema and broker topology."""
     from services.common import consume, db, topology
     from services.print.events import SUBSCRIPTIONS
@@ -69,7 +66,7 @@ def migrate(config: "PrintConfig", stop: threading.Event) -> None:
     topology.declare(config.broker, "print", consume.event_types(SUBSCRIPTIONS))
 
 
-def check_config(config: "PrintConfig", stop: threading.Event) -> int:
+def check_config(config: PrintConfig, stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     from services.print.check_config import problems
 
@@ -81,13 +78,6 @@ def check_config(config: "PrintConfig", stop: threading.Event) -> int:
 
 def main() -> int:
     """Choose the role."""
-    if len(sys.argv) > 1 and sys.argv[1] == "consume":
-        # Before anything else loads the standard library's sockets and threads.
-        import eventlet
-
-        eventlet.monkey_patch()
-    from services.print.config import PrintConfig
-
     roles = {
         "serve": serve,
         "consume": consume,

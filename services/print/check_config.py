@@ -1,13 +1,15 @@
 """The role `check-config`: reach every dependency and say in one line each what is wrong."""
 
+import contextlib
+import uuid
 from collections.abc import Callable
 
-import grpc
+from hoso.gradebook.v1 import books_pb2, books_pb2_grpc
 
 from services.common import topology
 from services.common.db import Database
-from services.common.errors import HosoError, Unavailable
-from services.common.grpc_client import channel
+from services.common.errors import HosoError, NotFound
+from services.common.grpc_client import calling, channel
 from services.common.settings import DatabaseConfig, PeerConfig
 from services.print.config import PrintConfig
 
@@ -19,7 +21,7 @@ def problems(config: PrintConfig) -> list[str]:
     checks: dict[str, Callable[[], None]] = {
         "database": lambda: _database(config.database),
         "broker": lambda: topology.ping(config.broker, "print"),
-        "gradebook": lambda: _peer(config.gradebook),
+        "gradebook": lambda: _gradebook(config.gradebook),
     }
     found = []
     for name, check in checks.items():
@@ -38,9 +40,8 @@ def _database(config: DatabaseConfig) -> None:
         database.close()
 
 
-def _peer(peer: PeerConfig) -> None:
-    with channel(peer) as open_channel:
-        try:
-            grpc.channel_ready_future(open_channel).result(timeout=_PATIENCE_S)
-        except grpc.FutureTimeoutError as e:
-            raise Unavailable("PEER_AWAY", f"{peer.address} does not answer") from e
+def _gradebook(peer: PeerConfig) -> None:
+    """Ask for a book that cannot exist: NOT_FOUND proves that gradebook answers and lets us ask."""
+    request = books_pb2.DownloadBookContentRequest(book=str(uuid.UUID(int=0)))
+    with channel(peer) as open_channel, contextlib.suppress(NotFound), calling("gradebook"):
+        list(books_pb2_grpc.BookServiceStub(open_channel).DownloadBookContent(request, timeout=_PATIENCE_S))

@@ -28,7 +28,6 @@ PDF_STANDARD: Literal["a-3b"] = "a-3b"
 
 
 _FORGET_ROUNDS = 3
-_EMPTY = "nothing"
 
 
 class Kind(Enum):
@@ -97,7 +96,7 @@ def forget() -> None:
     Compiling nothing a few times ages them; templates and fonts used in the meantime are read again.
     """
     for _ in range(_FORGET_ROUNDS):
-        _compiler(_EMPTY).compile(format="pdf")
+        _compiler("nothing").compile(format="pdf")
 
 
 def inputs(book: ClassBook, kind: Kind) -> dict[str, str]:
@@ -130,8 +129,5 @@ def _compiler(template: str) -> typst.Compiler:
     compilers: dict[str, typst.Compiler] = _local.__dict__.setdefault("compilers", {})
     if template not in compilers:
         folder = TEMPLATES / template
-        if template == _EMPTY:
-            compilers[template] = typst.Compiler(font_paths=_fonts())
-        else:
-            compilers[template] = typst.Compiler(str(folder / "book.typ"), root=str(folder), font_paths=_fonts())
+        compilers[template] = typst.Compiler(str(folder / "book.typ"), root=str(folder), font_paths=_fonts())
     return compilers[template]
