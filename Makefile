@@ -36,7 +36,7 @@ check: setup ## style, types, import boundaries, proto lint and compatibility, s
 	@$(PYTHON) -m deploy.checks
 
 bench: setup ## measure against bare parts; writes .run/bench/bench.json
-	@$(PYTHON) -m deploy.bench
+	@$(PYTHON) -m bench
 
 minio: setup ## build the pinned MinIO server into .run/bin/ (about five minutes)
 	@deploy/local/minio.sh
