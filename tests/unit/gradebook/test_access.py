@@ -1,0 +1,59 @@
+"""Who may call what: the whole table, so that a new RPC cannot slip in without a decision."""
+
+import pytest
+from hoso.gradebook.v1 import books_pb2, marks_pb2, roster_pb2
+
+from services.common import identity
+from services.common.errors import Forbidden
+from services.common.identity import Access
+from services.gradebook.service import book_service, mark_service, roster_service
+
+CLIENTS = (
+    "vendor/smas",
+    "operator/department",
+    "operator/other",
+    "service/gradebook",
+    "service/print",
+    "service/signing",
+    "service/archive",
+    "system",
+    "vendor",
+)
+VENDOR = {"vendor/smas"}
+OFFICE = {"operator/department"}
+EVERY_SERVICE = {client for client in CLIENTS if client.startswith("service/")}
+TABLES = {
+    "RosterService": (roster_pb2, roster_service.ACCESS),
+    "MarkService": (marks_pb2, mark_service.ACCESS),
+    "BookService": (books_pb2, book_service.ACCESS),
+}
+OTHERS = {
+    "PutSchool": OFFICE,
+    "PutSchoolYear": OFFICE,
+    "GetSchool": VENDOR | OFFICE,
+    "ListClasses": VENDOR | OFFICE,
+    "GetWindow": VENDOR | OFFICE,
+    "ListBooks": VENDOR | OFFICE,
+    "GetBook": VENDOR | OFFICE | EVERY_SERVICE,
+    "DownloadSnapshot": {"service/archive"},
+    "DownloadBookContent": VENDOR | {"service/print"},
+}
+WITHOUT_PERSON = ("Put", "Get", "List", "Download")
+"""RPCs beginning with these are a vendor's own acts and reads; every other act is a person's."""
+
+
+@pytest.mark.parametrize("service", TABLES)
+def test_every_rpc_has_its_clients_and_says_whether_a_person_acts(service: str) -> None:
+    contract, table = TABLES[service]
+    rpcs = {method.name for method in contract.DESCRIPTOR.services_by_name[service].methods}
+    assert set(table) == rpcs
+    for rpc in rpcs:
+        allowed = set()
+        for client in CLIENTS:
+            try:
+                identity.check_access(rpc, client, Access(table[rpc].clients), has_person=True)
+            except Forbidden:
+                continue
+            allowed.add(client)
+        assert allowed == OTHERS.get(rpc, VENDOR), rpc
+        assert table[rpc].person is not rpc.startswith(WITHOUT_PERSON), rpc
