@@ -1,8 +1,10 @@
 """`hoso archive`: records under object lock."""
 
+from datetime import UTC, timedelta, timezone
 from typing import Annotated
 
 import typer
+from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.archive.v1 import archive_pb2
 
 from cli.connection import Services, call, download, operator
@@ -11,6 +13,41 @@ from cli.output import EXIT_NEGATIVE, Output, console, show, show_json
 app = typer.Typer(no_args_is_help=True)
 
 _PAGE = 500
+_VIETNAM = timezone(timedelta(hours=7))
+
+ROLE_WORDS = {
+    "SUBJECT_TEACHER": "Giáo viên bộ môn",
+    "HOMEROOM_TEACHER": "Giáo viên chủ nhiệm",
+    "PRINCIPAL": "Hiệu trưởng",
+    "SCHOOL_SEAL": "Dấu của trường",
+}
+CHECK_WORDS = {
+    "REGISTER_CHAIN": "Chuỗi sổ đăng kí lưu trữ",
+    "ONE_VERSION": "Kho chỉ có một phiên bản",
+    "LOCKED": "Khóa đối tượng COMPLIANCE",
+    "OBJECT_PRESENT": "Đọc lại được từ kho",
+    "OBJECT_DIGEST": "Mã băm của đối tượng",
+    "OBJECT_SIZE": "Kích thước",
+    "FILE_DIGEST": "Mã băm của tệp PDF",
+    "READABLE": "Cấu trúc tệp PDF",
+    "CONTENT_ATTACHED": "Nội dung gốc đính kèm",
+    "CONTENT_DIGEST": "Mã băm của nội dung",
+    "SUBJECT": "Đúng trường, năm học, bản",
+    "SIGNATURES_COMPLETE": "Đủ chữ ký, không thừa",
+    "SIGNATORIES": "Đúng người ký",
+    "SIGNATORY_NAMES": "Đúng tên người ký",
+    "SIGNING_ORDER": "Đúng thứ tự ký",
+    "SIGNATURES_INTACT": "Chữ ký nguyên vẹn",
+    "CHAINS_TRUSTED": "Chứng thư được tin cậy",
+    "REVISIONS_COVERED": "Mỗi chữ ký bao trùm bản của mình",
+    "PADES_PROFILE": "Chuẩn PAdES-B-B",
+    "NOTHING_HIDDEN": "Không có dữ liệu giấu",
+    "SEAL_COVERS_FILE": "Dấu bao trùm toàn bộ tệp",
+    "ONE_REVISION_EACH": "Mỗi chữ ký một lần ghi",
+    "CHANGES_PERMITTED": "Không sửa ngoài chữ ký",
+    "CLOSED_BY_SEAL": "Dấu đóng văn bản",
+}
+"""What each check of VerifyRecord says to people; a check that is not listed shows its code."""
 
 
 def all_records(services: Services, school: str, kind: archive_pb2.RecordKind.ValueType) -> list[archive_pb2.Record]:
@@ -31,7 +68,7 @@ def list_records(school: Annotated[str, typer.Argument(help="School code.")]) ->
     """The records of a school, newest first."""
     records = all_records(operator(), school, archive_pb2.RECORD_KIND_UNSPECIFIED)
     rows = [
-        (r.id, _kind(r), r.version or "", r.object_sha256.hex()[:16], r.size_bytes, r.retain_until_time.ToJsonString())
+        (r.id, _kind(r), r.version or "", r.object_sha256.hex()[:16], r.size_bytes, local_time(r.retain_until_time))
         for r in records
     ]
     show(f"Hồ sơ lưu trữ của trường {school}", ("id", "loại", "bản", "mã băm", "byte", "giữ đến"), rows, records)
@@ -53,10 +90,11 @@ def verify(record: Annotated[str, typer.Argument(help="Record id.")]) -> None:
 def print_verification(answer: archive_pb2.VerifyRecordResponse) -> None:
     """The verification of one record for people."""
     mark = {True: "[green]đạt[/]", False: "[red]KHÔNG ĐẠT[/]"}
-    checks = [(mark[c.passed], c.name, c.detail) for c in answer.checks]
+    checks = [(mark[c.passed], CHECK_WORDS.get(c.name, c.name), c.detail) for c in answer.checks]
     show(f"Kiểm tra hồ sơ {answer.record.id}", ("kết quả", "nội dung", "chi tiết"), checks, answer)
     signatures = [
-        (s.order, mark[s.valid], s.role, s.name, s.signatory, s.sign_time.ToJsonString()) for s in answer.signatures
+        (s.order, mark[s.valid], ROLE_WORDS.get(s.role, s.role), s.name, s.signatory, local_time(s.sign_time))
+        for s in answer.signatures
     ]
     if signatures:
         show("Chữ ký theo thứ tự", ("số", "kết quả", "vai trò", "tên", "mã", "lúc ký"), signatures, answer)
@@ -79,7 +117,7 @@ def store() -> None:
     services = operator()
     report = call(services.archive.GetStoreReport, archive_pb2.GetStoreReportRequest())
     rows = [("đạt" if c.passed else "KHÔNG ĐẠT", c.name, c.detail) for c in report.checks]
-    show(f"{report.store}, {report.probe_time.ToJsonString()}", ("kết quả", "phép thử", "chi tiết"), rows, report)
+    show(f"{report.store}, {local_time(report.probe_time)}", ("kết quả", "phép thử", "chi tiết"), rows, report)
     if not report.passed:
         raise typer.Exit(EXIT_NEGATIVE)
 
@@ -94,6 +132,11 @@ def policies() -> None:
         for p in answer.policies
     ]
     show("Thời hạn lưu trữ", ("loại", "bản", "năm", "chế độ", "căn cứ"), rows, list(answer.policies))
+
+
+def local_time(stamp: Timestamp) -> str:
+    """The time in Vietnam (ISO 8601, +07:00; NĐ 30/2020)."""
+    return stamp.ToDatetime(UTC).astimezone(_VIETNAM).isoformat(timespec="seconds")
 
 
 def _kind(message: archive_pb2.Record | archive_pb2.RetentionPolicy) -> str:

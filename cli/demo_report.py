@@ -48,9 +48,18 @@ def conclude(folder: Path, operator: Services, rows: list[Row]) -> int:
         console.print(f"{tool}: {'[green]chấp nhận[/]' if result else '[red]KHÔNG CHẤP NHẬN[/]'}")
     valid = sum(row["verification"]["valid"] for row in rows)
     console.print(f"\n[bold]{valid}/{len(rows)}[/] sổ đã đóng dấu số, khóa, lưu trữ và kiểm tra lại.")
-    console.print(f"Tệp PDF: [cyan]{folder}/[/]   Báo cáo: [cyan]{folder / 'report.json'}[/]", highlight=False)
-    console.print(f"Kiểm tra một hồ sơ bất kì: [cyan]hoso archive verify {first['record']}[/]", highlight=False)
+    for label, text in (
+        ("Tệp PDF:", f"{_short(folder)}/"),
+        ("Báo cáo:", _short(folder / "report.json")),
+        ("Kiểm tra một hồ sơ bất kì:", f".venv/bin/hoso archive verify {first['record']}"),
+    ):
+        console.print(f"{label} [cyan]{text}[/]", highlight=False, soft_wrap=True)
     return 0 if good else EXIT_NEGATIVE
+
+
+def _short(path: Path) -> str:
+    """The path as the reader would type it from here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _row(folder: Path, operator: Services, record: archive_pb2.Record, book: books_pb2.Book) -> Row:
@@ -65,9 +74,9 @@ def _row(folder: Path, operator: Services, record: archive_pb2.Record, book: boo
         "record": record.id,
         "class": book.school_class.name,
         "version": record.version,
-        "pdf": str(path),
-        "content_sha256": record.content_sha256.hex(),
-        "pdf_sha256": record.object_sha256.hex(),
+        "pdf_path": str(path),
+        "content_digest": record.content_sha256.hex(),
+        "pdf_digest": record.object_sha256.hex(),
         "signers": [
             {
                 "order": s.order,
