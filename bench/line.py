@@ -1,0 +1,136 @@
+"""The whole line for one class: seconds from keyed marks to ARCHIVED, where they go, and the memory of every process.
+
+A stack of its own, brought up as anyone does; the people's acts are those of ``hoso demo``, which looks at the books
+every 0.3 s, so an act may be that late.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from hoso.gradebook.v1 import books_pb2
+
+from bench import memory, school
+from bench.memory import Memory
+from bench.pairs import Tell
+from bench.report import Row
+from cli.books import all_books, state_name
+from cli.connection import Services, call
+from cli.demo_school import CODE, SCHOOL_YEAR
+from deploy.local import bringup, postgres
+from deploy.local.layout import REPOSITORY, Stack
+from services.common import db
+
+_SETTLE_S = 8.0
+_MIB = 2**20
+_JOBS = ("print", "signing", "archive")
+
+
+def measure(stack: Stack, students: int, tell: Tell) -> list[Row]:
+    """Rows of the line's time and of memory. Leaves the stack running. Raises RuntimeError when the demo fails."""
+    began = time.perf_counter()
+    if bringup.up(stack, servers_only=False):
+        raise RuntimeError("the stack does not start")
+    rows = [Row("stack.up", time.perf_counter() - began, "s", note="from nothing to ready, all servers and services")]
+    tell(f"all ready; letting them settle for {_SETTLE_S:.0f} s")
+    time.sleep(_SETTLE_S)
+    idle = _memory(stack)
+    tell(f"one class of {students}: from marks to the archive")
+    began = time.perf_counter()
+    _demo(stack, students)
+    spent = time.perf_counter() - began
+    rows += _line(stack, students)
+    rows.append(Row("line.demo", spent, "s", note="hoso demo as a whole, with key ceremony and verification"))
+    rows += _job_rows(stack)
+    return rows + memory_rows(idle, _memory(stack))
+
+
+def _demo(stack: Stack, students: int) -> None:
+    log = stack.log / "bench-demo.log"
+    hoso = Path(sys.executable).with_name("hoso")
+    command = [str(hoso), "demo", "--classes", "1", "--students", str(students)]
+    with log.open("wb") as output:
+        done = subprocess.run(
+            command,
+            cwd=REPOSITORY,
+            env=os.environ | {"HOSO_PROFILE": str(stack.config / "cli.toml")},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+        raise RuntimeError(f"hoso demo ended with {done.returncode}; the end of its output:\n{tail}")
+
+
+def _line(stack: Stack, students: int) -> list[Row]:
+    found = school.profile(stack)
+    operator = Services(found, found.tls)
+    (book,) = all_books(operator, CODE, SCHOOL_YEAR)
+    history = call(operator.books.GetBook, books_pb2.GetBookRequest(book=book.id)).book.history
+    steps = [(state_name(step.to_state), step.time.ToNanoseconds() / 1e9) for step in history]
+    return line_rows(*_keyed(stack), steps, students)
+
+
+def line_rows(first: float, last: float, steps: list[tuple[str, float]], students: int) -> list[Row]:
+    """The line's rows. first, last: when marks were keyed; steps: states and when they began (Unix times, seconds)."""
+    rows = [Row("line.keyed", last - first, "s", note="from the first to the last sheet, conduct and absences")]
+    before = last
+    for state, moment in steps:
+        rows.append(Row(f"line.{state.lower()}", moment - before, "s", note="since the row before"))
+        before = moment
+        if state == "ARCHIVED":
+            total = moment - first
+            return [Row("line.total", total, "s", note=f"first mark to ARCHIVED, one class of {students}"), *rows]
+    raise RuntimeError(f"the book is not archived: {', '.join(state for state, _ in steps)}")
+
+
+def _keyed(stack: Stack) -> tuple[float, float]:
+    """When the first and the last marks were keyed, Unix time."""
+    with db.connect(postgres.config(stack, "gradebook")) as connection:
+        row = connection.execute("SELECT min(recorded_time), max(recorded_time) FROM entry").fetchone()
+    assert row is not None
+    first, last = row
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    return first.timestamp(), last.timestamp()
+
+
+def _job_rows(stack: Stack) -> Iterator[Row]:
+    """How long the jobs of each kind stood, from their creation to their end, added up."""
+    for service in _JOBS:
+        with db.connect(postgres.config(stack, service)) as connection:
+            kinds = connection.execute(
+                "SELECT kind, count(*), extract(epoch FROM sum(finished_time - created_time))::float8 FROM job"
+                " WHERE state = 'done' GROUP BY kind ORDER BY kind"
+            ).fetchall()
+        for kind, count, seconds in kinds:
+            yield Row(f"line.jobs.{service}.{kind}", seconds, "s", note=f"{count} jobs, from creation to end, added up")
+
+
+def _memory(stack: Stack) -> dict[str, Memory]:
+    """Memory of every running process of the stack with its children."""
+    return {unit["name"]: memory.of_tree(unit["pid"]) for unit in bringup.status(stack) if unit["pid"]}
+
+
+def memory_rows(idle: dict[str, Memory], after: dict[str, Memory]) -> list[Row]:
+    """One row a process, PSS when idle, and their sum."""
+    rows = [_memory_row(f"memory.{name}", found, after.get(name)) for name, found in idle.items()]
+    nothing = Memory(0, 0, 0)
+    return [*rows, _memory_row("memory.all", sum(idle.values(), nothing), sum(after.values(), nothing))]
+
+
+def _memory_row(name: str, idle: Memory, after: Memory | None) -> Row:
+    note = f"idle; RSS {idle.rss / _MIB:,.0f} MiB"
+    if idle.processes > 1:
+        note += f" in {idle.processes} processes"
+    if after is not None:
+        note += f"; after the line PSS {after.pss / _MIB:,.0f} MiB"
+        if after.processes != idle.processes:
+            note += f" in {after.processes} processes"
+    return Row(name, idle.pss / _MIB, "MiB PSS", note=note)

@@ -1,0 +1,72 @@
+"""Frozen class books of the demo school, made by the real gradebook: what rendering and signing are measured with."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+from hoso.gradebook.v1 import books_pb2, common_pb2
+
+from bench import stack as stacks
+from cli import demo_load
+from cli.connection import Persons, Services, call, download
+from cli.demo_school import School, SchoolClass, school
+from cli.profile import Profile
+from deploy.local import rabbitmq
+from deploy.local.layout import Stack
+from services import gradebook
+from services.common import config, db
+from services.common.grpc_client import channel
+from services.common.settings import DatabaseConfig
+from services.gradebook.config import Config
+
+STUDENTS = 42
+"""Students in a class of usual size."""
+
+_SERVICE = "gradebook"
+_MIGRATIONS = Path(gradebook.__file__).parent / "migrations"
+
+
+def profile(stack: Stack) -> Profile:
+    """Where the services are and whom we may play, as the command ``hoso`` reads it."""
+    return config.load(Profile, stack.config / "cli.toml")
+
+
+@contextlib.contextmanager
+def serving(stack: Stack) -> Iterator[DatabaseConfig]:
+    """Gradebook's role `serve` over an empty database, which the block gets."""
+    broker = rabbitmq.config(stack, f"service/{_SERVICE}")
+    with stacks.empty_database(stack, _SERVICE) as database:
+        db.migrate(database, [_MIGRATIONS])
+        settings = Config(database, broker, stacks.server(stack, _SERVICE))
+        with stacks.running(stack, _SERVICE, "serve", settings):
+            with channel(stacks.peer(stack, _SERVICE, "operator/department")) as probe:
+                grpc.channel_ready_future(probe).result(timeout=60)
+            yield database
+
+
+def contents(stack: Stack, *, classes: int, students: int = STUDENTS) -> list[bytes]:
+    """The canonical bytes of the whole-year books of so many classes."""
+    with serving(stack):
+        found = profile(stack)
+        operator = Services(found, found.tls)
+        vendor = Services(found, stacks.tls(stack, f"vendor/{demo_load.VENDOR}"))
+        reader = Services(found, stacks.tls(stack, "service/print"))
+        invented = school(classes=classes, students_per_class=students)
+        persons = Persons(found, invented.code)
+        demo_load.roster(operator, vendor, persons, invented, paper=False)
+        demo_load.plan_window(vendor, persons, invented)
+        demo_load.key_marks(vendor, persons, invented, lambda: None)
+        demo_load.close_window(vendor, persons, invented)
+        books = [_freeze(vendor, persons, invented, one) for one in invented.classes]
+        return [
+            download(reader.books.DownloadBookContent, books_pb2.DownloadBookContentRequest(book=book))
+            for book in books
+        ]
+
+
+def _freeze(vendor: Services, persons: Persons, invented: School, one: SchoolClass) -> str:
+    request = books_pb2.FreezeBookRequest(
+        school_class=demo_load.class_ref(invented, one), stage=common_pb2.STAGE_WHOLE_YEAR
+    )
+    return call(vendor.books.FreezeBook, request, persons.token(one.homeroom_teacher)).book.id

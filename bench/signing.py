@@ -1,0 +1,108 @@
+"""Signing: documents a second through the signing path, against the bare rate of the same key, and where time goes.
+
+A document is one signature into the first field of a class book's signing copy: parse, digest, token supervisor and
+owner process, CMS, write, check of the own output. The bare rate is C_Sign in a loop in one process.
+"""
+
+import datetime as dt
+import json
+import multiprocessing
+import statistics
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import fields
+from pathlib import Path
+
+from bench import tokens
+from bench.pairs import Rates, Settings, Slice, Tell, repeat_for, take_turns
+from bench.report import Row, compared
+from deploy.local import softhsm
+from deploy.local.layout import Stack
+from services.print import render
+from services.signing import token_wire as wire
+from services.signing.pades import PersonalMark, SignerProfile, Timings, sign_field
+from services.signing.token_client import TokenClient
+
+AGAINST = "bare C_Sign of the same key in one process"
+_ALGORITHMS = {"p256": wire.ECDSA_P256_SHA256, "rsa3072": wire.RSA_PKCS1_SHA256}
+
+_bare: list[tokens.BareToken] = []
+
+
+def measure(stack: Stack, content: bytes, settings: Settings, tell: Tell) -> list[Row]:
+    """For each kind of key one row of documents a second, and one row for each part of a signature's time.
+
+    content: canonical bytes of the class book that is signed.
+    """
+    pdf = render.render(content, render.Kind.SIGNING).pdf
+    field = json.loads(content)["signatories"][0]["field"]
+    keys = tokens.make_keys(stack, _ALGORITHMS)
+    rows = []
+    with tokens.supervisor(stack, keys) as client:
+        for name, key in zip(_ALGORITHMS, keys, strict=True):
+            tell(f"key {name}")
+            rates, timings = _compare(stack, key, client, pdf, field, settings, tell)
+            rows += _rows(name, rates, timings, len(pdf))
+    return rows
+
+
+def _compare(
+    stack: Stack, key: tokens.Key, client: TokenClient, pdf: bytes, field: str, settings: Settings, tell: Tell
+) -> tuple[Rates, list[Timings]]:
+    timings: list[Timings] = []
+    profile = SignerProfile(
+        key.chain, key.algorithm, lambda _, digest: client.sign(key.signatory, f"bench/{field}", digest)
+    )
+
+    def sign() -> float:
+        signed = sign_field(
+            pdf,
+            field,
+            profile,
+            mark=PersonalMark("Nguyễn Thị Minh Khai"),
+            reason="Giáo viên môn học",
+            at=dt.datetime.now(dt.UTC),
+            first=True,
+            last=False,
+        )
+        timings.append(signed.timings)
+        return 1
+
+    sign()  # loads fonts and encodes the signatory's fixed parts
+    timings.clear()
+    spawn = multiprocessing.get_context("spawn")
+    arguments = (key, softhsm.environment(stack), stack.run / "bench.login")
+    with ProcessPoolExecutor(1, spawn, initializer=_open_bare, initargs=arguments) as pool:
+        rates = take_turns(
+            settings.pairs,
+            lambda _: repeat_for(settings.seconds, sign),
+            {AGAINST: lambda _: pool.submit(_sign_bare, settings.seconds).result()},
+            tell,
+        )
+    return rates, timings
+
+
+def _open_bare(key: tokens.Key, environment: dict[str, str], login_lock: Path) -> None:
+    _bare.append(tokens.BareToken(key, environment, login_lock))
+
+
+def _sign_bare(seconds: float) -> Slice:
+    return _bare[0].sign_for(seconds)
+
+
+def _rows(name: str, rates: Rates, timings: list[Timings], size_bytes: int) -> list[Row]:
+    note = f"one signature into a class book of {size_bytes // 1024} KiB; {len(timings)} documents"
+    rows = [compared(f"signing.{name}", "documents/s", rates, AGAINST, note=note)]
+    bare_ms = 1000 / statistics.median(rates.references[AGAINST])
+    for field in fields(Timings):
+        spent_ms = 1000 * statistics.median(getattr(one, field.name) for one in timings)
+        is_token = field.name == "hsm"
+        rows.append(
+            Row(
+                f"signing.{name}.{field.name}",
+                spent_ms,
+                "ms/document",
+                reference=bare_ms if is_token else None,
+                against="bare C_Sign; the rest is supervisor and owner process" if is_token else "",
+            )
+        )
+    return rows
