@@ -19,7 +19,7 @@ def main() -> int:
         stack = layout.open_stack(arguments.stack, int(base) if base else None)
         return int(arguments.run(stack, arguments) or 0)
     except (LocalError, ValueError) as e:
-        screen.console.print(f"[red]✗[/] {e}", markup=True, soft_wrap=True)
+        screen.complain(str(e))
         return 1
     except KeyboardInterrupt:
         return 130

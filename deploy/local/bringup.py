@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any, cast
 
 from services.signing.test_ca import TestCa
@@ -24,6 +25,7 @@ def up(stack: Stack, *, servers_only: bool) -> int:
     """Start the stack unless it runs, and wait until every process is ready; 1 when one of them does not start."""
     stack.make_folders()
     supervisor = None
+    log_size = _supervisor_log(stack).stat().st_size if _supervisor_log(stack).exists() else 0
     try:
         running = status(stack)
         screen.console.print(f"The stack [bold]{stack.name}[/] is running already.")
@@ -35,7 +37,7 @@ def up(stack: Stack, *, servers_only: bool) -> int:
         supervisor = _start_supervisor(stack, servers_only=servers_only)
     with screen.Progress() as progress:
         while True:
-            units = _status_soon(stack, supervisor)
+            units = _status_soon(stack, supervisor, log_size)
             progress.show(units)
             failed = next((u for u in units if u["failures"] >= _FAILURES_BEFORE_GIVING_UP), None)
             if failed or all(unit["state"] in {"ready", "done"} for unit in units):
@@ -44,7 +46,7 @@ def up(stack: Stack, *, servers_only: bool) -> int:
     if failed is None:
         screen.console.print(f"Ready. Look with: {_command('status')}   Stop with: {_command('down')}")
         return 0
-    screen.console.print(f"[red]✗ {failed['name']} does not start[/] ({failed['detail']}). The end of its log:")
+    screen.complain(f"{failed['name']} does not start ({failed['detail']}). The end of its log:")
     print(screen.tail(stack.log / f"{failed['name']}.log"))
     if supervisor is not None:
         down(stack)
@@ -68,7 +70,7 @@ def down(stack: Stack) -> None:
                 return
         except LocalError:
             time.sleep(_POLL_S)
-    raise LocalError(f"the stack {stack.name!r} did not stop within {_STOP_S:.0f} s; see {stack.log}/supervisor.log")
+    raise LocalError(f"the stack {stack.name!r} did not stop within {_STOP_S:.0f} s; see {_supervisor_log(stack)}")
 
 
 def clean(stack: Stack) -> None:
@@ -106,13 +108,13 @@ async def supervise(stack: Stack, *, servers_only: bool) -> None:
 def _start_supervisor(stack: Stack, *, servers_only: bool) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "deploy.local", "--stack", stack.name, "--port-base", str(stack.port_base)]
     command += ["supervise", "--servers"] if servers_only else ["supervise"]
-    with (stack.log / "supervisor.log").open("ab") as log:
+    with _supervisor_log(stack).open("ab") as log:
         return subprocess.Popen(
             command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
 
 
-def _status_soon(stack: Stack, supervisor: subprocess.Popen[bytes] | None) -> list[Status]:
+def _status_soon(stack: Stack, supervisor: subprocess.Popen[bytes] | None, log_size: int) -> list[Status]:
     """The status, waiting for a supervisor that is still preparing the stack's files."""
     deadline = time.monotonic() + _SUPERVISOR_START_S
     while True:
@@ -121,9 +123,13 @@ def _status_soon(stack: Stack, supervisor: subprocess.Popen[bytes] | None) -> li
         except control.NoSupervisorError:
             dead = supervisor is None or supervisor.poll() is not None
             if dead or time.monotonic() > deadline:
-                text = screen.tail(stack.log / "supervisor.log", 15)
-                raise LocalError(f"the supervisor ended. The end of its log:\n{text}") from None
+                text = screen.tail(_supervisor_log(stack), 15, after=log_size).removeprefix("✗ ")
+                raise LocalError(f"the stack {stack.name!r} cannot start: {text or 'no answer'}") from None
             time.sleep(_POLL_S)
+
+
+def _supervisor_log(stack: Stack) -> Path:
+    return stack.log / "supervisor.log"
 
 
 def _short(stack: Stack) -> str:

@@ -68,16 +68,23 @@ def status_table(units: Iterable[Status]) -> Table:
             _span(unit["seconds"]),
             str(unit["restarts"] or ""),
             memory,
-            f"[dim]{unit['detail']}[/]",
+            Text(unit["detail"], style="dim"),
         )
     return table
 
 
-def tail(path: Path, lines: int = 25) -> str:
-    """The last `lines` lines of a log file."""
+def complain(message: str) -> None:
+    """Say what went wrong, as it is: words of other programs may look like markup."""
+    console.print(Text.assemble(("✗ ", "red"), message), soft_wrap=True)
+
+
+def tail(path: Path, lines: int = 25, *, after: int = 0) -> str:
+    """The last `lines` lines of a log file, of those written after its first `after` bytes."""
     if not path.exists():
         return ""
-    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+    with path.open("rb") as file:
+        file.seek(after)
+        return "\n".join(file.read().decode("utf-8", errors="replace").splitlines()[-lines:])
 
 
 def _span(seconds: float) -> str:
