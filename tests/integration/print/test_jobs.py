@@ -1,0 +1,260 @@
+"""From an event to a stored, announced rendition over a real database, with what may go wrong on the way."""
+
+import base64
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import psycopg
+import pytest
+from hoso.gradebook.v1 import books_pb2_grpc, events_pb2
+
+from deploy.local import layout
+from services.common import audit, db, jobs
+from services.common.canonical import canonical_bytes
+from services.common.errors import NotFound, Rejected, Unavailable
+from services.common.grpc_client import channel
+from services.common.jobs import Job, LeaseLost
+from services.common.settings import DatabaseConfig
+from services.print import events, rendering, store, usecases
+from tests import servers
+from tests.content import canonical, class_book
+from tests.integration.print import peers
+
+SCHOOL = "79000123"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Print's use cases and job over a real database; gradebook is a stand-in."""
+
+    database: db.Database
+    gradebook: peers.Gradebook
+    handler: Callable[[Job], None]
+
+    def announce(self, kind: type[Any], content: bytes, *, digest: bytes | None = None) -> str:
+        book = str(uuid.uuid4())
+        self.gradebook.contents[book] = content
+        event = kind(book=book, version=1, school=SCHOOL, content_sha256=digest or sha256(content).digest())
+        handle = {s.event: s.handle for s in events.SUBSCRIPTIONS}[kind]
+        with self.database.transaction() as tx:
+            handle(tx, event)
+        return book
+
+    def void(self, book: str) -> None:
+        with self.database.transaction() as tx:
+            events.voided(tx, events_pb2.BookVoided(book=book, version=1))
+
+    def claim(self) -> Job:
+        with self.database.transaction() as tx:
+            job = jobs.claim(tx, [usecases.RENDER_JOB], 60)
+        assert job is not None
+        return job
+
+    def work(self) -> None:
+        self.handler(self.claim())
+
+    def renditions(self, book: str) -> list[store.StoredRendition]:
+        with self.database.transaction() as tx:
+            return store.list_of_book(tx, book)
+
+    def query(self, statement: str, *values: Any) -> list[Any]:
+        with self.database.transaction() as tx:
+            return tx.execute(statement.encode(), values).fetchall()
+
+    def events(self, book: str) -> list[tuple[str, dict[str, Any]]]:
+        rows = self.query("SELECT type, body FROM outbox ORDER BY id")
+        found = [(t.rpartition(".")[2], json.loads(bytes(body))) for t, body in rows]
+        return [(t, body) for t, body in found if body["book"] == book]
+
+    def open_jobs(self) -> int:
+        return int(self.query("SELECT count(*) FROM job WHERE state <> 'done'")[0][0])
+
+
+@pytest.fixture(scope="module")
+def bench(database: Callable[[str], DatabaseConfig], pki_files: servers.Pki) -> Iterator[Bench]:
+    config = database("print")
+    db.migrate(config, [layout.REPOSITORY / "services" / "print" / "migrations"])
+    open_database = db.Database(config)
+    with peers.serving(pki_files) as gradebook, channel(gradebook.config) as to_gradebook:
+        handler = rendering.handler(open_database, books_pb2_grpc.BookServiceStub(to_gradebook))
+        yield Bench(open_database, gradebook, handler)
+    open_database.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(bench: Bench) -> Iterator[None]:
+    yield
+    with bench.database.transaction() as tx:
+        tx.execute("DELETE FROM job WHERE state <> 'done'")
+
+
+def test_a_print_is_made_stored_and_announced(bench: Bench) -> None:
+    content = canonical(5, "SEMESTER_1")
+    book = bench.announce(events_pb2.BookPrintAssigned, content)
+    bench.work()
+    (one,) = bench.renditions(book)
+    with bench.database.transaction() as tx:
+        pdf = store.pdf(tx, one.id)
+    assert pdf.startswith(b"%PDF-1.7")
+    assert (one.kind, one.version, one.school, one.void, one.fields) == ("UNSIGNED", 1, SCHOOL, False, ())
+    assert (one.content_sha256, one.pdf_sha256) == (sha256(content).digest(), sha256(pdf).digest())
+    assert (one.pdf_size_bytes, one.pages) == (len(pdf), 20)
+    ((kind, body),) = bench.events(book)
+    assert kind == "RenditionReady"
+    assert (body["rendition"], body["kind"], body["school"]) == (str(one.id), "RENDITION_KIND_UNSIGNED", SCHOOL)
+    assert base64.b64decode(body["pdf_sha256"]) == one.pdf_sha256
+    assert bench.open_jobs() == 0
+    with bench.database.transaction() as tx:
+        assert audit.verify(tx) == []
+
+
+def test_a_signing_copy_names_who_signs_where(bench: Bench) -> None:
+    data = class_book(4, "SEMESTER_1")
+    book = bench.announce(events_pb2.BookSigningStarted, canonical_bytes(data))
+    bench.work()
+    (one,) = bench.renditions(book)
+    assert one.kind == "SIGNING"
+    expected = [(s["field"], s["order"], s["rank"], s["role"], s["signatory"]) for s in data["signatories"]]
+    assert [(f.name, f.order, f.rank, f.role, f.signatory) for f in one.fields] == expected
+
+
+def test_the_same_event_twice_makes_one_rendition(bench: Bench) -> None:
+    content = canonical(2, "SEMESTER_1")
+    book = bench.announce(events_pb2.BookPrintAssigned, content)
+    event = events_pb2.BookPrintAssigned(book=book, version=1, school=SCHOOL, content_sha256=sha256(content).digest())
+    with bench.database.transaction() as tx:
+        events.print_assigned(tx, event)
+    bench.work()
+    with bench.database.transaction() as tx:
+        events.print_assigned(tx, event)
+        assert jobs.claim(tx, [usecases.RENDER_JOB], 60) is None
+    assert len(bench.renditions(book)) == 1
+    assert len(bench.events(book)) == 1
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(bench: Bench) -> None:
+    book = bench.announce(events_pb2.BookPrintAssigned, canonical(2, "SEMESTER_1"))
+    slow = bench.claim()
+    with bench.database.transaction() as tx:
+        tx.execute("UPDATE job SET due_time = now() - interval '1 second' WHERE id = %s", (slow.id,))
+    bench.work()
+    made = bench.renditions(book)
+    with pytest.raises(LeaseLost):
+        bench.handler(slow)
+    assert bench.renditions(book) == made
+    assert len(bench.events(book)) == 1
+
+
+def test_a_crash_before_the_end_leaves_nothing_and_is_repeated(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = bench.announce(events_pb2.BookPrintAssigned, canonical(2, "SEMESTER_1"))
+    job = bench.claim()
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "finish", killed)
+        with pytest.raises(Killed):
+            bench.handler(job)
+    assert bench.renditions(book) == []
+    assert bench.events(book) == []
+    bench.handler(job)
+    assert len(bench.renditions(book)) == 1
+
+
+def test_content_that_cannot_be_printed_is_announced_with_its_fault(bench: Bench) -> None:
+    data = class_book(4, "SEMESTER_1")
+    data["students"][3]["name"] = "Lý 小 Minh"
+    book = bench.announce(events_pb2.BookPrintAssigned, canonical_bytes(data))
+    bench.work()
+    ((kind, body),) = bench.events(book)
+    assert kind == "RenditionFailed"
+    assert (body["reason"], body["field"]) == ("NO_GLYPH", "students[3].name")
+    assert bench.renditions(book) == []
+    assert bench.open_jobs() == 0
+    (row,) = bench.query("SELECT facts->>'reason' FROM audit_entry WHERE action = 'REFUSED' ORDER BY 1")
+    assert row[0] == "NO_GLYPH"
+
+
+def test_content_other_than_announced_is_refused(bench: Bench) -> None:
+    book = bench.announce(events_pb2.BookPrintAssigned, canonical(2, "SEMESTER_1"), digest=bytes(32))
+    with pytest.raises(Rejected) as refused:
+        bench.work()
+    assert refused.value.reason == "DIGEST_MISMATCH"
+    assert bench.renditions(book) == []
+
+
+def test_a_book_that_gradebook_does_not_know(bench: Bench) -> None:
+    book = bench.announce(events_pb2.BookPrintAssigned, canonical(2, "SEMESTER_1"))
+    del bench.gradebook.contents[book]
+    with pytest.raises(NotFound):
+        bench.work()
+
+
+def test_gradebook_away_is_waited_for(bench: Bench) -> None:
+    content = canonical(2, "SEMESTER_1")
+    book = bench.announce(events_pb2.BookPrintAssigned, content)
+    bench.gradebook.contents[book] = None
+    job = bench.claim()
+    with pytest.raises(Unavailable):
+        bench.handler(job)
+    bench.gradebook.contents[book] = content
+    bench.handler(job)
+    assert len(bench.renditions(book)) == 1
+
+
+def test_a_voided_version_has_void_renditions(bench: Bench) -> None:
+    book = bench.announce(events_pb2.BookPrintAssigned, canonical(2, "SEMESTER_1"))
+    bench.work()
+    bench.void(book)
+    bench.void(book)
+    (one,) = bench.renditions(book)
+    assert one.void
+
+
+def test_a_version_that_ended_before_its_job_ran_is_not_rendered(bench: Bench) -> None:
+    book = bench.announce(events_pb2.BookPrintAssigned, canonical(2, "SEMESTER_1"))
+    bench.void(book)
+    bench.work()
+    assert bench.renditions(book) == []
+    assert bench.events(book) == []
+    assert book not in bench.gradebook.asked
+    assert bench.open_jobs() == 0
+
+
+def test_a_version_that_ends_while_it_is_rendered_is_kept_and_not_announced(bench: Bench) -> None:
+    book = bench.announce(events_pb2.BookPrintAssigned, canonical(2, "SEMESTER_1"))
+    job = bench.claim()
+    bench.void(book)
+    with bench.database.transaction() as tx:
+        usecases.keep(tx, job, b"%PDF", 1, ())
+    (one,) = bench.renditions(book)
+    assert one.void
+    assert bench.events(book) == []
+
+
+def test_a_rendition_is_never_changed_or_removed(bench: Bench) -> None:
+    bench.announce(events_pb2.BookPrintAssigned, canonical(2, "SEMESTER_1"))
+    bench.work()
+    for statement in ("UPDATE rendition SET pages = pages", "DELETE FROM rendition"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), bench.database.transaction() as tx:
+            tx.execute(statement.encode())
+
+
+def test_an_event_without_digest_is_refused(bench: Bench) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        bench.announce(events_pb2.BookPrintAssigned, canonical(2, "SEMESTER_1"), digest=b"short")
+
+
+def test_prints_that_people_wait_for_go_first(bench: Bench) -> None:
+    bench.announce(events_pb2.BookSigningStarted, canonical(2, "SEMESTER_1"))
+    bench.announce(events_pb2.BookPrintAssigned, canonical(3, "SEMESTER_1"))
+    assert bench.claim().payload["kind"] == "UNSIGNED"
+    assert bench.claim().payload["kind"] == "SIGNING"

@@ -1,0 +1,215 @@
+"""Print as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in front."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pika
+import pytest
+from google.protobuf import json_format
+from hoso.gradebook.v1 import events_pb2 as gradebook_events
+from hoso.print.v1 import events_pb2, print_pb2, print_pb2_grpc
+
+from deploy.local import configs, layout
+from services.common import chunks, identity, outbox, topology
+from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
+from services.common.grpc_client import calling, channel
+from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
+from services.print.config import PrintConfig
+from tests import servers
+from tests.content import canonical
+from tests.integration.common import messages
+from tests.integration.print import peers
+
+SCHOOL = "79000123"
+_ROLES = ("serve", "consume", "relay", "work")
+
+
+@dataclass
+class Line:
+    """Print's processes, their configuration, and both ends: what print hears and what it says."""
+
+    config: PrintConfig
+    file: Path
+    gradebook: peers.Gradebook
+    pki: servers.Pki
+    sender: BrokerConfig
+    children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def once(self, role: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(_command(role, self.file), capture_output=True, text=True, timeout=120, check=False)
+
+    def start(self, role: str) -> None:
+        with (self.file.parent / f"{role}.log").open("ab") as log:
+            self.children[role] = subprocess.Popen(_command(role, self.file), stderr=log, cwd=layout.REPOSITORY)
+
+    def kill(self, role: str) -> None:
+        self.children[role].send_signal(signal.SIGKILL)
+        self.children[role].wait()
+
+    def announce(self, event: Any) -> None:
+        body = json_format.MessageToJson(event, preserving_proto_field_name=True).encode()
+        name = event.DESCRIPTOR.full_name
+        with messages.channel(self.sender) as open_channel:
+            properties = pika.BasicProperties(
+                message_id=str(uuid.uuid4()), type=name, app_id="gradebook", delivery_mode=2
+            )
+            open_channel.basic_publish(topology.EXCHANGE, outbox.routing_key(name), body, properties, mandatory=True)
+
+    def assign(self, kind: type[Any], students: int) -> str:
+        content = canonical(students, "SEMESTER_1")
+        book = str(uuid.uuid4())
+        self.gradebook.contents[book] = content
+        self.announce(kind(book=book, version=1, school=SCHOOL, content_sha256=sha256(content).digest()))
+        return book
+
+    def heard(self, timeout_s: float = 60) -> events_pb2.RenditionReady:
+        """The next event that gradebook would get from print."""
+        properties, body = messages.take(self.sender, "gradebook.events", timeout_s)
+        assert properties.type == "hoso.print.v1.RenditionReady"
+        return json_format.Parse(body, events_pb2.RenditionReady())
+
+    def stub(self, client: str) -> print_pb2_grpc.PrintServiceStub:
+        return print_pb2_grpc.PrintServiceStub(
+            channel(PeerConfig(self.config.server.listen, peers.tls(self.pki, client)))
+        )
+
+    def token(self, school: str) -> tuple[tuple[str, str]]:
+        pem = (self.pki.stack.pki / "issuer.key").read_text()
+        jwt = identity.issue_token("https://id.hoso.local", pem, person_id="gv-1", school=school)
+        return (("authorization", f"Bearer {jwt}"),)
+
+
+def _command(role: str, file: Path) -> list[str]:
+    return [sys.executable, "-W", "ignore", "-m", "services.print", role, "--config", str(file)]
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind((layout.HOST, 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def up(
+    pki_files: servers.Pki,
+    database: Callable[[str], DatabaseConfig],
+    broker: Callable[[str], BrokerConfig],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Line]:
+    """Set up as an administrator does it, then started."""
+    folder = tmp_path_factory.mktemp("print")
+    with peers.serving(pki_files) as gradebook, contextlib.ExitStack() as stop:
+        config = PrintConfig(
+            database=database("print"),
+            broker=broker("print"),
+            server=ServerConfig(
+                listen=f"{layout.HOST}:{_free_port()}",
+                tls=peers.tls(pki_files, "service/print"),
+                issuers_file=pki_files.stack.pki / "issuers.json",
+            ),
+            gradebook=gradebook.config,
+        )
+        file = folder / "print.toml"
+        file.write_text(configs.dump(config))
+        line = Line(config, file, gradebook, pki_files, broker("gradebook"))
+        stop.callback(_end, line)
+        answered = [events_pb2.RenditionReady, events_pb2.RenditionFailed]
+        topology.declare(line.sender, "gradebook", [kind.DESCRIPTOR.full_name for kind in answered])
+        migrated = line.once("migrate")
+        assert migrated.returncode == 0, migrated.stderr
+        checked = line.once("check-config")
+        assert (checked.stdout, checked.returncode) == ("configuration is good\n", 0)
+        for role in _ROLES:
+            line.start(role)
+        operator = channel(PeerConfig(config.server.listen, peers.tls(pki_files, "operator/department")))
+        grpc.channel_ready_future(operator).result(timeout=30)
+        yield line
+
+
+def _end(line: Line) -> None:
+    for child in line.children.values():
+        if child.poll() is None:
+            child.kill()
+        child.wait()
+    for log in sorted(line.file.parent.glob("*.log")):
+        print(log.name, log.read_text()[-3000:])
+
+
+def _download(stub: print_pb2_grpc.PrintServiceStub, ready: events_pb2.RenditionReady, **more: Any) -> bytes:
+    request = print_pb2.DownloadRenditionRequest(rendition=ready.rendition)
+    with calling("print"):
+        return chunks.join((p.chunk for p in stub.DownloadRendition(request, **more)), sha256=ready.pdf_sha256)
+
+
+def test_from_event_to_event_to_download(up: Line) -> None:
+    book = up.assign(gradebook_events.BookSigningStarted, 20)
+    ready = up.heard()
+    assert (ready.book, ready.version, ready.school) == (book, 1, SCHOOL)
+    signing = up.stub("service/signing")
+    answer = signing.GetRendition(print_pb2.GetRenditionRequest(rendition=ready.rendition)).rendition
+    assert answer.kind == print_pb2.RENDITION_KIND_SIGNING
+    assert [f.order for f in answer.fields] == list(range(1, 16))
+    assert answer.fields[14].role == "SCHOOL_SEAL"
+    pdf = _download(signing, ready)
+    assert len(pdf) == answer.pdf_size_bytes
+    listed = up.stub("operator/department").ListRenditions(print_pb2.ListRenditionsRequest(book=book)).renditions
+    assert list(listed) == [answer]
+
+
+def test_who_may_read(up: Line) -> None:
+    up.assign(gradebook_events.BookPrintAssigned, 2)
+    ready = up.heard()
+    vendor = up.stub("vendor/smas")
+    with pytest.raises(Unauthenticated):
+        _download(vendor, ready)
+    with pytest.raises(Forbidden) as wrong_school:
+        _download(vendor, ready, metadata=up.token("79999999"))
+    assert wrong_school.value.reason == "WRONG_SCHOOL"
+    assert _download(vendor, ready, metadata=up.token(SCHOOL)).startswith(b"%PDF")
+    request = print_pb2.ListRenditionsRequest(book=ready.book)
+    with pytest.raises(Forbidden), calling("print"):
+        vendor.ListRenditions(request, metadata=up.token("79999999"))
+    with pytest.raises(Forbidden) as wrong_client:
+        _download(up.stub("service/archive"), ready)
+    assert wrong_client.value.reason == "CLIENT_NOT_ALLOWED"
+    for unknown in (str(uuid.uuid4()), "no-uuid", ""):
+        with pytest.raises(NotFound), calling("print"):
+            vendor.GetRendition(print_pb2.GetRenditionRequest(rendition=unknown), metadata=up.token(SCHOOL))
+
+
+def test_a_void_rendition_is_shown_and_not_handed_out(up: Line) -> None:
+    book = up.assign(gradebook_events.BookPrintAssigned, 2)
+    ready = up.heard()
+    up.announce(gradebook_events.BookVoided(book=book, version=1))
+    stub = up.stub("service/signing")
+    request = print_pb2.GetRenditionRequest(rendition=ready.rendition)
+    messages.eventually(lambda: stub.GetRendition(request).rendition.void)
+    with pytest.raises(Rejected) as refused:
+        _download(stub, ready)
+    assert refused.value.reason == "RENDITION_VOID"
+
+
+def test_killed_processes_lose_and_double_nothing(up: Line) -> None:
+    books = {up.assign(gradebook_events.BookPrintAssigned, 30 + i) for i in range(4)}
+    time.sleep(1.0)
+    for role in ("work", "consume", "relay"):
+        up.kill(role)
+        up.start(role)
+    heard = [up.heard(150).book for _ in books]
+    assert sorted(heard) == sorted(books)
+    for book in books:
+        assert (
+            len(up.stub("operator/department").ListRenditions(print_pb2.ListRenditionsRequest(book=book)).renditions)
+            == 1
+        )
