@@ -25,7 +25,7 @@ from services.common import chunks, identity, outbox, topology
 from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
 from services.common.grpc_client import calling, channel
 from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
-from services.print.config import PrintConfig
+from services.print.config import PrintConfig, WorkConfig
 from tests import servers
 from tests.content import canonical
 from tests.integration.common import messages
@@ -119,6 +119,7 @@ def up(
                 issuers_file=pki_files.stack.pki / "issuers.json",
             ),
             gradebook=gradebook.config,
+            work=WorkConfig(lease_s=5.0),
         )
         file = folder / "print.toml"
         file.write_text(configs.dump(config))
