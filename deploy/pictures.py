@@ -1,0 +1,55 @@
+"""``python -m deploy.pictures`` (``make pictures``): the pictures of the documentation, made anew from the last demo.
+
+Needs the local stack and a finished ``make demo``; writes docs/pictures/.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from cli import demo_report, profile
+from cli.connection import operator
+from cli.output import console
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
+COLUMNS = 116
+PAGES = {"marks": "MÔN HỌC: TOÁN", "evaluation": "TỔNG HỢP CHUNG", "cover": "LỚP 6A1"}
+"""Picture → text of the page that it shows; the last page with that text."""
+
+_SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">
+<style>.{unique_id}-matrix {{ font-family: monospace; font-size: {char_height}px; line-height: {line_height}px; }}
+{styles}</style>
+<defs><clipPath id="{unique_id}-clip-terminal"><rect width="{terminal_width}" height="{terminal_height}"/></clipPath>
+{lines}</defs>{chrome}<g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+{backgrounds}<g class="{unique_id}-matrix">{matrix}</g></g></svg>"""
+"""Rich's frame without its web font: a picture fetches nothing."""
+
+
+def main() -> int:
+    """Make every picture. Returns 1 and says so when there is no finished demo."""
+    demo = profile.load().demo
+    if demo is None or not (demo.folder / "report.json").exists():
+        print("There is no finished demo; run: make demo", file=sys.stderr)
+        return 1
+    rows = json.loads((demo.folder / "report.json").read_text(encoding="utf-8"))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, text in PAGES.items():
+        _page(Path(rows[0]["pdf_path"]), text, FOLDER / name)
+    console.record, console.width = True, COLUMNS
+    demo_report.conclude(demo.folder, operator(), rows)
+    console.save_svg(str(FOLDER / "demo.svg"), title="make demo", code_format=_SVG)
+    return 0
+
+
+def _page(pdf: Path, text: str, target: Path) -> None:
+    """One page of the PDF as PNG, 96 dots an inch."""
+    pages = subprocess.run(["pdftotext", str(pdf), "-"], check=True, capture_output=True, text=True).stdout.split("\f")
+    number = str(max(i for i, page in enumerate(pages, start=1) if text in page))
+    subprocess.run(
+        ["pdftoppm", "-png", "-r", "96", "-f", number, "-l", number, "-singlefile", str(pdf), str(target)], check=True
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
