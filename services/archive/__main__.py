@@ -50,6 +50,9 @@ def relay(config: "ArchiveConfig", stop: threading.Event) -> None:
 
 def work(config: "ArchiveConfig", stop: threading.Event) -> None:
     """Lock snapshots and sealed books."""
+    from hoso.gradebook.v1.marks_pb2_grpc import MarkServiceStub
+    from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
+
     from services.archive import locking
     from services.archive.config import read_roots
     from services.archive.worm import WormStore, own_credentials
@@ -63,8 +66,8 @@ def work(config: "ArchiveConfig", stop: threading.Event) -> None:
         worm=WormStore(config.store, own_credentials(config.store)),
         endpoint=config.store.endpoint,
         roots=read_roots(config.trust_roots_file),
-        gradebook=channel(config.gradebook),
-        signing=channel(config.signing),
+        gradebook=MarkServiceStub(channel(config.gradebook)),
+        signing=SigningServiceStub(channel(config.signing)),
     )
     handlers = locking.handlers(archive)
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
@@ -120,11 +123,6 @@ def check_config(config: "ArchiveConfig", stop: threading.Event) -> int:
 
 def main() -> int:
     """Choose the role."""
-    if len(sys.argv) > 1 and sys.argv[1] == "consume":
-        # Before anything else loads the standard library's sockets and threads.
-        import eventlet
-
-        eventlet.monkey_patch()
     from services.archive.config import ArchiveConfig
 
     roles = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.archive import store
 from services.archive.config import ArchiveConfig, read_roots
@@ -11,7 +11,7 @@ from services.common import topology
 from services.common.config import ConfigError
 from services.common.db import Database
 from services.common.errors import HosoError, Unavailable
-from services.common.grpc_client import channel
+from services.common.grpc_client import calling, channel
 from services.common.settings import PeerConfig
 
 _PATIENCE_S = 5.0
@@ -24,8 +24,8 @@ def problems(config: ArchiveConfig) -> list[str]:
         "broker": lambda: topology.ping(config.broker, "archive"),
         "store": lambda: WormStore(config.store, own_credentials(config.store)).require_lock(),
         "trust roots": lambda: _roots(config),
-        "gradebook": lambda: _peer(config.gradebook),
-        "signing": lambda: _peer(config.signing),
+        "gradebook": lambda: _peer("gradebook", config.gradebook),
+        "signing": lambda: _peer("signing", config.signing),
     }
     found = []
     for name, check in checks.items():
@@ -54,9 +54,7 @@ def _roots(config: ArchiveConfig) -> None:
     read_roots(config.trust_roots_file)
 
 
-def _peer(peer: PeerConfig) -> None:
-    with channel(peer) as open_channel:
-        try:
-            grpc.channel_ready_future(open_channel).result(timeout=_PATIENCE_S)
-        except grpc.FutureTimeoutError as e:
-            raise Unavailable("PEER_AWAY", f"{peer.address} does not answer") from e
+def _peer(name: str, peer: PeerConfig) -> None:
+    """Reaching it is enough: whether it serves is its own to say."""
+    with channel(peer) as open_channel, calling(name):
+        health_pb2_grpc.HealthStub(open_channel).Check(health_pb2.HealthCheckRequest(), timeout=_PATIENCE_S)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import grpc
-from hoso.gradebook.v1 import marks_pb2, marks_pb2_grpc
-from hoso.signing.v1 import signing_pb2, signing_pb2_grpc
+from hoso.gradebook.v1 import marks_pb2
+from hoso.gradebook.v1.marks_pb2_grpc import MarkServiceStub
+from hoso.signing.v1 import signing_pb2
+from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
 
 from services.archive import domain, evidence, store, usecases
 from services.archive.domain import Policy, Record
@@ -34,8 +35,8 @@ class Archive:
     worm: WormStore
     endpoint: str
     roots: bytes
-    gradebook: grpc.Channel
-    signing: grpc.Channel
+    gradebook: MarkServiceStub
+    signing: SigningServiceStub
 
 
 def handlers(archive: Archive) -> Mapping[str, Callable[[Job], None]]:
@@ -57,7 +58,7 @@ def lock_snapshot(archive: Archive, job: Job) -> None:
         return
     request = marks_pb2.DownloadSnapshotRequest(snapshot=job.payload["snapshot"])
     with calling("gradebook"):
-        stream = marks_pb2_grpc.MarkServiceStub(archive.gradebook).DownloadSnapshot(request, timeout=DEADLINE_S)
+        stream = archive.gradebook.DownloadSnapshot(request, timeout=DEADLINE_S)
         data = chunks.join((piece.chunk for piece in stream), sha256=announced)
     _lock_and_register(archive, job, data, job.payload["snapshot"], 0, policy)
 
@@ -103,7 +104,7 @@ def _fetch_document(archive: Archive, document: str) -> bytes:
     request = signing_pb2.DownloadDocumentRequest(document=document)
     data = bytearray()
     with calling("signing"):
-        for piece in signing_pb2_grpc.SigningServiceStub(archive.signing).DownloadDocument(request, timeout=DEADLINE_S):
+        for piece in archive.signing.DownloadDocument(request, timeout=DEADLINE_S):
             data += piece.chunk
             if len(data) > chunks.MAX_BYTES:
                 raise Rejected("TOO_LARGE", "Tệp lớn hơn giới hạn cho phép.", limit_bytes=chunks.MAX_BYTES)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from hoso.gradebook.v1 import marks_pb2, marks_pb2_grpc
 from hoso.signing.v1 import signing_pb2, signing_pb2_grpc
 
@@ -60,6 +61,9 @@ def serving(pki: servers.Pki) -> Iterator[Peers]:
         [(who.key_file.read_bytes(), who.cert_file.read_bytes())], who.ca_file.read_bytes(), True
     )
     port = server.add_secure_port("127.0.0.1:0", credentials)
+    statuses = health.HealthServicer()
+    statuses.set("", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
     peers = Peers(PeerConfig(f"127.0.0.1:{port}", tls(pki, "service/archive")))
     marks_pb2_grpc.add_MarkServiceServicer_to_server(_Marks(peers), server)
     signing_pb2_grpc.add_SigningServiceServicer_to_server(_Signing(peers), server)

@@ -14,6 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 from hoso.gradebook.v1 import events_pb2
+from hoso.gradebook.v1.marks_pb2_grpc import MarkServiceStub
+from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
 
 from deploy.local import layout
 from services.archive import domain, events, locking, store, usecases, worm
@@ -154,7 +156,8 @@ def bench(
     with database.transaction() as tx:
         tx.execute("TRUNCATE outbox, inbox, job")
     with channel(peers.config) as opened:
-        archive = locking.Archive(database, store.worm(), store.config.endpoint, sealed.roots, opened, opened)
+        marks, signing = MarkServiceStub(opened), SigningServiceStub(opened)
+        archive = locking.Archive(database, store.worm(), store.config.endpoint, sealed.roots, marks, signing)
         token = identity.acting(OPERATOR)
         bench = Bench(archive, peers, store)
         bench.prove()
