@@ -1,6 +1,7 @@
 """Bringing a stack up and down from outside: write its files, start a supervisor, follow it until all is ready."""
 
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from typing import Any, cast
 from services.signing.test_ca import TestCa
 
 from . import configs, control, objectstore, pki, postgres, processes, rabbitmq, screen, softhsm
-from .layout import REPOSITORY, LocalError, Stack
+from .layout import HOST, REPOSITORY, LocalError, Stack
 from .supervisor import Supervisor, end_leftovers, only_one
 
 Status = dict[str, Any]
@@ -92,6 +93,7 @@ async def supervise(stack: Stack, *, servers_only: bool) -> None:
     stack.make_folders()
     with only_one(stack):
         end_leftovers(stack)
+        require_free_ports(stack)
         pki.issue_all(stack)
         postgres.prepare(stack)
         rabbitmq.prepare(stack)
@@ -103,6 +105,23 @@ async def supervise(stack: Stack, *, servers_only: bool) -> None:
         if not servers_only:
             listed += processes.services(stack)
         await Supervisor(stack, listed).run()
+
+
+def require_free_ports(stack: Stack) -> None:
+    """Raises LocalError when another program listens on a port that the stack needs."""
+    taken = []
+    for offset in (*range(1, 5), *range(10, 18), *processes.PORT_OFFSETS.values()):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, stack.port(offset)))
+            except OSError:
+                taken.append(str(stack.port(offset)))
+    if taken:
+        raise LocalError(
+            f"another program listens on port {', '.join(taken)}; stop it, or choose a hundred other ports: "
+            f"make up HOSO_STACK={stack.name} HOSO_PORT_BASE=28000"
+        )
 
 
 def _start_supervisor(stack: Stack, *, servers_only: bool) -> subprocess.Popen[bytes]:

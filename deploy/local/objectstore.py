@@ -104,6 +104,8 @@ def minio_program() -> Path | None:
 
 def prepare(store: Store) -> None:
     """Write the store's configuration; when it is the stack's own store, remember its kind."""
+    if store.kind == MINIO:
+        _minio_server()
     store.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     (store.folder / "data").mkdir(mode=0o700, exist_ok=True)
     if store.offset == OFFSET:
@@ -119,6 +121,13 @@ def process(store: Store) -> Process:
     return _minio(store) if store.kind == MINIO else _seaweedfs(store)
 
 
+def _minio_server() -> Path:
+    program = minio_program()
+    if program is None:
+        raise LocalError("this stack uses MinIO and its server is not found; run: make minio")
+    return program
+
+
 def _prepare_minio(store: Store) -> None:
     who = pki.identity(store.stack, "server/s3")
     certificates = store.folder / "certs"
@@ -131,15 +140,12 @@ def _prepare_minio(store: Store) -> None:
 
 
 def _minio(store: Store) -> Process:
-    program = minio_program()
-    if program is None:
-        raise LocalError("this stack uses MinIO and its server is not found; run: make minio")
     stack = store.stack
     listen = ("--address", store.endpoint, "--console-address", f"{HOST}:{stack.port(store.offset + 1)}")
     certificates = ("--certs-dir", str(store.folder / "certs"))
     return Process(
         name="store",
-        command=(str(program), "server", "--quiet", *listen, *certificates, str(store.folder / "data")),
+        command=(str(_minio_server()), "server", "--quiet", *listen, *certificates, str(store.folder / "data")),
         environment={
             "HOME": str(store.folder),
             "MINIO_ROOT_USER_FILE": str(store.folder / "root-user"),
