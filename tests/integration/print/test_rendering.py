@@ -128,6 +128,20 @@ def test_every_mark_of_the_content_stands_in_its_row(tmp_path: Path) -> None:
                 assert line in page
 
 
+def test_sparse_columns_of_the_evaluation_stand_in_their_rows(tmp_path: Path) -> None:
+    """Awards and crosses leave most lines of their column empty, the last ones too."""
+    data = class_book(42)
+    data["year"]["evaluation"][41] |= {"promotion": "RETAINED", "award": None}
+    pages = [page.lines() for page in pages_of(render.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)]
+    (sheet,) = [p for p in pages if "ĐÁNH GIÁ CẢ NĂM HỌC" in p]
+    levels = {"EXCELLENT": "Tốt", "GOOD": "Khá", "SATISFACTORY": "Đạt", "UNSATISFACTORY": "Chưa đạt"}
+    awards = {"OUTSTANDING_STUDENT": " Học sinh Xuất sắc", "GOOD_STUDENT": " Học sinh Giỏi", None: ""}
+    assert any(e["award"] for e in data["year"]["evaluation"])
+    for student, e in zip(data["students"], data["year"]["evaluation"], strict=True):
+        results = f"{levels[e['conduct_result']]} {levels[e['learning_result']]} {e['absent_sessions']}"
+        assert f"{student['number']} {student['name']} {results} X{awards[e['award']]}" in sheet
+
+
 def test_a_correction_shows_old_and_new_value_and_is_listed(tmp_path: Path) -> None:
     data = class_book(42)
     pages = [page.lines() for page in pages_of(rendered(42, "WHOLE_YEAR", Kind.SIGNING).pdf, tmp_path)]
