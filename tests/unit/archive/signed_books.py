@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -90,9 +91,10 @@ def _usage(*names: str) -> x509.KeyUsage:
     return x509.KeyUsage(**{name: name in names for name in every})
 
 
-def signing_copy(students: int = 3, **more: Any) -> tuple[bytes, bytes]:
-    """Frozen content and its rendered signing copy, unsigned."""
-    data = content.canonical(students, **more)
+def signing_copy(students: int = 3, subjects: int = 12, **more: Any) -> tuple[bytes, bytes]:
+    """Frozen content and its rendered signing copy, unsigned; `subjects` and three more signatories."""
+    with mock.patch.object(content, "SUBJECTS", content.SUBJECTS[:subjects]):
+        data = content.canonical(students, **more)
     return data, render(data, Kind.SIGNING).pdf
 
 
