@@ -7,7 +7,7 @@ import contextlib
 import re
 import uuid
 from collections.abc import Collection
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from services.common.canonical import canonical_bytes
 from services.common.errors import Invalid, Violation
@@ -20,6 +20,7 @@ _WINDOW_NAME = re.compile(r"[A-Z][A-Z0-9_-]{0,19}")
 _SCHOOL_YEAR = re.compile(r"20[0-9]{2}-20[0-9]{2}")
 _VENDOR = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _FIRST_BIRTH = date(1950, 1, 1)
+_LAST_SECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -119,6 +120,13 @@ class Findings:
             return True
         self.add(field, "COUNT", f"Danh sách phải có từ {lowest} đến {highest} mục.")
         return False
+
+
+def moment(field: str, seconds: int, nanos: int) -> datetime:
+    """A point in time between the years 1970 and 2200. Raises Invalid with rule TIME."""
+    if not (0 <= seconds < _LAST_SECOND and 0 <= nanos < 10**9):
+        raise Invalid([Violation(field, "TIME", "Thời điểm phải trong khoảng từ năm 1970 đến năm 2200.")])
+    return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=nanos // 1000)
 
 
 def identifier(field: str, value: str) -> uuid.UUID:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import cast
 
 import grpc
@@ -14,7 +14,7 @@ from services.common import chunks
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, Caller, caller
-from services.gradebook.checks import identifier
+from services.gradebook.checks import identifier, moment
 from services.gradebook.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
@@ -78,8 +78,8 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
             request.school,
             request.school_year,
             window.name,
-            _moment(window.open_time) if window.HasField("open_time") else None,
-            _moment(window.close_time) if window.HasField("close_time") else None,
+            _moment("window.open_time", window.open_time),
+            _moment("window.close_time", window.close_time),
             window.semesters,
             window.mark_kinds,
         )
@@ -225,17 +225,17 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
             yield marks_pb2.DownloadSnapshotResponse(chunk=chunk)
 
 
-def timestamp(moment: datetime | None) -> Timestamp | None:
-    """A moment as messages carry it."""
-    if moment is None:
+def timestamp(time: datetime | None) -> Timestamp | None:
+    """A point in time as messages carry it."""
+    if time is None:
         return None
     message = Timestamp()
-    message.FromDatetime(moment)
+    message.FromDatetime(time)
     return message
 
 
-def _moment(message: Timestamp) -> datetime:
-    return message.ToDatetime(tzinfo=UTC)
+def _moment(field: str, message: Timestamp) -> datetime:
+    return moment(field, message.seconds, message.nanos)
 
 
 def _request(message: Message, request_id: str, who: Caller) -> Request:
@@ -260,11 +260,11 @@ def _text(mark: Mark | None) -> str:
 
 
 def _sheet_rows(view: reads.SheetView, semester: Semester) -> list[marks_pb2.MarkSheetRow]:
-    subject = view.data.subjects[view.position]
+    (subject,) = view.data.subjects
     rows = []
     for student, result in zip(view.data.students, view.results, strict=True):
         cells = view.data.cells(subject.id, semester, student.id)
-        found = result.subjects[view.position]
+        (found,) = result.subjects
         rows.append(
             marks_pb2.MarkSheetRow(
                 student=student.moet_student_id,

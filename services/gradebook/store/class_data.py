@@ -30,13 +30,23 @@ def heads(tx: Tx, year_id: int) -> list[ClassHead]:
 
 
 def read(
-    tx: Tx, year_id: int, school_year: str, classes: Sequence[ClassHead], semesters: Sequence[int]
+    tx: Tx,
+    year_id: int,
+    school_year: str,
+    classes: Sequence[ClassHead],
+    semesters: Sequence[int],
+    only_subject: str | None = None,
 ) -> dict[int, ClassData]:
-    """Class id → everything of the class, with the marks and conduct of the semesters. Five statements in all."""
+    """Class id → everything of the class, with the marks and conduct of the semesters. Six statements in all.
+
+    only_subject: leave out all other subjects and their marks.
+    """
     ids = [one.id for one in classes]
     subjects = _subjects(tx, year_id, classes)
+    if only_subject is not None:
+        subjects = {key: [one for one in listed if one.code == only_subject] for key, listed in subjects.items()}
     students = _students(tx, ids)
-    marks = _marks(tx, ids, semesters)
+    marks = _marks(tx, ids, [one.id for listed in subjects.values() for one in listed], semesters)
     conduct: dict[int, dict[tuple[int, int], Level]] = {}
     for class_id, semester, student, level in tx.execute(
         "SELECT class_id, semester, student_id, level FROM conduct WHERE class_id = ANY(%s) AND semester = ANY(%s)",
@@ -116,14 +126,16 @@ def _students(tx: Tx, classes: Sequence[int]) -> dict[int, list[ClassStudent]]:
     return found
 
 
-def _marks(tx: Tx, classes: Sequence[int], semesters: Sequence[int]) -> dict[int, dict[tuple[int, int], Sheet]]:
+def _marks(
+    tx: Tx, classes: Sequence[int], subjects: Sequence[int], semesters: Sequence[int]
+) -> dict[int, dict[tuple[int, int], Sheet]]:
     found: dict[int, dict[tuple[int, int], Sheet]] = {}
     # One row a student and sheet: the database gathers a sheet's cells faster than Python takes single rows.
     rows: Iterable[tuple[int, int, int, int, list[int], list[int]]] = tx.execute(
         "SELECT class_id, subject_id, semester, student_id, array_agg(column_no), array_agg(value) FROM mark"
-        " WHERE class_id = ANY(%s) AND semester = ANY(%s) AND value IS NOT NULL"
+        " WHERE class_id = ANY(%s) AND subject_id = ANY(%s) AND semester = ANY(%s) AND value IS NOT NULL"
         " GROUP BY class_id, subject_id, semester, student_id",
-        (list(classes), list(semesters)),
+        (list(classes), list(set(subjects)), list(semesters)),
     )
     for class_id, subject_id, semester, student, columns, values in rows:
         sheet = found.setdefault(class_id, {}).setdefault((subject_id, semester), {})

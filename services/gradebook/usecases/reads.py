@@ -20,10 +20,9 @@ MAX_MISSING = 1000
 
 
 class SheetView(NamedTuple):
-    """A class's data with the place of one subject in it, and everyone's results."""
+    """A class's data with only the one subject, and everyone's results in it."""
 
     data: ClassData
-    position: int
     results: list[PupilResult]
 
 
@@ -33,12 +32,11 @@ def mark_sheet(database: Database, caller: Caller, ref: ClassRef, subject: str, 
     found.subject_code("subject", subject)
     found.one_of("semester", semester, set(Semester))
     found.refuse()
-    data = _read(database, caller, ref, Stage.WHOLE_YEAR)
-    for position, one in enumerate(data.subjects):
-        if one.code == subject:
-            stage = Stage.SEMESTER_1 if semester == Semester.FIRST else Stage.WHOLE_YEAR
-            return SheetView(data, position, results.class_results(data, stage))
-    raise access.subject_unknown(subject)
+    stage = Stage.SEMESTER_1 if semester == Semester.FIRST else Stage.WHOLE_YEAR
+    data = _read(database, caller, ref, stage, subject)
+    if not data.subjects:
+        raise access.subject_unknown(subject)
+    return SheetView(data, results.class_results(data, stage))
 
 
 def class_summary(database: Database, caller: Caller, ref: ClassRef, stage: int) -> tuple[ClassData, list[PupilResult]]:
@@ -89,9 +87,9 @@ def _stage(stage: int) -> Stage:
     return Stage(stage)
 
 
-def _read(database: Database, caller: Caller, ref: ClassRef, stage: Stage) -> ClassData:
+def _read(database: Database, caller: Caller, ref: ClassRef, stage: Stage, subject: str | None = None) -> ClassData:
     roster_rules.check_class_ref(ref)
     with database.transaction() as tx:
         year, found = access.school_class(tx, caller, ref)
         head = ClassHead(found.id, found.name, found.grade_level)
-        return class_data.read(tx, year.id, year.name, [head], stage.semesters)[found.id]
+        return class_data.read(tx, year.id, year.name, [head], stage.semesters, subject)[found.id]

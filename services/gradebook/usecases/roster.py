@@ -1,4 +1,8 @@
-"""The roster: schools, years, people, subjects, classes, students, assignments. Every put is all or nothing."""
+"""The roster: schools, years, people, subjects, classes, students, assignments. Every put is all or nothing.
+
+What marks rest on (subjects, classes, students, assignments) changes while the school year is held alone: no mark
+is entered and no book is frozen between a check and the change.
+"""
 
 from collections.abc import Sequence
 
@@ -22,7 +26,7 @@ from services.gradebook.domain import (
     year_start,
 )
 from services.gradebook.rules import required_regular, rule_set
-from services.gradebook.store import roster
+from services.gradebook.store import marks, roster
 from services.gradebook.store.roster import StaffRow, SubjectRow
 from services.gradebook.usecases import access
 
@@ -74,6 +78,7 @@ def put_subjects(
     roster_rules.check_year_ref(school, school_year)
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
+        marks.hold_year(tx, year.id)
         roster_rules.check_subjects(subjects, school_year, grade, year.level)
         listed = [(subject, _regular_count(school_year, grade, subject)) for subject in subjects]
         known = roster.subjects(tx, year.id, grade)
@@ -99,6 +104,7 @@ def put_classes(
     roster_rules.check_year_ref(school, school_year)
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
+        marks.hold_year(tx, year.id)
         roster_rules.check_classes(classes, school_year, year.level)
         staff = roster.staff(tx, year.school_id, [one.homeroom_teacher for one in classes])
         refuse(
@@ -133,6 +139,7 @@ def put_students(database: Database, caller: Caller, ref: ClassRef, students: Se
     roster_rules.check_students(students)
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
+        marks.hold_year(tx, year.id)
         names = [student.moet_student_id for student in students]
         elsewhere = roster.other_classes(tx, year.id, school_class.id, names)
         if elsewhere:
@@ -152,6 +159,7 @@ def put_assignments(database: Database, caller: Caller, ref: ClassRef, assignmen
     roster_rules.check_assignments(assignments)
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
+        marks.hold_year(tx, year.id)
         subjects = roster.subjects(tx, year.id, school_class.grade_level)
         staff = roster.staff(tx, year.school_id, [teacher for one in assignments for teacher in one.teachers])
         refuse(_unknown(assignments, subjects, staff))

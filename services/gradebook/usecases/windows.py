@@ -29,8 +29,8 @@ def plan_window(
     school: str,
     school_year: str,
     name: str,
-    open_time: datetime | None,
-    close_time: datetime | None,
+    open_time: datetime,
+    close_time: datetime,
     semesters: Sequence[int],
     mark_kinds: Sequence[int],
 ) -> None:
@@ -46,11 +46,9 @@ def plan_window(
         found.unique(f"window.{field}", values, "Một giá trị có hai lần.")
         for value in values:
             found.one_of(f"window.{field}", value, known)
-    if open_time is None or close_time is None or close_time <= open_time:
+    if close_time <= open_time:
         found.add("window.close_time", "TIME_ORDER", "Thời điểm kết thúc phải sau thời điểm bắt đầu.")
     found.refuse()
-    assert open_time is not None
-    assert close_time is not None
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
         access.role(tx, caller, year, Role.PRINCIPAL, _PRINCIPAL)

@@ -370,6 +370,29 @@ def test_the_same_request_twice_at_once_is_written_once(world: World, one: Schoo
     assert world.rows("SELECT count(*) FROM entry WHERE request_id = %s", request_id) == [(1,)]
 
 
+def test_one_request_id_for_two_sheets_at_once_is_one_entry_and_one_conflict(world: World, one: SchoolClass) -> None:
+    for _ in range(5):
+        request_id, outcomes = str(uuid.uuid4()), []
+        ready = threading.Barrier(2)
+
+        def write(
+            subject: str, request_id: str = request_id, outcomes: list[str] = outcomes, ready: Any = ready
+        ) -> None:
+            ready.wait()
+            try:
+                world.enter(one, subject, FIRST, [(FINAL, 0)], {one.students[1].id: ["7"]}, request_id=request_id)
+                outcomes.append("entered")
+            except Conflict as e:
+                outcomes.append(e.reason)
+
+        threads = [threading.Thread(target=write, args=(subject,)) for subject in ("LSDL", "NN1")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == ["REQUEST_ID_REUSED", "entered"]
+
+
 def test_no_window_no_entry(world: World, one: SchoolClass) -> None:
     world.rows("UPDATE entry_window SET semesters = '{2}' WHERE name = 'CN' RETURNING 1")
     refused(world, Rejected, "WINDOW_CLOSED", one)

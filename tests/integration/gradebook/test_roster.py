@@ -139,6 +139,17 @@ def test_names_that_cannot_be_printed_are_refused(world: World, name: str, rule:
     assert violations(world, "PutPeople", school=world.school.code, people=people) == {("people[0].name", rule)}
 
 
+def test_the_answer_to_a_hundred_bad_names_still_arrives(world: World) -> None:
+    """A client takes at most 8 KiB of trailers, so an answer names the first faults and how many there are."""
+    one = world.school.classes[0]
+    students = [
+        student_message(one.students[0], moet_student_id=str(n), number=n, name=DECOMPOSED) for n in range(1, 101)
+    ]
+    error = unchanged_by(world, Invalid, "INVALID_INPUT", "PutStudents", school_class=world.ref(one), students=students)
+    assert "100 lỗi" in error.message
+    assert [v.field for v in error.violations] == [f"students[{n}].name" for n in range(25)]
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

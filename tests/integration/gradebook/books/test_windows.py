@@ -83,6 +83,12 @@ def test_windows_are_the_principals_and_stay_closed(world: World) -> None:
         "window.mark_kinds",
         "window.close_time",
     }
+    for seconds in (-1, 10**15):
+        window = marks_pb2.Window(name="HK1", semesters=[1], mark_kinds=[1])
+        window.open_time.seconds = seconds
+        with pytest.raises(Invalid) as odd:
+            world.ask("PlanWindow", person=world.school.principal, **world.year, window=window)
+        assert [(v.field, v.rule) for v in odd.value.violations] == [("window.open_time", "TIME")]
     one = world.school.classes[0]
     with pytest.raises(Rejected) as closed:
         world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {one.students[0].id: ["9"]})
