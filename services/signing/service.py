@@ -3,7 +3,6 @@
 import datetime as dt
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -216,7 +215,7 @@ def _timestamp(time: dt.datetime) -> Timestamp:
     return stamp
 
 
-def _uuid(text: str) -> Any:
+def _uuid(text: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
     except ValueError as e:

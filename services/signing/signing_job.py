@@ -69,9 +69,10 @@ def handler(database: Database, tokens: TokenClient) -> Callable[[Job], None]:
 def _choose(database: Database, tokens: TokenClient, job: Job, document_id: uuid.UUID) -> _Task | None:
     """Find a due signature whose key is active and commit the intent; None when this job has nothing left to do.
 
-    Raises Waiting KEY_NOT_ACTIVE when no key of those whose turn it is is active.
+    Raises Waiting KEY_NOT_ACTIVE when no key of those whose turn it is is active, with its token there: an HSM that is
+    away for hours must not fill the journal with attempts.
     """
-    active = {key.signatory for key in tokens.status()}
+    active = {key.signatory for key in tokens.status() if key.ready}
     with database.transaction() as tx:
         document = store.document(tx, document_id, lock=True)
         required = store.required(tx, [document_id])[document_id]
@@ -79,7 +80,7 @@ def _choose(database: Database, tokens: TokenClient, job: Job, document_id: uuid
         if document.revision != int(job.payload["revision"]) or document.state == domain.VOID or not turn:
             jobs.finish(tx, job)
             return None
-        ready = [one for one in turn if one.signatory in active]
+        ready = [one for one in turn if one.signatory in active and one.name]  # a name: registered here
         if not ready:
             raise Waiting("KEY_NOT_ACTIVE", "no key of those whose turn it is is active")
         signatory = store.signatory(tx, ready[0].signatory)

@@ -110,6 +110,20 @@ def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
         time.sleep(0.05)
 
 
+@contextlib.contextmanager
+def token_away(hsm: Hsm, who: str) -> Iterator[None]:
+    """The token of `who` is unplugged: its files are moved out of SoftHSM's folder."""
+    serial = next(key["token_serial"] for key in hsm.record["keys"] if key["signatory"] == who)
+    folders = (hsm.folder / "tokens").iterdir()
+    own = next(folder for folder in folders if folder.name.replace("-", "").endswith(serial))
+    away = hsm.folder / "unplugged"
+    own.rename(away)
+    try:
+        yield
+    finally:
+        away.rename(own)
+
+
 def answers(tokens: TokenClient) -> bool:
     """Whether the supervisor is there."""
     try:

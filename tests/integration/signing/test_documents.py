@@ -31,6 +31,7 @@ from tests.integration.signing.conftest import (
     Service,
     acting,
     signatory_of,
+    token_away,
     until,
 )
 
@@ -161,6 +162,22 @@ def test_a_signature_lost_before_it_was_stored_is_made_again(service: Service, s
         with service.database.transaction() as tx:
             tx.execute("DROP TRIGGER lose ON revision")
     assert [entry.event for entry in service.journal(name)] == ["INTENDED", "ATTEMPTED", "ATTEMPTED", "STORED"]
+
+
+def test_an_unplugged_token_is_waited_for_and_fills_no_journal(service: Service, signing_copy: bytes) -> None:
+    with service.tokens() as tokens:
+        service.activate(TEACHERS[0])
+        with token_away(service.hsm, TEACHERS[0]):
+            pid = tokens.status()[0].pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            until(lambda: not tokens.status()[0].ready)
+            name = service.take_in(signing_copy)
+            with service.running("work"):
+                time.sleep(4)
+            assert service.journal(name) == []
+        with service.running("work"):
+            until(lambda: service.signed(name), 60)
 
 
 def test_a_voided_book_is_signed_no_further(service: Service, signing_copy: bytes) -> None:

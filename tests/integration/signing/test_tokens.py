@@ -3,7 +3,6 @@
 import hashlib
 import os
 import secrets
-import shutil
 import signal
 import stat
 import subprocess
@@ -21,7 +20,7 @@ from deploy.local import softhsm
 from services.common.errors import Rejected, Unavailable
 from services.signing.pades import verify_raw
 from services.signing.token_client import TokenClient
-from tests.integration.signing.conftest import SCHOOL, Hsm, Signing, answers, until
+from tests.integration.signing.conftest import SCHOOL, Hsm, Signing, answers, token_away, until
 
 
 def activate(tokens: TokenClient, hsm: Hsm, who: str, *, pin: str | None = None, most: int = 10_000, s: float = 600):
@@ -176,14 +175,10 @@ def test_a_hanging_token_is_killed_from_outside(token_service: Signing, hsm: Hsm
         patient_sign(tokens, "gv-001", secrets.token_bytes(32), Counter())
 
 
-def test_a_token_that_went_away_is_used_again_when_it_is_back(token_service: Signing, hsm: Hsm, tmp_path: Path) -> None:
-    tokens_folder = hsm.folder / "tokens"
-    serial = next(key["token_serial"] for key in hsm.record["keys"] if key["signatory"] == "gv-001")
-    own = next(folder for folder in tokens_folder.iterdir() if folder.name.replace("-", "").endswith(serial))
+def test_a_token_that_went_away_is_used_again_when_it_is_back(token_service: Signing, hsm: Hsm) -> None:
     with token_service.tokens() as tokens:
         activate(tokens, hsm, "gv-001")
-        shutil.move(own, tmp_path / "away")
-        try:
+        with token_away(hsm, "gv-001"):
             os.kill(owner(tokens, "gv-001"), signal.SIGKILL)
             reasons = set()
             for _ in range(20):
@@ -192,8 +187,6 @@ def test_a_token_that_went_away_is_used_again_when_it_is_back(token_service: Sig
                 reasons.add(away.value.reason)
                 time.sleep(0.05)
             assert "TOKEN_ERROR" in reasons
-        finally:
-            shutil.move(tmp_path / "away", own)
         patient_sign(tokens, "gv-001", secrets.token_bytes(32), Counter())
 
 
