@@ -100,9 +100,9 @@ def _teller() -> Tell:
 
 def _conclude(rows: list[Row], facts: report.Facts, failed: list[str], out: Path, stack: Stack) -> None:
     _console.print()
-    _console.print(report.table(rows))
+    report.show(rows, _console)
     _console.print(
-        f"\n[dim]{facts['cpus']} × {facts['cpu']}, load at the start {facts['load_1m']}, commit {facts['commit']}; "
+        f"[dim]{facts['cpus']} × {facts['cpu']}, load at the start {facts['load_1m']}, commit {facts['commit']}; "
         f"ratios are medians of {facts['pairs']} pairs of {facts['seconds']} s[/]"
     )
     _console.print(f"Written to [cyan]{out}[/]")

@@ -8,9 +8,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from hoso.gradebook.v1 import books_pb2
 
@@ -27,6 +29,7 @@ from services.common import db
 
 _SETTLE_S = 8.0
 _MIB = 2**20
+_WHO = {True: "a person", False: "the system"}
 _JOBS = ("print", "signing", "archive")
 
 
@@ -73,21 +76,39 @@ def _line(stack: Stack, students: int) -> list[Row]:
     operator = Services(found, found.tls)
     (book,) = all_books(operator, CODE, SCHOOL_YEAR)
     history = call(operator.books.GetBook, books_pb2.GetBookRequest(book=book.id)).book.history
-    steps = [(state_name(step.to_state), step.time.ToNanoseconds() / 1e9) for step in history]
+    steps = [Step(state_name(one.to_state), one.time.ToNanoseconds() / 1e9, bool(one.person)) for one in history]
     return line_rows(*_keyed(stack), steps, students)
 
 
-def line_rows(first: float, last: float, steps: list[tuple[str, float]], students: int) -> list[Row]:
-    """The line's rows. first, last: when marks were keyed; steps: states and when they began (Unix times, seconds)."""
-    rows = [Row("line.keyed", last - first, "s", note="from the first to the last sheet, conduct and absences")]
-    before = last
-    for state, moment in steps:
-        rows.append(Row(f"line.{state.lower()}", moment - before, "s", note="since the row before"))
-        before = moment
-        if state == "ARCHIVED":
-            total = moment - first
-            return [Row("line.total", total, "s", note=f"first mark to ARCHIVED, one class of {students}"), *rows]
-    raise RuntimeError(f"the book is not archived: {', '.join(state for state, _ in steps)}")
+class Step(NamedTuple):
+    """A step in a book's life: the state it led to, when (Unix time), and whether a person made it."""
+
+    state: str
+    time: float
+    by_person: bool
+
+
+def line_rows(first: float, last: float, steps: Sequence[Step], students: int) -> list[Row]:
+    """The line's rows. first, last: when marks were keyed, Unix time. Raises RuntimeError when it ended too early."""
+    rows = [Row("line.keyed", last - first, "s", note="first to last sheet, conduct and absences")]
+    spent = {True: 0.0, False: 0.0}
+    before, seen = last, Counter[str]()
+    for step in steps:
+        seen[step.state] += 1
+        name = f"line.{step.state.lower()}" + (f".{seen[step.state]}" if seen[step.state] > 1 else "")
+        rows.append(Row(name, step.time - before, "s", note=f"since the row before; by {_WHO[step.by_person]}"))
+        spent[step.by_person] += step.time - before
+        before = step.time
+        if step.state == "ARCHIVED":
+            break
+    else:
+        raise RuntimeError(f"the book is not archived: {', '.join(step.state for step in steps)}")
+    whole = Row("line.total", before - first, "s", note=f"first mark to ARCHIVED, one class of {students}")
+    split = [
+        Row("line.by_system", spent[False], "s", note="until the states that the services reach by themselves"),
+        Row("line.by_people", spent[True], "s", note="until the acts of the school's people, whom the demo plays"),
+    ]
+    return [whole, *split, *rows]
 
 
 def _keyed(stack: Stack) -> tuple[float, float]:

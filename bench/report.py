@@ -1,10 +1,12 @@
 """Rows of the report: as a table for people, as JSON for programs."""
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from rich.console import Console
 from rich.table import Table
 
 from bench.pairs import Rates, middle
@@ -66,41 +68,53 @@ def write(path: Path, rows: Iterable[Row], facts: Facts) -> None:
     path.write_text(json.dumps(listed, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """The report for a terminal, a rule between the groups; a missed target is marked."""
-    shown = Table(box=None, pad_edge=False)
-    shown.add_column("what", no_wrap=True)
-    for name in ("value", "unit", "reference", "ratio", "worst", "target"):
-        shown.add_column(name, justify="left" if name == "unit" else "right", no_wrap=True)
-    shown.add_column("against, note", overflow="fold")
-    group = ""
+def show(rows: Sequence[Row], console: Console) -> None:
+    """Print the report group by group, for a terminal of eighty columns; a missed target is marked."""
+    for _, members in itertools.groupby(rows, lambda row: row.name.partition(".")[0]):
+        group = list(members)
+        ratios = [row for row in group if row.ratio is not None]
+        figures = [row for row in group if row.ratio is None]
+        if ratios:
+            console.print(_ratios(ratios))
+            for row in ratios:
+                words = "; ".join(filter(None, (f"against {row.against}", row.note)))
+                console.print(f"  [dim]{row.name}: {words}[/]", soft_wrap=True)
+        if figures:
+            console.print(_figures(figures))
+        console.print()
+
+
+def _ratios(rows: Sequence[Row]) -> Table:
+    found = _table("system", "bare", "unit", "ratio", "worst", "target")
     for row in rows:
-        if group and row.name.partition(".")[0] != group:
-            shown.add_section()
-        group = row.name.partition(".")[0]
-        shown.add_row(
-            row.name,
-            number(row.value),
-            row.unit,
-            number(row.reference),
-            number(row.ratio),
-            number(row.ratio_min),
-            _target(row),
-            f"[dim]{'; '.join(filter(None, (row.against, row.note)))}[/]",
-        )
-    return shown
+        target = "" if row.target is None else f"≥ {row.target:g}"
+        marked = {True: f"[green]{target} ✓[/]", False: f"[bold red]{target} ✗ missed[/]", None: ""}[row.met]
+        figures = (number(row.value), number(row.reference), row.unit, number(row.ratio), number(row.ratio_min))
+        found.add_row(row.name, *figures, marked)
+    return found
+
+
+def _figures(rows: Sequence[Row]) -> Table:
+    found = _table("value", "unit")
+    found.add_column("", overflow="fold")
+    for row in rows:
+        bare = "" if row.reference is None else f"{number(row.reference)} {row.against}"
+        found.add_row(row.name, number(row.value), row.unit, f"[dim]{'; '.join(filter(None, (bare, row.note)))}[/]")
+    return found
+
+
+def _table(*columns: str) -> Table:
+    found = Table(box=None, pad_edge=False, header_style="dim")
+    found.add_column("what", no_wrap=True)
+    for name in columns:
+        found.add_column(name, justify="left" if name in {"unit", "target"} else "right", no_wrap=True)
+    return found
 
 
 def number(value: float | None) -> str:
-    """A figure with about three digits, the larger ones with thousands set apart."""
+    """A figure with about three digits, the larger ones with thousands set apart; empty for None."""
     if value is None:
         return ""
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-
-
-def _target(row: Row) -> str:
-    if row.target is None:
-        return ""
-    return f"[green]≥ {row.target:g} ✓[/]" if row.met else f"[bold red]≥ {row.target:g} ✗ missed[/]"
+    size = abs(value)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 else 3
+    return f"{value:,.{digits}f}"
