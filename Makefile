@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status demo test check bench minio gen proto clean
+.PHONY: help setup up down status demo test check bench minio gen proto pictures clean
 
 PYTHON := .venv/bin/python
 LOCAL := $(PYTHON) -m deploy.local
@@ -43,6 +43,9 @@ minio: setup ## build the pinned MinIO server into .run/bin/ (about five minutes
 
 gen proto: setup ## regenerate the Python stubs in gen/ from proto/
 	@$(PYTHON) -m deploy.generate gen
+
+pictures: ## make the documentation's pictures anew from the last demo
+	@$(PYTHON) -m deploy.pictures
 
 clean: down ## stop the stack and delete its data, tokens and documents (asks first)
 	@$(LOCAL) clean
