@@ -1,12 +1,15 @@
 """The WORM probe passes on both real stores and can fail: on a plain bucket, an open port, and a store that lies."""
 
 import dataclasses
+import email.utils
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import urllib3
 from minio import Minio
-from minio.commonconfig import COMPLIANCE, GOVERNANCE
+from minio.commonconfig import COMPLIANCE, ENABLED, GOVERNANCE, Filter
+from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 from minio.retention import Retention
 
 from deploy.local import layout
@@ -54,6 +57,15 @@ class ForgetfulStore(Minio):
         return super().put_object(*args, **more)
 
 
+class LateStore(Minio):
+    """Its clock is an hour behind."""
+
+    def _execute(self, *args: Any, **more: Any) -> Any:
+        response = super()._execute(*args, **more)
+        response.headers["Date"] = email.utils.format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
+        return response
+
+
 def _lying(kind: type[Minio], store: RunningStore, credentials: worm.Credentials) -> Minio:
     pool = urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=str(store.config.ca_file), retries=False)
     return kind(
@@ -75,6 +87,18 @@ def test_lock_that_is_never_set_fails(store: RunningStore) -> None:
     own = _lying(ForgetfulStore, store, store.own)
     report = probe.attack(store.config, worm.connect(store.config, store.admin), own, store.own)
     assert {"compliance-reported", "delete-version", "multipart", "past-date"} <= _failed(report).keys()
+
+
+def test_wrong_clock_expiry_rule_and_ignored_lock_fail(store: RunningStore) -> None:
+    admin = worm.connect(store.config, store.admin)
+    rule = Rule(ENABLED, rule_filter=Filter(prefix="records/"), expiration=Expiration(days=1))
+    admin.set_bucket_lifecycle(store.config.bucket, LifecycleConfig([rule]))
+    try:
+        own, forgetful = _lying(LateStore, store, store.own), _lying(ForgetfulStore, store, store.admin)
+        failed = _failed(probe.attack(store.config, forgetful, own, store.own))
+    finally:
+        admin.delete_bucket_lifecycle(store.config.bucket)
+    assert {"clock", "no-lifecycle", "unlocked-bucket"} <= failed.keys()
 
 
 def test_too_powerful_own_account_fails(store: RunningStore) -> None:
