@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import random
+import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -14,11 +15,12 @@ from cryptography.hazmat.primitives import serialization
 from pyhanko.keys import load_certs_from_pemder_data, load_private_key_from_pemder_data
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
-from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
+from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter, enumerate_sig_fields
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from services.archive import evidence
 from services.archive.report import Report
+from services.signing.pades import cms_der
 from tests.unit.archive.signed_books import NOW, Ca, sign, signatories, signing_copy
 
 AT = NOW + timedelta(hours=1)
@@ -256,6 +258,39 @@ def test_signature_without_signing_certificate(book: Book) -> None:
 def test_extra_signature(book: Book) -> None:
     report = _verify(_old_style(book, book.revisions[-2], "sig-07-more", book.listed[0], new_field=True), book)
     assert {"SIGNATURES_COMPLETE", "CHANGES_PERMITTED"} <= set(report.failed)
+
+
+def test_signature_that_leaves_out_the_end_of_its_revision(book: Book) -> None:
+    """The principal's own software signs all but the last bytes, which could then be exchanged before the seal."""
+    pdf, principal = book.revisions[-2], book.listed[-2]
+    found = list(re.finditer(rb"/ByteRange\s*\[\s*0 (\d+) (\d+) (\d+)", pdf))[-1]
+    first, second, rest = map(int, found.groups())
+    shorter = str(rest - 40).encode().ljust(len(found[3]))
+    pdf = pdf[: found.start(3)] + shorter + pdf[found.end(3) :]
+    digest = hashlib.sha256(pdf[:first] + pdf[second : second + rest - 40]).digest()
+    signer = book.ca.profile(principal["signatory"], principal["name"])
+    attributes = cms_der.signed_attributes(signer.certificates, signer.algorithm, digest)
+    value = signer.raw_sign(digest, cms_der.attributes_digest(attributes))
+    content = cms_der.content_info(signer.certificates, signer.algorithm, attributes, value)
+    hole = content.hex().encode().ljust(second - first - 2, b"0")
+    pdf = pdf[: first + 1] + hole + pdf[second - 1 :]
+    report = _verify(sign(pdf, book.listed[-1:], book.ca, first="none")[-1], book)
+    assert report.failed == ("REVISIONS_COVERED",)
+
+
+def test_one_signature_in_two_fields(book: Book) -> None:
+    """Who teaches and is homeroom teacher signs once and lets it stand for both."""
+    teacher, homeroom = book.listed[0], book.listed[-3]
+    assert teacher["signatory"] == homeroom["signatory"]
+    writer = IncrementalPdfFileWriter(io.BytesIO(book.revisions[2]))
+    fields = {name: (value, ref) for name, value, ref in enumerate_sig_fields(writer)}
+    target = fields[homeroom["field"]][1].get_object()
+    target["/V"] = fields[teacher["field"]][1].get_object().raw_get("/V")
+    writer.update_container(target)
+    out = io.BytesIO()
+    writer.write(out)
+    pdf = sign(out.getvalue(), book.listed[-2:], book.ca, first="none")[-1]
+    assert "ONE_REVISION_EACH" in _verify(pdf, book).failed
 
 
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.7\n%%EOF", b"not a pdf", bytes(4096)])
