@@ -142,6 +142,27 @@ def test_sparse_columns_of_the_evaluation_stand_in_their_rows(tmp_path: Path) ->
         assert f"{student['number']} {student['name']} {results} X{awards[e['award']]}" in sheet
 
 
+def test_missing_marks_leave_their_cells_empty_and_the_others_in_their_rows(tmp_path: Path) -> None:
+    data = class_book(42, "SEMESTER_1")
+    part = data["semesters"][0]
+    for sheet in part["marks"]:
+        for row in sheet["rows"]:
+            number = row["student"]
+            if number % 2:
+                row["midterm"] = None
+            if number % 3 == 0 or number > 36:
+                row["final"] = row["result"] = part["summary"][number - 1]["results"][sheet["subject"]] = None
+            if number in (1, 25, 26, 42):
+                row["regular"] = [None] * len(row["regular"])
+    pages = [page.lines() for page in pages_of(render.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)]
+    for subject, sheet in zip(data["subjects"][2:], part["marks"][2:], strict=True):
+        (page,) = [p for p in pages if f"MÔN HỌC: {subject['name'].upper()}" in p]
+        for student, row in zip(data["students"], sheet["rows"], strict=True):
+            cells = [*row["regular"], row["midterm"], row["final"], row["result"]]
+            shown = [str(student["number"]), student["name"], *(_comma(c) for c in cells if c is not None)]
+            assert " ".join(shown) in page
+
+
 def test_a_correction_shows_old_and_new_value_and_is_listed(tmp_path: Path) -> None:
     data = class_book(42)
     pages = [page.lines() for page in pages_of(rendered(42, "WHOLE_YEAR", Kind.SIGNING).pdf, tmp_path)]
