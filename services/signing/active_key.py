@@ -85,6 +85,11 @@ class ActiveKey:
             except OwnerError as e:
                 raise self._lost(e) from e
 
+    def ensure(self) -> None:
+        """Start the owner now when it was lost. Raises KeyUnavailableError and KeyEndedError."""
+        with self._my_turn():
+            self._running_owner()
+
     def expired(self) -> str | None:
         """Why this activation is over, or None while it may be used."""
         with self._count:

@@ -48,7 +48,8 @@ def handler(database: Database, tokens: TokenClient) -> Callable[[Job], None]:
 
     def handle(job: Job) -> None:
         document_id = uuid.UUID(job.payload["document"])
-        task = _choose(database, tokens, job, document_id)
+        chosen = _choose(database, tokens, job, document_id)
+        task = _intend(database, job, document_id, chosen) if chosen is not None else None
         if task is None:
             return
         try:
@@ -66,30 +67,52 @@ def handler(database: Database, tokens: TokenClient) -> Callable[[Job], None]:
     return handle
 
 
-def _choose(database: Database, tokens: TokenClient, job: Job, document_id: uuid.UUID) -> _Task | None:
-    """Find a due signature whose key is active and commit the intent; None when this job has nothing left to do.
+def _choose(database: Database, tokens: TokenClient, job: Job, document_id: uuid.UUID) -> Required | None:
+    """A due signature whose key is open; None when this job has nothing left to do, and then it is finished.
 
-    Raises Waiting KEY_NOT_ACTIVE when no key of those whose turn it is is active, with its token there: an HSM that is
-    away for hours must not fill the journal with attempts.
+    Raises Waiting KEY_NOT_ACTIVE when no key of those whose turn it is is active, Unavailable when its token is away:
+    before anything is recorded, so that an HSM that is away for hours does not fill the journal with attempts.
     """
-    active = {key.signatory for key in tokens.status() if key.ready}
     with database.transaction() as tx:
-        document = store.document(tx, document_id, lock=True)
-        required = store.required(tx, [document_id])[document_id]
-        turn = domain.due(required)
-        if document.revision != int(job.payload["revision"]) or document.state == domain.VOID or not turn:
+        turn = _turn(tx, job, document_id)
+        if not turn:
             jobs.finish(tx, job)
             return None
-        ready = [one for one in turn if one.signatory in active and one.name]  # a name: registered here
-        if not ready:
-            raise Waiting("KEY_NOT_ACTIVE", "no key of those whose turn it is is active")
-        signatory = store.signatory(tx, ready[0].signatory)
+    open_keys = {key.signatory: key.ready for key in tokens.status()}
+    active = [one for one in turn if one.signatory in open_keys and one.name]  # a name: registered here
+    if not active:
+        raise Waiting("KEY_NOT_ACTIVE", "no key of those whose turn it is is active")
+    chosen = next((one for one in active if open_keys[one.signatory]), active[0])
+    if not open_keys[chosen.signatory]:
+        try:
+            tokens.ensure(chosen.signatory)
+        except Rejected as e:
+            raise Waiting(e.reason, "the activation ended") from e
+    return chosen
+
+
+def _turn(tx: Tx, job: Job, document_id: uuid.UUID) -> list[Required]:
+    """The signatures whose turn it is; empty when another job or the end of the book has overtaken this one."""
+    document = store.document(tx, document_id, lock=True)
+    if document.revision != int(job.payload["revision"]) or document.state == domain.VOID:
+        return []
+    return domain.due(store.required(tx, [document_id])[document_id])
+
+
+def _intend(database: Database, job: Job, document_id: uuid.UUID, chosen: Required) -> _Task | None:
+    """Commit the intent and read what is to be signed; None, and the job is finished, when it was overtaken."""
+    with database.transaction() as tx:
+        if chosen not in _turn(tx, job, document_id):
+            jobs.finish(tx, job)
+            return None
+        document = store.document(tx, document_id)
+        signatory = store.signatory(tx, chosen.signatory)
         if signatory.school != document.school:
             raise Rejected("WRONG_SCHOOL", "Người ký thuộc trường khác.", signatory=signatory.id)
         domain.check_validity(*certificates.validity(signatory.certificate_chain[0]), dt.datetime.now(dt.UTC))
-        store.record_intent(tx, document_id, ready[0])
-        last = sum(one.state == domain.PENDING for one in required) == 1
-        return _Task(document, store.pdf(tx, document), ready[0], signatory, last)
+        store.record_intent(tx, document_id, chosen)
+        pending = [one for one in store.required(tx, [document_id])[document_id] if one.state == domain.PENDING]
+        return _Task(document, store.pdf(tx, document), chosen, signatory, last=len(pending) == 1)
 
 
 def _sign(database: Database, tokens: TokenClient, task: _Task) -> Signed:

@@ -77,6 +77,10 @@ class TokenClient:
         """Signature over a SHA-256 digest by the signatory's active key; ECDSA as DER."""
         return bytes.fromhex(self._ask(op="sign", signatory=signatory, intent=intent, digest=digest.hex())["signature"])
 
+    def ensure(self, signatory: str) -> None:
+        """Have an active key opened again when its owner was lost; returns when it is ready."""
+        self._ask(op="ensure", signatory=signatory)
+
     def status(self) -> list[KeyStatus]:
         """All active keys of this machine."""
         return [KeyStatus(**key) for key in self._ask(op="status")["keys"]]

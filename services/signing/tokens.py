@@ -4,6 +4,7 @@ Holds the activations, in memory only: when this process ends, every key is lock
 it anew, except keys whose profile has a file with its PIN (a Department's HSM partition), which are opened at start.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -14,6 +15,7 @@ import stat
 import struct
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,19 +104,29 @@ class Supervisor:
 
     def sign(self, signatory: str, intent: str, digest: bytes) -> bytes:
         """Have the signatory's key sign a SHA-256 digest for a recorded intent. Raises RefusedError."""
+        with self._using(signatory) as key:
+            signature = key.sign(digest)
+        _log.info("signed", signatory=signatory, intent=intent, digest=digest.hex())
+        return signature
+
+    def ensure(self, signatory: str) -> None:
+        """Open the signatory's key again when its owner was lost. Raises RefusedError."""
+        with self._using(signatory) as key:
+            key.ensure()
+
+    @contextlib.contextmanager
+    def _using(self, signatory: str) -> Iterator[ActiveKey]:
         with self._guard:
             key = self._keys.get(signatory)
         if key is None:
             raise RefusedError("rejected", "KEY_NOT_ACTIVE")
         try:
-            signature = key.sign(digest)
+            yield key
         except KeyUnavailableError as e:
             raise RefusedError("unavailable", e.reason) from e
         except KeyEndedError as e:
             self.deactivate(signatory, e.reason)
             raise RefusedError("rejected", "KEY_NOT_ACTIVE") from e
-        _log.info("signed", signatory=signatory, intent=intent, digest=digest.hex())
-        return signature
 
     def status(self) -> list[dict[str, Any]]:
         """One entry an active key: signatory, algorithm, ready, pid, remaining signatures and end (Unix time)."""
@@ -199,6 +211,9 @@ def _carry_out(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any
         case "sign":
             digest = bytes.fromhex(request["digest"])
             return {"signature": supervisor.sign(request["signatory"], request["intent"], digest).hex()}
+        case "ensure":
+            supervisor.ensure(request["signatory"])
+            return {}
         case "status":
             return {"keys": supervisor.status()}
     raise ValueError(request["op"])
