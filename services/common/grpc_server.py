@@ -1,11 +1,10 @@
-"""The gRPC edge of every service: mTLS, who is calling, deny by default, errors, deadlines, health, graceful stop.
+"""The gRPC edge of every service: mTLS, who is calling, deny by default, errors, health, graceful stop.
 
 Servicers stay plain: they turn messages into arguments, call a use case and raise the errors of `errors`. One
 interceptor here does the rest, in this order: client name → access table → person token → handler → error mapping.
 """
 
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +52,6 @@ _PUBLIC = {
 }
 
 _log = log.get(__name__)
-_deadline: threading.local = threading.local()
 
 Refusal = Callable[[Caller, str, HosoError], None]
 """Called with caller, RPC and error after a refusal, to leave an audit row."""
@@ -66,12 +64,6 @@ class Served:
     add: Callable[[grpc.Server], None]
     name: str
     access: Mapping[str, Access]
-
-
-def remaining_s() -> float | None:
-    """Seconds left for the call this thread is serving; None outside of a call or when the caller set no deadline."""
-    until = getattr(_deadline, "until", None)
-    return None if until is None else max(0.0, until - time.monotonic())
 
 
 def status_of(error: HosoError) -> status_pb2.Status:
@@ -199,15 +191,12 @@ class _Call:
         self._caller = Caller(client="unknown")
 
     def __enter__(self) -> None:
-        left = self._context.time_remaining()
-        _deadline.until = None if left is None else time.monotonic() + left
         try:
             self._identify()
         except HosoError as e:
             self._fail(e)
 
     def __exit__(self, kind: Any, error: BaseException | None, tb: Any) -> None:
-        _deadline.until = None
         if error is None or isinstance(error, GeneratorExit):
             return
         if isinstance(error, HosoError):

@@ -25,6 +25,7 @@ from services.gradebook.rules import NoRules, Regime, rule_set
 
 MAX_PEOPLE = 1000
 MAX_SUBJECTS = 30
+MAX_PERSON_ID = 64  # what a certificate's subject serialNumber may hold (X.520)
 MAX_CLASSES = 200
 MAX_STUDENTS = 100
 MAX_CLASS_SIZE = 200
@@ -57,7 +58,7 @@ def check_people(people: Sequence[Person]) -> None:
     if found.count("people", len(people), 1, MAX_PEOPLE):
         for index, person in enumerate(people):
             where = f"people[{index}]"
-            found.code(f"{where}.id", person.id)
+            found.code(f"{where}.id", person.id, longest=MAX_PERSON_ID)
             found.text(f"{where}.name", person.name, longest=100)
             for role in person.roles:
                 found.one_of(f"{where}.roles", role, set(Role))
@@ -105,7 +106,7 @@ def check_classes(classes: Sequence[SchoolClass], school_year: str, level: int) 
             where = f"classes[{index}]"
             found.text(f"{where}.name", one.name, longest=20)
             check_grade(found, f"{where}.grade_level", school_year, one.grade_level, level)
-            found.code(f"{where}.homeroom_teacher", one.homeroom_teacher)
+            found.code(f"{where}.homeroom_teacher", one.homeroom_teacher, longest=MAX_PERSON_ID)
         found.unique("classes", [one.name for one in classes], "Một tên lớp có hai lần.")
     found.refuse()
 

@@ -30,7 +30,7 @@ CREATE TABLE school_year (
 CREATE TABLE staff (
     id        integer    GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     school_id integer    NOT NULL REFERENCES school,
-    person    text       NOT NULL CHECK (length(person) BETWEEN 1 AND 32),
+    person    text       NOT NULL CHECK (length(person) BETWEEN 1 AND 64),
     name      text       NOT NULL,
     roles     smallint[] NOT NULL,  -- Role of the proto
     UNIQUE (school_id, person)

@@ -468,7 +468,7 @@ class PutSubjectsRequest(_message.Message):
     """6-12."""
     @_builtins.property
     def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subject]:
-        """The subjects in book order, at most 40."""
+        """The subjects in book order, at most 30."""
 
     def __init__(
         self,
@@ -566,7 +566,7 @@ class PutStudentsRequest(_message.Message):
 
     @_builtins.property
     def students(self) -> _containers.RepeatedCompositeFieldContainer[Global___Student]:
-        """At most 100 students."""
+        """At most 200 students; a class with more than 70 cannot be frozen into a book."""
 
     def __init__(
         self,
@@ -851,7 +851,7 @@ class ListStudentsResponse(_message.Message):
     STUDENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def students(self) -> _containers.RepeatedCompositeFieldContainer[Global___Student]:
-        """By number; a class has at most 100."""
+        """By number; a class has at most 200."""
 
     def __init__(
         self,
