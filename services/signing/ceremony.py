@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from services.signing.test_ca import TestCa
 _LABEL_BYTES: Final = 32  # CK_TOKEN_INFO.label
 _PIN_DIGITS: Final = 8
 _RSA_BITS: Final = 3072
+_PRINTABLE_STRING: Final = re.compile(r"[A-Za-z0-9'()+,./:=?-]{1,64}")  # X.520 serialNumber, X.680 PrintableString
 _KEY_LABEL: Final = "sign"
 _KEY_ID: Final = b"\x01"
 _REQUIRED_KEY_ATTRIBUTES: Final = {
@@ -177,6 +179,10 @@ def _check(config: CeremonyConfig) -> None:
     for plan in config.keys:
         if len(plan.token.encode()) > _LABEL_BYTES:
             raise CeremonyError(f"{plan.signatory}: token label is longer than {_LABEL_BYTES} bytes")
+        if not _PRINTABLE_STRING.fullmatch(plan.signatory):
+            raise CeremonyError(
+                f"{plan.signatory}: a certificate's serialNumber holds letters, digits and '()+,-./:=? only"
+            )
         if plan.algorithm not in wire.ALGORITHMS:
             raise CeremonyError(f"{plan.signatory}: unknown algorithm {plan.algorithm}")
 

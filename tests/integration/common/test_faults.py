@@ -67,7 +67,7 @@ class Servers:
 def servers(stack: layout.Stack) -> Iterator[Servers]:
     """A PostgreSQL and a RabbitMQ beside those of the other tests, with everything in place for one service."""
     own = replace(
-        stack, name=f"{stack.name}-x", port_base=stack.port_base + 30, root=stack.root.with_name(f"{stack.name}-x")
+        stack, name=f"{stack.name}-x", port_base=stack.port_base + 80, root=stack.root.with_name(f"{stack.name}-x")
     )
     own.make_folders()
     pki.issue_all(own)

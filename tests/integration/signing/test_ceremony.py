@@ -117,3 +117,9 @@ def test_two_people_in_one_token_are_refused(tmp_path: Path) -> None:
     assert refused.returncode == 78
     assert "token named twice: same" in refused.stderr
     assert not list((tmp_path / "tokens").iterdir())
+
+
+def test_an_id_that_no_certificate_can_hold_is_refused(tmp_path: Path) -> None:
+    refused = make_hsm(tmp_path, [key_plan(tmp_path, "gv_001", "Lê An")]).ceremony()
+    assert refused.returncode == 78
+    assert "gv_001: a certificate's serialNumber holds" in refused.stderr
