@@ -1,7 +1,8 @@
 """The gRPC edge of every service: mTLS, who is calling, deny by default, errors, health, graceful stop.
 
 Servicers stay plain: they turn messages into arguments, call a use case and raise the errors of `errors`. One
-interceptor here does the rest, in this order: client name → access table → person token → handler → error mapping.
+interceptor here does the rest, in this order: client name → person token → access table → no U+0000 → handler →
+error mapping.
 """
 
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import any_pb2
+from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -28,6 +30,7 @@ from services.common.errors import (
     Rejected,
     Unauthenticated,
     Unavailable,
+    Violation,
 )
 from services.common.identity import Access, Caller, TokenVerifier
 from services.common.settings import ServerConfig
@@ -151,7 +154,7 @@ class _Edge(grpc.ServerInterceptor):
             inner = handler.unary_stream or handler.stream_stream
 
             def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-                with self._around(rpc, context):
+                with self._around(rpc, request, context):
                     yield from inner(request, context)
 
             make = (
@@ -163,7 +166,7 @@ class _Edge(grpc.ServerInterceptor):
         inner = handler.unary_unary or handler.stream_unary
 
         def call(request: Any, context: grpc.ServicerContext) -> Any:
-            with self._around(rpc, context):
+            with self._around(rpc, request, context):
                 return inner(request, context)
 
         make = (
@@ -171,8 +174,8 @@ class _Edge(grpc.ServerInterceptor):
         )
         return make(call, handler.request_deserializer, handler.response_serializer)
 
-    def _around(self, rpc: str, context: grpc.ServicerContext) -> "_Call":
-        return _Call(self._table, self._verifier, self._refused, rpc, context)
+    def _around(self, rpc: str, request: Any, context: grpc.ServicerContext) -> "_Call":
+        return _Call(self._table, self._verifier, self._refused, rpc, request, context)
 
 
 class _Call:
@@ -184,15 +187,18 @@ class _Call:
         verifier: TokenVerifier,
         refused: Refusal,
         rpc: str,
+        request: Any,
         context: grpc.ServicerContext,
     ) -> None:
         self._table, self._verifier, self._refused = table, verifier, refused
-        self._rpc, self._context = rpc, context
+        self._rpc, self._request, self._context = rpc, request, context
         self._caller = Caller(client="unknown")
 
     def __enter__(self) -> None:
         try:
             self._identify()
+            if isinstance(self._request, Message) and (found := list(_nul_characters(self._request))):
+                raise Invalid(found)
         except HosoError as e:
             self._fail(e)
 
@@ -240,6 +246,17 @@ def _report_health(servicer: health.HealthServicer, dependencies: Mapping[str, C
             state = whole = health_pb2.HealthCheckResponse.NOT_SERVING
         servicer.set(name, state)
     servicer.set("", whole)
+
+
+def _nul_characters(message: Message, prefix: str = "") -> Iterator[Violation]:
+    """Names and ids that hold U+0000, which no database stores. Lists of rows are for the use case to check."""
+    for field, value in message.ListFields():
+        if field.is_repeated:
+            continue
+        if field.type == field.TYPE_STRING and "\0" in value:
+            yield Violation(f"{prefix}{field.name}", "CONTROL_CHARACTER", "Có ký tự điều khiển U+0000.")
+        elif field.type == field.TYPE_MESSAGE:
+            yield from _nul_characters(value, f"{prefix}{field.name}.")
 
 
 def _attach(status: status_pb2.Status, detail: Any) -> None:
