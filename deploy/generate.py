@@ -19,14 +19,14 @@ def generate(folder: Path) -> None:
     shutil.rmtree(folder / "hoso", ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     plugins = Path(sys.executable).parent
-    outputs = ("python", "grpc_python", "mypy", "mypy_grpc")
+    outputs = {"python": "", "grpc_python": "", "mypy": "quiet:", "mypy_grpc": "quiet:"}
     arguments = [
         "protoc",
         f"--proto_path={PROTO}",
         f"--proto_path={Path(grpc_tools.__file__).parent / '_proto'}",
         f"--plugin=protoc-gen-mypy={plugins / 'protoc-gen-mypy'}",
         f"--plugin=protoc-gen-mypy_grpc={plugins / 'protoc-gen-mypy_grpc'}",
-        *(f"--{name}_out={folder}" for name in outputs),
+        *(f"--{name}_out={options}{folder}" for name, options in outputs.items()),
         *(str(path) for path in sorted(PROTO.rglob("*.proto"))),
     ]
     if protoc.main(arguments) != 0:
