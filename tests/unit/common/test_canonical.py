@@ -1,6 +1,7 @@
 """Canonical bytes: RFC 8785, and what an official record must not contain."""
 
 import json
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import pytest
@@ -10,6 +11,15 @@ from hypothesis import strategies as st
 
 from services.common.canonical import MAX_INTEGER, canonical_bytes, sha256
 from services.common.errors import Invalid
+
+
+class Level(StrEnum):
+    GOOD = "GOOD"
+
+
+class State(IntEnum):
+    SEALED = 12
+
 
 _TEXT = st.text(
     st.characters(min_codepoint=0x20, max_codepoint=0x1EFF, exclude_categories=("C", "Zl", "Zp", "M")), max_size=20
@@ -73,3 +83,7 @@ def test_every_fault_is_reported_at_once() -> None:
 
 def test_digest_is_lower_case_hex() -> None:
     assert sha256(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_enumerations_are_the_text_and_numbers_they_stand_for() -> None:
+    assert canonical_bytes({"level": Level.GOOD, "state": State.SEALED}) == b'{"level":"GOOD","state":12}'
