@@ -102,13 +102,9 @@ def _begin(archive: Archive, job: Job, kind: str, source: str, version: int, obj
 def _fetch_document(archive: Archive, document: str) -> bytes:
     """The sealed document as signing has it; whether it is the announced one is for the evidence check to say."""
     request = signing_pb2.DownloadDocumentRequest(document=document)
-    data = bytearray()
     with calling("signing"):
-        for piece in archive.signing.DownloadDocument(request, timeout=DEADLINE_S):
-            data += piece.chunk
-            if len(data) > chunks.MAX_BYTES:
-                raise Rejected("TOO_LARGE", "Tệp lớn hơn giới hạn cho phép.", limit_bytes=chunks.MAX_BYTES)
-    return bytes(data)
+        stream = archive.signing.DownloadDocument(request, timeout=DEADLINE_S)
+        return chunks.collect(piece.chunk for piece in stream)
 
 
 def _lock_and_register(archive: Archive, job: Job, data: bytes, source: str, version: int, policy: Policy) -> None:

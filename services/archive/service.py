@@ -2,10 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.archive.v1 import archive_pb2 as pb
 from hoso.archive.v1 import archive_pb2_grpc
 
@@ -16,7 +14,7 @@ from services.archive.verification import Verifier
 from services.common.errors import Invalid, NotFound, Rejected, Violation
 from services.common.grpc_server import Served
 from services.common.identity import Access
-from services.common.operations import page_size
+from services.common.message_fields import before_id, page_size, timestamp
 
 _READERS = Access(clients=("operator/*", "service/gradebook", "vendor/*"))
 _OPERATOR = Access(clients=("operator/*",))
@@ -60,9 +58,7 @@ class Archive(archive_pb2_grpc.ArchiveServiceServicer):
         """A school's records, newest first."""
         usecases.may_read(request.school)
         size = page_size(request.page_size)
-        if request.page_token and not request.page_token.isdecimal():
-            raise Invalid([Violation("page_token", "PAGE_TOKEN", "Mã trang không hợp lệ.")])
-        before = int(request.page_token) if request.page_token else None
+        before = before_id(request.page_token)
         kind = _kind(request.kind, "kind") if request.kind else None
         with self._database.transaction() as tx:
             rows = store.list_records(tx, request.school, kind, size, before)
@@ -83,7 +79,7 @@ class Archive(archive_pb2_grpc.ArchiveServiceServicer):
                     role=s.role,
                     signatory=s.signatory,
                     name=s.name,
-                    sign_time=_timestamp(s.sign_time),
+                    sign_time=timestamp(s.sign_time),
                     valid=s.valid,
                 )
                 for s in report.signatures
@@ -113,7 +109,7 @@ class Archive(archive_pb2_grpc.ArchiveServiceServicer):
             raise NotFound("STORE_NOT_PROBED", "Kho lưu trữ chưa được kiểm tra.", endpoint=self._endpoint)
         time, passed, checks = newest
         name = f"{self._endpoint}/{self._verifier.worm.bucket}"
-        return pb.GetStoreReportResponse(store=name, probe_time=_timestamp(time), passed=passed, checks=_checks(checks))
+        return pb.GetStoreReportResponse(store=name, probe_time=timestamp(time), passed=passed, checks=_checks(checks))
 
     def ListRetentionPolicies(
         self, request: pb.ListRetentionPoliciesRequest, context: grpc.ServicerContext
@@ -152,8 +148,8 @@ def _record(record: Record) -> pb.Record:
         bucket=record.bucket,
         key=record.key,
         version_id=record.version_id,
-        retain_until_time=_timestamp(record.retain_until),
-        archive_time=_timestamp(record.archive_time),
+        retain_until_time=timestamp(record.retain_until),
+        archive_time=timestamp(record.archive_time),
         retention_policy=f"{record.kind}/{record.policy_version}",
     )
 
@@ -170,11 +166,3 @@ def _policy(policy: Policy) -> pb.RetentionPolicy:
 
 def _checks(checks: Sequence[Check]) -> list[pb.Check]:
     return [pb.Check(name=c.name, passed=c.passed, detail=c.detail) for c in checks]
-
-
-def _timestamp(time: datetime | None) -> Timestamp | None:
-    if time is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(time)
-    return stamp

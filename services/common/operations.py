@@ -1,16 +1,14 @@
 """What an operator sees and does in every service alike, and the audit row that a refusal leaves."""
 
-from datetime import datetime
-
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.operations.v1 import operations_pb2, operations_pb2_grpc
 
 from services.common import audit, jobs, log, outbox
 from services.common.db import Database
-from services.common.errors import HosoError, Invalid, Unavailable, Violation
+from services.common.errors import HosoError, Unavailable
 from services.common.grpc_server import Refusal, Served
 from services.common.identity import Access, Caller, caller
+from services.common.message_fields import before_id, page_size, timestamp
 
 _OPERATOR = Access(clients=("operator/*",))
 ACCESS = {
@@ -19,7 +17,6 @@ ACCESS = {
     "ReplayJob": _OPERATOR,
     "VerifyAudit": _OPERATOR,
 }
-_DEFAULT_PAGE, _MAX_PAGE = 100, 500
 
 _log = log.get(__name__)
 
@@ -50,13 +47,6 @@ def record_refusal(database: Database) -> Refusal:
     return record
 
 
-def page_size(requested: int, field: str = "page_size") -> int:
-    """The page size to use: 100 for 0, else 1 to 500. Raises Invalid PAGE_SIZE."""
-    if not 0 <= requested <= _MAX_PAGE:
-        raise Invalid([Violation(field, "PAGE_SIZE", f"Cỡ trang phải từ 1 đến {_MAX_PAGE} (0 là {_DEFAULT_PAGE}).")])
-    return requested or _DEFAULT_PAGE
-
-
 class Operations(operations_pb2_grpc.OperationsServiceServicer):
     """The servicer; see proto/hoso/operations/v1/operations.proto."""
 
@@ -71,9 +61,9 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
             events, work = outbox.state(tx), jobs.state(tx)
         return operations_pb2.GetStatusResponse(
             outbox_pending=events.pending,
-            outbox_oldest_time=_timestamp(events.oldest_time),
+            outbox_oldest_time=timestamp(events.oldest_time),
             jobs_open=work.open,
-            jobs_oldest_time=_timestamp(work.oldest_time),
+            jobs_oldest_time=timestamp(work.oldest_time),
             jobs_dead=work.dead,
         )
 
@@ -82,9 +72,7 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
     ) -> operations_pb2.ListDeadJobsResponse:
         """Jobs that gave up, newest first."""
         size = page_size(request.page_size)
-        if request.page_token and not request.page_token.isdecimal():
-            raise Invalid([Violation("page_token", "PAGE_TOKEN", "Mã trang không hợp lệ.")])
-        before = int(request.page_token) if request.page_token else None
+        before = before_id(request.page_token)
         with self._database.transaction() as tx:
             dead = jobs.list_dead(tx, limit=size, before_id=before)
         answer = operations_pb2.ListDeadJobsResponse(next_page_token=str(dead[-1].id) if len(dead) == size else "")
@@ -95,7 +83,7 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
                 key=job.key,
                 attempts=job.attempts,
                 last_error=job.last_error,
-                dead_time=_timestamp(job.dead_time),
+                dead_time=timestamp(job.dead_time),
             )
         return answer
 
@@ -118,11 +106,3 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
         for one in breaks:
             answer.breaks.add(chain=one.chain, sequence=one.sequence, reason=one.reason)
         return answer
-
-
-def _timestamp(time: datetime | None) -> Timestamp | None:
-    if time is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(time)
-    return stamp

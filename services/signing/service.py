@@ -1,11 +1,9 @@
 """SigningService over gRPC: messages ↔ arguments. See proto/hoso/signing/v1/signing.proto."""
 
-import datetime as dt
 import uuid
 from collections.abc import Iterator
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.signing.v1 import signing_pb2 as pb
 from hoso.signing.v1 import signing_pb2_grpc
 
@@ -14,7 +12,7 @@ from services.common.db import Database
 from services.common.errors import Invalid, Violation
 from services.common.grpc_server import Served
 from services.common.identity import Access
-from services.common.operations import page_size
+from services.common.message_fields import before_id, page_size, timestamp
 from services.signing import store, usecases
 from services.signing.domain import Document, Required, Signatory
 from services.signing.token_client import TokenClient
@@ -91,7 +89,7 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
             max_signatures=request.max_signatures,
             duration_s=request.duration_seconds,
         )
-        return pb.ActivateKeyResponse(expire_time=_timestamp(end))
+        return pb.ActivateKeyResponse(expire_time=timestamp(end))
 
     def DeactivateKey(
         self, request: pb.DeactivateKeyRequest, context: grpc.ServicerContext
@@ -126,9 +124,7 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
         """The documents of a school."""
         usecases.may_read(request.school)
         size = page_size(request.page_size)
-        if request.page_token and not request.page_token.isdecimal():
-            raise Invalid([Violation("page_token", "PAGE_TOKEN", "Mã trang không hợp lệ.")])
-        before = int(request.page_token) if request.page_token else None
+        before = before_id(request.page_token)
         with self._database.transaction() as tx:
             found = store.documents(tx, request.school, before=before, limit=size)
             required = store.required(tx, [one.id for one in found])
@@ -191,7 +187,7 @@ def _signature(one: Required) -> pb.Signature:
         rank=one.rank,
         role=one.role,
         signatory=one.signatory,
-        sign_time=_timestamp(one.sign_time) if one.sign_time else None,
+        sign_time=timestamp(one.sign_time) if one.sign_time else None,
         certificate_sha256=one.certificate_sha256,
         level=one.level,
         name=one.name,
@@ -204,15 +200,9 @@ def _entry(one: store.JournalEntry) -> pb.JournalEntry:
         signatory=one.signatory,
         event=one.event,
         digest=one.digest,
-        time=_timestamp(one.time),
+        time=timestamp(one.time),
         reason=one.reason,
     )
-
-
-def _timestamp(time: dt.datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(time)
-    return stamp
 
 
 def _uuid(text: str) -> uuid.UUID:

@@ -10,9 +10,8 @@ from services.common import chunks
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
-from services.common.operations import page_size
+from services.common.message_fields import page_size, timestamp
 from services.gradebook.service import pages
-from services.gradebook.service.mark_service import timestamp
 from services.gradebook.service.roster_service import class_ref
 from services.gradebook.store.books import BookRow, TransitionRow
 from services.gradebook.usecases import books, freeze

@@ -14,6 +14,7 @@ from services.common import chunks
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, Caller, caller
+from services.common.message_fields import timestamp
 from services.gradebook.checks import identifier, moment
 from services.gradebook.domain import (
     FINAL_COLUMN,
@@ -223,15 +224,6 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         data = windows.snapshot_content(self._database, identifier("snapshot", request.snapshot))
         for chunk in chunks.split(data):
             yield marks_pb2.DownloadSnapshotResponse(chunk=chunk)
-
-
-def timestamp(time: datetime | None) -> Timestamp | None:
-    """A point in time as messages carry it."""
-    if time is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
 
 
 def _moment(field: str, message: Timestamp) -> datetime:

@@ -8,7 +8,7 @@ from hoso.gradebook.v1 import common_pb2, roster_pb2, roster_pb2_grpc
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
-from services.common.operations import page_size
+from services.common.message_fields import page_size
 from services.gradebook.domain import (
     Assignment,
     ClassRef,
