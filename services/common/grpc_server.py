@@ -1,8 +1,7 @@
 """The gRPC edge of every service: mTLS, who is calling, deny by default, errors, health, graceful stop.
 
 Servicers stay plain: they turn messages into arguments, call a use case and raise the errors of `errors`. One
-interceptor here does the rest, in this order: client name → person token → access table → no U+0000 → handler →
-error mapping.
+interceptor here does the rest, in this order: client name → person token → access table → handler → error mapping.
 """
 
 import threading
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
+import psycopg
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -197,8 +197,6 @@ class _Call:
     def __enter__(self) -> None:
         try:
             self._identify()
-            if isinstance(self._request, Message) and (found := list(_nul_characters(self._request))):
-                raise Invalid(found)
         except HosoError as e:
             self._fail(e)
 
@@ -207,6 +205,9 @@ class _Call:
             return
         if isinstance(error, HosoError):
             self._fail(error)
+        # What no database stores and no use case has refused by a rule of its own is the caller's fault, not a bug.
+        if isinstance(error, psycopg.DataError) and (found := list(_nul_characters(self._request))):
+            self._fail(Invalid(found))
         # The message of a foreign exception may quote a row; its type and place are enough to find the bug.
         _log.error("internal error", rpc=self._rpc, error=type(error).__name__, frames="".join(traceback.format_tb(tb)))
         self._abort(status_pb2.Status(code=code_pb2.INTERNAL, message="internal error"))
@@ -249,7 +250,7 @@ def _report_health(servicer: health.HealthServicer, dependencies: Mapping[str, C
 
 
 def _nul_characters(message: Message, prefix: str = "") -> Iterator[Violation]:
-    """Names and ids that hold U+0000, which no database stores. Lists of rows are for the use case to check."""
+    """Names and ids of a request that hold U+0000. Lists of rows are for the use case to check."""
     for field, value in message.ListFields():
         if field.is_repeated:
             continue
