@@ -53,6 +53,8 @@ class _StageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Stage.ValueType
     """End of semester I: marks and summary of semester I."""
     STAGE_WHOLE_YEAR: _Stage.ValueType  # 2
     """End of the year: both semesters, the year's summary and evaluation."""
+    STAGE_AFTER_SUMMER: _Stage.ValueType  # 3
+    """After the summer: the year, with re-assessed results and summer conduct in columns of their own."""
 
 class Stage(_Stage, metaclass=_StageEnumTypeWrapper):
     """The part of the year that one book covers (giai đoạn). A school year's book of a stage contains everything up to it."""
@@ -63,7 +65,41 @@ STAGE_SEMESTER_1: Stage.ValueType  # 1
 """End of semester I: marks and summary of semester I."""
 STAGE_WHOLE_YEAR: Stage.ValueType  # 2
 """End of the year: both semesters, the year's summary and evaluation."""
+STAGE_AFTER_SUMMER: Stage.ValueType  # 3
+"""After the summer: the year, with re-assessed results and summer conduct in columns of their own."""
 Global___Stage: _TypeAlias = Stage  # noqa: Y015
+
+class _RecordType:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RecordTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordType.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECORD_TYPE_UNSPECIFIED: _RecordType.ValueType  # 0
+    """In requests: CLASS_BOOK. Never in answers."""
+    RECORD_TYPE_CLASS_BOOK: _RecordType.ValueType  # 1
+    """Sổ theo dõi và đánh giá học sinh theo lớp học (sổ gọi tên và ghi điểm): one a class and year."""
+    RECORD_TYPE_TEACHER_BOOK: _RecordType.ValueType  # 2
+    """Sổ theo dõi và đánh giá học sinh của giáo viên: one a teacher, subject and year."""
+    RECORD_TYPE_TRANSCRIPT: _RecordType.ValueType  # 3
+    """Học bạ: one a student; continues across grades."""
+    RECORD_TYPE_STUDENT_REGISTER: _RecordType.ValueType  # 4
+    """Sổ đăng bộ: one a school and year."""
+
+class RecordType(_RecordType, metaclass=_RecordTypeEnumTypeWrapper):
+    """Kind of record that a book is (loại hồ sơ; TT 32/2020 Điều 21)."""
+
+RECORD_TYPE_UNSPECIFIED: RecordType.ValueType  # 0
+"""In requests: CLASS_BOOK. Never in answers."""
+RECORD_TYPE_CLASS_BOOK: RecordType.ValueType  # 1
+"""Sổ theo dõi và đánh giá học sinh theo lớp học (sổ gọi tên và ghi điểm): one a class and year."""
+RECORD_TYPE_TEACHER_BOOK: RecordType.ValueType  # 2
+"""Sổ theo dõi và đánh giá học sinh của giáo viên: one a teacher, subject and year."""
+RECORD_TYPE_TRANSCRIPT: RecordType.ValueType  # 3
+"""Học bạ: one a student; continues across grades."""
+RECORD_TYPE_STUDENT_REGISTER: RecordType.ValueType  # 4
+"""Sổ đăng bộ: one a school and year."""
+Global___RecordType: _TypeAlias = RecordType  # noqa: Y015
 
 class _SubjectKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -223,6 +259,8 @@ class _MarkKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MarkKind.Val
     """ĐĐGgk, mid-term assessment."""
     MARK_KIND_FINAL: _MarkKind.ValueType  # 3
     """ĐĐGck, end-term assessment."""
+    MARK_KIND_REASSESSMENT: _MarkKind.ValueType  # 4
+    """Kiểm tra, đánh giá lại trong kì nghỉ hè (TT 22/2021 Điều 14); of semester II, never required."""
 
 class MarkKind(_MarkKind, metaclass=_MarkKindEnumTypeWrapper):
     """Which kind of assessment a mark belongs to (TT 22/2021 Điều 6, Điều 7)."""
@@ -235,6 +273,8 @@ MARK_KIND_MIDTERM: MarkKind.ValueType  # 2
 """ĐĐGgk, mid-term assessment."""
 MARK_KIND_FINAL: MarkKind.ValueType  # 3
 """ĐĐGck, end-term assessment."""
+MARK_KIND_REASSESSMENT: MarkKind.ValueType  # 4
+"""Kiểm tra, đánh giá lại trong kì nghỉ hè (TT 22/2021 Điều 14); of semester II, never required."""
 Global___MarkKind: _TypeAlias = MarkKind  # noqa: Y015
 
 @_typing.final

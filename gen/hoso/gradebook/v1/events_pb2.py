@@ -22,23 +22,24 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from hoso.gradebook.v1 import common_pb2 as hoso_dot_gradebook_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehoso/gradebook/v1/events.proto\x12\x11hoso.gradebook.v1\"r\n\rSnapshotTaken\x12\x10\n\x08snapshot\x18\x01 \x01(\t\x12\x0e\n\x06school\x18\x02 \x01(\t\x12\x13\n\x0bschool_year\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\"Z\n\x11\x42ookPrintAssigned\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\x0c\"[\n\x12\x42ookSigningStarted\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\x0c\"\x93\x01\n\nBookLocked\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x13\n\x0bschool_year\x18\x04 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x05 \x01(\x0c\x12\x10\n\x08\x64ocument\x18\x06 \x01(\t\x12\x17\n\x0f\x64ocument_sha256\x18\x07 \x01(\x0c\"+\n\nBookVoided\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehoso/gradebook/v1/events.proto\x12\x11hoso.gradebook.v1\x1a\x1ehoso/gradebook/v1/common.proto\"r\n\rSnapshotTaken\x12\x10\n\x08snapshot\x18\x01 \x01(\t\x12\x0e\n\x06school\x18\x02 \x01(\t\x12\x13\n\x0bschool_year\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\"Z\n\x11\x42ookPrintAssigned\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\x0c\"[\n\x12\x42ookSigningStarted\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\x0c\"\xc7\x01\n\nBookLocked\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x13\n\x0bschool_year\x18\x04 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x05 \x01(\x0c\x12\x10\n\x08\x64ocument\x18\x06 \x01(\t\x12\x17\n\x0f\x64ocument_sha256\x18\x07 \x01(\x0c\x12\x32\n\x0brecord_type\x18\x08 \x01(\x0e\x32\x1d.hoso.gradebook.v1.RecordType\"+\n\nBookVoided\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.gradebook.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SNAPSHOTTAKEN']._serialized_start=53
-  _globals['_SNAPSHOTTAKEN']._serialized_end=167
-  _globals['_BOOKPRINTASSIGNED']._serialized_start=169
-  _globals['_BOOKPRINTASSIGNED']._serialized_end=259
-  _globals['_BOOKSIGNINGSTARTED']._serialized_start=261
-  _globals['_BOOKSIGNINGSTARTED']._serialized_end=352
-  _globals['_BOOKLOCKED']._serialized_start=355
-  _globals['_BOOKLOCKED']._serialized_end=502
-  _globals['_BOOKVOIDED']._serialized_start=504
-  _globals['_BOOKVOIDED']._serialized_end=547
+  _globals['_SNAPSHOTTAKEN']._serialized_start=85
+  _globals['_SNAPSHOTTAKEN']._serialized_end=199
+  _globals['_BOOKPRINTASSIGNED']._serialized_start=201
+  _globals['_BOOKPRINTASSIGNED']._serialized_end=291
+  _globals['_BOOKSIGNINGSTARTED']._serialized_start=293
+  _globals['_BOOKSIGNINGSTARTED']._serialized_end=384
+  _globals['_BOOKLOCKED']._serialized_start=387
+  _globals['_BOOKLOCKED']._serialized_end=586
+  _globals['_BOOKVOIDED']._serialized_start=588
+  _globals['_BOOKVOIDED']._serialized_end=631
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Events of gradebook. Ids and digests only: no names, no marks."""
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from hoso.gradebook.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -135,6 +136,7 @@ class BookLocked(_message.Message):
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
     DOCUMENT_FIELD_NUMBER: _builtins.int
     DOCUMENT_SHA256_FIELD_NUMBER: _builtins.int
+    RECORD_TYPE_FIELD_NUMBER: _builtins.int
     book: _builtins.str
     """Book id, a UUID."""
     version: _builtins.int
@@ -149,6 +151,8 @@ class BookLocked(_message.Message):
     """Document id in signing."""
     document_sha256: _builtins.bytes
     """SHA-256 of the sealed PDF as signing announced it, 32 bytes."""
+    record_type: _common_pb2.RecordType.ValueType
+    """What kind of record it is; unspecified in events of before 0.2, which were class books."""
     def __init__(
         self,
         *,
@@ -159,10 +163,11 @@ class BookLocked(_message.Message):
         content_sha256: _builtins.bytes = ...,
         document: _builtins.str = ...,
         document_sha256: _builtins.bytes = ...,
+        record_type: _common_pb2.RecordType.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["book", b"book", "content_sha256", b"content_sha256", "document", b"document", "document_sha256", b"document_sha256", "school", b"school", "school_year", b"school_year", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["book", b"book", "content_sha256", b"content_sha256", "document", b"document", "document_sha256", b"document_sha256", "record_type", b"record_type", "school", b"school", "school_year", b"school_year", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
