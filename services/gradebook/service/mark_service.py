@@ -41,6 +41,8 @@ ACCESS = {
     "CloseWindow": _PERSON,
     "GetWindow": Access(clients=("vendor/*", "operator/department")),
     "EnterMarks": _PERSON,
+    "ImportMarks": _VENDOR,
+    "ExportMarks": _VENDOR,
     "SettleMissingMarks": _PERSON,
     "EnterConduct": _PERSON,
     "EnterAbsences": _PERSON,

@@ -404,6 +404,330 @@ class EnterMarksResponse(_message.Message):
 Global___EnterMarksResponse: _TypeAlias = EnterMarksResponse  # noqa: Y015
 
 @_typing.final
+class ImportMarksRequest(_message.Message):
+    """One sheet of ImportMarks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHEET_FIELD_NUMBER: _builtins.int
+    PERSON_TOKEN_FIELD_NUMBER: _builtins.int
+    person_token: _builtins.str
+    """Token of the teacher who enters this sheet, checked as the one in the metadata and written as there but without
+    "Bearer "; empty: the person of the call.
+    """
+    @_builtins.property
+    def sheet(self) -> Global___EnterMarksRequest:
+        """The whole sheet of one class, subject and semester, with a request id of its own."""
+
+    def __init__(
+        self,
+        *,
+        sheet: Global___EnterMarksRequest | None = ...,
+        person_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sheet", b"sheet"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["person_token", b"person_token", "sheet", b"sheet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportMarksRequest: _TypeAlias = ImportMarksRequest  # noqa: Y015
+
+@_typing.final
+class ImportMarksResponse(_message.Message):
+    """Response of ImportMarks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHEETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def sheets(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportedSheet]:
+        """One answer a sheet, in the order of the stream."""
+
+    def __init__(
+        self,
+        *,
+        sheets: _abc.Iterable[Global___ImportedSheet] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sheets", b"sheets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportMarksResponse: _TypeAlias = ImportMarksResponse  # noqa: Y015
+
+@_typing.final
+class ImportedSheet(_message.Message):
+    """What became of one sheet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """As in the sheet."""
+    changed: _builtins.int
+    """Cells that got a new version; 0 after a refusal."""
+    unchanged: _builtins.int
+    """Cells that already had the value; 0 after a refusal."""
+    @_builtins.property
+    def refusal(self) -> Global___SheetRefusal:
+        """Present when the sheet was refused: nothing of it was written."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        changed: _builtins.int = ...,
+        unchanged: _builtins.int = ...,
+        refusal: Global___SheetRefusal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["refusal", b"refusal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "refusal", b"refusal", "request_id", b"request_id", "unchanged", b"unchanged"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportedSheet: _TypeAlias = ImportedSheet  # noqa: Y015
+
+@_typing.final
+class SheetRefusal(_message.Message):
+    """Why a sheet was refused: what the status of EnterMarks would say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FactsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    VIOLATIONS_FIELD_NUMBER: _builtins.int
+    code: _builtins.int
+    """Canonical gRPC status code, such as 3 for INVALID_ARGUMENT."""
+    reason: _builtins.str
+    """Stable code, such as WINDOW_CLOSED, NOT_ASSIGNED or INVALID_INPUT."""
+    message: _builtins.str
+    """Vietnamese sentence."""
+    @_builtins.property
+    def facts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values that the message names."""
+
+    @_builtins.property
+    def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___SheetViolation]:
+        """The first twenty-five things wrong with the sheet."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        facts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        violations: _abc.Iterable[Global___SheetViolation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "facts", b"facts", "message", b"message", "reason", b"reason", "violations", b"violations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SheetRefusal: _TypeAlias = SheetRefusal  # noqa: Y015
+
+@_typing.final
+class SheetViolation(_message.Message):
+    """One thing wrong with a sheet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """Path within the EnterMarksRequest, such as "rows[3].values[1]"."""
+    rule: _builtins.str
+    """Stable code, such as MARK_PRECISION."""
+    message: _builtins.str
+    """Vietnamese sentence."""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        rule: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SheetViolation: _TypeAlias = SheetViolation  # noqa: Y015
+
+@_typing.final
+class ExportMarksRequest(_message.Message):
+    """Request of ExportMarks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHOOL_FIELD_NUMBER: _builtins.int
+    SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    SEMESTER_FIELD_NUMBER: _builtins.int
+    school: _builtins.str
+    """School code."""
+    school_year: _builtins.str
+    """School year."""
+    semester: _common_pb2.Semester.ValueType
+    """The semester; unspecified: both."""
+    @_builtins.property
+    def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the classes, at most 200; empty: all of the year."""
+
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Subject codes, at most 30; empty: all of each class."""
+
+    def __init__(
+        self,
+        *,
+        school: _builtins.str = ...,
+        school_year: _builtins.str = ...,
+        classes: _abc.Iterable[_builtins.str] | None = ...,
+        subjects: _abc.Iterable[_builtins.str] | None = ...,
+        semester: _common_pb2.Semester.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "school", b"school", "school_year", b"school_year", "semester", b"semester", "subjects", b"subjects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportMarksRequest: _TypeAlias = ExportMarksRequest  # noqa: Y015
+
+@_typing.final
+class ExportMarksResponse(_message.Message):
+    """One score sheet with its class list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHOOL_CLASS_FIELD_NUMBER: _builtins.int
+    GRADE_LEVEL_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    SUBJECT_NAME_FIELD_NUMBER: _builtins.int
+    SUBJECT_KIND_FIELD_NUMBER: _builtins.int
+    REGULAR_COUNT_FIELD_NUMBER: _builtins.int
+    SEMESTER_FIELD_NUMBER: _builtins.int
+    TEACHERS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    SCHOOL_NAME_FIELD_NUMBER: _builtins.int
+    grade_level: _builtins.int
+    """6-12."""
+    subject: _builtins.str
+    """Subject code."""
+    subject_name: _builtins.str
+    """Name of the subject as printed."""
+    subject_kind: _common_pb2.SubjectKind.ValueType
+    """How it is assessed."""
+    regular_count: _builtins.int
+    """Regular marks that the subject needs in a semester (TT 22/2021 Điều 6 khoản 2)."""
+    semester: _common_pb2.Semester.ValueType
+    """The semester."""
+    school_name: _builtins.str
+    """Name of the school."""
+    @_builtins.property
+    def school_class(self) -> _common_pb2.ClassRef:
+        """The class."""
+
+    @_builtins.property
+    def teachers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Person ids of the subject's teachers in the class, in signing order."""
+
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExportedRow]:
+        """By number in the class list."""
+
+    def __init__(
+        self,
+        *,
+        school_class: _common_pb2.ClassRef | None = ...,
+        grade_level: _builtins.int = ...,
+        subject: _builtins.str = ...,
+        subject_name: _builtins.str = ...,
+        subject_kind: _common_pb2.SubjectKind.ValueType = ...,
+        regular_count: _builtins.int = ...,
+        semester: _common_pb2.Semester.ValueType = ...,
+        teachers: _abc.Iterable[_builtins.str] | None = ...,
+        rows: _abc.Iterable[Global___ExportedRow] | None = ...,
+        school_name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["school_class", b"school_class"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grade_level", b"grade_level", "regular_count", b"regular_count", "rows", b"rows", "school_class", b"school_class", "school_name", b"school_name", "semester", b"semester", "subject", b"subject", "subject_kind", b"subject_kind", "subject_name", b"subject_name", "teachers", b"teachers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportMarksResponse: _TypeAlias = ExportMarksResponse  # noqa: Y015
+
+@_typing.final
+class ExportedRow(_message.Message):
+    """One student of an exported sheet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    BIRTH_DATE_FIELD_NUMBER: _builtins.int
+    MARKS_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Position in the class list, from 1."""
+    name: _builtins.str
+    """Full name."""
+    birth_date: _builtins.str
+    """Ngày sinh, ISO 8601 date."""
+    @_builtins.property
+    def marks(self) -> Global___MarkSheetRow:
+        """Marks and results."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        name: _builtins.str = ...,
+        birth_date: _builtins.str = ...,
+        marks: Global___MarkSheetRow | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["marks", b"marks"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "marks", b"marks", "name", b"name", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportedRow: _TypeAlias = ExportedRow  # noqa: Y015
+
+@_typing.final
 class SettleMissingMarksRequest(_message.Message):
     """Request of SettleMissingMarks."""
 
@@ -683,6 +1007,7 @@ class MarkSheetRow(_message.Message):
     FINAL_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     YEAR_RESULT_FIELD_NUMBER: _builtins.int
+    PRACTICAL_EXEMPTION_FIELD_NUMBER: _builtins.int
     student: _builtins.str
     """moet_student_id."""
     midterm: _builtins.str
@@ -693,6 +1018,8 @@ class MarkSheetRow(_message.Message):
     """Semester average or Đ/CĐ; "" while a required cell is missing."""
     year_result: _builtins.str
     """Year average or Đ/CĐ; "" for semester I or while not known."""
+    practical_exemption: _builtins.bool
+    """The student is exempt from the practical part (TT 22/2021 Điều 10); marks of the theory that replaces it are required."""
     @_builtins.property
     def regular(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Regular marks by position, "" where missing."""
@@ -706,10 +1033,11 @@ class MarkSheetRow(_message.Message):
         final: _builtins.str = ...,
         result: _builtins.str = ...,
         year_result: _builtins.str = ...,
+        practical_exemption: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["final", b"final", "midterm", b"midterm", "regular", b"regular", "result", b"result", "student", b"student", "year_result", b"year_result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["final", b"final", "midterm", b"midterm", "practical_exemption", b"practical_exemption", "regular", b"regular", "result", b"result", "student", b"student", "year_result", b"year_result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

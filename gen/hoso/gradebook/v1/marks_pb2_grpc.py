@@ -57,6 +57,16 @@ class MarkServiceStub:
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.EnterMarksRequest.SerializeToString,
                 response_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.EnterMarksResponse.FromString,
                 _registered_method=True)
+        self.ImportMarks = channel.stream_unary(
+                '/hoso.gradebook.v1.MarkService/ImportMarks',
+                request_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.ImportMarksRequest.SerializeToString,
+                response_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.ImportMarksResponse.FromString,
+                _registered_method=True)
+        self.ExportMarks = channel.unary_stream(
+                '/hoso.gradebook.v1.MarkService/ExportMarks',
+                request_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.ExportMarksRequest.SerializeToString,
+                response_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.ExportMarksResponse.FromString,
+                _registered_method=True)
         self.SettleMissingMarks = channel.unary_unary(
                 '/hoso.gradebook.v1.MarkService/SettleMissingMarks',
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.SettleMissingMarksRequest.SerializeToString,
@@ -129,6 +139,25 @@ class MarkServiceServicer:
     def EnterMarks(self, request, context):
         """Enters marks of one class, subject and semester: a rectangle of students by columns, all or nothing. Every changed
         cell gets a new version; repeating a request id changes nothing and returns the first answer (subject teacher).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportMarks(self, request_iterator, context):
+        """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, all or
+        nothing and before the next is read; a bad sheet is answered by its refusal and does not stop the others. After a
+        broken connection send the whole stream again with the same request ids: sheets already entered answer as the first
+        time. A call needs a deadline of at most ten minutes; at most 2,000 sheets. Each sheet is entered by the teacher
+        whose token it carries, or else by the person of the call (subject teacher).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportMarks(self, request, context):
+        """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
+        subject in book order, and semester. Each class is read at one moment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -212,6 +241,16 @@ def add_MarkServiceServicer_to_server(servicer, server):
                     servicer.EnterMarks,
                     request_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.EnterMarksRequest.FromString,
                     response_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.EnterMarksResponse.SerializeToString,
+            ),
+            'ImportMarks': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportMarks,
+                    request_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.ImportMarksRequest.FromString,
+                    response_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.ImportMarksResponse.SerializeToString,
+            ),
+            'ExportMarks': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportMarks,
+                    request_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.ExportMarksRequest.FromString,
+                    response_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.ExportMarksResponse.SerializeToString,
             ),
             'SettleMissingMarks': grpc.unary_unary_rpc_method_handler(
                     servicer.SettleMissingMarks,
@@ -365,6 +404,60 @@ class MarkService:
             '/hoso.gradebook.v1.MarkService/EnterMarks',
             hoso_dot_gradebook_dot_v1_dot_marks__pb2.EnterMarksRequest.SerializeToString,
             hoso_dot_gradebook_dot_v1_dot_marks__pb2.EnterMarksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportMarks(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/hoso.gradebook.v1.MarkService/ImportMarks',
+            hoso_dot_gradebook_dot_v1_dot_marks__pb2.ImportMarksRequest.SerializeToString,
+            hoso_dot_gradebook_dot_v1_dot_marks__pb2.ImportMarksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportMarks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hoso.gradebook.v1.MarkService/ExportMarks',
+            hoso_dot_gradebook_dot_v1_dot_marks__pb2.ExportMarksRequest.SerializeToString,
+            hoso_dot_gradebook_dot_v1_dot_marks__pb2.ExportMarksResponse.FromString,
             options,
             channel_credentials,
             insecure,

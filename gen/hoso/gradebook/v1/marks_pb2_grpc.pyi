@@ -46,6 +46,17 @@ class MarkServiceStub:
     """Enters marks of one class, subject and semester: a rectangle of students by columns, all or nothing. Every changed
     cell gets a new version; repeating a request id changes nothing and returns the first answer (subject teacher).
     """
+    ImportMarks: _grpc.StreamUnaryMultiCallable[_marks_pb2.ImportMarksRequest, _marks_pb2.ImportMarksResponse]
+    """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, all or
+    nothing and before the next is read; a bad sheet is answered by its refusal and does not stop the others. After a
+    broken connection send the whole stream again with the same request ids: sheets already entered answer as the first
+    time. A call needs a deadline of at most ten minutes; at most 2,000 sheets. Each sheet is entered by the teacher
+    whose token it carries, or else by the person of the call (subject teacher).
+    """
+    ExportMarks: _grpc.UnaryStreamMultiCallable[_marks_pb2.ExportMarksRequest, _marks_pb2.ExportMarksResponse]
+    """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
+    subject in book order, and semester. Each class is read at one moment.
+    """
     SettleMissingMarks: _grpc.UnaryUnaryMultiCallable[_marks_pb2.SettleMissingMarksRequest, _marks_pb2.SettleMissingMarksResponse]
     """Turns missing marks into 0 or CĐ by rule (TT 22/2021 Điều 7), an explicit act with a reason (subject teacher)."""
     EnterConduct: _grpc.UnaryUnaryMultiCallable[_marks_pb2.EnterConductRequest, _marks_pb2.EnterConductResponse]
@@ -80,6 +91,17 @@ class MarkServiceAsyncStub(MarkServiceStub):
     EnterMarks: _aio.UnaryUnaryMultiCallable[_marks_pb2.EnterMarksRequest, _marks_pb2.EnterMarksResponse]  # type: ignore[assignment]
     """Enters marks of one class, subject and semester: a rectangle of students by columns, all or nothing. Every changed
     cell gets a new version; repeating a request id changes nothing and returns the first answer (subject teacher).
+    """
+    ImportMarks: _aio.StreamUnaryMultiCallable[_marks_pb2.ImportMarksRequest, _marks_pb2.ImportMarksResponse]  # type: ignore[assignment]
+    """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, all or
+    nothing and before the next is read; a bad sheet is answered by its refusal and does not stop the others. After a
+    broken connection send the whole stream again with the same request ids: sheets already entered answer as the first
+    time. A call needs a deadline of at most ten minutes; at most 2,000 sheets. Each sheet is entered by the teacher
+    whose token it carries, or else by the person of the call (subject teacher).
+    """
+    ExportMarks: _aio.UnaryStreamMultiCallable[_marks_pb2.ExportMarksRequest, _marks_pb2.ExportMarksResponse]  # type: ignore[assignment]
+    """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
+    subject in book order, and semester. Each class is read at one moment.
     """
     SettleMissingMarks: _aio.UnaryUnaryMultiCallable[_marks_pb2.SettleMissingMarksRequest, _marks_pb2.SettleMissingMarksResponse]  # type: ignore[assignment]
     """Turns missing marks into 0 or CĐ by rule (TT 22/2021 Điều 7), an explicit act with a reason (subject teacher)."""
@@ -136,6 +158,29 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_marks_pb2.EnterMarksResponse, _abc.Awaitable[_marks_pb2.EnterMarksResponse]]:
         """Enters marks of one class, subject and semester: a rectangle of students by columns, all or nothing. Every changed
         cell gets a new version; repeating a request id changes nothing and returns the first answer (subject teacher).
+        """
+
+    @_abc_1.abstractmethod
+    def ImportMarks(
+        self,
+        request_iterator: _MaybeAsyncIterator[_marks_pb2.ImportMarksRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_marks_pb2.ImportMarksResponse, _abc.Awaitable[_marks_pb2.ImportMarksResponse]]:
+        """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, all or
+        nothing and before the next is read; a bad sheet is answered by its refusal and does not stop the others. After a
+        broken connection send the whole stream again with the same request ids: sheets already entered answer as the first
+        time. A call needs a deadline of at most ten minutes; at most 2,000 sheets. Each sheet is entered by the teacher
+        whose token it carries, or else by the person of the call (subject teacher).
+        """
+
+    @_abc_1.abstractmethod
+    def ExportMarks(
+        self,
+        request: _marks_pb2.ExportMarksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_marks_pb2.ExportMarksResponse], _abc.AsyncIterator[_marks_pb2.ExportMarksResponse]]:
+        """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
+        subject in book order, and semester. Each class is read at one moment.
         """
 
     @_abc_1.abstractmethod
