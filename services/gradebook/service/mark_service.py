@@ -39,6 +39,7 @@ _VENDOR = Access(clients=("vendor/*",))
 ACCESS = {
     "PlanWindow": _PERSON,
     "CloseWindow": _PERSON,
+    "ListWindows": Access(clients=("vendor/*", "operator/department")),
     "GetWindow": Access(clients=("vendor/*", "operator/department")),
     "EnterMarks": _PERSON,
     "ImportMarks": _VENDOR,

@@ -32,6 +32,7 @@ OTHERS = {
     "PutSchoolYear": OFFICE,
     "GetSchool": VENDOR | OFFICE,
     "ListClasses": VENDOR | OFFICE,
+    "ListWindows": VENDOR | OFFICE,
     "GetWindow": VENDOR | OFFICE,
     "ListBooks": VENDOR | OFFICE,
     "GetBook": VENDOR | OFFICE | EVERY_SERVICE,

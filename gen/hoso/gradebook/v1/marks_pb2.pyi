@@ -32,8 +32,15 @@ class Window(_message.Message):
     SEMESTERS_FIELD_NUMBER: _builtins.int
     MARK_KINDS_FIELD_NUMBER: _builtins.int
     CLOSED_TIME_FIELD_NUMBER: _builtins.int
+    GRADE_LEVELS_FIELD_NUMBER: _builtins.int
+    CLOSED_BY_FIELD_NUMBER: _builtins.int
+    CLOSED_BY_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name within the school and year, upper case ASCII, such as "CN" or "HK1-GK"."""
+    closed_by: _builtins.str
+    """Person id of who closed it; empty when nobody did, see closed_by_time. Output only."""
+    closed_by_time: _builtins.bool
+    """It was closed because its time came. Output only."""
     @_builtins.property
     def open_time(self) -> _timestamp_pb2.Timestamp:
         """Entry is possible from this time on."""
@@ -54,6 +61,10 @@ class Window(_message.Message):
     def closed_time(self) -> _timestamp_pb2.Timestamp:
         """When it was closed; absent while it is planned or open. Output only."""
 
+    @_builtins.property
+    def grade_levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Grades whose classes it is for, 6-12; empty for all."""
+
     def __init__(
         self,
         *,
@@ -63,10 +74,13 @@ class Window(_message.Message):
         semesters: _abc.Iterable[_common_pb2.Semester.ValueType] | None = ...,
         mark_kinds: _abc.Iterable[_common_pb2.MarkKind.ValueType] | None = ...,
         closed_time: _timestamp_pb2.Timestamp | None = ...,
+        grade_levels: _abc.Iterable[_builtins.int] | None = ...,
+        closed_by: _builtins.str = ...,
+        closed_by_time: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "closed_time", b"closed_time", "open_time", b"open_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "closed_time", b"closed_time", "mark_kinds", b"mark_kinds", "name", b"name", "open_time", b"open_time", "semesters", b"semesters"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["close_time", b"close_time", "closed_by", b"closed_by", "closed_by_time", b"closed_by_time", "closed_time", b"closed_time", "grade_levels", b"grade_levels", "mark_kinds", b"mark_kinds", "name", b"name", "open_time", b"open_time", "semesters", b"semesters"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -74,7 +88,7 @@ Global___Window: _TypeAlias = Window  # noqa: Y015
 
 @_typing.final
 class Snapshot(_message.Message):
-    """The data of one class at the closing of a window, kept for ever."""
+    """The data of one class at the closing of a window or after a correction, kept for ever."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -83,6 +97,7 @@ class Snapshot(_message.Message):
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
     PREVIOUS_SHA256_FIELD_NUMBER: _builtins.int
     ARCHIVE_RECORD_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id, a UUID."""
     content_sha256: _builtins.bytes
@@ -91,6 +106,8 @@ class Snapshot(_message.Message):
     """SHA-256 of the class's previous snapshot, empty for the first."""
     archive_record: _builtins.str
     """Archive record, empty until the archive holds it."""
+    sequence: _builtins.int
+    """Position in the class's chain, from 1."""
     @_builtins.property
     def school_class(self) -> _common_pb2.ClassRef:
         """The class."""
@@ -103,10 +120,11 @@ class Snapshot(_message.Message):
         content_sha256: _builtins.bytes = ...,
         previous_sha256: _builtins.bytes = ...,
         archive_record: _builtins.str = ...,
+        sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["school_class", b"school_class"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_record", b"archive_record", "content_sha256", b"content_sha256", "id", b"id", "previous_sha256", b"previous_sha256", "school_class", b"school_class"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_record", b"archive_record", "content_sha256", b"content_sha256", "id", b"id", "previous_sha256", b"previous_sha256", "school_class", b"school_class", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -212,6 +230,68 @@ class CloseWindowResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CloseWindowResponse: _TypeAlias = CloseWindowResponse  # noqa: Y015
+
+@_typing.final
+class ListWindowsRequest(_message.Message):
+    """Request of ListWindows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHOOL_FIELD_NUMBER: _builtins.int
+    SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    school: _builtins.str
+    """School code."""
+    school_year: _builtins.str
+    """School year."""
+    page_size: _builtins.int
+    """At most this many, 1-500; 0 means 100."""
+    page_token: _builtins.str
+    """From the previous response; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        school: _builtins.str = ...,
+        school_year: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "school", b"school", "school_year", b"school_year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWindowsRequest: _TypeAlias = ListWindowsRequest  # noqa: Y015
+
+@_typing.final
+class ListWindowsResponse(_message.Message):
+    """Response of ListWindows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOWS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def windows(self) -> _containers.RepeatedCompositeFieldContainer[Global___Window]:
+        """In the order in which they were first planned."""
+
+    def __init__(
+        self,
+        *,
+        windows: _abc.Iterable[Global___Window] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "windows", b"windows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListWindowsResponse: _TypeAlias = ListWindowsResponse  # noqa: Y015
 
 @_typing.final
 class GetWindowRequest(_message.Message):
@@ -1374,6 +1454,8 @@ class MarkVersion(_message.Message):
     CLIENT_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """From 1."""
     value: _builtins.str
@@ -1386,9 +1468,15 @@ class MarkVersion(_message.Message):
     """Client through which it came, such as "vendor/smas"."""
     reason: _builtins.str
     """Why, where a reason is required."""
+    kind: _builtins.str
+    """By which act it came: ENTRY, SETTLEMENT or CORRECTION."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When."""
+
+    @_builtins.property
+    def correction(self) -> Global___VersionCorrection:
+        """The correction that wrote it; absent for other versions. `person` is then who approved it."""
 
     def __init__(
         self,
@@ -1400,14 +1488,50 @@ class MarkVersion(_message.Message):
         client: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        correction: Global___VersionCorrection | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "person", b"person", "reason", b"reason", "status", b"status", "time", b"time", "value", b"value", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "correction", b"correction", "kind", b"kind", "person", b"person", "reason", b"reason", "status", b"status", "time", b"time", "value", b"value", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MarkVersion: _TypeAlias = MarkVersion  # noqa: Y015
+
+@_typing.final
+class VersionCorrection(_message.Message):
+    """The people behind a version that a correction wrote."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    REQUESTED_BY_FIELD_NUMBER: _builtins.int
+    CONFIRMED_BY_FIELD_NUMBER: _builtins.int
+    APPROVED_BY_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Correction id."""
+    requested_by: _builtins.str
+    """Person id of who asked for it."""
+    confirmed_by: _builtins.str
+    """Person id of who certified it."""
+    approved_by: _builtins.str
+    """Person id of who approved it."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        requested_by: _builtins.str = ...,
+        confirmed_by: _builtins.str = ...,
+        approved_by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approved_by", b"approved_by", "confirmed_by", b"confirmed_by", "id", b"id", "requested_by", b"requested_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VersionCorrection: _TypeAlias = VersionCorrection  # noqa: Y015
 
 @_typing.final
 class GetMarkHistoryResponse(_message.Message):

@@ -47,6 +47,11 @@ class MarkServiceStub:
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.CloseWindowRequest.SerializeToString,
                 response_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.CloseWindowResponse.FromString,
                 _registered_method=True)
+        self.ListWindows = channel.unary_unary(
+                '/hoso.gradebook.v1.MarkService/ListWindows',
+                request_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.ListWindowsRequest.SerializeToString,
+                response_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.ListWindowsResponse.FromString,
+                _registered_method=True)
         self.GetWindow = channel.unary_unary(
                 '/hoso.gradebook.v1.MarkService/GetWindow',
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.GetWindowRequest.SerializeToString,
@@ -124,6 +129,13 @@ class MarkServiceServicer:
 
     def CloseWindow(self, request, context):
         """Closes a window before its time or at it (principal); takes a snapshot of every class in its scope.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListWindows(self, request, context):
+        """The windows of a school year, paged, in the order of planning.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -231,6 +243,11 @@ def add_MarkServiceServicer_to_server(servicer, server):
                     servicer.CloseWindow,
                     request_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.CloseWindowRequest.FromString,
                     response_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.CloseWindowResponse.SerializeToString,
+            ),
+            'ListWindows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListWindows,
+                    request_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.ListWindowsRequest.FromString,
+                    response_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.ListWindowsResponse.SerializeToString,
             ),
             'GetWindow': grpc.unary_unary_rpc_method_handler(
                     servicer.GetWindow,
@@ -350,6 +367,33 @@ class MarkService:
             '/hoso.gradebook.v1.MarkService/CloseWindow',
             hoso_dot_gradebook_dot_v1_dot_marks__pb2.CloseWindowRequest.SerializeToString,
             hoso_dot_gradebook_dot_v1_dot_marks__pb2.CloseWindowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListWindows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.gradebook.v1.MarkService/ListWindows',
+            hoso_dot_gradebook_dot_v1_dot_marks__pb2.ListWindowsRequest.SerializeToString,
+            hoso_dot_gradebook_dot_v1_dot_marks__pb2.ListWindowsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,8 @@ class MarkServiceStub:
     """Plans an entry window of a school (principal)."""
     CloseWindow: _grpc.UnaryUnaryMultiCallable[_marks_pb2.CloseWindowRequest, _marks_pb2.CloseWindowResponse]
     """Closes a window before its time or at it (principal); takes a snapshot of every class in its scope."""
+    ListWindows: _grpc.UnaryUnaryMultiCallable[_marks_pb2.ListWindowsRequest, _marks_pb2.ListWindowsResponse]
+    """The windows of a school year, paged, in the order of planning."""
     GetWindow: _grpc.UnaryUnaryMultiCallable[_marks_pb2.GetWindowRequest, _marks_pb2.GetWindowResponse]
     """One window and, after closing, its snapshots with their archive state."""
     EnterMarks: _grpc.UnaryUnaryMultiCallable[_marks_pb2.EnterMarksRequest, _marks_pb2.EnterMarksResponse]
@@ -86,6 +88,8 @@ class MarkServiceAsyncStub(MarkServiceStub):
     """Plans an entry window of a school (principal)."""
     CloseWindow: _aio.UnaryUnaryMultiCallable[_marks_pb2.CloseWindowRequest, _marks_pb2.CloseWindowResponse]  # type: ignore[assignment]
     """Closes a window before its time or at it (principal); takes a snapshot of every class in its scope."""
+    ListWindows: _aio.UnaryUnaryMultiCallable[_marks_pb2.ListWindowsRequest, _marks_pb2.ListWindowsResponse]  # type: ignore[assignment]
+    """The windows of a school year, paged, in the order of planning."""
     GetWindow: _aio.UnaryUnaryMultiCallable[_marks_pb2.GetWindowRequest, _marks_pb2.GetWindowResponse]  # type: ignore[assignment]
     """One window and, after closing, its snapshots with their archive state."""
     EnterMarks: _aio.UnaryUnaryMultiCallable[_marks_pb2.EnterMarksRequest, _marks_pb2.EnterMarksResponse]  # type: ignore[assignment]
@@ -141,6 +145,14 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_marks_pb2.CloseWindowResponse, _abc.Awaitable[_marks_pb2.CloseWindowResponse]]:
         """Closes a window before its time or at it (principal); takes a snapshot of every class in its scope."""
+
+    @_abc_1.abstractmethod
+    def ListWindows(
+        self,
+        request: _marks_pb2.ListWindowsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_marks_pb2.ListWindowsResponse, _abc.Awaitable[_marks_pb2.ListWindowsResponse]]:
+        """The windows of a school year, paged, in the order of planning."""
 
     @_abc_1.abstractmethod
     def GetWindow(
