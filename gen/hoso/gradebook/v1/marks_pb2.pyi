@@ -364,7 +364,7 @@ class MarkColumn(_message.Message):
     kind: _common_pb2.MarkKind.ValueType
     """Kind of assessment."""
     position: _builtins.int
-    """1-based for regular marks; 0 for mid-term and end-term."""
+    """1-based for regular marks; 0 for mid-term, end-term and re-assessment."""
     def __init__(
         self,
         *,
@@ -392,7 +392,7 @@ class MarkRow(_message.Message):
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """One value a column: "8", "8.5" or "8,5" (0-10, one decimal), "Đ" or "CĐ"; "" leaves the cell as it is;
-        "-" withdraws the mark (its history stays).
+        "-" withdraws the mark (its history stays); "V" in a re-assessment: the student did not sit it.
         """
 
     def __init__(
@@ -433,7 +433,9 @@ class EnterMarksRequest(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarkColumn]:
-        """At most 12 columns."""
+        """At most 12 columns. A re-assessment column stands alone, in semester II, and only for students and subjects that
+        are to be re-assessed (TT 22/2021 Điều 14).
+        """
 
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarkRow]:
@@ -1088,6 +1090,7 @@ class MarkSheetRow(_message.Message):
     RESULT_FIELD_NUMBER: _builtins.int
     YEAR_RESULT_FIELD_NUMBER: _builtins.int
     PRACTICAL_EXEMPTION_FIELD_NUMBER: _builtins.int
+    REASSESSED_FIELD_NUMBER: _builtins.int
     student: _builtins.str
     """moet_student_id."""
     midterm: _builtins.str
@@ -1100,6 +1103,8 @@ class MarkSheetRow(_message.Message):
     """Year average or Đ/CĐ; "" for semester I or while not known."""
     practical_exemption: _builtins.bool
     """The student is exempt from the practical part (TT 22/2021 Điều 10); marks of the theory that replaces it are required."""
+    reassessed: _builtins.str
+    """Semester II: mark of the re-assessment in the summer, "V" where the student did not sit it; "" where there is none."""
     @_builtins.property
     def regular(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Regular marks by position, "" where missing."""
@@ -1114,10 +1119,11 @@ class MarkSheetRow(_message.Message):
         result: _builtins.str = ...,
         year_result: _builtins.str = ...,
         practical_exemption: _builtins.bool = ...,
+        reassessed: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["final", b"final", "midterm", b"midterm", "practical_exemption", b"practical_exemption", "regular", b"regular", "result", b"result", "student", b"student", "year_result", b"year_result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["final", b"final", "midterm", b"midterm", "practical_exemption", b"practical_exemption", "reassessed", b"reassessed", "regular", b"regular", "result", b"result", "student", b"student", "year_result", b"year_result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1240,6 +1246,8 @@ class StudentSummary(_message.Message):
     ABSENT_SESSIONS_FIELD_NUMBER: _builtins.int
     PROMOTION_FIELD_NUMBER: _builtins.int
     AWARD_FIELD_NUMBER: _builtins.int
+    AFTER_SUMMER_FIELD_NUMBER: _builtins.int
+    RETEST_SUBJECTS_FIELD_NUMBER: _builtins.int
     student: _builtins.str
     """moet_student_id."""
     absent_sessions: _builtins.int
@@ -1260,6 +1268,14 @@ class StudentSummary(_message.Message):
     def year(self) -> Global___PeriodResult:
         """The year; absent for the stage of semester I."""
 
+    @_builtins.property
+    def after_summer(self) -> Global___PeriodResult:
+        """After the summer: re-assessed results, and the levels they and the training lead to. Only for that stage."""
+
+    @_builtins.property
+    def retest_subjects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of the subjects to re-assess (Điều 14), while promotion is RETEST."""
+
     def __init__(
         self,
         *,
@@ -1270,10 +1286,12 @@ class StudentSummary(_message.Message):
         absent_sessions: _builtins.int = ...,
         promotion: _builtins.str = ...,
         award: _builtins.str = ...,
+        after_summer: Global___PeriodResult | None = ...,
+        retest_subjects: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["semester_1", b"semester_1", "semester_2", b"semester_2", "year", b"year"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_summer", b"after_summer", "semester_1", b"semester_1", "semester_2", b"semester_2", "year", b"year"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_sessions", b"absent_sessions", "award", b"award", "promotion", b"promotion", "semester_1", b"semester_1", "semester_2", b"semester_2", "student", b"student", "year", b"year"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["absent_sessions", b"absent_sessions", "after_summer", b"after_summer", "award", b"award", "promotion", b"promotion", "retest_subjects", b"retest_subjects", "semester_1", b"semester_1", "semester_2", b"semester_2", "student", b"student", "year", b"year"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1342,6 +1360,7 @@ class Missing(_message.Message):
     SEMESTER_FIELD_NUMBER: _builtins.int
     COLUMN_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
     student: _builtins.str
     """moet_student_id."""
     subject: _builtins.str
@@ -1349,7 +1368,9 @@ class Missing(_message.Message):
     semester: _common_pb2.Semester.ValueType
     """The semester; unspecified for absences."""
     kind: _builtins.str
-    """MARK, CONDUCT or ABSENCES."""
+    """MARK, CONDUCT, ABSENCES, ATTENDANCE (a month's sheet) or SUMMER_CONDUCT."""
+    month: _builtins.str
+    """The month of a missing attendance sheet, such as "2025-10"; else empty."""
     @_builtins.property
     def column(self) -> Global___MarkColumn:
         """Which mark; absent for conduct and absences."""
@@ -1362,10 +1383,11 @@ class Missing(_message.Message):
         semester: _common_pb2.Semester.ValueType = ...,
         column: Global___MarkColumn | None = ...,
         kind: _builtins.str = ...,
+        month: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["column", b"column"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "kind", b"kind", "semester", b"semester", "student", b"student", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "kind", b"kind", "month", b"month", "semester", b"semester", "student", b"student", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
