@@ -6,7 +6,9 @@ Who and what exists in a school: people, classes, students, subjects, assignment
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hoso.gradebook.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
@@ -18,6 +20,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Authorisation:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AuthorisationEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Authorisation.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUTHORISATION_UNSPECIFIED: _Authorisation.ValueType  # 0
+    """In PutSchoolYear: as it stands; DOSSIER when the year is new."""
+    AUTHORISATION_DOSSIER: _Authorisation.ValueType  # 1
+    """An approved dossier (DossierService). Until then no entry, no print and no archive."""
+    AUTHORISATION_BY_DEPARTMENT: _Authorisation.ValueType  # 2
+    """A decision of a Department that asks for no dossiers."""
+
+class Authorisation(_Authorisation, metaclass=_AuthorisationEnumTypeWrapper):
+    """What lets a school keep the electronic gradebook in a school year."""
+
+AUTHORISATION_UNSPECIFIED: Authorisation.ValueType  # 0
+"""In PutSchoolYear: as it stands; DOSSIER when the year is new."""
+AUTHORISATION_DOSSIER: Authorisation.ValueType  # 1
+"""An approved dossier (DossierService). Until then no entry, no print and no archive."""
+AUTHORISATION_BY_DEPARTMENT: Authorisation.ValueType  # 2
+"""A decision of a Department that asks for no dossiers."""
+Global___Authorisation: _TypeAlias = Authorisation  # noqa: Y015
 
 @_typing.final
 class School(_message.Message):
@@ -70,22 +96,36 @@ class SchoolYear(_message.Message):
     SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
     VENDOR_FIELD_NUMBER: _builtins.int
     PAPER_TRACK_REQUIRED_FIELD_NUMBER: _builtins.int
+    AUTHORISATION_FIELD_NUMBER: _builtins.int
+    AUTHORISATION_DECISION_FIELD_NUMBER: _builtins.int
+    AUTHORISED_TIME_FIELD_NUMBER: _builtins.int
     school_year: _builtins.str
     """School year, such as "2025-2026"."""
     vendor: _builtins.str
     """The one vendor that may act for the school, the name in its certificate ("vendor/smas" → "smas")."""
     paper_track_required: _builtins.bool
     """Whether print, hand signature and stamp must be finished before digital signing."""
+    authorisation: Global___Authorisation.ValueType
+    """What lets the school keep the electronic gradebook."""
+    authorisation_decision: _builtins.str
+    """BY_DEPARTMENT: the decision's reference, 1-200 characters."""
+    @_builtins.property
+    def authorised_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when the school may enter, print and archive; absent while it may not. Only in answers."""
+
     def __init__(
         self,
         *,
         school_year: _builtins.str = ...,
         vendor: _builtins.str = ...,
         paper_track_required: _builtins.bool = ...,
+        authorisation: Global___Authorisation.ValueType = ...,
+        authorisation_decision: _builtins.str = ...,
+        authorised_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorised_time", b"authorised_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["paper_track_required", b"paper_track_required", "school_year", b"school_year", "vendor", b"vendor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorisation", b"authorisation", "authorisation_decision", b"authorisation_decision", "authorised_time", b"authorised_time", "paper_track_required", b"paper_track_required", "school_year", b"school_year", "vendor", b"vendor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

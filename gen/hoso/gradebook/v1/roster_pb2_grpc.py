@@ -108,7 +108,9 @@ class RosterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutSchoolYear(self, request, context):
-        """Opens a school year for a school: its one vendor, whether the paper track is required. Department operators only.
+        """Opens a school year for a school: its one vendor, whether the paper track is required, what authorises it. The
+        vendor of a year with an approved dossier stays (FAILED_PRECONDITION/VENDOR_OF_DOSSIER) unless it is suspended.
+        Department operators only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,10 @@ class RosterServiceStub:
     PutSchool: _grpc.UnaryUnaryMultiCallable[_roster_pb2.PutSchoolRequest, _roster_pb2.PutSchoolResponse]
     """Registers or updates a school. Department operators only."""
     PutSchoolYear: _grpc.UnaryUnaryMultiCallable[_roster_pb2.PutSchoolYearRequest, _roster_pb2.PutSchoolYearResponse]
-    """Opens a school year for a school: its one vendor, whether the paper track is required. Department operators only."""
+    """Opens a school year for a school: its one vendor, whether the paper track is required, what authorises it. The
+    vendor of a year with an approved dossier stays (FAILED_PRECONDITION/VENDOR_OF_DOSSIER) unless it is suspended.
+    Department operators only.
+    """
     PutPeople: _grpc.UnaryUnaryMultiCallable[_roster_pb2.PutPeopleRequest, _roster_pb2.PutPeopleResponse]
     """Registers or updates people and their roles in a school."""
     PutSubjects: _grpc.UnaryUnaryMultiCallable[_roster_pb2.PutSubjectsRequest, _roster_pb2.PutSubjectsResponse]
@@ -70,7 +73,10 @@ class RosterServiceAsyncStub(RosterServiceStub):
     PutSchool: _aio.UnaryUnaryMultiCallable[_roster_pb2.PutSchoolRequest, _roster_pb2.PutSchoolResponse]  # type: ignore[assignment]
     """Registers or updates a school. Department operators only."""
     PutSchoolYear: _aio.UnaryUnaryMultiCallable[_roster_pb2.PutSchoolYearRequest, _roster_pb2.PutSchoolYearResponse]  # type: ignore[assignment]
-    """Opens a school year for a school: its one vendor, whether the paper track is required. Department operators only."""
+    """Opens a school year for a school: its one vendor, whether the paper track is required, what authorises it. The
+    vendor of a year with an approved dossier stays (FAILED_PRECONDITION/VENDOR_OF_DOSSIER) unless it is suspended.
+    Department operators only.
+    """
     PutPeople: _aio.UnaryUnaryMultiCallable[_roster_pb2.PutPeopleRequest, _roster_pb2.PutPeopleResponse]  # type: ignore[assignment]
     """Registers or updates people and their roles in a school."""
     PutSubjects: _aio.UnaryUnaryMultiCallable[_roster_pb2.PutSubjectsRequest, _roster_pb2.PutSubjectsResponse]  # type: ignore[assignment]
@@ -110,7 +116,10 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _roster_pb2.PutSchoolYearRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_roster_pb2.PutSchoolYearResponse, _abc.Awaitable[_roster_pb2.PutSchoolYearResponse]]:
-        """Opens a school year for a school: its one vendor, whether the paper track is required. Department operators only."""
+        """Opens a school year for a school: its one vendor, whether the paper track is required, what authorises it. The
+        vendor of a year with an approved dossier stays (FAILED_PRECONDITION/VENDOR_OF_DOSSIER) unless it is suspended.
+        Department operators only.
+        """
 
     @_abc_1.abstractmethod
     def PutPeople(
