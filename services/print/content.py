@@ -1,41 +1,36 @@
-"""Frozen content at print's edge: canonical bytes in, a checked class book out, or every fault with its path.
+"""Frozen content at print's edge: canonical bytes in, a checked record out, or every fault with its path.
 
-The shape is ``docs/formats/class-book-1.schema.json``; the rules beyond it are numbered in ``class-book-1.md`` and
-live in `crossrefs`. Print checks that the document is whole and consistent with itself; whether marks and levels are
-right is gradebook's business.
+The formats are in `formats`: the shape of each is a schema in ``docs/formats``, the rules beyond it are numbered beside
+it and live in `crossrefs`. Print checks that the document is whole and consistent with itself; whether marks and levels
+are right is gradebook's business.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 
 from services.common.canonical import canonical_bytes, sha256
 from services.common.errors import Invalid, Violation
-from services.print import crossrefs, fonts
-
-FORMAT_CLASS_BOOK_1 = "hoso/class-book/1"
-
-SCHEMA_FOLDER = Path(__file__).resolve().parents[2] / "docs" / "formats"
+from services.print import fonts
+from services.print.formats import FORMATS, Format, validator
 
 MAX_VIOLATIONS = 50
 """A report longer than this helps nobody; the first faults are enough to find the producer's error."""
 
 
 @dataclass(frozen=True)
-class ClassBook:
-    """A checked class book.
+class Content:
+    """The checked content of one record.
 
-    raw: the canonical bytes exactly as received; they are what is attached to the PDF.
-    digest: lower-case hex SHA-256 of `raw`.
-    data: the parsed document; treat as read-only.
+    format: which form it is. raw: the canonical bytes exactly as received; they are what is attached to the PDF.
+    digest: lower-case hex SHA-256 of `raw`. data: the parsed document; treat as read-only.
     """
 
+    format: Format
     raw: bytes
     digest: str
     data: dict[str, Any]
@@ -44,16 +39,17 @@ class ClassBook:
     def record_name(self) -> str:
         """Name of the record for people and for the QR code, such as ``CLASS_BOOK/79000123/2025-2026/6A1/…/v1``."""
         d = self.data
-        parts = (d["record_type"], d["school"]["code"], d["school_year"], d["class"]["name"], d["stage"])
-        return "/".join(parts) + f"/v{d['version']}"
+        parts = (d["record_type"], d["school"]["code"], d["school_year"], self.format.scope(d), d["stage"])
+        return "/".join(part for part in parts if part) + f"/v{d['version']}"
 
 
-def parse(raw: bytes, expected_digest: str | None = None) -> ClassBook:
-    """Check `raw` as frozen content of a class book and return it.
+def parse(raw: bytes, expected_digest: str | None = None) -> Content:
+    """Check `raw` as frozen content of the format that it names, and return it.
 
     `expected_digest` is the lower-case hex SHA-256 that named the content in the event. Raises Invalid: digest differs
-    (CONTENT_DIGEST), not JSON (CONTENT_JSON), not in canonical form (CONTENT_NOT_CANONICAL), not of the schema
-    (SCHEMA_…), inconsistent with itself (see `crossrefs`), or with a character no bundled font can print (NO_GLYPH).
+    (CONTENT_DIGEST), not JSON (CONTENT_JSON), not in canonical form (CONTENT_NOT_CANONICAL), of no known format
+    (FORMAT_UNKNOWN), not of its schema (SCHEMA_…), inconsistent with itself (see `crossrefs`), or with a character no
+    bundled font can print (NO_GLYPH).
     """
     digest = sha256(raw)
     if expected_digest is not None and digest != expected_digest:
@@ -64,13 +60,21 @@ def parse(raw: bytes, expected_digest: str | None = None) -> ClassBook:
         raise Invalid([Violation("", "CONTENT_JSON", f"Nội dung không phải là JSON: {e}")]) from e
     if canonical_bytes(data) != raw:
         _refuse("CONTENT_NOT_CANONICAL", "Nội dung không ở dạng chuẩn tắc RFC 8785.")
-    checks: list[Callable[[Any], Iterator[Violation]]] = [_schema_violations, crossrefs.violations]
+    form = _format(data)
+    checks: list[Callable[[Any], Iterator[Violation]]] = [lambda d: _schema_violations(form, d), form.violations]
     if not fonts.can_print(raw.decode()):
         checks.append(fonts.violations)
     for check in checks:
         if found := _first(check(data)):
             raise Invalid(found)
-    return ClassBook(raw=raw, digest=digest, data=data)
+    return Content(format=form, raw=raw, digest=digest, data=data)
+
+
+def _format(data: Any) -> Format:
+    name = data.get("format") if isinstance(data, dict) else None
+    if not isinstance(name, str) or name not in FORMATS:
+        raise Invalid([Violation("format", "FORMAT_UNKNOWN", "Biểu mẫu của nội dung không có trong hệ thống in.")])
+    return FORMATS[name]
 
 
 def _refuse(rule: str, message: str) -> None:
@@ -81,18 +85,11 @@ def _first(found: Iterator[Violation]) -> list[Violation]:
     return [violation for violation, _ in zip(found, range(MAX_VIOLATIONS), strict=False)]
 
 
-@cache
-def _validator() -> jsonschema_rs.Draft202012Validator:
-    # The Rust implementation: 3 ms for a class book of 42 where the pure Python one takes 600 ms, twice a rendering.
-    schema = json.loads((SCHEMA_FOLDER / "class-book-1.schema.json").read_text(encoding="utf-8"))
-    return jsonschema_rs.Draft202012Validator(schema)
-
-
-def _schema_violations(data: Any) -> Iterator[Violation]:
-    for error in _validator().iter_errors(data):
+def _schema_violations(form: Format, data: Any) -> Iterator[Violation]:
+    for error in validator(form.schema).iter_errors(data):
         keyword = str(error.schema_path[-1])
         rule = "SCHEMA_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", keyword).upper()
-        yield Violation(_path(error.instance_path), rule, _schema_message(keyword, error))
+        yield Violation(_path(error.instance_path), rule, _schema_message(form, keyword, error))
 
 
 def _path(steps: Sequence[str | int]) -> str:
@@ -100,11 +97,11 @@ def _path(steps: Sequence[str | int]) -> str:
     return path.removeprefix(".")
 
 
-def _schema_message(keyword: str, error: jsonschema_rs.ValidationError) -> str:
+def _schema_message(form: Format, keyword: str, error: jsonschema_rs.ValidationError) -> str:
     """A Vietnamese sentence; the value itself is left out because it may be personal data."""
     kind = error.kind
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
         return f"Thiếu trường {kind.property}."
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
         return f"Có trường không thuộc biểu mẫu: {', '.join(kind.unexpected)}."
-    return f"Giá trị không đúng quy cách ({keyword}) của biểu mẫu {FORMAT_CLASS_BOOK_1}."
+    return f"Giá trị không đúng quy cách ({keyword}) của biểu mẫu {form.name}."

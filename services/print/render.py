@@ -19,7 +19,7 @@ import segno
 import typst
 
 from services.print import fields, fonts
-from services.print.content import ClassBook, parse
+from services.print.content import Content, parse
 from services.print.fields import FieldPlace
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -57,15 +57,15 @@ class RenderError(Exception):
 def render(content: bytes, kind: Kind, expected_digest: str | None = None) -> Rendition:
     """Check frozen content and make its PDF/A-3b.
 
-    `content`: canonical bytes of a ``hoso/class-book/1`` document; `expected_digest`: their SHA-256 in hex, when known.
+    `content`: canonical bytes of one of the `formats`; `expected_digest`: their SHA-256 in hex, when known.
     Raises Invalid (see `content.parse`), RenderError. Safe to call from several threads; each keeps its own compiler.
     """
     return render_book(parse(content, expected_digest), kind)
 
 
-def render_book(book: ClassBook, kind: Kind) -> Rendition:
-    """Make the PDF/A-3b of a checked class book. Raises RenderError."""
-    compiler = _compiler("class_book/1")
+def render_book(book: Content, kind: Kind) -> Rendition:
+    """Make the PDF/A-3b of a checked record. Raises RenderError."""
+    compiler = _compiler(book.format.template)
     if next(_copies) % COPIES_REMEMBERED == 0:
         _forget()
     try:
@@ -106,7 +106,7 @@ def _forget() -> None:
         _compiler("nothing").compile(format="pdf")
 
 
-def inputs(book: ClassBook, kind: Kind) -> dict[str, str]:
+def inputs(book: Content, kind: Kind) -> dict[str, str]:
     """What the template gets (`sys.inputs`): content as data, its digest and name, the QR code, the kind."""
     return {
         "content": book.raw.decode(),

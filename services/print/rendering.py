@@ -13,7 +13,7 @@ from services.common.errors import Invalid
 from services.common.grpc_client import DEADLINE_S, calling
 from services.common.jobs import Job
 from services.print import content, render, usecases
-from services.print.content import ClassBook
+from services.print.content import Content
 from services.print.store import SignatureField
 
 _log = log.get(__name__)
@@ -46,8 +46,8 @@ def handler(database: Database, gradebook: books_pb2_grpc.BookServiceStub) -> Ca
     return handle
 
 
-def signature_fields(book: ClassBook) -> tuple[SignatureField, ...]:
-    """The book's signatories as the fields of its signing copy, in order."""
+def signature_fields(book: Content) -> tuple[SignatureField, ...]:
+    """The record's signatories as the fields of its signing copy, in order."""
     return tuple(
         SignatureField(
             name=one["field"],

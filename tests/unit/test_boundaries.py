@@ -27,6 +27,8 @@ PURE = (
     "services/gradebook/domain.py",
     "services/gradebook/content.py",
     "services/print/content.py",
+    "services/print/crossrefs/",
+    "services/print/formats.py",
 )
 IMPURE = {"psycopg", "grpc", "pika", "minio", "pyhanko", "typst", "structlog", "socket", "subprocess", "time", "hoso"}
 
