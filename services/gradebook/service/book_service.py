@@ -19,6 +19,7 @@ from services.gradebook.usecases import books, freeze
 _PERSON = Access(clients=("vendor/*",), person=True)
 ACCESS = {
     "FreezeBook": _PERSON,
+    "FreezeClassTranscripts": _PERSON,
     "AssignPrint": _PERSON,
     "StartReconciliation": _PERSON,
     "ConfirmReconciliation": _PERSON,
@@ -32,6 +33,8 @@ ACCESS = {
     "RevokeBook": _PERSON,
     "GetBook": Access(clients=("vendor/*", "operator/department", "service/*")),
     "ListBooks": Access(clients=("vendor/*", "operator/department")),
+    "ListStudentTranscripts": Access(clients=("vendor/*",)),
+    "ListRecordBooks": Access(clients=("vendor/*", "operator/department")),
     "DownloadBookContent": Access(clients=("vendor/*", "service/print")),
 }
 

@@ -35,6 +35,7 @@ OTHERS = {
     "ListWindows": VENDOR | OFFICE,
     "GetWindow": VENDOR | OFFICE,
     "ListBooks": VENDOR | OFFICE,
+    "ListRecordBooks": VENDOR | OFFICE,
     "GetBook": VENDOR | OFFICE | EVERY_SERVICE,
     "DownloadSnapshot": {"service/archive"},
     "DownloadBookContent": VENDOR | {"service/print"},

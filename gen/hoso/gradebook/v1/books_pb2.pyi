@@ -101,6 +101,70 @@ BOOK_STATE_REVOKED: BookState.ValueType  # 16
 """Revoked; replaced by the next version."""
 Global___BookState: _TypeAlias = BookState  # noqa: Y015
 
+class _SignatoryRole:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SignatoryRoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SignatoryRole.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SIGNATORY_ROLE_UNSPECIFIED: _SignatoryRole.ValueType  # 0
+    """Never sent."""
+    SIGNATORY_ROLE_SUBJECT_TEACHER: _SignatoryRole.ValueType  # 1
+    """Giáo viên bộ môn."""
+    SIGNATORY_ROLE_HOMEROOM_TEACHER: _SignatoryRole.ValueType  # 2
+    """Giáo viên chủ nhiệm."""
+    SIGNATORY_ROLE_DATA_OFFICER: _SignatoryRole.ValueType  # 3
+    """Cán bộ phụ trách CSDL."""
+    SIGNATORY_ROLE_PRINCIPAL: _SignatoryRole.ValueType  # 4
+    """Hiệu trưởng."""
+    SIGNATORY_ROLE_SCHOOL_SEAL: _SignatoryRole.ValueType  # 5
+    """The school's seal, applied by văn thư."""
+
+class SignatoryRole(_SignatoryRole, metaclass=_SignatoryRoleEnumTypeWrapper):
+    """In which capacity a book is signed."""
+
+SIGNATORY_ROLE_UNSPECIFIED: SignatoryRole.ValueType  # 0
+"""Never sent."""
+SIGNATORY_ROLE_SUBJECT_TEACHER: SignatoryRole.ValueType  # 1
+"""Giáo viên bộ môn."""
+SIGNATORY_ROLE_HOMEROOM_TEACHER: SignatoryRole.ValueType  # 2
+"""Giáo viên chủ nhiệm."""
+SIGNATORY_ROLE_DATA_OFFICER: SignatoryRole.ValueType  # 3
+"""Cán bộ phụ trách CSDL."""
+SIGNATORY_ROLE_PRINCIPAL: SignatoryRole.ValueType  # 4
+"""Hiệu trưởng."""
+SIGNATORY_ROLE_SCHOOL_SEAL: SignatoryRole.ValueType  # 5
+"""The school's seal, applied by văn thư."""
+Global___SignatoryRole: _TypeAlias = SignatoryRole  # noqa: Y015
+
+class _Preparer:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PreparerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Preparer.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PREPARER_UNSPECIFIED: _Preparer.ValueType  # 0
+    """Never sent."""
+    PREPARER_HOMEROOM_TEACHER: _Preparer.ValueType  # 1
+    """Giáo viên chủ nhiệm of the class."""
+    PREPARER_SUBJECT_TEACHER: _Preparer.ValueType  # 2
+    """The teacher whose book it is."""
+    PREPARER_SEAL_CUSTODIAN: _Preparer.ValueType  # 3
+    """Văn thư."""
+
+class Preparer(_Preparer, metaclass=_PreparerEnumTypeWrapper):
+    """Who prepares a book: freezes it and confirms that print and data agree."""
+
+PREPARER_UNSPECIFIED: Preparer.ValueType  # 0
+"""Never sent."""
+PREPARER_HOMEROOM_TEACHER: Preparer.ValueType  # 1
+"""Giáo viên chủ nhiệm of the class."""
+PREPARER_SUBJECT_TEACHER: Preparer.ValueType  # 2
+"""The teacher whose book it is."""
+PREPARER_SEAL_CUSTODIAN: Preparer.ValueType  # 3
+"""Văn thư."""
+Global___Preparer: _TypeAlias = Preparer  # noqa: Y015
+
 @_typing.final
 class BookTransition(_message.Message):
     """One transition in the life of a book."""
@@ -147,7 +211,7 @@ Global___BookTransition: _TypeAlias = BookTransition  # noqa: Y015
 
 @_typing.final
 class Book(_message.Message):
-    """A book: one class, stage and version."""
+    """A book: one instance of a record type, for a stage, in one version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -164,6 +228,11 @@ class Book(_message.Message):
     ARCHIVE_RECORD_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    RECORD_TYPE_FIELD_NUMBER: _builtins.int
+    STUDENT_FIELD_NUMBER: _builtins.int
+    TEACHER_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Id, a UUID."""
     stage: _common_pb2.Stage.ValueType
@@ -186,9 +255,19 @@ class Book(_message.Message):
     """Record in the archive; empty until archived."""
     problem: _builtins.str
     """What stopped the system's last step, for people; empty when nothing did."""
+    record_type: _common_pb2.RecordType.ValueType
+    """What kind of record it is."""
+    student: _builtins.str
+    """moet_student_id of a transcript's student; else empty."""
+    teacher: _builtins.str
+    """Person id of the teacher of a teacher's book; else empty."""
+    subject: _builtins.str
+    """Subject code of a teacher's book; else empty."""
+    sealed: _builtins.bool
+    """Whether the school's seal closes it; where not, it is complete at SIGNED."""
     @_builtins.property
     def school_class(self) -> _common_pb2.ClassRef:
-        """The class."""
+        """The class; its name is empty where the record type is not of a class (teacher's book, student register)."""
 
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookTransition]:
@@ -210,10 +289,15 @@ class Book(_message.Message):
         archive_record: _builtins.str = ...,
         problem: _builtins.str = ...,
         history: _abc.Iterable[Global___BookTransition] | None = ...,
+        record_type: _common_pb2.RecordType.ValueType = ...,
+        student: _builtins.str = ...,
+        teacher: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        sealed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["school_class", b"school_class"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_record", b"archive_record", "content_sha256", b"content_sha256", "content_size_bytes", b"content_size_bytes", "history", b"history", "id", b"id", "problem", b"problem", "replaced_by_version", b"replaced_by_version", "school_class", b"school_class", "signed_document", b"signed_document", "stage", b"stage", "state", b"state", "unsigned_rendition", b"unsigned_rendition", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_record", b"archive_record", "content_sha256", b"content_sha256", "content_size_bytes", b"content_size_bytes", "history", b"history", "id", b"id", "problem", b"problem", "record_type", b"record_type", "replaced_by_version", b"replaced_by_version", "school_class", b"school_class", "sealed", b"sealed", "signed_document", b"signed_document", "stage", b"stage", "state", b"state", "student", b"student", "subject", b"subject", "teacher", b"teacher", "unsigned_rendition", b"unsigned_rendition", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -227,21 +311,39 @@ class FreezeBookRequest(_message.Message):
 
     SCHOOL_CLASS_FIELD_NUMBER: _builtins.int
     STAGE_FIELD_NUMBER: _builtins.int
+    RECORD_TYPE_FIELD_NUMBER: _builtins.int
+    STUDENT_FIELD_NUMBER: _builtins.int
+    TEACHER_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
     stage: _common_pb2.Stage.ValueType
-    """The stage."""
+    """The stage; ListRecordBooks says which ones the record type has."""
+    record_type: _common_pb2.RecordType.ValueType
+    """What kind of record; unspecified means CLASS_BOOK."""
+    student: _builtins.str
+    """Transcript: moet_student_id. Else empty."""
+    teacher: _builtins.str
+    """Teacher's book: person id of the teacher. Else empty."""
+    subject: _builtins.str
+    """Teacher's book: subject code. Else empty."""
     @_builtins.property
     def school_class(self) -> _common_pb2.ClassRef:
-        """The class."""
+        """The class of a class book or transcript. For a teacher's book or a student register: school and school year, with
+        an empty name.
+        """
 
     def __init__(
         self,
         *,
         school_class: _common_pb2.ClassRef | None = ...,
         stage: _common_pb2.Stage.ValueType = ...,
+        record_type: _common_pb2.RecordType.ValueType = ...,
+        student: _builtins.str = ...,
+        teacher: _builtins.str = ...,
+        subject: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["school_class", b"school_class"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["school_class", b"school_class", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record_type", b"record_type", "school_class", b"school_class", "stage", b"stage", "student", b"student", "subject", b"subject", "teacher", b"teacher"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -270,6 +372,58 @@ class FreezeBookResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FreezeBookResponse: _TypeAlias = FreezeBookResponse  # noqa: Y015
+
+@_typing.final
+class FreezeClassTranscriptsRequest(_message.Message):
+    """Request of FreezeClassTranscripts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHOOL_CLASS_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    stage: _common_pb2.Stage.ValueType
+    """WHOLE_YEAR or AFTER_SUMMER."""
+    @_builtins.property
+    def school_class(self) -> _common_pb2.ClassRef:
+        """The class."""
+
+    def __init__(
+        self,
+        *,
+        school_class: _common_pb2.ClassRef | None = ...,
+        stage: _common_pb2.Stage.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["school_class", b"school_class"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["school_class", b"school_class", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreezeClassTranscriptsRequest: _TypeAlias = FreezeClassTranscriptsRequest  # noqa: Y015
+
+@_typing.final
+class FreezeClassTranscriptsResponse(_message.Message):
+    """Response of FreezeClassTranscripts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def books(self) -> _containers.RepeatedCompositeFieldContainer[Global___Book]:
+        """One transcript a student, by number in the class list."""
+
+    def __init__(
+        self,
+        *,
+        books: _abc.Iterable[Global___Book] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["books", b"books"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreezeClassTranscriptsResponse: _TypeAlias = FreezeClassTranscriptsResponse  # noqa: Y015
 
 @_typing.final
 class AssignPrintRequest(_message.Message):
@@ -861,6 +1015,9 @@ class ListBooksRequest(_message.Message):
     SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    RECORD_TYPE_FIELD_NUMBER: _builtins.int
+    CLASS_NAME_FIELD_NUMBER: _builtins.int
+    STUDENT_FIELD_NUMBER: _builtins.int
     school: _builtins.str
     """School code."""
     school_year: _builtins.str
@@ -869,6 +1026,12 @@ class ListBooksRequest(_message.Message):
     """At most this many, 1-500; 0 means 100."""
     page_token: _builtins.str
     """From the previous response; empty for the first page."""
+    record_type: _common_pb2.RecordType.ValueType
+    """Kind of the records; unspecified means CLASS_BOOK."""
+    class_name: _builtins.str
+    """Only those of this class; empty for all."""
+    student: _builtins.str
+    """Only those of this student (moet_student_id); empty for all."""
     def __init__(
         self,
         *,
@@ -876,10 +1039,13 @@ class ListBooksRequest(_message.Message):
         school_year: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        record_type: _common_pb2.RecordType.ValueType = ...,
+        class_name: _builtins.str = ...,
+        student: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "school", b"school", "school_year", b"school_year"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_name", b"class_name", "page_size", b"page_size", "page_token", b"page_token", "record_type", b"record_type", "school", b"school", "school_year", b"school_year", "student", b"student"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -897,7 +1063,7 @@ class ListBooksResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def books(self) -> _containers.RepeatedCompositeFieldContainer[Global___Book]:
-        """By class, stage and version."""
+        """By class, student or teacher and subject, stage and version."""
 
     def __init__(
         self,
@@ -956,3 +1122,199 @@ class DownloadBookContentResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DownloadBookContentResponse: _TypeAlias = DownloadBookContentResponse  # noqa: Y015
+
+@_typing.final
+class ListStudentTranscriptsRequest(_message.Message):
+    """Request of ListStudentTranscripts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHOOL_FIELD_NUMBER: _builtins.int
+    STUDENT_FIELD_NUMBER: _builtins.int
+    school: _builtins.str
+    """School code; the student is or was enrolled there."""
+    student: _builtins.str
+    """moet_student_id."""
+    def __init__(
+        self,
+        *,
+        school: _builtins.str = ...,
+        student: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["school", b"school", "student", b"student"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStudentTranscriptsRequest: _TypeAlias = ListStudentTranscriptsRequest  # noqa: Y015
+
+@_typing.final
+class ListStudentTranscriptsResponse(_message.Message):
+    """Response of ListStudentTranscripts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def books(self) -> _containers.RepeatedCompositeFieldContainer[Global___Book]:
+        """By school year, stage and version. A school that the student has left sees its own only."""
+
+    def __init__(
+        self,
+        *,
+        books: _abc.Iterable[Global___Book] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["books", b"books"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListStudentTranscriptsResponse: _TypeAlias = ListStudentTranscriptsResponse  # noqa: Y015
+
+@_typing.final
+class ListRecordBooksRequest(_message.Message):
+    """Request of ListRecordBooks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHOOL_FIELD_NUMBER: _builtins.int
+    SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    school: _builtins.str
+    """School code."""
+    school_year: _builtins.str
+    """School year."""
+    level: _common_pb2.SchoolLevel.ValueType
+    """Level of the grades; of a multi-level school one or the other."""
+    def __init__(
+        self,
+        *,
+        school: _builtins.str = ...,
+        school_year: _builtins.str = ...,
+        level: _common_pb2.SchoolLevel.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "school", b"school", "school_year", b"school_year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecordBooksRequest: _TypeAlias = ListRecordBooksRequest  # noqa: Y015
+
+@_typing.final
+class RecordSignatory(_message.Message):
+    """One place in the order of signatures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    role: Global___SignatoryRole.ValueType
+    """In which capacity."""
+    rank: _builtins.int
+    """May sign when every lower rank has signed, 1-4."""
+    def __init__(
+        self,
+        *,
+        role: Global___SignatoryRole.ValueType = ...,
+        rank: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rank", b"rank", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordSignatory: _TypeAlias = RecordSignatory  # noqa: Y015
+
+@_typing.final
+class RecordBook(_message.Message):
+    """One record type as it is kept in a school year."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_TYPE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
+    PREPARER_FIELD_NUMBER: _builtins.int
+    SIGNATORIES_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    COMPULSORY_FIELD_NUMBER: _builtins.int
+    PAPER_BY_LAW_FIELD_NUMBER: _builtins.int
+    PAPER_TRACK_REQUIRED_FIELD_NUMBER: _builtins.int
+    LEGAL_REFERENCE_FIELD_NUMBER: _builtins.int
+    record_type: _common_pb2.RecordType.ValueType
+    """The record type."""
+    title: _builtins.str
+    """Vietnamese name of the record."""
+    format: _builtins.str
+    """Format of the content that is frozen, such as "hoso/transcript/1"."""
+    preparer: Global___Preparer.ValueType
+    """Who prepares it."""
+    sealed: _builtins.bool
+    """Whether the school's seal closes it."""
+    compulsory: _builtins.bool
+    """Whether the school must keep it in this year; one that is not compulsory may be kept."""
+    paper_by_law: _builtins.bool
+    """Whether the rules of the year require signatures and stamp on paper."""
+    paper_track_required: _builtins.bool
+    """Whether this school's paper track is required: the setting of its school year."""
+    legal_reference: _builtins.str
+    """Where it is ruled, in Vietnamese."""
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Stage.ValueType]:
+        """Stages at which it is frozen."""
+
+    @_builtins.property
+    def signatories(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordSignatory]:
+        """Who signs, in order."""
+
+    def __init__(
+        self,
+        *,
+        record_type: _common_pb2.RecordType.ValueType = ...,
+        title: _builtins.str = ...,
+        format: _builtins.str = ...,
+        stages: _abc.Iterable[_common_pb2.Stage.ValueType] | None = ...,
+        preparer: Global___Preparer.ValueType = ...,
+        signatories: _abc.Iterable[Global___RecordSignatory] | None = ...,
+        sealed: _builtins.bool = ...,
+        compulsory: _builtins.bool = ...,
+        paper_by_law: _builtins.bool = ...,
+        paper_track_required: _builtins.bool = ...,
+        legal_reference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compulsory", b"compulsory", "format", b"format", "legal_reference", b"legal_reference", "paper_by_law", b"paper_by_law", "paper_track_required", b"paper_track_required", "preparer", b"preparer", "record_type", b"record_type", "sealed", b"sealed", "signatories", b"signatories", "stages", b"stages", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordBook: _TypeAlias = RecordBook  # noqa: Y015
+
+@_typing.final
+class ListRecordBooksResponse(_message.Message):
+    """Response of ListRecordBooks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_BOOKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def record_books(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordBook]:
+        """By record type."""
+
+    def __init__(
+        self,
+        *,
+        record_books: _abc.Iterable[Global___RecordBook] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record_books", b"record_books"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecordBooksResponse: _TypeAlias = ListRecordBooksResponse  # noqa: Y015

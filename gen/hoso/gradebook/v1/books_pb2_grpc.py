@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class BookServiceStub:
-    """The life cycle of class books. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
+    """Record books of every type and their life cycle. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
     is in another state, PERMISSION_DENIED/ROLE_REQUIRED when the person may not act, and repeating a transition that this
     same call has already made succeeds without effect.
     """
@@ -41,6 +41,11 @@ class BookServiceStub:
                 '/hoso.gradebook.v1.BookService/FreezeBook',
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.FreezeBookRequest.SerializeToString,
                 response_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.FreezeBookResponse.FromString,
+                _registered_method=True)
+        self.FreezeClassTranscripts = channel.unary_unary(
+                '/hoso.gradebook.v1.BookService/FreezeClassTranscripts',
+                request_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.FreezeClassTranscriptsRequest.SerializeToString,
+                response_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.FreezeClassTranscriptsResponse.FromString,
                 _registered_method=True)
         self.AssignPrint = channel.unary_unary(
                 '/hoso.gradebook.v1.BookService/AssignPrint',
@@ -107,6 +112,16 @@ class BookServiceStub:
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ListBooksRequest.SerializeToString,
                 response_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ListBooksResponse.FromString,
                 _registered_method=True)
+        self.ListStudentTranscripts = channel.unary_unary(
+                '/hoso.gradebook.v1.BookService/ListStudentTranscripts',
+                request_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ListStudentTranscriptsRequest.SerializeToString,
+                response_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ListStudentTranscriptsResponse.FromString,
+                _registered_method=True)
+        self.ListRecordBooks = channel.unary_unary(
+                '/hoso.gradebook.v1.BookService/ListRecordBooks',
+                request_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ListRecordBooksRequest.SerializeToString,
+                response_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ListRecordBooksResponse.FromString,
+                _registered_method=True)
         self.DownloadBookContent = channel.unary_stream(
                 '/hoso.gradebook.v1.BookService/DownloadBookContent',
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.DownloadBookContentRequest.SerializeToString,
@@ -115,15 +130,25 @@ class BookServiceStub:
 
 
 class BookServiceServicer:
-    """The life cycle of class books. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
+    """Record books of every type and their life cycle. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
     is in another state, PERMISSION_DENIED/ROLE_REQUIRED when the person may not act, and repeating a transition that this
     same call has already made succeeds without effect.
     """
 
     def FreezeBook(self, request, context):
-        """Freezes the content of a class's book for a stage: DATA_COMPLETE (homeroom teacher). Needs every required mark,
-        conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE lists what is missing. After MISMATCH or REVOKED it makes
+        """Freezes the content of a book for a stage: DATA_COMPLETE (its preparer: homeroom teacher of a class book or
+        transcript, the teacher of a teacher's book, văn thư of a student register). A class book needs every required mark,
+        conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE lists what is missing. A transcript needs the class book of
+        its class and stage LOCKED or further; FAILED_PRECONDITION/CLASS_BOOK_REQUIRED. After MISMATCH or REVOKED it makes
         the next version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FreezeClassTranscripts(self, request, context):
+        """Freezes the transcripts of all students of a class, all or nothing (homeroom teacher). Those frozen already with the
+        same data are returned as they are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,7 +170,7 @@ class BookServiceServicer:
 
     def ConfirmReconciliation(self, request, context):
         """Confirms that the print agrees; the digest is read off the printed page. RECONCILED when both the assigned data
-        officer and the homeroom teacher have confirmed. FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
+        officer and the book's preparer have confirmed. FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,14 +205,16 @@ class BookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartDigitalSigning(self, request, context):
-        """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow: SIGNED, SEALED.
+        """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow: SIGNED, and SEALED where
+        the record type has a seal.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LockBook(self, request, context):
-        """Locks the marks of the class and stage: LOCKED (principal). Archiving follows by itself: ARCHIVED.
+        """Locks the book and the data in it: LOCKED (principal), from SEALED, or from SIGNED where the record type has no seal.
+        Archiving follows by itself: ARCHIVED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -202,7 +229,8 @@ class BookServiceServicer:
 
     def RevokeBook(self, request, context):
         """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is erased; the next
-        FreezeBook makes version + 1 and links both.
+        FreezeBook makes version + 1 and links both. A class book whose transcripts are being signed or are signed is
+        refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are revoked first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -216,7 +244,21 @@ class BookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListBooks(self, request, context):
-        """The books of a school year, paged, by class, stage and version.
+        """The books of one type in a school year, paged, by class, holder, stage and version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStudentTranscripts(self, request, context):
+        """Every transcript of a student, over all school years; over all schools for the school where the student is now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRecordBooks(self, request, context):
+        """The catalogue of record books of a school year and level: who prepares and signs what, and how.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -236,6 +278,11 @@ def add_BookServiceServicer_to_server(servicer, server):
                     servicer.FreezeBook,
                     request_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.FreezeBookRequest.FromString,
                     response_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.FreezeBookResponse.SerializeToString,
+            ),
+            'FreezeClassTranscripts': grpc.unary_unary_rpc_method_handler(
+                    servicer.FreezeClassTranscripts,
+                    request_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.FreezeClassTranscriptsRequest.FromString,
+                    response_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.FreezeClassTranscriptsResponse.SerializeToString,
             ),
             'AssignPrint': grpc.unary_unary_rpc_method_handler(
                     servicer.AssignPrint,
@@ -302,6 +349,16 @@ def add_BookServiceServicer_to_server(servicer, server):
                     request_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ListBooksRequest.FromString,
                     response_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ListBooksResponse.SerializeToString,
             ),
+            'ListStudentTranscripts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStudentTranscripts,
+                    request_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ListStudentTranscriptsRequest.FromString,
+                    response_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ListStudentTranscriptsResponse.SerializeToString,
+            ),
+            'ListRecordBooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRecordBooks,
+                    request_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ListRecordBooksRequest.FromString,
+                    response_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ListRecordBooksResponse.SerializeToString,
+            ),
             'DownloadBookContent': grpc.unary_stream_rpc_method_handler(
                     servicer.DownloadBookContent,
                     request_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.DownloadBookContentRequest.FromString,
@@ -316,7 +373,7 @@ def add_BookServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BookService:
-    """The life cycle of class books. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
+    """Record books of every type and their life cycle. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
     is in another state, PERMISSION_DENIED/ROLE_REQUIRED when the person may not act, and repeating a transition that this
     same call has already made succeeds without effect.
     """
@@ -338,6 +395,33 @@ class BookService:
             '/hoso.gradebook.v1.BookService/FreezeBook',
             hoso_dot_gradebook_dot_v1_dot_books__pb2.FreezeBookRequest.SerializeToString,
             hoso_dot_gradebook_dot_v1_dot_books__pb2.FreezeBookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FreezeClassTranscripts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.gradebook.v1.BookService/FreezeClassTranscripts',
+            hoso_dot_gradebook_dot_v1_dot_books__pb2.FreezeClassTranscriptsRequest.SerializeToString,
+            hoso_dot_gradebook_dot_v1_dot_books__pb2.FreezeClassTranscriptsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -689,6 +773,60 @@ class BookService:
             '/hoso.gradebook.v1.BookService/ListBooks',
             hoso_dot_gradebook_dot_v1_dot_books__pb2.ListBooksRequest.SerializeToString,
             hoso_dot_gradebook_dot_v1_dot_books__pb2.ListBooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStudentTranscripts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.gradebook.v1.BookService/ListStudentTranscripts',
+            hoso_dot_gradebook_dot_v1_dot_books__pb2.ListStudentTranscriptsRequest.SerializeToString,
+            hoso_dot_gradebook_dot_v1_dot_books__pb2.ListStudentTranscriptsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecordBooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.gradebook.v1.BookService/ListRecordBooks',
+            hoso_dot_gradebook_dot_v1_dot_books__pb2.ListRecordBooksRequest.SerializeToString,
+            hoso_dot_gradebook_dot_v1_dot_books__pb2.ListRecordBooksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BookServiceStub:
-    """The life cycle of class books. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
+    """Record books of every type and their life cycle. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
     is in another state, PERMISSION_DENIED/ROLE_REQUIRED when the person may not act, and repeating a transition that this
     same call has already made succeeds without effect.
     """
@@ -37,9 +37,15 @@ class BookServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> BookServiceAsyncStub: ...
     FreezeBook: _grpc.UnaryUnaryMultiCallable[_books_pb2.FreezeBookRequest, _books_pb2.FreezeBookResponse]
-    """Freezes the content of a class's book for a stage: DATA_COMPLETE (homeroom teacher). Needs every required mark,
-    conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE lists what is missing. After MISMATCH or REVOKED it makes
+    """Freezes the content of a book for a stage: DATA_COMPLETE (its preparer: homeroom teacher of a class book or
+    transcript, the teacher of a teacher's book, văn thư of a student register). A class book needs every required mark,
+    conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE lists what is missing. A transcript needs the class book of
+    its class and stage LOCKED or further; FAILED_PRECONDITION/CLASS_BOOK_REQUIRED. After MISMATCH or REVOKED it makes
     the next version.
+    """
+    FreezeClassTranscripts: _grpc.UnaryUnaryMultiCallable[_books_pb2.FreezeClassTranscriptsRequest, _books_pb2.FreezeClassTranscriptsResponse]
+    """Freezes the transcripts of all students of a class, all or nothing (homeroom teacher). Those frozen already with the
+    same data are returned as they are.
     """
     AssignPrint: _grpc.UnaryUnaryMultiCallable[_books_pb2.AssignPrintRequest, _books_pb2.AssignPrintResponse]
     """Names the officer in charge of print and review: PRINT_ASSIGNED (principal). Printing follows by itself."""
@@ -47,7 +53,7 @@ class BookServiceStub:
     """Starts the review of the print against the data: UNDER_RECONCILIATION (the assigned data officer)."""
     ConfirmReconciliation: _grpc.UnaryUnaryMultiCallable[_books_pb2.ConfirmReconciliationRequest, _books_pb2.ConfirmReconciliationResponse]
     """Confirms that the print agrees; the digest is read off the printed page. RECONCILED when both the assigned data
-    officer and the homeroom teacher have confirmed. FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
+    officer and the book's preparer have confirmed. FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
     """
     ReportMismatch: _grpc.UnaryUnaryMultiCallable[_books_pb2.ReportMismatchRequest, _books_pb2.ReportMismatchResponse]
     """Reports differences: MISMATCH. The print is void; marks are corrected and the book frozen again, version + 1."""
@@ -58,34 +64,49 @@ class BookServiceStub:
     RecordPaperArchived: _grpc.UnaryUnaryMultiCallable[_books_pb2.RecordPaperArchivedRequest, _books_pb2.RecordPaperArchivedResponse]
     """Records that the paper is archived: PAPER_ARCHIVED (data officer)."""
     StartDigitalSigning: _grpc.UnaryUnaryMultiCallable[_books_pb2.StartDigitalSigningRequest, _books_pb2.StartDigitalSigningResponse]
-    """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow: SIGNED, SEALED."""
+    """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow: SIGNED, and SEALED where
+    the record type has a seal.
+    """
     LockBook: _grpc.UnaryUnaryMultiCallable[_books_pb2.LockBookRequest, _books_pb2.LockBookResponse]
-    """Locks the marks of the class and stage: LOCKED (principal). Archiving follows by itself: ARCHIVED."""
+    """Locks the book and the data in it: LOCKED (principal), from SEALED, or from SIGNED where the record type has no seal.
+    Archiving follows by itself: ARCHIVED.
+    """
     ReturnBook: _grpc.UnaryUnaryMultiCallable[_books_pb2.ReturnBookRequest, _books_pb2.ReturnBookResponse]
     """Records to whom the electronic copy was returned: RETURNED (principal)."""
     RevokeBook: _grpc.UnaryUnaryMultiCallable[_books_pb2.RevokeBookRequest, _books_pb2.RevokeBookResponse]
     """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is erased; the next
-    FreezeBook makes version + 1 and links both.
+    FreezeBook makes version + 1 and links both. A class book whose transcripts are being signed or are signed is
+    refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are revoked first.
     """
     GetBook: _grpc.UnaryUnaryMultiCallable[_books_pb2.GetBookRequest, _books_pb2.GetBookResponse]
     """One book."""
     ListBooks: _grpc.UnaryUnaryMultiCallable[_books_pb2.ListBooksRequest, _books_pb2.ListBooksResponse]
-    """The books of a school year, paged, by class, stage and version."""
+    """The books of one type in a school year, paged, by class, holder, stage and version."""
+    ListStudentTranscripts: _grpc.UnaryUnaryMultiCallable[_books_pb2.ListStudentTranscriptsRequest, _books_pb2.ListStudentTranscriptsResponse]
+    """Every transcript of a student, over all school years; over all schools for the school where the student is now."""
+    ListRecordBooks: _grpc.UnaryUnaryMultiCallable[_books_pb2.ListRecordBooksRequest, _books_pb2.ListRecordBooksResponse]
+    """The catalogue of record books of a school year and level: who prepares and signs what, and how."""
     DownloadBookContent: _grpc.UnaryStreamMultiCallable[_books_pb2.DownloadBookContentRequest, _books_pb2.DownloadBookContentResponse]
     """The canonical bytes of a book's frozen content, in chunks. For print, and for the school."""
 
 @_typing.type_check_only
 class BookServiceAsyncStub(BookServiceStub):
-    """The life cycle of class books. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
+    """Record books of every type and their life cycle. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
     is in another state, PERMISSION_DENIED/ROLE_REQUIRED when the person may not act, and repeating a transition that this
     same call has already made succeeds without effect.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     FreezeBook: _aio.UnaryUnaryMultiCallable[_books_pb2.FreezeBookRequest, _books_pb2.FreezeBookResponse]  # type: ignore[assignment]
-    """Freezes the content of a class's book for a stage: DATA_COMPLETE (homeroom teacher). Needs every required mark,
-    conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE lists what is missing. After MISMATCH or REVOKED it makes
+    """Freezes the content of a book for a stage: DATA_COMPLETE (its preparer: homeroom teacher of a class book or
+    transcript, the teacher of a teacher's book, văn thư of a student register). A class book needs every required mark,
+    conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE lists what is missing. A transcript needs the class book of
+    its class and stage LOCKED or further; FAILED_PRECONDITION/CLASS_BOOK_REQUIRED. After MISMATCH or REVOKED it makes
     the next version.
+    """
+    FreezeClassTranscripts: _aio.UnaryUnaryMultiCallable[_books_pb2.FreezeClassTranscriptsRequest, _books_pb2.FreezeClassTranscriptsResponse]  # type: ignore[assignment]
+    """Freezes the transcripts of all students of a class, all or nothing (homeroom teacher). Those frozen already with the
+    same data are returned as they are.
     """
     AssignPrint: _aio.UnaryUnaryMultiCallable[_books_pb2.AssignPrintRequest, _books_pb2.AssignPrintResponse]  # type: ignore[assignment]
     """Names the officer in charge of print and review: PRINT_ASSIGNED (principal). Printing follows by itself."""
@@ -93,7 +114,7 @@ class BookServiceAsyncStub(BookServiceStub):
     """Starts the review of the print against the data: UNDER_RECONCILIATION (the assigned data officer)."""
     ConfirmReconciliation: _aio.UnaryUnaryMultiCallable[_books_pb2.ConfirmReconciliationRequest, _books_pb2.ConfirmReconciliationResponse]  # type: ignore[assignment]
     """Confirms that the print agrees; the digest is read off the printed page. RECONCILED when both the assigned data
-    officer and the homeroom teacher have confirmed. FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
+    officer and the book's preparer have confirmed. FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
     """
     ReportMismatch: _aio.UnaryUnaryMultiCallable[_books_pb2.ReportMismatchRequest, _books_pb2.ReportMismatchResponse]  # type: ignore[assignment]
     """Reports differences: MISMATCH. The print is void; marks are corrected and the book frozen again, version + 1."""
@@ -104,24 +125,33 @@ class BookServiceAsyncStub(BookServiceStub):
     RecordPaperArchived: _aio.UnaryUnaryMultiCallable[_books_pb2.RecordPaperArchivedRequest, _books_pb2.RecordPaperArchivedResponse]  # type: ignore[assignment]
     """Records that the paper is archived: PAPER_ARCHIVED (data officer)."""
     StartDigitalSigning: _aio.UnaryUnaryMultiCallable[_books_pb2.StartDigitalSigningRequest, _books_pb2.StartDigitalSigningResponse]  # type: ignore[assignment]
-    """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow: SIGNED, SEALED."""
+    """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow: SIGNED, and SEALED where
+    the record type has a seal.
+    """
     LockBook: _aio.UnaryUnaryMultiCallable[_books_pb2.LockBookRequest, _books_pb2.LockBookResponse]  # type: ignore[assignment]
-    """Locks the marks of the class and stage: LOCKED (principal). Archiving follows by itself: ARCHIVED."""
+    """Locks the book and the data in it: LOCKED (principal), from SEALED, or from SIGNED where the record type has no seal.
+    Archiving follows by itself: ARCHIVED.
+    """
     ReturnBook: _aio.UnaryUnaryMultiCallable[_books_pb2.ReturnBookRequest, _books_pb2.ReturnBookResponse]  # type: ignore[assignment]
     """Records to whom the electronic copy was returned: RETURNED (principal)."""
     RevokeBook: _aio.UnaryUnaryMultiCallable[_books_pb2.RevokeBookRequest, _books_pb2.RevokeBookResponse]  # type: ignore[assignment]
     """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is erased; the next
-    FreezeBook makes version + 1 and links both.
+    FreezeBook makes version + 1 and links both. A class book whose transcripts are being signed or are signed is
+    refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are revoked first.
     """
     GetBook: _aio.UnaryUnaryMultiCallable[_books_pb2.GetBookRequest, _books_pb2.GetBookResponse]  # type: ignore[assignment]
     """One book."""
     ListBooks: _aio.UnaryUnaryMultiCallable[_books_pb2.ListBooksRequest, _books_pb2.ListBooksResponse]  # type: ignore[assignment]
-    """The books of a school year, paged, by class, stage and version."""
+    """The books of one type in a school year, paged, by class, holder, stage and version."""
+    ListStudentTranscripts: _aio.UnaryUnaryMultiCallable[_books_pb2.ListStudentTranscriptsRequest, _books_pb2.ListStudentTranscriptsResponse]  # type: ignore[assignment]
+    """Every transcript of a student, over all school years; over all schools for the school where the student is now."""
+    ListRecordBooks: _aio.UnaryUnaryMultiCallable[_books_pb2.ListRecordBooksRequest, _books_pb2.ListRecordBooksResponse]  # type: ignore[assignment]
+    """The catalogue of record books of a school year and level: who prepares and signs what, and how."""
     DownloadBookContent: _aio.UnaryStreamMultiCallable[_books_pb2.DownloadBookContentRequest, _books_pb2.DownloadBookContentResponse]  # type: ignore[assignment]
     """The canonical bytes of a book's frozen content, in chunks. For print, and for the school."""
 
 class BookServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The life cycle of class books. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
+    """Record books of every type and their life cycle. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
     is in another state, PERMISSION_DENIED/ROLE_REQUIRED when the person may not act, and repeating a transition that this
     same call has already made succeeds without effect.
     """
@@ -132,9 +162,21 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.FreezeBookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.FreezeBookResponse, _abc.Awaitable[_books_pb2.FreezeBookResponse]]:
-        """Freezes the content of a class's book for a stage: DATA_COMPLETE (homeroom teacher). Needs every required mark,
-        conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE lists what is missing. After MISMATCH or REVOKED it makes
+        """Freezes the content of a book for a stage: DATA_COMPLETE (its preparer: homeroom teacher of a class book or
+        transcript, the teacher of a teacher's book, văn thư of a student register). A class book needs every required mark,
+        conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE lists what is missing. A transcript needs the class book of
+        its class and stage LOCKED or further; FAILED_PRECONDITION/CLASS_BOOK_REQUIRED. After MISMATCH or REVOKED it makes
         the next version.
+        """
+
+    @_abc_1.abstractmethod
+    def FreezeClassTranscripts(
+        self,
+        request: _books_pb2.FreezeClassTranscriptsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_books_pb2.FreezeClassTranscriptsResponse, _abc.Awaitable[_books_pb2.FreezeClassTranscriptsResponse]]:
+        """Freezes the transcripts of all students of a class, all or nothing (homeroom teacher). Those frozen already with the
+        same data are returned as they are.
         """
 
     @_abc_1.abstractmethod
@@ -160,7 +202,7 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.ConfirmReconciliationResponse, _abc.Awaitable[_books_pb2.ConfirmReconciliationResponse]]:
         """Confirms that the print agrees; the digest is read off the printed page. RECONCILED when both the assigned data
-        officer and the homeroom teacher have confirmed. FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
+        officer and the book's preparer have confirmed. FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
         """
 
     @_abc_1.abstractmethod
@@ -201,7 +243,9 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.StartDigitalSigningRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.StartDigitalSigningResponse, _abc.Awaitable[_books_pb2.StartDigitalSigningResponse]]:
-        """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow: SIGNED, SEALED."""
+        """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow: SIGNED, and SEALED where
+        the record type has a seal.
+        """
 
     @_abc_1.abstractmethod
     def LockBook(
@@ -209,7 +253,9 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.LockBookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.LockBookResponse, _abc.Awaitable[_books_pb2.LockBookResponse]]:
-        """Locks the marks of the class and stage: LOCKED (principal). Archiving follows by itself: ARCHIVED."""
+        """Locks the book and the data in it: LOCKED (principal), from SEALED, or from SIGNED where the record type has no seal.
+        Archiving follows by itself: ARCHIVED.
+        """
 
     @_abc_1.abstractmethod
     def ReturnBook(
@@ -226,7 +272,8 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.RevokeBookResponse, _abc.Awaitable[_books_pb2.RevokeBookResponse]]:
         """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is erased; the next
-        FreezeBook makes version + 1 and links both.
+        FreezeBook makes version + 1 and links both. A class book whose transcripts are being signed or are signed is
+        refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are revoked first.
         """
 
     @_abc_1.abstractmethod
@@ -243,7 +290,23 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.ListBooksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.ListBooksResponse, _abc.Awaitable[_books_pb2.ListBooksResponse]]:
-        """The books of a school year, paged, by class, stage and version."""
+        """The books of one type in a school year, paged, by class, holder, stage and version."""
+
+    @_abc_1.abstractmethod
+    def ListStudentTranscripts(
+        self,
+        request: _books_pb2.ListStudentTranscriptsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_books_pb2.ListStudentTranscriptsResponse, _abc.Awaitable[_books_pb2.ListStudentTranscriptsResponse]]:
+        """Every transcript of a student, over all school years; over all schools for the school where the student is now."""
+
+    @_abc_1.abstractmethod
+    def ListRecordBooks(
+        self,
+        request: _books_pb2.ListRecordBooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_books_pb2.ListRecordBooksResponse, _abc.Awaitable[_books_pb2.ListRecordBooksResponse]]:
+        """The catalogue of record books of a school year and level: who prepares and signs what, and how."""
 
     @_abc_1.abstractmethod
     def DownloadBookContent(
