@@ -205,8 +205,15 @@ class _Call:
             return
         if isinstance(error, HosoError):
             self._fail(error)
+        if isinstance(error, grpc.RpcError) and not self._context.is_active():
+            _log.info("caller gone", rpc=self._rpc, client=self._caller.client)
+            return
         # What no database stores and no use case has refused by a rule of its own is the caller's fault, not a bug.
-        if isinstance(error, psycopg.DataError) and (found := list(_nul_characters(self._request))):
+        if (
+            isinstance(error, psycopg.DataError)
+            and isinstance(self._request, Message)
+            and (found := list(_nul_characters(self._request)))
+        ):
             self._fail(Invalid(found))
         # The message of a foreign exception may quote a row; its type and place are enough to find the bug.
         _log.error("internal error", rpc=self._rpc, error=type(error).__name__, frames="".join(traceback.format_tb(tb)))
@@ -224,6 +231,7 @@ class _Call:
             person, school = self._verifier.verify(value)
             self._caller = Caller(client=client, person=person, school=school)
         identity.acting(self._caller)
+        identity.verifying(self._verifier)
         identity.check_access(self._rpc, client, self._table.get(self._rpc), has_person=self._caller.person is not None)
 
     def _fail(self, error: HosoError) -> None:

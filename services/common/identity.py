@@ -48,6 +48,7 @@ SYSTEM = Caller(client="system")
 """The service itself, acting on an event."""
 
 _current: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")
+_verifier: contextvars.ContextVar["TokenVerifier"] = contextvars.ContextVar("verifier")
 
 
 def caller() -> Caller:
@@ -58,6 +59,20 @@ def caller() -> Caller:
 def acting(who: Caller) -> contextvars.Token[Caller]:
     """Set the caller of this thread; used by the gRPC server around each call, and by tests of use cases."""
     return _current.set(who)
+
+
+def verifying(verifier: "TokenVerifier") -> None:
+    """Set what `bearing` checks tokens with in this thread; used by the gRPC server around each call."""
+    _verifier.set(verifier)
+
+
+def bearing(token: str) -> Caller:
+    """The client of the RPC that this thread is serving, acting for the person of another token than the call's own.
+
+    For streams whose messages belong to several persons. Raises Unauthenticated as TokenVerifier.verify.
+    """
+    found, school = _verifier.get().verify(token)
+    return Caller(client=_current.get().client, person=found, school=school)
 
 
 def person(school: str) -> str:

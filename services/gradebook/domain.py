@@ -95,6 +95,11 @@ _COMMENT_CODES = {PASS_VALUE: "PASS", NOT_PASS_VALUE: "NOT_PASS"}
 _COMMENTS = {PASS_VALUE: Comment.PASS, NOT_PASS_VALUE: Comment.NOT_PASS}
 
 
+PRACTICAL_SUBJECTS = frozenset({"GDTC", "GDQP", "GDQPAN"})
+"""Codes of physical education and of defence and security education, the only subjects with a practical part that a
+student may be exempt from (TT 22/2021 Điều 10)."""
+
+
 def column_number(kind: MarkKind, position: int) -> int:
     """The number of a column in the database: regular marks by position from 1, then mid-term, then end-term."""
     if kind is MarkKind.REGULAR:

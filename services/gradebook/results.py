@@ -78,7 +78,8 @@ class ClassData:
     """Everything known of one class in one year.
 
     marks: (subject id, semester) → sheet; conduct: (semester, student id) → level; absences: student id → (excused,
-    unexcused).
+    unexcused); exempt: (subject id, semester, student id) of exemptions from the practical part (TT 22/2021 Điều 10),
+    which change no requirement: the assessments are of theory then.
     """
 
     school_year: str
@@ -88,6 +89,7 @@ class ClassData:
     marks: Mapping[tuple[int, int], Sheet] = field(default_factory=dict)
     conduct: Mapping[tuple[int, int], Level] = field(default_factory=dict)
     absences: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    exempt: frozenset[tuple[int, int, int]] = frozenset()
 
     def cells(self, subject: int, semester: int, student: int) -> Mapping[int, int]:
         """The marks of one student in one subject and semester, by column number."""

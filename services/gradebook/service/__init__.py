@@ -2,9 +2,14 @@
 
 from services.common.db import Database
 from services.common.grpc_server import Served
-from services.gradebook.service import book_service, mark_service, roster_service
+from services.gradebook.service import book_service, exemption_service, mark_service, roster_service
 
 
 def served(database: Database) -> list[Served]:
-    """The three services of gradebook over one database, ready for `grpc_server.serve`."""
-    return [roster_service.served(database), mark_service.served(database), book_service.served(database)]
+    """The services of gradebook over one database, ready for `grpc_server.serve`."""
+    return [
+        roster_service.served(database),
+        mark_service.served(database),
+        book_service.served(database),
+        exemption_service.served(database),
+    ]

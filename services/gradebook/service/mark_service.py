@@ -1,24 +1,21 @@
 """MarkService; see proto/hoso/gradebook/v1/marks.proto."""
 
-import hashlib
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from typing import cast
 
 import grpc
-from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.gradebook.v1 import common_pb2, marks_pb2, marks_pb2_grpc
 
-from services.common import chunks
+from services.common import chunks, operations
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, Caller, caller
 from services.common.message_fields import timestamp
 from services.gradebook.checks import identifier, moment
 from services.gradebook.domain import (
-    FINAL_COLUMN,
-    MIDTERM_COLUMN,
     PROTO_LEVEL_NUMBERS,
     MarkKind,
     Semester,
@@ -27,13 +24,16 @@ from services.gradebook.domain import (
     keyed_text,
 )
 from services.gradebook.results import ClassData, Missing, absent_sessions
-from services.gradebook.rules import Level, Mark, PupilResult, format_mark
+from services.gradebook.rules import Level, PupilResult, format_mark
+from services.gradebook.service import sheet_messages
+from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
 from services.gradebook.store.marks import SETTLEMENT, VersionRow
 from services.gradebook.store.windows import SnapshotRow
-from services.gradebook.usecases import marks, reads, windows
-from services.gradebook.usecases.marks import Request
+from services.gradebook.usecases import bulk, marks, reads, windows
+from services.gradebook.usecases.marks import Entered
 
+_IMPORT = "/hoso.gradebook.v1.MarkService/ImportMarks"
 _PERSON = Access(clients=("vendor/*",), person=True)
 _VENDOR = Access(clients=("vendor/*",))
 ACCESS = {
@@ -119,18 +119,52 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         self, request: marks_pb2.EnterMarksRequest, context: grpc.ServicerContext
     ) -> marks_pb2.EnterMarksResponse:
         """Enter a rectangle of marks."""
-        who = caller()
-        entered = marks.enter_marks(
+        entered = self._enter(request, caller())
+        return marks_pb2.EnterMarksResponse(changed=entered.changed, unchanged=entered.unchanged)
+
+    def ImportMarks(
+        self, request_iterator: Iterator[marks_pb2.ImportMarksRequest], context: grpc.ServicerContext
+    ) -> marks_pb2.ImportMarksResponse:
+        """Enter the sheets of a stream."""
+        record = operations.record_refusal(self._database)
+        found = bulk.import_marks(
+            caller(),
+            (
+                bulk.Sheet(one.sheet.request_id, one.person_token, partial(self._enter, one.sheet))
+                for one in request_iterator
+            ),
+            lambda who, error: record(who, _IMPORT, error),
+            context.time_remaining(),
+        )
+        return marks_pb2.ImportMarksResponse(sheets=map(sheet_messages.imported, found))
+
+    def ExportMarks(
+        self, request: marks_pb2.ExportMarksRequest, context: grpc.ServicerContext
+    ) -> Iterator[marks_pb2.ExportMarksResponse]:
+        """The sheets of a class or a school."""
+        bulk.check_deadline(context.time_remaining())
+        for one in bulk.export_marks(
+            self._database,
+            caller(),
+            request.school,
+            request.school_year,
+            request.classes,
+            request.subjects,
+            request.semester,
+        ):
+            yield from sheet_messages.exported(one, request)
+
+    def _enter(self, request: marks_pb2.EnterMarksRequest, who: Caller) -> Entered:
+        return marks.enter_marks(
             self._database,
             who,
-            _request(request, request.request_id, who),
+            request_identity(request, request.request_id, who),
             class_ref(request.school_class),
             request.subject,
             request.semester,
             [(column.kind, column.position) for column in request.columns],
             [(row.student, row.values) for row in request.rows],
         )
-        return marks_pb2.EnterMarksResponse(changed=entered.changed, unchanged=entered.unchanged)
 
     def SettleMissingMarks(
         self, request: marks_pb2.SettleMissingMarksRequest, context: grpc.ServicerContext
@@ -140,7 +174,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         settled = marks.settle_missing_marks(
             self._database,
             who,
-            _request(request, request.request_id, who),
+            request_identity(request, request.request_id, who),
             class_ref(request.school_class),
             request.subject,
             request.semester,
@@ -158,7 +192,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         marks.enter_conduct(
             self._database,
             who,
-            _request(request, request.request_id, who),
+            request_identity(request, request.request_id, who),
             class_ref(request.school_class),
             request.semester,
             [(row.student, row.level) for row in request.rows],
@@ -173,7 +207,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         marks.enter_absences(
             self._database,
             who,
-            _request(request, request.request_id, who),
+            request_identity(request, request.request_id, who),
             class_ref(request.school_class),
             [(row.student, row.excused, row.unexcused) for row in request.rows],
         )
@@ -186,7 +220,9 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         view = reads.mark_sheet(
             self._database, caller(), class_ref(request.school_class), request.subject, request.semester
         )
-        return marks_pb2.GetMarkSheetResponse(rows=_sheet_rows(view, Semester(request.semester)))
+        (subject,) = view.data.subjects
+        rows = sheet_messages.rows(view.data, view.results, subject, Semester(request.semester))
+        return marks_pb2.GetMarkSheetResponse(rows=rows)
 
     def GetClassSummary(
         self, request: marks_pb2.GetClassSummaryRequest, context: grpc.ServicerContext
@@ -233,13 +269,6 @@ def _moment(field: str, message: Timestamp) -> datetime:
     return moment(field, message.seconds, message.nanos)
 
 
-def _request(message: Message, request_id: str, who: Caller) -> Request:
-    """The identity of an act: another person, client or content with the same id is another request."""
-    digest = hashlib.sha256(message.SerializeToString(deterministic=True))
-    digest.update(f"\0{who.client}\0{who.person}".encode())
-    return Request(identifier("request_id", request_id), digest.digest())
-
-
 def _snapshot(school: str, school_year: str, one: SnapshotRow) -> marks_pb2.Snapshot:
     return marks_pb2.Snapshot(
         id=str(one.id),
@@ -248,29 +277,6 @@ def _snapshot(school: str, school_year: str, one: SnapshotRow) -> marks_pb2.Snap
         previous_sha256=one.previous_sha256 or b"",
         archive_record=one.archive_record,
     )
-
-
-def _text(mark: Mark | None) -> str:
-    return "" if mark is None else format_mark(mark)
-
-
-def _sheet_rows(view: reads.SheetView, semester: Semester) -> list[marks_pb2.MarkSheetRow]:
-    (subject,) = view.data.subjects
-    rows = []
-    for student, result in zip(view.data.students, view.results, strict=True):
-        cells = view.data.cells(subject.id, semester, student.id)
-        (found,) = result.subjects
-        rows.append(
-            marks_pb2.MarkSheetRow(
-                student=student.moet_student_id,
-                regular=[keyed_text(cells.get(column)) for column in range(1, subject.regular_count + 1)],
-                midterm=keyed_text(cells.get(MIDTERM_COLUMN)),
-                final=keyed_text(cells.get(FINAL_COLUMN)),
-                result=_text(found.semester_1 if semester is Semester.FIRST else found.semester_2),
-                year_result="" if semester is Semester.FIRST else _text(found.year),
-            )
-        )
-    return rows
 
 
 def _level(level: object) -> "common_pb2.Level.ValueType":

@@ -7,6 +7,7 @@ from services.common.db import Tx
 from services.gradebook.domain import SUBJECT_KINDS
 from services.gradebook.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet
 from services.gradebook.rules import Level
+from services.gradebook.store import exemptions
 from services.gradebook.store.roster import guardian
 
 _LEVELS = {int(level): level for level in Level}
@@ -37,7 +38,7 @@ def read(
     semesters: Sequence[int],
     only_subject: str | None = None,
 ) -> dict[int, ClassData]:
-    """Class id → everything of the class, with the marks and conduct of the semesters. Six statements in all.
+    """Class id → everything of the class, with the marks and conduct of the semesters. Seven statements in all.
 
     only_subject: leave out all other subjects and their marks.
     """
@@ -58,6 +59,7 @@ def read(
         "SELECT class_id, student_id, excused, unexcused FROM absence WHERE class_id = ANY(%s)", (ids,)
     ):
         absences.setdefault(class_id, {})[student] = (excused, unexcused)
+    exempt = exemptions.standing(tx, ids)
     return {
         one.id: ClassData(
             school_year,
@@ -67,6 +69,7 @@ def read(
             marks.get(one.id, {}),
             conduct.get(one.id, {}),
             absences.get(one.id, {}),
+            exempt.get(one.id, frozenset()),
         )
         for one in classes
     }

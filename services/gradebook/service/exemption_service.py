@@ -1,0 +1,75 @@
+"""ExemptionService; see proto/hoso/gradebook/v1/exemptions.proto."""
+
+from typing import cast
+
+import grpc
+from hoso.gradebook.v1 import common_pb2, exemptions_pb2, exemptions_pb2_grpc
+
+from services.common.db import Database
+from services.common.grpc_server import Served
+from services.common.identity import Access, caller
+from services.common.message_fields import timestamp
+from services.gradebook.service.request_identity import request_identity
+from services.gradebook.service.roster_service import class_ref
+from services.gradebook.store.exemptions import DecisionRow
+from services.gradebook.usecases import exemptions
+
+ACCESS = {
+    "RecordPracticalExemption": Access(clients=("vendor/*",), person=True),
+    "ListPracticalExemptions": Access(clients=("vendor/*",)),
+}
+
+
+def served(database: Database) -> Served:
+    """The service over a database."""
+    servicer = Exemptions(database)
+    return Served(
+        add=lambda server: exemptions_pb2_grpc.add_ExemptionServiceServicer_to_server(servicer, server),
+        name="hoso.gradebook.v1.ExemptionService",
+        access=ACCESS,
+    )
+
+
+class Exemptions(exemptions_pb2_grpc.ExemptionServiceServicer):
+    """The servicer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def RecordPracticalExemption(
+        self, request: exemptions_pb2.RecordPracticalExemptionRequest, context: grpc.ServicerContext
+    ) -> exemptions_pb2.RecordPracticalExemptionResponse:
+        """Record or end an exemption."""
+        who = caller()
+        exemptions.record_practical_exemption(
+            self._database,
+            who,
+            request_identity(request, request.request_id, who),
+            class_ref(request.school_class),
+            request.subject,
+            request.student,
+            request.semesters,
+            request.decision,
+            withdrawn=request.withdrawn,
+        )
+        return exemptions_pb2.RecordPracticalExemptionResponse()
+
+    def ListPracticalExemptions(
+        self, request: exemptions_pb2.ListPracticalExemptionsRequest, context: grpc.ServicerContext
+    ) -> exemptions_pb2.ListPracticalExemptionsResponse:
+        """The decisions about a class."""
+        found = exemptions.list_practical_exemptions(self._database, caller(), class_ref(request.school_class))
+        return exemptions_pb2.ListPracticalExemptionsResponse(exemptions=map(_message, found))
+
+
+def _message(one: DecisionRow) -> exemptions_pb2.PracticalExemption:
+    return exemptions_pb2.PracticalExemption(
+        student=one.student,
+        subject=one.subject,
+        semesters=cast("list[common_pb2.Semester.ValueType]", list(one.semesters)),
+        decision=one.decision,
+        withdrawn=one.withdrawn,
+        person=one.person,
+        client=one.client,
+        time=timestamp(one.time),
+    )

@@ -1,0 +1,165 @@
+"""Many score sheets in one call: a stream of entries, and a stream of the sheets as they stand (ADR-0043).
+
+Nothing here knows more than one sheet at a time. A sheet is entered before the next is read, so that a client is slowed
+down by the network's own flow control, and each sheet is a transaction of its own.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from services.common import identity
+from services.common.db import Database
+from services.common.errors import (
+    Conflict,
+    Forbidden,
+    HosoError,
+    Invalid,
+    NotFound,
+    Rejected,
+    Unauthenticated,
+    Unavailable,
+    Violation,
+)
+from services.common.identity import Caller
+from services.gradebook import results, roster_rules
+from services.gradebook.checks import Findings
+from services.gradebook.domain import Semester, Stage
+from services.gradebook.results import ClassData
+from services.gradebook.rules import PupilResult
+from services.gradebook.store import class_data, roster
+from services.gradebook.store.class_data import ClassHead
+from services.gradebook.usecases import access
+from services.gradebook.usecases.marks import Entered
+
+MAX_SHEETS = 2000
+"""Sheets a stream: a school of sixty classes with thirteen subjects has 1,560 a year."""
+
+MAX_TIME_S = 600.0
+"""Longest deadline of a stream: a client that stalls holds a thread of the server no longer than this."""
+
+AT_ONCE = 8
+"""Imports that a process takes at once, half of its threads, so that single entries always find one."""
+
+_ANSWERS = (Invalid, NotFound, Conflict, Rejected, Unauthenticated, Forbidden)
+_places = threading.BoundedSemaphore(AT_ONCE)
+
+Refused = Callable[[Caller, HosoError], None]
+"""Called for each sheet that its person may not enter, to leave an audit row."""
+
+
+class Sheet(NamedTuple):
+    """One sheet of a stream. token: of the person who enters it, empty for the person of the call."""
+
+    request_id: str
+    token: str
+    enter: Callable[[Caller], Entered]
+
+
+class Imported(NamedTuple):
+    """What became of a sheet: an answer or a refusal."""
+
+    request_id: str
+    entered: Entered
+    refusal: HosoError | None
+
+
+class ExportedClass(NamedTuple):
+    """A class as it stands. results: of its students, in the order of the data."""
+
+    school_name: str
+    head: ClassHead
+    data: ClassData
+    results: list[PupilResult]
+
+
+def import_marks(
+    caller: Caller, sheets: Iterable[Sheet], refused: Refused, remaining_s: float | None
+) -> list[Imported]:
+    """Enter every sheet of the stream, each as its person and in its own transaction.
+
+    remaining_s: what is left of the caller's deadline, None without one.
+    Raises Invalid DEADLINE, SHEET_COUNT; Unavailable when the service has no place or a dependency is away. Sheets that
+    were answered before stay entered; sending the stream again is harmless.
+    """
+    check_deadline(remaining_s)
+    if not _places.acquire(blocking=False):
+        raise Unavailable("TOO_MANY_IMPORTS", "Đang có nhiều lượt nhập hàng loạt; hãy gửi lại sau ít phút.")
+    try:
+        found: list[Imported] = []
+        for sheet in sheets:
+            if len(found) == MAX_SHEETS:
+                message = f"Mỗi lượt nhập không quá {MAX_SHEETS} bảng điểm; các bảng trước đó đã được xử lý."
+                raise Invalid([Violation("sheet", "SHEET_COUNT", message)])
+            found.append(_import_one(caller, sheet, refused))
+        return found
+    finally:
+        _places.release()
+
+
+def check_deadline(remaining_s: float | None) -> None:
+    """Raises Invalid DEADLINE unless the call ends by itself within ten minutes."""
+    if remaining_s is None or remaining_s > MAX_TIME_S:
+        message = f"Lượt gọi phải có thời hạn (deadline) không quá {MAX_TIME_S:.0f} giây."
+        raise Invalid([Violation("", "DEADLINE", message)])
+
+
+def _import_one(caller: Caller, sheet: Sheet, refused: Refused) -> Imported:
+    who = caller
+    try:
+        if sheet.token:
+            who = identity.bearing(sheet.token)
+        return Imported(sheet.request_id, sheet.enter(who), None)
+    except _ANSWERS as e:
+        if isinstance(e, Forbidden | Unauthenticated):
+            refused(who, e)
+        return Imported(sheet.request_id, Entered(0, 0), e)
+
+
+def export_marks(
+    database: Database,
+    caller: Caller,
+    school: str,
+    school_year: str,
+    classes: Sequence[str],
+    subjects: Sequence[str],
+    semester: int,
+) -> Iterator[ExportedClass]:
+    """The classes of a year one after another, with the marks that sheets of the semester show; no name means all.
+
+    semester: 0 for both. Each class is read in one transaction when its turn comes.
+    Raises Invalid; Forbidden VENDOR_NOT_AUTHORISED; NotFound CLASS_UNKNOWN.
+    """
+    _check_export(school, school_year, classes, subjects, semester)
+    with database.transaction() as tx:
+        year = access.year(tx, caller, school, school_year)
+        found = roster.school(tx, school)
+        assert found is not None
+        heads = class_data.heads(tx, year.id)
+    known = {one.name for one in heads}
+    unknown = next((name for name in classes if name not in known), None)
+    if unknown is not None:
+        raise NotFound("CLASS_UNKNOWN", "Không có lớp này trong năm học.", school_class=unknown)
+    stage = Stage.SEMESTER_1 if semester == Semester.FIRST else Stage.WHOLE_YEAR
+    for head in heads:
+        if classes and head.name not in classes:
+            continue
+        with database.transaction() as tx:
+            data = class_data.read(tx, year.id, year.name, [head], stage.semesters)[head.id]
+        yield ExportedClass(found[1].name, head, data, results.class_results(data, stage))
+
+
+def _check_export(
+    school: str, school_year: str, classes: Sequence[str], subjects: Sequence[str], semester: int
+) -> None:
+    roster_rules.check_year_ref(school, school_year)
+    found = Findings()
+    found.count("classes", len(classes), 0, roster_rules.MAX_CLASSES)
+    found.count("subjects", len(subjects), 0, roster_rules.MAX_SUBJECTS)
+    for index, name in enumerate(classes[: roster_rules.MAX_CLASSES]):
+        found.text(f"classes[{index}]", name, longest=20)
+    for index, code in enumerate(subjects[: roster_rules.MAX_SUBJECTS]):
+        found.subject_code(f"subjects[{index}]", code)
+    if semester:
+        found.one_of("semester", semester, set(Semester))
+    found.refuse()
