@@ -16,6 +16,8 @@ from hoso.gradebook.v1 import (
     books_pb2,
     books_pb2_grpc,
     common_pb2,
+    exemptions_pb2,
+    exemptions_pb2_grpc,
     marks_pb2,
     marks_pb2_grpc,
     roster_pb2,
@@ -39,8 +41,13 @@ FIRST, SECOND = common_pb2.SEMESTER_FIRST, common_pb2.SEMESTER_SECOND
 REGULAR, MIDTERM, FINAL = common_pb2.MARK_KIND_REGULAR, common_pb2.MARK_KIND_MIDTERM, common_pb2.MARK_KIND_FINAL
 SEMESTER_1, WHOLE_YEAR = common_pb2.STAGE_SEMESTER_1, common_pb2.STAGE_WHOLE_YEAR
 ISSUER = "https://id.hoso.local"
-_STUBS = (roster_pb2_grpc.RosterServiceStub, marks_pb2_grpc.MarkServiceStub, books_pb2_grpc.BookServiceStub)
-_MESSAGES = (roster_pb2, marks_pb2, books_pb2)
+_STUBS = (
+    roster_pb2_grpc.RosterServiceStub,
+    marks_pb2_grpc.MarkServiceStub,
+    books_pb2_grpc.BookServiceStub,
+    exemptions_pb2_grpc.ExemptionServiceStub,
+)
+_MESSAGES = (roster_pb2, marks_pb2, books_pb2, exemptions_pb2)
 
 
 class World:
