@@ -136,6 +136,6 @@ _local = threading.local()
 def _compiler(template: str) -> typst.Compiler:
     compilers: dict[str, typst.Compiler] = _local.__dict__.setdefault("compilers", {})
     if template not in compilers:
-        folder = TEMPLATES / template
-        compilers[template] = typst.Compiler(str(folder / "book.typ"), root=str(folder), font_paths=_fonts())
+        main = str(TEMPLATES / template / "book.typ")
+        compilers[template] = typst.Compiler(main, root=str(TEMPLATES), font_paths=_fonts())
     return compilers[template]
