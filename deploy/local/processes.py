@@ -12,7 +12,7 @@ from .process import NotReadyError, Process
 PORT_OFFSETS = {"gradebook": 20, "print": 21, "signing": 22, "archive": 23}
 
 ROLES: dict[str, tuple[str, ...]] = {
-    "gradebook": ("serve", "consume", "relay"),
+    "gradebook": ("serve", "consume", "relay", "work"),
     "print": ("serve", "consume", "relay", "work"),
     "signing": ("tokens", "serve", "consume", "relay", "work"),
     "archive": ("serve", "consume", "relay", "work"),

@@ -42,6 +42,18 @@ def relay(config: Config, stop: threading.Event) -> None:
     relay.run(config.database, config.broker, "gradebook", stop)
 
 
+def work(config: Config, stop: threading.Event) -> None:
+    """Close windows whose time has come."""
+    from services.common import worker
+    from services.common.db import Database
+    from services.gradebook.usecases import windows
+
+    database = Database(config.database, max_size=config.work.concurrency + 3)
+    handlers = {windows.CLOSE_JOB: lambda job: windows.close_by_time(database, job)}
+    worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
+    database.close()
+
+
 def migrate(config: Config, stop: threading.Event) -> None:
     """Database schema and broker topology."""
     del stop
@@ -83,6 +95,7 @@ def main() -> int:
         "serve": serve,
         "consume": consume,
         "relay": relay,
+        "work": work,
         "migrate": migrate,
         "check-config": check_config,
     }

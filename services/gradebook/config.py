@@ -1,8 +1,16 @@
 """Configuration of gradebook; one TOML file for all of its roles."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig
+
+
+@dataclass(frozen=True)
+class WorkConfig:
+    """Role `work`. concurrency: windows closed at a time in one process; lease_s: see `worker.run`."""
+
+    concurrency: int = 2
+    lease_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -12,3 +20,4 @@ class Config:
     database: DatabaseConfig
     broker: BrokerConfig
     server: ServerConfig
+    work: WorkConfig = field(default_factory=WorkConfig)

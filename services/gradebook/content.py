@@ -33,6 +33,7 @@ from services.gradebook.rules import Award, Level, Mark, Promotion, PupilResult
 
 BOOK_FORMAT = "hoso/class-book/1"
 SNAPSHOT_FORMAT = "hoso/class-snapshot/1"
+CORRECTION_SNAPSHOT_FORMAT = "hoso/class-snapshot/2"
 VIETNAM = timezone(timedelta(hours=7))
 
 MAX_STUDENTS = 70
@@ -58,14 +59,18 @@ class BookFacts:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFacts:
-    """What a snapshot says beside the class's data. previous_sha256: of the class's previous snapshot."""
+    """What a snapshot says beside the class's data: window was closed at time, or correction was approved then.
+
+    previous_sha256: of the class's previous snapshot.
+    """
 
     school: str
     class_name: str
-    window: str
-    closed_time: datetime
+    window: str | None
+    time: datetime
     sequence: int
     previous_sha256: bytes | None
+    correction: str | None = None
 
 
 def vietnam_time(moment: datetime) -> str:
@@ -133,17 +138,28 @@ def signatories(subjects: Sequence[ClassSubject], facts: BookFacts) -> list[dict
 
 
 def class_snapshot(data: ClassData, facts: SnapshotFacts) -> bytes:
-    """The canonical bytes of a class's data as it stood when a window closed: marks, conduct, absences; no results."""
+    """The canonical bytes of a class's data as it stood: marks, conduct, absences; no results.
+
+    After the closing of a window format 1, after a correction format 2.
+    """
     previous = facts.previous_sha256
+    occasion: dict[str, Any]
+    if facts.correction is None:
+        occasion = {"format": SNAPSHOT_FORMAT, "window": facts.window, "closed_time": vietnam_time(facts.time)}
+    else:
+        approved_time = vietnam_time(facts.time)
+        occasion = {
+            "format": CORRECTION_SNAPSHOT_FORMAT,
+            "correction": facts.correction,
+            "approved_time": approved_time,
+        }
     return canonical_bytes(
         {
-            "format": SNAPSHOT_FORMAT,
+            **occasion,
             "school": facts.school,
             "school_year": data.school_year,
             "class": facts.class_name,
             "grade_level": data.grade_level,
-            "window": facts.window,
-            "closed_time": vietnam_time(facts.closed_time),
             "sequence": facts.sequence,
             "previous_sha256": None if previous is None else previous.hex(),
             "students": [

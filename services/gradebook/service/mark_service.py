@@ -13,7 +13,7 @@ from services.common import chunks, operations
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, Caller, caller
-from services.common.message_fields import timestamp
+from services.common.message_fields import page_size, timestamp
 from services.gradebook.checks import identifier, moment
 from services.gradebook.domain import (
     PROTO_LEVEL_NUMBERS,
@@ -25,11 +25,10 @@ from services.gradebook.domain import (
 )
 from services.gradebook.results import ClassData, Missing, absent_sessions
 from services.gradebook.rules import Level, PupilResult, format_mark
-from services.gradebook.service import sheet_messages
+from services.gradebook.service import pages, sheet_messages, window_messages
 from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
 from services.gradebook.store.marks import SETTLEMENT, VersionRow
-from services.gradebook.store.windows import SnapshotRow
 from services.gradebook.usecases import bulk, marks, reads, windows
 from services.gradebook.usecases.marks import Entered
 
@@ -86,6 +85,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
             _moment("window.close_time", window.close_time),
             window.semesters,
             window.mark_kinds,
+            window.grade_levels,
         )
         return marks_pb2.PlanWindowResponse()
 
@@ -96,6 +96,18 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         taken = windows.close_window(self._database, caller(), request.school, request.school_year, request.window)
         return marks_pb2.CloseWindowResponse(snapshots=taken)
 
+    def ListWindows(
+        self, request: marks_pb2.ListWindowsRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.ListWindowsResponse:
+        """The windows of a year."""
+        limit = page_size(request.page_size)
+        (after,) = cast(tuple[int], pages.decode(request.page_token, (0,)))
+        found = windows.list_windows(self._database, caller(), request.school, request.school_year, after, limit)
+        return marks_pb2.ListWindowsResponse(
+            windows=[window_messages.window(one) for one in found],
+            next_page_token=pages.encode((found[-1].id,)) if len(found) == limit else "",
+        )
+
     def GetWindow(
         self, request: marks_pb2.GetWindowRequest, context: grpc.ServicerContext
     ) -> marks_pb2.GetWindowResponse:
@@ -104,15 +116,8 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
             self._database, caller(), request.school, request.school_year, request.window
         )
         return marks_pb2.GetWindowResponse(
-            window=marks_pb2.Window(
-                name=window.name,
-                open_time=timestamp(window.open_time),
-                close_time=timestamp(window.close_time),
-                semesters=cast("list[common_pb2.Semester.ValueType]", list(window.semesters)),
-                mark_kinds=cast("list[common_pb2.MarkKind.ValueType]", list(window.mark_kinds)),
-                closed_time=timestamp(window.closed_time),
-            ),
-            snapshots=[_snapshot(request.school, request.school_year, one) for one in snapshots],
+            window=window_messages.window(window),
+            snapshots=[window_messages.snapshot(request.school, request.school_year, one) for one in snapshots],
         )
 
     def EnterMarks(
@@ -267,16 +272,6 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
 
 def _moment(field: str, message: Timestamp) -> datetime:
     return moment(field, message.seconds, message.nanos)
-
-
-def _snapshot(school: str, school_year: str, one: SnapshotRow) -> marks_pb2.Snapshot:
-    return marks_pb2.Snapshot(
-        id=str(one.id),
-        school_class=common_pb2.ClassRef(school=school, school_year=school_year, name=one.class_name),
-        content_sha256=one.content_sha256,
-        previous_sha256=one.previous_sha256 or b"",
-        archive_record=one.archive_record,
-    )
 
 
 def _level(level: object) -> "common_pb2.Level.ValueType":

@@ -6,7 +6,7 @@ import json
 
 from services.common.errors import Invalid, Violation
 
-_LARGEST = 2**15  # grades, stages and versions are small
+_LARGEST = 2**31  # keys are the database's integers
 
 
 def encode(key: tuple[int | str, ...]) -> str:

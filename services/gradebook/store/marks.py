@@ -131,7 +131,9 @@ def entry_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) 
     row = tx.execute(
         "SELECT ARRAY(SELECT DISTINCT unnest(w.mark_kinds) FROM entry_window w WHERE w.school_year_id = %(year)s"
         "  AND w.closed_time IS NULL AND clock_timestamp() >= w.open_time AND clock_timestamp() < w.close_time"
-        "  AND (%(semester)s::smallint IS NULL OR %(semester)s::smallint = ANY(w.semesters))),"
+        "  AND (%(semester)s::smallint IS NULL OR %(semester)s::smallint = ANY(w.semesters))"
+        "  AND (w.grade_levels = '{}' OR (SELECT c.grade_level FROM school_class c WHERE c.id = %(class)s)"
+        "   = ANY(w.grade_levels))),"
         " ARRAY(SELECT b.state FROM book b WHERE b.class_id = %(class)s AND b.state NOT IN (5, 16)"
         "  AND b.stage >= coalesce(%(semester)s::smallint, 2)),"
         " ARRAY(SELECT s.moet_student_id FROM enrolment e JOIN student s ON s.id = e.student_id"

@@ -9,7 +9,11 @@ from services.common.db import Tx
 
 
 class WindowRow(NamedTuple):
-    """An entry window. is_open: entry is possible right now."""
+    """An entry window.
+
+    is_open: entry is possible right now. grade_levels: empty for all. closed_by: person; empty when time closed it.
+    job_key: of the job that closes it when its time comes, as it is planned now.
+    """
 
     id: int
     name: str
@@ -19,6 +23,14 @@ class WindowRow(NamedTuple):
     mark_kinds: tuple[int, ...]
     closed_time: datetime | None
     is_open: bool
+    grade_levels: tuple[int, ...]
+    closed_by: str
+    closed_by_time: bool
+    job_key: str
+
+    def covers(self, grade_level: int) -> bool:
+        """Whether it is for classes of this grade."""
+        return not self.grade_levels or grade_level in self.grade_levels
 
 
 class SnapshotRow(NamedTuple):
@@ -29,13 +41,15 @@ class SnapshotRow(NamedTuple):
     content_sha256: bytes
     previous_sha256: bytes | None
     archive_record: str
+    sequence: int
 
 
 class NewSnapshot(NamedTuple):
-    """A snapshot to be written."""
+    """A snapshot to be written, of a window's closing or of a correction."""
 
     id: UUID
-    window_id: int
+    window_id: int | None
+    correction_id: UUID | None
     class_id: int
     sequence: int
     content: bytes
@@ -45,7 +59,8 @@ class NewSnapshot(NamedTuple):
 
 _WINDOW = (
     "SELECT id, name, open_time, close_time, semesters, mark_kinds, closed_time,"
-    " closed_time IS NULL AND clock_timestamp() >= open_time AND clock_timestamp() < close_time FROM entry_window"
+    " closed_time IS NULL AND clock_timestamp() >= open_time AND clock_timestamp() < close_time, grade_levels,"
+    " closed_by, closed_by_time, id || '/' || (extract(epoch FROM close_time) * 1000000)::bigint FROM entry_window"
 )
 
 
@@ -55,12 +70,36 @@ def window(tx: Tx, year_id: int, name: str) -> WindowRow | None:
     return None if row is None else _window(row)
 
 
-def covering(tx: Tx, year_id: int, semesters: Sequence[int]) -> list[WindowRow]:
-    """The windows that cover any of the semesters."""
+def list_windows(tx: Tx, year_id: int, after: int, limit: int) -> list[WindowRow]:
+    """A page of the windows of a year, in the order in which they were first planned."""
+    rows = tx.execute(f"{_WINDOW} WHERE school_year_id = %s AND id > %s ORDER BY id LIMIT %s", (year_id, after, limit))
+    return [_window(row) for row in rows]
+
+
+def covering(tx: Tx, year_id: int, semesters: Sequence[int], grade_level: int) -> list[WindowRow]:
+    """The windows that cover any of the semesters for classes of the grade."""
     rows = tx.execute(
         f"{_WINDOW} WHERE school_year_id = %s AND semesters && %s::smallint[]", (year_id, list(semesters))
     )
-    return [_window(row) for row in rows]
+    return [window for window in map(_window, rows) if window.covers(grade_level)]
+
+
+def year_of(tx: Tx, window_id: int) -> tuple[str, str, str]:
+    """School code, school year and name of a window that exists."""
+    row = tx.execute(
+        "SELECT s.code, y.name, w.name FROM entry_window w JOIN school_year y ON y.id = w.school_year_id"
+        " JOIN school s ON s.id = y.school_id WHERE w.id = %s",
+        (window_id,),
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2]
+
+
+def seconds_until(tx: Tx, moment: datetime) -> float:
+    """From the beginning of this transaction, by the database's clock; negative when it is past."""
+    row = tx.execute("SELECT extract(epoch FROM %s - now())::float8", (moment,)).fetchone()
+    assert row is not None
+    return float(row[0])
 
 
 def now(tx: Tx) -> datetime:
@@ -79,33 +118,36 @@ def put_window(
     close_time: datetime,
     semesters: Sequence[int],
     mark_kinds: Sequence[int],
+    grade_levels: Sequence[int],
 ) -> None:
     """Plan a window or plan it anew."""
     tx.execute(
-        "INSERT INTO entry_window (school_year_id, name, open_time, close_time, semesters, mark_kinds)"
-        " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (school_year_id, name) DO UPDATE SET"
+        "INSERT INTO entry_window (school_year_id, name, open_time, close_time, semesters, mark_kinds, grade_levels)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (school_year_id, name) DO UPDATE SET"
         " open_time = excluded.open_time, close_time = excluded.close_time, semesters = excluded.semesters,"
-        " mark_kinds = excluded.mark_kinds",
-        (year_id, name, open_time, close_time, sorted(semesters), sorted(mark_kinds)),
+        " mark_kinds = excluded.mark_kinds, grade_levels = excluded.grade_levels",
+        (year_id, name, open_time, close_time, sorted(semesters), sorted(mark_kinds), sorted(grade_levels)),
     )
 
 
-def close_window(tx: Tx, window_id: int) -> datetime:
-    """Close a window now; returns the time."""
+def close_window(tx: Tx, window_id: int, person: str | None) -> datetime:
+    """Close a window now; returns the time. person: None when its time closes it."""
     row = tx.execute(
-        "UPDATE entry_window SET closed_time = clock_timestamp() WHERE id = %s RETURNING closed_time", (window_id,)
+        "UPDATE entry_window SET closed_time = clock_timestamp(), closed_by = %s, closed_by_time = %s WHERE id = %s"
+        " RETURNING closed_time",
+        (person or "", person is None, window_id),
     ).fetchone()
     assert row is not None
     closed: datetime = row[0]
     return closed
 
 
-def last_snapshots(tx: Tx, year_id: int) -> dict[int, tuple[int, bytes]]:
+def last_snapshots(tx: Tx, classes: Sequence[int]) -> dict[int, tuple[int, bytes]]:
     """Class id → sequence and digest of its newest snapshot."""
     rows = tx.execute(
-        "SELECT DISTINCT ON (s.class_id) s.class_id, s.sequence, s.content_sha256 FROM snapshot s"
-        " JOIN school_class c ON c.id = s.class_id WHERE c.school_year_id = %s ORDER BY s.class_id, s.sequence DESC",
-        (year_id,),
+        "SELECT DISTINCT ON (class_id) class_id, sequence, content_sha256 FROM snapshot"
+        " WHERE class_id = ANY(%s) ORDER BY class_id, sequence DESC",
+        (list(classes),),
     )
     return {row[0]: (row[1], row[2]) for row in rows}
 
@@ -114,8 +156,9 @@ def add_snapshots(tx: Tx, snapshots: Sequence[NewSnapshot]) -> None:
     """Write snapshots."""
     with tx.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO snapshot (id, window_id, class_id, sequence, content, content_sha256, previous_sha256)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO snapshot"
+            " (id, window_id, correction_id, class_id, sequence, content, content_sha256, previous_sha256)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
             snapshots,
         )
 
@@ -123,7 +166,7 @@ def add_snapshots(tx: Tx, snapshots: Sequence[NewSnapshot]) -> None:
 def snapshots(tx: Tx, window_id: int) -> list[SnapshotRow]:
     """The snapshots of a window, by class."""
     rows = tx.execute(
-        "SELECT s.id, c.name, s.content_sha256, s.previous_sha256, coalesce(r.record, '') FROM snapshot s"
+        "SELECT s.id, c.name, s.content_sha256, s.previous_sha256, coalesce(r.record, ''), s.sequence FROM snapshot s"
         " JOIN school_class c ON c.id = s.class_id LEFT JOIN snapshot_record r ON r.snapshot_id = s.id"
         " WHERE s.window_id = %s ORDER BY c.grade_level, c.name",
         (window_id,),
@@ -153,4 +196,6 @@ def add_snapshot_record(tx: Tx, snapshot_id: UUID, record: str) -> str:
 
 def _window(row: Sequence[object]) -> WindowRow:
     plain = WindowRow(*row)  # type: ignore[arg-type]  # as selected
-    return plain._replace(semesters=tuple(plain.semesters), mark_kinds=tuple(plain.mark_kinds))
+    return plain._replace(
+        semesters=tuple(plain.semesters), mark_kinds=tuple(plain.mark_kinds), grade_levels=tuple(plain.grade_levels)
+    )

@@ -91,7 +91,7 @@ def _add(tx: Tx, caller: Caller, ref: ClassRef, new: NewBook) -> None:
 
 
 def _content(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, version: int) -> bytes:
-    closing_time = _closing_time(tx, year, stage)
+    closing_time = _closing_time(tx, year, stage, school_class.grade_level)
     head = ClassHead(school_class.id, school_class.name, school_class.grade_level)
     data = class_data.read(tx, year.id, year.name, [head], stage.semesters)[school_class.id]
     _check_complete(data, stage)
@@ -111,9 +111,9 @@ def _content(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, versio
     return content.class_book(data, facts)
 
 
-def _closing_time(tx: Tx, year: YearRow, stage: Stage) -> datetime:
+def _closing_time(tx: Tx, year: YearRow, stage: Stage, grade_level: int) -> datetime:
     """When the last window over the stage's semesters was closed; every such window that began must be closed."""
-    covering = windows.covering(tx, year.id, stage.semesters)
+    covering = windows.covering(tx, year.id, stage.semesters, grade_level)
     now = windows.now(tx)
     running = [window.name for window in covering if window.closed_time is None and window.open_time <= now]
     closed = [window for window in covering if window.closed_time is not None]

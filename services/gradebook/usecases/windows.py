@@ -1,25 +1,30 @@
-"""Entry windows: planned and closed by the principal; each closing takes a snapshot of every class."""
+"""Entry windows: planned by the principal, closed by the principal or by time; each closing takes a snapshot of every
+class in its scope.
 
-import hashlib
+Planning enqueues a job that is due at the closing time. Planning anew enqueues another; a job that finds its window
+closed or planned for another time ends without effect (ADR-0041).
+"""
+
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from hoso.gradebook.v1 import events_pb2
-
-from services.common import outbox
+from services.common import jobs
 from services.common.db import Database, Tx
-from services.common.errors import NotFound, Rejected
-from services.common.identity import Caller
-from services.gradebook import content, roster_rules
+from services.common.errors import NotFound, Rejected, Waiting
+from services.common.identity import SYSTEM, Caller
+from services.common.jobs import Job
+from services.gradebook import roster_rules
 from services.gradebook.checks import Findings
-from services.gradebook.content import SnapshotFacts
 from services.gradebook.domain import MarkKind, Role, Semester
 from services.gradebook.store import class_data, marks, windows
 from services.gradebook.store.roster import YearRow
-from services.gradebook.store.windows import NewSnapshot, SnapshotRow, WindowRow
-from services.gradebook.usecases import access
+from services.gradebook.store.windows import SnapshotRow, WindowRow
+from services.gradebook.usecases import access, snapshots
+from services.gradebook.usecases.snapshots import Occasion
 
+CLOSE_JOB = "close-window"
+GRADES = range(6, 13)
 _PRINCIPAL = "Hiệu trưởng"
 
 
@@ -33,8 +38,9 @@ def plan_window(
     close_time: datetime,
     semesters: Sequence[int],
     mark_kinds: Sequence[int],
+    grade_levels: Sequence[int] = (),
 ) -> None:
-    """Plan an entry window, or plan it anew until it is closed (principal).
+    """Plan an entry window, or plan it anew until it is closed (principal). grade_levels: empty for all grades.
 
     Raises Invalid; Rejected WINDOW_CLOSED when it was closed; Forbidden ROLE_REQUIRED.
     """
@@ -46,6 +52,9 @@ def plan_window(
         found.unique(f"window.{field}", values, "Một giá trị có hai lần.")
         for value in values:
             found.one_of(f"window.{field}", value, known)
+    found.unique("window.grade_levels", grade_levels, "Một khối lớp có hai lần.")
+    for grade in grade_levels:
+        found.number("window.grade_levels", grade, GRADES[0], GRADES[-1])
     if close_time <= open_time:
         found.add("window.close_time", "TIME_ORDER", "Thời điểm kết thúc phải sau thời điểm bắt đầu.")
     found.refuse()
@@ -56,7 +65,10 @@ def plan_window(
         known_window = windows.window(tx, year.id, name)
         if known_window is not None and known_window.closed_time is not None:
             raise Rejected("WINDOW_CLOSED", "Đợt nhập này đã đóng; hãy lập đợt mới với tên khác.", window=name)
-        windows.put_window(tx, year.id, name, open_time, close_time, semesters, mark_kinds)
+        windows.put_window(tx, year.id, name, open_time, close_time, semesters, mark_kinds, grade_levels)
+        planned = _window(tx, year, name)
+        delay_s = windows.seconds_until(tx, close_time)
+        jobs.enqueue(tx, CLOSE_JOB, planned.job_key, {"window": str(planned.id)}, delay_s=delay_s)
         access.record(
             tx,
             caller,
@@ -67,11 +79,12 @@ def plan_window(
             close_time=close_time.isoformat(),
             semesters=",".join(map(str, sorted(semesters))),
             mark_kinds=",".join(map(str, sorted(mark_kinds))),
+            grade_levels=",".join(map(str, sorted(grade_levels))),
         )
 
 
 def close_window(database: Database, caller: Caller, school: str, school_year: str, name: str) -> int:
-    """Close a window and take a snapshot of every class of the year (principal). Returns how many were taken.
+    """Close a window and take a snapshot of every class in its scope (principal). Returns how many were taken.
 
     Closing it again changes nothing and returns the same number. Raises NotFound WINDOW_UNKNOWN; Rejected
     WINDOW_NOT_OPEN before its opening time; Forbidden ROLE_REQUIRED.
@@ -84,12 +97,36 @@ def close_window(database: Database, caller: Caller, school: str, school_year: s
         window = _window(tx, year, name)
         if window.closed_time is not None:
             return len(windows.snapshots(tx, window.id))
-        closed_time = windows.close_window(tx, window.id)
-        if closed_time < window.open_time:
+        if windows.now(tx) < window.open_time:
             raise Rejected("WINDOW_NOT_OPEN", "Đợt nhập này chưa bắt đầu.", window=name)
-        taken = _take_snapshots(tx, year, window._replace(closed_time=closed_time), closed_time)
-        access.record(tx, caller, school, "WINDOW_CLOSED", _resource(year, name), snapshots=taken)
-        return taken
+        return _close(tx, caller, year, window)
+
+
+def close_by_time(database: Database, job: Job) -> None:
+    """The job that planning enqueued: close the window because its time has come.
+
+    Ends without effect when the window is closed already or is planned for another time, for which there is another
+    job. Raises Waiting when it runs early.
+    """
+    with database.transaction() as tx:
+        school, school_year, name = windows.year_of(tx, int(job.payload["window"]))
+        year = access.year(tx, SYSTEM, school, school_year)
+        marks.hold_year(tx, year.id)
+        window = _window(tx, year, name)
+        if window.closed_time is None and window.job_key == job.key:
+            if windows.now(tx) < window.close_time:
+                raise Waiting("WINDOW_OPEN", "Đợt nhập này chưa hết hạn.")
+            _close(tx, SYSTEM, year, window)
+        jobs.finish(tx, job)
+
+
+def list_windows(
+    database: Database, caller: Caller, school: str, school_year: str, after: int, limit: int
+) -> list[WindowRow]:
+    """A page of the windows of a year."""
+    roster_rules.check_year_ref(school, school_year)
+    with database.transaction() as tx:
+        return windows.list_windows(tx, access.year(tx, caller, school, school_year).id, after, limit)
 
 
 def get_window(
@@ -111,30 +148,13 @@ def snapshot_content(database: Database, snapshot_id: uuid.UUID) -> bytes:
     return data
 
 
-def _take_snapshots(tx: Tx, year: YearRow, window: WindowRow, closed_time: datetime) -> int:
-    heads = class_data.heads(tx, year.id)
-    data = class_data.read(tx, year.id, year.name, heads, list(Semester))
-    last = windows.last_snapshots(tx, year.id)
-    snapshots = []
-    for head in heads:
-        sequence, previous = last.get(head.id, (0, None))
-        facts = SnapshotFacts(year.school, head.name, window.name, closed_time, sequence + 1, previous)
-        bytes_ = content.class_snapshot(data[head.id], facts)
-        digest = hashlib.sha256(bytes_).digest()
-        snapshots.append(NewSnapshot(uuid.uuid4(), window.id, head.id, sequence + 1, bytes_, digest, previous))
-    windows.add_snapshots(tx, snapshots)
-    for snapshot in snapshots:
-        outbox.add(
-            tx,
-            events_pb2.SnapshotTaken(
-                snapshot=str(snapshot.id),
-                school=year.school,
-                school_year=year.name,
-                content_sha256=snapshot.content_sha256,
-                size_bytes=len(snapshot.content),
-            ),
-        )
-    return len(snapshots)
+def _close(tx: Tx, caller: Caller, year: YearRow, window: WindowRow) -> int:
+    closed_time = windows.close_window(tx, window.id, caller.person)
+    heads = [head for head in class_data.heads(tx, year.id) if window.covers(head.grade_level)]
+    taken = snapshots.take(tx, year, heads, Occasion(closed_time, window.id, window.name))
+    how = "PERSON" if caller.person else "TIME"
+    access.record(tx, caller, year.school, "WINDOW_CLOSED", _resource(year, window.name), snapshots=len(taken), by=how)
+    return len(taken)
 
 
 def _check_ref(school: str, school_year: str, name: str) -> None:

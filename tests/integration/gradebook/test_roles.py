@@ -97,6 +97,7 @@ def test_migrate_twice_and_check(file: Path, migrated: str) -> None:
         "gradebook/0001_roster.sql",
         "gradebook/0002_marks.sql",
         "gradebook/0003_books.sql",
+        "gradebook/0004_corrections.sql",
     ]
     assert run("migrate", file) == (0, "")
     assert run("check-config", file) == (0, "configuration is good\n")

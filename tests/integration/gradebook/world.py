@@ -143,6 +143,7 @@ class World:
         end_s: int = 3600,
         semesters: tuple[int, ...] = (FIRST, SECOND),
         kinds: tuple[int, ...] = (REGULAR, MIDTERM, FINAL),
+        grades: tuple[int, ...] = (),
     ) -> None:
         now = dt.datetime.now(dt.UTC)
         window = marks_pb2.Window(
@@ -151,6 +152,7 @@ class World:
             close_time=timestamp(now + dt.timedelta(seconds=end_s)),
             semesters=semesters,
             mark_kinds=kinds,
+            grade_levels=grades,
         )
         self.ask("PlanWindow", person=self.school.principal, **self.year, window=window)
 

@@ -1,0 +1,130 @@
+"""Windows that close because their time came, through the real worker; windows for some grades only."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.configs import dump
+from services.common.errors import Invalid, Rejected
+from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig
+from services.gradebook.config import Config, WorkConfig
+from tests.integration.gradebook.world import FIRST, World, served, tls
+from tests.servers import Pki
+
+ROOT = Path(__file__).parents[3]
+MARK = [(2, 0)]
+
+
+@pytest.fixture(scope="module")
+def database_config(database: Callable[[str], DatabaseConfig]) -> DatabaseConfig:
+    return database("gradebook")
+
+
+@pytest.fixture(scope="module")
+def world(pki_files: Pki, database_config: DatabaseConfig) -> Iterator[World]:
+    with served(pki_files, database_config, students=5) as world:
+        world.put_roster()
+        yield world
+
+
+@pytest.fixture
+def start(
+    pki_files: Pki, database_config: DatabaseConfig, tmp_path: Path
+) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Start the worker as a supervisor does; it needs neither broker nor server."""
+    files = tls(pki_files, "service/gradebook")
+    nowhere = BrokerConfig("127.0.0.1", 1, "gradebook", "hoso", files)
+    server = ServerConfig("127.0.0.1:1", files, pki_files.stack.pki / "issuers.json")
+    file = tmp_path / "gradebook.toml"
+    file.write_text(dump(Config(database_config, nowhere, server, WorkConfig(lease_s=3))))
+    started: list[subprocess.Popen[bytes]] = []
+
+    def begin() -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"}
+        command = [sys.executable, "-m", "services.gradebook", "work", "--config", str(file)]
+        started.append(subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=40)
+
+
+def test_a_window_closes_by_itself_once_though_its_worker_was_away_and_was_killed(
+    world: World, start: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    one = world.school.classes[0]
+    world.plan_window(end_s=3600)
+    world.plan_window(end_s=1)
+    world.enter(one, "TOAN", FIRST, MARK, {one.students[0].id: ["8"]})
+    time.sleep(1.1)
+    with pytest.raises(Rejected) as late:
+        world.enter(one, "TOAN", FIRST, MARK, {one.students[0].id: ["9"]})
+    assert late.value.reason == "WINDOW_CLOSED"
+    assert not window(world).window.HasField("closed_time")
+
+    with world.database.transaction() as tx:
+        tx.execute("SELECT pg_advisory_xact_lock(%s, id) FROM school_year", (0x4742,))
+        killed = start()
+        until(lambda: world.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+        killed.kill()
+        killed.wait(timeout=10)
+    assert not window(world).window.HasField("closed_time")
+
+    start()
+    closed = until(lambda: (found := window(world)).window.HasField("closed_time") and found)
+    assert (closed.window.closed_by, closed.window.closed_by_time) == ("", True)
+    assert [s.school_class.name for s in closed.snapshots] == ["6A1", "6A2"]
+    assert len(world.outbox("SnapshotTaken")) == 2
+    audit = world.rows("SELECT client, facts->>'by' FROM audit_entry WHERE action = 'WINDOW_CLOSED'")
+    assert audit == [("system", "TIME")]
+    assert world.close_window() == 2
+
+    # What an earlier plan left, and what was closed by hand, ends quietly.
+    world.plan_window("HK2", end_s=2)
+    assert world.close_window("HK2") == 2
+    with world.database.transaction() as tx:
+        tx.execute("UPDATE job SET due_time = now()")
+    until(lambda: world.rows("SELECT count(*) FROM job WHERE state <> 'done'") == [(0,)])
+    closed = world.ask("GetWindow", **world.year, window="HK2")
+    assert (closed.window.closed_by, closed.window.closed_by_time) == (world.school.principal, False)
+    assert len(world.outbox("SnapshotTaken")) == 4
+
+
+def test_a_window_may_be_for_some_grades(world: World) -> None:
+    one = world.school.classes[0]
+    world.plan_window("K7", grades=(7,))
+    with pytest.raises(Rejected) as other_grade:
+        world.enter(one, "TOAN", FIRST, MARK, {one.students[0].id: ["8"]})
+    assert other_grade.value.reason == "WINDOW_CLOSED"
+    assert world.close_window("K7") == 0
+    world.plan_window("K6", grades=(6, 7))
+    assert world.enter(one, "TOAN", FIRST, MARK, {one.students[0].id: ["7"]}).changed == 1
+    assert world.close_window("K6") == 2
+    listed = world.ask("ListWindows", **world.year, page_size=2)
+    assert [w.name for w in listed.windows] == ["CN", "HK2"]
+    rest = world.ask("ListWindows", **world.year, page_size=2, page_token=listed.next_page_token)
+    assert [(w.name, list(w.grade_levels)) for w in rest.windows] == [("K7", [7]), ("K6", [6, 7])]
+    with pytest.raises(Invalid) as wrong:
+        world.plan_window("SAI", grades=(5, 5))
+    assert {v.rule for v in wrong.value.violations} == {"DUPLICATE", "OUT_OF_RANGE"}
+
+
+def window(world: World) -> Any:
+    return world.ask("GetWindow", **world.year, window="CN")
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 30
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
