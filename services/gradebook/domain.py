@@ -222,7 +222,11 @@ class Guardian:
 
 @dataclass(frozen=True, slots=True)
 class Student:
-    """A student with the personal details of the book. birth_date: ISO 8601."""
+    """A student with the personal details of the book. birth_date: ISO 8601.
+
+    joined_on, left_on: first day in the class and first day no longer in it, when they came or left during the year;
+    told, never taken: movements set them.
+    """
 
     moet_student_id: str
     number: int
@@ -236,6 +240,8 @@ class Student:
     father: Guardian | None
     mother: Guardian | None
     note: str
+    joined_on: str = ""
+    left_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

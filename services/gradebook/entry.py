@@ -3,7 +3,7 @@
 The common case is a look-up a cell; only what the look-up does not know is examined further.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -119,11 +119,12 @@ def read_rows(
     students: Mapping[str, int],
     kind: SubjectKind,
     student_field: str = "rows[{}].student",
+    left: Collection[str] = (),
 ) -> tuple[Cells, list[Violation]]:
     """The cells of a sheet, and everything that is wrong with it.
 
     rows: moet_student_id and one value a column; students: moet_student_id → id of those in the class; student_field:
-    how violations name a student's place in the request.
+    how violations name a student's place in the request; left: moet_student_id of those who left the class.
     """
     cells = Cells()
     found: list[Violation] = []
@@ -131,7 +132,7 @@ def read_rows(
     table = _SCORE_VALUES if kind is SubjectKind.COMMENT_AND_SCORE else _COMMENT_VALUES
     seen: set[int] = set()
     for index, (name, texts) in enumerate(rows):
-        student = read_student(name, students, seen, student_field.format(index), found)
+        student = read_student(name, students, seen, student_field.format(index), found, left)
         if student is None:
             continue
         if len(texts) != width:
@@ -157,10 +158,18 @@ def read_rows(
 
 
 def read_student(
-    name: str, students: Mapping[str, int], seen: set[int], where: str, found: list[Violation]
+    name: str,
+    students: Mapping[str, int],
+    seen: set[int],
+    where: str,
+    found: list[Violation],
+    left: Collection[str] = (),
 ) -> int | None:
     """The id of a student who is in the class and has not been seen in this request; else None and a violation."""
     student = students.get(name)
+    if student is None and name in left:
+        found.append(Violation(where, "STUDENT_LEFT", "Học sinh đã rời lớp nên không nhập thêm được."))
+        return None
     if student is None:
         found.append(Violation(where, "STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp."))
         return None

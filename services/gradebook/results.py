@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.gradebook.domain import (
     FINAL_COLUMN,
@@ -56,7 +56,7 @@ class ClassSubject:
 
 @dataclass(frozen=True, slots=True)
 class ClassStudent:
-    """A student of the class, in list order. birth_date: ISO 8601; sex: number of the proto."""
+    """A student of the class, in list order. birth_date: ISO 8601; sex: number of the proto; left: during the year."""
 
     id: int
     moet_student_id: str
@@ -71,6 +71,7 @@ class ClassStudent:
     father: Guardian | None
     mother: Guardian | None
     note: str
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +109,37 @@ class Missing:
 
 
 def class_results(data: ClassData, stage: Stage) -> list[PupilResult]:
-    """The results of every student in list order, from the marks up to the stage (TT 22/2021 Điều 8–15)."""
+    """The results of every student in list order, from the marks up to the stage (TT 22/2021 Điều 8–15).
+
+    Who left during the year has no results of the year; those of a finished semester stay.
+    """
     rules = rule_set(year_start(data.school_year), data.grade_level)
-    return [assess(rules, _pupil(data, student, stage)) for student in data.students]
+    found = [assess(rules, _pupil(data, student, stage)) for student in data.students]
+    return [
+        _without_year(result) if student.left else result for student, result in zip(data.students, found, strict=True)
+    ]
 
 
 def missing(data: ClassData, stage: Stage) -> Iterator[Missing]:
-    """What a book of the stage still needs: every required mark, conduct, absences; by subject, student and column."""
+    """What a book of the stage still needs: every required mark, conduct, absences; by subject, student and column.
+
+    Nothing is needed of who left during the year.
+    """
+    staying = [student for student in data.students if not student.left]
     for subject in data.subjects:
         columns = required_columns(subject.regular_count)
         for semester in stage.semesters:
-            for student in data.students:
+            for student in staying:
                 cells = data.cells(subject.id, semester, student.id)
                 for column in columns:
                     if column not in cells:
                         yield Missing("MARK", student, subject.code, semester, column)
     for semester in stage.semesters:
-        for student in data.students:
+        for student in staying:
             if (semester, student.id) not in data.conduct:
                 yield Missing("CONDUCT", student, None, semester, None)
     if stage is Stage.WHOLE_YEAR:
-        for student in data.students:
+        for student in staying:
             if student.id not in data.absences:
                 yield Missing("ABSENCES", student, None, None, None)
 
@@ -145,6 +156,19 @@ def semester_marks(cells: Mapping[int, int], regular_count: int) -> SemesterMark
         tuple(mark_of(cells.get(column)) for column in range(1, regular_count + 1)),
         (mark_of(cells.get(MIDTERM_COLUMN)),),
         mark_of(cells.get(FINAL_COLUMN)),
+    )
+
+
+def _without_year(result: PupilResult) -> PupilResult:
+    """The results of a student who left: those of the semesters, none of the year (ADR-0037)."""
+    return replace(
+        result,
+        subjects=tuple(one._replace(year=None, reassessed=None) for one in result.subjects),
+        learning=result.learning._replace(year=None, after_summer=None),
+        conduct=result.conduct._replace(year=None, after_summer=None),
+        promotion=None,
+        retest_subjects=(),
+        award=None,
     )
 
 

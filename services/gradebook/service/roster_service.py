@@ -224,6 +224,8 @@ def _student_message(one: Student) -> roster_pb2.Student:
         father=_guardian_message(one.father),
         mother=_guardian_message(one.mother),
         note=one.note,
+        joined_on=one.joined_on,
+        left_on=one.left_on,
     )
 
 

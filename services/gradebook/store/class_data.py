@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from services.common.db import Tx
 from services.gradebook.domain import SUBJECT_KINDS
+from services.gradebook.movements import list_note
 from services.gradebook.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet
 from services.gradebook.rules import Level
 from services.gradebook.store import exemptions
@@ -117,14 +118,15 @@ def _subjects(tx: Tx, year_id: int, classes: Sequence[ClassHead]) -> dict[int, l
 
 def _students(tx: Tx, classes: Sequence[int]) -> dict[int, list[ClassStudent]]:
     found: dict[int, list[ClassStudent]] = {}
-    for class_id, *details, father, mother, note in tx.execute(
+    for class_id, *details, father, mother, note, joined, joined_kind, left, left_kind in tx.execute(
         "SELECT e.class_id, s.id, s.moet_student_id, e.number, e.name, e.birth_date::text, e.birth_place, e.sex,"
-        " e.ethnicity, e.priority, e.address, e.father, e.mother, e.note"
-        " FROM enrolment e JOIN student s ON s.id = e.student_id"
+        " e.ethnicity, e.priority, e.address, e.father, e.mother, e.note, e.joined_on, e.joined_kind, e.left_on,"
+        " e.left_kind FROM enrolment e JOIN student s ON s.id = e.student_id"
         " WHERE e.class_id = ANY(%s) ORDER BY e.class_id, e.number",
         (list(classes),),
     ):
-        fields = [*details, guardian(father), guardian(mother), note]
+        moved = list_note(note, joined and (joined_kind, joined), left and (left_kind, left))
+        fields = [*details, guardian(father), guardian(mother), moved, left is not None]
         found.setdefault(class_id, []).append(ClassStudent(*fields))
     return found
 

@@ -41,7 +41,8 @@ class EntryState:
     """What decides whether an entry may be made now.
 
     open_kinds: mark kinds that the open windows of the semester cover.
-    book_states: states of the live books that cover the semester. students: moet_student_id → id.
+    book_states: states of the live books that cover the semester. students: moet_student_id → id of those in the class;
+    left: moet_student_id of those who left it.
     earlier: digest, changed and unchanged of an entry with the same request id. standing: what the sheet's cells hold.
     """
 
@@ -50,6 +51,7 @@ class EntryState:
     students: dict[str, int]
     earlier: tuple[bytes, int, int] | None
     standing: dict[tuple[int, int], Standing]
+    left: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +139,11 @@ def entry_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) 
         " ARRAY(SELECT b.state FROM book b WHERE b.class_id = %(class)s AND b.state NOT IN (5, 16)"
         "  AND b.stage >= coalesce(%(semester)s::smallint, 2)),"
         " ARRAY(SELECT s.moet_student_id FROM enrolment e JOIN student s ON s.id = e.student_id"
-        "  WHERE e.class_id = %(class)s ORDER BY e.student_id),"
-        " ARRAY(SELECT e.student_id FROM enrolment e WHERE e.class_id = %(class)s ORDER BY e.student_id),"
+        "  WHERE e.class_id = %(class)s AND e.left_on IS NULL ORDER BY e.student_id),"
+        " ARRAY(SELECT e.student_id FROM enrolment e WHERE e.class_id = %(class)s AND e.left_on IS NULL"
+        "  ORDER BY e.student_id),"
+        " ARRAY(SELECT s.moet_student_id FROM enrolment e JOIN student s ON s.id = e.student_id"
+        "  WHERE e.class_id = %(class)s AND e.left_on IS NOT NULL),"
         " r.request_sha256, r.changed, r.unchanged, m.students, m.columns, m.vals, m.statuses, m.versions"
         " FROM (VALUES (1)) AS one LEFT JOIN entry r ON r.request_id = %(request)s"
         " LEFT JOIN (SELECT array_agg(student_id) AS students, array_agg(column_no) AS columns,"
@@ -153,9 +158,9 @@ def entry_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) 
         },
     ).fetchone()
     assert row is not None
-    earlier = None if row[4] is None else (bytes(row[4]), row[5], row[6])
+    earlier = None if row[5] is None else (bytes(row[5]), row[6], row[7])
     students = dict(zip(row[2], row[3], strict=True))
-    return EntryState(frozenset(row[0]), tuple(row[1]), students, earlier, _standing(row[7:]))
+    return EntryState(frozenset(row[0]), tuple(row[1]), students, earlier, _standing(row[8:]), frozenset(row[4]))
 
 
 def _standing(columns: Sequence[Sequence[int] | None]) -> dict[tuple[int, int], Standing]:
@@ -299,7 +304,7 @@ def history(tx: Tx, target: Target, semester: int, column: int, student_id: int)
     rows = tx.execute(
         "SELECT v.version, v.value, e.kind, e.person, e.client, e.recorded_time, e.reason FROM entry e,"
         " LATERAL unnest(e.students, e.columns, e.versions, e.vals) AS v (student_id, column_no, version, value)"
-        " WHERE e.class_id = %s AND e.subject_id = %s AND e.semester = %s AND e.kind IN (1, 2)"
+        " WHERE e.class_id = %s AND e.subject_id = %s AND e.semester = %s"
         " AND v.student_id = %s AND v.column_no = %s ORDER BY v.version",
         (target.class_id, target.subject_id, semester, student_id, column),
     )

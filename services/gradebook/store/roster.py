@@ -223,16 +223,6 @@ def list_classes(tx: Tx, year_id: int, after: tuple[int, str], limit: int) -> li
     return [SchoolClass(*row) for row in rows]
 
 
-def other_classes(tx: Tx, year_id: int, class_id: int, students: Sequence[str]) -> set[str]:
-    """Which of the students are in another class of the same year."""
-    rows = tx.execute(
-        "SELECT s.moet_student_id FROM student s JOIN enrolment e ON e.student_id = s.id"
-        " WHERE e.school_year_id = %s AND e.class_id <> %s AND s.moet_student_id = ANY(%s)",
-        (year_id, class_id, list(students)),
-    )
-    return {row[0] for row in rows}
-
-
 _PUT_ENROLMENT = """
 INSERT INTO enrolment (class_id, student_id, school_year_id, number, name, birth_date, birth_place, sex, ethnicity,
     priority, address, father, mother, note)
@@ -247,12 +237,7 @@ ON CONFLICT (class_id, student_id) DO UPDATE SET number = excluded.number, name 
 
 
 def put_students(tx: Tx, year_id: int, class_id: int, students: Sequence[Student]) -> None:
-    """Write students of a class by their ids; `numbers` may be swapped among them."""
-    tx.execute(
-        "INSERT INTO student (moet_student_id) SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS t (name, place)"
-        " ORDER BY place ON CONFLICT DO NOTHING",
-        ([student.moet_student_id for student in students],),
-    )
+    """Write students of a class, who are known; `numbers` may be swapped among them."""
     tx.execute("SET CONSTRAINTS enrolment_class_id_number_key DEFERRED")
     with tx.cursor() as cursor:
         cursor.executemany(
@@ -279,13 +264,14 @@ def students(tx: Tx, class_id: int) -> list[Student]:
     """The students of a class, in list order."""
     rows = tx.execute(
         "SELECT s.moet_student_id, e.number, e.name, e.birth_date::text, e.birth_place, e.sex, e.ethnicity,"
-        " e.priority, e.address, e.father, e.mother, e.note FROM enrolment e JOIN student s ON s.id = e.student_id"
+        " e.priority, e.address, e.father, e.mother, e.note, coalesce(e.joined_on::text, ''),"
+        " coalesce(e.left_on::text, '') FROM enrolment e JOIN student s ON s.id = e.student_id"
         " WHERE e.class_id = %s ORDER BY e.number",
         (class_id,),
     )
     found = []
-    for *details, father, mother, note in rows:
-        fields = [*details, guardian(father), guardian(mother), note]
+    for *details, father, mother, note, joined_on, left_on in rows:
+        fields = [*details, guardian(father), guardian(mother), note, joined_on, left_on]
         found.append(Student(*fields))
     return found
 

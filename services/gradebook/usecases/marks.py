@@ -264,7 +264,7 @@ def _read_sheet(
     numbers, bad_columns = entry.read_columns(columns, target.regular_count)
     # With a wrong column the values cannot be matched to columns; say so before complaining of every row.
     refuse(bad_columns)
-    cells, bad_rows = entry.read_rows(rows, numbers, state.students, _kind(target), student_field)
+    cells, bad_rows = entry.read_rows(rows, numbers, state.students, _kind(target), student_field, state.left)
     refuse(bad_rows)
     return numbers, cells
 
@@ -273,7 +273,7 @@ def _students(state: EntryState, names: Sequence[str]) -> list[int]:
     seen: set[int] = set()
     found: list[Violation] = []
     ids = [
-        entry.read_student(name, state.students, seen, f"rows[{index}].student", found)
+        entry.read_student(name, state.students, seen, f"rows[{index}].student", found, state.left)
         for index, name in enumerate(names)
     ]
     refuse(found)

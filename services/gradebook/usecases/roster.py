@@ -25,9 +25,10 @@ from services.gradebook.domain import (
     Subject,
     year_start,
 )
+from services.gradebook.movements import StudentState, standing
 from services.gradebook.rules import required_regular, rule_set
-from services.gradebook.store import marks, roster
-from services.gradebook.store.roster import StaffRow, SubjectRow
+from services.gradebook.store import marks, register, roster
+from services.gradebook.store.roster import StaffRow, SubjectRow, YearRow
 from services.gradebook.usecases import access
 
 
@@ -133,7 +134,8 @@ def put_classes(
 def put_students(database: Database, caller: Caller, ref: ClassRef, students: Sequence[Student]) -> None:
     """Register or update students of a class; the list must then run 1, 2, 3 … without a gap.
 
-    Raises Rejected STUDENT_IN_OTHER_CLASS when a student is in another class of the year.
+    A new student must not be in another class or school that year, nor have left this school: moving is a movement
+    (ADR-0037). Raises Rejected STUDENT_IN_OTHER_CLASS, STUDENT_ELSEWHERE, MOVEMENT_REQUIRED.
     """
     roster_rules.check_class_ref(ref)
     roster_rules.check_students(students)
@@ -141,13 +143,8 @@ def put_students(database: Database, caller: Caller, ref: ClassRef, students: Se
         year, school_class = access.school_class(tx, caller, ref)
         marks.hold_year(tx, year.id)
         names = [student.moet_student_id for student in students]
-        elsewhere = roster.other_classes(tx, year.id, school_class.id, names)
-        if elsewhere:
-            raise Rejected(
-                "STUDENT_IN_OTHER_CLASS",
-                "Có học sinh đang ở lớp khác trong năm học này.",
-                students=",".join(sorted(elsewhere)),
-            )
+        register.add_students(tx, names)
+        _check_newcomers(tx, year, school_class.id, names)
         roster.put_students(tx, year.id, school_class.id, students)
         roster_rules.check_numbers(roster.numbers(tx, school_class.id))
         access.record(tx, caller, ref.school, "STUDENTS_PUT", ref.resource, students=",".join(names))
@@ -210,6 +207,23 @@ def list_students(database: Database, caller: Caller, ref: ClassRef) -> list[Stu
     with database.transaction() as tx:
         _, school_class = access.school_class(tx, caller, ref)
         return roster.students(tx, school_class.id)
+
+
+def _check_newcomers(tx: Tx, year: YearRow, class_id: int, names: Sequence[str]) -> None:
+    """Who is new in a class list is nowhere else that year, and in no state that only a movement ends."""
+    taken = register.taken_elsewhere(tx, year.school_id, year.name, class_id, names)
+    here = {name for name, same_school, present in taken if same_school and present}
+    there = {name for name, same_school, present in taken if not same_school and present}
+    histories = register.histories(tx, year.school_id, class_id, names)
+    gone = {name for name, moves in histories.items() if standing(moves).state is not StudentState.STUDYING}
+    gone |= {name for name, _, present in taken if not present}
+    for found, reason, message in (
+        (here, "STUDENT_IN_OTHER_CLASS", "Có học sinh đang ở lớp khác trong năm học này."),
+        (there, "STUDENT_ELSEWHERE", "Có học sinh đang học ở trường khác trong năm học này."),
+        (gone, "MOVEMENT_REQUIRED", "Có học sinh đã rời lớp hoặc rời trường; phải ghi biến động để vào lớp."),
+    ):
+        if found:
+            raise Rejected(reason, message, students=",".join(sorted(found)))
 
 
 def _school(tx: Tx, code: str) -> tuple[int, School]:

@@ -26,15 +26,15 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hoso.gradebook.v1 import common_pb2 as hoso_dot_gradebook_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehoso/gradebook/v1/roster.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\"\x8a\x01\n\x06School\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12-\n\x05level\x18\x03 \x01(\x0e\x32\x1e.hoso.gradebook.v1.SchoolLevel\x12\x0f\n\x07\x63ommune\x18\x04 \x01(\t\x12\x10\n\x08province\x18\x05 \x01(\t\x12\x12\n\ndepartment\x18\x06 \x01(\t\"\xdd\x01\n\nSchoolYear\x12\x13\n\x0bschool_year\x18\x01 \x01(\t\x12\x0e\n\x06vendor\x18\x02 \x01(\t\x12\x1c\n\x14paper_track_required\x18\x03 \x01(\x08\x12\x37\n\rauthorisation\x18\x14 \x01(\x0e\x32 .hoso.gradebook.v1.Authorisation\x12\x1e\n\x16\x61uthorisation_decision\x18\x15 \x01(\t\x12\x33\n\x0f\x61uthorised_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x06Person\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12&\n\x05roles\x18\x03 \x03(\x0e\x32\x17.hoso.gradebook.v1.Role\"m\n\x07Subject\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12,\n\x04kind\x18\x03 \x01(\x0e\x32\x1e.hoso.gradebook.v1.SubjectKind\x12\x18\n\x10periods_per_year\x18\x04 \x01(\x05\"J\n\x0bSchoolClass\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bgrade_level\x18\x02 \x01(\x05\x12\x18\n\x10homeroom_teacher\x18\x03 \x01(\t\"C\n\x08Guardian\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03job\x18\x02 \x01(\t\x12\r\n\x05phone\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\"\xac\x02\n\x07Student\x12\x17\n\x0fmoet_student_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nbirth_date\x18\x04 \x01(\t\x12\x13\n\x0b\x62irth_place\x18\x05 \x01(\t\x12#\n\x03sex\x18\x06 \x01(\x0e\x32\x16.hoso.gradebook.v1.Sex\x12\x11\n\tethnicity\x18\x07 \x01(\t\x12\x10\n\x08priority\x18\x08 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\t \x01(\t\x12+\n\x06\x66\x61ther\x18\n \x01(\x0b\x32\x1b.hoso.gradebook.v1.Guardian\x12+\n\x06mother\x18\x0b \x01(\x0b\x32\x1b.hoso.gradebook.v1.Guardian\x12\x0c\n\x04note\x18\x0c \x01(\t\"/\n\nAssignment\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08teachers\x18\x02 \x03(\t\"=\n\x10PutSchoolRequest\x12)\n\x06school\x18\x01 \x01(\x0b\x32\x19.hoso.gradebook.v1.School\"\x13\n\x11PutSchoolResponse\"S\n\x14PutSchoolYearRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12+\n\x04year\x18\x02 \x01(\x0b\x32\x1d.hoso.gradebook.v1.SchoolYear\"\x17\n\x15PutSchoolYearResponse\"M\n\x10PutPeopleRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12)\n\x06people\x18\x02 \x03(\x0b\x32\x19.hoso.gradebook.v1.Person\"\x13\n\x11PutPeopleResponse\"|\n\x12PutSubjectsRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x13\n\x0bgrade_level\x18\x03 \x01(\x05\x12,\n\x08subjects\x18\x04 \x03(\x0b\x32\x1a.hoso.gradebook.v1.Subject\"\x15\n\x13PutSubjectsResponse\"i\n\x11PutClassesRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12/\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\x1e.hoso.gradebook.v1.SchoolClass\"\x14\n\x12PutClassesResponse\"u\n\x12PutStudentsRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12,\n\x08students\x18\x02 \x03(\x0b\x32\x1a.hoso.gradebook.v1.Student\"\x15\n\x13PutStudentsResponse\"~\n\x15PutAssignmentsRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x32\n\x0b\x61ssignments\x18\x02 \x03(\x0b\x32\x1d.hoso.gradebook.v1.Assignment\"\x18\n\x16PutAssignmentsResponse\"\"\n\x10GetSchoolRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\"l\n\x11GetSchoolResponse\x12)\n\x06school\x18\x01 \x01(\x0b\x32\x19.hoso.gradebook.v1.School\x12,\n\x05years\x18\x02 \x03(\x0b\x32\x1d.hoso.gradebook.v1.SchoolYear\"`\n\x12ListClassesRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"_\n\x13ListClassesResponse\x12/\n\x07\x63lasses\x18\x01 \x03(\x0b\x32\x1e.hoso.gradebook.v1.SchoolClass\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n\x11ListPeopleRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x12ListPeopleResponse\x12)\n\x06people\x18\x01 \x03(\x0b\x32\x19.hoso.gradebook.v1.Person\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x13ListStudentsRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\"D\n\x14ListStudentsResponse\x12,\n\x08students\x18\x01 \x03(\x0b\x32\x1a.hoso.gradebook.v1.Student*j\n\rAuthorisation\x12\x1d\n\x19\x41UTHORISATION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41UTHORISATION_DOSSIER\x10\x01\x12\x1f\n\x1b\x41UTHORISATION_BY_DEPARTMENT\x10\x02\x32\x93\x08\n\rRosterService\x12V\n\tPutSchool\x12#.hoso.gradebook.v1.PutSchoolRequest\x1a$.hoso.gradebook.v1.PutSchoolResponse\x12\x62\n\rPutSchoolYear\x12\'.hoso.gradebook.v1.PutSchoolYearRequest\x1a(.hoso.gradebook.v1.PutSchoolYearResponse\x12V\n\tPutPeople\x12#.hoso.gradebook.v1.PutPeopleRequest\x1a$.hoso.gradebook.v1.PutPeopleResponse\x12\\\n\x0bPutSubjects\x12%.hoso.gradebook.v1.PutSubjectsRequest\x1a&.hoso.gradebook.v1.PutSubjectsResponse\x12Y\n\nPutClasses\x12$.hoso.gradebook.v1.PutClassesRequest\x1a%.hoso.gradebook.v1.PutClassesResponse\x12\\\n\x0bPutStudents\x12%.hoso.gradebook.v1.PutStudentsRequest\x1a&.hoso.gradebook.v1.PutStudentsResponse\x12\x65\n\x0ePutAssignments\x12(.hoso.gradebook.v1.PutAssignmentsRequest\x1a).hoso.gradebook.v1.PutAssignmentsResponse\x12V\n\tGetSchool\x12#.hoso.gradebook.v1.GetSchoolRequest\x1a$.hoso.gradebook.v1.GetSchoolResponse\x12\\\n\x0bListClasses\x12%.hoso.gradebook.v1.ListClassesRequest\x1a&.hoso.gradebook.v1.ListClassesResponse\x12Y\n\nListPeople\x12$.hoso.gradebook.v1.ListPeopleRequest\x1a%.hoso.gradebook.v1.ListPeopleResponse\x12_\n\x0cListStudents\x12&.hoso.gradebook.v1.ListStudentsRequest\x1a\'.hoso.gradebook.v1.ListStudentsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehoso/gradebook/v1/roster.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\"\x8a\x01\n\x06School\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12-\n\x05level\x18\x03 \x01(\x0e\x32\x1e.hoso.gradebook.v1.SchoolLevel\x12\x0f\n\x07\x63ommune\x18\x04 \x01(\t\x12\x10\n\x08province\x18\x05 \x01(\t\x12\x12\n\ndepartment\x18\x06 \x01(\t\"\xdd\x01\n\nSchoolYear\x12\x13\n\x0bschool_year\x18\x01 \x01(\t\x12\x0e\n\x06vendor\x18\x02 \x01(\t\x12\x1c\n\x14paper_track_required\x18\x03 \x01(\x08\x12\x37\n\rauthorisation\x18\x14 \x01(\x0e\x32 .hoso.gradebook.v1.Authorisation\x12\x1e\n\x16\x61uthorisation_decision\x18\x15 \x01(\t\x12\x33\n\x0f\x61uthorised_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"J\n\x06Person\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12&\n\x05roles\x18\x03 \x03(\x0e\x32\x17.hoso.gradebook.v1.Role\"m\n\x07Subject\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12,\n\x04kind\x18\x03 \x01(\x0e\x32\x1e.hoso.gradebook.v1.SubjectKind\x12\x18\n\x10periods_per_year\x18\x04 \x01(\x05\"J\n\x0bSchoolClass\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0bgrade_level\x18\x02 \x01(\x05\x12\x18\n\x10homeroom_teacher\x18\x03 \x01(\t\"C\n\x08Guardian\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03job\x18\x02 \x01(\t\x12\r\n\x05phone\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\"\xd0\x02\n\x07Student\x12\x17\n\x0fmoet_student_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nbirth_date\x18\x04 \x01(\t\x12\x13\n\x0b\x62irth_place\x18\x05 \x01(\t\x12#\n\x03sex\x18\x06 \x01(\x0e\x32\x16.hoso.gradebook.v1.Sex\x12\x11\n\tethnicity\x18\x07 \x01(\t\x12\x10\n\x08priority\x18\x08 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\t \x01(\t\x12+\n\x06\x66\x61ther\x18\n \x01(\x0b\x32\x1b.hoso.gradebook.v1.Guardian\x12+\n\x06mother\x18\x0b \x01(\x0b\x32\x1b.hoso.gradebook.v1.Guardian\x12\x0c\n\x04note\x18\x0c \x01(\t\x12\x11\n\tjoined_on\x18\r \x01(\t\x12\x0f\n\x07left_on\x18\x0e \x01(\t\"/\n\nAssignment\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08teachers\x18\x02 \x03(\t\"=\n\x10PutSchoolRequest\x12)\n\x06school\x18\x01 \x01(\x0b\x32\x19.hoso.gradebook.v1.School\"\x13\n\x11PutSchoolResponse\"S\n\x14PutSchoolYearRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12+\n\x04year\x18\x02 \x01(\x0b\x32\x1d.hoso.gradebook.v1.SchoolYear\"\x17\n\x15PutSchoolYearResponse\"M\n\x10PutPeopleRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12)\n\x06people\x18\x02 \x03(\x0b\x32\x19.hoso.gradebook.v1.Person\"\x13\n\x11PutPeopleResponse\"|\n\x12PutSubjectsRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x13\n\x0bgrade_level\x18\x03 \x01(\x05\x12,\n\x08subjects\x18\x04 \x03(\x0b\x32\x1a.hoso.gradebook.v1.Subject\"\x15\n\x13PutSubjectsResponse\"i\n\x11PutClassesRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12/\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\x1e.hoso.gradebook.v1.SchoolClass\"\x14\n\x12PutClassesResponse\"u\n\x12PutStudentsRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12,\n\x08students\x18\x02 \x03(\x0b\x32\x1a.hoso.gradebook.v1.Student\"\x15\n\x13PutStudentsResponse\"~\n\x15PutAssignmentsRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x32\n\x0b\x61ssignments\x18\x02 \x03(\x0b\x32\x1d.hoso.gradebook.v1.Assignment\"\x18\n\x16PutAssignmentsResponse\"\"\n\x10GetSchoolRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\"l\n\x11GetSchoolResponse\x12)\n\x06school\x18\x01 \x01(\x0b\x32\x19.hoso.gradebook.v1.School\x12,\n\x05years\x18\x02 \x03(\x0b\x32\x1d.hoso.gradebook.v1.SchoolYear\"`\n\x12ListClassesRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"_\n\x13ListClassesResponse\x12/\n\x07\x63lasses\x18\x01 \x03(\x0b\x32\x1e.hoso.gradebook.v1.SchoolClass\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n\x11ListPeopleRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x12ListPeopleResponse\x12)\n\x06people\x18\x01 \x03(\x0b\x32\x19.hoso.gradebook.v1.Person\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x13ListStudentsRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\"D\n\x14ListStudentsResponse\x12,\n\x08students\x18\x01 \x03(\x0b\x32\x1a.hoso.gradebook.v1.Student*j\n\rAuthorisation\x12\x1d\n\x19\x41UTHORISATION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41UTHORISATION_DOSSIER\x10\x01\x12\x1f\n\x1b\x41UTHORISATION_BY_DEPARTMENT\x10\x02\x32\x93\x08\n\rRosterService\x12V\n\tPutSchool\x12#.hoso.gradebook.v1.PutSchoolRequest\x1a$.hoso.gradebook.v1.PutSchoolResponse\x12\x62\n\rPutSchoolYear\x12\'.hoso.gradebook.v1.PutSchoolYearRequest\x1a(.hoso.gradebook.v1.PutSchoolYearResponse\x12V\n\tPutPeople\x12#.hoso.gradebook.v1.PutPeopleRequest\x1a$.hoso.gradebook.v1.PutPeopleResponse\x12\\\n\x0bPutSubjects\x12%.hoso.gradebook.v1.PutSubjectsRequest\x1a&.hoso.gradebook.v1.PutSubjectsResponse\x12Y\n\nPutClasses\x12$.hoso.gradebook.v1.PutClassesRequest\x1a%.hoso.gradebook.v1.PutClassesResponse\x12\\\n\x0bPutStudents\x12%.hoso.gradebook.v1.PutStudentsRequest\x1a&.hoso.gradebook.v1.PutStudentsResponse\x12\x65\n\x0ePutAssignments\x12(.hoso.gradebook.v1.PutAssignmentsRequest\x1a).hoso.gradebook.v1.PutAssignmentsResponse\x12V\n\tGetSchool\x12#.hoso.gradebook.v1.GetSchoolRequest\x1a$.hoso.gradebook.v1.GetSchoolResponse\x12\\\n\x0bListClasses\x12%.hoso.gradebook.v1.ListClassesRequest\x1a&.hoso.gradebook.v1.ListClassesResponse\x12Y\n\nListPeople\x12$.hoso.gradebook.v1.ListPeopleRequest\x1a%.hoso.gradebook.v1.ListPeopleResponse\x12_\n\x0cListStudents\x12&.hoso.gradebook.v1.ListStudentsRequest\x1a\'.hoso.gradebook.v1.ListStudentsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.gradebook.v1.roster_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AUTHORISATION']._serialized_start=2686
-  _globals['_AUTHORISATION']._serialized_end=2792
+  _globals['_AUTHORISATION']._serialized_start=2722
+  _globals['_AUTHORISATION']._serialized_end=2828
   _globals['_SCHOOL']._serialized_start=119
   _globals['_SCHOOL']._serialized_end=257
   _globals['_SCHOOLYEAR']._serialized_start=260
@@ -48,53 +48,53 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GUARDIAN']._serialized_start=746
   _globals['_GUARDIAN']._serialized_end=813
   _globals['_STUDENT']._serialized_start=816
-  _globals['_STUDENT']._serialized_end=1116
-  _globals['_ASSIGNMENT']._serialized_start=1118
-  _globals['_ASSIGNMENT']._serialized_end=1165
-  _globals['_PUTSCHOOLREQUEST']._serialized_start=1167
-  _globals['_PUTSCHOOLREQUEST']._serialized_end=1228
-  _globals['_PUTSCHOOLRESPONSE']._serialized_start=1230
-  _globals['_PUTSCHOOLRESPONSE']._serialized_end=1249
-  _globals['_PUTSCHOOLYEARREQUEST']._serialized_start=1251
-  _globals['_PUTSCHOOLYEARREQUEST']._serialized_end=1334
-  _globals['_PUTSCHOOLYEARRESPONSE']._serialized_start=1336
-  _globals['_PUTSCHOOLYEARRESPONSE']._serialized_end=1359
-  _globals['_PUTPEOPLEREQUEST']._serialized_start=1361
-  _globals['_PUTPEOPLEREQUEST']._serialized_end=1438
-  _globals['_PUTPEOPLERESPONSE']._serialized_start=1440
-  _globals['_PUTPEOPLERESPONSE']._serialized_end=1459
-  _globals['_PUTSUBJECTSREQUEST']._serialized_start=1461
-  _globals['_PUTSUBJECTSREQUEST']._serialized_end=1585
-  _globals['_PUTSUBJECTSRESPONSE']._serialized_start=1587
-  _globals['_PUTSUBJECTSRESPONSE']._serialized_end=1608
-  _globals['_PUTCLASSESREQUEST']._serialized_start=1610
-  _globals['_PUTCLASSESREQUEST']._serialized_end=1715
-  _globals['_PUTCLASSESRESPONSE']._serialized_start=1717
-  _globals['_PUTCLASSESRESPONSE']._serialized_end=1737
-  _globals['_PUTSTUDENTSREQUEST']._serialized_start=1739
-  _globals['_PUTSTUDENTSREQUEST']._serialized_end=1856
-  _globals['_PUTSTUDENTSRESPONSE']._serialized_start=1858
-  _globals['_PUTSTUDENTSRESPONSE']._serialized_end=1879
-  _globals['_PUTASSIGNMENTSREQUEST']._serialized_start=1881
-  _globals['_PUTASSIGNMENTSREQUEST']._serialized_end=2007
-  _globals['_PUTASSIGNMENTSRESPONSE']._serialized_start=2009
-  _globals['_PUTASSIGNMENTSRESPONSE']._serialized_end=2033
-  _globals['_GETSCHOOLREQUEST']._serialized_start=2035
-  _globals['_GETSCHOOLREQUEST']._serialized_end=2069
-  _globals['_GETSCHOOLRESPONSE']._serialized_start=2071
-  _globals['_GETSCHOOLRESPONSE']._serialized_end=2179
-  _globals['_LISTCLASSESREQUEST']._serialized_start=2181
-  _globals['_LISTCLASSESREQUEST']._serialized_end=2277
-  _globals['_LISTCLASSESRESPONSE']._serialized_start=2279
-  _globals['_LISTCLASSESRESPONSE']._serialized_end=2374
-  _globals['_LISTPEOPLEREQUEST']._serialized_start=2376
-  _globals['_LISTPEOPLEREQUEST']._serialized_end=2450
-  _globals['_LISTPEOPLERESPONSE']._serialized_start=2452
-  _globals['_LISTPEOPLERESPONSE']._serialized_end=2540
-  _globals['_LISTSTUDENTSREQUEST']._serialized_start=2542
-  _globals['_LISTSTUDENTSREQUEST']._serialized_end=2614
-  _globals['_LISTSTUDENTSRESPONSE']._serialized_start=2616
-  _globals['_LISTSTUDENTSRESPONSE']._serialized_end=2684
-  _globals['_ROSTERSERVICE']._serialized_start=2795
-  _globals['_ROSTERSERVICE']._serialized_end=3838
+  _globals['_STUDENT']._serialized_end=1152
+  _globals['_ASSIGNMENT']._serialized_start=1154
+  _globals['_ASSIGNMENT']._serialized_end=1201
+  _globals['_PUTSCHOOLREQUEST']._serialized_start=1203
+  _globals['_PUTSCHOOLREQUEST']._serialized_end=1264
+  _globals['_PUTSCHOOLRESPONSE']._serialized_start=1266
+  _globals['_PUTSCHOOLRESPONSE']._serialized_end=1285
+  _globals['_PUTSCHOOLYEARREQUEST']._serialized_start=1287
+  _globals['_PUTSCHOOLYEARREQUEST']._serialized_end=1370
+  _globals['_PUTSCHOOLYEARRESPONSE']._serialized_start=1372
+  _globals['_PUTSCHOOLYEARRESPONSE']._serialized_end=1395
+  _globals['_PUTPEOPLEREQUEST']._serialized_start=1397
+  _globals['_PUTPEOPLEREQUEST']._serialized_end=1474
+  _globals['_PUTPEOPLERESPONSE']._serialized_start=1476
+  _globals['_PUTPEOPLERESPONSE']._serialized_end=1495
+  _globals['_PUTSUBJECTSREQUEST']._serialized_start=1497
+  _globals['_PUTSUBJECTSREQUEST']._serialized_end=1621
+  _globals['_PUTSUBJECTSRESPONSE']._serialized_start=1623
+  _globals['_PUTSUBJECTSRESPONSE']._serialized_end=1644
+  _globals['_PUTCLASSESREQUEST']._serialized_start=1646
+  _globals['_PUTCLASSESREQUEST']._serialized_end=1751
+  _globals['_PUTCLASSESRESPONSE']._serialized_start=1753
+  _globals['_PUTCLASSESRESPONSE']._serialized_end=1773
+  _globals['_PUTSTUDENTSREQUEST']._serialized_start=1775
+  _globals['_PUTSTUDENTSREQUEST']._serialized_end=1892
+  _globals['_PUTSTUDENTSRESPONSE']._serialized_start=1894
+  _globals['_PUTSTUDENTSRESPONSE']._serialized_end=1915
+  _globals['_PUTASSIGNMENTSREQUEST']._serialized_start=1917
+  _globals['_PUTASSIGNMENTSREQUEST']._serialized_end=2043
+  _globals['_PUTASSIGNMENTSRESPONSE']._serialized_start=2045
+  _globals['_PUTASSIGNMENTSRESPONSE']._serialized_end=2069
+  _globals['_GETSCHOOLREQUEST']._serialized_start=2071
+  _globals['_GETSCHOOLREQUEST']._serialized_end=2105
+  _globals['_GETSCHOOLRESPONSE']._serialized_start=2107
+  _globals['_GETSCHOOLRESPONSE']._serialized_end=2215
+  _globals['_LISTCLASSESREQUEST']._serialized_start=2217
+  _globals['_LISTCLASSESREQUEST']._serialized_end=2313
+  _globals['_LISTCLASSESRESPONSE']._serialized_start=2315
+  _globals['_LISTCLASSESRESPONSE']._serialized_end=2410
+  _globals['_LISTPEOPLEREQUEST']._serialized_start=2412
+  _globals['_LISTPEOPLEREQUEST']._serialized_end=2486
+  _globals['_LISTPEOPLERESPONSE']._serialized_start=2488
+  _globals['_LISTPEOPLERESPONSE']._serialized_end=2576
+  _globals['_LISTSTUDENTSREQUEST']._serialized_start=2578
+  _globals['_LISTSTUDENTSREQUEST']._serialized_end=2650
+  _globals['_LISTSTUDENTSRESPONSE']._serialized_start=2652
+  _globals['_LISTSTUDENTSRESPONSE']._serialized_end=2720
+  _globals['_ROSTERSERVICE']._serialized_start=2831
+  _globals['_ROSTERSERVICE']._serialized_end=3874
 # @@protoc_insertion_point(module_scope)

@@ -279,6 +279,8 @@ class Student(_message.Message):
     FATHER_FIELD_NUMBER: _builtins.int
     MOTHER_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
+    JOINED_ON_FIELD_NUMBER: _builtins.int
+    LEFT_ON_FIELD_NUMBER: _builtins.int
     moet_student_id: _builtins.str
     """Mã định danh của học sinh in the sector database; never reused."""
     number: _builtins.int
@@ -299,6 +301,10 @@ class Student(_message.Message):
     """Địa chỉ."""
     note: _builtins.str
     """Những thay đổi cần chú ý."""
+    joined_on: _builtins.str
+    """First day in the class, ISO 8601 date; empty when from the beginning of the year. Output only."""
+    left_on: _builtins.str
+    """First day no longer in the class, ISO 8601 date; empty when to the end of the year. Output only."""
     @_builtins.property
     def father(self) -> Global___Guardian:
         """Cha, absent when not declared."""
@@ -322,10 +328,12 @@ class Student(_message.Message):
         father: Global___Guardian | None = ...,
         mother: Global___Guardian | None = ...,
         note: _builtins.str = ...,
+        joined_on: _builtins.str = ...,
+        left_on: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["father", b"father", "mother", b"mother"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "birth_date", b"birth_date", "birth_place", b"birth_place", "ethnicity", b"ethnicity", "father", b"father", "moet_student_id", b"moet_student_id", "mother", b"mother", "name", b"name", "note", b"note", "number", b"number", "priority", b"priority", "sex", b"sex"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "birth_date", b"birth_date", "birth_place", b"birth_place", "ethnicity", b"ethnicity", "father", b"father", "joined_on", b"joined_on", "left_on", b"left_on", "moet_student_id", b"moet_student_id", "mother", b"mother", "name", b"name", "note", b"note", "number", b"number", "priority", b"priority", "sex", b"sex"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,184 @@
+"""Movements of students (biến động): a student's states in a school, and what each movement needs. Pure.
+
+A student's state in a school follows from the movements recorded there, which are only ever appended (ADR-0037).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import IntEnum
+
+from services.common.errors import Rejected
+from services.gradebook.domain import Role, year_start
+
+MAX_NOTE = 200
+"""Longest note of a student in a class book (docs/formats/class-book-1.schema.json)."""
+
+
+class MovementKind(IntEnum):
+    """Kind of movement; the numbers of the proto and the database."""
+
+    ENROLLED = 1
+    TRANSFERRED_IN = 2
+    TRANSFERRED_OUT = 3
+    CLASS_CHANGED = 4
+    SUSPENDED = 5
+    WITHDRAWN = 6
+    RETURNED = 7
+    GRADUATED = 8
+    PAPERS_RETURNED = 9
+
+
+class StudentState(IntEnum):
+    """Where a student stands in a school; the numbers of the proto."""
+
+    UNKNOWN = 0
+    STUDYING = 1
+    SUSPENDED = 2
+    TRANSFERRED_OUT = 3
+    WITHDRAWN = 4
+    GRADUATED = 5
+
+
+_ARRIVALS = {
+    MovementKind.ENROLLED: {StudentState.UNKNOWN, StudentState.GRADUATED},
+    MovementKind.TRANSFERRED_IN: {
+        StudentState.UNKNOWN,
+        StudentState.TRANSFERRED_OUT,
+        StudentState.WITHDRAWN,
+        StudentState.GRADUATED,
+    },
+    MovementKind.CLASS_CHANGED: {StudentState.STUDYING},
+    MovementKind.RETURNED: {StudentState.SUSPENDED, StudentState.WITHDRAWN, StudentState.TRANSFERRED_OUT},
+}
+"""Movements that end in STUDYING, and the states they start from."""
+
+_DEPARTURES = {
+    MovementKind.TRANSFERRED_OUT: (
+        {StudentState.STUDYING, StudentState.SUSPENDED},
+        StudentState.TRANSFERRED_OUT,
+    ),
+    MovementKind.SUSPENDED: ({StudentState.STUDYING}, StudentState.SUSPENDED),
+    MovementKind.WITHDRAWN: ({StudentState.STUDYING, StudentState.SUSPENDED}, StudentState.WITHDRAWN),
+    MovementKind.GRADUATED: ({StudentState.STUDYING}, StudentState.GRADUATED),
+}
+
+GONE = frozenset({StudentState.TRANSFERRED_OUT, StudentState.WITHDRAWN, StudentState.GRADUATED})
+"""States in which the school gives the papers back."""
+
+WITHOUT_DECISION = frozenset({MovementKind.ENROLLED, MovementKind.PAPERS_RETURNED})
+"""Movements that rest on no decision of the principal."""
+
+LEAVING = frozenset({MovementKind.TRANSFERRED_OUT, MovementKind.SUSPENDED, MovementKind.WITHDRAWN})
+"""Movements that end a student's place in the class, when they happen during the year."""
+
+_REGISTRARS = frozenset({Role.DATA_OFFICER, Role.SEAL_CUSTODIAN})
+_DECIDERS = frozenset({Role.PRINCIPAL, Role.DATA_OFFICER})
+
+_STATE_WORDS = {
+    StudentState.UNKNOWN: "chưa vào sổ đăng bộ",
+    StudentState.STUDYING: "đang học",
+    StudentState.SUSPENDED: "đang bảo lưu",
+    StudentState.TRANSFERRED_OUT: "đã chuyển đi",
+    StudentState.WITHDRAWN: "đã thôi học",
+    StudentState.GRADUATED: "đã tốt nghiệp, hoàn thành chương trình",
+}
+
+_LIST_WORDS = {
+    MovementKind.TRANSFERRED_IN: "Chuyển đến ngày",
+    MovementKind.TRANSFERRED_OUT: "Chuyển trường ngày",
+    MovementKind.CLASS_CHANGED: "Chuyển lớp ngày",
+    MovementKind.SUSPENDED: "Bảo lưu từ ngày",
+    MovementKind.WITHDRAWN: "Thôi học từ ngày",
+    MovementKind.RETURNED: "Trở lại học từ ngày",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the movements in a school come to. moved_on: day of the last movement; papers: returned since leaving."""
+
+    state: StudentState = StudentState.UNKNOWN
+    moved_on: date | None = None
+    papers: bool = False
+
+
+def standing(history: Iterable[tuple[int, date]]) -> Standing:
+    """Where a student stands after movements (kind, day), oldest first."""
+    now = Standing()
+    for kind, day in history:
+        now = _after(now, MovementKind(kind), day)
+    return now
+
+
+def move(now: Standing, kind: MovementKind, day: date) -> Standing:
+    """Where a student stands after one more movement.
+
+    Raises Rejected STUDENT_STATE when the state does not allow it, PAPERS_RETURNED when they were given back already,
+    MOVEMENT_ORDER when the day lies before the last movement's.
+    """
+    if not _allowed(now.state, kind):
+        raise Rejected(
+            "STUDENT_STATE",
+            f"Học sinh {_STATE_WORDS[now.state]} nên không ghi được biến động này.",
+            state=now.state.name,
+            movement=kind.name,
+        )
+    if kind is MovementKind.PAPERS_RETURNED and now.papers:
+        raise Rejected("PAPERS_RETURNED", "Giấy tờ của học sinh đã được trả.", state=now.state.name)
+    if now.moved_on is not None and day < now.moved_on:
+        raise Rejected(
+            "MOVEMENT_ORDER",
+            "Ngày biến động không được trước ngày của biến động gần nhất.",
+            date=day,
+            last=now.moved_on,
+        )
+    return _after(now, kind, day)
+
+
+def recorders(kind: MovementKind) -> frozenset[Role]:
+    """Who may record a movement: who keeps the register where no decision is needed, else principal or data officer.
+
+    The principal decides; the number and date of the decision stand in the movement, whoever of the two records it.
+    """
+    return _REGISTRARS if kind in WITHOUT_DECISION else _DECIDERS
+
+
+def ends_place(kind: MovementKind, day: date, school_year: str) -> bool:
+    """Whether a movement ends the student's place in the class of the year.
+
+    Leaving after 31 May does not: the year is over, its results stand (end of the year by the Ministry's calendar).
+    """
+    return kind in LEAVING and day <= date(year_start(school_year) + 1, 5, 31)
+
+
+def in_year(day: date, school_year: str) -> bool:
+    """Whether a day belongs to a school year: from 1 June before it to 31 August at its end."""
+    start = year_start(school_year)
+    return date(start, 6, 1) <= day <= date(start + 1, 8, 31)
+
+
+def today() -> date:
+    """The day in Viet Nam."""
+    return (datetime.now(UTC) + timedelta(hours=7)).date()
+
+
+def list_note(own: str, joined: tuple[int, date] | None, left: tuple[int, date] | None) -> str:
+    """The note of a student in the class list: coming and leaving (kind, day), then what the school wrote."""
+    parts = [f"{_LIST_WORDS[MovementKind(kind)]} {day:%d/%m/%Y}" for kind, day in filter(None, (joined, left))]
+    text = "; ".join([*parts, own] if own else parts)
+    return text if len(text) <= MAX_NOTE else f"{text[: MAX_NOTE - 1].rstrip()}…"
+
+
+def _allowed(state: StudentState, kind: MovementKind) -> bool:
+    if kind is MovementKind.PAPERS_RETURNED:
+        return state in GONE
+    if kind in _ARRIVALS:
+        return state in _ARRIVALS[kind]
+    return state in _DEPARTURES[kind][0]
+
+
+def _after(now: Standing, kind: MovementKind, day: date) -> Standing:
+    if kind is MovementKind.PAPERS_RETURNED:
+        return Standing(now.state, day, papers=True)
+    return Standing(StudentState.STUDYING if kind in _ARRIVALS else _DEPARTURES[kind][1], day)

@@ -1,0 +1,354 @@
+"""The student register and the movements of students."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import NamedTuple
+
+from services.common.db import Tx
+from services.gradebook.domain import Guardian, Student
+from services.gradebook.store.roster import guardian
+
+_REGISTER_LOCK = 0x5342  # "SB", sổ đăng bộ; advisory locks of (this, school id)
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What the register holds of a student beside the personal details. national_id: twelve digits or empty."""
+
+    national_id: str
+    nationality: str
+    guardian: Guardian | None
+    from_school: str
+    note: str
+
+
+class Registration(NamedTuple):
+    """A student in a school's register."""
+
+    student_id: int
+    student: str
+    number: int
+    entered_on: date
+    details: Details
+
+
+class Decision(NamedTuple):
+    """The decision or letter on which a movement rests."""
+
+    number: str
+    date: date
+
+
+@dataclass(frozen=True, slots=True)
+class NewMovement:
+    """A movement to be written. answers: the departure that an arrival answers; carried: cells that came along."""
+
+    school_id: int
+    year_id: int
+    student_id: int
+    kind: int
+    day: date
+    decision: Decision | None
+    reason: str
+    person: str
+    client: str
+    other_school_id: int | None = None
+    other_school: str = ""
+    from_class_id: int | None = None
+    to_class_id: int | None = None
+    answers: int | None = None
+    carried: int = 0
+
+
+class MovementRow(NamedTuple):
+    """A movement as it stands. other_school: code, empty when outside this deployment."""
+
+    id: int
+    school_id: int
+    school: str
+    school_year: str
+    student_id: int
+    student: str
+    kind: int
+    day: date
+    decision_number: str
+    decision_date: date | None
+    reason: str
+    other_school: str
+    other_school_name: str
+    from_class_id: int | None
+    from_class: str
+    to_class: str
+    answers: int | None
+    carried: int
+    person: str
+    client: str
+    time: datetime
+
+    @property
+    def decision(self) -> Decision | None:
+        """The decision, None where none was needed."""
+        return None if self.decision_date is None else Decision(self.decision_number, self.decision_date)
+
+
+_MOVEMENT = (
+    "SELECT m.id, m.school_id, s.code, y.name, m.student_id, p.moet_student_id, m.kind, m.moved_on, m.decision_number,"
+    " m.decision_date, m.reason, coalesce(o.code, ''), m.other_school, m.from_class_id, coalesce(f.name, ''),"
+    " coalesce(t.name, ''), m.answers, m.carried, m.person, m.client, m.recorded_time"
+    " FROM student_movement m JOIN school s ON s.id = m.school_id JOIN school_year y ON y.id = m.school_year_id"
+    " JOIN student p ON p.id = m.student_id LEFT JOIN school o ON o.id = m.other_school_id"
+    " LEFT JOIN school_class f ON f.id = m.from_class_id LEFT JOIN school_class t ON t.id = m.to_class_id"
+)
+
+
+def hold_students(tx: Tx, students: Sequence[str]) -> dict[str, int]:
+    """Hold students until commit, so that their movements follow each other; ids of the known ones.
+
+    Taken after the school year's lock (ADR-0031).
+    """
+    rows = tx.execute(
+        "SELECT moet_student_id, id FROM student WHERE moet_student_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
+        (list(students),),
+    )
+    return dict(rows.fetchall())
+
+
+def add_students(tx: Tx, students: Sequence[str]) -> dict[str, int]:
+    """Make students known, and hold them until commit; their ids."""
+    tx.execute(
+        "INSERT INTO student (moet_student_id) SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS t (name, place)"
+        " ORDER BY place ON CONFLICT DO NOTHING",
+        (list(students),),
+    )
+    return hold_students(tx, students)
+
+
+def hold_register(tx: Tx, school_id: int) -> None:
+    """Hold a school's register until commit, so that its numbers follow each other without gaps."""
+    tx.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_REGISTER_LOCK, school_id))
+
+
+def last_number(tx: Tx, school_id: int) -> int:
+    """The last register number given in a school, 0 for none. The caller holds the register."""
+    row = tx.execute(
+        "SELECT coalesce(max(register_number), 0) FROM student_registration WHERE school_id = %s", (school_id,)
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+_REGISTRATION = (
+    "SELECT r.student_id, s.moet_student_id, r.register_number, r.entered_on, r.national_id, r.nationality, r.guardian,"
+    " r.from_school, r.note FROM student_registration r JOIN student s ON s.id = r.student_id"
+)
+
+
+def registrations(tx: Tx, school_id: int, students: Sequence[int]) -> dict[int, Registration]:
+    """The register's lines of the students (ids) in a school; those without are absent."""
+    rows = tx.execute(f"{_REGISTRATION} WHERE r.school_id = %s AND r.student_id = ANY(%s)", (school_id, list(students)))
+    return {row[0]: _registration(row) for row in rows}
+
+
+def newest_details(tx: Tx, student_id: int) -> Details | None:
+    """The details under which a student was registered last, in any school."""
+    row = tx.execute(
+        f"{_REGISTRATION} WHERE r.student_id = %s ORDER BY r.entered_on DESC, r.school_id DESC LIMIT 1", (student_id,)
+    ).fetchone()
+    return None if row is None else _registration(row).details
+
+
+def put_registration(tx: Tx, school_id: int, student_id: int, number: int, entered_on: date, details: Details) -> None:
+    """Write a line of the register; a known student keeps number and day, the details are replaced."""
+    tx.execute(
+        "INSERT INTO student_registration (school_id, student_id, register_number, entered_on, national_id,"
+        " nationality, guardian, from_school, note)"
+        " VALUES (%(school)s, %(student)s, %(number)s, %(entered_on)s, %(national_id)s, %(nationality)s,"
+        " %(guardian)s::jsonb, %(from_school)s, %(note)s) ON CONFLICT (school_id, student_id)"
+        " DO UPDATE SET national_id = excluded.national_id, nationality = excluded.nationality,"
+        " guardian = excluded.guardian, from_school = excluded.from_school, note = excluded.note",
+        {
+            **asdict(details),
+            "guardian": None if details.guardian is None else json.dumps(asdict(details.guardian), ensure_ascii=False),
+            "school": school_id,
+            "student": student_id,
+            "number": number,
+            "entered_on": entered_on,
+        },
+    )
+
+
+def add_movement(tx: Tx, new: NewMovement) -> MovementRow:
+    """Append a movement."""
+    row = tx.execute(
+        "INSERT INTO student_movement (school_id, school_year_id, student_id, kind, moved_on, decision_number,"
+        " decision_date, reason, other_school_id, other_school, from_class_id, to_class_id, answers, carried, person,"
+        " client) VALUES (%(school_id)s, %(year_id)s, %(student_id)s, %(kind)s, %(day)s, %(decision_number)s,"
+        " %(decision_date)s, %(reason)s, %(other_school_id)s, %(other_school)s, %(from_class_id)s, %(to_class_id)s,"
+        " %(answers)s, %(carried)s, %(person)s, %(client)s) RETURNING id",
+        {
+            **{name: getattr(new, name) for name in NewMovement.__slots__ if name != "decision"},
+            "decision_number": new.decision.number if new.decision else "",
+            "decision_date": new.decision.date if new.decision else None,
+        },
+    ).fetchone()
+    assert row is not None
+    written = tx.execute(f"{_MOVEMENT} WHERE m.id = %s", (row[0],)).fetchone()
+    assert written is not None
+    return MovementRow(*written)
+
+
+def movements_of(tx: Tx, students: Sequence[int], school_id: int | None = None) -> list[MovementRow]:
+    """All movements of students (ids), in one school or in all, oldest first."""
+    rows = tx.execute(
+        f"{_MOVEMENT} WHERE m.student_id = ANY(%(students)s)"
+        " AND (%(school)s::int IS NULL OR m.school_id = %(school)s::int) ORDER BY m.id",
+        {"students": list(students), "school": school_id},
+    )
+    return [MovementRow(*row) for row in rows]
+
+
+def list_movements(tx: Tx, school_id: int, school_year: str, student: str, after: int, limit: int) -> list[MovementRow]:
+    """A page of a school's movements by id; school_year and student empty: any."""
+    rows = tx.execute(
+        f"{_MOVEMENT} WHERE m.school_id = %(school)s AND m.id > %(after)s"
+        " AND (%(year)s = '' OR y.name = %(year)s) AND (%(student)s = '' OR p.moet_student_id = %(student)s)"
+        " ORDER BY m.id LIMIT %(limit)s",
+        {"school": school_id, "after": after, "year": school_year, "student": student, "limit": limit},
+    )
+    return [MovementRow(*row) for row in rows]
+
+
+_PAGE = """
+ WHERE r.school_id = %(school)s AND r.register_number > %(after)s AND (%(year)s = ''
+    OR EXISTS (SELECT FROM enrolment e JOIN school_year y ON y.id = e.school_year_id
+        WHERE e.student_id = r.student_id AND y.school_id = r.school_id AND y.name = %(year)s)
+    OR EXISTS (SELECT FROM student_movement m JOIN school_year y ON y.id = m.school_year_id
+        WHERE m.student_id = r.student_id AND m.school_id = r.school_id AND y.name = %(year)s))
+ORDER BY r.register_number LIMIT %(limit)s
+"""
+
+
+def list_registrations(tx: Tx, school_id: int, school_year: str, after: int, limit: int) -> list[Registration]:
+    """A page of a school's register by number; with a school year, who was in a class of it or moved in it."""
+    rows = tx.execute(
+        _REGISTRATION + _PAGE, {"school": school_id, "after": after, "year": school_year, "limit": limit}
+    )
+    return [_registration(row) for row in rows]
+
+
+class Place(NamedTuple):
+    """A student in a class, by the class that holds it."""
+
+    student_id: int
+    school_id: int
+    school: str
+    school_name: str
+    year_id: int
+    school_year: str
+    class_id: int
+    class_name: str
+    grade_level: int
+    joined_on: date | None
+    left_on: date | None
+    personal: Student
+
+
+_PLACE = (
+    "SELECT e.student_id, sc.id, sc.code, sc.name, y.id, y.name, c.id, c.name, c.grade_level, e.joined_on, e.left_on,"
+    " s.moet_student_id, e.number, e.name, e.birth_date::text, e.birth_place, e.sex, e.ethnicity, e.priority,"
+    " e.address, e.father, e.mother, e.note"
+    " FROM enrolment e JOIN student s ON s.id = e.student_id JOIN school_class c ON c.id = e.class_id"
+    " JOIN school_year y ON y.id = e.school_year_id JOIN school sc ON sc.id = y.school_id"
+)
+
+
+def places(tx: Tx, students: Sequence[int], school_id: int | None = None) -> list[Place]:
+    """The classes of students (ids), in one school or in all, oldest first."""
+    rows = tx.execute(
+        f"{_PLACE} WHERE e.student_id = ANY(%(students)s)"
+        " AND (%(school)s::int IS NULL OR sc.id = %(school)s::int)"
+        " ORDER BY y.name, coalesce(e.joined_on, '-infinity'), e.left_on NULLS LAST, sc.id, c.id",
+        {"students": list(students), "school": school_id},
+    )
+    found = []
+    for row in rows:
+        *where, student, number, name, born, birth_place, sex, ethnicity, priority, address, father, mother, note = row
+        personal = Student(
+            student,
+            number,
+            name,
+            born,
+            birth_place,
+            sex,
+            ethnicity,
+            priority,
+            address,
+            guardian(father),
+            guardian(mother),
+            note,
+        )
+        found.append(Place(*where, personal))  # type: ignore[call-arg]  # eleven columns before the student's
+    return found
+
+
+def leave(tx: Tx, class_id: int, student_id: int, kind: int, day: date) -> None:
+    """End a student's place in a class; the row stays in the list."""
+    tx.execute(
+        "UPDATE enrolment SET left_on = %s, left_kind = %s WHERE class_id = %s AND student_id = %s AND left_on IS NULL",
+        (day, kind, class_id, student_id),
+    )
+
+
+def come_back(tx: Tx, class_id: int, student_id: int) -> bool:
+    """Give a student the place in a class back that ended before; False when there was none."""
+    done = tx.execute(
+        "UPDATE enrolment SET left_on = NULL, left_kind = NULL WHERE class_id = %s AND student_id = %s",
+        (class_id, student_id),
+    )
+    return done.rowcount == 1
+
+
+def mark_joined(tx: Tx, class_id: int, student_id: int, kind: int, day: date) -> None:
+    """Note when and how a student came into a class during the year."""
+    tx.execute(
+        "UPDATE enrolment SET joined_on = %s, joined_kind = %s WHERE class_id = %s AND student_id = %s",
+        (day, kind, class_id, student_id),
+    )
+
+
+def taken_elsewhere(
+    tx: Tx, school_id: int, school_year: str, class_id: int, students: Sequence[str]
+) -> list[tuple[str, bool, bool]]:
+    """Students who are or were in another class of the same school year and are not in this class's list.
+
+    (moet_student_id, in the same school, still there).
+    """
+    rows = tx.execute(
+        "SELECT s.moet_student_id, y.school_id = %(school)s, e.left_on IS NULL"
+        " FROM student s JOIN enrolment e ON e.student_id = s.id JOIN school_year y ON y.id = e.school_year_id"
+        " WHERE s.moet_student_id = ANY(%(students)s) AND y.name = %(year)s AND e.class_id <> %(class)s"
+        " AND NOT EXISTS (SELECT FROM enrolment h WHERE h.class_id = %(class)s AND h.student_id = s.id)",
+        {"school": school_id, "year": school_year, "class": class_id, "students": list(students)},
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def histories(tx: Tx, school_id: int, class_id: int, students: Sequence[str]) -> Mapping[str, list[tuple[int, date]]]:
+    """Movements (kind, day) in a school of those of the students who are not in this class's list."""
+    found: dict[str, list[tuple[int, date]]] = {}
+    for student, kind, day in tx.execute(
+        "SELECT s.moet_student_id, m.kind, m.moved_on FROM student_movement m JOIN student s ON s.id = m.student_id"
+        " WHERE m.school_id = %(school)s AND s.moet_student_id = ANY(%(students)s)"
+        " AND NOT EXISTS (SELECT FROM enrolment h WHERE h.class_id = %(class)s AND h.student_id = s.id) ORDER BY m.id",
+        {"school": school_id, "students": list(students), "class": class_id},
+    ):
+        found.setdefault(student, []).append((kind, day))
+    return found
+
+
+def _registration(row: Sequence[object]) -> Registration:
+    student_id, student, number, entered_on, national_id, nationality, who, from_school, note = row
+    details = Details(national_id, nationality, guardian(who), from_school, note)  # type: ignore[arg-type]
+    return Registration(student_id, student, number, entered_on, details)  # type: ignore[arg-type]  # typed by the query
