@@ -223,7 +223,7 @@ def _subject(subject: ClassSubject) -> dict[str, Any]:
 
 def _student(student: ClassStudent) -> dict[str, Any]:
     fields = asdict(student)
-    del fields["id"]
+    del fields["id"], fields["left"]
     return {**fields, "sex": Sex(student.sex).name}
 
 

@@ -232,9 +232,7 @@ ORDER BY r.register_number LIMIT %(limit)s
 
 def list_registrations(tx: Tx, school_id: int, school_year: str, after: int, limit: int) -> list[Registration]:
     """A page of a school's register by number; with a school year, who was in a class of it or moved in it."""
-    rows = tx.execute(
-        _REGISTRATION + _PAGE, {"school": school_id, "after": after, "year": school_year, "limit": limit}
-    )
+    rows = tx.execute(_REGISTRATION + _PAGE, {"school": school_id, "after": after, "year": school_year, "limit": limit})
     return [_registration(row) for row in rows]
 
 
