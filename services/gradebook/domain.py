@@ -17,23 +17,30 @@ class Semester(IntEnum):
 
 
 class Stage(IntEnum):
-    """Part of the year that a book covers; a book of the whole year contains both semesters."""
+    """Part of the year that a book covers; later stages contain the earlier ones."""
 
     SEMESTER_1 = 1
     WHOLE_YEAR = 2
+    AFTER_SUMMER = 3
 
     @property
     def semesters(self) -> tuple[Semester, ...]:
         """The semesters whose marks the book holds."""
         return (Semester.FIRST,) if self is Stage.SEMESTER_1 else (Semester.FIRST, Semester.SECOND)
 
+    @property
+    def ends_year(self) -> bool:
+        """Whether the book holds the whole year."""
+        return self is not Stage.SEMESTER_1
+
 
 class MarkKind(IntEnum):
-    """Kind of assessment: ĐĐGtx, ĐĐGgk, ĐĐGck (TT 22/2021 Điều 6, Điều 7)."""
+    """Kind of assessment: ĐĐGtx, ĐĐGgk, ĐĐGck (TT 22/2021 Điều 6, Điều 7); re-assessment in the summer (Điều 14)."""
 
     REGULAR = 1
     MIDTERM = 2
     FINAL = 3
+    REASSESSMENT = 4
 
 
 class SchoolLevel(IntEnum):
@@ -84,14 +91,27 @@ PROTO_LEVEL_NUMBERS = {level: number for number, level in PROTO_LEVELS.items()}
 
 MIDTERM_COLUMN = 10
 FINAL_COLUMN = 11
+REASSESSMENT_COLUMN = 12
+_COLUMNS = {
+    MarkKind.MIDTERM: MIDTERM_COLUMN,
+    MarkKind.FINAL: FINAL_COLUMN,
+    MarkKind.REASSESSMENT: REASSESSMENT_COLUMN,
+}
+_COLUMN_KINDS = {number: kind for kind, number in _COLUMNS.items()}
+
+SUMMER = 3
+"""The place of conduct after summer training beside those of the semesters 1 and 2 (TT 22/2021 Điều 13)."""
 
 NOT_PASS_VALUE = 200
 PASS_VALUE = 201
 """How the database stores CĐ and Đ beside scores in tenths (0-100)."""
 
+NOT_SAT_VALUE = 202
+"""A re-assessment that the student did not sit: the year's result stands (TT 22/2021 Điều 14)."""
+
 _KEYED = {tenths: text.removesuffix(".0") for text, tenths in SCORES.items() if "." in text}
-_COMMENT_WORDS = {PASS_VALUE: "Đ", NOT_PASS_VALUE: "CĐ"}
-_COMMENT_CODES = {PASS_VALUE: "PASS", NOT_PASS_VALUE: "NOT_PASS"}
+_COMMENT_WORDS = {PASS_VALUE: "Đ", NOT_PASS_VALUE: "CĐ", NOT_SAT_VALUE: "V"}
+_COMMENT_CODES = {PASS_VALUE: "PASS", NOT_PASS_VALUE: "NOT_PASS", NOT_SAT_VALUE: "ABSENT"}
 _COMMENTS = {PASS_VALUE: Comment.PASS, NOT_PASS_VALUE: Comment.NOT_PASS}
 
 
@@ -101,21 +121,17 @@ student may be exempt from (TT 22/2021 Điều 10)."""
 
 
 def column_number(kind: MarkKind, position: int) -> int:
-    """The number of a column in the database: regular marks by position from 1, then mid-term, then end-term."""
-    if kind is MarkKind.REGULAR:
-        return position
-    return MIDTERM_COLUMN if kind is MarkKind.MIDTERM else FINAL_COLUMN
+    """The number of a column in the database: regular marks by position from 1, then mid-term, end-term, summer."""
+    return _COLUMNS.get(kind, position)
 
 
 def column_kind(number: int) -> MarkKind:
     """The kind of a column by its number."""
-    if number == MIDTERM_COLUMN:
-        return MarkKind.MIDTERM
-    return MarkKind.FINAL if number == FINAL_COLUMN else MarkKind.REGULAR
+    return _COLUMN_KINDS.get(number, MarkKind.REGULAR)
 
 
 def column_name(number: int) -> str:
-    """The name of a column in refusals and contents: ``REGULAR_2``, ``MIDTERM``, ``FINAL``."""
+    """The name of a column in refusals and contents: ``REGULAR_2``, ``MIDTERM``, ``FINAL``, ``REASSESSMENT``."""
     kind = column_kind(number)
     return f"REGULAR_{number}" if kind is MarkKind.REGULAR else kind.name
 
@@ -126,14 +142,14 @@ def required_columns(regular_count: int) -> tuple[int, ...]:
 
 
 def keyed_text(value: int | None) -> str:
-    """A stored mark as keyed: shortest decimal, Đ or CĐ; empty for none."""
+    """A stored mark as keyed: shortest decimal, Đ, CĐ or V; empty for none."""
     if value is None:
         return ""
     return _COMMENT_WORDS.get(value) or _KEYED[value]
 
 
 def keyed_code(value: int | None) -> str | None:
-    """A stored mark as frozen content writes it: shortest decimal, PASS, NOT_PASS, or None."""
+    """A stored mark as frozen content writes it: shortest decimal, PASS, NOT_PASS, ABSENT, or None."""
     if value is None:
         return None
     return _COMMENT_CODES.get(value) or _KEYED[value]

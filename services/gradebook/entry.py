@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.common.errors import Violation
-from services.gradebook.domain import NOT_PASS_VALUE, PASS_VALUE, MarkKind, column_name, column_number
+from services.gradebook.domain import (
+    NOT_PASS_VALUE,
+    NOT_SAT_VALUE,
+    PASS_VALUE,
+    REASSESSMENT_COLUMN,
+    MarkKind,
+    Semester,
+    column_name,
+    column_number,
+)
 from services.gradebook.rules import SCORES, BadMark, Comment, SubjectKind, parse_mark
 
 MAX_COLUMNS = 12
@@ -17,6 +26,7 @@ MAX_ROWS = 1000
 WITHDRAWN = -1
 _LEAVE = -2
 
+_KINDS = frozenset(MarkKind)
 _SCORE_VALUES: dict[str, int] = {**SCORES, "": _LEAVE, "-": WITHDRAWN}
 _COMMENT_VALUES: dict[str, int] = {"Đ": PASS_VALUE, "CĐ": NOT_PASS_VALUE, "": _LEAVE, "-": WITHDRAWN}
 
@@ -94,7 +104,7 @@ def read_columns(
     found: list[Violation] = []
     for index, (number, position) in enumerate(columns):
         where = column_field.format(index)
-        if number not in {1, 2, 3}:
+        if number not in _KINDS:
             found.append(Violation(f"{where}.kind", "MARK_KIND", "Loại điểm không có trong quy định."))
             continue
         mark_kind = MarkKind(number)
@@ -103,7 +113,7 @@ def read_columns(
             found.append(Violation(f"{where}.position", "REGULAR_POSITION", message))
             continue
         if mark_kind is not MarkKind.REGULAR and position != 0:
-            message = "Cột giữa kì và cuối kì không có số thứ tự."
+            message = "Chỉ cột đánh giá thường xuyên có số thứ tự."
             found.append(Violation(f"{where}.position", "POSITION_NOT_ALLOWED", message))
             continue
         column = column_number(mark_kind, position)
@@ -111,6 +121,20 @@ def read_columns(
             found.append(Violation(where, "DUPLICATE_COLUMN", f"Cột {column_name(column)} có hai lần."))
         numbers.append(column)
     return numbers, found
+
+
+def check_reassessment(columns: Sequence[int], semester: int) -> list[Violation]:
+    """What is wrong with a re-assessment column: it is of semester II, and stands alone, because marks of the semester
+    are entered before the year is locked and re-assessments after it. columns: numbers.
+    """
+    if REASSESSMENT_COLUMN not in columns:
+        return []
+    if semester != Semester.SECOND:
+        return [Violation("semester", "REASSESSMENT_SEMESTER", "Kết quả đánh giá lại thuộc bảng điểm học kì II.")]
+    if len(columns) > 1:
+        message = "Cột đánh giá lại phải gửi riêng, không kèm cột khác."
+        return [Violation("columns", "REASSESSMENT_ALONE", message)]
+    return []
 
 
 def read_rows(
@@ -130,6 +154,8 @@ def read_rows(
     found: list[Violation] = []
     width = len(columns)
     table = _SCORE_VALUES if kind is SubjectKind.COMMENT_AND_SCORE else _COMMENT_VALUES
+    if REASSESSMENT_COLUMN in columns:
+        table = {**table, "V": NOT_SAT_VALUE}
     seen: set[int] = set()
     for index, (name, texts) in enumerate(rows):
         student = read_student(name, students, seen, student_field.format(index), found, left)

@@ -5,10 +5,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from services.gradebook.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
+    NOT_SAT_VALUE,
+    REASSESSMENT_COLUMN,
+    SUMMER,
     Guardian,
     Semester,
     Stage,
@@ -18,8 +22,10 @@ from services.gradebook.domain import (
 )
 from services.gradebook.rules import (
     Level,
+    Promotion,
     PupilResult,
     PupilYear,
+    RuleSet,
     SemesterMarks,
     SubjectKind,
     SubjectYear,
@@ -74,13 +80,22 @@ class ClassStudent:
     left: bool = False
 
 
+class Absences(NamedTuple):
+    """Absent sessions of one student in one month, each ten times the day plus 1 (morning) or 2 (afternoon)."""
+
+    excused: tuple[int, ...]
+    unexcused: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ClassData:
     """Everything known of one class in one year.
 
-    marks: (subject id, semester) → sheet; conduct: (semester, student id) → level; absences: student id → (excused,
-    unexcused); exempt: (subject id, semester, student id) of exemptions from the practical part (TT 22/2021 Điều 10),
-    which change no requirement: the assessments are of theory then.
+    marks: (subject id, semester) → sheet; conduct: (semester or SUMMER, student id) → level; absences: student id →
+    (excused, unexcused) in the year; attendance: month such as "2025-09" → student id → absences, in order of months;
+    empty when the class keeps only the year's totals (ADR-0038). remarks: month → the principal's remark.
+    exempt: (subject id, semester, student id) of exemptions from the practical part (TT 22/2021 Điều 10), which change
+    no requirement: the assessments are of theory then.
     """
 
     school_year: str
@@ -91,6 +106,8 @@ class ClassData:
     conduct: Mapping[tuple[int, int], Level] = field(default_factory=dict)
     absences: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     exempt: frozenset[tuple[int, int, int]] = frozenset()
+    attendance: Mapping[str, Mapping[int, Absences]] = field(default_factory=dict)
+    remarks: Mapping[str, str] = field(default_factory=dict)
 
     def cells(self, subject: int, semester: int, student: int) -> Mapping[int, int]:
         """The marks of one student in one subject and semester, by column number."""
@@ -99,13 +116,14 @@ class ClassData:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something that a book still needs. subject and semester are None where they do not apply; column likewise."""
+    """Something that a book still needs. What does not apply is None; month: of a sheet of attendance."""
 
     kind: str
     student: ClassStudent
     subject: str | None
     semester: Semester | None
     column: int | None
+    month: str | None = None
 
 
 def class_results(data: ClassData, stage: Stage) -> list[PupilResult]:
@@ -114,16 +132,50 @@ def class_results(data: ClassData, stage: Stage) -> list[PupilResult]:
     Who left during the year has no results of the year; those of a finished semester stay.
     """
     rules = rule_set(year_start(data.school_year), data.grade_level)
-    found = [assess(rules, _pupil(data, student, stage)) for student in data.students]
+    found = [_result(rules, data, student, stage) for student in data.students]
     return [
         _without_year(result) if student.left else result for student, result in zip(data.students, found, strict=True)
     ]
 
 
+def _result(rules: RuleSet, data: ClassData, student: ClassStudent, stage: Stage) -> PupilResult:
+    pupil = _pupil(data, student, stage)
+    result = assess(rules, pupil)
+    if stage is not Stage.AFTER_SUMMER or result.promotion is not Promotion.RETEST:
+        return result
+    cells = reassessments(data, student)
+    if not set(result.retest_subjects) <= cells.keys():
+        return result
+    sat = {code: mark for code in result.retest_subjects if (mark := mark_of(_sat(cells[code]))) is not None}
+    return assess(rules, replace(pupil, reassessed=sat))
+
+
+def retest_due(data: ClassData) -> list[tuple[str, ...]]:
+    """For every student in list order the codes of the subjects to re-assess: none unless the year's learning result is
+    Chưa đạt while conduct, after summer training where there was one, is at least Đạt (TT 22/2021 Điều 14).
+    """
+    rules = rule_set(year_start(data.school_year), data.grade_level)
+    return [
+        () if student.left else assess(rules, _pupil(data, student, Stage.AFTER_SUMMER)).retest_subjects
+        for student in data.students
+    ]
+
+
+def _sat(value: int) -> int | None:
+    return None if value == NOT_SAT_VALUE else value
+
+
+def reassessments(data: ClassData, student: ClassStudent) -> dict[str, int]:
+    """Subject code → re-assessment of a student as stored, NOT_SAT_VALUE where they did not sit it."""
+    found = ((one.code, data.cells(one.id, Semester.SECOND, student.id)) for one in data.subjects)
+    return {code: cells[REASSESSMENT_COLUMN] for code, cells in found if REASSESSMENT_COLUMN in cells}
+
+
 def missing(data: ClassData, stage: Stage) -> Iterator[Missing]:
     """What a book of the stage still needs: every required mark, conduct, absences; by subject, student and column.
 
-    Nothing is needed of who left during the year.
+    After the summer also: conduct of those who had to train, and of those to be re-assessed a mark in each subject, or
+    that they did not sit it (TT 22/2021 Điều 13, Điều 14). Nothing is needed of who left during the year.
     """
     staying = [student for student in data.students if not student.left]
     for subject in data.subjects:
@@ -138,10 +190,63 @@ def missing(data: ClassData, stage: Stage) -> Iterator[Missing]:
         for student in staying:
             if (semester, student.id) not in data.conduct:
                 yield Missing("CONDUCT", student, None, semester, None)
-    if stage is Stage.WHOLE_YEAR:
+    yield from _missing_attendance(data, staying, stage)
+    if stage is Stage.AFTER_SUMMER:
+        yield from _missing_summer(data)
+
+
+def _missing_attendance(data: ClassData, staying: Sequence[ClassStudent], stage: Stage) -> Iterator[Missing]:
+    if data.attendance:
+        for month in required_months(data, stage):
+            sheet = data.attendance.get(month, {})
+            for student in staying:
+                if student.id not in sheet:
+                    yield Missing("ATTENDANCE", student, None, None, None, month)
+    elif stage.ends_year:
         for student in staying:
             if student.id not in data.absences:
                 yield Missing("ABSENCES", student, None, None, None)
+
+
+def _missing_summer(data: ClassData) -> Iterator[Missing]:
+    for student, result in zip(data.students, class_results(data, Stage.AFTER_SUMMER), strict=True):
+        if result.promotion is Promotion.SUMMER_TRAINING:
+            yield Missing("SUMMER_CONDUCT", student, None, None, None)
+        if result.promotion is Promotion.RETEST:
+            entered = reassessments(data, student)
+            for code in result.retest_subjects:
+                if code not in entered:
+                    yield Missing("MARK", student, code, Semester.SECOND, REASSESSMENT_COLUMN)
+
+
+def months(school_year: str, stage: Stage) -> list[str]:
+    """The months whose sheets the book of a stage needs when attendance is kept by month, such as "2025-09".
+
+    September to May; to December for semester I, which ends within January: that month belongs to the whole year.
+    """
+    first = year_start(school_year)
+    autumn = [f"{first}-{month:02d}" for month in range(9, 13)]
+    return autumn + ([f"{first + 1}-{month:02d}" for month in range(1, 6)] if stage.ends_year else [])
+
+
+def required_months(data: ClassData, stage: Stage) -> list[str]:
+    """The months of the stage, and those that the class has begun a sheet of."""
+    return sorted({*months(data.school_year, stage), *(month for month in data.attendance if in_stage(month, stage))})
+
+
+def in_stage(month: str, stage: Stage) -> bool:
+    """Whether the book of a stage holds a month's attendance: semester I those to December."""
+    return stage.ends_year or month[5:] >= "08"
+
+
+def year_totals(attendance: Mapping[str, Mapping[int, Absences]]) -> dict[int, tuple[int, int]]:
+    """Student id → absent sessions of all months, excused and unexcused."""
+    totals: dict[int, tuple[int, int]] = {}
+    for sheet in attendance.values():
+        for student, absences in sheet.items():
+            excused, unexcused = totals.get(student, (0, 0))
+            totals[student] = (excused + len(absences.excused), unexcused + len(absences.unexcused))
+    return totals
 
 
 def absent_sessions(data: ClassData, student: int) -> int | None:
@@ -173,7 +278,7 @@ def _without_year(result: PupilResult) -> PupilResult:
 
 
 def _pupil(data: ClassData, student: ClassStudent, stage: Stage) -> PupilYear:
-    whole_year = stage is Stage.WHOLE_YEAR
+    whole_year = stage.ends_year
     subjects = [
         SubjectYear(
             subject.code,
@@ -193,4 +298,5 @@ def _pupil(data: ClassData, student: ClassStudent, stage: Stage) -> PupilYear:
         conduct_semester_1=data.conduct.get((Semester.FIRST, student.id)),
         conduct_semester_2=data.conduct.get((Semester.SECOND, student.id)) if whole_year else None,
         absent_sessions=absent_sessions(data, student.id) if whole_year else None,
+        conduct_after_summer=data.conduct.get((SUMMER, student.id)) if stage is Stage.AFTER_SUMMER else None,
     )

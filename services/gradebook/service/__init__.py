@@ -2,7 +2,7 @@
 
 from services.common.db import Database
 from services.common.grpc_server import Served
-from services.gradebook.service import book_service, exemption_service, mark_service, roster_service
+from services.gradebook.service import book_service, class_book_service, exemption_service, mark_service, roster_service
 
 
 def served(database: Database) -> list[Served]:
@@ -12,4 +12,5 @@ def served(database: Database) -> list[Served]:
         mark_service.served(database),
         book_service.served(database),
         exemption_service.served(database),
+        class_book_service.served(database),
     ]

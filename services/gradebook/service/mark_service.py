@@ -234,9 +234,9 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
     ) -> marks_pb2.GetClassSummaryResponse:
         """All results of a class."""
         data, results = reads.class_summary(self._database, caller(), class_ref(request.school_class), request.stage)
-        whole_year = Stage(request.stage) is Stage.WHOLE_YEAR
+        stage = Stage(request.stage)
         return marks_pb2.GetClassSummaryResponse(
-            students=[_summary(data, index, result, whole_year=whole_year) for index, result in enumerate(results)]
+            students=[_summary(data, index, result, stage) for index, result in enumerate(results)]
         )
 
     def ListMissing(
@@ -289,16 +289,27 @@ def _period(result: PupilResult, name: str) -> marks_pb2.PeriodResult:
     )
 
 
-def _summary(data: ClassData, index: int, result: PupilResult, *, whole_year: bool) -> marks_pb2.StudentSummary:
+def _after_summer(result: PupilResult) -> marks_pb2.PeriodResult:
+    learning = result.learning.after_summer
+    return marks_pb2.PeriodResult(
+        results={one.name: format_mark(one.reassessed) for one in result.subjects if one.reassessed is not None},
+        learning_result=_level(None if learning is None else learning.level),
+        conduct_result=_level(result.conduct.after_summer),
+    )
+
+
+def _summary(data: ClassData, index: int, result: PupilResult, stage: Stage) -> marks_pb2.StudentSummary:
     student = data.students[index]
     return marks_pb2.StudentSummary(
         student=student.moet_student_id,
         semester_1=_period(result, "semester_1"),
-        semester_2=_period(result, "semester_2") if whole_year else None,
-        year=_period(result, "year") if whole_year else None,
+        semester_2=_period(result, "semester_2") if stage.ends_year else None,
+        year=_period(result, "year") if stage.ends_year else None,
         absent_sessions=absent_sessions(data, student.id) or 0,
-        promotion=result.promotion.value if whole_year and result.promotion else "",
-        award=result.award.value if whole_year and result.award else "",
+        promotion=result.promotion.value if stage.ends_year and result.promotion else "",
+        award=result.award.value if stage.ends_year and result.award else "",
+        after_summer=_after_summer(result) if stage is Stage.AFTER_SUMMER else None,
+        retest_subjects=result.retest_subjects,
     )
 
 
@@ -316,6 +327,7 @@ def _missing(one: Missing) -> marks_pb2.Missing:
         semester=cast("common_pb2.Semester.ValueType", int(one.semester or 0)),
         column=column,
         kind=one.kind,
+        month=one.month or "",
     )
 
 

@@ -10,6 +10,7 @@ from services.common.grpc_server import status_of
 from services.gradebook.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
+    REASSESSMENT_COLUMN,
     SUBJECT_KIND_NUMBERS,
     Semester,
     keyed_text,
@@ -98,6 +99,7 @@ def _row(
         final=keyed_text(cells.get(FINAL_COLUMN)),
         result=_text(found.semester_1 if semester is Semester.FIRST else found.semester_2),
         year_result="" if semester is Semester.FIRST else _text(found.year),
+        reassessed=keyed_text(cells.get(REASSESSMENT_COLUMN)),
         practical_exemption=(subject.id, semester, student) in data.exempt,
     )
 

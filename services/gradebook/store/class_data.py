@@ -6,9 +6,9 @@ from typing import NamedTuple
 from services.common.db import Tx
 from services.gradebook.domain import SUBJECT_KINDS
 from services.gradebook.movements import list_note
-from services.gradebook.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet
+from services.gradebook.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet, year_totals
 from services.gradebook.rules import Level
-from services.gradebook.store import exemptions
+from services.gradebook.store import attendance, exemptions, principal_remarks
 from services.gradebook.store.roster import guardian
 
 _LEVELS = {int(level): level for level in Level}
@@ -39,7 +39,7 @@ def read(
     semesters: Sequence[int],
     only_subject: str | None = None,
 ) -> dict[int, ClassData]:
-    """Class id → everything of the class, with the marks and conduct of the semesters. Seven statements in all.
+    """Class id → everything of the class, with the marks of the semesters. Nine statements in all.
 
     only_subject: leave out all other subjects and their marks.
     """
@@ -51,8 +51,7 @@ def read(
     marks = _marks(tx, ids, [one.id for listed in subjects.values() for one in listed], semesters)
     conduct: dict[int, dict[tuple[int, int], Level]] = {}
     for class_id, semester, student, level in tx.execute(
-        "SELECT class_id, semester, student_id, level FROM conduct WHERE class_id = ANY(%s) AND semester = ANY(%s)",
-        (ids, list(semesters)),
+        "SELECT class_id, semester, student_id, level FROM conduct WHERE class_id = ANY(%s)", (ids,)
     ):
         conduct.setdefault(class_id, {})[semester, student] = _LEVELS[level]
     absences: dict[int, dict[int, tuple[int, int]]] = {}
@@ -61,6 +60,10 @@ def read(
     ):
         absences.setdefault(class_id, {})[student] = (excused, unexcused)
     exempt = exemptions.standing(tx, ids)
+    sheets = attendance.standing(tx, ids)
+    for class_id, kept in sheets.items():
+        absences[class_id] = year_totals(kept)
+    remarks = principal_remarks.standing(tx, ids)
     return {
         one.id: ClassData(
             school_year,
@@ -71,15 +74,18 @@ def read(
             conduct.get(one.id, {}),
             absences.get(one.id, {}),
             exempt.get(one.id, frozenset()),
+            sheets.get(one.id, {}),
+            remarks.get(one.id, {}),
         )
         for one in classes
     }
 
 
 def student_ids(tx: Tx, class_id: int) -> dict[str, int]:
-    """moet_student_id → id of the students of a class."""
+    """moet_student_id → id of the students of a class, by number in its list."""
     rows = tx.execute(
-        "SELECT s.moet_student_id, s.id FROM enrolment e JOIN student s ON s.id = e.student_id WHERE e.class_id = %s",
+        "SELECT s.moet_student_id, s.id FROM enrolment e JOIN student s ON s.id = e.student_id WHERE e.class_id = %s"
+        " ORDER BY e.number",
         (class_id,),
     )
     return dict(rows.fetchall())

@@ -11,6 +11,7 @@ from services.common.db import Tx
 from services.gradebook.entry import WITHDRAWN, Changes, Standing
 
 MARKS, SETTLEMENT, CONDUCT, ABSENCES = 1, 2, 3, 4
+ATTENDANCE = 6
 """Kinds of entries."""
 
 RECORDED, ZERO_BY_RULE = 1, 2
@@ -41,13 +42,13 @@ class EntryState:
     """What decides whether an entry may be made now.
 
     open_kinds: mark kinds that the open windows of the semester cover.
-    book_states: states of the live books that cover the semester. students: moet_student_id → id of those in the class;
+    books: stage and state of each live book of the class. students: moet_student_id → id of those in the class;
     left: moet_student_id of those who left it.
     earlier: digest, changed and unchanged of an entry with the same request id. standing: what the sheet's cells hold.
     """
 
     open_kinds: frozenset[int]
-    book_states: tuple[int, ...]
+    books: tuple[tuple[int, int], ...]
     students: dict[str, int]
     earlier: tuple[bytes, int, int] | None
     standing: dict[tuple[int, int], Standing]
@@ -136,8 +137,7 @@ def entry_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) 
         "  AND (%(semester)s::smallint IS NULL OR %(semester)s::smallint = ANY(w.semesters))"
         "  AND (w.grade_levels = '{}' OR (SELECT c.grade_level FROM school_class c WHERE c.id = %(class)s)"
         "   = ANY(w.grade_levels))),"
-        " ARRAY(SELECT b.state FROM book b WHERE b.class_id = %(class)s AND b.state NOT IN (5, 16)"
-        "  AND b.stage >= coalesce(%(semester)s::smallint, 2)),"
+        " ARRAY(SELECT ARRAY[b.stage, b.state] FROM book b WHERE b.class_id = %(class)s AND b.state NOT IN (5, 16)),"
         " ARRAY(SELECT s.moet_student_id FROM enrolment e JOIN student s ON s.id = e.student_id"
         "  WHERE e.class_id = %(class)s AND e.left_on IS NULL ORDER BY e.student_id),"
         " ARRAY(SELECT e.student_id FROM enrolment e WHERE e.class_id = %(class)s AND e.left_on IS NULL"
@@ -160,7 +160,8 @@ def entry_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) 
     assert row is not None
     earlier = None if row[5] is None else (bytes(row[5]), row[6], row[7])
     students = dict(zip(row[2], row[3], strict=True))
-    return EntryState(frozenset(row[0]), tuple(row[1]), students, earlier, _standing(row[8:]), frozenset(row[4]))
+    books = tuple((stage, state) for stage, state in row[1])
+    return EntryState(frozenset(row[0]), books, students, earlier, _standing(row[8:]), frozenset(row[4]))
 
 
 def _standing(columns: Sequence[Sequence[int] | None]) -> dict[tuple[int, int], Standing]:

@@ -33,7 +33,7 @@ def freeze_book(database: Database, caller: Caller, ref: ClassRef, stage: int) -
     """
     roster_rules.check_class_ref(ref)
     found = Findings()
-    found.one_of("stage", stage, set(Stage))
+    found.one_of("stage", stage, {Stage.SEMESTER_1, Stage.WHOLE_YEAR})
     found.refuse()
     checked = Stage(stage)
     with database.transaction() as tx:

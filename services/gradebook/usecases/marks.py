@@ -21,13 +21,14 @@ from services.gradebook.domain import (
     ClassRef,
     MarkKind,
     Semester,
+    Stage,
     column_kind,
 )
 from services.gradebook.lifecycle import READ_ONLY, State
 from services.gradebook.rules import SubjectKind
-from services.gradebook.store import marks
+from services.gradebook.store import attendance, marks
 from services.gradebook.store.marks import Act, EntryState, Target, Written
-from services.gradebook.usecases import access
+from services.gradebook.usecases import access, reassessment
 
 MAX_ABSENCES = 400
 _ACTIONS = {
@@ -35,6 +36,7 @@ _ACTIONS = {
     marks.SETTLEMENT: "MARKS_SETTLED",
     marks.CONDUCT: "CONDUCT_ENTERED",
     marks.ABSENCES: "ABSENCES_ENTERED",
+    marks.ATTENDANCE: "ATTENDANCE_ENTERED",
 }
 
 
@@ -67,19 +69,23 @@ def enter_marks(
 
     columns: (kind, position); rows: moet_student_id and one value a column.
     Raises Invalid; Forbidden VENDOR_NOT_AUTHORISED, WRONG_SCHOOL, NOT_ASSIGNED; NotFound; Rejected WINDOW_CLOSED,
-    BOOK_LOCKED; Conflict REQUEST_ID_REUSED.
+    BOOK_LOCKED, and for a re-assessment YEAR_NOT_LOCKED; Conflict REQUEST_ID_REUSED.
     """
     _check_head(ref, subject, semester)
     if not 1 <= len(rows) <= entry.MAX_ROWS:
         refuse([Violation("rows", "COUNT", f"Phải có từ 1 đến {entry.MAX_ROWS} dòng.")])
     with database.transaction() as tx:
         target = _subject_target(tx, caller, ref, subject)
-        state = _open_state(tx, target, semester, request.id)
+        state = open_state(tx, target, semester, request.id)
         if state.earlier is not None:
-            return _repeat(state.earlier, request, caller)
+            return repeat(state.earlier, request, caller)
         numbers, cells = _read_sheet(target, state, columns, rows)
-        _check_open(state, {column_kind(number) for number in numbers})
-        act = _act(request, marks.MARKS, target, caller, semester=semester)
+        refuse(entry.check_reassessment(numbers, semester))
+        kinds = {column_kind(number) for number in numbers}
+        check_open(state, kinds, _first_stage(kinds, semester))
+        if MarkKind.REASSESSMENT in kinds:
+            reassessment.check(tx, target, ref, state.students, rows)
+        act = new_act(request, marks.MARKS, target, caller, semester=semester)
         return _write_marks(tx, caller, ref, act, state, cells, subject)
 
 
@@ -105,14 +111,18 @@ def settle_missing_marks(
     found.refuse()
     with database.transaction() as tx:
         target = _subject_target(tx, caller, ref, subject)
-        state = _open_state(tx, target, semester, request.id)
+        state = open_state(tx, target, semester, request.id)
         if state.earlier is not None:
-            return _repeat(state.earlier, request, caller).changed
+            return repeat(state.earlier, request, caller).changed
         zero = "CĐ" if _kind(target) is SubjectKind.COMMENT_ONLY else "0"
         rows = [(student, [zero] * len(columns)) for student in students]
         numbers, cells = _read_sheet(target, state, columns, rows, student_field="students[{}]")
-        _check_open(state, {column_kind(number) for number in numbers})
-        act = _act(request, marks.SETTLEMENT, target, caller, semester=semester, reason=reason)
+        kinds = {column_kind(number) for number in numbers}
+        if MarkKind.REASSESSMENT in kinds:
+            message = "Điều 7 không áp dụng cho đánh giá lại; học sinh không dự thì ghi V."
+            refuse([Violation("columns", "REASSESSMENT_NOT_SETTLED", message)])
+        check_open(state, kinds, semester)
+        act = new_act(request, marks.SETTLEMENT, target, caller, semester=semester, reason=reason)
         return _write_marks(tx, caller, ref, act, state, cells, subject).changed
 
 
@@ -136,16 +146,16 @@ def enter_conduct(
         found.one_of(f"rows[{index}].level", level, PROTO_LEVELS)
     found.refuse()
     with database.transaction() as tx:
-        target = _homeroom_target(tx, caller, ref)
-        state = _open_state(tx, target, semester, request.id)
+        target = homeroom_target(tx, caller, ref)
+        state = open_state(tx, target, semester, request.id)
         if state.earlier is not None:
-            _repeat(state.earlier, request, caller)
+            repeat(state.earlier, request, caller)
             return
-        students = _students(state, [student for student, _ in rows])
-        _check_open(state, set())
-        act = _act(request, marks.CONDUCT, target, caller, semester=semester)
+        students = students_of(state, [student for student, _ in rows])
+        check_open(state, set(), semester)
+        act = new_act(request, marks.CONDUCT, target, caller, semester=semester)
         written = marks.write_conduct(tx, act, students, [PROTO_LEVELS[level] for _, level in rows])
-        _record(tx, caller, ref, act, written, semester=semester)
+        record(tx, caller, ref, act, written, semester=semester)
 
 
 def enter_absences(
@@ -157,7 +167,8 @@ def enter_absences(
 ) -> None:
     """Enter the year's absent sessions (homeroom teacher). rows: moet_student_id, excused, unexcused.
 
-    Raises as enter_conduct does.
+    Raises as enter_conduct does, and Rejected ATTENDANCE_KEPT when the class keeps attendance by month: then the totals
+    follow from its sheets (ADR-0038).
     """
     roster_rules.check_class_ref(ref)
     found = Findings()
@@ -169,16 +180,19 @@ def enter_absences(
             found.add(f"rows[{index}]", "OUT_OF_RANGE", f"Tổng số buổi nghỉ không quá {MAX_ABSENCES}.")
     found.refuse()
     with database.transaction() as tx:
-        target = _homeroom_target(tx, caller, ref)
-        state = _open_state(tx, target, None, request.id)
+        target = homeroom_target(tx, caller, ref)
+        state = open_state(tx, target, None, request.id)
         if state.earlier is not None:
-            _repeat(state.earlier, request, caller)
+            repeat(state.earlier, request, caller)
             return
-        students = _students(state, [row[0] for row in rows])
-        _check_open(state, set())
-        act = _act(request, marks.ABSENCES, target, caller)
+        students = students_of(state, [row[0] for row in rows])
+        check_open(state, set(), Stage.WHOLE_YEAR)
+        assert target.class_id is not None
+        if attendance.is_kept(tx, target.class_id):
+            raise Rejected("ATTENDANCE_KEPT", "Lớp đã điểm danh theo tháng; tổng số buổi nghỉ được tính từ đó.")
+        act = new_act(request, marks.ABSENCES, target, caller)
         written = marks.write_absences(tx, act, students, [row[1] for row in rows], [row[2] for row in rows])
-        _record(tx, caller, ref, act, written)
+        record(tx, caller, ref, act, written)
 
 
 def _check_head(ref: ClassRef, subject: str, semester: int) -> None:
@@ -218,7 +232,8 @@ def _subject_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str) -> Targ
     return target
 
 
-def _homeroom_target(tx: Tx, caller: Caller, ref: ClassRef) -> Target:
+def homeroom_target(tx: Tx, caller: Caller, ref: ClassRef) -> Target:
+    """The class that a call of its homeroom teacher names. Raises Forbidden ROLE_REQUIRED, and as find_target."""
     person = access.person(caller, ref.school)
     target = find_target(tx, caller, ref, None)
     if target.homeroom_person != person:
@@ -231,12 +246,14 @@ def _homeroom_target(tx: Tx, caller: Caller, ref: ClassRef) -> Target:
     return target
 
 
-def _open_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) -> EntryState:
+def open_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) -> EntryState:
+    """Hold the year open until commit, and read what decides whether an entry may be made. semester None: any."""
     marks.share_year(tx, target, semester, request_id)
     return marks.entry_state(tx, target, semester, request_id)
 
 
-def _repeat(earlier: tuple[bytes, int, int], request: Request, caller: Caller) -> Entered:
+def repeat(earlier: tuple[bytes, int, int], request: Request, caller: Caller) -> Entered:
+    """The first answer to a request that was answered before. Raises Conflict REQUEST_ID_REUSED when it is another."""
     digest, changed, unchanged = earlier
     if digest != request.sha256:
         raise Conflict(
@@ -269,7 +286,8 @@ def _read_sheet(
     return numbers, cells
 
 
-def _students(state: EntryState, names: Sequence[str]) -> list[int]:
+def students_of(state: EntryState, names: Sequence[str]) -> list[int]:
+    """Ids of the students that rows name. Raises Invalid STUDENT_UNKNOWN, DUPLICATE_STUDENT."""
     seen: set[int] = set()
     found: list[Violation] = []
     ids = [
@@ -280,21 +298,41 @@ def _students(state: EntryState, names: Sequence[str]) -> list[int]:
     return [one for one in ids if one is not None]
 
 
-def _check_open(state: EntryState, kinds: set[MarkKind]) -> None:
-    """Raises Rejected WINDOW_CLOSED unless windows cover all kinds now, BOOK_LOCKED when a book holds the data."""
+def _first_stage(kinds: set[MarkKind], semester: int) -> int:
+    """The first stage whose book holds such marks."""
+    return Stage.AFTER_SUMMER if MarkKind.REASSESSMENT in kinds else semester
+
+
+def check_open(state: EntryState, kinds: set[MarkKind], first_stage: int) -> None:
+    """Raises Rejected WINDOW_CLOSED unless windows cover all kinds now, BOOK_LOCKED when a book holds the data.
+
+    kinds: empty for what is no mark, which any open window but the summer's lets in. first_stage: the first whose book
+    holds the data; for that of the summer raises YEAR_NOT_LOCKED until the book of the whole year is locked.
+    """
     closed = kinds - state.open_kinds
-    if closed or not state.open_kinds:
+    if closed or not (kinds or state.open_kinds - {MarkKind.REASSESSMENT}):
         names = ",".join(sorted(MarkKind(kind).name for kind in closed))
         raise Rejected("WINDOW_CLOSED", "Không trong thời hạn nhập điểm.", mark_kinds=names)
-    if state.book_states:
-        furthest = State(max(state.book_states))
+    check_free(state, first_stage)
+    if first_stage == Stage.AFTER_SUMMER and not any(
+        stage == Stage.WHOLE_YEAR and book_state in READ_ONLY for stage, book_state in state.books
+    ):
+        raise Rejected("YEAR_NOT_LOCKED", "Phải khóa sổ cả năm của lớp trước khi nhập kết quả sau kì nghỉ hè.")
+
+
+def check_free(state: EntryState, first_stage: int) -> None:
+    """Raises Rejected BOOK_LOCKED when a live book of the stage or a later one holds the data."""
+    holding = [book_state for stage, book_state in state.books if stage >= first_stage]
+    if holding:
+        furthest = State(max(holding))
         message = "Dữ liệu đã khóa sổ." if furthest in READ_ONLY else "Sổ của lớp đã chốt dữ liệu và đang hoàn thiện."
         raise Rejected("BOOK_LOCKED", message, book_state=furthest.name)
 
 
-def _act(
+def new_act(
     request: Request, kind: int, target: Target, caller: Caller, *, semester: int | None = None, reason: str = ""
 ) -> Act:
+    """An act of entry by the caller."""
     assert target.class_id is not None
     assert caller.person is not None
     return Act(
@@ -316,11 +354,12 @@ def _write_marks(
     changes = entry.changes(cells, state.standing, settle=act.kind == marks.SETTLEMENT)
     unchanged = len(cells.values) - changes.count
     digest = marks.write_marks(tx, act, changes, unchanged=unchanged)
-    _record(tx, caller, ref, act, Written(changes.count, digest), subject=subject, semester=act.semester)
+    record(tx, caller, ref, act, Written(changes.count, digest), subject=subject, semester=act.semester)
     return Entered(changes.count, unchanged)
 
 
-def _record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> None:
+def record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> None:
+    """Leave the audit row of an act of entry."""
     access.record(
         tx,
         caller,

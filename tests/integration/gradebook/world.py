@@ -15,6 +15,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.gradebook.v1 import (
     books_pb2,
     books_pb2_grpc,
+    class_book_pb2,
+    class_book_pb2_grpc,
     common_pb2,
     exemptions_pb2,
     exemptions_pb2_grpc,
@@ -39,15 +41,18 @@ OTHER_VENDOR = "vendor/vietschool"
 DEPARTMENT = "operator/department"
 FIRST, SECOND = common_pb2.SEMESTER_FIRST, common_pb2.SEMESTER_SECOND
 REGULAR, MIDTERM, FINAL = common_pb2.MARK_KIND_REGULAR, common_pb2.MARK_KIND_MIDTERM, common_pb2.MARK_KIND_FINAL
+REASSESSMENT = common_pb2.MARK_KIND_REASSESSMENT
 SEMESTER_1, WHOLE_YEAR = common_pb2.STAGE_SEMESTER_1, common_pb2.STAGE_WHOLE_YEAR
+AFTER_SUMMER = common_pb2.STAGE_AFTER_SUMMER
 ISSUER = "https://id.hoso.local"
 _STUBS = (
     roster_pb2_grpc.RosterServiceStub,
     marks_pb2_grpc.MarkServiceStub,
     books_pb2_grpc.BookServiceStub,
     exemptions_pb2_grpc.ExemptionServiceStub,
+    class_book_pb2_grpc.ClassBookServiceStub,
 )
-_MESSAGES = (roster_pb2, marks_pb2, books_pb2, exemptions_pb2)
+_MESSAGES = (roster_pb2, marks_pb2, books_pb2, exemptions_pb2, class_book_pb2)
 
 
 class World:

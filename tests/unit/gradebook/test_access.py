@@ -1,12 +1,12 @@
 """Who may call what: the whole table, so that a new RPC cannot slip in without a decision."""
 
 import pytest
-from hoso.gradebook.v1 import books_pb2, exemptions_pb2, marks_pb2, roster_pb2
+from hoso.gradebook.v1 import books_pb2, class_book_pb2, exemptions_pb2, marks_pb2, roster_pb2
 
 from services.common import identity
 from services.common.errors import Forbidden
 from services.common.identity import Access
-from services.gradebook.service import book_service, exemption_service, mark_service, roster_service
+from services.gradebook.service import book_service, class_book_service, exemption_service, mark_service, roster_service
 
 CLIENTS = (
     "vendor/smas",
@@ -27,6 +27,7 @@ TABLES = {
     "MarkService": (marks_pb2, mark_service.ACCESS),
     "BookService": (books_pb2, book_service.ACCESS),
     "ExemptionService": (exemptions_pb2, exemption_service.ACCESS),
+    "ClassBookService": (class_book_pb2, class_book_service.ACCESS),
 }
 OTHERS = {
     "PutSchool": OFFICE,

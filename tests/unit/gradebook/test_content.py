@@ -93,7 +93,7 @@ def facts(index: int, stage: Stage) -> BookFacts:
 
 
 @pytest.mark.parametrize("index", range(4))
-@pytest.mark.parametrize("stage", list(Stage))
+@pytest.mark.parametrize("stage", [Stage.SEMESTER_1, Stage.WHOLE_YEAR])
 def test_a_book_has_the_documented_shape_and_keeps_its_rules(index: int, stage: Stage) -> None:
     data = class_data(index)
     frozen = class_book(data, facts(index, stage))

@@ -1,0 +1,131 @@
+"""ClassBookService; see proto/hoso/gradebook/v1/class_book.proto."""
+
+from typing import cast
+
+import grpc
+from hoso.gradebook.v1 import class_book_pb2, class_book_pb2_grpc
+
+from services.common.db import Database
+from services.common.grpc_server import Served
+from services.common.identity import Access, caller
+from services.common.message_fields import timestamp
+from services.gradebook.service.request_identity import request_identity
+from services.gradebook.service.roster_service import class_ref
+from services.gradebook.usecases import class_book
+from services.gradebook.usecases.class_book import Absence, SheetRow
+
+_PERSON = Access(clients=("vendor/*",), person=True)
+_VENDOR = Access(clients=("vendor/*",))
+ACCESS = {
+    "EnterAttendance": _PERSON,
+    "GetAttendance": _VENDOR,
+    "RecordPrincipalRemark": _PERSON,
+    "ListPrincipalRemarks": _VENDOR,
+    "EnterSummerConduct": _PERSON,
+}
+
+
+def served(database: Database) -> Served:
+    """The service over a database."""
+    servicer = ClassBooks(database)
+    return Served(
+        add=lambda server: class_book_pb2_grpc.add_ClassBookServiceServicer_to_server(servicer, server),
+        name="hoso.gradebook.v1.ClassBookService",
+        access=ACCESS,
+    )
+
+
+class ClassBooks(class_book_pb2_grpc.ClassBookServiceServicer):
+    """The servicer."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def EnterAttendance(
+        self, request: class_book_pb2.EnterAttendanceRequest, context: grpc.ServicerContext
+    ) -> class_book_pb2.EnterAttendanceResponse:
+        """Enter a month's absences."""
+        who = caller()
+        entered = class_book.enter_attendance(
+            self._database,
+            who,
+            request_identity(request, request.request_id, who),
+            class_ref(request.school_class),
+            request.month,
+            [
+                (row.student, [Absence(one.day, one.session, one.excused) for one in row.absences])
+                for row in request.rows
+            ],
+        )
+        return class_book_pb2.EnterAttendanceResponse(changed=entered.changed, unchanged=entered.unchanged)
+
+    def GetAttendance(
+        self, request: class_book_pb2.GetAttendanceRequest, context: grpc.ServicerContext
+    ) -> class_book_pb2.GetAttendanceResponse:
+        """A month's sheet."""
+        rows, months = class_book.get_attendance(
+            self._database, caller(), class_ref(request.school_class), request.month
+        )
+        return class_book_pb2.GetAttendanceResponse(rows=[_row(one) for one in rows], months=months)
+
+    def RecordPrincipalRemark(
+        self, request: class_book_pb2.RecordPrincipalRemarkRequest, context: grpc.ServicerContext
+    ) -> class_book_pb2.RecordPrincipalRemarkResponse:
+        """Record the principal's remark of a month."""
+        version = class_book.record_principal_remark(
+            self._database, caller(), class_ref(request.school_class), request.month, request.remark
+        )
+        return class_book_pb2.RecordPrincipalRemarkResponse(version=version)
+
+    def ListPrincipalRemarks(
+        self, request: class_book_pb2.ListPrincipalRemarksRequest, context: grpc.ServicerContext
+    ) -> class_book_pb2.ListPrincipalRemarksResponse:
+        """Every version of every remark."""
+        return class_book_pb2.ListPrincipalRemarksResponse(
+            remarks=[
+                class_book_pb2.PrincipalRemark(
+                    month=one.month,
+                    version=one.version,
+                    remark=one.remark,
+                    person=one.person,
+                    client=one.client,
+                    time=timestamp(one.time),
+                )
+                for one in class_book.list_principal_remarks(self._database, caller(), class_ref(request.school_class))
+            ]
+        )
+
+    def EnterSummerConduct(
+        self, request: class_book_pb2.EnterSummerConductRequest, context: grpc.ServicerContext
+    ) -> class_book_pb2.EnterSummerConductResponse:
+        """Enter conduct after the summer."""
+        who = caller()
+        class_book.enter_summer_conduct(
+            self._database,
+            who,
+            request_identity(request, request.request_id, who),
+            class_ref(request.school_class),
+            [(row.student, row.level) for row in request.rows],
+        )
+        return class_book_pb2.EnterSummerConductResponse()
+
+
+def _row(one: SheetRow) -> class_book_pb2.AttendanceRow:
+    absences = one.sheet.absences
+    excused, unexcused = one.year
+    return class_book_pb2.AttendanceRow(
+        student=one.student,
+        absences=[
+            class_book_pb2.Absence(
+                day=session // 10,
+                session=cast("class_book_pb2.Session.ValueType", session % 10),
+                excused=session in absences.excused,
+            )
+            for session in sorted(absences.excused + absences.unexcused)
+        ],
+        excused=len(absences.excused),
+        unexcused=len(absences.unexcused),
+        year_excused=excused,
+        year_unexcused=unexcused,
+        version=one.sheet.version,
+    )
