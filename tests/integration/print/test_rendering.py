@@ -4,12 +4,10 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pikepdf
 import pytest
@@ -19,15 +17,9 @@ from services.common.errors import Invalid
 from services.print import render
 from services.print.render import Kind, Rendition
 from tests.content import canonical, class_book
+from tests.integration.print.paper import MARK, TRICKY, check_layout, pages_of
 
 MM = 72 / 25.4
-MARK = "BẢN IN CHƯA CÓ CHỮ KÝ SỐ – DÙNG ĐỂ RÀ SOÁT"
-TRICKY = [
-    "Nguyễn #strong[x] $x^2$ \\ *đậm* _nghiêng_ [Ngoặc]",
-    "<nhãn> @trích `mã` // ~ #sys.inputs = - + /",
-    "Công Tằng Tôn Nữ Nguyễn Phúc Thị Hoàng Thiên Ẩn Ngọc Quỳnh Trâm Uyển Nhi Đài Trang Hồng",
-    "NGUYỄN THỊ ẤU ỄNH ỢỰ",
-]
 
 
 def tricky_book(students: int, stage: str) -> dict[str, Any]:
@@ -37,50 +29,6 @@ def tricky_book(students: int, stage: str) -> dict[str, Any]:
     data["students"][7]["address"] = "Số 12/345/67 hẻm 89, đường Nguyễn Thị Minh Khai, khu phố 3, " * 3
     data["semesters"][0]["marks"][2]["rows"][8]["note"] = "Miễn phần thực hành; đánh giá bằng nội dung lý thuyết"
     return data
-
-
-@dataclass(frozen=True)
-class Word:
-    text: str
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    @property
-    def middle(self) -> float:
-        return (self.top + self.bottom) / 2
-
-
-@dataclass(frozen=True)
-class Page:
-    width: float
-    height: float
-    words: tuple[Word, ...]
-
-    def lines(self) -> list[str]:
-        """Texts that stand on one height, from left to right."""
-        rows: list[list[Word]] = []
-        for word in sorted(self.words, key=lambda w: w.middle):
-            if not rows or word.middle - rows[-1][0].middle > 2:
-                rows.append([])
-            rows[-1].append(word)
-        return [" ".join(w.text for w in sorted(row, key=lambda w: w.left)) for row in rows]
-
-
-def pages_of(pdf: bytes, folder: Path) -> list[Page]:
-    (folder / "book.pdf").write_bytes(pdf)
-    done = subprocess.run(["pdftotext", "-bbox", "book.pdf", "-"], cwd=folder, capture_output=True, check=True)
-    root = ElementTree.fromstring(done.stdout)
-    space = "{http://www.w3.org/1999/xhtml}"
-    found = []
-    for page in root.iter(f"{space}page"):
-        words = tuple(
-            Word(w.text or "", *(float(w.attrib[key]) for key in ("xMin", "yMin", "xMax", "yMax")))
-            for w in page.iter(f"{space}word")
-        )
-        found.append(Page(float(page.attrib["width"]), float(page.attrib["height"]), words))
-    return found
 
 
 @cache
@@ -95,17 +43,7 @@ BOOKS = [(42, "WHOLE_YEAR", False), (50, "SEMESTER_1", True), (1, "SEMESTER_1", 
 @pytest.mark.parametrize(("students", "stage", "tricky"), BOOKS)
 def test_no_text_leaves_the_page_or_covers_another(students: int, stage: str, tricky: bool, tmp_path: Path) -> None:
     pdf = rendered(students, stage, Kind.SIGNING, tricky=tricky).pdf
-    for number, page in enumerate(pages_of(pdf, tmp_path), 1):
-        words = sorted(page.words, key=lambda w: w.top)
-        for word in words:
-            assert min(word.left, word.top, page.width - word.right, page.height - word.bottom) > 5, (number, word)
-        for i, one in enumerate(words):
-            for other in words[i + 1 :]:
-                # A font's box is a fifth higher than its letters; boxes may touch by that much.
-                if other.top >= one.bottom - 0.25 * (one.bottom - one.top):
-                    break
-                apart = one.right <= other.left + 0.5 or other.right <= one.left + 0.5
-                assert apart, (number, one, other)
+    check_layout(pages_of(pdf, tmp_path))
 
 
 def _comma(value: str | None) -> str:
