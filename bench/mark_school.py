@@ -113,7 +113,12 @@ def register(found: Profile, operator: Services, vendor: Services, school: str, 
     where = {"school": school, "school_year": YEAR}
     names = class_names(classes)
     call(operator.roster.PutSchool, roster_pb2.PutSchoolRequest(school=_school(school)))
-    year = roster_pb2.SchoolYear(school_year=YEAR, vendor=VENDOR)
+    year = roster_pb2.SchoolYear(
+        school_year=YEAR,
+        vendor=VENDOR,
+        authorisation=roster_pb2.AUTHORISATION_BY_DEPARTMENT,
+        authorisation_decision="Đo hiệu năng",
+    )
     call(operator.roster.PutSchoolYear, roster_pb2.PutSchoolYearRequest(school=school, year=year))
     roles = [common_pb2.ROLE_PRINCIPAL, common_pb2.ROLE_DATA_OFFICER, common_pb2.ROLE_TEACHER]
     people = [roster_pb2.Person(id=TEACHER, name="Trần Văn Bình", roles=roles)]

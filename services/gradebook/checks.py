@@ -109,6 +109,15 @@ class Findings:
         if not _FIRST_BIRTH <= day <= datetime.now(UTC).date():
             self.add(field, "DATE", "Ngày sinh phải là ngày có thật, dạng 2014-03-09.")
 
+    def day(self, field: str, value: str, first: date, last: date) -> None:
+        """A date that exists, from `first` to `last`."""
+        day = date.min
+        if _DATE.fullmatch(value):
+            with contextlib.suppress(ValueError):
+                day = date.fromisoformat(value)
+        if not first <= day <= last:
+            self.add(field, "DATE", f"Ngày phải có thật, dạng 2026-09-20, từ {first} đến {last}.")
+
     def unique(self, field: str, values: Collection[object], message: str) -> None:
         """No two equal values."""
         if len(set(values)) != len(values):

@@ -4,6 +4,7 @@ The numbers are those of the proto enums of the same names, and what the databas
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 
 from services.gradebook.rules import SCORES, Comment, Level, Mark, SubjectKind
@@ -65,6 +66,30 @@ class Role(IntEnum):
     DATA_OFFICER = 3
     SEAL_CUSTODIAN = 4
     TEACHER = 5
+
+
+class VendorStatus(IntEnum):
+    """What an appraisal of a vendor's software found."""
+
+    REGISTERED = 1
+    APPRAISED = 2
+    REFUSED = 3
+    SUSPENDED = 4
+
+
+class Authorisation(IntEnum):
+    """What lets a school keep the electronic gradebook in a school year."""
+
+    DOSSIER = 1
+    BY_DEPARTMENT = 2
+
+
+class Authority(IntEnum):
+    """Whether a school may keep the electronic gradebook in a school year, as the database computes it."""
+
+    NONE = 0
+    GRANTED = 1
+    VENDOR_SUSPENDED = 2
 
 
 class Sex(IntEnum):
@@ -191,11 +216,18 @@ class School:
 
 @dataclass(frozen=True, slots=True)
 class SchoolYear:
-    """Settings of a school in a year. vendor: name in the certificate without ``vendor/``."""
+    """Settings of a school in a year. vendor: name in the certificate without ``vendor/``.
+
+    authorisation: Authorisation, 0 to leave it as it stands; authorisation_decision: reference, of BY_DEPARTMENT only.
+    authorised_time: since when the school may enter, print and archive; only read.
+    """
 
     name: str
     vendor: str
     paper_track_required: bool
+    authorisation: int = 0
+    authorisation_decision: str = ""
+    authorised_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

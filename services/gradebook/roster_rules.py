@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from services.gradebook.checks import Findings
 from services.gradebook.domain import (
     Assignment,
+    Authorisation,
     ClassRef,
     Guardian,
     Person,
@@ -49,6 +50,13 @@ def check_school_year(year: SchoolYear) -> None:
     found = Findings()
     found.school_year("year.school_year", year.name)
     found.vendor("year.vendor", year.vendor)
+    if year.authorisation:
+        found.one_of("year.authorisation", year.authorisation, set(Authorisation))
+    if year.authorisation == Authorisation.BY_DEPARTMENT:
+        found.text("year.authorisation_decision", year.authorisation_decision, longest=200)
+    elif year.authorisation_decision:
+        message = "Chỉ nêu văn bản khi Sở cho phép trực tiếp, không qua hồ sơ (BY_DEPARTMENT)."
+        found.add("year.authorisation_decision", "NOT_APPLICABLE", message)
     found.refuse()
 
 

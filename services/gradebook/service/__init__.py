@@ -2,7 +2,14 @@
 
 from services.common.db import Database
 from services.common.grpc_server import Served
-from services.gradebook.service import book_service, class_book_service, exemption_service, mark_service, roster_service
+from services.gradebook.service import (
+    book_service,
+    class_book_service,
+    dossier_service,
+    exemption_service,
+    mark_service,
+    roster_service,
+)
 
 
 def served(database: Database) -> list[Served]:
@@ -13,4 +20,5 @@ def served(database: Database) -> list[Served]:
         book_service.served(database),
         exemption_service.served(database),
         class_book_service.served(database),
+        dossier_service.served(database),
     ]

@@ -8,7 +8,7 @@ from hoso.gradebook.v1 import common_pb2, roster_pb2, roster_pb2_grpc
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
-from services.common.message_fields import page_size
+from services.common.message_fields import page_size, timestamp
 from services.gradebook.domain import (
     Assignment,
     ClassRef,
@@ -79,7 +79,9 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
     ) -> roster_pb2.PutSchoolYearResponse:
         """Open a school year."""
         one = request.year
-        year = SchoolYear(one.school_year, one.vendor, one.paper_track_required)
+        year = SchoolYear(
+            one.school_year, one.vendor, one.paper_track_required, one.authorisation, one.authorisation_decision
+        )
         roster.put_school_year(self._database, caller(), request.school, year)
         return roster_pb2.PutSchoolYearResponse()
 
@@ -141,7 +143,12 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
             ),
             years=[
                 roster_pb2.SchoolYear(
-                    school_year=year.name, vendor=year.vendor, paper_track_required=year.paper_track_required
+                    school_year=year.name,
+                    vendor=year.vendor,
+                    paper_track_required=year.paper_track_required,
+                    authorisation=cast("roster_pb2.Authorisation.ValueType", year.authorisation),
+                    authorisation_decision=year.authorisation_decision,
+                    authorised_time=timestamp(year.authorised_time),
                 )
                 for year in years
             ],

@@ -37,6 +37,7 @@ class BookRow(NamedTuple):
     sealed_sha256: bytes | None
     archive_record: str
     problem: str
+    authority: int
 
     @property
     def life(self) -> Life:
@@ -76,7 +77,8 @@ class NewBook(NamedTuple):
 _BOOK = (
     "SELECT b.id, b.class_id, s.code, y.name, c.name, y.vendor, y.paper_track_required, s.id, h.person, b.stage,"
     " b.version, b.state, b.content_sha256, b.content_size_bytes, o.person, b.officer_confirmed, b.homeroom_confirmed,"
-    " b.replaced_by, b.unsigned_rendition, b.signed_document, b.sealed_sha256, b.archive_record, b.problem"
+    " b.replaced_by, b.unsigned_rendition, b.signed_document, b.sealed_sha256, b.archive_record, b.problem,"
+    " y.authority"
     " FROM book b JOIN school_class c ON c.id = b.class_id JOIN school_year y ON y.id = c.school_year_id"
     " JOIN school s ON s.id = y.school_id JOIN staff h ON h.id = c.homeroom_id LEFT JOIN staff o ON o.id = b.officer_id"
 )

@@ -23,6 +23,7 @@ class Target(NamedTuple):
     """What an entry is about and who may make it; ids are None where the name is unknown.
 
     assigned: the person teaches the subject in the class. subject_kind and what follows are None without a subject.
+    authority: Authority of the school in the year.
     """
 
     school_id: int
@@ -35,6 +36,7 @@ class Target(NamedTuple):
     regular_count: int | None
     staff_id: int | None
     assigned: bool
+    authority: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def find_target(tx: Tx, school: str, year: str, name: str, subject: str | None, 
     """Look up everything that an entry names, in one statement; None when the school has no such year."""
     row = tx.execute(
         "SELECT y.school_id, y.id, y.vendor, c.id, h.person, s.id, s.kind, s.regular_count, t.id,"
-        " a.staff_id IS NOT NULL"
+        " a.staff_id IS NOT NULL, y.authority"
         " FROM school sc JOIN school_year y ON y.school_id = sc.id AND y.name = %(year)s"
         " LEFT JOIN school_class c ON c.school_year_id = y.id AND c.name = %(name)s"
         " LEFT JOIN staff h ON h.id = c.homeroom_id"

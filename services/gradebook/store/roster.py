@@ -14,6 +14,7 @@ from services.gradebook.domain import (
     SchoolYear,
     Student,
     Subject,
+    VendorStatus,
 )
 
 
@@ -27,6 +28,7 @@ class YearRow(NamedTuple):
     name: str
     vendor: str
     paper_track_required: bool
+    authority: int
 
 
 class StaffRow(NamedTuple):
@@ -60,7 +62,7 @@ class ClassRow(NamedTuple):
 
 
 _YEAR = (
-    "SELECT y.id, s.id, s.code, s.level, y.name, y.vendor, y.paper_track_required"
+    "SELECT y.id, s.id, s.code, s.level, y.name, y.vendor, y.paper_track_required, y.authority"
     " FROM school s JOIN school_year y ON y.school_id = s.id"
 )
 
@@ -85,19 +87,34 @@ def school(tx: Tx, code: str) -> tuple[int, School] | None:
 
 
 def put_year(tx: Tx, school_id: int, year: SchoolYear) -> None:
-    """Write the settings of a school in a year."""
+    """Write the settings of a school in a year, as they stand in `year`; the vendor is held (`vendors.hold`)."""
     tx.execute(
-        "INSERT INTO school_year (school_id, name, vendor, paper_track_required) VALUES (%s, %s, %s, %s)"
+        "INSERT INTO school_year (school_id, name, vendor, paper_track_required, authorisation,"
+        " authorisation_decision, authorised_time, vendor_suspended) VALUES (%(school)s, %(name)s, %(vendor)s,"
+        " %(paper)s, %(authorisation)s, %(decision)s, %(time)s,"
+        " EXISTS (SELECT FROM vendor v WHERE v.name = %(vendor)s AND v.status = %(suspended)s))"
         " ON CONFLICT (school_id, name) DO UPDATE SET vendor = excluded.vendor,"
-        " paper_track_required = excluded.paper_track_required",
-        (school_id, year.name, year.vendor, year.paper_track_required),
+        " paper_track_required = excluded.paper_track_required, authorisation = excluded.authorisation,"
+        " authorisation_decision = excluded.authorisation_decision, authorised_time = excluded.authorised_time,"
+        " vendor_suspended = excluded.vendor_suspended",
+        {
+            "school": school_id,
+            "name": year.name,
+            "vendor": year.vendor,
+            "paper": year.paper_track_required,
+            "authorisation": year.authorisation,
+            "decision": year.authorisation_decision,
+            "time": year.authorised_time,
+            "suspended": VendorStatus.SUSPENDED,
+        },
     )
 
 
 def years(tx: Tx, school_id: int) -> list[SchoolYear]:
     """The years of a school, newest first."""
     rows = tx.execute(
-        "SELECT name, vendor, paper_track_required FROM school_year WHERE school_id = %s ORDER BY name DESC",
+        "SELECT name, vendor, paper_track_required, authorisation, authorisation_decision, authorised_time"
+        " FROM school_year WHERE school_id = %s ORDER BY name DESC",
         (school_id,),
     )
     return [SchoolYear(*row) for row in rows]

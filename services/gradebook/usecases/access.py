@@ -2,20 +2,20 @@
 
 from services.common import audit
 from services.common.db import Tx
-from services.common.errors import Forbidden, NotFound, Unauthenticated
+from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
 from services.common.identity import Caller
-from services.gradebook.domain import ClassRef
+from services.gradebook.domain import Authority, ClassRef
 from services.gradebook.store import roster
 from services.gradebook.store.roster import ClassRow, StaffRow, YearRow
 
 VENDOR = "vendor/"
 
 
-def check_vendor(caller: Caller, school: str, vendor: str) -> None:
-    """A vendor acts only for the schools that chose it, and a person's token is good for one school.
+def check_vendor(caller: Caller, school: str, vendor: str, authority: int) -> None:
+    """A vendor acts only for the schools that chose it and while the Department lets it; a token is for one school.
 
-    Services and operators are let through; the access table has already decided which RPC they may call. Raises
-    Forbidden VENDOR_NOT_AUTHORISED, WRONG_SCHOOL.
+    Services and operators are let through; the access table has already decided which RPC they may call. authority:
+    Authority of the year. Raises Forbidden VENDOR_NOT_AUTHORISED, VENDOR_SUSPENDED, WRONG_SCHOOL.
     """
     if caller.client.startswith(VENDOR) and caller.client != VENDOR + vendor:
         raise Forbidden(
@@ -24,8 +24,26 @@ def check_vendor(caller: Caller, school: str, vendor: str) -> None:
             client=caller.client,
             school=school,
         )
+    if caller.client.startswith(VENDOR) and authority == Authority.VENDOR_SUSPENDED:
+        message = "Phần mềm này đang bị Sở Giáo dục và Đào tạo đình chỉ sử dụng."
+        raise Forbidden("VENDOR_SUSPENDED", message, client=caller.client, school=school)
     if caller.person is not None and caller.school != school:
         raise Forbidden("WRONG_SCHOOL", "Người thực hiện không thuộc trường này.", school=school)
+
+
+def check_authorised(school: str, school_year: str, authority: int) -> None:
+    """The one gate before entry, print and archive (HCMC 3260/GDĐT-GDTrH mục 1, 3368/GDĐT-TrH; ADR-0042).
+
+    authority: Authority of the year, read with the year. Raises Rejected SCHOOL_NOT_AUTHORISED.
+    """
+    if authority != Authority.GRANTED:
+        raise Rejected(
+            "SCHOOL_NOT_AUTHORISED",
+            "Trường chưa được Sở Giáo dục và Đào tạo cho phép dùng sổ điện tử trong năm học này: hãy lập hồ sơ gồm đủ"
+            " 8 mục và nộp về Sở; chỉ được nhập điểm, in và lưu trữ sau khi hồ sơ được duyệt.",
+            school=school,
+            school_year=school_year,
+        )
 
 
 def year(tx: Tx, caller: Caller, school: str, name: str) -> YearRow:
@@ -36,7 +54,7 @@ def year(tx: Tx, caller: Caller, school: str, name: str) -> YearRow:
     found = roster.year(tx, school, name)
     if found is None:
         raise NotFound("SCHOOL_YEAR_UNKNOWN", "Chưa có năm học này của trường.", school=school, school_year=name)
-    check_vendor(caller, school, found.vendor)
+    check_vendor(caller, school, found.vendor, found.authority)
     return found
 
 
@@ -50,7 +68,7 @@ def some_year(tx: Tx, caller: Caller, school: str) -> YearRow:
     if not found:
         raise NotFound("SCHOOL_UNKNOWN", "Chưa có trường này, hoặc trường chưa mở năm học nào.", school=school)
     chosen = next((one for one in found if caller.client == VENDOR + one.vendor), found[0])
-    check_vendor(caller, school, chosen.vendor)
+    check_vendor(caller, school, chosen.vendor, chosen.authority)
     return chosen
 
 
@@ -99,7 +117,15 @@ def role(tx: Tx, caller: Caller, found: YearRow, needed: int, words: str) -> Sta
     return row
 
 
-def record(tx: Tx, caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> None:
-    """Leave an audit row in the school's chain; last in the transaction, because writers to a chain wait in turn."""
+def record(tx: Tx, caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> int:
+    """Leave an audit row in the school's chain; last in the transaction, because writers to a chain wait in turn.
+
+    Returns its number in the chain.
+    """
     texts = {name: str(value) for name, value in facts.items()}
-    audit.append(tx, f"school/{school}", action, resource, texts, caller)
+    return audit.append(tx, f"school/{school}", action, resource, texts, caller)
+
+
+def record_department(tx: Tx, caller: Caller, action: str, resource: str, /, **facts: object) -> None:
+    """Leave an audit row in the Department's own chain, for what belongs to no school; last in the transaction."""
+    audit.append(tx, "department", action, resource, {name: str(value) for name, value in facts.items()}, caller)

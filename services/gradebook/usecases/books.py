@@ -20,6 +20,9 @@ from services.gradebook.usecases import access
 
 DIGEST_PREFIX_BYTES = 8
 
+_AUTHORISED = frozenset({Act.ASSIGN_PRINT, Act.LOCK})
+"""Acts from which print and archive follow; the school must be authorised."""
+
 _ROLE_ACTORS = {
     Role.PRINCIPAL: Actor.PRINCIPAL,
     Role.DATA_OFFICER: Actor.DATA_OFFICER,
@@ -158,7 +161,7 @@ def find(tx: Tx, caller: Caller, book_id: str, *, lock: bool = False) -> BookRow
     book = books.book(tx, key, lock=lock) if key else None
     if book is None:
         raise NotFound("BOOK_UNKNOWN", "Không có sổ này.")
-    access.check_vendor(caller, book.school, book.vendor)
+    access.check_vendor(caller, book.school, book.vendor, book.authority)
     return book
 
 
@@ -181,6 +184,7 @@ def write_step(tx: Tx, caller: Caller, book: BookRow, act: Act, after: Life, not
         book.school,
         f"BOOK_{act.value}",
         f"books/{book.id}",
+        school_year=book.school_year,
         version=book.version,
         content_sha256=book.content_sha256.hex(),
         from_state=State(book.state).name,
@@ -207,6 +211,8 @@ def _act(
         person = access.person(caller, book.school)
         actors = _actors(tx, book, person)
         lifecycle.check_actor(act, actors)
+        if act in _AUTHORISED:
+            access.check_authorised(book.school, book.school_year, book.authority)
         if _done_before(tx, book, act, person, note):
             return book
         after = lifecycle.step(book.life, act, actors)

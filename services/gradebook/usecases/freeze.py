@@ -83,6 +83,7 @@ def _add(tx: Tx, caller: Caller, ref: ClassRef, new: NewBook) -> None:
         ref.school,
         "BOOK_FROZEN",
         f"books/{new.id}",
+        school_year=ref.school_year,
         school_class=ref.resource,
         stage=Stage(new.stage).name,
         version=new.version,

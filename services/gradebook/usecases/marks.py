@@ -68,8 +68,9 @@ def enter_marks(
     """Enter a rectangle of marks: all or nothing.
 
     columns: (kind, position); rows: moet_student_id and one value a column.
-    Raises Invalid; Forbidden VENDOR_NOT_AUTHORISED, WRONG_SCHOOL, NOT_ASSIGNED; NotFound; Rejected WINDOW_CLOSED,
-    BOOK_LOCKED, and for a re-assessment YEAR_NOT_LOCKED; Conflict REQUEST_ID_REUSED.
+    Raises Invalid; Forbidden VENDOR_NOT_AUTHORISED, VENDOR_SUSPENDED, WRONG_SCHOOL, NOT_ASSIGNED; NotFound; Rejected
+    SCHOOL_NOT_AUTHORISED, WINDOW_CLOSED, BOOK_LOCKED, and for a re-assessment YEAR_NOT_LOCKED; Conflict
+    REQUEST_ID_REUSED.
     """
     _check_head(ref, subject, semester)
     if not 1 <= len(rows) <= entry.MAX_ROWS:
@@ -210,7 +211,7 @@ def find_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str | None) -> T
         raise NotFound(
             "SCHOOL_YEAR_UNKNOWN", "Chưa có năm học này của trường.", school=ref.school, school_year=ref.school_year
         )
-    access.check_vendor(caller, ref.school, target.vendor)
+    access.check_vendor(caller, ref.school, target.vendor, target.authority)
     if target.class_id is None:
         raise access.class_unknown(ref)
     if subject is not None and target.subject_id is None:
@@ -229,6 +230,7 @@ def _subject_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str) -> Targ
             school_class=ref.name,
             subject=subject,
         )
+    access.check_authorised(ref.school, ref.school_year, target.authority)
     return target
 
 
@@ -243,6 +245,7 @@ def homeroom_target(tx: Tx, caller: Caller, ref: ClassRef) -> Target:
             person=person,
             school_class=ref.name,
         )
+    access.check_authorised(ref.school, ref.school_year, target.authority)
     return target
 
 

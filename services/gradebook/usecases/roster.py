@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected, Violation
 from services.common.identity import Caller
-from services.gradebook import roster_rules
+from services.gradebook import dossiers, roster_rules
 from services.gradebook.checks import refuse
 from services.gradebook.domain import (
     SUBJECT_KINDS,
     Assignment,
+    Authorisation,
     ClassRef,
     Person,
     Role,
@@ -27,7 +28,8 @@ from services.gradebook.domain import (
 )
 from services.gradebook.movements import StudentState, standing
 from services.gradebook.rules import required_regular, rule_set
-from services.gradebook.store import marks, register, roster
+from services.gradebook.store import dossiers as stored
+from services.gradebook.store import marks, register, roster, vendors, windows
 from services.gradebook.store.roster import StaffRow, SubjectRow, YearRow
 from services.gradebook.usecases import access
 
@@ -41,20 +43,29 @@ def put_school(database: Database, caller: Caller, school: School) -> None:
 
 
 def put_school_year(database: Database, caller: Caller, school: str, year: SchoolYear) -> None:
-    """Open a school year or change its settings. Raises NotFound SCHOOL_UNKNOWN."""
+    """Open a school year or change its settings, as `dossiers.settled_year` decides.
+
+    Raises NotFound SCHOOL_UNKNOWN, Rejected VENDOR_OF_DOSSIER.
+    """
     roster_rules.check_school_ref(school)
     roster_rules.check_school_year(year)
     with database.transaction() as tx:
         school_id, _ = _school(tx, school)
-        roster.put_year(tx, school_id, year)
+        vendors.share(tx)
+        before = stored.year_standing(tx, school_id, year.name)
+        settled = dossiers.settled_year(year, before, windows.now(tx))
+        roster.put_year(tx, school_id, settled)
         access.record(
             tx,
             caller,
             school,
             "SCHOOL_YEAR_PUT",
             f"schools/{school}/years/{year.name}",
-            vendor=year.vendor,
-            paper_track_required=year.paper_track_required,
+            vendor=settled.vendor,
+            paper_track_required=settled.paper_track_required,
+            authorisation=Authorisation(settled.authorisation).name,
+            decision=settled.authorisation_decision,
+            authorised=settled.authorised_time is not None,
         )
 
 

@@ -18,6 +18,8 @@ from hoso.gradebook.v1 import (
     class_book_pb2,
     class_book_pb2_grpc,
     common_pb2,
+    dossiers_pb2,
+    dossiers_pb2_grpc,
     exemptions_pb2,
     exemptions_pb2_grpc,
     marks_pb2,
@@ -51,8 +53,9 @@ _STUBS = (
     books_pb2_grpc.BookServiceStub,
     exemptions_pb2_grpc.ExemptionServiceStub,
     class_book_pb2_grpc.ClassBookServiceStub,
+    dossiers_pb2_grpc.DossierServiceStub,
 )
-_MESSAGES = (roster_pb2, marks_pb2, books_pb2, exemptions_pb2, class_book_pb2)
+_MESSAGES = (roster_pb2, marks_pb2, books_pb2, exemptions_pb2, class_book_pb2, dossiers_pb2)
 
 
 class World:
@@ -137,7 +140,14 @@ class World:
             )
 
     def put_year(self, *, paper: bool = False, vendor: str = "smas") -> None:
-        year = roster_pb2.SchoolYear(school_year=self.school.school_year, vendor=vendor, paper_track_required=paper)
+        """Open the year by the Department's own decision; dossiers have their own tests."""
+        year = roster_pb2.SchoolYear(
+            school_year=self.school.school_year,
+            vendor=vendor,
+            paper_track_required=paper,
+            authorisation=roster_pb2.AUTHORISATION_BY_DEPARTMENT,
+            authorisation_decision="12/QĐ-SGDĐT",
+        )
         self.ask("PutSchoolYear", client=DEPARTMENT, school=self.school.code, year=year)
 
     def plan_window(

@@ -1,12 +1,19 @@
 """Who may call what: the whole table, so that a new RPC cannot slip in without a decision."""
 
 import pytest
-from hoso.gradebook.v1 import books_pb2, class_book_pb2, exemptions_pb2, marks_pb2, roster_pb2
+from hoso.gradebook.v1 import books_pb2, class_book_pb2, dossiers_pb2, exemptions_pb2, marks_pb2, roster_pb2
 
 from services.common import identity
 from services.common.errors import Forbidden
 from services.common.identity import Access
-from services.gradebook.service import book_service, class_book_service, exemption_service, mark_service, roster_service
+from services.gradebook.service import (
+    book_service,
+    class_book_service,
+    dossier_service,
+    exemption_service,
+    mark_service,
+    roster_service,
+)
 
 CLIENTS = (
     "vendor/smas",
@@ -28,6 +35,7 @@ TABLES = {
     "BookService": (books_pb2, book_service.ACCESS),
     "ExemptionService": (exemptions_pb2, exemption_service.ACCESS),
     "ClassBookService": (class_book_pb2, class_book_service.ACCESS),
+    "DossierService": (dossiers_pb2, dossier_service.ACCESS),
 }
 OTHERS = {
     "PutSchool": OFFICE,
@@ -39,12 +47,23 @@ OTHERS = {
     "ListBooks": VENDOR | OFFICE,
     "ListRecordBooks": VENDOR | OFFICE,
     "GetBook": VENDOR | OFFICE | EVERY_SERVICE,
+    "PutVendor": OFFICE,
+    "AppraiseVendor": OFFICE,
+    "ListVendors": OFFICE,
+    "PutDossierRound": OFFICE,
+    "ForwardList": OFFICE,
+    "StartReview": OFFICE,
+    "DecideDossier": OFFICE,
+    "GetDossier": VENDOR | OFFICE,
+    "ListDossiers": OFFICE,
+    "ListMissingDossiers": OFFICE,
+    "ListControlLog": VENDOR | OFFICE,
     "DownloadSnapshot": {"service/archive"},
     "DownloadBookContent": VENDOR | {"service/print"},
 }
 WITHOUT_PERSON = ("Put", "Get", "List", "Download", "ExportMarks", "ImportMarks")
-"""RPCs beginning with these are a vendor's own acts and reads; every other act is a person's. In an import each sheet
-may carry its own teacher's token, so that the use case asks for the person, not the edge."""
+"""RPCs beginning with these are a vendor's own acts and reads; every other act is a person's or the Department's.
+In an import each sheet may carry its own teacher's token, so that the use case asks for the person, not the edge."""
 
 
 @pytest.mark.parametrize("service", TABLES)
@@ -61,4 +80,4 @@ def test_every_rpc_has_its_clients_and_says_whether_a_person_acts(service: str) 
                 continue
             allowed.add(client)
         assert allowed == OTHERS.get(rpc, VENDOR), rpc
-        assert table[rpc].person is not rpc.startswith(WITHOUT_PERSON), rpc
+        assert table[rpc].person is (bool(allowed & VENDOR) and not rpc.startswith(WITHOUT_PERSON)), rpc

@@ -133,7 +133,7 @@ class DossierServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListVendors(self, request, context):
-        """The registered vendors by name, paged.
+        """The registered vendors by name, paged. Department operators only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,7 @@ class DossierServiceStub:
     PERMISSION_DENIED/VENDOR_SUSPENDED. Department operators only.
     """
     ListVendors: _grpc.UnaryUnaryMultiCallable[_dossiers_pb2.ListVendorsRequest, _dossiers_pb2.ListVendorsResponse]
-    """The registered vendors by name, paged."""
+    """The registered vendors by name, paged. Department operators only."""
     PutDossierRound: _grpc.UnaryUnaryMultiCallable[_dossiers_pb2.PutDossierRoundRequest, _dossiers_pb2.PutDossierRoundResponse]
     """Opens the round of dossiers of a school year, or moves its deadline. Department operators only."""
     SaveDossier: _grpc.UnaryUnaryMultiCallable[_dossiers_pb2.SaveDossierRequest, _dossiers_pb2.SaveDossierResponse]
@@ -96,7 +96,7 @@ class DossierServiceAsyncStub(DossierServiceStub):
     PERMISSION_DENIED/VENDOR_SUSPENDED. Department operators only.
     """
     ListVendors: _aio.UnaryUnaryMultiCallable[_dossiers_pb2.ListVendorsRequest, _dossiers_pb2.ListVendorsResponse]  # type: ignore[assignment]
-    """The registered vendors by name, paged."""
+    """The registered vendors by name, paged. Department operators only."""
     PutDossierRound: _aio.UnaryUnaryMultiCallable[_dossiers_pb2.PutDossierRoundRequest, _dossiers_pb2.PutDossierRoundResponse]  # type: ignore[assignment]
     """Opens the round of dossiers of a school year, or moves its deadline. Department operators only."""
     SaveDossier: _aio.UnaryUnaryMultiCallable[_dossiers_pb2.SaveDossierRequest, _dossiers_pb2.SaveDossierResponse]  # type: ignore[assignment]
@@ -163,7 +163,7 @@ class DossierServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dossiers_pb2.ListVendorsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_dossiers_pb2.ListVendorsResponse, _abc.Awaitable[_dossiers_pb2.ListVendorsResponse]]:
-        """The registered vendors by name, paged."""
+        """The registered vendors by name, paged. Department operators only."""
 
     @_abc_1.abstractmethod
     def PutDossierRound(

@@ -1,0 +1,53 @@
+"""The control log of the e-gradebook (sổ theo dõi; HCMC 3260/GDĐT-GDTrH mục 3): what its rows are called.
+
+The log is no second record: it is the school's audit chain, read without the ordinary entries, and its refusals.
+"""
+
+TITLES = {
+    "SCHOOL_PUT": "Ghi thông tin trường",
+    "SCHOOL_YEAR_PUT": "Mở hoặc sửa thiết lập năm học",
+    "PEOPLE_PUT": "Cập nhật người và vai trò",
+    "SUBJECTS_PUT": "Cập nhật môn học của khối",
+    "CLASSES_PUT": "Cập nhật lớp và giáo viên chủ nhiệm",
+    "STUDENTS_PUT": "Cập nhật danh sách học sinh",
+    "ASSIGNMENTS_PUT": "Cập nhật phân công giảng dạy",
+    "WINDOW_PLANNED": "Lập hoặc sửa đợt nhập điểm",
+    "WINDOW_CLOSED": "Đóng đợt nhập điểm, chụp dữ liệu các lớp",
+    "SNAPSHOT_ARCHIVED": "Lưu trữ bản chụp dữ liệu",
+    "MARKS_SETTLED": "Cho điểm 0 hoặc CĐ thay điểm còn thiếu",
+    "CORRECTION_REQUESTED": "Đề nghị sửa điểm",
+    "CORRECTION_CONFIRMED": "Giáo viên chủ nhiệm xác nhận việc sửa điểm",
+    "CORRECTION_APPROVED": "Hiệu trưởng duyệt sửa điểm",
+    "CORRECTION_REJECTED": "Không duyệt sửa điểm",
+    "BOOK_FROZEN": "Chốt dữ liệu sổ",
+    "BOOK_ASSIGN_PRINT": "Phân công in và đối chiếu",
+    "BOOK_PRINT": "In bản chưa có chữ ký số",
+    "BOOK_PRINT_FAILED": "Không in được sổ",
+    "BOOK_START_RECONCILIATION": "Bắt đầu rà soát, đối chiếu",
+    "BOOK_CONFIRM": "Xác nhận bản in khớp dữ liệu",
+    "BOOK_REPORT_MISMATCH": "Báo bản in không khớp, hủy bản",
+    "BOOK_HAND_SIGN": "Ký tay trên bản giấy",
+    "BOOK_STAMP": "Đóng dấu bản giấy",
+    "BOOK_ARCHIVE_PAPER": "Lưu trữ bản giấy",
+    "BOOK_START_SIGNING": "Bắt đầu ký số",
+    "BOOK_SIGN": "Đủ chữ ký số cá nhân",
+    "BOOK_SEAL": "Đóng dấu số",
+    "BOOK_LOCK": "Khóa sổ",
+    "BOOK_ARCHIVE": "Lưu trữ hồ sơ điện tử",
+    "BOOK_RETURN": "Trả hồ sơ",
+    "BOOK_REVOKE": "Thu hồi sổ",
+    "BOOK_CORRECT": "Hủy bản sổ vì sửa điểm",
+    "DOSSIER_SAVED": "Lưu hồ sơ đăng kí sổ điện tử",
+    "DOSSIER_SUBMITTED": "Nộp hồ sơ đăng kí sổ điện tử",
+    "DOSSIER_REVIEW_STARTED": "Sở tiếp nhận xét duyệt hồ sơ",
+    "DOSSIER_APPROVED": "Sở duyệt hồ sơ, cho phép dùng sổ điện tử",
+    "DOSSIER_REJECTED": "Sở không duyệt hồ sơ",
+    "CONTROL_LOG_CHECKED": "Lãnh đạo kiểm tra sổ theo dõi",
+    "REFUSED": "Từ chối một yêu cầu",
+}
+"""Code of an act → what the log calls it."""
+
+
+def title(action: str) -> str:
+    """The act in Vietnamese; a code without words stands for itself, because nothing is left out of the log."""
+    return TITLES.get(action, action)

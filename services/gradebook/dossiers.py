@@ -1,0 +1,385 @@
+"""Adoption dossiers: what a school must hand in before it keeps an electronic gradebook, and what follows from it.
+
+HCMC 3368/GDĐT-TrH of 12/9/2017 lists the eight items, the two routes and the deadline with its time of day; 3260/
+GDĐT-GDTrH of 9/10/2015 the conditions behind them. Pure: the use cases bring the facts (ADR-0042).
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import date, datetime, timedelta, timezone
+from enum import Enum, IntEnum
+from typing import Any
+
+from services.common.canonical import canonical_bytes
+from services.common.errors import Rejected
+from services.gradebook.checks import Findings
+from services.gradebook.domain import Authorisation, Role, SchoolLevel, SchoolYear, VendorStatus
+
+VIETNAM = timezone(timedelta(hours=7))
+"""Indochina Time; Vietnam keeps no summer time, so deadlines of any year are told in it."""
+
+MAX_DUTIES = 50
+MAX_WINDOWS = 30
+_MAX_BYTES = 2**40
+_FIRST_DOCUMENT = date(2000, 1, 1)
+_BOARD = frozenset({Role.PRINCIPAL, Role.VICE_PRINCIPAL})
+
+
+class DossierState(IntEnum):
+    """State of a dossier; numbers of the proto."""
+
+    DRAFT = 1
+    SUBMITTED = 2
+    UNDER_REVIEW = 3
+    APPROVED = 4
+    REJECTED = 5
+
+
+class Reason(IntEnum):
+    """Why a dossier was rejected; numbers of the proto's RejectionReason."""
+
+    LATE = 1
+    MISSING = 2
+    NOT_ELIGIBLE = 3
+
+
+class Route(IntEnum):
+    """How a dossier reaches the Department; numbers of the proto's DossierRoute."""
+
+    DIRECT = 1
+    LIST = 2
+
+
+class PortalLink(IntEnum):
+    """How the software reaches the Department's portal; numbers of the proto."""
+
+    ON_PORTAL = 1
+    CONNECTED = 2
+
+
+class Act(Enum):
+    """A step in the life of a dossier."""
+
+    SAVE = "SAVE"
+    SUBMIT = "SUBMIT"
+    START_REVIEW = "START_REVIEW"
+    APPROVE = "APPROVE"
+    REJECT = "REJECT"
+
+
+RULES: dict[Act, tuple[frozenset[DossierState], DossierState]] = {
+    Act.SAVE: (frozenset({DossierState.DRAFT}), DossierState.DRAFT),
+    Act.SUBMIT: (frozenset({DossierState.DRAFT}), DossierState.SUBMITTED),
+    Act.START_REVIEW: (frozenset({DossierState.SUBMITTED}), DossierState.UNDER_REVIEW),
+    Act.APPROVE: (frozenset({DossierState.UNDER_REVIEW}), DossierState.APPROVED),
+    Act.REJECT: (frozenset({DossierState.SUBMITTED, DossierState.UNDER_REVIEW}), DossierState.REJECTED),
+}
+"""From which states an act leads where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document by its identity. issued_on: ISO 8601; sha256: of the file, in hexadecimal."""
+
+    title: str
+    number: str
+    issued_on: str
+    sha256: str
+    size_bytes: int
+    kept_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What a person in charge does. person: id in the roster."""
+
+    person: str
+    duty: str
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Items 1–8 of a dossier, as far as they are given. portal_link: 0 when not said."""
+
+    renewal: bool = False
+    petition: Document | None = None
+    software: tuple[str, ...] = ()
+    portal_link: int = 0
+    regulation_decision: Document | None = None
+    regulation: Document | None = None
+    assignment_decision: Document | None = None
+    assignment: tuple[Duty, ...] = ()
+    entry_plan: Document | None = None
+    windows: tuple[str, ...] = ()
+    assessment_plan: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a complete dossier comes to. assigned: roles of the persons in charge, sorted, when it was handed in."""
+
+    software: str
+    assigned: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a dossier is held against.
+
+    appraised: vendor name → whether its software may be used in new dossiers today; unknown vendors are absent.
+    windows: names of the planned windows. staff: person → roles, of the school's people.
+    previous: the approved dossier of the year before, if any.
+    """
+
+    appraised: Mapping[str, bool]
+    windows: AbstractSet[str]
+    staff: Mapping[str, Sequence[int]]
+    previous: Submission | None
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A year's round of dossiers. offices: those that may forward lists; empty: any."""
+
+    school_year: str
+    deadline: datetime
+    direct_schools: tuple[str, ...]
+    offices: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class YearStanding:
+    """A school year as it stands. approved_software: of its newest dossier when that is approved, else empty."""
+
+    year: SchoolYear
+    vendor_suspended: bool
+    approved_software: str
+
+
+_DOCUMENTS = {
+    "petition": (1, "Tờ trình về việc sử dụng sổ điểm điện tử"),
+    "regulation_decision": (3, "Quyết định ban hành quy chế"),
+    "regulation": (3, "Quy chế sử dụng sổ điểm điện tử"),
+    "assignment_decision": (4, "Quyết định phân công người phụ trách hoặc tổ phụ trách"),
+    "entry_plan": (5, "Kế hoạch ghi điểm, lưu điểm và in sổ điểm điện tử"),
+    "assessment_plan": (6, "Kế hoạch kiểm tra đánh giá của nhà trường"),
+}
+"""Field of Items → number and name of the item (3368/GDĐT-TrH, attachment)."""
+_RENEWED = ("entry_plan", "assessment_plan")
+
+
+def check_document(found: Findings, field: str, document: Document, today: date) -> None:
+    """The identity of a document is whole and plausible."""
+    found.text(f"{field}.title", document.title, shortest=5, longest=300)
+    found.text(f"{field}.number", document.number, longest=60)
+    found.day(f"{field}.issued_on", document.issued_on, _FIRST_DOCUMENT, today)
+    if len(document.sha256) != 64:
+        found.add(f"{field}.sha256", "DIGEST", "Mã băm SHA-256 của tệp phải có đúng 32 byte.")
+    found.number(f"{field}.size_bytes", document.size_bytes, 1, _MAX_BYTES)
+    found.text(f"{field}.kept_at", document.kept_at, longest=200)
+
+
+def check_items(items: Items, today: date) -> None:
+    """What is given in a draft is well formed; what is missing is not asked for yet. Raises Invalid."""
+    found = Findings()
+    for name in _DOCUMENTS:
+        document = getattr(items, name)
+        if document is not None:
+            check_document(found, f"items.{name}", document, today)
+    found.count("items.software", len(items.software), 0, 10)
+    for index, vendor in enumerate(items.software):
+        found.vendor(f"items.software[{index}]", vendor)
+    if items.portal_link:
+        found.one_of("items.portal_link", items.portal_link, set(PortalLink))
+    if found.count("items.assignment", len(items.assignment), 0, MAX_DUTIES):
+        for index, one in enumerate(items.assignment):
+            found.code(f"items.assignment[{index}].person", one.person, longest=64)
+            found.text(f"items.assignment[{index}].duty", one.duty, shortest=5, longest=300)
+        found.unique("items.assignment", [one.person for one in items.assignment], "Một người có hai dòng.")
+    if found.count("items.windows", len(items.windows), 0, MAX_WINDOWS):
+        for index, name in enumerate(items.windows):
+            found.window_name(f"items.windows[{index}]", name)
+        found.unique("items.windows", items.windows, "Một đợt nhập có hai lần.")
+    found.refuse()
+
+
+def complete(items: Items, facts: Facts) -> Submission:
+    """A dossier that may be handed in, item by item. Raises Invalid naming every item that is missing or wrong."""
+    found = Findings()
+    submission = _renewal(found, items, facts) if items.renewal else _whole(found, items, facts)
+    for name in _RENEWED if items.renewal else _DOCUMENTS:
+        if getattr(items, name) is None:
+            number, words = _DOCUMENTS[name]
+            found.add(f"items.{name}", f"ITEM_{number}_MISSING", f"Thiếu mục {number}: {words}.")
+    if not items.windows:
+        message = "Thiếu mục 5: kế hoạch phải nêu các đợt nhập điểm đã lập trong năm học."
+        found.add("items.windows", "ITEM_5_MISSING", message)
+    for index, window in enumerate(items.windows):
+        if window not in facts.windows:
+            found.add(f"items.windows[{index}]", "WINDOW_UNKNOWN", "Mục 5: trường chưa lập đợt nhập điểm này.")
+    if submission.software and not facts.appraised.get(submission.software, False):
+        message = "Mục 7: phần mềm chưa được Sở thẩm định hoặc kết quả thẩm định không còn hiệu lực."
+        found.add("items.software", "SOFTWARE_NOT_APPRAISED", message)
+    found.refuse()
+    return submission
+
+
+def _whole(found: Findings, items: Items, facts: Facts) -> Submission:
+    if len(items.software) != 1:
+        message = "Mục 2: nhà trường phải nêu một phần mềm duy nhất."
+        found.add("items.software", "ONE_SOFTWARE" if items.software else "ITEM_2_MISSING", message)
+    if not items.portal_link:
+        message = "Thiếu mục 2: cách phần mềm kết nối với cổng thông tin của Sở."
+        found.add("items.portal_link", "ITEM_2_MISSING", message)
+    for index, one in enumerate(items.assignment):
+        if one.person not in facts.staff:
+            message = "Mục 4: trường không có người mang mã này."
+            found.add(f"items.assignment[{index}].person", "PERSON_UNKNOWN", message)
+    assigned = {one.person: sorted(facts.staff.get(one.person, ())) for one in items.assignment}
+    if not assigned:
+        found.add("items.assignment", "ITEM_4_MISSING", "Thiếu mục 4: danh sách người phụ trách và nhiệm vụ.")
+    elif not any(_BOARD & set(roles) for roles in assigned.values()):
+        message = "Mục 4: phải có thành viên ban giám hiệu trong số người phụ trách."
+        found.add("items.assignment", "SCHOOL_BOARD_REQUIRED", message)
+    return Submission(items.software[0] if len(items.software) == 1 else "", assigned)
+
+
+def _renewal(found: Findings, items: Items, facts: Facts) -> Submission:
+    """Item 8: items 5 and 6 only, when last year's dossier was approved and its personnel is unchanged."""
+    if facts.previous is None:
+        message = "Mục 8: chỉ trường có hồ sơ được duyệt ở năm học trước mới nộp riêng mục 5 và mục 6."
+        found.add("items.renewal", "NOT_RENEWABLE", message)
+        return Submission("", {})
+    before = facts.previous
+    if items.software not in ((), (before.software,)):
+        message = "Mục 8: phần mềm khác năm học trước thì phải nộp đủ hồ sơ."
+        found.add("items.software", "SOFTWARE_CHANGED", message)
+    named = {one.person for one in items.assignment} or set(before.assigned)
+    unchanged = named == set(before.assigned) and all(
+        person in facts.staff and _BOARD & set(facts.staff[person]) == _BOARD & set(roles)
+        for person, roles in before.assigned.items()
+    )
+    if not unchanged:
+        message = "Mục 8: nhân sự phụ trách đã thay đổi so với năm học trước nên phải nộp đủ hồ sơ."
+        found.add("items.assignment", "PERSONNEL_CHANGED", message)
+    return before
+
+
+def step(state: DossierState, act: Act) -> DossierState:
+    """The state after an act. Raises Rejected DOSSIER_STATE."""
+    sources, target = RULES[act]
+    if state not in sources:
+        raise Rejected(
+            "DOSSIER_STATE",
+            f"Hồ sơ đang ở trạng thái {state.name}; việc này cần trạng thái khác.",
+            state=state.name,
+            act=act.value,
+            expected=",".join(sorted(one.name for one in sources)),
+        )
+    return target
+
+
+def draft_version(
+    newest: tuple[int, DossierState] | None, *, authorised: bool, deadline: datetime | None, now: datetime
+) -> int:
+    """The version that a draft is written into: the one begun, or the next after an end.
+
+    After a rejection the next version needs the round to be open; after an approval it needs the school year to have
+    lost its authority, as when its vendor was suspended. Raises Rejected DOSSIER_STATE, ROUND_CLOSED.
+    """
+    if newest is None:
+        return 1
+    version, state = newest
+    if state is DossierState.REJECTED or (state is DossierState.APPROVED and not authorised):
+        if deadline is None or is_late(now, deadline):
+            raise Rejected("ROUND_CLOSED", "Đã hết hạn nộp hồ sơ của năm học này nên không lập lại được.")
+        return version + 1
+    step(state, Act.SAVE)
+    return version
+
+
+def is_late(time: datetime, deadline: datetime) -> bool:
+    """Whether something came after the deadline; the deadline's own instant is still in time."""
+    return time > deadline
+
+
+def local(time: datetime) -> str:
+    """A point in time as a school reads it: Vietnam, to the second, ISO 8601 (NĐ 30/2020)."""
+    return time.astimezone(VIETNAM).isoformat(timespec="seconds")
+
+
+def route(level: int, school: str, direct_schools: Sequence[str]) -> Route:
+    """THPT, schools of several levels and the THCS that the Department runs hand in directly, other THCS by a list."""
+    if level == SchoolLevel.LOWER_SECONDARY and school not in direct_schools:
+        return Route.LIST
+    return Route.DIRECT
+
+
+def year_before(school_year: str) -> str:
+    """The school year before: ``2025-2026`` for ``2026-2027``."""
+    start = int(school_year[:4])
+    return f"{start - 1}-{start}"
+
+
+def settled_year(wanted: SchoolYear, before: YearStanding | None, now: datetime) -> SchoolYear:
+    """What a school year becomes when the Department puts it.
+
+    Unspecified authorisation leaves it as it stands, and is DOSSIER in a new year. By dossier a year is authorised
+    when its newest dossier is approved for this very vendor. Raises Rejected VENDOR_OF_DOSSIER when the vendor of an
+    approved dossier would be exchanged while it is not suspended: one software a school and year (item 2).
+    """
+    old = before.year if before else None
+    kind = wanted.authorisation or (old.authorisation if old else Authorisation.DOSSIER)
+    since = old.authorised_time if old else None
+    if kind == Authorisation.BY_DEPARTMENT:
+        decision = wanted.authorisation_decision or (old.authorisation_decision if old else "")
+        return replace(wanted, authorisation=kind, authorisation_decision=decision, authorised_time=since or now)
+    if before is not None and before.approved_software:
+        if before.approved_software == wanted.vendor:
+            return replace(wanted, authorisation=kind, authorised_time=since or now)
+        if since is not None and before.year.authorisation == kind and not before.vendor_suspended:
+            raise Rejected(
+                "VENDOR_OF_DOSSIER",
+                "Phần mềm của năm học đã được duyệt theo hồ sơ; mỗi năm học chỉ dùng một phần mềm.",
+                vendor=before.approved_software,
+            )
+    return replace(wanted, authorisation=kind, authorised_time=None)
+
+
+def usable(status: int, valid_from: date | None, valid_to: date | None, today: date) -> bool:
+    """Whether a vendor's software may be named in a dossier today (item 7)."""
+    return (
+        status == VendorStatus.APPRAISED
+        and valid_from is not None
+        and valid_from <= today
+        and (valid_to is None or today <= valid_to)
+    )
+
+
+def items_json(items: Items) -> dict[str, Any]:
+    """Items as the database keeps them."""
+    return asdict(items)
+
+
+def items_of(data: Mapping[str, Any]) -> Items:
+    """Items as the database kept them."""
+    values = dict(data)
+    for name in _DOCUMENTS:
+        values[name] = document_of(values[name])
+    for name in ("software", "windows"):
+        values[name] = tuple(values[name])
+    values["assignment"] = tuple(Duty(**one) for one in values["assignment"])
+    return Items(**{field.name: values[field.name] for field in fields(Items)})
+
+
+def document_of(data: Mapping[str, Any] | None) -> Document | None:
+    """A document as the database kept it."""
+    return None if data is None else Document(**data)
+
+
+def items_sha256(items: Items) -> bytes:
+    """SHA-256 over the canonical form (RFC 8785) of the items as handed in."""
+    return hashlib.sha256(canonical_bytes(items_json(items))).digest()

@@ -1,0 +1,63 @@
+"""The control log of a school's gradebook and the checks that its leadership makes of it."""
+
+from datetime import datetime
+
+from services.common.db import Database
+from services.common.errors import Forbidden, Invalid, Violation
+from services.common.identity import Caller
+from services.gradebook import roster_rules
+from services.gradebook.checks import Findings
+from services.gradebook.domain import Role
+from services.gradebook.store import control_log, dossiers
+from services.gradebook.store.control_log import LogRow
+from services.gradebook.usecases import access
+
+
+def list_log(
+    database: Database,
+    caller: Caller,
+    school: str,
+    school_year: str,
+    after: tuple[datetime, str, int] | None,
+    limit: int,
+) -> list[LogRow]:
+    """A page of the control log, oldest first."""
+    roster_rules.check_year_ref(school, school_year)
+    with database.transaction() as tx:
+        access.year(tx, caller, school, school_year)
+        return control_log.page(tx, school, school_year, after, limit)
+
+
+def record_check(database: Database, caller: Caller, school: str, school_year: str, up_to: int, remark: str) -> int:
+    """Record that the leadership in charge checked the log up to a row; returns the row that the check is.
+
+    In charge are the principal, and a vice principal whom the approved dossier names (3260/GDĐT-GDTrH mục 3: “lãnh đạo
+    nhà trường được phân công phụ trách”), any vice principal where no dossier is kept. The check holds the hash of the
+    row it goes up to. Raises Invalid, Forbidden ROLE_REQUIRED.
+    """
+    roster_rules.check_year_ref(school, school_year)
+    found = Findings()
+    found.text("remark", remark, shortest=5, longest=1000)
+    found.number("up_to", up_to, 1, 2**53)
+    found.refuse()
+    with database.transaction() as tx:
+        year = access.year(tx, caller, school, school_year)
+        staff = access.staff(tx, caller, year)
+        approved = dossiers.approved(tx, year.school_id, school_year)
+        assigned = approved is None or staff.person in approved.assigned
+        if Role.PRINCIPAL not in staff.roles and not (Role.VICE_PRINCIPAL in staff.roles and assigned):
+            message = "Việc này chỉ dành cho: Hiệu trưởng, Phó Hiệu trưởng được phân công phụ trách."
+            raise Forbidden("ROLE_REQUIRED", message, person=staff.person)
+        row = control_log.row(tx, school, up_to)
+        if row is None:
+            raise Invalid([Violation("up_to", "ROW_UNKNOWN", "Sổ theo dõi không có dòng mang số này.")])
+        return access.record(
+            tx,
+            caller,
+            school,
+            "CONTROL_LOG_CHECKED",
+            f"schools/{school}/years/{school_year}/control-log",
+            up_to=up_to,
+            up_to_sha256=row.sha256.hex(),
+            remark=remark,
+        )

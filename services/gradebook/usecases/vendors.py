@@ -1,0 +1,110 @@
+"""The Department's registry of vendors: whose software was appraised, and who is stopped."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import NamedTuple
+
+from services.common.db import Database
+from services.common.errors import NotFound
+from services.common.identity import Caller
+from services.gradebook.checks import Findings
+from services.gradebook.domain import VendorStatus
+from services.gradebook.dossiers import VIETNAM, Document, check_document
+from services.gradebook.store import vendors
+from services.gradebook.store.vendors import NewAppraisal, VendorRow
+from services.gradebook.usecases import access
+
+_FIRST, _LAST = date(2000, 1, 1), date(2199, 12, 31)
+_RESULTS = frozenset({VendorStatus.APPRAISED, VendorStatus.REFUSED, VendorStatus.SUSPENDED})
+
+
+class Appraisal(NamedTuple):
+    """An appraisal as it is sent. Days: ISO 8601; valid_to empty: until further notice."""
+
+    status: int
+    decision: Document
+    valid_from: str
+    valid_to: str
+    note: str
+
+
+def put_vendor(database: Database, caller: Caller, name: str, title: str, software: str, version: str) -> VendorStatus:
+    """Register a vendor or a new version of its software, which is appraised anew; a suspension stays."""
+    found = Findings()
+    found.vendor("vendor.name", name)
+    found.text("vendor.title", title, longest=60)
+    found.text("vendor.software", software, longest=200)
+    found.text("vendor.version", version, longest=40)
+    found.refuse()
+    with database.transaction() as tx:
+        vendors.hold(tx)
+        before = vendors.find(tx, [name]).get(name)
+        status = VendorStatus(before.status) if before else VendorStatus.REGISTERED
+        if before and before.version != version and status is not VendorStatus.SUSPENDED:
+            status = VendorStatus.REGISTERED
+        vendors.put(tx, name, title, software, version, status)
+        access.record_department(
+            tx, caller, "VENDOR_PUT", f"vendors/{name}", title=title, version=version, status=status.name
+        )
+        return status
+
+
+def appraise_vendor(database: Database, caller: Caller, name: str, appraisal: Appraisal) -> None:
+    """Record the result of an appraisal; a suspension stops the vendor in every school with this commit.
+
+    Raises Invalid, NotFound VENDOR_UNKNOWN.
+    """
+    found = Findings()
+    found.vendor("vendor", name)
+    found.one_of("appraisal.status", appraisal.status, _RESULTS)
+    check_document(found, "appraisal.decision", appraisal.decision, today())
+    found.day("appraisal.valid_from", appraisal.valid_from, _FIRST, _LAST)
+    found.text("appraisal.note", appraisal.note, longest=500, shortest=0)
+    found.refuse()
+    first, last = date.fromisoformat(appraisal.valid_from), None
+    if appraisal.valid_to:
+        found.day("appraisal.valid_to", appraisal.valid_to, first, _LAST)
+        found.refuse()
+        last = date.fromisoformat(appraisal.valid_to)
+    new = NewAppraisal(appraisal.status, asdict(appraisal.decision), first, last, appraisal.note)
+    with database.transaction() as tx:
+        vendors.hold(tx)
+        vendor = vendors.find(tx, [name]).get(name)
+        if vendor is None:
+            raise NotFound("VENDOR_UNKNOWN", "Chưa đăng kí nhà cung cấp này.", vendor=name)
+        if _stands(vendor, new):
+            return
+        vendors.appraise(tx, vendor, new)
+        access.record_department(
+            tx,
+            caller,
+            "VENDOR_APPRAISED",
+            f"vendors/{name}",
+            status=VendorStatus(new.status).name,
+            version=vendor.version,
+            decision_sha256=appraisal.decision.sha256,
+            valid_from=first,
+            valid_to=last or "",
+        )
+
+
+def list_vendors(database: Database, status: int, after: str, limit: int) -> Sequence[VendorRow]:
+    """A page of vendors by name. status 0: any."""
+    found = Findings()
+    if status:
+        found.one_of("status", status, set(VendorStatus))
+    found.refuse()
+    with database.transaction() as tx:
+        return vendors.page(tx, status, after, limit)
+
+
+def today() -> date:
+    """The day in Vietnam."""
+    return datetime.now(VIETNAM).date()
+
+
+def _stands(vendor: VendorRow, new: NewAppraisal) -> bool:
+    """Whether the newest appraisal says exactly this already."""
+    newest = (vendor.appraised_status, vendor.decision, vendor.valid_from, vendor.valid_to, vendor.note)
+    return vendor.appraised_version == vendor.version and newest == tuple(new) and vendor.status == new.status
