@@ -8,7 +8,7 @@ import grpc
 from hoso.gradebook.v1 import books_pb2, common_pb2
 
 from bench import stack as stacks
-from cli import demo_load
+from cli import demo_dossier, demo_load
 from cli.connection import Persons, Services, call, download
 from cli.demo_school import School, SchoolClass, school
 from cli.profile import Profile
@@ -56,6 +56,7 @@ def contents(stack: Stack, *, classes: int, students: int = STUDENTS) -> list[by
         persons = Persons(found, invented.code)
         demo_load.roster(operator, vendor, persons, invented, paper=False)
         demo_load.plan_window(vendor, persons, invented)
+        demo_dossier.adopt(operator, vendor, persons, invented, demo_load.WINDOW)
         demo_load.key_marks(vendor, persons, invented, lambda: None)
         demo_load.close_window(vendor, persons, invented)
         books = [_freeze(vendor, persons, invented, one) for one in invented.classes]

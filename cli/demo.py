@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hoso.gradebook.v1 import books_pb2, common_pb2
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from cli import demo_keys, demo_load, demo_report, profile
+from cli import demo_dossier, demo_keys, demo_load, demo_report, profile
 from cli.books import all_books
 from cli.connection import SERVICES, Persons, Services, call
 from cli.demo_acts import Acts, DemoFailed, Staff
@@ -67,7 +67,13 @@ def run(*, classes: int, students: int, paper: bool, code: str) -> int:
                 "Trường, lớp, học sinh, phân công",
                 lambda: demo_load.roster(operator, vendor, persons, invented, paper=paper),
             )
-            if demo_load.plan_window(vendor, persons, invented):
+            entry_is_open = demo_load.plan_window(vendor, persons, invented)
+            _step(
+                progress,
+                "Hồ sơ đăng kí sổ điện tử, Sở duyệt",
+                lambda: demo_dossier.adopt(operator, vendor, persons, invented, demo_load.WINDOW),
+            )
+            if entry_is_open:
                 bar = progress.add_task("Nhập điểm, rèn luyện, buổi nghỉ", total=demo_load.sheet_count(invented))
                 demo_load.key_marks(vendor, persons, invented, lambda: progress.advance(bar))
                 _step(progress, "Khóa đợt nhập điểm", lambda: demo_load.close_window(vendor, persons, invented))

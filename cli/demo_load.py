@@ -11,10 +11,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.gradebook.v1 import common_pb2, marks_pb2, roster_pb2
 
 from cli.connection import Persons, Services, call
+from cli.demo_dossier import VENDOR
 from cli.demo_school import SEMESTERS, Guardian, School, SchoolClass, Student, Subject
 from services.common.errors import NotFound
 
-VENDOR = "smas"
 WINDOW = "CA-NAM"
 KEYING_THREADS = 8
 _PROTO_SEMESTER = {1: common_pb2.SEMESTER_FIRST, 2: common_pb2.SEMESTER_SECOND}
@@ -33,7 +33,12 @@ def roster(operator: Services, vendor: Services, persons: Persons, school: Schoo
     """School and year by the Department, people, subjects, classes, students and assignments by the vendor."""
     token = persons.token(school.data_officer)
     call(operator.roster.PutSchool, roster_pb2.PutSchoolRequest(school=_school(school)), patient=True)
-    year = roster_pb2.SchoolYear(school_year=school.school_year, vendor=VENDOR, paper_track_required=paper)
+    year = roster_pb2.SchoolYear(
+        school_year=school.school_year,
+        vendor=VENDOR,
+        paper_track_required=paper,
+        authorisation=roster_pb2.AUTHORISATION_DOSSIER,
+    )
     call(operator.roster.PutSchoolYear, roster_pb2.PutSchoolYearRequest(school=school.code, year=year), patient=True)
 
     def put(rpc: Callable[..., Any], request: Any) -> None:

@@ -16,7 +16,12 @@ from services.common.settings import PeerConfig, TlsConfig
 from tests.e2e.conftest import Line
 
 GRPC_SERVICES = {
-    "gradebook": ("gradebook.v1.RosterService", "gradebook.v1.MarkService", "gradebook.v1.BookService"),
+    "gradebook": (
+        "gradebook.v1.RosterService",
+        "gradebook.v1.MarkService",
+        "gradebook.v1.BookService",
+        "gradebook.v1.DossierService",
+    ),
     "print": ("print.v1.PrintService",),
     "signing": ("signing.v1.SigningService",),
     "archive": ("archive.v1.ArchiveService",),
