@@ -50,7 +50,7 @@ def contents(stack: Stack, *, classes: int, students: int = STUDENTS) -> list[by
     with serving(stack):
         found = profile(stack)
         operator = Services(found, found.tls)
-        vendor = Services(found, stacks.tls(stack, f"vendor/{demo_load.VENDOR}"))
+        vendor = Services(found, stacks.tls(stack, f"vendor/{demo_dossier.VENDOR}"))
         reader = Services(found, stacks.tls(stack, "service/print"))
         invented = school(classes=classes, students_per_class=students)
         persons = Persons(found, invented.code)

@@ -1,4 +1,4 @@
-"""The demo school's way to the Department's leave: appraised vendor, round, dossier items 1–7, list, review, approval."""
+"""The demo school's way to the Department's leave: appraised vendor, round, dossier, list, review, approval."""
 
 import datetime as dt
 import hashlib
@@ -21,7 +21,7 @@ def adopt(operator: Services, vendor: Services, persons: Persons, school: School
     window: name of the planned entry window that item 5 refers to.
     """
     where = {"school": school.code, "school_year": school.school_year}
-    state = _state(operator, where)
+    state = _state(operator, school)
     if state == dossiers_pb2.DOSSIER_STATE_APPROVED:
         return
     _prepare(operator, school)
@@ -39,16 +39,18 @@ def adopt(operator: Services, vendor: Services, persons: Persons, school: School
     call(operator.dossiers.ForwardList, forward, patient=True)
     call(operator.dossiers.StartReview, dossiers_pb2.StartReviewRequest(**where), patient=True)
     decide = dossiers_pb2.DecideDossierRequest(
+        school=school.code,
+        school_year=school.school_year,
         state=dossiers_pb2.DOSSIER_STATE_APPROVED,
         decision=_document("Văn bản cho phép sử dụng sổ điểm điện tử", "3500/SGDĐT-GDTrH"),
-        **where,
     )
     call(operator.dossiers.DecideDossier, decide, patient=True)
 
 
-def _state(operator: Services, where: dict[str, str]) -> int:
+def _state(operator: Services, school: School) -> int:
     try:
-        answer = call(operator.dossiers.GetDossier, dossiers_pb2.GetDossierRequest(**where), patient=True)
+        request = dossiers_pb2.GetDossierRequest(school=school.code, school_year=school.school_year)
+        answer = call(operator.dossiers.GetDossier, request, patient=True)
     except NotFound:
         return dossiers_pb2.DOSSIER_STATE_UNSPECIFIED
     return answer.dossier.state
