@@ -47,9 +47,17 @@ def operator() -> Services:
     return Services(found, found.tls)
 
 
-def call(rpc: Callable[..., Answer], request: Any, person: str | None = None, *, patient: bool = False) -> Answer:
+def call(
+    rpc: Callable[..., Answer],
+    request: Any,
+    person: str | None = None,
+    *,
+    patient: bool = False,
+    deadline_s: float = DEADLINE_S,
+) -> Answer:
     """Make one call, as the person whose token is given.
 
+    deadline_s: longest time of one try.
     patient: wait out an outage of up to five minutes; only for calls that may be repeated, which all of ours are.
     Raises the errors of services.common.errors.
     """
@@ -57,7 +65,7 @@ def call(rpc: Callable[..., Answer], request: Any, person: str | None = None, *,
 
     def once() -> Answer:
         with calling("service"):
-            return rpc(request, timeout=DEADLINE_S, metadata=metadata)
+            return rpc(request, timeout=deadline_s, metadata=metadata)
 
     if not patient:
         return once()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import archive, books, operations, rules, signing
+from cli import archive, books, operations, rules, sheet_commands, signing
 from cli.demo_school import CODE
 from cli.output import Output, explain
 from services.common.config import ConfigError
@@ -23,6 +23,8 @@ app.add_typer(archive.app, name="archive", help="Records under object lock: list
 app.add_typer(operations.jobs, name="jobs", help="Jobs that gave up: list and replay.")
 app.add_typer(operations.queues, name="queues", help="Dead letters of the broker: list, show, replay, discard.")
 app.add_typer(rules.app, name="rules", help="The assessment rules alone.")
+app.command("import")(sheet_commands.import_sheets)
+app.command("export")(sheet_commands.export_sheets)
 app.command("status")(operations.status)
 app.command("audit")(operations.audit)
 

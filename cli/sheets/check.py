@@ -1,0 +1,254 @@
+"""Comparing a worksheet with what the gradebook holds: everything wrong by cell, and the cells that would change."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hoso.gradebook.v1 import common_pb2, marks_pb2
+
+from cli.sheets import layout
+from cli.sheets.layout import Column, tidy
+from cli.sheets.read import BookSheet, Row
+from cli.sheets.values import BadCell, comma, mark_text
+from services.gradebook.rules import (
+    BadMark,
+    Comment,
+    Mark,
+    SemesterMarks,
+    SubjectKind,
+    format_mark,
+    parse_mark,
+    semester_average,
+    semester_comment,
+)
+
+Sheet = marks_pb2.ExportMarksResponse
+_KINDS = {
+    common_pb2.SUBJECT_KIND_COMMENT_ONLY: SubjectKind.COMMENT_ONLY,
+    common_pb2.SUBJECT_KIND_COMMENT_AND_SCORE: SubjectKind.COMMENT_AND_SCORE,
+}
+_WORDS = {Comment.PASS: "Đạt", Comment.NOT_PASS: "Chưa đạt"}
+_TONES = {"\u0300", "\u0301", "\u0303", "\u0309", "\u0323"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A cell whose mark the gradebook does not hold yet. old, new: canonical texts; new is "-" to take it away."""
+
+    cell: str
+    student: str
+    column: Column
+    old: str
+    new: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a worksheet would change in the sheet that the gradebook holds."""
+
+    target: Sheet
+    changes: list[Change] = field(default_factory=list)
+
+    def request(self, request_id: str) -> tuple[marks_pb2.EnterMarksRequest, list[list[str]]]:
+        """The changes as one request, and for each of its rows and columns the cell that it came from."""
+        columns = sorted({change.column for change in self.changes})
+        by_student: dict[str, dict[Column, Change]] = {}
+        for change in self.changes:
+            by_student.setdefault(change.student, {})[change.column] = change
+        rows, cells = [], []
+        for student, found in by_student.items():
+            rows.append(
+                marks_pb2.MarkRow(
+                    student=student, values=[found[column].new if column in found else "" for column in columns]
+                )
+            )
+            cells.append([found[column].cell if column in found else "" for column in columns])
+        request = marks_pb2.EnterMarksRequest(
+            request_id=request_id,
+            school_class=self.target.school_class,
+            subject=self.target.subject,
+            semester=self.target.semester,
+            columns=[
+                marks_pb2.MarkColumn(kind=common_pb2.MarkKind.ValueType(column.kind), position=column.position)
+                for column in columns
+            ],
+            rows=rows,
+        )
+        return request, cells
+
+
+def check(sheet: BookSheet, target: Sheet, elsewhere: Mapping[str, str]) -> Plan:
+    """What the worksheet changes; what is wrong goes to the worksheet's findings.
+
+    elsewhere: student id → name of the class, for students of other classes that are known.
+    """
+    plan = Plan(target)
+    kind = _KINDS[target.subject_kind]
+    listed = {row.marks.student: row for row in target.rows}
+    allowed = _columns(sheet, target)
+    lines: dict[str, Row] = {}
+    for row in sheet.rows:
+        code = _student(row, listed)
+        if code is None:
+            _unknown(sheet, row, target, elsewhere)
+        elif code in lines:
+            message = f"học sinh {row.code} có hai dòng (xem ô {lines[code].code_cell})."
+            sheet.findings.error(row.code_cell, "DUPLICATE_STUDENT", message)
+        else:
+            lines[code] = row
+            _identity(sheet, row, listed[code])
+            _marks(sheet, row, listed[code], allowed, kind, plan)
+    absent = [row.name for code, row in listed.items() if code not in lines]
+    if absent:
+        names = ", ".join(absent[:3]) + ("…" if len(absent) > 3 else "")
+        sheet.findings.warn("", "STUDENTS_MISSING", f"thiếu {len(absent)} học sinh của lớp: {names}.")
+    if sheet.remarks:
+        message = f"cột Nhận xét có {len(sheet.remarks)} ô; lệnh này chỉ nhập điểm, không nhập nhận xét."
+        sheet.findings.note(sheet.remarks[0], "REMARKS_IGNORED", message)
+    return plan
+
+
+def _columns(sheet: BookSheet, target: Sheet) -> set[Column]:
+    """The columns that the subject has in the semester; others may stand in the worksheet as long as they are empty."""
+    allowed = {Column(layout.REGULAR, position) for position in range(1, target.regular_count + 1)}
+    allowed |= {Column(layout.MIDTERM), Column(layout.FINAL)}
+    if target.semester == common_pb2.SEMESTER_SECOND:
+        allowed.add(Column(layout.REASSESSMENT))
+    for column in sheet.columns:
+        if column in allowed:
+            continue
+        used = next(
+            (row.cells[column][0] for row in sheet.rows if row.cells.get(column, ("", None))[1] is not None), ""
+        )
+        if used:
+            message = (
+                f"môn này có {target.regular_count} cột đánh giá thường xuyên mỗi học kì, không có cột {column.title}."
+                if column.kind == layout.REGULAR
+                else f"học kì này không có cột {column.title}."
+            )
+            sheet.findings.error(used, "COLUMN_NOT_ALLOWED", message)
+    return allowed
+
+
+def _student(row: Row, listed: Mapping[str, marks_pb2.ExportedRow]) -> str | None:
+    """The student's id as the gradebook writes it; leading zeros that Excel dropped are put back."""
+    if row.code in listed:
+        return row.code
+    if row.code.isdigit():
+        same = [code for code in listed if code.isdigit() and int(code) == int(row.code)]
+        return same[0] if len(same) == 1 else None
+    return None
+
+
+def _unknown(sheet: BookSheet, row: Row, target: Sheet, elsewhere: Mapping[str, str]) -> None:
+    other = elsewhere.get(row.code)
+    if other:
+        message = f"học sinh {row.code} thuộc lớp {other}, không thuộc lớp {target.school_class.name}."
+        sheet.findings.error(row.code_cell, "WRONG_CLASS", message)
+    else:
+        message = f"không có học sinh mang mã {row.code} trong lớp {target.school_class.name}."
+        sheet.findings.error(row.code_cell, "STUDENT_UNKNOWN", message)
+
+
+def _identity(sheet: BookSheet, row: Row, known: marks_pb2.ExportedRow) -> None:
+    if row.name and name_key(row.name) != name_key(known.name):
+        message = f"họ tên «{row.name}» khác danh sách lớp: mã {known.marks.student} là «{known.name}»."
+        sheet.findings.error(row.name_cell, "NAME_DIFFERS", message)
+    if row.birth and row.birth != known.birth_date:
+        shown = "/".join(reversed(known.birth_date.split("-")))
+        sheet.findings.warn(row.birth_cell, "BIRTH_DATE_DIFFERS", f"ngày sinh khác danh sách lớp ({shown}).")
+
+
+def name_key(name: str) -> tuple[tuple[str, ...], ...]:
+    """A name for comparing: no case, and a tone may stand on either vowel of its syllable («Hoà» is «Hòa»)."""
+    words = []
+    for word in tidy(name).casefold().split(" "):
+        letters = unicodedata.normalize("NFD", word)
+        tones = sorted(c for c in letters if c in _TONES)
+        words.append(("".join(c for c in letters if c not in _TONES), *tones))
+    return tuple(words)
+
+
+def _marks(
+    sheet: BookSheet,
+    row: Row,
+    known: marks_pb2.ExportedRow,
+    allowed: set[Column],
+    kind: SubjectKind,
+    plan: Plan,
+) -> None:
+    standing = _standing(known)
+    bad = False
+    for column, (cell, value) in row.cells.items():
+        if column not in allowed:
+            continue
+        try:
+            new = mark_text(value, kind)
+        except BadCell as e:
+            sheet.findings.error(cell, e.rule, str(e))
+            bad = True
+            continue
+        old = standing.get(column, "")
+        if new == "" and old:
+            message = f"ô trống, giữ điểm {_shown(old)} đã có; ghi dấu «-» nếu muốn rút điểm."
+            sheet.findings.note(cell, "MARK_KEPT", message)
+        elif new and new != old and not (new == "-" and not old):
+            plan.changes.append(Change(cell, known.marks.student, column, old, new))
+            standing[column] = "" if new == "-" else new
+    if row.average and not bad:
+        _average(sheet, row.average, standing, plan.target.regular_count, kind)
+
+
+def _standing(known: marks_pb2.ExportedRow) -> dict[Column, str]:
+    found = {Column(layout.REGULAR, position): text for position, text in enumerate(known.marks.regular, 1)}
+    found |= {
+        Column(layout.MIDTERM): known.marks.midterm,
+        Column(layout.FINAL): known.marks.final,
+        Column(layout.REASSESSMENT): known.marks.reassessed,
+    }
+    return found
+
+
+def _average(
+    sheet: BookSheet,
+    average: tuple[str, object],
+    standing: Mapping[Column, str],
+    regular_count: int,
+    kind: SubjectKind,
+) -> None:
+    """Warn when the average that the worksheet shows is not what the rules make of its marks (TT 22/2021 Điều 9)."""
+    cell, value = average
+    texts = [standing.get(Column(layout.REGULAR, position), "") for position in range(1, regular_count + 1)]
+    texts += [standing.get(Column(layout.MIDTERM), ""), standing.get(Column(layout.FINAL), "")]
+    marks: Sequence[Mark | None] = [_parse(kind, text) for text in texts]
+    row = SemesterMarks(marks[:-2], marks[-2:-1], marks[-1])
+    expected: int | Comment | None
+    if kind is SubjectKind.COMMENT_ONLY:
+        expected = semester_comment(row, regular_count)
+    else:
+        expected = semester_average(row, regular_count)
+    if expected is None or _agrees(value, expected):
+        return
+    shown = comma(value) if isinstance(value, float | int) else tidy(str(value))
+    message = f"kết quả học kì ghi {shown}, theo Điều 9 Thông tư 22/2021 là {_shown(format_mark(expected))}."
+    sheet.findings.warn(cell, "AVERAGE_DIFFERS", message)
+
+
+def _agrees(value: object, expected: Mark) -> bool:
+    """Whether a result in a worksheet is the expected one; a number that Excel shows rounded is taken as shown."""
+    if isinstance(expected, Comment):
+        return layout.plain(str(value)) in {layout.plain(expected.value), layout.plain(_WORDS[expected])}
+    if isinstance(value, float | int):
+        return abs(value * 10 - expected) <= 0.5 + 1e-6
+    return _parse(SubjectKind.COMMENT_AND_SCORE, tidy(str(value))) == expected
+
+
+def _parse(kind: SubjectKind, text: str) -> Mark | None:
+    try:
+        return parse_mark(kind, text)
+    except BadMark:
+        return None
+
+
+def _shown(text: str) -> str:
+    return text.replace(".", ",")

@@ -1,0 +1,257 @@
+"""`hoso import`: a workbook is read and checked whole, then the cells that differ from the gradebook are sent.
+
+Nothing is sent while the file has an error, unless the user asks for the good sheets alone.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hoso.gradebook.v1 import marks_pb2
+from rich.progress import Progress
+
+from cli.connection import Services
+from cli.output import EXIT_NEGATIVE, EXIT_USAGE, Output, console, errors, show_json
+from cli.sheets import files, gradebook, layout, read
+from cli.sheets.check import Plan, check
+from cli.sheets.files import BadFile
+from cli.sheets.findings import Finding, Findings, Severity
+from cli.sheets.head import Head
+from cli.sheets.read import BookSheet
+from services.common.errors import Invalid, NotFound
+
+_VALUE_FIELD = re.compile(r"rows\[(\d+)\]\.values\[(\d+)\]")
+_ROW_FIELD = re.compile(r"rows\[(\d+)\]")
+_STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
+_MAX_LISTED = 500
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One worksheet on its way: what it would change, and what became of it."""
+
+    sheet: BookSheet
+    plan: Plan | None = None
+    state: str = "BAD"
+    changed: int = 0
+
+
+def run(path: Path, defaults: Head, token_file: Path | None, *, only_check: bool, partial: bool) -> int:
+    """Check the file and, unless `only_check`, send it; the exit code.
+
+    defaults: what worksheets that do not say it are about. partial: send the good worksheets beside bad ones.
+    """
+    try:
+        workbook = files.load(path)
+        sheets, whole = read.read(workbook, cache(lambda: files.load(path, values=True)))
+    except BadFile as e:
+        return _unusable(str(e))
+    services, profile = gradebook.vendor()
+    outcomes = [Outcome(sheet) for sheet in sheets]
+    with _progress() as progress:
+        task = progress.add_task("Đối chiếu", total=len(sheets))
+        _plan(outcomes, defaults, services, lambda: progress.advance(task))
+        good = [one for one in outcomes if one.state == "READY"]
+        bad = whole.bad or any(one.state == "BAD" for one in outcomes)
+        if not only_check and good and (partial or not bad):
+            teachers = gradebook.Teachers(profile, token_file)
+            task = progress.add_task("Gửi", total=len(good))
+            _send(good, services, teachers, lambda done: progress.update(task, completed=done))
+    return _report(path, outcomes, whole, only_check=only_check)
+
+
+def _plan(outcomes: Sequence[Outcome], defaults: Head, services: Services, step: Callable[[], None]) -> None:
+    """Ask the gradebook for the sheets of each class once, and compare the worksheets with them."""
+    by_class: dict[tuple[str, str, str], list[Outcome]] = {}
+    for one in outcomes:
+        head = one.sheet.head
+        for field in Head.__slots__:
+            if not getattr(head, field):
+                setattr(head, field, getattr(defaults, field))
+        if _complete(one.sheet):
+            by_class.setdefault((head.school, head.school_year, head.class_name), []).append(one)
+    known = {key: _export(services, key, members) for key, members in by_class.items()}
+    targets = [target for found in known.values() for target in found]
+    elsewhere = {row.marks.student: target.school_class.name for target in targets for row in target.rows}
+    seen: dict[tuple[str, str, str, int], str] = {}
+    for key, members in by_class.items():
+        for one in members:
+            target = _target(one.sheet, known[key]) if known[key] else None
+            if target is not None and not _repeated(one.sheet, target, seen):
+                others = {code: name for code, name in elsewhere.items() if name != target.school_class.name}
+                one.plan = check(one.sheet, target, others)
+                if not one.sheet.findings.bad:
+                    one.state = "READY" if one.plan.changes else "UNCHANGED"
+            step()
+
+
+def _complete(sheet: BookSheet) -> bool:
+    """Whether it is known what the worksheet is about; what is missing is told."""
+    head = sheet.head
+    wanted = {
+        "mã trường (--school)": head.school,
+        "năm học (--year)": head.school_year,
+        "lớp": head.class_name,
+        "môn học": head.subject or head.subject_name,
+        "học kì (--semester)": head.semester,
+    }
+    missing = [name for name, value in wanted.items() if not value]
+    if missing:
+        sheet.findings.error("", "HEAD_INCOMPLETE", f"đầu sheet chưa ghi {', '.join(missing)}.")
+    return not missing
+
+
+def _export(
+    services: Services, key: tuple[str, str, str], members: Sequence[Outcome]
+) -> list[marks_pb2.ExportMarksResponse]:
+    """The gradebook's sheets of a class; a class that it does not know is told in each worksheet about it."""
+    school, school_year, class_name = key
+    request = marks_pb2.ExportMarksRequest(school=school, school_year=school_year, classes=[class_name])
+    try:
+        return gradebook.export(services, request)
+    except (NotFound, Invalid) as e:
+        message = e.violations[0].message if isinstance(e, Invalid) else e.message
+        for one in members:
+            rule = e.violations[0].rule if isinstance(e, Invalid) else e.reason
+            one.sheet.findings.error("", rule, f"{class_name}, {school_year}, {school}: {message}")
+        return []
+
+
+def _target(sheet: BookSheet, known: Sequence[marks_pb2.ExportMarksResponse]) -> marks_pb2.ExportMarksResponse | None:
+    """The gradebook's sheet that a worksheet is about, by subject code or name and semester."""
+    head = sheet.head
+    wanted = {layout.plain(head.subject) if head.subject else layout.plain(head.subject_name)}
+    for one in known:
+        if one.semester == head.semester and wanted & {layout.plain(one.subject), layout.plain(one.subject_name)}:
+            return one
+    name = head.subject or head.subject_name
+    sheet.findings.error("", "SUBJECT_UNKNOWN", f"lớp {head.class_name} không có môn học «{name}».")
+    return None
+
+
+def _repeated(
+    sheet: BookSheet, target: marks_pb2.ExportMarksResponse, seen: dict[tuple[str, str, str, int], str]
+) -> bool:
+    ref = target.school_class
+    key = (ref.school, ref.name, target.subject, int(target.semester))
+    if key in seen:
+        sheet.findings.error("", "DUPLICATE_SHEET", f"cùng lớp, môn học và học kì với sheet «{seen[key]}».")
+        return True
+    seen[key] = sheet.title
+    return False
+
+
+def _send(
+    good: Sequence[Outcome], services: Services, teachers: gradebook.Teachers, step: Callable[[int], None]
+) -> None:
+    """Send the changes in one stream, each sheet as its teacher; refusals go back to the cells they are about."""
+    messages: list[marks_pb2.ImportMarksRequest] = []
+    sent: list[tuple[Outcome, list[list[str]]]] = []
+    for one in good:
+        assert one.plan is not None
+        target = one.plan.target
+        token = teachers.token(target.school_class.school, target.teachers)
+        if not token:
+            message = "không có mã xác thực của giáo viên dạy môn này trong tệp --token-file."
+            one.sheet.findings.error("", "NO_TEACHER_TOKEN", message)
+            one.state = "REFUSED"
+            continue
+        request, cells = one.plan.request(str(uuid.uuid4()))
+        messages.append(marks_pb2.ImportMarksRequest(sheet=request, person_token=token))
+        sent.append((one, cells))
+    if not messages:
+        return
+    answers = gradebook.send(services, messages, step)
+    for (one, cells), answer in zip(sent, answers, strict=True):
+        one.state, one.changed = "ENTERED", answer.changed
+        if answer.HasField("refusal"):
+            one.state = "REFUSED"
+            _refused(one.sheet.findings, answer.refusal, cells)
+
+
+def _refused(found: Findings, refusal: marks_pb2.SheetRefusal, cells: Sequence[Sequence[str]]) -> None:
+    """The gradebook's refusal by the worksheet's own addresses."""
+    if not refusal.violations:
+        found.error("", refusal.reason, refusal.message)
+    for violation in refusal.violations:
+        found.error(_address(violation.field, cells), violation.rule, violation.message)
+
+
+def _address(field: str, cells: Sequence[Sequence[str]]) -> str:
+    value, row = _VALUE_FIELD.fullmatch(field), _ROW_FIELD.match(field)
+    if value:
+        return cells[int(value[1])][int(value[2])]
+    if row:
+        return next((cell for cell in cells[int(row[1])] if cell), "")
+    return ""
+
+
+def _unusable(message: str) -> int:
+    if Output.as_json:
+        show_json({"error": {"rule": "BAD_FILE", "message": message}})
+    else:
+        errors.print(f"[red]Không nhập được:[/] {message}", highlight=False)
+    return EXIT_USAGE
+
+
+def _report(path: Path, outcomes: Sequence[Outcome], whole: Findings, *, only_check: bool) -> int:
+    found = [*whole.found, *(finding for one in outcomes for finding in one.sheet.findings.found)]
+    failed = any(finding.severity is Severity.ERROR for finding in found)
+    if Output.as_json:
+        show_json(_as_json(path, outcomes, found, only_check=only_check))
+        return EXIT_NEGATIVE if failed else 0
+    for finding in sorted(found, key=lambda one: list(Severity).index(one.severity))[:_MAX_LISTED]:
+        console.print(str(finding), style=_STYLES[finding.severity], highlight=False, markup=False, soft_wrap=True)
+    if len(found) > _MAX_LISTED:
+        console.print(f"… và {len(found) - _MAX_LISTED} ghi nhận nữa; xem đủ bằng --json.", highlight=False)
+    console.print(_summary(outcomes, found, only_check=only_check), highlight=False, soft_wrap=True)
+    return EXIT_NEGATIVE if failed else 0
+
+
+def _summary(outcomes: Sequence[Outcome], found: Sequence[Finding], *, only_check: bool) -> str:
+    errors_found = sum(one.severity is Severity.ERROR for one in found)
+    states = [one.state for one in outcomes]
+    cells = sum(len(one.plan.changes) for one in outcomes if one.plan is not None and one.state != "BAD")
+    text = f"{len(outcomes)} bảng điểm, {errors_found} lỗi; {states.count('UNCHANGED')} bảng không có gì thay đổi. "
+    if only_check:
+        return text + f"Nếu nhập: {cells} ô thay đổi trong {states.count('READY')} bảng."
+    if "READY" in states:
+        return text + "Chưa gửi gì vì tệp còn lỗi (--partial để gửi các bảng không lỗi)."
+    written = sum(one.changed for one in outcomes)
+    return (
+        text + f"Đã nhập {written} ô trong {states.count('ENTERED')} bảng; {states.count('REFUSED')} bảng bị từ chối."
+    )
+
+
+def _as_json(
+    path: Path, outcomes: Sequence[Outcome], found: Sequence[Finding], *, only_check: bool
+) -> Mapping[str, Any]:
+    return {
+        "file": str(path),
+        "checked_only": only_check,
+        "sheets": [
+            {
+                "sheet": one.sheet.title,
+                "class": one.sheet.head.class_name,
+                "subject": one.plan.target.subject if one.plan else one.sheet.head.subject,
+                "semester": one.sheet.head.semester,
+                "state": one.state,
+                "changed": one.changed,
+                "changes": [
+                    {"cell": c.cell, "student": c.student, "column": c.column.title, "old": c.old, "new": c.new}
+                    for c in (one.plan.changes if one.plan else ())
+                ],
+            }
+            for one in outcomes
+        ],
+        "findings": [finding.as_json() for finding in found],
+    }
+
+
+def _progress() -> AbstractContextManager[Progress]:
+    return Progress(console=errors, transient=True, disable=Output.as_json or not errors.is_terminal)

@@ -1,0 +1,294 @@
+"""Finding score sheets in a workbook, however people keep them: heads, columns, students and raw cells.
+
+Nothing is judged here that needs the gradebook; what a cell may never hold (a formula, an error, part of a merged
+range) is told at once.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from openpyxl.cell.cell import Cell, MergedCell
+from openpyxl.utils import get_column_letter
+from openpyxl.workbook import Workbook
+from openpyxl.worksheet.worksheet import Worksheet
+
+from cli.sheets import head as heads
+from cli.sheets import layout
+from cli.sheets.findings import Findings
+from cli.sheets.head import Head
+from cli.sheets.layout import Column
+from cli.sheets.values import BadCell, birth_date, identifier
+
+MAX_ROWS, MAX_COLUMNS = 1000, 60
+_HEAD_ROWS = 40
+_Cell = Cell | MergedCell
+
+
+@dataclass(slots=True)
+class Row:
+    """A student's line. cells: column → address and value, the value as Excel gives it; average likewise."""
+
+    number: int
+    code: str
+    code_cell: str
+    name: str
+    name_cell: str
+    birth: str
+    birth_cell: str
+    cells: dict[Column, tuple[str, object]] = field(default_factory=dict)
+    average: tuple[str, object] | None = None
+
+
+@dataclass(slots=True)
+class BookSheet:
+    """One worksheet that holds a score sheet. columns: column of marks → letter; remarks: addresses of texts typed."""
+
+    title: str
+    head: Head
+    columns: dict[Column, str]
+    rows: list[Row]
+    remarks: list[str]
+    findings: Findings
+
+
+def read(workbook: Workbook, computed: Callable[[], Workbook]) -> tuple[list[BookSheet], Findings]:
+    """The score sheets of a workbook, and what concerns the whole file.
+
+    computed: gives the same workbook with the values that Excel computed last; asked only when an average is a formula.
+    """
+    whole = Findings()
+    found: list[BookSheet] = []
+    for sheet in workbook.worksheets:
+        if layout.plain(sheet.title) == layout.plain(layout.INSTRUCTIONS):
+            continue
+        one = _read_sheet(sheet, computed)
+        if one is None:
+            whole.note("", "NOT_A_SHEET", f"bỏ qua sheet «{sheet.title}» vì không có cột «Mã học sinh».")
+        else:
+            found.append(one)
+    if not found:
+        whole.error("", "NO_SHEETS", "không tìm thấy bảng điểm nào (không sheet nào có cột «Mã học sinh»).")
+    return found, whole
+
+
+def _read_sheet(sheet: Worksheet, computed: Callable[[], Workbook]) -> BookSheet | None:
+    grid = [
+        list(row)
+        for row in sheet.iter_rows(max_row=min(sheet.max_row, MAX_ROWS), max_col=min(sheet.max_column, MAX_COLUMNS))
+    ]
+    first = _head_row(grid)
+    if first is None:
+        return None
+    found = Findings(sheet.title)
+    spread = _spread(sheet)
+    columns, last = _columns(grid, first, spread)
+    above = [[text for text in map(_text, row) if text] for row in grid[:first]]
+    one = BookSheet(sheet.title, heads.read(above, sheet.title), {}, [], [], found)
+    if sheet.max_row > MAX_ROWS:
+        found.warn("", "TOO_LONG", f"chỉ đọc {MAX_ROWS} dòng đầu của sheet.")
+    keys = _unique(columns, grid, last, one)
+    merged = _merged(sheet, last)
+    for row in grid[last + 1 :]:
+        _read_row(one, keys, row, merged)
+    _averages(one, computed)
+    return one
+
+
+def _head_row(grid: list[list[_Cell]]) -> int | None:
+    for index, row in enumerate(grid[:_HEAD_ROWS]):
+        if any(layout.recognise(_text(cell)) == layout.CODE for cell in row):
+            return index
+    return None
+
+
+def _spread(sheet: Worksheet) -> dict[tuple[int, int], str]:
+    """(row, column), both from 1 → text of the merged range over it, for heads that span cells."""
+    found: dict[tuple[int, int], str] = {}
+    for area in sheet.merged_cells.ranges:
+        if area.min_row > _HEAD_ROWS + 1 or area.max_col > MAX_COLUMNS or area.max_row > area.min_row + 5:
+            continue
+        text = _text(sheet.cell(area.min_row, area.min_col))
+        for row in range(area.min_row, area.max_row + 1):
+            for column in range(area.min_col, area.max_col + 1):
+                found[row, column] = text
+    return found
+
+
+def _columns(
+    grid: list[list[_Cell]], first: int, spread: Mapping[tuple[int, int], str]
+) -> tuple[dict[int, str | Column], int]:
+    """Index of a column → what it holds; and the last row of the table's head, which has one or two rows."""
+
+    def head(row: int, column: int) -> str:
+        if not 0 <= row < len(grid) or column >= len(grid[row]):
+            return ""
+        return _text(grid[row][column]) or spread.get((row + 1, column + 1), "")
+
+    keys: dict[int, str | Column] = {}
+    last = first
+    code = next(i for i, cell in enumerate(grid[first]) if layout.recognise(_text(cell)) == layout.CODE)
+    # A second row of heads has none of its own under «Mã học sinh»; a student's line has the id there.
+    rows = (first - 1, first, first + 1 if first + 1 < len(grid) and not _text(grid[first + 1][code]) else -1)
+    group = above_group = False
+    for column in range(len(grid[first])):
+        above, top, below = (head(row, column) for row in rows)
+        key = layout.recognise(top)
+        group = key == layout.REGULAR_GROUP or (group and not top)
+        above_group = layout.recognise(above) == layout.REGULAR_GROUP or (above_group and not above)
+        if group and _position(below) is not None:
+            keys[column], last = Column(layout.REGULAR, _position(below) or 1), first + 1
+        elif above_group and _position(top) is not None:
+            keys[column] = Column(layout.REGULAR, _position(top) or 1)
+        elif key == layout.REGULAR_GROUP:
+            keys[column] = Column(layout.REGULAR, 1)
+        elif key is not None:
+            _put(keys, column, key, own=bool(_text(grid[first][column])))
+        elif not group and layout.recognise(below) is not None:
+            keys[column], last = layout.recognise(below) or "", first + 1
+    return keys, last
+
+
+def _put(keys: dict[int, str | Column], column: int, key: str | Column, *, own: bool) -> None:
+    """Note what a column holds. own: the head is the column's own and does not reach over it from the left.
+
+    A head «Họ và tên» over two columns has the family name in the first and the given name in the second.
+    """
+    if own:
+        keys[column] = key
+    elif key == layout.NAME and keys.get(column - 1) == layout.NAME:
+        keys[column - 1], keys[column] = layout.FAMILY, layout.GIVEN
+
+
+def _position(word: str) -> int | None:
+    """The number in a head under «ĐĐGtx»: «1», «Lần 1», «TX1»."""
+    word = layout.plain(word)
+    key = layout.recognise(word)
+    if isinstance(key, Column) and key.kind == layout.REGULAR:
+        return key.position
+    digits = word.removeprefix("lan").removeprefix("cot")
+    return int(digits) if digits.isdigit() and 1 <= int(digits[:3]) <= layout.MAX_REGULAR else None
+
+
+def _unique(
+    columns: Mapping[int, str | Column], grid: list[list[_Cell]], last: int, one: BookSheet
+) -> dict[int, str | Column]:
+    """The columns, each once; columns that nobody knows are told when something stands in them."""
+    keys: dict[int, str | Column] = {}
+    for index, key in columns.items():
+        letter = get_column_letter(index + 1)
+        if key in keys.values():
+            one.findings.error(f"{letter}{last + 1}", "DUPLICATE_COLUMN", "cột này có hai lần trong bảng.")
+            continue
+        keys[index] = key
+        if isinstance(key, Column):
+            one.columns[key] = letter
+    for index, cell in enumerate(grid[last]):
+        title = _text(cell)
+        if index not in columns and title and not layout.plain(title).isdigit():
+            one.findings.note(cell.coordinate, "UNKNOWN_COLUMN", f"không đọc cột «{title[:40]}».")
+    if not one.columns:
+        one.findings.error("", "NO_MARK_COLUMNS", "không tìm thấy cột điểm nào (ĐĐGtx, ĐĐGgk, ĐĐGck).")
+    return keys
+
+
+def _merged(sheet: Worksheet, last: int) -> dict[str, str]:
+    """Address → merged range over it, within the table."""
+    found: dict[str, str] = {}
+    for area in sheet.merged_cells.ranges:
+        if area.max_row <= last + 1 or area.min_row > MAX_ROWS:
+            continue
+        for row in range(area.min_row, min(area.max_row, MAX_ROWS) + 1):
+            for column in range(area.min_col, min(area.max_col, MAX_COLUMNS) + 1):
+                found[sheet.cell(row, column).coordinate] = area.coord
+    return found
+
+
+def _read_row(one: BookSheet, keys: Mapping[int, str | Column], cells: list[_Cell], merged: Mapping[str, str]) -> None:
+    by_key = {key: cells[index] for index, key in keys.items() if index < len(cells)}
+    code_cell = by_key[layout.CODE]
+    code = ""
+    try:
+        code = identifier(None if code_cell.coordinate in merged and not code_cell.value else code_cell.value)
+    except BadCell as e:
+        one.findings.error(code_cell.coordinate, e.rule, str(e))
+        return
+    marks = {key: cell for key, cell in by_key.items() if isinstance(key, Column)}
+    name_cell = by_key.get(layout.NAME) or by_key.get(layout.FAMILY) or code_cell
+    if not code:
+        _without_code(one, by_key, marks, code_cell.coordinate)
+        return
+    row = Row(
+        code_cell.row or 0,
+        code,
+        code_cell.coordinate,
+        _name(by_key),
+        name_cell.coordinate,
+        birth_date(by_key[layout.BIRTH].value) if layout.BIRTH in by_key else "",
+        by_key[layout.BIRTH].coordinate if layout.BIRTH in by_key else "",
+    )
+    for key, cell in marks.items():
+        if _usable(one.findings, cell, merged):
+            row.cells[key] = (cell.coordinate, cell.value)
+    average = by_key.get(layout.AVERAGE)
+    if average is not None and average.value is not None:
+        row.average = (average.coordinate, average.value)
+    remark = by_key.get(layout.REMARK)
+    if remark is not None and _text(remark) not in {"", layout.EXEMPT}:
+        one.remarks.append(remark.coordinate)
+    one.rows.append(row)
+
+
+def _without_code(one: BookSheet, by_key: Mapping[Any, _Cell], marks: Mapping[Column, _Cell], where: str) -> None:
+    """A line without a student's id: blank, a signature or a total below the list, or a student whose id is missing."""
+    numbered = layout.NUMBER in by_key and layout.plain(_text(by_key[layout.NUMBER])).isdigit()
+    valued = any(isinstance(cell.value, int | float) for cell in marks.values())
+    if numbered and (valued or _name(by_key)):
+        one.findings.error(where, "NO_STUDENT_ID", "thiếu mã học sinh.")
+    elif valued and not any(cell.data_type == "f" for cell in marks.values()):
+        one.findings.warn(where, "LINE_IGNORED", "dòng có số nhưng không có mã học sinh nên không đọc.")
+
+
+def _usable(found: Findings, cell: _Cell, merged: Mapping[str, str]) -> bool:
+    """Whether a mark may be taken from a cell as it is."""
+    if cell.coordinate in merged:
+        message = f"ô điểm bị trộn ({merged[cell.coordinate]}); hãy bỏ trộn ô và nhập điểm từng học sinh."
+        found.error(cell.coordinate, "MERGED_MARK", message)
+    elif cell.data_type == "f":
+        message = "ô điểm chứa công thức; hãy dán giá trị (Paste Special → Values) để điểm là số giáo viên đã cho."
+        found.error(cell.coordinate, "FORMULA_MARK", message)
+    elif cell.data_type == "e":
+        found.error(cell.coordinate, "ERROR_MARK", f"ô báo lỗi {cell.value}.")
+    else:
+        return True
+    return False
+
+
+def _averages(one: BookSheet, computed: Callable[[], Workbook]) -> None:
+    """Replace formulas among the averages by what Excel computed for them, where it did."""
+    formulas = [
+        row for row in one.rows if row.average and isinstance(row.average[1], str) and row.average[1][:1] == "="
+    ]
+    if not formulas:
+        return
+    sheet = computed()[one.title]
+    for row in formulas:
+        assert row.average is not None
+        value = sheet[row.average[0]].value
+        row.average = None if value in {None, ""} else (row.average[0], value)
+
+
+def _name(by_key: Mapping[Any, _Cell]) -> str:
+    if layout.NAME in by_key:
+        return layout.tidy(_text(by_key[layout.NAME]))
+    parts = (_text(by_key[key]) for key in (layout.FAMILY, layout.GIVEN) if key in by_key)
+    return layout.tidy(" ".join(parts))
+
+
+def _text(cell: _Cell) -> str:
+    value = cell.value
+    if value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

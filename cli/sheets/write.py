@@ -1,0 +1,210 @@
+"""Workbooks of score sheets as `read` reads them: one worksheet a sheet, marks open for typing, the rest protected."""
+
+from collections.abc import Iterable
+from datetime import date
+
+from hoso.gradebook.v1 import common_pb2, marks_pb2
+from openpyxl.cell.cell import Cell
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
+from openpyxl.utils import get_column_letter
+from openpyxl.workbook import Workbook
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.properties import PageSetupProperties
+from openpyxl.worksheet.worksheet import Worksheet
+
+from cli.sheets import layout
+from cli.sheets.layout import SEMESTERS, Column
+
+_TOP = 7
+"""The first of the table's two rows of heads."""
+_FIRST_MARK = 5
+_LINE = Side(style="thin", color="808080")
+_BOX = Border(left=_LINE, right=_LINE, top=_LINE, bottom=_LINE)
+_HEAD_FILL = PatternFill("solid", fgColor="DDE7F0")
+_OPEN_FILL = PatternFill("solid", fgColor="FFFDE7")
+_CENTRE = Alignment(horizontal="center", vertical="center", wrap_text=True)
+_OPEN = Protection(locked=False)
+_SCORE_RULE = 'OR({c}="-",AND(ISNUMBER({c}),{c}>=0,{c}<=10,ABS({c}*10-ROUND({c}*10,0))<0.00001))'
+_GUIDE = (
+    "BẢNG ĐIỂM MÔN HỌC: CÁCH GHI",
+    "Mỗi sheet là bảng điểm của một lớp, một môn học, một học kì. Không đổi phần đầu sheet và cột Mã học sinh.",
+    "Ô nền vàng nhạt là ô được ghi. Các ô khác đã khóa (không có mật khẩu).",
+    "Môn đánh giá bằng nhận xét kết hợp điểm số: ghi từ 0 đến 10, một chữ số thập phân, ví dụ 8; 7,5; 10.",
+    "Môn đánh giá bằng nhận xét: ghi Đ (đạt) hoặc CĐ (chưa đạt).",
+    "Ô để trống: giữ nguyên điểm đang có trên hệ thống. Muốn rút một điểm: ghi dấu - (gạch nối).",
+    "Không ghi công thức và không trộn ô trong cột điểm. Kết quả học kì tự tính để đối chiếu, không được nhập.",
+    "Học sinh được miễn phần thực hành vẫn phải có đủ số lần đánh giá bằng nội dung lí thuyết thay thế (Điều 10).",
+    "Kiểm tra tệp: hoso import <tệp> --check. Nhập: hoso import <tệp>. Chỉ các ô đã sửa được gửi đi.",
+)
+
+
+def workbook(sheets: Iterable[marks_pb2.ExportMarksResponse]) -> Workbook:
+    """A workbook with a sheet of instructions and one worksheet a score sheet."""
+    made = Workbook()
+    guide = made.worksheets[0]
+    guide.title = layout.INSTRUCTIONS
+    _write_guide(guide)
+    for one in sheets:
+        _write_sheet(made.create_sheet(_free_title(made, one)), one)
+    return made
+
+
+def columns(one: marks_pb2.ExportMarksResponse) -> list[Column]:
+    """The columns of marks of a sheet, in order."""
+    found = [Column(layout.REGULAR, position) for position in range(1, one.regular_count + 1)]
+    found += [Column(layout.MIDTERM), Column(layout.FINAL)]
+    if one.semester == common_pb2.SEMESTER_SECOND:
+        found.append(Column(layout.REASSESSMENT))
+    return found
+
+
+def _free_title(made: Workbook, one: marks_pb2.ExportMarksResponse) -> str:
+    title = layout.title(one.school_class.name, one.subject_name, one.semester)
+    if title in made.sheetnames:
+        title = layout.title(one.school_class.name, one.subject, one.semester)
+    return title
+
+
+def _write_guide(sheet: Worksheet) -> None:
+    sheet.column_dimensions["A"].width = 110
+    for number, line in enumerate(_GUIDE, 1):
+        cell = sheet.cell(number, 1, line)
+        cell.font = Font(bold=number == 1, size=14 if number == 1 else 11)
+        cell.alignment = Alignment(wrap_text=True, vertical="top")
+
+
+def _write_sheet(sheet: Worksheet, one: marks_pb2.ExportMarksResponse) -> None:
+    marks = columns(one)
+    result = _FIRST_MARK + len(marks)
+    remark = result + 1
+    _write_head(sheet, one, remark)
+    _write_heads(sheet, one, marks, result)
+    first = _TOP + 2
+    for offset, row in enumerate(one.rows):
+        _write_row(sheet, first + offset, one, row, marks)
+    last = first + max(len(one.rows), 1) - 1
+    _validate(sheet, one, f"{_letter(_FIRST_MARK)}{first}:{_letter(result - 1)}{last}")
+    sheet.freeze_panes = f"{_letter(_FIRST_MARK)}{first}"
+    sheet.protection.sheet = True
+    sheet.protection.formatColumns = False
+    sheet.page_setup.orientation = "portrait"
+    sheet.page_setup.paperSize = 9  # A4
+    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    sheet.print_title_rows = f"{_TOP}:{_TOP + 1}"
+    for index, width in enumerate((6, 17, 27, 12, *[8] * len(marks), 10, 40), 1):
+        sheet.column_dimensions[_letter(index)].width = width
+
+
+def _write_head(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, width: int) -> None:
+    ref = one.school_class
+    title = _text(sheet, 1, 1, "BẢNG ĐIỂM MÔN HỌC")
+    title.font, title.alignment = Font(bold=True, size=14), _CENTRE
+    sheet.merge_cells(start_row=1, start_column=1, end_row=1, end_column=width)
+    pairs = (
+        (2, "Trường:", one.school_name, "Mã trường:", ref.school),
+        (3, "Lớp:", ref.name, "Năm học:", ref.school_year),
+        (4, "Môn học:", one.subject_name, "Học kì:", SEMESTERS[one.semester]),
+        (5, "Mã môn học:", one.subject, "", ""),
+    )
+    for row, *texts in pairs:
+        for column, text in zip((1, 3, 6, 8), texts, strict=True):
+            if text:
+                _text(sheet, row, column, text).font = Font(bold=column in {3, 8})
+
+
+def _write_heads(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, marks: list[Column], result: int) -> None:
+    single = {1: "Số TT", 2: "Mã học sinh", 3: "Họ và tên", 4: "Ngày sinh"}
+    for index, column in enumerate(marks, _FIRST_MARK):
+        if column.kind == layout.REGULAR:
+            sheet.cell(_TOP + 1, index, column.position)
+        else:
+            single[index] = column.title
+    comment_only = one.subject_kind == common_pb2.SUBJECT_KIND_COMMENT_ONLY
+    single[result] = "Học kì" if comment_only else "ĐTBmhk"
+    single[result + 1] = "Nhận xét"
+    for index, text in single.items():
+        _text(sheet, _TOP, index, text)
+        sheet.merge_cells(start_row=_TOP, start_column=index, end_row=_TOP + 1, end_column=index)
+    _text(sheet, _TOP, _FIRST_MARK, "ĐĐGtx")
+    if one.regular_count > 1:
+        end = _FIRST_MARK + one.regular_count - 1
+        sheet.merge_cells(start_row=_TOP, start_column=_FIRST_MARK, end_row=_TOP, end_column=end)
+    for row in (_TOP, _TOP + 1):
+        for index in range(1, result + 2):
+            cell = sheet.cell(row, index)
+            cell.font, cell.fill, cell.border, cell.alignment = Font(bold=True), _HEAD_FILL, _BOX, _CENTRE
+
+
+def _write_row(
+    sheet: Worksheet,
+    number: int,
+    one: marks_pb2.ExportMarksResponse,
+    row: marks_pb2.ExportedRow,
+    marks: list[Column],
+) -> None:
+    sheet.cell(number, 1, row.number)
+    _text(sheet, number, 2, row.marks.student).number_format = "@"
+    _text(sheet, number, 3, row.name)
+    born = sheet.cell(number, 4, date.fromisoformat(row.birth_date))
+    born.number_format = "dd/mm/yyyy"
+    texts = [*row.marks.regular, row.marks.midterm, row.marks.final, row.marks.reassessed][: len(marks)]
+    for index, text in enumerate(texts, _FIRST_MARK):
+        cell = sheet.cell(number, index)
+        if text[:1].isdigit():
+            cell.value, cell.number_format = float(text), "0.0"
+        elif text:
+            _text(sheet, number, index, text)
+        cell.protection, cell.fill, cell.alignment = _OPEN, _OPEN_FILL, Alignment(horizontal="center")
+    result = _FIRST_MARK + len(marks)
+    average = sheet.cell(number, result, _formula(one, number))
+    average.alignment = Alignment(horizontal="center")
+    if one.subject_kind == common_pb2.SUBJECT_KIND_COMMENT_AND_SCORE:
+        average.number_format = "0.0"
+    remark = sheet.cell(number, result + 1)
+    remark.protection, remark.fill = _OPEN, _OPEN_FILL
+    if row.marks.practical_exemption:
+        remark.value = layout.EXEMPT
+    for index in range(1, result + 2):
+        sheet.cell(number, index).border = _BOX
+
+
+def _formula(one: marks_pb2.ExportMarksResponse, row: int) -> str:
+    """The semester's result by TT 22/2021 Điều 9, empty until every required mark is there."""
+    regular = f"{_letter(_FIRST_MARK)}{row}:{_letter(_FIRST_MARK + one.regular_count - 1)}{row}"
+    midterm, final = (f"{_letter(_FIRST_MARK + one.regular_count + i)}{row}" for i in (0, 1))
+    needed = one.regular_count + 2
+    every = f"{_letter(_FIRST_MARK)}{row}:{final}"
+    if one.subject_kind == common_pb2.SUBJECT_KIND_COMMENT_ONLY:
+        passed, failed = f'COUNTIF({every},"Đ")', f'COUNTIF({every},"CĐ")'
+        return f'=IF({passed}+{failed}<{needed},"",IF({failed}=0,"Đ","CĐ"))'
+    # Tenths are whole numbers before the division, so that Excel rounds halves as the rules do.
+    total = f"ROUND(10*(SUM({regular})+2*{midterm}+3*{final}),0)"
+    return f'=IF(COUNT({every})<{needed},"",ROUND({total}/{one.regular_count + 5},0)/10)'
+
+
+def _validate(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, cells: str) -> None:
+    if one.subject_kind == common_pb2.SUBJECT_KIND_COMMENT_ONLY:
+        rule = DataValidation(type="list", formula1='"Đ,CĐ,-"', allow_blank=True)
+        rule.error = "Chỉ ghi Đ, CĐ, hoặc dấu - để rút kết quả."
+    else:
+        first, _, _ = cells.partition(":")
+        rule = DataValidation(type="custom", formula1=_SCORE_RULE.format(c=first), allow_blank=True)
+        rule.error = "Điểm từ 0 đến 10, một chữ số thập phân; dấu - để rút điểm."
+    rule.errorTitle = "Không phải điểm"
+    rule.showErrorMessage = True
+    sheet.add_data_validation(rule)
+    rule.add(cells)
+
+
+def _text(sheet: Worksheet, row: int, column: int, text: str) -> Cell:
+    """Put a text into a cell as a text, so that one beginning with «=» is no formula."""
+    cell = sheet.cell(row, column)
+    assert isinstance(cell, Cell)
+    cell.value = text
+    cell.data_type = "s"
+    return cell
+
+
+def _letter(index: int) -> str:
+    return get_column_letter(index)
