@@ -124,7 +124,7 @@ def check_students(students: Sequence[Student]) -> None:
     found = Findings()
     if found.count("students", len(students), 1, MAX_STUDENTS):
         for index, student in enumerate(students):
-            _check_student(found, f"students[{index}]", student)
+            check_student(found, f"students[{index}]", student)
         found.unique("students", [student.moet_student_id for student in students], "Một học sinh có hai dòng.")
         found.unique("students", [student.number for student in students], "Một số thứ tự có hai lần.")
     found.refuse()
@@ -176,7 +176,8 @@ def check_numbers(numbers: Sequence[int]) -> None:
     found.refuse()
 
 
-def _check_student(found: Findings, where: str, student: Student) -> None:
+def check_student(found: Findings, where: str, student: Student) -> None:
+    """The personal details of one student."""
     found.code(f"{where}.moet_student_id", student.moet_student_id)
     found.number(f"{where}.number", student.number, 1, MAX_CLASS_SIZE)
     found.text(f"{where}.name", student.name, longest=100)
@@ -187,11 +188,12 @@ def _check_student(found: Findings, where: str, student: Student) -> None:
     found.text(f"{where}.priority", student.priority, longest=100, shortest=0)
     found.text(f"{where}.address", student.address, longest=250, shortest=0)
     found.text(f"{where}.note", student.note, longest=200, shortest=0)
-    _check_guardian(found, f"{where}.father", student.father)
-    _check_guardian(found, f"{where}.mother", student.mother)
+    check_guardian(found, f"{where}.father", student.father)
+    check_guardian(found, f"{where}.mother", student.mother)
 
 
-def _check_guardian(found: Findings, where: str, guardian: Guardian | None) -> None:
+def check_guardian(found: Findings, where: str, guardian: Guardian | None) -> None:
+    """Father, mother or guardian, where one is named."""
     if guardian is None:
         return
     found.text(f"{where}.name", guardian.name, longest=100)

@@ -1,0 +1,145 @@
+"""What the register and movements must be like: pure checks, before anything is looked up."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from services.gradebook import roster_rules
+from services.gradebook.checks import Findings
+from services.gradebook.movements import WITHOUT_DECISION, MovementKind, in_year, today
+from services.gradebook.store.register import Decision, Details
+
+MAX_ROWS = 200
+_NATIONAL_ID = re.compile(r"[0-9]{12}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_FIRST_DAY = date(1990, 1, 1)
+_TRANSFERS = frozenset({MovementKind.TRANSFERRED_IN, MovementKind.TRANSFERRED_OUT})
+_JOINING = frozenset({MovementKind.CLASS_CHANGED, MovementKind.RETURNED})
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterRow:
+    """A student to be registered. entered_on: ISO 8601."""
+
+    student: str
+    entered_on: str
+    details: Details
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A movement as asked for. day, decision_date: ISO 8601; decision None: not given.
+
+    other_school: code of a school in this deployment, or other_name: name of one outside; for transfers.
+    """
+
+    student: str
+    kind: int
+    day: str
+    decision: tuple[str, str] | None
+    reason: str
+    to_class: str = ""
+    other_school: str = ""
+    other_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A movement that may be looked at; see Asked."""
+
+    student: str
+    kind: MovementKind
+    day: date
+    decision: Decision | None
+    reason: str
+    to_class: str
+    other_school: str
+    other_name: str
+
+
+def check_rows(rows: Sequence[RegisterRow]) -> list[date]:
+    """The days of entering. Raises Invalid."""
+    found = Findings()
+    days = []
+    if found.count("rows", len(rows), 1, MAX_ROWS):
+        for index, row in enumerate(rows):
+            where = f"rows[{index}]"
+            found.code(f"{where}.student", row.student)
+            days.append(_day(found, f"{where}.entered_on", row.entered_on))
+            check_details(found, f"{where}.details", row.details)
+        found.unique("rows", [row.student for row in rows], "Một học sinh có hai dòng.")
+    found.refuse()
+    return days
+
+
+def check_details(found: Findings, where: str, details: Details) -> None:
+    """Details of the register."""
+    if details.national_id and not _NATIONAL_ID.fullmatch(details.national_id):
+        found.add(f"{where}.national_id", "NATIONAL_ID", "Số định danh cá nhân gồm đúng 12 chữ số.")
+    found.text(f"{where}.nationality", details.nationality, longest=50)
+    roster_rules.check_guardian(found, f"{where}.guardian", details.guardian)
+    found.text(f"{where}.from_school", details.from_school, longest=150, shortest=0)
+    found.text(f"{where}.note", details.note, longest=200, shortest=0)
+
+
+def check_movement(found: Findings, asked: Asked, school: str, school_year: str, other_field: str = "") -> Checked:
+    """A movement that may be looked at; `found` must refuse before it is used.
+
+    other_field: what the request calls the other school of a transfer, such as ``to_school``.
+    """
+    found.code("student", asked.student)
+    allowed = _TRANSFERS if other_field else set(MovementKind) - _TRANSFERS
+    found.one_of("kind", asked.kind, allowed)
+    kind = MovementKind(asked.kind) if asked.kind in allowed else MovementKind.ENROLLED
+    day = _day(found, "date", asked.day)
+    if day != date.min and not in_year(day, school_year):
+        found.add("date", "DATE_OUTSIDE_YEAR", f"Ngày phải thuộc năm học {school_year}.")
+    decision = _decision(found, asked.decision, required=kind not in WITHOUT_DECISION)
+    found.text("reason", asked.reason, longest=200, shortest=0)
+    _check_to_class(found, asked.to_class, kind)
+    if other_field:
+        _check_other_school(found, asked, school, other_field)
+    return Checked(
+        asked.student, kind, day, decision, asked.reason, asked.to_class, asked.other_school, asked.other_name
+    )
+
+
+def _check_to_class(found: Findings, to_class: str, kind: MovementKind) -> None:
+    if kind is MovementKind.CLASS_CHANGED or (to_class and kind in _JOINING | _TRANSFERS):
+        found.text("to_class", to_class, longest=20)
+    elif to_class:
+        found.add("to_class", "NOT_ALLOWED", "Biến động này không có lớp đến.")
+
+
+def _check_other_school(found: Findings, asked: Asked, school: str, field: str) -> None:
+    if bool(asked.other_school) == bool(asked.other_name):
+        found.add(field, "ONE_SCHOOL", "Phải nêu mã trường (trong hệ thống) hoặc tên trường (ngoài hệ thống).")
+    elif asked.other_school:
+        found.code(field, asked.other_school)
+        if asked.other_school == school:
+            found.add(field, "SAME_SCHOOL", "Trường kia phải khác trường này.")
+    else:
+        found.text(f"{field}_name", asked.other_name, longest=150)
+
+
+def _decision(found: Findings, given: tuple[str, str] | None, *, required: bool) -> Decision | None:
+    if given is None:
+        if required:
+            found.add("decision", "REQUIRED", "Biến động này phải có số và ngày của quyết định.")
+        return None
+    number, day = given
+    found.text("decision.number", number, longest=50)
+    return Decision(number, _day(found, "decision.date", day))
+
+
+def _day(found: Findings, field: str, value: str) -> date:
+    """A day that exists and is not in the future; date.min when there is none, and `found` says why."""
+    try:
+        day = date.fromisoformat(value) if _DATE.fullmatch(value) else date.min
+    except ValueError:
+        day = date.min
+    if not _FIRST_DAY <= day <= today():
+        found.add(field, "DATE", "Phải là ngày có thật, dạng 2026-01-19, không sau hôm nay.")
+        return date.min
+    return day
