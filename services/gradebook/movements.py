@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
+from typing import NamedTuple
 
 from services.common.errors import Rejected
-from services.gradebook.domain import Role, year_start
+from services.gradebook.domain import Guardian, Role, year_start
 
 MAX_NOTE = 200
 """Longest note of a student in a class book (docs/formats/class-book-1.schema.json)."""
@@ -38,6 +39,24 @@ class StudentState(IntEnum):
     TRANSFERRED_OUT = 3
     WITHDRAWN = 4
     GRADUATED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What the register holds of a student beside the personal details. national_id: twelve digits or empty."""
+
+    national_id: str
+    nationality: str
+    guardian: Guardian | None
+    from_school: str
+    note: str
+
+
+class Decision(NamedTuple):
+    """The decision or letter on which a movement rests."""
+
+    number: str
+    date: date
 
 
 _ARRIVALS = {

@@ -7,8 +7,7 @@ from datetime import date
 
 from services.gradebook import roster_rules
 from services.gradebook.checks import Findings
-from services.gradebook.movements import WITHOUT_DECISION, MovementKind, in_year, today
-from services.gradebook.store.register import Decision, Details
+from services.gradebook.movements import WITHOUT_DECISION, Decision, Details, MovementKind, in_year, today
 
 MAX_ROWS = 200
 _NATIONAL_ID = re.compile(r"[0-9]{12}")

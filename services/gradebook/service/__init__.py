@@ -8,6 +8,7 @@ from services.gradebook.service import (
     dossier_service,
     exemption_service,
     mark_service,
+    register_service,
     roster_service,
 )
 
@@ -21,4 +22,5 @@ def served(database: Database) -> list[Served]:
         exemption_service.served(database),
         class_book_service.served(database),
         dossier_service.served(database),
+        register_service.served(database),
     ]

@@ -28,6 +28,7 @@ from services.gradebook.rules import Level, PupilResult, format_mark
 from services.gradebook.service import pages, sheet_messages, window_messages
 from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
+from services.gradebook.store.carrying import CARRIED_MARKS
 from services.gradebook.store.marks import SETTLEMENT, VersionRow
 from services.gradebook.usecases import bulk, marks, reads, windows
 from services.gradebook.usecases.marks import Entered
@@ -331,8 +332,11 @@ def _missing(one: Missing) -> marks_pb2.Missing:
     )
 
 
+_HOW_RECORDED = {SETTLEMENT: "ZERO_BY_RULE", CARRIED_MARKS: "CARRIED_OVER"}
+
+
 def _version(one: VersionRow) -> marks_pb2.MarkVersion:
-    recorded = "ZERO_BY_RULE" if one.kind == SETTLEMENT else "RECORDED"
+    recorded = _HOW_RECORDED.get(one.kind, "RECORDED")
     return marks_pb2.MarkVersion(
         version=one.version,
         value=keyed_text(one.value),

@@ -14,26 +14,29 @@ def encode(key: tuple[int | str, ...]) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
 
 
-def decode(token: str, first: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """The key in a token; `first` for an empty one, whose shape the key must have. Raises Invalid PAGE_TOKEN."""
+def decode(token: str, first: tuple[int | str, ...], largest: int = _LARGEST) -> tuple[int | str, ...]:
+    """The key in a token; `first` for an empty one, whose shape the key must have. Raises Invalid PAGE_TOKEN.
+
+    largest: numbers of the key are smaller than that.
+    """
     if not token:
         return first
     try:
         key = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError):
         key = None
-    if not isinstance(key, list) or not _same_shape(key, first):
+    if not isinstance(key, list) or not _same_shape(key, first, largest):
         raise Invalid([Violation("page_token", "PAGE_TOKEN", "Mã trang không hợp lệ; hãy dùng mã của trang trước.")])
     return tuple(key)
 
 
-def _same_shape(key: list[object], first: tuple[int | str, ...]) -> bool:
+def _same_shape(key: list[object], first: tuple[int | str, ...], largest: int) -> bool:
     return len(key) == len(first) and all(
-        type(part) is type(like) and _usable(part) for part, like in zip(key, first, strict=True)
+        type(part) is type(like) and _usable(part, largest) for part, like in zip(key, first, strict=True)
     )
 
 
-def _usable(part: object) -> bool:
+def _usable(part: object, largest: int) -> bool:
     if isinstance(part, str):
         return part.isprintable()
-    return isinstance(part, int) and 0 <= part < _LARGEST
+    return isinstance(part, int) and 0 <= part < largest

@@ -115,7 +115,7 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         self, request: roster_pb2.PutStudentsRequest, context: grpc.ServicerContext
     ) -> roster_pb2.PutStudentsResponse:
         """Register or update students of a class."""
-        students = [_student(one) for one in request.students]
+        students = [student(one) for one in request.students]
         roster.put_students(self._database, caller(), class_ref(request.school_class), students)
         return roster_pb2.PutStudentsResponse()
 
@@ -193,10 +193,11 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
     ) -> roster_pb2.ListStudentsResponse:
         """The students of a class."""
         found = roster.list_students(self._database, caller(), class_ref(request.school_class))
-        return roster_pb2.ListStudentsResponse(students=[_student_message(one) for one in found])
+        return roster_pb2.ListStudentsResponse(students=[student_message(one) for one in found])
 
 
-def _student(one: roster_pb2.Student) -> Student:
+def student(one: roster_pb2.Student) -> Student:
+    """A student as a message describes them."""
     return Student(
         one.moet_student_id,
         one.number,
@@ -207,17 +208,19 @@ def _student(one: roster_pb2.Student) -> Student:
         one.ethnicity,
         one.priority,
         one.address,
-        _guardian(one.father) if one.HasField("father") else None,
-        _guardian(one.mother) if one.HasField("mother") else None,
+        guardian(one.father) if one.HasField("father") else None,
+        guardian(one.mother) if one.HasField("mother") else None,
         one.note,
     )
 
 
-def _guardian(one: roster_pb2.Guardian) -> Guardian:
+def guardian(one: roster_pb2.Guardian) -> Guardian:
+    """A father, mother or guardian as a message describes them."""
     return Guardian(one.name, one.job, one.phone, one.email)
 
 
-def _student_message(one: Student) -> roster_pb2.Student:
+def student_message(one: Student) -> roster_pb2.Student:
+    """A student as messages carry them."""
     return roster_pb2.Student(
         moet_student_id=one.moet_student_id,
         number=one.number,
@@ -228,13 +231,14 @@ def _student_message(one: Student) -> roster_pb2.Student:
         ethnicity=one.ethnicity,
         priority=one.priority,
         address=one.address,
-        father=_guardian_message(one.father),
-        mother=_guardian_message(one.mother),
+        father=guardian_message(one.father),
+        mother=guardian_message(one.mother),
         note=one.note,
         joined_on=one.joined_on,
         left_on=one.left_on,
     )
 
 
-def _guardian_message(one: Guardian | None) -> roster_pb2.Guardian | None:
+def guardian_message(one: Guardian | None) -> roster_pb2.Guardian | None:
+    """A father, mother or guardian as messages carry them; None, an absent field, stays None."""
     return None if one is None else roster_pb2.Guardian(name=one.name, job=one.job, phone=one.phone, email=one.email)

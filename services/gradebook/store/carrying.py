@@ -69,7 +69,9 @@ def carry(tx: Tx, journey: Journey) -> Carried:
     sources = [_Source(*row) for row in tx.execute(_SOURCES, _names(journey))]
     kept = [one for one in sources if one.subject_id is not None]
     written = _write_marks(tx, journey, kept)
-    for (subject, semester, _), acts in itertools.groupby(kept, key=lambda one: (one.subject_id, one.semester, one.act)):
+    for (subject, semester, _), acts in itertools.groupby(
+        kept, key=lambda one: (one.subject_id, one.semester, one.act)
+    ):
         group = list(acts)
         changed = [written[key] for one in group if (key := (subject, semester, one.column)) in written]
         when = (group[0].time + _VIETNAM).strftime("%d/%m/%Y %H:%M")
@@ -158,7 +160,9 @@ def _write_marks(tx: Tx, journey: Journey, kept: Sequence[_Source]) -> dict[tupl
             "statuses": [one.status for one in kept],
         },
     )
-    return {(subject, semester, column): _Cell(column, version, value) for subject, semester, column, version, value in rows}
+    return {
+        (subject, semester, column): _Cell(column, version, value) for subject, semester, column, version, value in rows
+    }
 
 
 def _record(

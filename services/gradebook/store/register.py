@@ -2,26 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import NamedTuple
 
 from services.common.db import Tx
-from services.gradebook.domain import Guardian, Student
+from services.gradebook.domain import Student
+from services.gradebook.movements import Decision, Details
 from services.gradebook.store.roster import guardian
 
 _REGISTER_LOCK = 0x5342  # "SB", sổ đăng bộ; advisory locks of (this, school id)
-
-
-@dataclass(frozen=True, slots=True)
-class Details:
-    """What the register holds of a student beside the personal details. national_id: twelve digits or empty."""
-
-    national_id: str
-    nationality: str
-    guardian: Guardian | None
-    from_school: str
-    note: str
 
 
 class Registration(NamedTuple):
@@ -34,15 +24,7 @@ class Registration(NamedTuple):
     details: Details
 
 
-class Decision(NamedTuple):
-    """The decision or letter on which a movement rests."""
-
-    number: str
-    date: date
-
-
-@dataclass(frozen=True, slots=True)
-class NewMovement:
+class NewMovement(NamedTuple):
     """A movement to be written. answers: the departure that an arrival answers; carried: cells that came along."""
 
     school_id: int
@@ -112,6 +94,12 @@ def hold_students(tx: Tx, students: Sequence[str]) -> dict[str, int]:
         "SELECT moet_student_id, id FROM student WHERE moet_student_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
         (list(students),),
     )
+    return dict(rows.fetchall())
+
+
+def student_ids(tx: Tx, students: Sequence[str]) -> dict[str, int]:
+    """Ids of the known ones of the students."""
+    rows = tx.execute("SELECT moet_student_id, id FROM student WHERE moet_student_id = ANY(%s)", (list(students),))
     return dict(rows.fetchall())
 
 
@@ -188,7 +176,7 @@ def add_movement(tx: Tx, new: NewMovement) -> MovementRow:
         " %(decision_date)s, %(reason)s, %(other_school_id)s, %(other_school)s, %(from_class_id)s, %(to_class_id)s,"
         " %(answers)s, %(carried)s, %(person)s, %(client)s) RETURNING id",
         {
-            **{name: getattr(new, name) for name in NewMovement.__slots__ if name != "decision"},
+            **new._asdict(),
             "decision_number": new.decision.number if new.decision else "",
             "decision_date": new.decision.date if new.decision else None,
         },
@@ -234,6 +222,24 @@ def list_registrations(tx: Tx, school_id: int, school_year: str, after: int, lim
     """A page of a school's register by number; with a school year, who was in a class of it or moved in it."""
     rows = tx.execute(_REGISTRATION + _PAGE, {"school": school_id, "after": after, "year": school_year, "limit": limit})
     return [_registration(row) for row in rows]
+
+
+def identity_owners(tx: Tx, school_id: int, national_ids: Sequence[str]) -> dict[str, str]:
+    """national_id → moet_student_id of the students in a school's register who have one of the identities."""
+    rows = tx.execute(
+        "SELECT r.national_id, s.moet_student_id FROM student_registration r JOIN student s ON s.id = r.student_id"
+        " WHERE r.school_id = %s AND r.national_id = ANY(%s) AND r.national_id <> ''",
+        (school_id, list(national_ids)),
+    )
+    return dict(rows.fetchall())
+
+
+def year_frozen(tx: Tx, class_id: int) -> bool:
+    """Whether a living book of the whole year, or of after the summer, holds the data of a class."""
+    row = tx.execute(
+        "SELECT EXISTS (SELECT FROM book WHERE class_id = %s AND stage >= 2 AND state NOT IN (5, 16))", (class_id,)
+    ).fetchone()
+    return row is not None and bool(row[0])
 
 
 class Place(NamedTuple):

@@ -1,5 +1,7 @@
 """Who may act where: the vendor of the school year, and the person's place in the school."""
 
+from collections.abc import Collection
+
 from services.common import audit
 from services.common.db import Tx
 from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
@@ -113,6 +115,14 @@ def role(tx: Tx, caller: Caller, found: YearRow, needed: int, words: str) -> Sta
     """The acting person, who must have a role. Raises Forbidden ROLE_REQUIRED, and what `staff` raises."""
     row = staff(tx, caller, found)
     if needed not in row.roles:
+        raise Forbidden("ROLE_REQUIRED", f"Việc này chỉ dành cho: {words}.", person=row.person)
+    return row
+
+
+def any_role(tx: Tx, caller: Caller, found: YearRow, needed: Collection[int], words: str) -> StaffRow:
+    """The acting person, who must have one of the roles. Raises Forbidden ROLE_REQUIRED, and what `staff` raises."""
+    row = staff(tx, caller, found)
+    if not set(row.roles).intersection(needed):
         raise Forbidden("ROLE_REQUIRED", f"Việc này chỉ dành cho: {words}.", person=row.person)
     return row
 

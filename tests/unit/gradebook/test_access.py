@@ -1,7 +1,15 @@
 """Who may call what: the whole table, so that a new RPC cannot slip in without a decision."""
 
 import pytest
-from hoso.gradebook.v1 import books_pb2, class_book_pb2, dossiers_pb2, exemptions_pb2, marks_pb2, roster_pb2
+from hoso.gradebook.v1 import (
+    books_pb2,
+    class_book_pb2,
+    dossiers_pb2,
+    exemptions_pb2,
+    marks_pb2,
+    register_pb2,
+    roster_pb2,
+)
 
 from services.common import identity
 from services.common.errors import Forbidden
@@ -12,6 +20,7 @@ from services.gradebook.service import (
     dossier_service,
     exemption_service,
     mark_service,
+    register_service,
     roster_service,
 )
 
@@ -36,6 +45,7 @@ TABLES = {
     "ExemptionService": (exemptions_pb2, exemption_service.ACCESS),
     "ClassBookService": (class_book_pb2, class_book_service.ACCESS),
     "DossierService": (dossiers_pb2, dossier_service.ACCESS),
+    "RegisterService": (register_pb2, register_service.ACCESS),
 }
 OTHERS = {
     "PutSchool": OFFICE,
@@ -45,6 +55,8 @@ OTHERS = {
     "ListWindows": VENDOR | OFFICE,
     "GetWindow": VENDOR | OFFICE,
     "ListBooks": VENDOR | OFFICE,
+    "GetRegister": VENDOR | OFFICE,
+    "ListMovements": VENDOR | OFFICE,
     "ListRecordBooks": VENDOR | OFFICE,
     "GetBook": VENDOR | OFFICE | EVERY_SERVICE,
     "PutVendor": OFFICE,

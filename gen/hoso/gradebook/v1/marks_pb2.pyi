@@ -1483,7 +1483,7 @@ class MarkVersion(_message.Message):
     value: _builtins.str
     """The value; "" when withdrawn."""
     status: _builtins.str
-    """RECORDED, ZERO_BY_RULE or WITHDRAWN."""
+    """RECORDED, ZERO_BY_RULE, CARRIED_OVER (the mark came along from another class) or WITHDRAWN."""
     person: _builtins.str
     """Person id of who did it."""
     client: _builtins.str
