@@ -59,7 +59,7 @@ def write(tx: Tx, act: Act, name: str, rows: Mapping[int, Absences]) -> tuple[Wr
     unchanged = len(rows) - len(new)
     tx.execute(
         "INSERT INTO entry (request_id, request_sha256, kind, class_id, person, client, reason, changed, unchanged,"
-        " students, columns, versions, vals) VALUES (%s, %s, %s, %s, %s, %s, '', %s, %s, %s, %s, %s, %s)",
+        " students, columns, versions, vals) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             act.request_id,
             act.request_sha256,
@@ -67,6 +67,7 @@ def write(tx: Tx, act: Act, name: str, rows: Mapping[int, Absences]) -> tuple[Wr
             act.class_id,
             act.person,
             act.client,
+            act.reason,
             len(new),
             unchanged,
             list(new),

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from services.common.db import Tx
+from services.gradebook.store import attendance
+from services.gradebook.store.marks import ATTENDANCE, Act, Written
 
 CARRIED_MARKS, CARRIED_CONDUCT, CARRIED_ABSENCES = 11, 12, 13
 """Kinds of entries, beside those of store/marks.py."""
@@ -82,11 +84,46 @@ def carry(tx: Tx, journey: Journey) -> Carried:
         cells += 1
         changed = [_Cell(0, version, level)]
         digests += _record(tx, journey, CARRIED_CONDUCT, None, semester, journey.origin, changed)
-    for version, excused, unexcused in tx.execute(_ABSENCES, _names(journey)).fetchall():
-        cells += 2
-        changed = [_Cell(1, version, excused), _Cell(2, version, unexcused)]
-        digests += _record(tx, journey, CARRIED_ABSENCES, None, None, journey.origin, changed)
+    counted = _absences(tx, journey)
+    cells += sum(one.changed for one in counted)
+    digests += [one.cells_sha256 for one in counted]
     return Carried(cells, len(sources) - len(kept), hashlib.sha256("".join(digests).encode()).hexdigest())
+
+
+def _absences(tx: Tx, journey: Journey) -> list[Written]:
+    """Months where both classes keep attendance by month; else the year's total so far."""
+    kept = attendance.standing(tx, [journey.from_class_id]).get(journey.from_class_id, {})
+    mine = {month: rows[journey.student_id] for month, rows in kept.items() if journey.student_id in rows}
+    if mine and attendance.is_kept(tx, journey.to_class_id):
+        return [
+            attendance.write(tx, _attendance_act(journey, month), month, {journey.student_id: one})[0]
+            for month, one in mine.items()
+        ]
+    total = {
+        "excused": sum(len(one.excused) for one in mine.values()) if mine else None,
+        "unexcused": sum(len(one.unexcused) for one in mine.values()),
+    }
+    written = []
+    for version, excused, unexcused in tx.execute(_ABSENCES, {**_names(journey), **total}).fetchall():
+        changed = [_Cell(1, version, excused), _Cell(2, version, unexcused)]
+        (digest,) = _record(tx, journey, CARRIED_ABSENCES, None, None, journey.origin, changed)
+        written.append(Written(2, digest))
+    return written
+
+
+def _attendance_act(journey: Journey, month: str) -> Act:
+    digest = hashlib.sha256(f"{journey}{month}".encode()).digest()
+    return Act(
+        uuid.uuid4(),
+        digest,
+        ATTENDANCE,
+        journey.to_class_id,
+        None,
+        None,
+        journey.person,
+        journey.client,
+        journey.origin,
+    )
 
 
 _SOURCES = """
@@ -127,8 +164,12 @@ RETURNING semester, version, level
 
 _ABSENCES = """
 INSERT INTO absence AS m (class_id, student_id, excused, unexcused, version)
-SELECT %(to_class_id)s, student_id, excused, unexcused, 1 FROM absence
-WHERE class_id = %(from_class_id)s AND student_id = %(student_id)s
+SELECT %(to_class_id)s, %(student_id)s, t.excused, t.unexcused, 1 FROM (
+    SELECT %(excused)s::int AS excused, %(unexcused)s::int AS unexcused WHERE %(excused)s::int IS NOT NULL
+    UNION ALL
+    SELECT excused, unexcused FROM absence
+    WHERE class_id = %(from_class_id)s AND student_id = %(student_id)s AND %(excused)s::int IS NULL
+) t
 ON CONFLICT (class_id, student_id) DO UPDATE
 SET excused = excluded.excused, unexcused = excluded.unexcused, version = m.version + 1
 WHERE (m.excused, m.unexcused) <> (excluded.excused, excluded.unexcused)

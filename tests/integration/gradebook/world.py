@@ -24,6 +24,8 @@ from hoso.gradebook.v1 import (
     exemptions_pb2_grpc,
     marks_pb2,
     marks_pb2_grpc,
+    register_pb2,
+    register_pb2_grpc,
     roster_pb2,
     roster_pb2_grpc,
 )
@@ -54,8 +56,9 @@ _STUBS = (
     exemptions_pb2_grpc.ExemptionServiceStub,
     class_book_pb2_grpc.ClassBookServiceStub,
     dossiers_pb2_grpc.DossierServiceStub,
+    register_pb2_grpc.RegisterServiceStub,
 )
-_MESSAGES = (roster_pb2, marks_pb2, books_pb2, exemptions_pb2, class_book_pb2, dossiers_pb2)
+_MESSAGES = (roster_pb2, marks_pb2, books_pb2, exemptions_pb2, class_book_pb2, dossiers_pb2, register_pb2)
 
 
 class World:
@@ -63,6 +66,7 @@ class World:
 
     def __init__(self, pki: Pki, database: Database, address: str, school: School) -> None:
         self.pki, self.database, self.address, self.school = pki, database, address, school
+        self.client = VENDOR
         self._key = (pki.stack.pki / "issuer.key").read_text()
         self._channels: dict[str, grpc.Channel] = {}
 
@@ -80,14 +84,16 @@ class World:
         self,
         rpc: str,
         *,
-        client: str = VENDOR,
+        client: str | None = None,
         person: str | None = None,
         token: str | None = None,
         **fields: Any,
     ) -> Any:
         """Call an RPC by its name with the fields of its request; errors come out as services.common.errors."""
         request = next(getattr(m, f"{rpc}Request")(**fields) for m in _MESSAGES if hasattr(m, f"{rpc}Request"))
-        method = next(getattr(s, rpc) for s in (stub(self.channel(client)) for stub in _STUBS) if hasattr(s, rpc))
+        method = next(
+            getattr(s, rpc) for s in (stub(self.channel(client or self.client)) for stub in _STUBS) if hasattr(s, rpc)
+        )
         bearer = token or (self.token(person) if person else None)
         metadata = (("authorization", f"Bearer {bearer}"),) if bearer else ()
         with calling("gradebook"):

@@ -4,6 +4,7 @@ from typing import Any
 
 from hoso.gradebook.v1 import register_pb2
 
+from cli import demo_school
 from tests.integration.gradebook.world import World
 
 Kind = register_pb2.MovementKind
@@ -54,7 +55,6 @@ def transfer_in(world: World, student: str, *, date: str = DAY, class_index: int
     fields.setdefault("decision", decision("21/QĐ-TN"))
     return world.ask(
         "TransferIn",
-        client=world.client,
         person=world.school.principal,
         school_class=world.ref(world.school.classes[class_index]),
         student=student,
@@ -70,5 +70,20 @@ def state(world: World, student: str) -> str:
 
 def line(world: World, student: str) -> Any:
     """The register's line of a student."""
-    entries = world.ask("GetRegister", client=world.client, school=world.school.code).entries
+    entries = world.ask("GetRegister", school=world.school.code).entries
     return next((one for one in entries if one.student.moet_student_id == student), None)
+
+
+def another(world: World, code: str, client: str, *, classes: int = 1, students: int = 5) -> World:
+    """Another school in the same gradebook, served by another vendor, with an open window."""
+    found = World(
+        world.pki,
+        world.database,
+        world.address,
+        demo_school.school(classes=classes, students_per_class=students, code=code),
+    )
+    found.put_roster()
+    found.put_year(vendor=client.removeprefix("vendor/"))
+    found.client = client
+    found.plan_window()
+    return found
