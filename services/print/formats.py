@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema_rs
 
 from services.common.errors import Violation
-from services.print.crossrefs import class_book, student_register, teacher_book, transcript
+from services.print.crossrefs import class_book, class_book_2, student_register, teacher_book, transcript
 
 SCHEMA_FOLDER = Path(__file__).resolve().parents[2] / "docs" / "formats"
 
@@ -43,6 +43,13 @@ FORMATS = {
             schema="class-book-1.schema.json",
             violations=class_book.violations,
             template="class_book/1",
+            scope=lambda data: str(data["class"]["name"]),
+        ),
+        Format(
+            name="hoso/class-book/2",
+            schema="class-book-2.schema.json",
+            violations=class_book_2.violations,
+            template="class_book/2",
             scope=lambda data: str(data["class"]["name"]),
         ),
         Format(
