@@ -76,7 +76,11 @@ def _totals(data: dict[str, Any]) -> Iterator[Violation]:
             if row["student"] <= len(sums):
                 sums[row["student"] - 1] += (row["excused"] or 0) + (row["unexcused"] or 0)
     for index, (row, expected) in enumerate(zip(data["year"]["evaluation"], sums, strict=False)):
-        if data["attendance"] and row["absent_sessions"] != expected and (row["absent_sessions"] is not None or expected):
+        if (
+            data["attendance"]
+            and row["absent_sessions"] != expected
+            and (row["absent_sessions"] is not None or expected)
+        ):
             path = f"year.evaluation[{index}].absent_sessions"
             yield Violation(path, "ABSENCES_COUNTED", "Tổng số buổi nghỉ cả năm không bằng tổng các tháng.")
 

@@ -11,11 +11,13 @@ from services.common.canonical import canonical_bytes
 from services.common.errors import Invalid
 from services.print import content, formats
 from tests import records
+from tests.class_book_2 import class_book_2
 from tests.content import class_book
 
 Change = Callable[[dict[str, Any]], Any]
 SAMPLES: dict[str, Callable[[], dict[str, Any]]] = {
     "hoso/class-book/1": lambda: class_book(3),
+    "hoso/class-book/2": lambda: class_book_2(3),
     "hoso/teacher-book/1": lambda: records.teacher_book(2, 6),
     "hoso/transcript/1": lambda: records.transcript(2),
     "hoso/student-register/1": lambda: records.student_register(20),

@@ -1,0 +1,111 @@
+"""Pages of class books of format 2: attendance, the summer's columns, corrections in the margin, remarks."""
+
+import calendar
+import io
+import json
+from functools import cache
+from pathlib import Path
+
+import pikepdf
+import pytest
+
+from services.common.canonical import canonical_bytes
+from services.print import render
+from services.print.render import Kind, Rendition
+from tests.class_book_2 import ABSENT, FAILED, RETESTED, TRAINED, canonical_2, class_book_2
+from tests.integration.print.paper import TRICKY, check_layout, pages_of
+
+SIZES = [(42, "AFTER_SUMMER"), (50, "SEMESTER_1"), (1, "WHOLE_YEAR")]
+
+
+@cache
+def rendered(students: int, stage: str) -> Rendition:
+    data = class_book_2(students, stage)
+    for student, name in zip(data["students"][2:], TRICKY if students == 50 else [], strict=False):
+        student["name"] = name
+    return render.render(canonical_bytes(data), Kind.SIGNING)
+
+
+@pytest.mark.parametrize(("students", "stage"), SIZES)
+def test_layout_and_fields(students: int, stage: str, tmp_path: Path) -> None:
+    rendition = rendered(students, stage)
+    check_layout(pages_of(rendition.pdf, tmp_path))
+    names = [one["field"] for one in class_book_2(students, stage)["signatories"]]
+    assert [one.name for one in rendition.fields] == names
+
+
+def test_a_sheet_a_month_says_who_was_absent_when(tmp_path: Path) -> None:
+    data = class_book_2(42, "AFTER_SUMMER")
+    pages = [page.lines() for page in pages_of(rendered(42, "AFTER_SUMMER").pdf, tmp_path)]
+    sheets = [page for page in pages if any(line.startswith("ĐIỂM DANH THÁNG") for line in page)]
+    assert len(sheets) == len(data["attendance"]) == 9
+    weekdays = ("T2", "T3", "T4", "T5", "T6", "T7", "CN")
+    for month, page in zip(data["attendance"], sheets, strict=True):
+        year, number = (int(part) for part in month["month"].split("-"))
+        assert f"ĐIỂM DANH THÁNG {number}/{year}" in page
+        days = [weekdays[calendar.weekday(year, number, day)] for day in range(1, month["days"] + 1)]
+        assert any(" ".join(days) in line for line in page)
+        for student, row in zip(data["students"], month["rows"], strict=True):
+            marks: dict[int, list[str]] = {}
+            for one in row["absences"]:
+                half = 0 if one["session"] == "MORNING" else 1
+                marks.setdefault(one["day"], ["–", "–"])[half] = "P" if one["excused"] else "K"
+            shown = "".join(f" {''.join(halves)}" for _, halves in sorted(marks.items()))
+            total = row["excused"] + row["unexcused"]
+            line = f"{student['number']} {student['name']}{shown} {total} {row['excused']} {row['unexcused']}"
+            assert line in page
+
+
+def test_the_summer_stands_in_columns_of_its_own(tmp_path: Path) -> None:
+    data = class_book_2(42, "AFTER_SUMMER")
+    pages = [page.lines() for page in pages_of(rendered(42, "AFTER_SUMMER").pdf, tmp_path)]
+    assert "SAU KÌ NGHỈ HÈ" in pages[0]
+    (sheet,) = [p for p in pages if "MÔN HỌC: TOÁN" in p and "Học kì II – Lớp 6A1" in p]
+    for number, end in ((RETESTED, "3,2 6,0"), (ABSENT, "3,2 Vắng"), (FAILED, "3,2 4,0")):
+        (line,) = [one for one in sheet if one.startswith(f"{number} {data['students'][number - 1]['name']} ")]
+        assert line.endswith(end)
+    (evaluation,) = [p for p in pages if "ĐÁNH GIÁ CẢ NĂM HỌC" in p]
+    rows = {number: data["year"]["evaluation"][number - 1] for number in (RETESTED, TRAINED, FAILED)}
+    levels = {RETESTED: "Chưa đạt Đạt", FAILED: "Chưa đạt Chưa đạt"}
+    for number, shown in levels.items():
+        name = data["students"][number - 1]["name"]
+        assert any(
+            line.startswith(f"{number} {name} ") and f"{shown} {rows[number]['absent_sessions']} X" in line
+            for line in evaluation
+        )
+    trained = data["students"][TRAINED - 1]["name"]
+    assert any(line.startswith(f"{TRAINED} {trained} Chưa đạt ") and " Đạt " in line for line in evaluation)
+    totals = data["year"]["totals"]
+    text = " ".join(line for page in pages for line in page)
+    assert f"trong đó sau kì nghỉ hè: {totals['promoted_after_summer']}" in text
+    assert totals["promoted_after_summer"] == 2
+
+
+def test_a_correction_names_in_the_margin_who_and_when(tmp_path: Path) -> None:
+    data = class_book_2(42, "AFTER_SUMMER")
+    (correction,) = data["corrections"]
+    initials = ".".join(word[0] for word in correction["requested_by"]["name"].split())
+    pages = [page.lines() for page in pages_of(rendered(42, "AFTER_SUMMER").pdf, tmp_path)]
+    (sheet,) = [p for p in pages if "MÔN HỌC: TOÁN" in p and "Học kì I – Lớp 6A1" in p]
+    (line,) = [one for one in sheet if one.startswith(f"1 {data['students'][0]['name']} ")]
+    assert line.endswith(f"{initials} 12/01/26")
+
+
+def test_every_remark_with_its_month_principal_and_day(tmp_path: Path) -> None:
+    data = class_book_2(42, "AFTER_SUMMER")
+    pages = pages_of(rendered(42, "AFTER_SUMMER").pdf, tmp_path)
+    last = " ".join(pages[-1].lines())
+    for one in data["principal_remarks"]:
+        year, month = one["month"].split("-")
+        assert f"{month}/{year}" in last
+        assert f"28/{month}/{year}" in last
+    assert last.count(data["principal"]["name"]) == len(data["principal_remarks"])
+
+
+def test_the_content_is_attached_and_the_bytes_are_the_same_again() -> None:
+    raw = canonical_2(42, "AFTER_SUMMER")
+    pdf = rendered(42, "AFTER_SUMMER").pdf
+    assert render.render(raw, Kind.SIGNING).pdf == pdf
+    with pikepdf.open(io.BytesIO(pdf)) as document:
+        (name,) = document.attachments
+        assert json.loads(document.attachments[name].get_file().read_bytes()) == json.loads(raw)
