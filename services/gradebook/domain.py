@@ -92,6 +92,15 @@ class Authority(IntEnum):
     VENDOR_SUSPENDED = 2
 
 
+class RecordType(IntEnum):
+    """Loại hồ sơ (TT 32/2020 Điều 21): what a book is one instance of."""
+
+    CLASS_BOOK = 1
+    TEACHER_BOOK = 2
+    TRANSCRIPT = 3
+    STUDENT_REGISTER = 4
+
+
 class Sex(IntEnum):
     """Sex as printed."""
 

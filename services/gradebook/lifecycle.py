@@ -1,10 +1,12 @@
 """The life of a book: which act moves it from which state to which, and who may act.
 
 Order of acts: complete data → unsigned print → reconciled → (signed and stamped on paper) → signed and sealed digitally
-→ locked → archived → returned. Nothing is ever undone: a version that was wrong ends in MISMATCH or REVOKED and the
+→ locked → archived → returned. Record types without a seal (teacher's book) have no stamp and no sealing: what follows
+those comes after the signatures. Nothing is ever undone: a version that was wrong ends in MISMATCH or REVOKED and the
 next version follows. A pure table; the database locks the row, and reads and writes in one transaction.
 """
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
@@ -37,15 +39,18 @@ ENDED = frozenset({State.MISMATCH, State.REVOKED})
 """States in which a version is dead; the next freeze makes version + 1."""
 
 READ_ONLY = frozenset({State.LOCKED, State.ARCHIVED, State.RETURNED})
-"""States in which the marks of the class and stage are locked for good, unless the book is revoked."""
+"""States in which the data of the book are locked for good, unless it is revoked."""
 
 
 class Actor(Enum):
-    """In which capacity someone acts on one book; a person may have several, the services are SYSTEM."""
+    """In which capacity someone acts on one book; a person may have several, the services are SYSTEM.
+
+    PREPARER: whom the catalogue names for the record type, such as the homeroom teacher of a class book.
+    """
 
     SYSTEM = "hệ thống"
     PRINCIPAL = "Hiệu trưởng"
-    HOMEROOM_TEACHER = "giáo viên chủ nhiệm"
+    PREPARER = "người lập sổ"
     OFFICER = "cán bộ được phân công in và đối chiếu"
     SUBJECT_TEACHER = "giáo viên bộ môn của lớp"
     DATA_OFFICER = "cán bộ phụ trách CSDL"
@@ -86,16 +91,17 @@ class Rule:
 class Life:
     """What the guards look at.
 
-    paper_track_required: setting of the school year, as it stands now.
+    sealed: the record type has a seal. paper_track_required: setting of the school year, as it stands now.
     has_problem: the system's last step failed.
-    officer_confirmed, homeroom_confirmed: who has confirmed that print and data agree.
+    officer_confirmed, preparer_confirmed: who has confirmed that print and data agree.
     """
 
     state: State
+    sealed: bool = True
     paper_track_required: bool = False
     has_problem: bool = False
     officer_confirmed: bool = False
-    homeroom_confirmed: bool = False
+    preparer_confirmed: bool = False
 
 
 def _rule(sources: tuple[State, ...], target: State, *actors: Actor) -> Rule:
@@ -103,17 +109,17 @@ def _rule(sources: tuple[State, ...], target: State, *actors: Actor) -> Rule:
 
 
 RULES: dict[Act, Rule] = {
-    Act.FREEZE: _rule((), State.DATA_COMPLETE, Actor.HOMEROOM_TEACHER),
+    Act.FREEZE: _rule((), State.DATA_COMPLETE, Actor.PREPARER),
     Act.ASSIGN_PRINT: _rule((State.DATA_COMPLETE,), State.PRINT_ASSIGNED, Actor.PRINCIPAL),
     Act.PRINT: _rule((State.PRINT_ASSIGNED,), State.PRINTED_UNSIGNED, Actor.SYSTEM),
     Act.START_RECONCILIATION: _rule((State.PRINTED_UNSIGNED,), State.UNDER_RECONCILIATION, Actor.OFFICER),
-    Act.CONFIRM: _rule((State.UNDER_RECONCILIATION,), State.RECONCILED, Actor.OFFICER, Actor.HOMEROOM_TEACHER),
+    Act.CONFIRM: _rule((State.UNDER_RECONCILIATION,), State.RECONCILED, Actor.OFFICER, Actor.PREPARER),
     Act.REPORT_MISMATCH: _rule(
         # A print that cannot be made (PRINT_ASSIGNED with a problem) ends here too; nothing else could free the class.
         (State.UNDER_RECONCILIATION, State.PRINT_ASSIGNED),
         State.MISMATCH,
         Actor.OFFICER,
-        Actor.HOMEROOM_TEACHER,
+        Actor.PREPARER,
         Actor.SUBJECT_TEACHER,
     ),
     Act.HAND_SIGN: _rule((State.RECONCILED,), State.HAND_SIGNED, Actor.PRINCIPAL),
@@ -139,6 +145,17 @@ RULES: dict[Act, Rule] = {
     ),
 }
 
+_UNSEALED: dict[Act, Rule] = {
+    **{act: rule for act, rule in RULES.items() if act not in (Act.STAMP, Act.SEAL)},
+    Act.ARCHIVE_PAPER: replace(RULES[Act.ARCHIVE_PAPER], sources=frozenset({State.HAND_SIGNED})),
+    Act.LOCK: replace(RULES[Act.LOCK], sources=frozenset({State.SIGNED})),
+}
+
+
+def rules(*, sealed: bool) -> Mapping[Act, Rule]:
+    """The table of a record type with or without a seal; acts that it does not have are absent."""
+    return RULES if sealed else _UNSEALED
+
 
 def check_actor(act: Act, actors: AbstractSet[Actor]) -> None:
     """Raises Forbidden ROLE_REQUIRED unless one of `actors` may do `act`."""
@@ -156,11 +173,13 @@ def check_actor(act: Act, actors: AbstractSet[Actor]) -> None:
 def step(life: Life, act: Act, actors: AbstractSet[Actor]) -> Life:
     """The book after the act. A confirmation by one of two leaves the state as it is.
 
-    Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE when the book is in another state, PAPER_TRACK_REQUIRED,
-    PAPER_TRACK_NOT_REQUIRED.
+    Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE when the book is in another state, NO_SEAL,
+    PAPER_TRACK_REQUIRED, PAPER_TRACK_NOT_REQUIRED.
     """
     check_actor(act, actors)
-    rule = RULES[act]
+    rule = rules(sealed=life.sealed).get(act)
+    if rule is None:
+        raise Rejected("NO_SEAL", "Loại sổ này không đóng dấu.", act=act.value)
     printless = act is Act.REPORT_MISMATCH and life.state is State.PRINT_ASSIGNED and not life.has_problem
     if life.state not in rule.sources or printless:
         raise Rejected(
@@ -181,8 +200,8 @@ def step(life: Life, act: Act, actors: AbstractSet[Actor]) -> Life:
         life = replace(
             life,
             officer_confirmed=life.officer_confirmed or Actor.OFFICER in actors,
-            homeroom_confirmed=life.homeroom_confirmed or Actor.HOMEROOM_TEACHER in actors,
+            preparer_confirmed=life.preparer_confirmed or Actor.PREPARER in actors,
         )
-        if not (life.officer_confirmed and life.homeroom_confirmed):
+        if not (life.officer_confirmed and life.preparer_confirmed):
             return life
     return replace(life, state=rule.target, has_problem=False)

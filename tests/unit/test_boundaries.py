@@ -25,7 +25,8 @@ ONLY_IN = {
 PURE = (
     "services/gradebook/rules/",
     "services/gradebook/domain.py",
-    "services/gradebook/content.py",
+    "services/gradebook/catalogue.py",
+    "services/gradebook/content/",
     "services/print/content.py",
     "services/print/crossrefs/",
     "services/print/formats.py",

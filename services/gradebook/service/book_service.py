@@ -11,10 +11,14 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
+from services.gradebook.domain import RecordType
 from services.gradebook.service import pages
 from services.gradebook.service.roster_service import class_ref
-from services.gradebook.store.books import BookRow, TransitionRow
-from services.gradebook.usecases import books, freeze
+from services.gradebook.store.books import BookKey, BookRow, TransitionRow
+from services.gradebook.usecases import books, records
+from services.gradebook.usecases.freeze.book import Request as FreezeRequest
+from services.gradebook.usecases.freeze.book import freeze_book
+from services.gradebook.usecases.freeze.transcript import freeze_class_transcripts
 
 _PERSON = Access(clients=("vendor/*",), person=True)
 ACCESS = {
@@ -59,8 +63,22 @@ class Books(books_pb2_grpc.BookServiceServicer):
         self, request: books_pb2.FreezeBookRequest, context: grpc.ServicerContext
     ) -> books_pb2.FreezeBookResponse:
         """Freeze a book."""
-        book = freeze.freeze_book(self._database, caller(), class_ref(request.school_class), request.stage)
-        return books_pb2.FreezeBookResponse(book=_book(book))
+        asked = FreezeRequest(
+            request.record_type or RecordType.CLASS_BOOK,
+            class_ref(request.school_class),
+            request.stage,
+            request.student,
+            request.teacher,
+            request.subject,
+        )
+        return books_pb2.FreezeBookResponse(book=_book(freeze_book(self._database, caller(), asked)))
+
+    def FreezeClassTranscripts(
+        self, request: books_pb2.FreezeClassTranscriptsRequest, context: grpc.ServicerContext
+    ) -> books_pb2.FreezeClassTranscriptsResponse:
+        """Freeze the transcripts of a class."""
+        found = freeze_class_transcripts(self._database, caller(), class_ref(request.school_class), request.stage)
+        return books_pb2.FreezeClassTranscriptsResponse(books=[_book(book) for book in found])
 
     def AssignPrint(
         self, request: books_pb2.AssignPrintRequest, context: grpc.ServicerContext
@@ -146,13 +164,34 @@ class Books(books_pb2_grpc.BookServiceServicer):
     ) -> books_pb2.ListBooksResponse:
         """A page of books."""
         limit = page_size(request.page_size)
-        after = cast(tuple[int, str, int, int], pages.decode(request.page_token, (0, "", 0, 0)))
-        found = books.list_books(self._database, caller(), request.school, request.school_year, after, limit)
-        token = ""
-        if len(found) == limit:
-            grade, last = found[-1]
-            token = pages.encode((grade, last.class_name, last.stage, last.version))
-        return books_pb2.ListBooksResponse(books=[_book(book) for _, book in found], next_page_token=token)
+        first = BookKey(0, "", "", "", 0, 0)
+        found = books.list_books(
+            self._database,
+            caller(),
+            request.school,
+            request.school_year,
+            request.record_type or RecordType.CLASS_BOOK,
+            request.class_name,
+            request.student,
+            cast(BookKey, pages.decode(request.page_token, first)),
+            limit,
+        )
+        token = pages.encode(found[-1].key) if len(found) == limit else ""
+        return books_pb2.ListBooksResponse(books=[_book(book) for book in found], next_page_token=token)
+
+    def ListStudentTranscripts(
+        self, request: books_pb2.ListStudentTranscriptsRequest, context: grpc.ServicerContext
+    ) -> books_pb2.ListStudentTranscriptsResponse:
+        """Every transcript of a student."""
+        found = records.list_student_transcripts(self._database, caller(), request.school, request.student)
+        return books_pb2.ListStudentTranscriptsResponse(books=[_book(book) for book in found])
+
+    def ListRecordBooks(
+        self, request: books_pb2.ListRecordBooksRequest, context: grpc.ServicerContext
+    ) -> books_pb2.ListRecordBooksResponse:
+        """The catalogue of record books."""
+        found = records.list_record_books(self._database, caller(), request.school, request.school_year, request.level)
+        return books_pb2.ListRecordBooksResponse(record_books=[_record_book(one) for one in found])
 
     def DownloadBookContent(
         self, request: books_pb2.DownloadBookContentRequest, context: grpc.ServicerContext
@@ -176,7 +215,32 @@ def _book(book: BookRow, history: Sequence[TransitionRow] = ()) -> books_pb2.Boo
         signed_document=book.signed_document,
         archive_record=book.archive_record,
         problem=book.problem,
+        record_type=cast("common_pb2.RecordType.ValueType", book.record_type),
+        student=book.student,
+        teacher=book.teacher,
+        subject=book.subject,
+        sealed=book.sealed,
         history=[_transition(step) for step in history],
+    )
+
+
+def _record_book(kept: records.Kept) -> books_pb2.RecordBook:
+    one = kept.record
+    return books_pb2.RecordBook(
+        record_type=cast("common_pb2.RecordType.ValueType", one.record_type),
+        title=one.title,
+        format=one.format,
+        stages=cast("list[common_pb2.Stage.ValueType]", one.stages),
+        preparer=cast("books_pb2.Preparer.ValueType", one.preparer),
+        signatories=[
+            books_pb2.RecordSignatory(role=cast("books_pb2.SignatoryRole.ValueType", by.role), rank=by.rank)
+            for by in one.signatories
+        ],
+        sealed=one.sealed,
+        compulsory=one.compulsory,
+        paper_by_law=one.paper_by_law,
+        paper_track_required=kept.paper_track_required,
+        legal_reference=one.legal_reference,
     )
 
 

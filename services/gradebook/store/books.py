@@ -8,21 +8,59 @@ from uuid import UUID
 from psycopg import sql
 
 from services.common.db import Tx
+from services.gradebook.domain import RecordType
 from services.gradebook.lifecycle import Life, State
 
 
+class BookKey(NamedTuple):
+    """The place of a book in a list of one record type. holder: student or person id."""
+
+    grade_level: int
+    class_name: str
+    holder: str
+    subject: str
+    stage: int
+    version: int
+
+
+class Scope(NamedTuple):
+    """What a book is one instance of. Ids that the record type does not have are None (ADR-0035).
+
+    class_id: of a class book; of a transcript the student's class, which does not make it another transcript.
+    """
+
+    record_type: RecordType
+    year_id: int
+    class_id: int | None = None
+    staff_id: int | None = None
+    subject_code: str | None = None
+    student_id: int | None = None
+
+
 class BookRow(NamedTuple):
-    """A book with what names it and what decides who may act on it."""
+    """A book with what names it and what decides who may act on it.
+
+    class_name, student (moet_student_id), teacher (person id), subject: empty where the record type has none; class_id
+    None and grade_level 0 likewise. preparer: person id; None when anyone with the preparer's role is meant.
+    document_sha256: of the finished PDF. source_id: the class book that a transcript was made from.
+    """
 
     id: UUID
-    class_id: int
+    record_type: int
+    year_id: int
+    class_id: int | None
     school: str
     school_year: str
     class_name: str
+    grade_level: int
+    student: str
+    teacher: str
+    subject: str
     vendor: str
     paper_track_required: bool
     school_id: int
-    homeroom_person: str
+    preparer: str | None
+    sealed: bool
     stage: int
     version: int
     state: int
@@ -30,12 +68,13 @@ class BookRow(NamedTuple):
     content_size_bytes: int
     officer_person: str | None
     officer_confirmed: bool
-    homeroom_confirmed: bool
+    preparer_confirmed: bool
     replaced_by: int | None
     unsigned_rendition: str
     signed_document: str
-    sealed_sha256: bytes | None
+    document_sha256: bytes | None
     archive_record: str
+    source_id: UUID | None
     problem: str
     authority: int
 
@@ -44,10 +83,18 @@ class BookRow(NamedTuple):
         """What the life cycle looks at."""
         return Life(
             State(self.state),
+            sealed=self.sealed,
             paper_track_required=self.paper_track_required,
             has_problem=bool(self.problem),
             officer_confirmed=self.officer_confirmed,
-            homeroom_confirmed=self.homeroom_confirmed,
+            preparer_confirmed=self.preparer_confirmed,
+        )
+
+    @property
+    def key(self) -> BookKey:
+        """Its place in lists."""
+        return BookKey(
+            self.grade_level, self.class_name, self.student or self.teacher, self.subject, self.stage, self.version
         )
 
 
@@ -64,23 +111,34 @@ class TransitionRow(NamedTuple):
 
 
 class NewBook(NamedTuple):
-    """A book to be written, in its first state."""
+    """A book to be written, in its first state. source_id: the class book that a transcript was made from."""
 
     id: UUID
-    class_id: int
+    scope: Scope
+    sealed: bool
     stage: int
     version: int
     content: bytes
     content_sha256: bytes
+    source_id: UUID | None = None
 
 
 _BOOK = (
-    "SELECT b.id, b.class_id, s.code, y.name, c.name, y.vendor, y.paper_track_required, s.id, h.person, b.stage,"
-    " b.version, b.state, b.content_sha256, b.content_size_bytes, o.person, b.officer_confirmed, b.homeroom_confirmed,"
-    " b.replaced_by, b.unsigned_rendition, b.signed_document, b.sealed_sha256, b.archive_record, b.problem,"
+    "SELECT b.id, b.record_type, y.id, b.class_id, s.code, y.name, coalesce(c.name, ''), coalesce(c.grade_level, 0),"
+    " coalesce(p.moet_student_id, ''), coalesce(t.person, ''), coalesce(b.subject_code, ''), y.vendor,"
+    " y.paper_track_required, s.id, coalesce(h.person, t.person), b.sealed, b.stage, b.version, b.state,"
+    " b.content_sha256, b.content_size_bytes, o.person, b.officer_confirmed, b.preparer_confirmed, b.replaced_by,"
+    " b.unsigned_rendition, b.signed_document, b.document_sha256, b.archive_record, b.source_id, b.problem,"
     " y.authority"
-    " FROM book b JOIN school_class c ON c.id = b.class_id JOIN school_year y ON y.id = c.school_year_id"
-    " JOIN school s ON s.id = y.school_id JOIN staff h ON h.id = c.homeroom_id LEFT JOIN staff o ON o.id = b.officer_id"
+    " FROM book b JOIN school_year y ON y.id = b.school_year_id JOIN school s ON s.id = y.school_id"
+    " LEFT JOIN school_class c ON c.id = b.class_id LEFT JOIN staff h ON h.id = c.homeroom_id"
+    " LEFT JOIN staff t ON t.id = b.staff_id LEFT JOIN student p ON p.id = b.student_id"
+    " LEFT JOIN staff o ON o.id = b.officer_id"
+)
+_SCOPE = (
+    "b.record_type = %(record_type)s AND b.school_year_id = %(year_id)s"
+    " AND (b.record_type <> 1 OR b.class_id = %(class_id)s) AND (b.record_type <> 3 OR b.student_id = %(student_id)s)"
+    " AND (b.record_type <> 2 OR b.staff_id = %(staff_id)s AND b.subject_code = %(subject_code)s)"
 )
 
 
@@ -90,38 +148,96 @@ def book(tx: Tx, book_id: UUID, *, lock: bool = False) -> BookRow | None:
     return None if row is None else BookRow(*row)
 
 
-def newest(tx: Tx, class_id: int, stage: int) -> BookRow | None:
-    """The newest version of a class's book for a stage, locked."""
+def newest(tx: Tx, scope: Scope, stage: int) -> BookRow | None:
+    """The newest version of a book for a stage, locked."""
     row = tx.execute(
-        f"{_BOOK} WHERE b.class_id = %s AND b.stage = %s ORDER BY b.version DESC LIMIT 1 FOR UPDATE OF b",
-        (class_id, stage),
+        f"{_BOOK} WHERE {_SCOPE} AND b.stage = %(stage)s ORDER BY b.version DESC LIMIT 1 FOR UPDATE OF b",
+        {**scope._asdict(), "stage": stage},
     ).fetchone()
     return None if row is None else BookRow(*row)
 
 
-def list_books(tx: Tx, year_id: int, after: tuple[int, str, int, int], limit: int) -> list[tuple[int, BookRow]]:
-    """A page of books by grade, class, stage and version; each with its grade."""
+def list_books(
+    tx: Tx, year_id: int, record_type: int, class_name: str, student: str, after: BookKey, limit: int
+) -> list[BookRow]:
+    """A page of books of a type by their keys. class_name, student: only those; empty for all."""
+    key = "coalesce(c.grade_level, 0), coalesce(c.name, ''), coalesce(p.moet_student_id, t.person, '')"
+    key += ", coalesce(b.subject_code, ''), b.stage, b.version"
     rows = tx.execute(
-        _BOOK.replace(" FROM book", ", c.grade_level FROM book", 1)
-        + " WHERE y.id = %s AND (c.grade_level, c.name, b.stage, b.version) > (%s, %s, %s, %s)"
-        " ORDER BY c.grade_level, c.name, b.stage, b.version LIMIT %s",
-        (year_id, *after, limit),
+        f"{_BOOK} WHERE b.school_year_id = %s AND b.record_type = %s AND (%s = '' OR c.name = %s)"
+        f" AND (%s = '' OR p.moet_student_id = %s) AND ({key}) > (%s, %s, %s, %s, %s, %s) ORDER BY {key} LIMIT %s",
+        (year_id, record_type, class_name, class_name, student, student, *after, limit),
     )
-    return [(row[-1], BookRow(*row[:-1])) for row in rows]
+    return [BookRow(*row) for row in rows]
 
 
 def add(tx: Tx, new: NewBook) -> None:
     """Write a book with its content; earlier ended versions point to it."""
+    fields = {**new._asdict(), **new.scope._asdict(), "state": State.DATA_COMPLETE, "size": len(new.content)}
+    del fields["scope"]
     tx.execute(
-        "UPDATE book SET replaced_by = %s WHERE class_id = %s AND stage = %s AND replaced_by IS NULL",
-        (new.version, new.class_id, new.stage),
+        f"UPDATE book b SET replaced_by = %(version)s WHERE {_SCOPE}"  # noqa: S608 - a constant
+        " AND b.stage = %(stage)s AND b.replaced_by IS NULL",
+        fields,
     )
     tx.execute(
-        "INSERT INTO book (id, class_id, stage, version, state, content_sha256, content_size_bytes)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-        (new.id, new.class_id, new.stage, new.version, State.DATA_COMPLETE, new.content_sha256, len(new.content)),
+        "INSERT INTO book (id, record_type, school_year_id, class_id, staff_id, subject_code, student_id, source_id,"
+        " sealed, stage, version, state, content_sha256, content_size_bytes)"
+        " VALUES (%(id)s, %(record_type)s, %(year_id)s, %(class_id)s, %(staff_id)s, %(subject_code)s, %(student_id)s,"
+        " %(source_id)s, %(sealed)s, %(stage)s, %(version)s, %(state)s, %(content_sha256)s, %(size)s)",
+        fields,
     )
-    tx.execute("INSERT INTO book_content (book_id, content) VALUES (%s, %s)", (new.id, new.content))
+    tx.execute("INSERT INTO book_content (book_id, content) VALUES (%(id)s, %(content)s)", fields)
+
+
+def add_classes(tx: Tx, book_id: UUID, classes: Sequence[int]) -> None:
+    """Note the classes whose marks a teacher's book holds."""
+    tx.execute("INSERT INTO book_class (class_id, book_id) SELECT unnest(%s::integer[]), %s", (list(classes), book_id))
+
+
+def holding(tx: Tx, class_id: int, subject_code: str | None, stage: int) -> list[BookRow]:
+    """The living books that hold a mark of the class, locked: its class books and its teachers' books.
+
+    subject_code: None for what belongs to no subject, such as conduct. stage: the first that holds the mark (SEMESTER_1
+    for a mark of semester I). Transcripts are made from locked class books and are not among them.
+    """
+    rows = tx.execute(
+        f"{_BOOK} WHERE b.stage >= %(stage)s AND b.state NOT IN (5, 16)"  # noqa: S608 - a constant
+        " AND (b.record_type = 1 AND b.class_id = %(class)s OR b.record_type = 2 AND b.subject_code = %(subject)s"
+        " AND b.id IN (SELECT k.book_id FROM book_class k WHERE k.class_id = %(class)s))"
+        " ORDER BY b.id FOR UPDATE OF b",
+        {"class": class_id, "subject": subject_code, "stage": stage},
+    )
+    return [BookRow(*row) for row in rows]
+
+
+def made_from(tx: Tx, source_id: UUID) -> list[BookRow]:
+    """The living transcripts that were made from a class book, locked."""
+    rows = tx.execute(
+        f"{_BOOK} WHERE b.source_id = %s AND b.state NOT IN (5, 16) ORDER BY b.id FOR UPDATE OF b", (source_id,)
+    )
+    return [BookRow(*row) for row in rows]
+
+
+def schools_of(tx: Tx, student: str) -> list[int]:
+    """The ids of the schools in which a student is or was enrolled, the newest first."""
+    rows = tx.execute(
+        "SELECT y.school_id FROM enrolment e JOIN student p ON p.id = e.student_id"
+        " JOIN school_year y ON y.id = e.school_year_id WHERE p.moet_student_id = %s"
+        " ORDER BY y.name DESC, e.class_id DESC",
+        (student,),
+    )
+    return [row[0] for row in rows]
+
+
+def transcripts(tx: Tx, student: str, school_id: int | None) -> list[BookRow]:
+    """The transcripts of a student by school year, stage and version; of one school, or of all (None)."""
+    rows = tx.execute(
+        f"{_BOOK} WHERE b.record_type = 3 AND p.moet_student_id = %s AND (%s::integer IS NULL OR s.id = %s)"
+        " ORDER BY y.name, s.code, b.stage, b.version",
+        (student, school_id, school_id),
+    )
+    return [BookRow(*row) for row in rows]
 
 
 def content(tx: Tx, book_id: UUID) -> bytes | None:

@@ -44,13 +44,13 @@ class EntryState:
     """What decides whether an entry may be made now.
 
     open_kinds: mark kinds that the open windows of the semester cover.
-    books: stage and state of each live book of the class. students: moet_student_id → id of those in the class;
-    left: moet_student_id of those who left it.
+    books: record type, stage and state of each live class book of the class and teacher's book of the subject.
+    students: moet_student_id → id of those in the class; left: moet_student_id of those who left it.
     earlier: digest, changed and unchanged of an entry with the same request id. standing: what the sheet's cells hold.
     """
 
     open_kinds: frozenset[int]
-    books: tuple[tuple[int, int], ...]
+    books: tuple[tuple[int, int, int], ...]
     students: dict[str, int]
     earlier: tuple[bytes, int, int] | None
     standing: dict[tuple[int, int], Standing]
@@ -139,7 +139,11 @@ def entry_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) 
         "  AND (%(semester)s::smallint IS NULL OR %(semester)s::smallint = ANY(w.semesters))"
         "  AND (w.grade_levels = '{}' OR (SELECT c.grade_level FROM school_class c WHERE c.id = %(class)s)"
         "   = ANY(w.grade_levels))),"
-        " ARRAY(SELECT ARRAY[b.stage, b.state] FROM book b WHERE b.class_id = %(class)s AND b.state NOT IN (5, 16)),"
+        " ARRAY(SELECT ARRAY[b.record_type, b.stage, b.state] FROM book b WHERE b.class_id = %(class)s"
+        "  AND b.record_type = 1 AND b.state NOT IN (5, 16)"
+        "  UNION ALL SELECT ARRAY[b.record_type, b.stage, b.state] FROM book_class k JOIN book b ON b.id = k.book_id"
+        "  JOIN subject t ON t.id = %(subject)s AND t.code = b.subject_code"
+        "  WHERE k.class_id = %(class)s AND b.state NOT IN (5, 16)),"
         " ARRAY(SELECT s.moet_student_id FROM enrolment e JOIN student s ON s.id = e.student_id"
         "  WHERE e.class_id = %(class)s AND e.left_on IS NULL ORDER BY e.student_id),"
         " ARRAY(SELECT e.student_id FROM enrolment e WHERE e.class_id = %(class)s AND e.left_on IS NULL"
@@ -162,7 +166,7 @@ def entry_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) 
     assert row is not None
     earlier = None if row[5] is None else (bytes(row[5]), row[6], row[7])
     students = dict(zip(row[2], row[3], strict=True))
-    books = tuple((stage, state) for stage, state in row[1])
+    books = tuple((record_type, stage, state) for record_type, stage, state in row[1])
     return EntryState(frozenset(row[0]), books, students, earlier, _standing(row[8:]), frozenset(row[4]))
 
 

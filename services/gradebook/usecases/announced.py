@@ -55,10 +55,11 @@ def rendition_failed(tx: Tx, event: print_events.RenditionFailed) -> None:
 
 
 def document_signed(tx: Tx, event: signing_events.DocumentSigned) -> None:
-    """All personal signatures are there: SIGNED."""
+    """All personal signatures are there: SIGNED. Without a seal to come the document is finished."""
     book = _book(tx, event)
     if _agrees(tx, book, event):
-        _advance(tx, book, Act.SIGN, signed_document=event.document)
+        finished = {} if book.sealed else {"document_sha256": event.document_sha256}
+        _advance(tx, book, Act.SIGN, signed_document=event.document, **finished)
 
 
 def document_sealed(tx: Tx, event: signing_events.DocumentSealed) -> None:
@@ -70,28 +71,31 @@ def document_sealed(tx: Tx, event: signing_events.DocumentSealed) -> None:
     book = _book(tx, event)
     if not _agrees(tx, book, event):
         return
+    if not book.sealed:
+        _problem(tx, book, "Nhận được thông báo đóng dấu số cho loại sổ không đóng dấu.")
+        return
     if book.signed_document not in ("", event.document):
         _problem(tx, book, "Tài liệu được đóng dấu số khác tài liệu đã ký.")
         return
     if book.state == State.DIGITAL_SIGNING:
         _advance(tx, book, Act.SIGN, signed_document=event.document)
         book = _book(tx, event)
-    _advance(tx, book, Act.SEAL, signed_document=event.document, sealed_sha256=event.document_sha256)
+    _advance(tx, book, Act.SEAL, signed_document=event.document, document_sha256=event.document_sha256)
 
 
 def record_archived(tx: Tx, event: archive_events.RecordArchived) -> None:
-    """The sealed book is held under object lock: ARCHIVED."""
+    """The finished book is held under object lock: ARCHIVED."""
     book = _book(tx, event)
     if not _agrees(tx, book, event):
         return
-    if book.state == State.LOCKED and event.object_sha256 != book.sealed_sha256:
-        _problem(tx, book, "Tệp trong kho lưu trữ khác tài liệu đã đóng dấu số.")
+    if book.state == State.LOCKED and event.object_sha256 != book.document_sha256:
+        _problem(tx, book, "Tệp trong kho lưu trữ khác tài liệu đã ký số, đóng dấu số.")
         return
     _advance(tx, book, Act.ARCHIVE, archive_record=event.record)
 
 
 def record_refused(tx: Tx, event: archive_events.RecordRefused) -> None:
-    """The archive refused the sealed book; school and Department see why."""
+    """The archive refused the finished book; school and Department see why."""
     book = _book(tx, event)
     if book.state == State.LOCKED:
         checks = ", ".join(event.failed_checks)

@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from google.protobuf.message import Message
-from hoso.gradebook.v1 import events_pb2
+from hoso.gradebook.v1 import common_pb2, events_pb2
 
 from services.common import outbox
 from services.common.db import Database, Tx
@@ -12,10 +13,11 @@ from services.common.errors import Invalid, NotFound, Rejected, Violation
 from services.common.identity import Caller
 from services.gradebook import lifecycle, roster_rules
 from services.gradebook.checks import Findings
-from services.gradebook.domain import Role
+from services.gradebook.domain import RecordType, Role
 from services.gradebook.lifecycle import Act, Actor, Life, State
 from services.gradebook.store import books, roster
-from services.gradebook.store.books import BookRow, TransitionRow
+from services.gradebook.store.books import BookKey, BookRow, TransitionRow
+from services.gradebook.store.roster import StaffRow
 from services.gradebook.usecases import access
 
 DIGEST_PREFIX_BYTES = 8
@@ -33,16 +35,16 @@ _ROLE_ACTORS = {
 def assign_print(database: Database, caller: Caller, book_id: str, officer: str) -> BookRow:
     """Name the officer in charge of print and review (principal); printing follows.
 
-    Raises Invalid OFFICER_ROLE, OFFICER_IS_HOMEROOM_TEACHER: print and data are compared by two people.
+    Raises Invalid OFFICER_ROLE, OFFICER_IS_PREPARER: print and data are compared by two people.
     """
 
     def check(tx: Tx, book: BookRow) -> dict[str, object]:
         row = roster.staff(tx, book.school_id, [officer]).get(officer) if officer.isprintable() else None
         if row is None or Role.DATA_OFFICER not in row.roles:
             raise Invalid([Violation("officer", "OFFICER_ROLE", "Người được phân công phải là cán bộ phụ trách CSDL.")])
-        if officer == book.homeroom_person:
-            message = "Người đối chiếu phải khác giáo viên chủ nhiệm của lớp."
-            raise Invalid([Violation("officer", "OFFICER_IS_HOMEROOM_TEACHER", message)])
+        if _is_preparer(book, row):
+            message = "Người đối chiếu phải khác người lập sổ."
+            raise Invalid([Violation("officer", "OFFICER_IS_PREPARER", message)])
         return {"officer_id": row.id}
 
     return _act(database, caller, book_id, Act.ASSIGN_PRINT, note=officer, check=check, event=_print_assigned)
@@ -54,7 +56,7 @@ def start_reconciliation(database: Database, caller: Caller, book_id: str) -> Bo
 
 
 def confirm_reconciliation(database: Database, caller: Caller, book_id: str, digest: bytes) -> BookRow:
-    """Confirm that print and data agree (assigned officer, homeroom teacher); RECONCILED when both have.
+    """Confirm that print and data agree (assigned officer, preparer); RECONCILED when both have.
 
     digest: as read off the printed page, at least its first eight bytes. Raises Rejected DIGEST_MISMATCH.
     """
@@ -88,7 +90,7 @@ def record_hand_signed(database: Database, caller: Caller, book_id: str) -> Book
 
 
 def record_stamped(database: Database, caller: Caller, book_id: str) -> BookRow:
-    """Record the red stamp (seal custodian)."""
+    """Record the red stamp (seal custodian). Raises Rejected NO_SEAL for a record type without one."""
     return _act(database, caller, book_id, Act.STAMP)
 
 
@@ -104,7 +106,7 @@ def start_digital_signing(database: Database, caller: Caller, book_id: str) -> B
 
 
 def lock_book(database: Database, caller: Caller, book_id: str) -> BookRow:
-    """Lock the marks of class and stage (principal); archiving follows."""
+    """Lock the book and the data in it (principal); archiving follows."""
     return _act(database, caller, book_id, Act.LOCK, event=_locked)
 
 
@@ -134,13 +136,23 @@ def list_books(
     caller: Caller,
     school: str,
     school_year: str,
-    after: tuple[int, str, int, int],
+    record_type: int,
+    class_name: str,
+    student: str,
+    after: BookKey,
     limit: int,
-) -> list[tuple[int, BookRow]]:
-    """A page of books by grade, class, stage and version; each with its grade."""
+) -> list[BookRow]:
+    """A page of books of one type by their keys. class_name, student: only those; empty for all."""
     roster_rules.check_year_ref(school, school_year)
+    found = Findings()
+    found.one_of("record_type", record_type, set(RecordType))
+    found.text("class_name", class_name, longest=20, shortest=0)
+    if student:
+        found.code("student", student)
+    found.refuse()
     with database.transaction() as tx:
-        return books.list_books(tx, access.year(tx, caller, school, school_year).id, after, limit)
+        year_id = access.year(tx, caller, school, school_year).id
+        return books.list_books(tx, year_id, record_type, class_name, student, after, limit)
 
 
 def book_content(database: Database, caller: Caller, book_id: str) -> bytes:
@@ -172,7 +184,7 @@ def write_step(tx: Tx, caller: Caller, book: BookRow, act: Act, after: Life, not
         book.id,
         state=after.state,
         officer_confirmed=after.officer_confirmed,
-        homeroom_confirmed=after.homeroom_confirmed,
+        preparer_confirmed=after.preparer_confirmed,
         **({"problem": ""} if after.state != book.state else {}),
         **columns,
     )
@@ -231,13 +243,20 @@ def _actors(tx: Tx, book: BookRow, person: str) -> set[Actor]:
     if row is None:
         return set()
     actors = {actor for role, actor in _ROLE_ACTORS.items() if role in row.roles}
-    if person == book.homeroom_person:
-        actors.add(Actor.HOMEROOM_TEACHER)
+    if _is_preparer(book, row):
+        actors.add(Actor.PREPARER)
     if person == book.officer_person:
         actors.add(Actor.OFFICER)
-    if roster.is_teacher_of_class(tx, book.class_id, row.id):
+    if book.class_id is not None and roster.is_teacher_of_class(tx, book.class_id, row.id):
         actors.add(Actor.SUBJECT_TEACHER)
     return actors
+
+
+def _is_preparer(book: BookRow, row: StaffRow) -> bool:
+    """Whether a person prepares the book: a named one, or any văn thư of a student register."""
+    if book.preparer is None:
+        return Role.SEAL_CUSTODIAN in row.roles
+    return row.person == book.preparer
 
 
 def _done_before(tx: Tx, book: BookRow, act: Act, person: str, note: str) -> bool:
@@ -273,7 +292,8 @@ def _locked(book: BookRow) -> Message:
         school_year=book.school_year,
         content_sha256=book.content_sha256,
         document=book.signed_document,
-        document_sha256=book.sealed_sha256 or b"",
+        document_sha256=book.document_sha256 or b"",
+        record_type=cast("common_pb2.RecordType.ValueType", book.record_type),
     )
 
 

@@ -11,7 +11,7 @@ from services.common.errors import Violation
 from services.common.identity import Caller
 from services.gradebook import results, roster_rules
 from services.gradebook.checks import Findings, refuse
-from services.gradebook.content import VIETNAM
+from services.gradebook.content.class_book import VIETNAM
 from services.gradebook.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Role, Semester, Stage, year_start
 from services.gradebook.results import Absences
 from services.gradebook.rules import Promotion

@@ -20,6 +20,7 @@ from services.gradebook.domain import (
     SUBJECT_KINDS,
     ClassRef,
     MarkKind,
+    RecordType,
     Semester,
     Stage,
     column_kind,
@@ -318,14 +319,15 @@ def check_open(state: EntryState, kinds: set[MarkKind], first_stage: int) -> Non
         raise Rejected("WINDOW_CLOSED", "Không trong thời hạn nhập điểm.", mark_kinds=names)
     check_free(state, first_stage)
     if first_stage == Stage.AFTER_SUMMER and not any(
-        stage == Stage.WHOLE_YEAR and book_state in READ_ONLY for stage, book_state in state.books
+        (record_type, stage) == (RecordType.CLASS_BOOK, Stage.WHOLE_YEAR) and book_state in READ_ONLY
+        for record_type, stage, book_state in state.books
     ):
         raise Rejected("YEAR_NOT_LOCKED", "Phải khóa sổ cả năm của lớp trước khi nhập kết quả sau kì nghỉ hè.")
 
 
 def check_free(state: EntryState, first_stage: int) -> None:
     """Raises Rejected BOOK_LOCKED when a live book of the stage or a later one holds the data."""
-    holding = [book_state for stage, book_state in state.books if stage >= first_stage]
+    holding = [book_state for _, stage, book_state in state.books if stage >= first_stage]
     if holding:
         furthest = State(max(holding))
         message = "Dữ liệu đã khóa sổ." if furthest in READ_ONLY else "Sổ của lớp đã chốt dữ liệu và đang hoàn thiện."

@@ -10,8 +10,8 @@ from hoso.gradebook.v1 import events_pb2
 
 from services.common import outbox
 from services.common.db import Tx
-from services.gradebook import content
-from services.gradebook.content import SnapshotFacts
+from services.gradebook.content import class_book as content
+from services.gradebook.content.class_book import SnapshotFacts
 from services.gradebook.domain import Semester
 from services.gradebook.store import class_data, windows
 from services.gradebook.store.class_data import ClassHead

@@ -11,7 +11,7 @@ import pytest
 
 from cli import demo_school
 from services.common.canonical import canonical_bytes
-from services.gradebook.content import BookFacts, SnapshotFacts, class_book, class_snapshot, vietnam_time
+from services.gradebook.content.class_book import BookFacts, SnapshotFacts, class_book, class_snapshot, vietnam_time
 from services.gradebook.domain import Guardian, School, Semester, Stage, required_columns
 from services.gradebook.entry import read_rows
 from services.gradebook.results import ClassData, ClassStudent, ClassSubject, NamedPerson, class_results, missing

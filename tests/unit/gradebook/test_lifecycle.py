@@ -10,18 +10,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from services.common.errors import Forbidden, Rejected
-from services.gradebook import domain
-from services.gradebook.lifecycle import ENDED, READ_ONLY, RULES, Act, Actor, Life, State, step
+from services.gradebook import catalogue, domain
+from services.gradebook.catalogue import RecordBook, record_books
+from services.gradebook.domain import SchoolLevel
+from services.gradebook.lifecycle import ENDED, READ_ONLY, RULES, Act, Actor, Life, State, rules, step
 
 ACTS = [act for act in Act if act is not Act.FREEZE]
+RECORDS = record_books("2025-2026", SchoolLevel.LOWER_SECONDARY)
 
 
 class Lives(RuleBasedStateMachine):
     """Anyone tries anything, in any order; what succeeds is remembered."""
 
-    @initialize(paper=st.booleans())
-    def freeze(self, paper: bool) -> None:
-        self.life = Life(State.DATA_COMPLETE, paper_track_required=paper)
+    @initialize(paper=st.booleans(), record=st.sampled_from(RECORDS))
+    def freeze(self, paper: bool, record: RecordBook) -> None:
+        self.life = Life(State.DATA_COMPLETE, sealed=record.sealed, paper_track_required=paper)
         self.path = [State.DATA_COMPLETE]
         self.confirmed: set[Actor] = set()
 
@@ -35,27 +38,21 @@ class Lives(RuleBasedStateMachine):
             return
         assert actors & RULES[act].actors
         if act is Act.CONFIRM:
-            self.confirmed |= actors & {Actor.OFFICER, Actor.HOMEROOM_TEACHER}
+            self.confirmed |= actors & {Actor.OFFICER, Actor.PREPARER}
         if self.life.state is not before.state:
             self.path.append(self.life.state)
 
     @rule(problem=st.booleans())
     def trouble(self, problem: bool) -> None:
-        self.life = Life(
-            self.life.state,
-            self.life.paper_track_required,
-            problem,
-            self.life.officer_confirmed,
-            self.life.homeroom_confirmed,
-        )
+        self.life = replace(self.life, has_problem=problem)
 
     @rule(data=st.data())
     def plausible(self, data: st.DataObject) -> None:
         """Mostly what could be done next, by one of those who may, so that long paths are reached."""
         possible = [
             act
-            for act in ACTS
-            if self.life.state in RULES[act].sources and act not in (Act.REVOKE, Act.REPORT_MISMATCH)
+            for act, known in rules(sealed=self.life.sealed).items()
+            if self.life.state in known.sources and act not in (Act.REVOKE, Act.REPORT_MISMATCH)
         ]
         if possible:
             act = data.draw(st.sampled_from(possible))
@@ -67,17 +64,21 @@ class Lives(RuleBasedStateMachine):
         assert len(set(visited)) == len(visited), "no state is entered twice"
         if State.DIGITAL_SIGNING in visited:
             assert State.RECONCILED in visited
-            assert self.confirmed == {Actor.OFFICER, Actor.HOMEROOM_TEACHER}
+            assert self.confirmed == {Actor.OFFICER, Actor.PREPARER}
             if self.life.paper_track_required:
                 assert visited.index(State.PAPER_ARCHIVED) < visited.index(State.DIGITAL_SIGNING)
+        sealed = self.life.sealed
         if State.PAPER_ARCHIVED in visited:
-            assert visited.index(State.HAND_SIGNED) < visited.index(State.STAMPED) < visited.index(State.PAPER_ARCHIVED)
             assert self.life.paper_track_required
+        if not sealed:
+            assert not {State.STAMPED, State.SEALED} & set(visited)
         for later, earlier in (
             (State.RECONCILED, State.PRINTED_UNSIGNED),
+            (State.STAMPED, State.HAND_SIGNED),
+            (State.PAPER_ARCHIVED, State.STAMPED if sealed else State.HAND_SIGNED),
             (State.SIGNED, State.DIGITAL_SIGNING),
             (State.SEALED, State.SIGNED),
-            (State.LOCKED, State.SEALED),
+            (State.LOCKED, State.SEALED if sealed else State.SIGNED),
             (State.ARCHIVED, State.LOCKED),
             (State.RETURNED, State.ARCHIVED),
         ):
@@ -96,6 +97,9 @@ def test_the_states_and_words_are_those_of_the_contract() -> None:
         (State, books_pb2.BookState, "BOOK_STATE_"),
         (domain.Semester, common_pb2.Semester, "SEMESTER_"),
         (domain.Stage, common_pb2.Stage, "STAGE_"),
+        (domain.RecordType, common_pb2.RecordType, "RECORD_TYPE_"),
+        (catalogue.SignatoryRole, books_pb2.SignatoryRole, "SIGNATORY_ROLE_"),
+        (catalogue.Preparer, books_pb2.Preparer, "PREPARER_"),
         (domain.MarkKind, common_pb2.MarkKind, "MARK_KIND_"),
         (domain.Role, common_pb2.Role, "ROLE_"),
         (domain.Sex, common_pb2.Sex, "SEX_"),
@@ -110,11 +114,12 @@ def test_the_states_and_words_are_those_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_each_act_is_refused_from_every_other_state_and_to_everyone_else(act: Act) -> None:
-    wanted = RULES[act]
+@pytest.mark.parametrize("sealed", [True, False])
+def test_each_act_is_refused_from_every_other_state_and_to_everyone_else(act: Act, sealed: bool) -> None:
+    wanted = rules(sealed=sealed).get(act, replace(RULES[act], sources=frozenset()))
     for state in State:
         for paper in (False, True):
-            life = Life(state, paper_track_required=paper, officer_confirmed=True, homeroom_confirmed=True)
+            life = Life(state, sealed, paper_track_required=paper, officer_confirmed=True, preparer_confirmed=True)
             for actor in Actor:
                 if actor not in wanted.actors:
                     with pytest.raises(Forbidden) as caught:
@@ -123,14 +128,14 @@ def test_each_act_is_refused_from_every_other_state_and_to_everyone_else(act: Ac
             if state not in wanted.sources:
                 with pytest.raises(Rejected) as refused:
                     step(life, act, wanted.actors)
-                assert refused.value.reason == "BOOK_STATE"
+                assert refused.value.reason == ("BOOK_STATE" if wanted.sources else "NO_SEAL")
 
 
 def test_no_path_at_all_breaks_the_order_of_acts() -> None:
-    """Every life that any sequence of acts by single actors can lead to, with and without the paper track."""
-    for paper in (False, True):
+    """Every life that any sequence of acts by single actors can lead to, with and without seal and paper track."""
+    for paper, sealed in itertools.product((False, True), repeat=2):
         seen: set[tuple[Life, tuple[State, ...]]] = set()
-        todo = [(Life(State.DATA_COMPLETE, paper_track_required=paper), (State.DATA_COMPLETE,))]
+        todo = [(Life(State.DATA_COMPLETE, sealed, paper_track_required=paper), (State.DATA_COMPLETE,))]
         while todo:
             life, path = todo.pop()
             if (life, path) in seen:
@@ -138,7 +143,7 @@ def test_no_path_at_all_breaks_the_order_of_acts() -> None:
             seen.add((life, path))
             machine = Lives()
             machine.life, machine.path = life, list(path)
-            machine.confirmed = {Actor.OFFICER, Actor.HOMEROOM_TEACHER} if State.RECONCILED in path else set()
+            machine.confirmed = {Actor.OFFICER, Actor.PREPARER} if State.RECONCILED in path else set()
             machine.order_of_acts()
             for act, actor, problem in itertools.product(ACTS, Actor, (False, True)):
                 try:
@@ -147,7 +152,7 @@ def test_no_path_at_all_breaks_the_order_of_acts() -> None:
                     continue
                 if after.state is State.RECONCILED:
                     assert life.officer_confirmed or actor is Actor.OFFICER
-                    assert life.homeroom_confirmed or actor is Actor.HOMEROOM_TEACHER
+                    assert life.preparer_confirmed or actor is Actor.PREPARER
                 todo.append((after, path if after.state is life.state else (*path, after.state)))
         assert {path[-1] for _, path in seen} >= {State.RETURNED, State.REVOKED, State.MISMATCH}
 
@@ -166,7 +171,7 @@ def test_the_paper_track_decides_where_signing_starts() -> None:
 
 
 def test_only_a_print_that_failed_ends_before_the_review() -> None:
-    teacher = {Actor.HOMEROOM_TEACHER}
+    teacher = {Actor.PREPARER}
     with pytest.raises(Rejected):
         step(Life(State.PRINT_ASSIGNED), Act.REPORT_MISMATCH, teacher)
     assert step(Life(State.PRINT_ASSIGNED, has_problem=True), Act.REPORT_MISMATCH, teacher).state is State.MISMATCH

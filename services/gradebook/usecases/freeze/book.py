@@ -1,0 +1,52 @@
+"""Freezing one book of the record type that a request names."""
+
+from typing import NamedTuple
+
+from services.common.db import Database
+from services.common.errors import Rejected
+from services.common.identity import Caller
+from services.gradebook.checks import Findings
+from services.gradebook.domain import ClassRef, RecordType
+from services.gradebook.store.books import BookRow
+from services.gradebook.usecases.freeze.class_book import freeze_class_book
+
+_USED = {
+    RecordType.CLASS_BOOK: {"school_class.name"},
+    RecordType.TEACHER_BOOK: {"teacher", "subject"},
+    RecordType.TRANSCRIPT: {"school_class.name", "student"},
+    RecordType.STUDENT_REGISTER: set(),
+}
+
+
+class Request(NamedTuple):
+    """Which book. school_class: with an empty name where the record type is not of a class; the rest likewise."""
+
+    record_type: int
+    school_class: ClassRef
+    stage: int
+    student: str
+    teacher: str
+    subject: str
+
+
+def freeze_book(database: Database, caller: Caller, request: Request) -> BookRow:
+    """Freeze the book; see the record type's own file. Raises Invalid ENUM, NOT_APPLICABLE and what that one raises."""
+    found = Findings()
+    found.one_of("record_type", request.record_type, set(RecordType))
+    found.refuse()
+    record_type = RecordType(request.record_type)
+    named = {
+        "school_class.name": request.school_class.name,
+        "student": request.student,
+        "teacher": request.teacher,
+        "subject": request.subject,
+    }
+    for field, value in named.items():
+        if value and field not in _USED[record_type]:
+            found.add(field, "NOT_APPLICABLE", "Loại sổ này không có mục đã nêu; hãy để trống.")
+    found.refuse()
+    match record_type:
+        case RecordType.CLASS_BOOK:
+            return freeze_class_book(database, caller, request.school_class, request.stage)
+        case _:
+            raise Rejected("RECORD_TYPE_NOT_KEPT", "Hệ thống chưa lập loại sổ này.", record_type=record_type.name)

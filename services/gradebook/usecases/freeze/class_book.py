@@ -1,0 +1,95 @@
+"""Freezing a class book: complete data of one class become canonical bytes with one digest."""
+
+import itertools
+
+from services.common.db import Database, Tx
+from services.common.errors import Rejected
+from services.common.identity import Caller
+from services.gradebook import results, roster_rules
+from services.gradebook.content import class_book as content
+from services.gradebook.content.class_book import BookFacts
+from services.gradebook.domain import ClassRef, RecordType, School, Stage, column_name
+from services.gradebook.results import ClassData, Missing
+from services.gradebook.store import class_data, marks
+from services.gradebook.store.books import BookRow, Scope
+from services.gradebook.store.class_data import ClassHead
+from services.gradebook.store.roster import ClassRow, YearRow
+from services.gradebook.usecases import access
+from services.gradebook.usecases.freeze import common
+from services.gradebook.usecases.freeze.common import Frozen
+
+_NAMED_MISSING = 10
+
+
+def freeze_class_book(database: Database, caller: Caller, ref: ClassRef, stage: int) -> BookRow:
+    """Freeze a class's book for a stage (homeroom teacher); after MISMATCH or REVOKED, its next version.
+
+    Frozen already with the same data: that book. Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE when a living
+    version holds other data, WINDOW_OPEN, DATA_INCOMPLETE, ASSIGNMENT_MISSING, PRINCIPAL_UNCLEAR, CLASS_TOO_LARGE,
+    TOO_MANY_SIGNATORIES.
+    """
+    roster_rules.check_class_ref(ref)
+    checked = common.check_stage(RecordType.CLASS_BOOK, ref.school_year, stage)
+    with database.transaction() as tx:
+        year, school_class = access.school_class(tx, caller, ref)
+        common.check_homeroom(caller, ref, school_class)
+        marks.hold_year(tx, year.id)
+        scope = Scope(RecordType.CLASS_BOOK, year.id, class_id=school_class.id)
+        frozen = Frozen(
+            scope, checked, lambda version: _content(tx, year, school_class, checked, version), ref.resource
+        )
+        record = common.class_record(RecordType.CLASS_BOOK, year, school_class)
+        return common.freeze(tx, caller, ref, record, frozen)
+
+
+def _content(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, version: int) -> bytes:
+    closing_time = common.closing_time(tx, year, stage, school_class.grade_level)
+    head = ClassHead(school_class.id, school_class.name, school_class.grade_level)
+    data = class_data.read(tx, year.id, year.name, [head], stage.semesters)[school_class.id]
+    _check_complete(data, stage)
+    _check_shape(data)
+    facts = BookFacts(
+        school=common.school(tx, year),
+        class_name=school_class.name,
+        homeroom_teacher=common.homeroom(tx, year, school_class),
+        principal=common.principal(tx, year),
+        stage=stage,
+        version=version,
+        closing_time=closing_time,
+    )
+    _check_signatories(data, facts.school)
+    return content.class_book(data, facts)
+
+
+def _check_complete(data: ClassData, stage: Stage) -> None:
+    if not data.students or not data.subjects:
+        raise Rejected("DATA_INCOMPLETE", "Lớp chưa có học sinh hoặc khối chưa có môn học.", missing=0)
+    absent = list(results.missing(data, stage))
+    if absent:
+        raise Rejected(
+            "DATA_INCOMPLETE",
+            f"Còn thiếu {len(absent)} mục mới đủ dữ liệu chốt sổ.",
+            missing=len(absent),
+            first="; ".join(_words(one) for one in itertools.islice(absent, _NAMED_MISSING)),
+        )
+
+
+def _words(one: Missing) -> str:
+    """A missing item by codes: subject, number in the class list, semester, column."""
+    semester = f" HK{int(one.semester)}" if one.semester else ""
+    column = f" {column_name(one.column)}" if one.column else ""
+    return f"{one.subject or one.kind} {one.student.number}{semester}{column}"
+
+
+def _check_shape(data: ClassData) -> None:
+    if len(data.students) > content.MAX_STUDENTS:
+        raise Rejected("CLASS_TOO_LARGE", "Sổ chỉ in được lớp không quá 70 học sinh.", students=len(data.students))
+    untaught = [subject.code for subject in data.subjects if not subject.teachers]
+    if untaught:
+        raise Rejected("ASSIGNMENT_MISSING", "Có môn học chưa phân công giáo viên.", subjects=",".join(untaught))
+
+
+def _check_signatories(data: ClassData, school: School) -> None:
+    number = sum(len(subject.teachers) for subject in data.subjects) + 3
+    if number > content.MAX_SIGNATORIES:
+        raise Rejected("TOO_MANY_SIGNATORIES", "Sổ có quá nhiều người ký.", signatories=number, school=school.code)

@@ -1,0 +1,153 @@
+"""What freezing is for every record type: the next version of a scope, or the one that lives with the same data."""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from services.common.db import Tx
+from services.common.errors import Rejected
+from services.common.identity import Caller
+from services.gradebook import lifecycle
+from services.gradebook.catalogue import RecordBook, level_of, record_book
+from services.gradebook.checks import Findings
+from services.gradebook.domain import ClassRef, RecordType, Role, School, SchoolLevel, Stage
+from services.gradebook.lifecycle import ENDED, Act, Actor, State
+from services.gradebook.results import NamedPerson
+from services.gradebook.store import books, roster, windows
+from services.gradebook.store.books import BookRow, NewBook, Scope
+from services.gradebook.store.roster import ClassRow, StaffRow, YearRow
+from services.gradebook.usecases import access
+
+
+class Frozen(NamedTuple):
+    """What to freeze. content: the canonical bytes for a version; source_id: the class book that it is made from."""
+
+    scope: Scope
+    stage: Stage
+    content: Callable[[int], bytes]
+    resource: str
+    source_id: uuid.UUID | None = None
+
+
+def check_stage(record_type: RecordType, school_year: str, stage: int) -> Stage:
+    """A stage at which the record type is frozen. Raises Invalid ENUM, STAGE_NOT_KEPT."""
+    found = Findings()
+    found.one_of("stage", stage, set(Stage))
+    found.refuse()
+    # The stages of a record type are the same at both levels.
+    if stage not in record_book(record_type, school_year, SchoolLevel.LOWER_SECONDARY).stages:
+        found.add("stage", "STAGE_NOT_KEPT", "Loại sổ này không được chốt ở giai đoạn đã nêu.")
+    found.refuse()
+    return Stage(stage)
+
+
+def class_record(record_type: RecordType, year: YearRow, school_class: ClassRow) -> RecordBook:
+    """The catalogue's entry for a record of a class."""
+    return record_book(record_type, year.name, level_of(school_class.grade_level))
+
+
+def check_homeroom(caller: Caller, ref: ClassRef, school_class: ClassRow) -> None:
+    """Raises Forbidden ROLE_REQUIRED unless the acting person is the homeroom teacher."""
+    is_preparer = access.person(caller, ref.school) == school_class.homeroom_person
+    lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_preparer else set())
+
+
+def freeze(tx: Tx, caller: Caller, ref: ClassRef, record: RecordBook, frozen: Frozen) -> BookRow:
+    """The book of a scope and stage: the living version when it holds the same data, else the next version.
+
+    Raises Rejected BOOK_STATE when a living version holds other data.
+    """
+    last = books.newest(tx, frozen.scope, frozen.stage)
+    alive = last if last is not None and last.state not in ENDED else None
+    version = alive.version if alive else (last.version if last else 0) + 1
+    data = frozen.content(version)
+    digest = hashlib.sha256(data).digest()
+    if alive is not None:
+        return _same(alive, digest)
+    new = NewBook(
+        uuid.uuid4(), frozen.scope, record.sealed, frozen.stage, version, data, digest, source_id=frozen.source_id
+    )
+    _add(tx, caller, ref, frozen.resource, new)
+    book = books.book(tx, new.id)
+    assert book is not None
+    return book
+
+
+def _same(alive: BookRow, digest: bytes) -> BookRow:
+    if alive.content_sha256 != digest:
+        state = State(alive.state).name
+        raise Rejected(
+            "BOOK_STATE",
+            f"Sổ phiên bản {alive.version} đang ở trạng thái {state} với dữ liệu khác và phải kết thúc trước.",
+            state=state,
+            act=Act.FREEZE.value,
+            version=alive.version,
+        )
+    return alive
+
+
+def _add(tx: Tx, caller: Caller, ref: ClassRef, resource: str, new: NewBook) -> None:
+    books.add(tx, new)
+    person = access.person(caller, ref.school)
+    state = State.DATA_COMPLETE
+    books.add_transition(tx, new.id, Act.FREEZE.value, None, state, person, caller.client, "")
+    access.record(
+        tx,
+        caller,
+        ref.school,
+        "BOOK_FROZEN",
+        f"books/{new.id}",
+        school_year=ref.school_year,
+        record_type=RecordType(new.scope.record_type).name,
+        of=resource,
+        stage=Stage(new.stage).name,
+        version=new.version,
+        content_sha256=new.content_sha256.hex(),
+    )
+
+
+def closing_time(tx: Tx, year: YearRow, stage: Stage, grade_level: int) -> datetime:
+    """When the last window over a grade and the stage's semesters was closed; every one that began must be closed.
+
+    Raises Rejected WINDOW_OPEN.
+    """
+    covering = windows.covering(tx, year.id, stage.semesters, grade_level)
+    now = windows.now(tx)
+    running = [window.name for window in covering if window.closed_time is None and window.open_time <= now]
+    closed = [window for window in covering if window.closed_time is not None]
+    uncovered = set(stage.semesters) - {semester for window in closed for semester in window.semesters}
+    if running or uncovered:
+        raise Rejected(
+            "WINDOW_OPEN",
+            "Phải đóng các đợt nhập điểm của giai đoạn này trước khi chốt sổ.",
+            windows=",".join(running),
+            semesters_without_closed_window=",".join(str(int(semester)) for semester in sorted(uncovered)),
+        )
+    return max(window.closed_time for window in closed if window.closed_time is not None)
+
+
+def school(tx: Tx, year: YearRow) -> School:
+    """The school as its books print it."""
+    found = roster.school(tx, year.school)
+    assert found is not None
+    return found[1]
+
+
+def homeroom(tx: Tx, year: YearRow, school_class: ClassRow) -> NamedPerson:
+    """The homeroom teacher of a class."""
+    row = roster.staff(tx, year.school_id, [school_class.homeroom_person])[school_class.homeroom_person]
+    return NamedPerson(row.person, row.name)
+
+
+def principal(tx: Tx, year: YearRow) -> NamedPerson:
+    """The principal, of whom there must be exactly one. Raises Rejected PRINCIPAL_UNCLEAR."""
+    found: Sequence[StaffRow] = roster.staff_with_role(tx, year.school_id, Role.PRINCIPAL)
+    if len(found) != 1:
+        raise Rejected(
+            "PRINCIPAL_UNCLEAR",
+            "Trường phải có đúng một người giữ vai trò Hiệu trưởng.",
+            principals=",".join(row.person for row in found),
+        )
+    return NamedPerson(found[0].person, found[0].name)
