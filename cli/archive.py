@@ -17,6 +17,7 @@ _VIETNAM = timezone(timedelta(hours=7))
 
 ROLE_WORDS = {
     "SUBJECT_TEACHER": "Giáo viên bộ môn",
+    "DATA_OFFICER": "Người phụ trách sổ",
     "HOMEROOM_TEACHER": "Giáo viên chủ nhiệm",
     "PRINCIPAL": "Hiệu trưởng",
     "SCHOOL_SEAL": "Dấu của trường",
@@ -32,7 +33,7 @@ CHECK_WORDS = {
     "READABLE": "Cấu trúc tệp PDF",
     "CONTENT_ATTACHED": "Nội dung gốc đính kèm",
     "CONTENT_DIGEST": "Mã băm của nội dung",
-    "SUBJECT": "Đúng trường, năm học, bản",
+    "SUBJECT": "Đúng loại, trường, năm học, bản",
     "SIGNATURES_COMPLETE": "Đủ chữ ký, không thừa",
     "SIGNATORIES": "Đúng người ký",
     "SIGNATORY_NAMES": "Đúng tên người ký",
@@ -42,10 +43,10 @@ CHECK_WORDS = {
     "REVISIONS_COVERED": "Mỗi chữ ký bao trùm bản của mình",
     "PADES_PROFILE": "Chuẩn PAdES-B-B",
     "NOTHING_HIDDEN": "Không có dữ liệu giấu",
-    "SEAL_COVERS_FILE": "Dấu bao trùm toàn bộ tệp",
+    "SEAL_COVERS_FILE": "Dấu (chữ ký cuối) bao trùm toàn bộ tệp",
     "ONE_REVISION_EACH": "Mỗi chữ ký một lần ghi",
     "CHANGES_PERMITTED": "Không sửa ngoài chữ ký",
-    "CLOSED_BY_SEAL": "Dấu đóng văn bản",
+    "CLOSED_BY_SEAL": "Dấu (chữ ký cuối) đóng văn bản",
 }
 """What each check of VerifyRecord says to people; a check that is not listed shows its code."""
 

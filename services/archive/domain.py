@@ -10,6 +10,9 @@ import rfc8785
 from services.common.errors import Invalid, Violation
 
 CLASS_BOOK = "CLASS_BOOK"
+TEACHER_BOOK = "TEACHER_BOOK"
+TRANSCRIPT = "TRANSCRIPT"
+STUDENT_REGISTER = "STUDENT_REGISTER"
 SNAPSHOT = "SNAPSHOT"
 LOCK_SNAPSHOT_JOB = "lock-snapshot"
 LOCK_BOOK_JOB = "lock-book"

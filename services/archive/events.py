@@ -1,11 +1,20 @@
 """What archive hears: snapshots that were taken, books that were locked. Each becomes one job."""
 
-from hoso.gradebook.v1 import events_pb2
+from hoso.gradebook.v1 import common_pb2, events_pb2
 
+from services.archive import domain
 from services.archive.domain import LOCK_BOOK_JOB, LOCK_SNAPSHOT_JOB
 from services.common import jobs
 from services.common.consume import Subscription
 from services.common.db import Tx
+
+_KINDS = {
+    common_pb2.RECORD_TYPE_UNSPECIFIED: domain.CLASS_BOOK,  # events of before there were other types
+    common_pb2.RECORD_TYPE_CLASS_BOOK: domain.CLASS_BOOK,
+    common_pb2.RECORD_TYPE_TEACHER_BOOK: domain.TEACHER_BOOK,
+    common_pb2.RECORD_TYPE_TRANSCRIPT: domain.TRANSCRIPT,
+    common_pb2.RECORD_TYPE_STUDENT_REGISTER: domain.STUDENT_REGISTER,
+}
 
 
 def snapshot_taken(tx: Tx, event: events_pb2.SnapshotTaken) -> None:
@@ -20,8 +29,11 @@ def snapshot_taken(tx: Tx, event: events_pb2.SnapshotTaken) -> None:
 
 
 def book_locked(tx: Tx, event: events_pb2.BookLocked) -> None:
-    """Queue locking a sealed book. Raises ValueError when the event names no digest."""
+    """Queue locking a closed book. Raises ValueError when the event names no digest, or a type that is not known."""
+    if event.record_type not in _KINDS:
+        raise ValueError(f"record type {event.record_type} is not known")
     payload = {
+        "kind": _KINDS[event.record_type],
         "book": event.book,
         "version": str(event.version),
         "school": event.school,

@@ -1,9 +1,9 @@
-"""Offline verification of one sealed class book: anybody can repeat it with the CA roots and nothing of ours.
+"""Offline verification of one closed record: anybody can repeat it with the CA roots and nothing of ours.
 
 "All signatures are valid" is not enough: a book whose seal was cut off, or an earlier revision offered as the final
-one, has only valid signatures. So the frozen content inside says who had to sign, in which order and who sealed last,
-its digest comes from the register, and every difference is a failed check. Independent of the code that signs. The
-only importer of pyHanko in archive.
+one, has only valid signatures. So the frozen content inside says who had to sign, in which order and who closed it (the
+school's seal, or the principal where there is none), its digest comes from the register, and every difference is a
+failed check. Independent of the code that signs. The only importer of pyHanko in archive.
 """
 
 import hashlib
@@ -31,7 +31,8 @@ from pyhanko_certvalidator import ValidationContext
 from services.archive.report import Check, Report, SignatureFound
 
 CONTENT_NAME = "content.json"
-_SEAL_ROLE = "SCHOOL_SEAL"
+_CLOSING_ROLE = {"TEACHER_BOOK": "PRINCIPAL"}
+"""Whose signature closes a record that carries no seal; every other one is closed by SCHOOL_SEAL (ADR-0015)."""
 _DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"})  # TT 15/2025/TT-BKHCN
 _KEY_USAGE = KeyUsageConstraints(key_usage={"digital_signature", "non_repudiation"}, match_all_key_usages=True)
 _HEX_STRING = re.compile(rb"<[0-9A-Fa-f]+>")
@@ -39,7 +40,7 @@ _HEX_STRING = re.compile(rb"<[0-9A-Fa-f]+>")
 
 @dataclass(frozen=True)
 class Required:
-    """One signature that the content demands; see `signatories` in docs/formats/class-book-1.md."""
+    """One signature that the content demands; see `signatories` in docs/formats."""
 
     order: int
     rank: int
@@ -51,8 +52,9 @@ class Required:
 
 @dataclass(frozen=True)
 class Subject:
-    """Which book the file must be, as the register or the event says."""
+    """Which record the file must be, as the register or the event says. record_type: such as ``CLASS_BOOK``."""
 
+    record_type: str
     school: str
     school_year: str
     version: int
@@ -72,7 +74,7 @@ class _Found:
 def verify(
     pdf: bytes, pdf_sha256: bytes, content_sha256: bytes, subject: Subject, roots: Sequence[bytes], at: datetime
 ) -> Report:
-    """Check the whole of one sealed book. Never raises for what is in the file: that is a failed check.
+    """Check the whole of one closed record. Never raises for what is in the file: that is a failed check.
 
     pdf_sha256, content_sha256: from the register or the event, 32 bytes. roots: trusted CA certificates, PEM or DER.
     at: aware; the time at which certificates must have been valid: when the book was, or is being, locked. The lock
@@ -87,14 +89,14 @@ def verify(
         found = [_examine(signature, pdf, anchors, at) for signature in reader.embedded_signatures]
         fields = [name for name, _, _ in enumerate_sig_fields(reader)]
         document = _document_checks(reader, [f.signature for f in found])
-    except Exception as e:  # noqa: BLE001 - whatever a hostile file makes the readers raise, it is not a sealed book
+    except Exception as e:  # noqa: BLE001 - whatever a hostile file makes the readers raise, it is not a closed one
         return Report((*checks, Check("READABLE", False, type(e).__name__)), ())
     checks.append(Check("READABLE", True, f"{reader.xrefs.total_revisions} revisions"))
     checks += _content_checks(contents, content_sha256)
     parsed = _parsed(contents)
     checks.append(_subject_check(parsed, subject))
     required = _required(parsed)
-    checks += _signature_checks(found, required, fields)
+    checks += _signature_checks(found, required, fields, _CLOSING_ROLE.get(subject.record_type, "SCHOOL_SEAL"))
     return Report((*checks, *document), _found_report(found, required))
 
 
@@ -136,10 +138,12 @@ def _parsed(contents: list[bytes]) -> Any:
 
 def _subject_check(content: Any, subject: Subject) -> Check:
     try:
-        found = Subject(content["school"]["code"], content["school_year"], content["version"])
+        found = Subject(content["record_type"], content["school"]["code"], content["school_year"], content["version"])
     except (KeyError, TypeError):
         return Check("SUBJECT", False, "not in the content")
-    return Check("SUBJECT", found == subject, f"{found.school} {found.school_year} v{found.version}")
+    return Check(
+        "SUBJECT", found == subject, f"{found.record_type} {found.school} {found.school_year} v{found.version}"
+    )
 
 
 def _required(content: Any) -> list[Required]:
@@ -230,8 +234,10 @@ def _document_checks(reader: PdfFileReader, signatures: list[EmbeddedPdfSignatur
     ]
 
 
-def _signature_checks(found: list[_Found], required: list[Required], fields: list[str]) -> Iterator[Check]:
-    """The signatures that are there against those that must be: by field, person, name and rank."""
+def _signature_checks(
+    found: list[_Found], required: list[Required], fields: list[str], closing_role: str
+) -> Iterator[Check]:
+    """The signatures that are there against those that must be: by field, person, name, rank and who is the last."""
     signed, by_field = [f.field for f in found], {r.field: r for r in required}
     missing, extra = sorted(by_field.keys() - set(signed)), sorted(set(fields) - by_field.keys())
     complete = bool(required) and not missing and not extra and len(signed) == len(required) == len(by_field)
@@ -244,8 +250,8 @@ def _signature_checks(found: list[_Found], required: list[Required], fields: lis
     misnamed = [f"{f.field}: {f.name}" for f, r in known if f.name != r.name]
     yield Check("SIGNATORY_NAMES", bool(known) and not misnamed, ", ".join(misnamed))
     ranks = [r.rank for _, r in known]
-    sealed_last = bool(known) and known[-1][1].role == _SEAL_ROLE and found[-1] is known[-1][0]
-    yield Check("SIGNING_ORDER", ranks == sorted(ranks) and sealed_last, " ".join(map(str, ranks)))
+    closed = bool(known) and known[-1][1].role == closing_role and found[-1] is known[-1][0]
+    yield Check("SIGNING_ORDER", ranks == sorted(ranks) and closed, " ".join(map(str, ranks)))
     for name in ("SIGNATURES_INTACT", "CHAINS_TRUSTED", "REVISIONS_COVERED", "PADES_PROFILE", "NOTHING_HIDDEN"):
         bad = [f"{f.field}: {why}".rstrip(": ") for f in found for problem, why in f.problems if problem == name]
         yield Check(name, bool(found) and not bad, ", ".join(bad))

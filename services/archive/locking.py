@@ -64,13 +64,15 @@ def lock_snapshot(archive: Archive, job: Job) -> None:
 
 
 def lock_book(archive: Archive, job: Job) -> None:
-    """Lock a sealed class book, when and only when everything about it is as it must be; otherwise refuse it.
+    """Lock a closed book of any type, when and only when everything about it is as it must be; otherwise refuse it.
 
     Raises Waiting STORE_NOT_PROVEN, Unavailable, Rejected STORE_TAMPERED, RECORD_DIFFERS, NotFound.
     """
     announced = bytes.fromhex(job.payload["document_sha256"])
     book, version = job.payload["book"], int(job.payload["version"])
-    policy = _begin(archive, job, domain.CLASS_BOOK, book, version, announced)
+    # Jobs queued before there were other types do not name theirs.
+    kind = job.payload.get("kind", domain.CLASS_BOOK)
+    policy = _begin(archive, job, kind, book, version, announced)
     if policy is None:
         return
     pdf = _fetch_document(archive, job.payload["document"])
@@ -78,12 +80,12 @@ def lock_book(archive: Archive, job: Job) -> None:
         pdf,
         announced,
         bytes.fromhex(job.payload["content_sha256"]),
-        evidence.Subject(job.payload["school"], job.payload["school_year"], version),
+        evidence.Subject(kind, job.payload["school"], job.payload["school_year"], version),
         [archive.roots],
         datetime.now(UTC),
     )
     if not report.valid:
-        _log.warning("sealed book refused", failed=report.failed)
+        _log.warning("closed book refused", kind=kind, failed=report.failed)
         with archive.database.transaction() as tx:
             usecases.refuse(tx, job, report.failed)
         return
@@ -100,7 +102,7 @@ def _begin(archive: Archive, job: Job, kind: str, source: str, version: int, obj
 
 
 def _fetch_document(archive: Archive, document: str) -> bytes:
-    """The sealed document as signing has it; whether it is the announced one is for the evidence check to say."""
+    """The closed document as signing has it; whether it is the announced one is for the evidence check to say."""
     request = signing_pb2.DownloadDocumentRequest(document=document)
     with calling("signing"):
         stream = archive.signing.DownloadDocument(request, timeout=DEADLINE_S)

@@ -27,7 +27,13 @@ ACCESS = {
     "ListRetentionPolicies": _OPERATOR,
     "PutRetentionPolicy": _OPERATOR,
 }
-_KINDS = {pb.RECORD_KIND_CLASS_BOOK: domain.CLASS_BOOK, pb.RECORD_KIND_SNAPSHOT: domain.SNAPSHOT}
+_KINDS = {
+    pb.RECORD_KIND_CLASS_BOOK: domain.CLASS_BOOK,
+    pb.RECORD_KIND_SNAPSHOT: domain.SNAPSHOT,
+    pb.RECORD_KIND_TEACHER_BOOK: domain.TEACHER_BOOK,
+    pb.RECORD_KIND_TRANSCRIPT: domain.TRANSCRIPT,
+    pb.RECORD_KIND_STUDENT_REGISTER: domain.STUDENT_REGISTER,
+}
 _KIND_NUMBERS = {name: number for number, name in _KINDS.items()}
 
 

@@ -60,10 +60,10 @@ class Verifier:
 
     def _evidence(self, record: Record, data: bytes) -> Report:
         """The signatures, as of the moment of archiving: from then on the lock is what proves that they existed."""
-        if record.kind != domain.CLASS_BOOK:
+        if record.kind == domain.SNAPSHOT:
             same = hashlib.sha256(data).digest() == record.content_sha256
             return Report((Check("CONTENT_DIGEST", same, f"SHA-256 {record.content_sha256.hex()}"),))
-        subject = evidence.Subject(record.school, record.school_year, record.version)
+        subject = evidence.Subject(record.kind, record.school, record.school_year, record.version)
         return evidence.verify(
             data, record.object_sha256, record.content_sha256, subject, [self.roots], record.archive_time
         )

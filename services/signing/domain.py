@@ -9,7 +9,7 @@ from typing import Final
 from services.common.errors import Rejected
 
 SEAL_RANK: Final = 4
-"""Rank of the school's seal; 1 subject teachers, 2 homeroom teacher, 3 principal (docs/architecture.md)."""
+"""Rank of the school's seal; 1 who made the record, 2 homeroom teacher, 3 principal (docs/architecture.md)."""
 LEVEL: Final = "PAdES-B-B"
 
 FETCH_JOB, SIGN_JOB = "fetch", "sign"
@@ -78,9 +78,14 @@ def due(required: Sequence[Required]) -> list[Required]:
     return sorted((one for one in pending if one.rank == lowest), key=lambda one: one.position)
 
 
+def left_after(required: Sequence[Required], signed: Required) -> list[Required]:
+    """The signatures still to be made once `signed` is stored; none: `signed` closes the document."""
+    return [one for one in required if one.state == PENDING and one.field != signed.field]
+
+
 def state_after(required: Sequence[Required], signed: Required) -> str:
-    """The document's state once `signed` is stored."""
-    left = [one for one in required if one.state == PENDING and one.field != signed.field]
+    """The document's state once `signed` is stored. A record without a seal ends SIGNED (ADR-0015)."""
+    left = left_after(required, signed)
     if not left:
         return SEALED if signed.rank == SEAL_RANK else SIGNED
     return SIGNED if all(one.rank == SEAL_RANK for one in left) else SIGNING
@@ -90,6 +95,7 @@ def reason_text(required: Required) -> str:
     """What the signature dictionary gives as the reason for signing."""
     return {
         "SUBJECT_TEACHER": "Giáo viên bộ môn ký xác nhận kết quả môn học",
+        "DATA_OFFICER": "Người phụ trách sổ ký xác nhận",
         "HOMEROOM_TEACHER": "Giáo viên chủ nhiệm ký xác nhận",
         "PRINCIPAL": "Hiệu trưởng ký duyệt",
         "SCHOOL_SEAL": "Đóng dấu số của nhà trường",

@@ -111,8 +111,8 @@ def _intend(database: Database, job: Job, document_id: uuid.UUID, chosen: Requir
             raise Rejected("WRONG_SCHOOL", "Người ký thuộc trường khác.", signatory=signatory.id)
         domain.check_validity(*certificates.validity(signatory.certificate_chain[0]), dt.datetime.now(dt.UTC))
         store.record_intent(tx, document_id, chosen)
-        pending = [one for one in store.required(tx, [document_id])[document_id] if one.state == domain.PENDING]
-        return _Task(document, store.pdf(tx, document), chosen, signatory, last=len(pending) == 1)
+        last = not domain.left_after(store.required(tx, [document_id])[document_id], chosen)
+        return _Task(document, store.pdf(tx, document), chosen, signatory, last=last)
 
 
 def _sign(database: Database, tokens: TokenClient, task: _Task) -> Signed:
@@ -153,7 +153,7 @@ def _store(tx: Tx, job: Job, task: _Task, signed: Signed) -> None:
         tx, document, made, state=state, whole=signed.pdf, certificate_sha256=certificate_sha256
     )
     store.write_journal(tx, document.id, task.field, "STORED", digest=signed.digest)
-    if state != domain.SEALED:
+    if domain.left_after(required, task.field):
         usecases.queue_next(tx, document.id, document.revision + 1)
     _announce(tx, document, state, digest)
     facts = {"field": task.field.field, "signatory": task.signatory.id, "sha256": digest.hex()}

@@ -115,7 +115,7 @@ def sign_field(
 
     at: aware; written as /M at +07:00 and drawn, cut to seconds: a claim, the CMS carries no signing-time.
     first: certifies the document so that only forms may be filled and signatures added (DocMDP level 2).
-    last: locks every field and allows no change afterwards; the school's seal.
+    last: locks every field and allows no change afterwards; the school's seal, or the last person where there is none.
     Raises OwnOutputError, and whatever `raw_sign` raises.
     """
     at = at.astimezone(VIETNAM).replace(microsecond=0)

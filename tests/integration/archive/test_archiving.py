@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hoso.gradebook.v1 import events_pb2
+from hoso.gradebook.v1 import common_pb2, events_pb2
 from hoso.gradebook.v1.marks_pb2_grpc import MarkServiceStub
 from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
 
@@ -23,11 +23,13 @@ from services.archive.domain import Policy, Record
 from services.archive.proof import Check, Report
 from services.archive.verification import Verifier
 from services.common import audit, db, identity, jobs
+from services.common.canonical import canonical_bytes
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Unavailable, Waiting
 from services.common.grpc_client import channel
 from services.common.identity import Caller
 from services.common.settings import DatabaseConfig
-from tests import servers
+from services.print.render import Kind, render
+from tests import records, servers
 from tests.integration.archive import peers as stand_ins
 from tests.integration.archive.conftest import RunningStore
 from tests.unit.archive.signed_books import Ca, sign, signatories, signing_copy
@@ -190,6 +192,42 @@ def test_sealed_book_is_locked_registered_announced_and_verified(bench: Bench, s
     verified, report = bench.verifier.verify(str(record.id))
     assert (verified, report.failed, len(report.signatures)) == (record, (), 15)
     assert bench.query("SELECT state FROM job") == [("done",)]
+
+
+def _closed(content: dict[str, Any], ca: Ca) -> Sealed:
+    data = canonical_bytes(content)
+    revisions = sign(render(data, Kind.SIGNING).pdf, signatories(data), ca)
+    return Sealed(data, revisions[-1], revisions[-2], ca.root)
+
+
+def test_every_record_type_is_locked_as_its_kind(bench: Bench) -> None:
+    ca = Ca(at=datetime.now(UTC))
+    bench = dataclasses.replace(bench, archive=dataclasses.replace(bench.archive, roots=ca.pem))
+    for number, content in (
+        (common_pb2.RECORD_TYPE_TEACHER_BOOK, records.teacher_book(1, 3, "SEMESTER_1")),
+        (common_pb2.RECORD_TYPE_TRANSCRIPT, records.transcript(1)),
+        (common_pb2.RECORD_TYPE_STUDENT_REGISTER, records.student_register(3)),
+    ):
+        book = bench.announce_book(_closed(content, ca), record_type=number)
+        bench.work()
+        record = bench.record(content["record_type"], book, 1)
+        assert bench.verifier.verify(str(record.id))[1].failed == ()
+        held = bench.archive.worm.retention(record.key, record.version_id)
+        years = {"TEACHER_BOOK": 10}.get(record.kind, 20)
+        assert held is not None
+        assert held.retain_until == record.retain_until
+        assert record.retain_until.year == record.archive_time.year + years
+
+
+def test_a_record_of_another_type_than_announced_is_refused(bench: Bench) -> None:
+    ca = Ca(at=datetime.now(UTC))
+    bench = dataclasses.replace(bench, archive=dataclasses.replace(bench.archive, roots=ca.pem))
+    book = bench.announce_book(_closed(records.teacher_book(1, 3, "SEMESTER_1"), ca))  # as a class book
+    bench.work()
+    (refused,) = [body for kind, body in bench.events() if kind.endswith("RecordRefused") and body["book"] == book]
+    assert {"SUBJECT", "SIGNING_ORDER"} <= set(refused["failed_checks"])
+    with pytest.raises(ValueError, match="record type 99"):
+        bench.announce_book(_closed(records.transcript(1), ca), record_type=99)
 
 
 def test_snapshot_is_locked_and_verified(bench: Bench) -> None:

@@ -27,6 +27,7 @@ from services.signing.domain import Document, Required, Signatory
 from services.signing.token_client import TokenClient
 from tests import servers
 from tests.content import canonical, class_book
+from tests.records import student_register
 
 SCHOOL = "79000123"
 CUSTODIAN = "vt-001"
@@ -35,10 +36,17 @@ ALGORITHMS = {"gv-002": "RSA_PKCS1_SHA256", "gv-003": "RSA_PSS_SHA256", SCHOOL: 
 
 
 MIGRATIONS = Path(store.__file__).parent / "migrations"
-REQUIRED = [
-    Required(one["field"], one["order"], one["rank"], one["role"], one["signatory"])
-    for one in class_book(5, "SEMESTER_1")["signatories"]
-]
+
+
+def required_by(content: dict[str, Any]) -> list[Required]:
+    """Who must sign, by the content."""
+    return [
+        Required(one["field"], one["order"], one["rank"], one["role"], one["signatory"])
+        for one in content["signatories"]
+    ]
+
+
+REQUIRED = required_by(class_book(5, "SEMESTER_1"))
 TEACHERS = [one.signatory for one in REQUIRED if one.rank == 1]
 HOMEROOM, PRINCIPAL = (next(one.signatory for one in REQUIRED if one.rank == rank) for rank in (2, 3))
 
@@ -175,10 +183,10 @@ def make_hsm(folder: Path, keys: list[dict[str, Any]]) -> Hsm:
 
 @pytest.fixture(scope="session")
 def hsm(tmp_path_factory: pytest.TempPathFactory) -> Hsm:
-    """Everybody who signs the class book, with keys made by the key ceremony."""
+    """Everybody who signs the class book or the register, with keys made by the key ceremony."""
     folder = tmp_path_factory.mktemp("hsm")
     people: dict[str, str] = {}
-    for one in class_book()["signatories"]:
+    for one in class_book()["signatories"] + student_register(1)["signatories"]:
         people.setdefault(one["signatory"], one["name"])
     keys = [
         key_plan(folder, person, name, **({"custodian": CUSTODIAN} if person == SCHOOL else {}))
@@ -323,7 +331,9 @@ class Service(Signing):
     database: db.Database
     hsm: Hsm
 
-    def take_in(self, pdf: bytes, *, book: str | None = None, version: int = 1) -> uuid.UUID:
+    def take_in(
+        self, pdf: bytes, required: list[Required] = REQUIRED, *, book: str | None = None, version: int = 1
+    ) -> uuid.UUID:
         """A document as the job `fetch` stores it."""
         name = uuid.uuid4()
         document = Document(
@@ -339,7 +349,7 @@ class Service(Signing):
             pdf_size_bytes=len(pdf),
         )
         with self.database.transaction() as tx:
-            usecases.take_in(tx, document, REQUIRED, pdf)
+            usecases.take_in(tx, document, required, pdf)
         return name
 
     def activate(self, *people: str, most: int = 1_000) -> None:

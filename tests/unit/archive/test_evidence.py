@@ -20,7 +20,10 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from services.archive import evidence
 from services.archive.report import Report
+from services.common.canonical import canonical_bytes
+from services.print.render import Kind, render
 from services.signing.pades import cms_der
+from tests import records
 from tests.unit.archive.signed_books import NOW, Ca, sign, signatories, signing_copy
 
 AT = NOW + timedelta(hours=1)
@@ -42,7 +45,9 @@ class Book:
     @property
     def subject(self) -> evidence.Subject:
         content = json.loads(self.content)
-        return evidence.Subject(content["school"]["code"], content["school_year"], content["version"])
+        return evidence.Subject(
+            content["record_type"], content["school"]["code"], content["school_year"], content["version"]
+        )
 
     @property
     def listed(self) -> list[dict[str, Any]]:
@@ -305,3 +310,41 @@ def test_no_signatories_in_the_content_is_no_approval(book: Book) -> None:
     other = replace(book, content=data)
     report = _verify(_with_attachments(book.unsigned, {"content.json": data}), other)
     assert {"SIGNATURES_COMPLETE", "SIGNATORIES", "SIGNING_ORDER", "SEAL_COVERS_FILE"} <= set(report.failed)
+
+
+@pytest.fixture(scope="module")
+def teacher_book() -> Book:
+    """A record without a seal: the principal's signature closes it."""
+    content = canonical_bytes(records.teacher_book(1, 3, "SEMESTER_1"))
+    unsigned, ca = render(content, Kind.SIGNING).pdf, Ca()
+    return Book(ca, content, unsigned, sign(unsigned, signatories(content), ca))
+
+
+def test_a_record_without_a_seal_is_closed_by_the_principal(teacher_book: Book) -> None:
+    report = _verify(teacher_book.pdf, teacher_book)
+    assert report.failed == ()
+    assert [s.role for s in report.signatures] == ["SUBJECT_TEACHER", "PRINCIPAL"]
+    assert "SIGNATURES_COMPLETE" in _verify(teacher_book.revisions[0], teacher_book).failed
+
+
+def test_a_record_without_a_seal_that_is_not_closed(teacher_book: Book) -> None:
+    open_book = sign(teacher_book.unsigned, teacher_book.listed, teacher_book.ca, last="none")[-1]
+    assert _verify(open_book, teacher_book).failed == ("CLOSED_BY_SEAL",)
+
+
+def test_a_record_of_another_type_is_not_what_the_register_says(teacher_book: Book, book: Book) -> None:
+    """What needs no seal cannot be offered in place of what does, nor the other way round."""
+    for record, other in ((teacher_book, "CLASS_BOOK"), (book, "TEACHER_BOOK")):
+        subject = replace(record.subject, record_type=other)
+        digests = hashlib.sha256(record.pdf).digest(), hashlib.sha256(record.content).digest()
+        failed = evidence.verify(record.pdf, *digests, subject, [record.ca.root], AT).failed
+        assert {"SUBJECT", "SIGNING_ORDER"} <= set(failed)
+
+
+@pytest.mark.parametrize("data", [records.transcript(2), records.student_register(5)], ids=["transcript", "register"])
+def test_transcripts_and_registers_are_closed_by_the_seal(data: dict[str, Any]) -> None:
+    content, ca = canonical_bytes(data), Ca()
+    unsigned = render(content, Kind.SIGNING).pdf
+    record = Book(ca, content, unsigned, sign(unsigned, signatories(content), ca))
+    assert _verify(record.pdf, record).failed == ()
+    assert "SIGNATURES_COMPLETE" in _verify(record.revisions[-2], record).failed

@@ -32,6 +32,17 @@ def test_any_order_within_the_ranks_ends_sealed(ranks: list[int], random: object
     assert states == ["SIGNING"] * (len(ranks) - 1) + ["SIGNED", "SEALED"]
 
 
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=12))
+def test_without_a_seal_the_last_person_closes_the_document(ranks: list[int]) -> None:
+    left = required(*ranks)
+    states = []
+    while turn := domain.due(left):
+        states.append(domain.state_after(left, turn[0]))
+        assert bool(domain.left_after(left, turn[0])) is (states[-1] == "SIGNING")
+        left = [replace(one, state="SIGNED") if one == turn[0] else one for one in left]
+    assert states == ["SIGNING"] * (len(ranks) - 1) + ["SIGNED"]
+
+
 def test_what_was_cancelled_is_nobodys_turn() -> None:
     assert domain.due([replace(one, state="CANCELLED") for one in required(1, 2, 4)]) == []
 

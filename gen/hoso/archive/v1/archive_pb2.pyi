@@ -32,6 +32,12 @@ class _RecordKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordKind
     """A sealed class book (PDF)."""
     RECORD_KIND_SNAPSHOT: _RecordKind.ValueType  # 2
     """The data of a class at the closing of an entry window (canonical JSON)."""
+    RECORD_KIND_TEACHER_BOOK: _RecordKind.ValueType  # 3
+    """A signed teacher's book (PDF); it carries no seal."""
+    RECORD_KIND_TRANSCRIPT: _RecordKind.ValueType  # 4
+    """A sealed transcript (PDF)."""
+    RECORD_KIND_STUDENT_REGISTER: _RecordKind.ValueType  # 5
+    """A sealed student register (PDF)."""
 
 class RecordKind(_RecordKind, metaclass=_RecordKindEnumTypeWrapper):
     """What a record is."""
@@ -42,6 +48,12 @@ RECORD_KIND_CLASS_BOOK: RecordKind.ValueType  # 1
 """A sealed class book (PDF)."""
 RECORD_KIND_SNAPSHOT: RecordKind.ValueType  # 2
 """The data of a class at the closing of an entry window (canonical JSON)."""
+RECORD_KIND_TEACHER_BOOK: RecordKind.ValueType  # 3
+"""A signed teacher's book (PDF); it carries no seal."""
+RECORD_KIND_TRANSCRIPT: RecordKind.ValueType  # 4
+"""A sealed transcript (PDF)."""
+RECORD_KIND_STUDENT_REGISTER: RecordKind.ValueType  # 5
+"""A sealed student register (PDF)."""
 Global___RecordKind: _TypeAlias = RecordKind  # noqa: Y015
 
 @_typing.final
@@ -158,7 +170,7 @@ Global___Check: _TypeAlias = Check  # noqa: Y015
 
 @_typing.final
 class SignatureReport(_message.Message):
-    """One signature found in a sealed record."""
+    """One signature found in a closed record."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

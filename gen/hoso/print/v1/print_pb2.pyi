@@ -60,9 +60,9 @@ class SignatureField(_message.Message):
     order: _builtins.int
     """Position in the order, from 1."""
     rank: _builtins.int
-    """All lower ranks sign before: 1 subject teachers, 2 homeroom teacher, 3 principal, 4 seal."""
+    """All lower ranks sign before: 1 subject teachers or data officer, 2 homeroom teacher, 3 principal, 4 seal."""
     role: _builtins.str
-    """SUBJECT_TEACHER, HOMEROOM_TEACHER, PRINCIPAL or SCHOOL_SEAL."""
+    """SUBJECT_TEACHER, DATA_OFFICER, HOMEROOM_TEACHER, PRINCIPAL or SCHOOL_SEAL."""
     signatory: _builtins.str
     """Person id, or the school code for the seal."""
     def __init__(

@@ -18,7 +18,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class DocumentSigned(_message.Message):
-    """All personal signatures are there; gradebook moves the book to SIGNED."""
+    """All personal signatures are there; gradebook moves the book to SIGNED. Of a record without a seal (teacher's book) this is
+    the closed document, and no DocumentSealed follows.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
