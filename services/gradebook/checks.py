@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from services.common.canonical import canonical_bytes
 from services.common.errors import Invalid, Violation
+from services.gradebook.names import legacy_reading
 
 REPORTED_VIOLATIONS = 25
 """Most violations in one answer: gRPC carries details in trailers, and clients refuse trailers beyond 8 KiB."""
@@ -62,6 +63,16 @@ class Findings:
             return
         if value != " ".join(value.split()):
             self.add(field, "SPACES", "Không được có khoảng trắng ở đầu, ở cuối hoặc hai khoảng trắng liền nhau.")
+
+    def name(self, field: str, value: str, *, longest: int) -> None:
+        """A name of a person or school: a text in Unicode, not in the encoding of an old font (TCVN3, VNI)."""
+        meant = legacy_reading(value[:longest])
+        if meant is None:
+            self.text(field, value, longest=longest)
+            return
+        hint = f", có phải là «{meant}»" if meant else ""
+        message = f"Tên không phải chữ Việt Unicode mà theo bảng mã cũ (TCVN3, VNI) hoặc bị hỏng chữ{hint}."
+        self.add(field, "LEGACY_ENCODING", f"{message} Hãy chuyển sang Unicode rồi gửi lại.")
 
     def code(self, field: str, value: str, *, longest: int = 32) -> None:
         """An opaque identifier: 1 to `longest` printable ASCII characters without spaces."""

@@ -37,7 +37,7 @@ def check_school(school: School) -> None:
     """Raises Invalid."""
     found = Findings()
     found.code("school.code", school.code)
-    found.text("school.name", school.name, longest=150)
+    found.name("school.name", school.name, longest=150)
     found.one_of("school.level", school.level, set(SchoolLevel))
     found.text("school.commune", school.commune, longest=100)
     found.text("school.province", school.province, longest=100)
@@ -67,7 +67,7 @@ def check_people(people: Sequence[Person]) -> None:
         for index, person in enumerate(people):
             where = f"people[{index}]"
             found.code(f"{where}.id", person.id, longest=MAX_PERSON_ID)
-            found.text(f"{where}.name", person.name, longest=100)
+            found.name(f"{where}.name", person.name, longest=100)
             for role in person.roles:
                 found.one_of(f"{where}.roles", role, set(Role))
             found.unique(f"{where}.roles", person.roles, "Một vai trò có hai lần.")
@@ -180,7 +180,7 @@ def check_student(found: Findings, where: str, student: Student) -> None:
     """The personal details of one student."""
     found.code(f"{where}.moet_student_id", student.moet_student_id)
     found.number(f"{where}.number", student.number, 1, MAX_CLASS_SIZE)
-    found.text(f"{where}.name", student.name, longest=100)
+    found.name(f"{where}.name", student.name, longest=100)
     found.birth_date(f"{where}.birth_date", student.birth_date)
     found.text(f"{where}.birth_place", student.birth_place, longest=200, shortest=0)
     found.one_of(f"{where}.sex", student.sex, set(Sex))
@@ -196,7 +196,7 @@ def check_guardian(found: Findings, where: str, guardian: Guardian | None) -> No
     """Father, mother or guardian, where one is named."""
     if guardian is None:
         return
-    found.text(f"{where}.name", guardian.name, longest=100)
+    found.name(f"{where}.name", guardian.name, longest=100)
     found.text(f"{where}.job", guardian.job, longest=100, shortest=0)
     found.text(f"{where}.phone", guardian.phone, longest=30, shortest=0)
     found.text(f"{where}.email", guardian.email, longest=100, shortest=0)

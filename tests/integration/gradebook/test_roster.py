@@ -124,6 +124,10 @@ BAD_NAMES = {
     " Lê An": "SPACES",
     "Lê  An": "SPACES",
     "Lê\u00a0An": "SPACES",
+    "NguyÔn V¨n An": "LEGACY_ENCODING",  # TCVN3
+    "Nguyeãn Vaên An": "LEGACY_ENCODING",  # VNI
+    "D\u00ad¬ng ThÞ HuÖ": "LEGACY_ENCODING",
+    "Nguy?n V?n An": "LEGACY_ENCODING",
 }
 
 
