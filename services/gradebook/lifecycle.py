@@ -76,6 +76,7 @@ class Act(Enum):
     ARCHIVE = "ARCHIVE"
     RETURN = "RETURN"
     REVOKE = "REVOKE"
+    CORRECT = "CORRECT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,21 @@ RULES: dict[Act, Rule] = {
         ),
         State.REVOKED,
         Actor.PRINCIPAL,
+    ),
+    # Follows from an approved correction of a mark in the book (ADR-0040); from DIGITAL_SIGNING on only REVOKE ends it.
+    Act.CORRECT: _rule(
+        (
+            State.DATA_COMPLETE,
+            State.PRINT_ASSIGNED,
+            State.PRINTED_UNSIGNED,
+            State.UNDER_RECONCILIATION,
+            State.RECONCILED,
+            State.HAND_SIGNED,
+            State.STAMPED,
+            State.PAPER_ARCHIVED,
+        ),
+        State.MISMATCH,
+        Actor.SYSTEM,
     ),
 }
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from services.common.canonical import canonical_bytes
+from services.gradebook.corrections import ApprovedCorrection
 from services.gradebook.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
@@ -55,6 +56,7 @@ class BookFacts:
     stage: Stage
     version: int
     closing_time: datetime
+    corrections: Sequence[ApprovedCorrection] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +107,41 @@ def class_book(data: ClassData, facts: BookFacts) -> bytes:
             "students": [_student(student) for student in data.students],
             "semesters": [_semester(data, semester, results) for semester in facts.stage.semesters],
             "year": _year(data, results) if whole_year else None,
-            "corrections": [],
+            "corrections": corrections_list(facts.corrections, data.students),
             "principal_remarks": [],
             "signatories": signatories(data.subjects, facts),
         }
     )
+
+
+def corrections_list(
+    approved: Sequence[ApprovedCorrection], students: Sequence[ClassStudent]
+) -> list[dict[str, Any]]:
+    """Approved corrections as a book lists them, in the order given; those of students who are not in the list are not."""
+    numbers = {student.id: student.number for student in students}
+    return [
+        {
+            "student": numbers[one.student_id],
+            "subject": one.subject,
+            "semester": f"SEMESTER_{one.semester}",
+            "column": "CONDUCT" if one.subject is None else column_name(one.column),
+            "old": _corrected_value(one.subject, one.old_value),
+            "new": _corrected_value(one.subject, one.new_value),
+            "reason": one.reason,
+            "requested_by": asdict(NamedPerson(*one.requested_by)),
+            "confirmed_by": asdict(NamedPerson(*one.confirmed_by)),
+            "approved_by": asdict(NamedPerson(*one.approved_by)),
+            "time": vietnam_time(one.time),
+        }
+        for one in approved
+        if one.student_id in numbers
+    ]
+
+
+def _corrected_value(subject: str | None, value: int | None) -> str | None:
+    if subject is not None or value is None:
+        return keyed_code(value)
+    return level_code(next(level for level in Level if int(level) == value))
 
 
 def signatories(subjects: Sequence[ClassSubject], facts: BookFacts) -> list[dict[str, Any]]:

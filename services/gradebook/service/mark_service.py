@@ -17,10 +17,8 @@ from services.common.message_fields import page_size, timestamp
 from services.gradebook.checks import identifier, moment
 from services.gradebook.domain import (
     PROTO_LEVEL_NUMBERS,
-    MarkKind,
     Semester,
     Stage,
-    column_kind,
     keyed_text,
 )
 from services.gradebook.results import ClassData, Missing, absent_sessions
@@ -29,11 +27,12 @@ from services.gradebook.service import pages, sheet_messages, window_messages
 from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
 from services.gradebook.store.carrying import CARRIED_MARKS
-from services.gradebook.store.marks import SETTLEMENT, VersionRow
+from services.gradebook.store.marks import CORRECTION, MARKS, SETTLEMENT, VersionRow
 from services.gradebook.usecases import bulk, marks, reads, windows
 from services.gradebook.usecases.marks import Entered
 
 _IMPORT = "/hoso.gradebook.v1.MarkService/ImportMarks"
+_ENTRY_KINDS = {MARKS: "ENTRY", SETTLEMENT: "SETTLEMENT", CORRECTION: "CORRECTION"}
 _PERSON = Access(clients=("vendor/*",), person=True)
 _VENDOR = Access(clients=("vendor/*",))
 ACCESS = {
@@ -315,18 +314,11 @@ def _summary(data: ClassData, index: int, result: PupilResult, stage: Stage) -> 
 
 
 def _missing(one: Missing) -> marks_pb2.Missing:
-    column = None
-    if one.column is not None:
-        kind = column_kind(one.column)
-        column = marks_pb2.MarkColumn(
-            kind=cast("common_pb2.MarkKind.ValueType", int(kind)),
-            position=one.column if kind is MarkKind.REGULAR else 0,
-        )
     return marks_pb2.Missing(
         student=one.student.moet_student_id,
         subject=one.subject or "",
         semester=cast("common_pb2.Semester.ValueType", int(one.semester or 0)),
-        column=column,
+        column=None if one.column is None else window_messages.mark_column(one.column),
         kind=one.kind,
         month=one.month or "",
     )
@@ -337,6 +329,14 @@ _HOW_RECORDED = {SETTLEMENT: "ZERO_BY_RULE", CARRIED_MARKS: "CARRIED_OVER"}
 
 def _version(one: VersionRow) -> marks_pb2.MarkVersion:
     recorded = _HOW_RECORDED.get(one.kind, "RECORDED")
+    correction = None
+    if one.correction is not None:
+        correction = marks_pb2.VersionCorrection(
+            id=str(one.correction),
+            requested_by=one.requested_by or "",
+            confirmed_by=one.confirmed_by or "",
+            approved_by=one.person,
+        )
     return marks_pb2.MarkVersion(
         version=one.version,
         value=keyed_text(one.value),
@@ -345,4 +345,6 @@ def _version(one: VersionRow) -> marks_pb2.MarkVersion:
         client=one.client,
         time=timestamp(one.time),
         reason=one.reason,
+        kind=_ENTRY_KINDS[one.kind],
+        correction=correction,
     )

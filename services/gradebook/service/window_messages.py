@@ -1,10 +1,11 @@
-"""Windows and snapshots as messages."""
+"""Windows, snapshots and columns as messages."""
 
 from typing import cast
 
 from hoso.gradebook.v1 import common_pb2, marks_pb2
 
 from services.common.message_fields import timestamp
+from services.gradebook.domain import MarkKind, column_kind
 from services.gradebook.store.windows import SnapshotRow, WindowRow
 
 
@@ -32,4 +33,12 @@ def snapshot(school: str, school_year: str, one: SnapshotRow) -> marks_pb2.Snaps
         previous_sha256=one.previous_sha256 or b"",
         archive_record=one.archive_record,
         sequence=one.sequence,
+    )
+
+
+def mark_column(number: int) -> marks_pb2.MarkColumn:
+    """A column of a score sheet by its number."""
+    kind = column_kind(number)
+    return marks_pb2.MarkColumn(
+        kind=cast("common_pb2.MarkKind.ValueType", int(kind)), position=number if kind is MarkKind.REGULAR else 0
     )

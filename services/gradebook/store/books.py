@@ -157,6 +157,25 @@ def newest(tx: Tx, scope: Scope, stage: int) -> BookRow | None:
     return None if row is None else BookRow(*row)
 
 
+def living(tx: Tx, class_id: int, subject_id: int | None, student_id: int, first_stage: int) -> list[BookRow]:
+    """The versions alive, of this stage and later ones, that hold one student's cell of a class, locked.
+
+    The class book, the teachers' books of the subject, the student's transcript of the year. subject_id: None for
+    conduct.
+    """
+    rows = tx.execute(
+        f"{_BOOK} WHERE b.id IN ("
+        "SELECT id FROM book WHERE class_id = %(class)s AND record_type = 1"
+        " UNION ALL SELECT k.book_id FROM book_class k JOIN book n ON n.id = k.book_id"
+        " JOIN subject u ON u.id = %(subject)s AND u.code = n.subject_code WHERE k.class_id = %(class)s"
+        " UNION ALL SELECT n.id FROM book n JOIN school_class l ON l.school_year_id = n.school_year_id"
+        " WHERE n.record_type = 3 AND n.student_id = %(student)s AND l.id = %(class)s"
+        ") AND b.stage >= %(stage)s AND b.state NOT IN (5, 16) ORDER BY b.id FOR UPDATE OF b",
+        {"class": class_id, "subject": subject_id, "student": student_id, "stage": first_stage},
+    )
+    return [BookRow(*row) for row in rows]
+
+
 def list_books(
     tx: Tx, year_id: int, record_type: int, class_name: str, student: str, after: BookKey, limit: int
 ) -> list[BookRow]:

@@ -10,8 +10,7 @@ from uuid import UUID
 from services.common.db import Tx
 from services.gradebook.entry import WITHDRAWN, Changes, Standing
 
-MARKS, SETTLEMENT, CONDUCT, ABSENCES = 1, 2, 3, 4
-ATTENDANCE = 6
+MARKS, SETTLEMENT, CONDUCT, ABSENCES, CORRECTION, ATTENDANCE = 1, 2, 3, 4, 5, 6
 """Kinds of entries."""
 
 RECORDED, ZERO_BY_RULE = 1, 2
@@ -89,6 +88,9 @@ class VersionRow(NamedTuple):
     client: str
     time: datetime
     reason: str
+    correction: UUID | None
+    requested_by: str | None
+    confirmed_by: str | None
 
 
 def find_target(tx: Tx, school: str, year: str, name: str, subject: str | None, person: str | None) -> Target | None:
@@ -309,13 +311,35 @@ def write_absences(
 def history(tx: Tx, target: Target, semester: int, column: int, student_id: int) -> list[VersionRow]:
     """Every version of one cell, oldest first."""
     rows = tx.execute(
-        "SELECT v.version, v.value, e.kind, e.person, e.client, e.recorded_time, e.reason FROM entry e,"
-        " LATERAL unnest(e.students, e.columns, e.versions, e.vals) AS v (student_id, column_no, version, value)"
+        "SELECT v.version, v.value, e.kind, e.person, e.client, e.recorded_time, e.reason, k.id, a.person, f.person"
+        " FROM entry e CROSS JOIN LATERAL unnest(e.students, e.columns, e.versions, e.vals)"
+        "  AS v (student_id, column_no, version, value)"
+        " LEFT JOIN correction k ON e.kind = 5 AND k.id = e.request_id"
+        " LEFT JOIN correction_step a ON a.correction_id = k.id AND a.state = 1"
+        " LEFT JOIN correction_step f ON f.correction_id = k.id AND f.state = 2"
         " WHERE e.class_id = %s AND e.subject_id = %s AND e.semester = %s"
         " AND v.student_id = %s AND v.column_no = %s ORDER BY v.version",
         (target.class_id, target.subject_id, semester, student_id, column),
     )
     return [VersionRow(*row) for row in rows]
+
+
+def standing(
+    tx: Tx, class_id: int, subject_id: int | None, semester: int, column: int, student_id: int
+) -> Standing | None:
+    """What one cell holds; subject_id None: the conduct level. None when nothing was ever entered."""
+    if subject_id is None:
+        found = tx.execute(
+            "SELECT level, false, version FROM conduct WHERE class_id = %s AND semester = %s AND student_id = %s",
+            (class_id, semester, student_id),
+        ).fetchone()
+    else:
+        found = tx.execute(
+            "SELECT value, status = 2, version FROM mark WHERE class_id = %s AND subject_id = %s AND semester = %s"
+            " AND student_id = %s AND column_no = %s",
+            (class_id, subject_id, semester, student_id, column),
+        ).fetchone()
+    return None if found is None else Standing(*found)
 
 
 def _write(tx: Tx, statement: str, act: Act, *, count: int, **values: object) -> Written:

@@ -151,6 +151,13 @@ def staff(tx: Tx, school_id: int, persons: Sequence[str]) -> dict[str, StaffRow]
     return {row[1]: StaffRow(row[0], row[1], row[2], tuple(row[3])) for row in rows}
 
 
+def grade_level(tx: Tx, class_id: int) -> int:
+    """The grade of a class that exists."""
+    row = tx.execute("SELECT grade_level FROM school_class WHERE id = %s", (class_id,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def staff_with_role(tx: Tx, school_id: int, role: int) -> list[StaffRow]:
     """The people of a school who have a role."""
     rows = tx.execute(

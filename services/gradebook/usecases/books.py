@@ -13,12 +13,12 @@ from services.common.errors import Invalid, NotFound, Rejected, Violation
 from services.common.identity import Caller
 from services.gradebook import lifecycle, roster_rules
 from services.gradebook.checks import Findings
-from services.gradebook.domain import RecordType, Role
+from services.gradebook.domain import RecordType, Role, Stage
 from services.gradebook.lifecycle import Act, Actor, Life, State
 from services.gradebook.store import books, roster
 from services.gradebook.store.books import BookKey, BookRow, TransitionRow
 from services.gradebook.store.roster import StaffRow
-from services.gradebook.usecases import access
+from services.gradebook.usecases import access, open_corrections
 
 DIGEST_PREFIX_BYTES = 8
 
@@ -101,8 +101,16 @@ def record_paper_archived(database: Database, caller: Caller, book_id: str, plac
 
 
 def start_digital_signing(database: Database, caller: Caller, book_id: str) -> BookRow:
-    """Start the digital signatures (principal); signing copy and signatures follow."""
-    return _act(database, caller, book_id, Act.START_SIGNING, event=_signing_started)
+    """Start the digital signatures (principal); signing copy and signatures follow.
+
+    Raises Rejected CORRECTION_OPEN: once signing began, a correction needs the book revoked.
+    """
+
+    def check(tx: Tx, book: BookRow) -> dict[str, object]:
+        open_corrections.refuse(tx, book.class_id, Stage(book.stage).semesters)
+        return {}
+
+    return _act(database, caller, book_id, Act.START_SIGNING, check=check, event=_signing_started)
 
 
 def lock_book(database: Database, caller: Caller, book_id: str) -> BookRow:

@@ -77,7 +77,7 @@ def enter_marks(
     if not 1 <= len(rows) <= entry.MAX_ROWS:
         refuse([Violation("rows", "COUNT", f"Phải có từ 1 đến {entry.MAX_ROWS} dòng.")])
     with database.transaction() as tx:
-        target = _subject_target(tx, caller, ref, subject)
+        target = subject_target(tx, caller, ref, subject)
         state = open_state(tx, target, semester, request.id)
         if state.earlier is not None:
             return repeat(state.earlier, request, caller)
@@ -112,7 +112,7 @@ def settle_missing_marks(
     found.count("students", len(students), 1, entry.MAX_ROWS)
     found.refuse()
     with database.transaction() as tx:
-        target = _subject_target(tx, caller, ref, subject)
+        target = subject_target(tx, caller, ref, subject)
         state = open_state(tx, target, semester, request.id)
         if state.earlier is not None:
             return repeat(state.earlier, request, caller).changed
@@ -220,7 +220,8 @@ def find_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str | None) -> T
     return target
 
 
-def _subject_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str) -> Target:
+def subject_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str) -> Target:
+    """The class and subject, whose teacher the acting person must be. Raises as find_target, Forbidden NOT_ASSIGNED."""
     person = access.person(caller, ref.school)
     target = find_target(tx, caller, ref, subject)
     if not target.assigned:

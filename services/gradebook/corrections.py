@@ -1,0 +1,149 @@
+"""The life of a correction: requested, confirmed, approved; or rejected, or withdrawn. Pure.
+
+The homeroom teacher certifies (TT 22/2021 Điều 20 khoản 2), the principal approves. At least two different people stand
+behind every approval, three where the school has them: who asked does not also certify or decide while someone else of
+the same office, or a vice principal, can (ADR-0040).
+"""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+from services.common.errors import Forbidden, Rejected
+
+CONDUCT_COLUMN = 0
+"""Stands for a column where a correction is about conduct."""
+
+
+class State(IntEnum):
+    """State of a correction; numbers of the proto's CorrectionState."""
+
+    REQUESTED = 1
+    CONFIRMED = 2
+    APPROVED = 3
+    REJECTED = 4
+    WITHDRAWN = 5
+
+
+OPEN = frozenset({State.REQUESTED, State.CONFIRMED})
+
+
+class ApprovedCorrection(NamedTuple):
+    """An approved correction as frozen content tells it; people as (person id, name).
+
+    subject: None for conduct. old_value, new_value: as the database holds marks and levels; None: no mark.
+    """
+
+    subject: str | None
+    semester: int
+    column: int
+    student_id: int
+    old_value: int | None
+    new_value: int | None
+    reason: str
+    requested_by: tuple[str, str]
+    confirmed_by: tuple[str, str]
+    approved_by: tuple[str, str]
+    time: datetime
+
+
+class Act(Enum):
+    """A step after the request."""
+
+    CONFIRM = "CONFIRM"
+    APPROVE = "APPROVE"
+    REJECT = "REJECT"
+    WITHDRAW = "WITHDRAW"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """From which states an act leads where, and who may do it, in words."""
+
+    sources: frozenset[State]
+    target: State
+    who: str
+
+
+RULES = {
+    Act.CONFIRM: Rule(frozenset({State.REQUESTED}), State.CONFIRMED, "giáo viên chủ nhiệm của lớp"),
+    Act.APPROVE: Rule(frozenset({State.CONFIRMED}), State.APPROVED, "Hiệu trưởng"),
+    # A request that the homeroom teacher will not certify must not block the class's book for ever.
+    Act.REJECT: Rule(OPEN, State.REJECTED, "Hiệu trưởng"),
+    Act.WITHDRAW: Rule(OPEN, State.WITHDRAWN, "người đã đề nghị"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offices:
+    """Who holds which office for the class, as person ids."""
+
+    homeroom: str
+    principals: AbstractSet[str]
+    vice_principals: AbstractSet[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a correction is, and who brought it there. confirmer: None until confirmed."""
+
+    state: State
+    requester: str
+    confirmer: str | None = None
+
+
+def confirmers(offices: Offices, requester: str) -> AbstractSet[str]:
+    """Who may certify: the homeroom teacher; for their own request a vice principal, where there is another one."""
+    if offices.homeroom != requester:
+        return {offices.homeroom}
+    return (offices.vice_principals - {requester}) or {requester}
+
+
+def deciders(offices: Offices, progress: Progress) -> AbstractSet[str]:
+    """Who may approve or reject: a principal who has no part in it yet, else such a vice principal, else the principal,
+    as long as requester, confirmer and principal are two people at least.
+    """
+    concerned = {progress.requester} | ({progress.confirmer} if progress.confirmer else set())
+    free = (offices.principals - concerned) or (offices.vice_principals - concerned)
+    return free or {one for one in offices.principals if len(concerned | {one}) > 1}
+
+
+def step(progress: Progress, act: Act, person: str, offices: Offices) -> State:
+    """The state after the act.
+
+    Raises Forbidden ROLE_REQUIRED, OTHER_PERSON_REQUIRED when the office is right but the person has a part in the
+    correction already; Rejected CORRECTION_STATE.
+    """
+    _check_person(progress, act, person, offices)
+    rule = RULES[act]
+    if progress.state not in rule.sources:
+        raise Rejected(
+            "CORRECTION_STATE",
+            f"Đề nghị sửa đang ở trạng thái {progress.state.name}; việc này cần trạng thái khác.",
+            state=progress.state.name,
+            act=act.value,
+            expected=",".join(sorted(state.name for state in rule.sources)),
+        )
+    return rule.target
+
+
+def _check_person(progress: Progress, act: Act, person: str, offices: Offices) -> None:
+    if act is Act.WITHDRAW:
+        allowed: AbstractSet[str] = {progress.requester}
+        office: AbstractSet[str] = set()
+    elif act is Act.CONFIRM:
+        allowed, office = confirmers(offices, progress.requester), {offices.homeroom}
+    else:
+        allowed, office = deciders(offices, progress), offices.principals
+    if person in allowed:
+        return
+    if person in office:
+        raise Forbidden(
+            "OTHER_PERSON_REQUIRED",
+            "Người đã đề nghị hoặc xác nhận không được tự quyết; việc này cần Phó Hiệu trưởng.",
+            act=act.value,
+            person=person,
+        )
+    raise Forbidden("ROLE_REQUIRED", f"Việc này chỉ dành cho: {RULES[act].who}.", act=act.value, person=person)

@@ -1,0 +1,214 @@
+"""Corrections and the steps of their life."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from services.common.db import Tx
+from services.gradebook.corrections import ApprovedCorrection, Progress, State
+from services.gradebook.store.windows import SnapshotRow
+
+
+class StepRow(NamedTuple):
+    """Who brought a correction into a state."""
+
+    person: str
+    client: str
+    time: datetime
+    note: str
+
+
+class CorrectionRow(NamedTuple):
+    """A correction with what names it.
+
+    subject_id, subject: None and empty for conduct, whose column is 0. student: moet_student_id.
+    old_value, new_value: as in mark or conduct; None: no mark.
+    """
+
+    id: UUID
+    number: int
+    request_sha256: bytes
+    school: str
+    school_year: str
+    class_id: int
+    class_name: str
+    subject_id: int | None
+    subject: str
+    semester: int
+    column: int
+    student_id: int
+    student: str
+    old_value: int | None
+    old_version: int
+    new_value: int | None
+    reason: str
+    evidence: str
+    evidence_sha256: bytes | None
+    state: int
+    voided_books: tuple[UUID, ...]
+    requested: StepRow
+    confirmed: StepRow | None
+    decided: StepRow | None
+    withdrawn: StepRow | None
+    snapshot: SnapshotRow | None
+
+    @property
+    def progress(self) -> Progress:
+        """What the rules look at."""
+        confirmer = None if self.confirmed is None else self.confirmed.person
+        return Progress(State(self.state), self.requested.person, confirmer)
+
+    @property
+    def resource(self) -> str:
+        """The correction as audit rows name it."""
+        return f"corrections/{self.id}"
+
+
+class NewCorrection(NamedTuple):
+    """A correction to be written, in its first state."""
+
+    id: UUID
+    request_id: UUID
+    request_sha256: bytes
+    class_id: int
+    subject_id: int | None
+    semester: int
+    column_no: int
+    student_id: int
+    old_value: int | None
+    old_version: int
+    new_value: int | None
+    reason: str
+    evidence: str
+    evidence_sha256: bytes | None
+
+
+_CORRECTION = (
+    "SELECT k.id, k.number, k.request_sha256, s.code, y.name, c.id, c.name, u.id, coalesce(u.code, ''), k.semester,"
+    " k.column_no, p.id, p.moet_student_id, k.old_value, k.old_version, k.new_value, k.reason, k.evidence,"
+    " k.evidence_sha256, k.state, k.voided_books, a.person, a.client, a.recorded_time, a.note,"
+    " f.person, f.client, f.recorded_time, f.note, d.person, d.client, d.recorded_time, d.note,"
+    " w.person, w.client, w.recorded_time, w.note,"
+    " n.id, c.name, n.content_sha256, n.previous_sha256, coalesce(r.record, ''), n.sequence"
+    " FROM correction k JOIN school_class c ON c.id = k.class_id JOIN school_year y ON y.id = c.school_year_id"
+    " JOIN school s ON s.id = y.school_id JOIN student p ON p.id = k.student_id"
+    " LEFT JOIN subject u ON u.id = k.subject_id"
+    " LEFT JOIN correction_step a ON a.correction_id = k.id AND a.state = 1"
+    " LEFT JOIN correction_step f ON f.correction_id = k.id AND f.state = 2"
+    " LEFT JOIN correction_step d ON d.correction_id = k.id AND d.state IN (3, 4)"
+    " LEFT JOIN correction_step w ON w.correction_id = k.id AND w.state = 5"
+    " LEFT JOIN snapshot n ON n.correction_id = k.id LEFT JOIN snapshot_record r ON r.snapshot_id = n.id"
+)
+_PLAIN = 21  # columns before the steps
+
+
+def correction(tx: Tx, correction_id: UUID, *, lock: bool = False) -> CorrectionRow | None:
+    """One correction; `lock` holds it until commit, so that states are left one after the other."""
+    tail = " FOR UPDATE OF k" if lock else ""
+    row = tx.execute(f"{_CORRECTION} WHERE k.id = %s{tail}", (correction_id,)).fetchone()
+    return None if row is None else _row(row)
+
+
+def by_request(tx: Tx, request_id: UUID) -> CorrectionRow | None:
+    """The correction that this request made."""
+    row = tx.execute(f"{_CORRECTION} WHERE k.request_id = %s", (request_id,)).fetchone()
+    return None if row is None else _row(row)
+
+
+def list_corrections(
+    tx: Tx, year_id: int, class_id: int | None, state: int | None, after: int, limit: int
+) -> list[CorrectionRow]:
+    """A page of the corrections of a year, oldest first; class_id and state None: of any."""
+    rows = tx.execute(
+        f"{_CORRECTION} WHERE c.school_year_id = %(year)s AND k.number > %(after)s"
+        " AND (%(class)s::integer IS NULL OR k.class_id = %(class)s)"
+        " AND (%(state)s::smallint IS NULL OR k.state = %(state)s) ORDER BY k.number LIMIT %(limit)s",
+        {"year": year_id, "class": class_id, "state": state, "after": after, "limit": limit},
+    )
+    return [_row(row) for row in rows]
+
+
+def open_ids(tx: Tx, class_id: int, semesters: Sequence[int]) -> list[UUID]:
+    """The open corrections of a class in these semesters, oldest first."""
+    rows = tx.execute(
+        "SELECT id FROM correction WHERE state IN (1, 2) AND class_id = %s AND semester = ANY(%s) ORDER BY number",
+        (class_id, list(semesters)),
+    )
+    return [row[0] for row in rows]
+
+
+def open_at(tx: Tx, class_id: int, subject_id: int | None, semester: int, column: int, student_id: int) -> UUID | None:
+    """The open correction of a cell."""
+    row = tx.execute(
+        "SELECT id FROM correction WHERE state IN (1, 2) AND class_id = %s AND coalesce(subject_id, 0) = %s"
+        " AND semester = %s AND column_no = %s AND student_id = %s",
+        (class_id, subject_id or 0, semester, column, student_id),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def approved(tx: Tx, class_id: int, semesters: Sequence[int]) -> list[ApprovedCorrection]:
+    """The approved corrections of a class in these semesters, by time of approval."""
+    rows = tx.execute(
+        "SELECT u.code, k.semester, k.column_no, k.student_id, k.old_value, k.new_value, k.reason,"
+        " a.person, ta.name, f.person, tf.name, d.person, td.name, d.recorded_time"
+        " FROM correction k JOIN school_class c ON c.id = k.class_id JOIN school_year y ON y.id = c.school_year_id"
+        " LEFT JOIN subject u ON u.id = k.subject_id"
+        " JOIN correction_step a ON a.correction_id = k.id AND a.state = 1"
+        " JOIN correction_step f ON f.correction_id = k.id AND f.state = 2"
+        " JOIN correction_step d ON d.correction_id = k.id AND d.state = 3"
+        " JOIN staff ta ON ta.school_id = y.school_id AND ta.person = a.person"
+        " JOIN staff tf ON tf.school_id = y.school_id AND tf.person = f.person"
+        " JOIN staff td ON td.school_id = y.school_id AND td.person = d.person"
+        " WHERE k.state = 3 AND k.class_id = %s AND k.semester = ANY(%s) ORDER BY d.recorded_time, k.number",
+        (class_id, list(semesters)),
+    )
+    return [_approved(row) for row in rows]
+
+
+def add(tx: Tx, new: NewCorrection, person: str, client: str) -> None:
+    """Write a request."""
+    names = ", ".join(NewCorrection._fields)
+    marks = ", ".join(["%s"] * len(new))
+    tx.execute(
+        f"INSERT INTO correction ({names}, state) VALUES ({marks}, %s)",  # noqa: S608 - our own field names
+        (*new, State.REQUESTED),
+    )
+    add_step(tx, new.id, State.REQUESTED, person, client, "")
+
+
+def move(
+    tx: Tx, correction_id: UUID, state: State, person: str, client: str, note: str, voided: Sequence[UUID] = ()
+) -> None:
+    """Bring a correction into its next state. voided: the books that this ended."""
+    tx.execute(
+        "UPDATE correction SET state = %s, voided_books = %s WHERE id = %s", (state, list(voided), correction_id)
+    )
+    add_step(tx, correction_id, state, person, client, note)
+
+
+def add_step(tx: Tx, correction_id: UUID, state: State, person: str, client: str, note: str) -> None:
+    """Write a step into a correction's history."""
+    tx.execute(
+        "INSERT INTO correction_step (correction_id, state, person, client, note) VALUES (%s, %s, %s, %s, %s)",
+        (correction_id, state, person, client, note),
+    )
+
+
+def _approved(row: Sequence[Any]) -> ApprovedCorrection:
+    *plain, asked, asked_name, confirmed, confirmed_name, approved_by, approved_name, time = row
+    people = (asked, asked_name), (confirmed, confirmed_name), (approved_by, approved_name)
+    return ApprovedCorrection._make([*plain, *people, time])
+
+
+def _row(row: Sequence[Any]) -> CorrectionRow:
+    *plain, voided = row[:_PLAIN]
+    steps = [_step(row[start : start + 4]) for start in range(_PLAIN, _PLAIN + 16, 4)]
+    snapshot = row[_PLAIN + 16 :]
+    taken = None if snapshot[0] is None else SnapshotRow._make(snapshot)
+    return CorrectionRow._make([*plain, tuple(voided), *steps, taken])
+
+
+def _step(columns: Sequence[Any]) -> StepRow | None:
+    return None if columns[0] is None else StepRow._make(columns)

@@ -1,0 +1,43 @@
+"""What a correction does to books: which living books hold the cell, which forbid it, ending those that do not."""
+
+from collections.abc import Sequence
+
+from hoso.gradebook.v1 import events_pb2
+
+from services.common import outbox
+from services.common.db import Tx
+from services.common.errors import Rejected
+from services.common.identity import Caller
+from services.gradebook import lifecycle
+from services.gradebook.lifecycle import RULES, Act, Actor, State
+from services.gradebook.store import books
+from services.gradebook.store.books import BookRow
+from services.gradebook.store.corrections import CorrectionRow
+from services.gradebook.usecases.books import write_step
+
+def holding(tx: Tx, class_id: int, subject_id: int | None, semester: int, student_id: int) -> list[BookRow]:
+    """The living books that hold a cell, locked until commit."""
+    del subject_id, student_id
+    return books.living(tx, class_id, semester)
+
+
+def check(rows: Sequence[BookRow]) -> None:
+    """Raises Rejected BOOK_LOCKED when a book is being signed or was signed."""
+    for book in rows:
+        if book.state not in RULES[Act.CORRECT].sources:
+            raise Rejected(
+                "BOOK_LOCKED",
+                "Sổ đã vào giai đoạn ký số: Hiệu trưởng thu hồi sổ theo thông báo của Sở (RevokeBook), sửa điểm, rồi"
+                " chốt và phát hành lại phiên bản mới.",
+                book=book.id,
+                version=book.version,
+                book_state=State(book.state).name,
+            )
+
+
+def end(tx: Tx, caller: Caller, rows: Sequence[BookRow], correction: CorrectionRow) -> None:
+    """End each book because a cell of it was corrected: MISMATCH, its print jobs void. Call `check` before."""
+    for book in rows:
+        after = lifecycle.step(book.life, Act.CORRECT, {Actor.SYSTEM})
+        write_step(tx, caller, book, Act.CORRECT, after, correction.resource)
+        outbox.add(tx, events_pb2.BookVoided(book=str(book.id), version=book.version))

@@ -1,0 +1,135 @@
+"""Confirming, deciding and taking back a correction. Approval changes everything that follows from it at once:
+
+the cell's next version, the class's next snapshot, the end of books that hold the cell and are not yet being signed.
+"""
+
+from services.common.db import Database, Tx
+from services.common.errors import Rejected
+from services.common.identity import Caller
+from services.gradebook import entry
+from services.gradebook.checks import Findings
+from services.gradebook.corrections import RULES, Act, Offices, State, step
+from services.gradebook.domain import ClassRef, Role
+from services.gradebook.entry import WITHDRAWN, Cells
+from services.gradebook.store import corrections, marks, roster, windows
+from services.gradebook.store.class_data import ClassHead
+from services.gradebook.store.corrections import CorrectionRow
+from services.gradebook.store.roster import YearRow
+from services.gradebook.usecases import access, corrected_books, snapshots
+from services.gradebook.usecases.corrections import check_closed, find
+from services.gradebook.usecases.snapshots import Occasion
+
+_LONGEST_NOTE = 300
+
+
+def confirm(database: Database, caller: Caller, correction_id: str, note: str) -> CorrectionRow:
+    """Certify a request (homeroom teacher, or who stands in). Raises as `corrections.step`, NotFound, Invalid."""
+    return _act(database, caller, correction_id, Act.CONFIRM, note)
+
+
+def decide(database: Database, caller: Caller, correction_id: str, note: str, *, approve: bool) -> CorrectionRow:
+    """Approve or reject (principal, or who stands in); a rejection needs a note.
+
+    Raises as `corrections.step`, NotFound, Invalid; for an approval Rejected STALE when the cell has another version
+    than the request saw, BOOK_LOCKED, WINDOW_OPEN, WINDOW_CLOSING.
+    """
+    return _act(database, caller, correction_id, Act.APPROVE if approve else Act.REJECT, note)
+
+
+def withdraw(database: Database, caller: Caller, correction_id: str) -> CorrectionRow:
+    """Take a request back (its requester). Raises as `corrections.step`, NotFound."""
+    return _act(database, caller, correction_id, Act.WITHDRAW, "")
+
+
+def _act(database: Database, caller: Caller, correction_id: str, act: Act, note: str) -> CorrectionRow:
+    found = Findings()
+    found.text("note", note, shortest=1 if act is Act.REJECT else 0, longest=_LONGEST_NOTE)
+    found.refuse()
+    with database.transaction() as tx:
+        row = find(tx, caller, correction_id)
+        year = access.year(tx, caller, row.school, row.school_year)
+        if act is Act.APPROVE:
+            marks.hold_year(tx, year.id)
+        row = find(tx, caller, correction_id, lock=True)
+        person = access.person(caller, row.school)
+        if _done_before(row, act, person, note):
+            return row
+        state = step(row.progress, act, person, _offices(tx, year, row))
+        facts = _approve(tx, caller, year, row, note) if act is Act.APPROVE else {}
+        if act is not Act.APPROVE:
+            corrections.move(tx, row.id, state, person, caller.client, note)
+        ref = ClassRef(row.school, row.school_year, row.class_name)
+        access.record(
+            tx, caller, row.school, f"CORRECTION_{state.name}", row.resource, school_class=ref.resource, **facts
+        )
+        changed = corrections.correction(tx, row.id)
+        assert changed is not None
+        return changed
+
+
+def _done_before(row: CorrectionRow, act: Act, person: str, note: str) -> bool:
+    """Whether this same call has already made its step."""
+    made = {Act.CONFIRM: row.confirmed, Act.WITHDRAW: row.withdrawn}.get(act, row.decided)
+    decided_so = act not in {Act.APPROVE, Act.REJECT} or row.state == RULES[act].target
+    return made is not None and (made.person, made.note) == (person, note) and decided_so
+
+
+def _offices(tx: Tx, year: YearRow, row: CorrectionRow) -> Offices:
+    school_class = roster.school_class(tx, year.id, row.class_name)
+    assert school_class is not None
+    return Offices(
+        school_class.homeroom_person,
+        {one.person for one in roster.staff_with_role(tx, year.school_id, Role.PRINCIPAL)},
+        {one.person for one in roster.staff_with_role(tx, year.school_id, Role.VICE_PRINCIPAL)},
+    )
+
+
+def _approve(tx: Tx, caller: Caller, year: YearRow, row: CorrectionRow, note: str) -> dict[str, object]:
+    """Write everything that an approval changes; the year is held, so nothing else moves meanwhile."""
+    check_closed(tx, year.id, row.class_id, row.semester, row.column or None)
+    held = corrected_books.holding(tx, row.class_id, row.subject_id, row.semester, row.student_id)
+    corrected_books.check(held)
+    cells_sha256 = _write_cell(tx, caller, row)
+    person = access.person(caller, row.school)
+    voided = [book.id for book in held]
+    corrections.move(tx, row.id, State.APPROVED, person, caller.client, note, voided)
+    head = ClassHead(row.class_id, row.class_name, roster.grade_level(tx, row.class_id))
+    (snapshot,) = snapshots.take(tx, year, [head], Occasion(windows.now(tx), correction_id=row.id))
+    corrected_books.end(tx, caller, held, row)
+    return {
+        "cells_sha256": cells_sha256,
+        "snapshot": snapshot.id,
+        "content_sha256": snapshot.content_sha256.hex(),
+        "voided_books": ",".join(map(str, voided)),
+    }
+
+
+def _write_cell(tx: Tx, caller: Caller, row: CorrectionRow) -> str:
+    """The cell's next version, through an act of entry whose request id is the correction's id."""
+    standing = marks.standing(tx, row.class_id, row.subject_id, row.semester, row.column, row.student_id)
+    version = standing.version if standing else 0
+    if version != row.old_version:
+        raise Rejected(
+            "STALE",
+            "Ô điểm đã thay đổi sau khi đề nghị; hãy từ chối đề nghị này và lập đề nghị mới.",
+            seen_version=row.old_version,
+            present_version=version,
+        )
+    act = marks.Act(
+        row.id,
+        row.request_sha256,
+        marks.CORRECTION,
+        row.class_id,
+        row.subject_id,
+        row.semester,
+        access.person(caller, row.school),
+        caller.client,
+        row.reason,
+    )
+    if row.subject_id is None:
+        assert row.new_value is not None
+        return marks.write_conduct(tx, act, [row.student_id], [row.new_value]).cells_sha256
+    value = WITHDRAWN if row.new_value is None else row.new_value
+    cell = Cells([row.student_id], [row.column], [value])
+    stands = {(row.student_id, row.column): standing} if standing else {}
+    return marks.write_marks(tx, act, entry.changes(cell, stands, settle=False), unchanged=0)

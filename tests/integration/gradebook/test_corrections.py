@@ -1,0 +1,317 @@
+"""Corrections after the window closed: the whole procedure through real gRPC."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hoso.gradebook.v1 import books_pb2, common_pb2, corrections_pb2, marks_pb2
+
+from cli.demo_school import SchoolClass
+from services.common import audit
+from services.common.errors import Conflict, Forbidden, HosoError, Invalid, NotFound, Rejected
+from services.common.settings import DatabaseConfig
+from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, REGULAR, SECOND, SEMESTER_1, World, served, sha256
+from tests.servers import Pki
+
+STATE = corrections_pb2.CorrectionState
+DEPUTY = "pht-001"
+
+
+@pytest.fixture(scope="module")
+def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
+    """Two complete classes under a closed window; the school has a vice principal."""
+    with served(pki_files, database("gradebook"), students=5) as world:
+        world.put_roster()
+        world.ask(
+            "PutPeople",
+            school=world.school.code,
+            people=[{"id": DEPUTY, "name": "Lê Thị Phó", "roles": [common_pb2.ROLE_VICE_PRINCIPAL]}],
+        )
+        world.plan_window()
+        for one in world.school.classes:
+            world.complete(one)
+        world.close_window()
+        yield world
+
+
+class Desk:
+    """The people of one class and their ways to correct a mark of its first student in maths, semester I."""
+
+    def __init__(self, world: World, index: int = 0) -> None:
+        self.world = world
+        self.one: SchoolClass = world.school.classes[index]
+        self.teacher = next(
+            who
+            for code, (who, *_) in self.one.assignments.items()
+            if code == "TOAN"
+        )
+        self.student = self.one.students[0].id
+
+    def request(self, value: str = "9.5", *, person: str | None = None, **fields: Any) -> Any:
+        given = {
+            "request_id": str(uuid.uuid4()),
+            "school_class": self.world.ref(self.one),
+            "subject": "TOAN",
+            "semester": FIRST,
+            "column": {"kind": MIDTERM},
+            "student": self.student,
+            "new_value": value,
+            "reason": "Nhập nhầm điểm của bạn kế bên.",
+            "evidence": {"description": "Bài kiểm tra giữa kì, tủ hồ sơ tổ Toán", "sha256": bytes(32)},
+        }
+        return self.world.ask("RequestCorrection", person=person or self.teacher, **{**given, **fields}).correction
+
+    def conduct(self, level: int, *, person: str | None = None) -> Any:
+        return self.request(
+            "", person=person or self.one.homeroom_teacher, subject="", column=None, new_level=level
+        )
+
+    def confirm(self, correction: Any, person: str | None = None, note: str = "") -> Any:
+        who = person or self.one.homeroom_teacher
+        return self.world.ask("ConfirmCorrection", person=who, correction=correction.id, note=note).correction
+
+    def decide(self, correction: Any, person: str | None = None, note: str = "", *, approve: bool = True) -> Any:
+        who = person or self.world.school.principal
+        fields = {"correction": correction.id, "approve": approve, "note": note}
+        return self.world.ask("DecideCorrection", person=who, **fields).correction
+
+    def approved(self, value: str) -> Any:
+        return self.decide(self.confirm(self.request(value)))
+
+    def sheet(self) -> Any:
+        answer = self.world.ask(
+            "GetMarkSheet", school_class=self.world.ref(self.one), subject="TOAN", semester=FIRST
+        )
+        return answer.rows[0]
+
+    def freeze(self, stage: int = SEMESTER_1) -> Any:
+        who = self.one.homeroom_teacher
+        return self.world.ask("FreezeBook", person=who, school_class=self.world.ref(self.one), stage=stage).book
+
+
+@pytest.fixture(scope="module")
+def desk(world: World) -> Desk:
+    return Desk(world)
+
+
+def refused(reason: str, call: Callable[[], Any]) -> HosoError:
+    with pytest.raises(HosoError) as caught:
+        call()
+    assert caught.value.reason == reason, caught.value
+    return caught.value
+
+
+def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(world: World, desk: Desk) -> None:
+    assert desk.teacher != desk.one.homeroom_teacher
+    before = desk.sheet()
+    snapshots = world.ask("GetWindow", **world.year, window="CN").snapshots
+    request_id = str(uuid.uuid4())
+    asked = desk.request("9,5", request_id=request_id)
+    assert (asked.state, asked.old_value, asked.old_version, asked.new_value) == (
+        STATE.CORRECTION_STATE_REQUESTED,
+        before.midterm,
+        1,
+        "9.5",
+    )
+    assert desk.request("9,5", request_id=request_id) == asked
+    with pytest.raises(Conflict):
+        desk.request("9", request_id=request_id)
+    assert desk.sheet() == before
+    confirmed = desk.confirm(asked, note="Đã đối chiếu bài.")
+    assert desk.confirm(asked, note="Đã đối chiếu bài.") == confirmed
+    done = desk.decide(asked)
+    assert desk.decide(asked) == done
+    assert (done.state, done.new_version) == (STATE.CORRECTION_STATE_APPROVED, 2)
+    people = (done.requested.person, done.confirmed.person, done.decided.person)
+    assert people == (desk.teacher, desk.one.homeroom_teacher, world.school.principal)
+    assert done.decided.client == "vendor/smas"
+    after = desk.sheet()
+    assert after.midterm == "9.5"
+    assert after.result != before.result
+
+    history = world.ask(
+        "GetMarkHistory",
+        school_class=world.ref(desk.one),
+        subject="TOAN",
+        semester=FIRST,
+        column={"kind": MIDTERM},
+        student=desk.student,
+    ).versions
+    assert [(v.version, v.value, v.kind) for v in history] == [(1, before.midterm, "ENTRY"), (2, "9.5", "CORRECTION")]
+    trail = history[1].correction
+    assert (trail.id, trail.requested_by, trail.confirmed_by, trail.approved_by) == (done.id, *people)
+    assert history[1].reason == asked.reason
+
+    previous = next(s for s in snapshots if s.school_class.name == desk.one.name)
+    assert done.snapshot.previous_sha256 == previous.content_sha256
+    assert done.snapshot.sequence == previous.sequence + 1
+    data = world.ask("DownloadSnapshot", client="service/archive", snapshot=done.snapshot.id)
+    assert sha256(data) == done.snapshot.content_sha256
+    content = json.loads(data)
+    assert (content["format"], content["correction"]) == ("hoso/class-snapshot/2", done.id)
+    sheet = next(s for s in content["marks"] if (s["subject"], s["semester"]) == ("TOAN", "SEMESTER_1"))
+    assert sheet["rows"][0][sheet["columns"].index("MIDTERM")] == "9.5"
+    assert json.loads(world.outbox("SnapshotTaken")[-1])["snapshot"] == done.snapshot.id
+    with world.database.transaction() as tx:
+        assert list(audit.verify(tx)) == []
+
+
+def test_who_may_do_what(world: World, desk: Desk) -> None:
+    principal, homeroom = world.school.principal, desk.one.homeroom_teacher
+    other = next(t for c, (t, *_) in desk.one.assignments.items() if t not in {desk.teacher, homeroom})
+    refused("NOT_ASSIGNED", lambda: desk.request(person=other))
+    asked = desk.request()
+    refused("ROLE_REQUIRED", lambda: desk.confirm(asked, desk.teacher))
+    refused("ROLE_REQUIRED", lambda: desk.decide(asked, homeroom))
+    refused("CORRECTION_STATE", lambda: desk.decide(asked))
+    refused("ROLE_REQUIRED", lambda: world.ask("WithdrawCorrection", person=homeroom, correction=asked.id))
+    refused("INVALID_INPUT", lambda: desk.decide(asked, approve=False))
+    assert refused("CORRECTION_OPEN", lambda: desk.request("9")).facts["correction"] == asked.id
+    rejected = desk.decide(asked, note="Không có bài để đối chiếu.", approve=False)
+    assert rejected.state == STATE.CORRECTION_STATE_REJECTED
+    refused("CORRECTION_STATE", lambda: desk.confirm(asked))
+    taken_back = desk.request("8")
+    withdrawn = world.ask("WithdrawCorrection", person=desk.teacher, correction=taken_back.id).correction
+    assert (withdrawn.state, withdrawn.withdrawn.person) == (STATE.CORRECTION_STATE_WITHDRAWN, desk.teacher)
+
+    # The homeroom teacher asks for conduct; the vice principal certifies, because nobody certifies their own request.
+    asked = desk.conduct(common_pb2.LEVEL_UNSATISFACTORY)
+    refused("OTHER_PERSON_REQUIRED", lambda: desk.confirm(asked))
+    done = desk.decide(desk.confirm(asked, DEPUTY))
+    assert (done.new_level, done.decided.person) == (common_pb2.LEVEL_UNSATISFACTORY, principal)
+    summary = world.ask("GetClassSummary", school_class=world.ref(desk.one), stage=SEMESTER_1).students[0]
+    assert summary.semester_1.conduct_result == common_pb2.LEVEL_UNSATISFACTORY
+    refused("INVALID_INPUT", lambda: desk.conduct(common_pb2.LEVEL_UNSATISFACTORY))
+    refused("ROLE_REQUIRED", lambda: desk.conduct(common_pb2.LEVEL_GOOD, person=desk.teacher))
+
+    listed = world.ask("ListCorrections", client="operator/department", **world.year, class_name="6A1")
+    assert [c.state for c in listed.corrections[-3:]] == [4, 5, 3]
+    page = world.ask("ListCorrections", **world.year, state=STATE.CORRECTION_STATE_APPROVED, page_size=1)
+    rest = world.ask(
+        "ListCorrections",
+        **world.year,
+        state=STATE.CORRECTION_STATE_APPROVED,
+        page_token=page.next_page_token,
+    )
+    assert rest.corrections[-1] == world.ask("GetCorrection", correction=done.id).correction
+    with pytest.raises(NotFound):
+        world.ask("GetCorrection", correction="x")
+    with pytest.raises(Forbidden):
+        world.ask("GetCorrection", client="vendor/vietschool", correction=done.id)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "rule"),
+    [
+        ({"new_value": ""}, "new_value", "REQUIRED"),
+        ({"new_value": "11"}, "new_value", "MARK_OUT_OF_RANGE"),
+        ({"column": {"kind": REGULAR, "position": 5}}, "column.position", "REGULAR_POSITION"),
+        ({"student": "x"}, "student", "STUDENT_UNKNOWN"),
+        ({"reason": "ngắn"}, "reason", "LENGTH"),
+        ({"evidence": {"description": ""}}, "evidence.description", "LENGTH"),
+        ({"evidence": {"description": "Bài", "sha256": b"1"}}, "evidence.sha256", "LENGTH"),
+        ({"new_level": 1}, "new_level", "NOT_ALLOWED"),
+        ({"subject": ""}, "subject", "REQUIRED"),
+    ],
+)
+def test_a_bad_request_names_its_field(desk: Desk, fields: dict[str, Any], field: str, rule: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        desk.request(**fields)
+    assert (field, rule) in [(v.field, v.rule) for v in caught.value.violations]
+
+
+def test_the_value_that_stands_is_no_correction(desk: Desk) -> None:
+    with pytest.raises(Invalid) as caught:
+        desk.request(desk.sheet().midterm)
+    assert caught.value.violations[0].rule == "UNCHANGED"
+
+
+def test_windows_decide_whether_a_cell_is_corrected_or_entered(world: World, desk: Desk) -> None:
+    waiting = desk.confirm(desk.request("3"))
+    world.plan_window("LAI", semesters=(FIRST,), kinds=(MIDTERM,))
+    refused("WINDOW_OPEN", lambda: desk.request("4", column={"kind": MIDTERM}))
+    refused("WINDOW_OPEN", lambda: desk.decide(waiting))
+    other_column = desk.request("4", column={"kind": FINAL})
+    world.ask("WithdrawCorrection", person=desk.teacher, correction=other_column.id)
+    world.enter(desk.one, "TOAN", FIRST, [(MIDTERM, 0)], {desk.student: ["7.5"]})
+    world.plan_window("LAI", begin_s=-60, end_s=-1, semesters=(FIRST,), kinds=(MIDTERM,))
+    refused("WINDOW_CLOSING", lambda: desk.decide(waiting))
+    world.close_window("LAI")
+    stale = refused("STALE", lambda: desk.decide(waiting))
+    assert int(stale.facts["present_version"]) == int(stale.facts["seen_version"]) + 1
+    assert desk.sheet().midterm == "7.5"
+    desk.decide(waiting, note="Điểm đã nhập lại.", approve=False)
+
+
+def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> None:
+    desk = Desk(world, 1)
+    principal, officer = world.school.principal, world.school.data_officer
+    book = desk.freeze()
+    world.ask("AssignPrint", person=principal, book=book.id, officer=officer)
+    asked = desk.request("2")
+    done = desk.decide(desk.confirm(asked))
+    assert list(done.voided_books) == [book.id]
+    ended = world.ask("GetBook", book=book.id).book
+    assert ended.state == books_pb2.BOOK_STATE_MISMATCH
+    assert ended.history[-1].note == f"corrections/{done.id}"
+    assert json.loads(world.outbox("BookVoided")[-1])["book"] == book.id
+
+    waiting = desk.request("-")
+    refusal = refused("CORRECTION_OPEN", desk.freeze)
+    assert refusal.facts["corrections"] == waiting.id
+    world.ask("WithdrawCorrection", person=desk.teacher, correction=waiting.id)
+    again = desk.freeze()
+    assert again.version == 2
+    content = json.loads(world.ask("DownloadBookContent", book=again.id))
+    (listed,) = content["corrections"]
+    assert (listed["student"], listed["subject"], listed["column"], listed["new"]) == (1, "TOAN", "MIDTERM", "2")
+    assert listed["old"] == asked.old_value
+    assert listed["approved_by"]["id"] == principal
+    row = content["semesters"][0]["marks"][[s["code"] for s in content["subjects"]].index("TOAN")]["rows"][0]
+    assert row["midterm"] == "2"
+
+    open_one = desk.confirm(desk.request("5"))
+    with world.database.transaction() as tx:
+        tx.execute("UPDATE book SET state = 10 WHERE id = %s", (again.id,))
+    refused("BOOK_LOCKED", lambda: desk.decide(open_one))
+    refused("BOOK_LOCKED", lambda: desk.request("6", column={"kind": FINAL}))
+    world.ask(
+        "RevokeBook",
+        person=principal,
+        book=again.id,
+        reason="Sai điểm giữa kì môn Toán.",
+        department_notice="123/SGDĐT ngày 20/01/2026",
+    )
+    assert desk.decide(open_one).voided_books == []
+    third = desk.freeze()
+    assert third.version == 3
+    columns = [c["new"] for c in json.loads(world.ask("DownloadBookContent", book=third.id))["corrections"]]
+    assert columns == ["2", "5"]
+
+
+def test_signing_does_not_start_over_an_open_correction(world: World) -> None:
+    desk = Desk(world, 1)
+    (book,) = [b for b in world.ask("ListBooks", **world.year).books if b.version == 3]
+    asked = desk.request("1")
+    with world.database.transaction() as tx:
+        tx.execute("UPDATE book SET state = 6 WHERE id = %s", (book.id,))
+    start = lambda: world.ask("StartDigitalSigning", person=world.school.principal, book=book.id)  # noqa: E731
+    refused("CORRECTION_OPEN", start)
+    world.ask("WithdrawCorrection", person=desk.teacher, correction=asked.id)
+    assert start().book.state == books_pb2.BOOK_STATE_DIGITAL_SIGNING
+
+
+def test_a_mark_that_was_never_entered_may_be_added_and_one_withdrawn(world: World, desk: Desk) -> None:
+    student = desk.one.students[1].id
+    column = marks_pb2.MarkColumn(kind=REGULAR, position=1)
+    gone = desk.decide(desk.confirm(desk.request("-", student=student, semester=SECOND, column=column)))
+    assert (gone.new_value, gone.new_version) == ("-", 2)
+    back = desk.request("6", student=student, semester=SECOND, column=column)
+    assert (back.old_value, back.old_version) == ("", 2)
+    assert desk.decide(desk.confirm(back)).new_version == 3
+    with pytest.raises(Rejected) as nothing:
+        desk.request("-", student=student, semester=SECOND, column=column, new_value="7", request_id=str(uuid.uuid4()))
+        desk.request("8", student=student, semester=SECOND, column=column)
+    assert nothing.value.reason == "CORRECTION_OPEN"
