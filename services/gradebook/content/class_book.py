@@ -114,10 +114,8 @@ def class_book(data: ClassData, facts: BookFacts) -> bytes:
     )
 
 
-def corrections_list(
-    approved: Sequence[ApprovedCorrection], students: Sequence[ClassStudent]
-) -> list[dict[str, Any]]:
-    """Approved corrections as a book lists them, in the order given; those of students who are not in the list are not."""
+def corrections_list(approved: Sequence[ApprovedCorrection], students: Sequence[ClassStudent]) -> list[dict[str, Any]]:
+    """Approved corrections as a book lists them, in the order given, of the students in the list."""
     numbers = {student.id: student.number for student in students}
     return [
         {

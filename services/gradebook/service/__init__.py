@@ -5,6 +5,7 @@ from services.common.grpc_server import Served
 from services.gradebook.service import (
     book_service,
     class_book_service,
+    correction_service,
     dossier_service,
     exemption_service,
     mark_service,
@@ -19,6 +20,7 @@ def served(database: Database) -> list[Served]:
         roster_service.served(database),
         mark_service.served(database),
         book_service.served(database),
+        correction_service.served(database),
         exemption_service.served(database),
         class_book_service.served(database),
         dossier_service.served(database),

@@ -15,6 +15,7 @@ from services.gradebook.store.books import BookRow
 from services.gradebook.store.corrections import CorrectionRow
 from services.gradebook.usecases.books import write_step
 
+
 def holding(tx: Tx, class_id: int, subject_id: int | None, semester: int, student_id: int) -> list[BookRow]:
     """The living books that hold a cell, locked until commit."""
     del subject_id, student_id

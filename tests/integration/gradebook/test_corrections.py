@@ -42,11 +42,7 @@ class Desk:
     def __init__(self, world: World, index: int = 0) -> None:
         self.world = world
         self.one: SchoolClass = world.school.classes[index]
-        self.teacher = next(
-            who
-            for code, (who, *_) in self.one.assignments.items()
-            if code == "TOAN"
-        )
+        self.teacher = next(who for code, (who, *_) in self.one.assignments.items() if code == "TOAN")
         self.student = self.one.students[0].id
 
     def request(self, value: str = "9.5", *, person: str | None = None, **fields: Any) -> Any:
@@ -64,9 +60,7 @@ class Desk:
         return self.world.ask("RequestCorrection", person=person or self.teacher, **{**given, **fields}).correction
 
     def conduct(self, level: int, *, person: str | None = None) -> Any:
-        return self.request(
-            "", person=person or self.one.homeroom_teacher, subject="", column=None, new_level=level
-        )
+        return self.request("", person=person or self.one.homeroom_teacher, subject="", column=None, new_level=level)
 
     def confirm(self, correction: Any, person: str | None = None, note: str = "") -> Any:
         who = person or self.one.homeroom_teacher
@@ -81,9 +75,7 @@ class Desk:
         return self.decide(self.confirm(self.request(value)))
 
     def sheet(self) -> Any:
-        answer = self.world.ask(
-            "GetMarkSheet", school_class=self.world.ref(self.one), subject="TOAN", semester=FIRST
-        )
+        answer = self.world.ask("GetMarkSheet", school_class=self.world.ref(self.one), subject="TOAN", semester=FIRST)
         return answer.rows[0]
 
     def freeze(self, stage: int = SEMESTER_1) -> Any:
@@ -162,7 +154,7 @@ def test_who_may_do_what(world: World, desk: Desk) -> None:
     principal, homeroom = world.school.principal, desk.one.homeroom_teacher
     other = next(t for c, (t, *_) in desk.one.assignments.items() if t not in {desk.teacher, homeroom})
     refused("NOT_ASSIGNED", lambda: desk.request(person=other))
-    asked = desk.request()
+    asked = desk.request("1.5")
     refused("ROLE_REQUIRED", lambda: desk.confirm(asked, desk.teacher))
     refused("ROLE_REQUIRED", lambda: desk.decide(asked, homeroom))
     refused("CORRECTION_STATE", lambda: desk.decide(asked))

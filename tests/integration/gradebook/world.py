@@ -18,6 +18,8 @@ from hoso.gradebook.v1 import (
     class_book_pb2,
     class_book_pb2_grpc,
     common_pb2,
+    corrections_pb2,
+    corrections_pb2_grpc,
     dossiers_pb2,
     dossiers_pb2_grpc,
     exemptions_pb2,
@@ -26,6 +28,8 @@ from hoso.gradebook.v1 import (
     marks_pb2_grpc,
     register_pb2,
     register_pb2_grpc,
+    review_pb2,
+    review_pb2_grpc,
     roster_pb2,
     roster_pb2_grpc,
 )
@@ -57,8 +61,20 @@ _STUBS = (
     class_book_pb2_grpc.ClassBookServiceStub,
     dossiers_pb2_grpc.DossierServiceStub,
     register_pb2_grpc.RegisterServiceStub,
+    corrections_pb2_grpc.CorrectionServiceStub,
+    review_pb2_grpc.ReviewServiceStub,
 )
-_MESSAGES = (roster_pb2, marks_pb2, books_pb2, exemptions_pb2, class_book_pb2, dossiers_pb2, register_pb2)
+_MESSAGES = (
+    roster_pb2,
+    marks_pb2,
+    books_pb2,
+    exemptions_pb2,
+    class_book_pb2,
+    dossiers_pb2,
+    corrections_pb2,
+    review_pb2,
+    register_pb2,
+)
 
 
 class World:

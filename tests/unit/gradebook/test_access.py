@@ -4,6 +4,7 @@ import pytest
 from hoso.gradebook.v1 import (
     books_pb2,
     class_book_pb2,
+    corrections_pb2,
     dossiers_pb2,
     exemptions_pb2,
     marks_pb2,
@@ -17,6 +18,7 @@ from services.common.identity import Access
 from services.gradebook.service import (
     book_service,
     class_book_service,
+    correction_service,
     dossier_service,
     exemption_service,
     mark_service,
@@ -42,6 +44,7 @@ TABLES = {
     "RosterService": (roster_pb2, roster_service.ACCESS),
     "MarkService": (marks_pb2, mark_service.ACCESS),
     "BookService": (books_pb2, book_service.ACCESS),
+    "CorrectionService": (corrections_pb2, correction_service.ACCESS),
     "ExemptionService": (exemptions_pb2, exemption_service.ACCESS),
     "ClassBookService": (class_book_pb2, class_book_service.ACCESS),
     "DossierService": (dossiers_pb2, dossier_service.ACCESS),
@@ -54,6 +57,8 @@ OTHERS = {
     "ListClasses": VENDOR | OFFICE,
     "ListWindows": VENDOR | OFFICE,
     "GetWindow": VENDOR | OFFICE,
+    "GetCorrection": VENDOR | OFFICE,
+    "ListCorrections": VENDOR | OFFICE,
     "ListBooks": VENDOR | OFFICE,
     "GetRegister": VENDOR | OFFICE,
     "ListMovements": VENDOR | OFFICE,

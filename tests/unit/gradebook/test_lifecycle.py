@@ -4,13 +4,13 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from hoso.gradebook.v1 import books_pb2, common_pb2
+from hoso.gradebook.v1 import books_pb2, common_pb2, corrections_pb2
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from services.common.errors import Forbidden, Rejected
-from services.gradebook import catalogue, domain
+from services.gradebook import catalogue, corrections, domain
 from services.gradebook.catalogue import RecordBook, record_books
 from services.gradebook.domain import SchoolLevel
 from services.gradebook.lifecycle import ENDED, READ_ONLY, RULES, Act, Actor, Life, State, rules, step
@@ -95,6 +95,7 @@ TestLives = Lives.TestCase
 def test_the_states_and_words_are_those_of_the_contract() -> None:
     for ours, theirs, prefix in (
         (State, books_pb2.BookState, "BOOK_STATE_"),
+        (corrections.State, corrections_pb2.CorrectionState, "CORRECTION_STATE_"),
         (domain.Semester, common_pb2.Semester, "SEMESTER_"),
         (domain.Stage, common_pb2.Stage, "STAGE_"),
         (domain.RecordType, common_pb2.RecordType, "RECORD_TYPE_"),

@@ -1,0 +1,99 @@
+"""The life of a correction: no path of acts approves with one person, undoes a decision or skips the certificate."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from services.common.errors import Forbidden, Rejected
+from services.gradebook.corrections import (
+    OPEN,
+    RULES,
+    Act,
+    Offices,
+    Progress,
+    State,
+    confirmers,
+    deciders,
+    step,
+)
+
+PEOPLE = ("an", "bình", "chi", "dũng", "em")
+people = st.sampled_from(PEOPLE)
+offices = st.builds(
+    Offices,
+    people,
+    st.frozensets(people, min_size=1, max_size=2),
+    st.frozensets(people, max_size=2),
+)
+
+
+class Corrections(RuleBasedStateMachine):
+    """Anyone tries anything; a model of who did what says whether it may have worked."""
+
+    @initialize(offices=offices, requester=people)
+    def request(self, offices: Offices, requester: str) -> None:
+        self.offices = offices
+        self.progress = Progress(State.REQUESTED, requester)
+
+    @rule(act=st.sampled_from(list(Act)), person=people)
+    def act(self, act: Act, person: str) -> None:
+        before = self.progress
+        try:
+            after = step(before, act, person, self.offices)
+        except (Forbidden, Rejected):
+            return
+        assert before.state in OPEN
+        assert after > before.state
+        if act is Act.WITHDRAW:
+            assert person == before.requester
+        if act is Act.CONFIRM:
+            assert person == self.offices.homeroom or before.requester == self.offices.homeroom
+            self.progress = Progress(after, before.requester, person)
+            return
+        if act is Act.APPROVE:
+            assert before.confirmer is not None
+            assert len({before.requester, before.confirmer, person}) >= 2
+            assert person in self.offices.principals | self.offices.vice_principals
+        self.progress = Progress(after, before.requester, before.confirmer)
+
+
+TestCorrections = Corrections.TestCase
+
+
+@given(offices, people)
+def test_someone_can_always_certify_and_nobody_else_than_the_homeroom_teacher_needs_a_reason(
+    offices: Offices, requester: str
+) -> None:
+    found = confirmers(offices, requester)
+    assert found
+    assert found == {offices.homeroom} or requester == offices.homeroom
+
+
+@given(offices, people, st.none() | people)
+def test_who_decides_has_no_part_in_it_where_someone_else_can(
+    offices: Offices, requester: str, confirmer: str | None
+) -> None:
+    progress = Progress(State.CONFIRMED if confirmer else State.REQUESTED, requester, confirmer)
+    found = deciders(offices, progress)
+    concerned = {requester, confirmer} - {None}
+    if (offices.principals | offices.vice_principals) - concerned:
+        assert found
+        assert not found & concerned
+    else:
+        assert all(len(concerned | {one}) > 1 for one in found)
+
+
+def test_a_usual_school_needs_three_people_and_a_small_one_two() -> None:
+    usual = Offices("gvcn", {"ht"}, {"pht"})
+    assert deciders(usual, Progress(State.CONFIRMED, "gv", "gvcn")) == {"ht"}
+    assert confirmers(usual, "gvcn") == {"pht"}
+    assert deciders(usual, Progress(State.CONFIRMED, "ht", "gvcn")) == {"pht"}
+    small = Offices("gvcn", {"ht"}, set())
+    assert confirmers(small, "gvcn") == {"gvcn"}
+    assert deciders(small, Progress(State.CONFIRMED, "gvcn", "gvcn")) == {"ht"}
+    assert deciders(small, Progress(State.CONFIRMED, "ht", "gvcn")) == {"ht"}
+    assert not deciders(Offices("ht", {"ht"}, set()), Progress(State.CONFIRMED, "ht", "ht"))
+
+
+def test_every_state_is_reached() -> None:
+    assert {rule.target for rule in RULES.values()} | {State.REQUESTED} == set(State)
