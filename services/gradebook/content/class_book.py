@@ -13,6 +13,7 @@ from services.gradebook.corrections import ApprovedCorrection
 from services.gradebook.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
+    REASSESSMENT_COLUMN,
     School,
     Semester,
     Sex,
@@ -122,7 +123,7 @@ def corrections_list(approved: Sequence[ApprovedCorrection], students: Sequence[
             "student": numbers[one.student_id],
             "subject": one.subject,
             "semester": f"SEMESTER_{one.semester}",
-            "column": "CONDUCT" if one.subject is None else column_name(one.column),
+            "column": _corrected_column(one),
             "old": _corrected_value(one.subject, one.old_value),
             "new": _corrected_value(one.subject, one.new_value),
             "reason": one.reason,
@@ -134,6 +135,12 @@ def corrections_list(approved: Sequence[ApprovedCorrection], students: Sequence[
         for one in approved
         if one.student_id in numbers
     ]
+
+
+def _corrected_column(one: ApprovedCorrection) -> str:
+    if one.subject is None:
+        return "CONDUCT"
+    return "REASSESSED" if one.column == REASSESSMENT_COLUMN else column_name(one.column)
 
 
 def _corrected_value(subject: str | None, value: int | None) -> str | None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from services.common.db import Tx
 from services.gradebook.corrections import ApprovedCorrection, Progress, State
+from services.gradebook.domain import REASSESSMENT_COLUMN, Stage
 from services.gradebook.store.windows import SnapshotRow
 
 
@@ -148,8 +149,8 @@ def open_at(tx: Tx, class_id: int, subject_id: int | None, semester: int, column
     return None if row is None else row[0]
 
 
-def approved(tx: Tx, class_id: int, semesters: Sequence[int]) -> list[ApprovedCorrection]:
-    """The approved corrections of a class in these semesters, by time of approval."""
+def approved(tx: Tx, class_id: int, stage: Stage) -> list[ApprovedCorrection]:
+    """The approved corrections of what a class's book of the stage holds, by time of approval."""
     rows = tx.execute(
         "SELECT u.code, k.semester, k.column_no, k.student_id, k.old_value, k.new_value, k.reason,"
         " a.person, ta.name, f.person, tf.name, d.person, td.name, d.recorded_time"
@@ -161,8 +162,9 @@ def approved(tx: Tx, class_id: int, semesters: Sequence[int]) -> list[ApprovedCo
         " JOIN staff ta ON ta.school_id = y.school_id AND ta.person = a.person"
         " JOIN staff tf ON tf.school_id = y.school_id AND tf.person = f.person"
         " JOIN staff td ON td.school_id = y.school_id AND td.person = d.person"
-        " WHERE k.state = 3 AND k.class_id = %s AND k.semester = ANY(%s) ORDER BY d.recorded_time, k.number",
-        (class_id, list(semesters)),
+        " WHERE k.state = 3 AND k.class_id = %s AND k.semester = ANY(%s) AND (k.column_no <> %s OR %s)"
+        " ORDER BY d.recorded_time, k.number",
+        (class_id, list(stage.semesters), REASSESSMENT_COLUMN, stage is Stage.AFTER_SUMMER),
     )
     return [_approved(row) for row in rows]
 

@@ -9,6 +9,7 @@ from services.common.db import Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
 from services.gradebook import lifecycle
+from services.gradebook.domain import REASSESSMENT_COLUMN, Stage
 from services.gradebook.lifecycle import RULES, Act, Actor, State
 from services.gradebook.store import books
 from services.gradebook.store.books import BookRow
@@ -16,10 +17,12 @@ from services.gradebook.store.corrections import CorrectionRow
 from services.gradebook.usecases.books import write_step
 
 
-def holding(tx: Tx, class_id: int, subject_id: int | None, semester: int, student_id: int) -> list[BookRow]:
+def holding(
+    tx: Tx, class_id: int, subject_id: int | None, semester: int, column: int, student_id: int
+) -> list[BookRow]:
     """The living books that hold a cell, locked until commit."""
     del subject_id, student_id
-    return books.living(tx, class_id, semester)
+    return books.living(tx, class_id, Stage.AFTER_SUMMER if column == REASSESSMENT_COLUMN else semester)
 
 
 def check(rows: Sequence[BookRow]) -> None:

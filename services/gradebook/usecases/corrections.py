@@ -15,7 +15,7 @@ from services.gradebook.entry import WITHDRAWN, Standing
 from services.gradebook.store import corrections, marks, roster, windows
 from services.gradebook.store.corrections import CorrectionRow, NewCorrection
 from services.gradebook.store.marks import Target
-from services.gradebook.usecases import access, corrected_books
+from services.gradebook.usecases import access, corrected_books, reassessment
 from services.gradebook.usecases.marks import Request, homeroom_target, subject_target
 
 REASON_LENGTHS = (10, 300)
@@ -72,7 +72,7 @@ def request_correction(database: Database, caller: Caller, request: Request, wan
         assert target.class_id is not None
         check_closed(tx, target.year_id, target.class_id, wanted.semester, None if of_conduct else cell.column)
         corrected_books.check(
-            corrected_books.holding(tx, target.class_id, cell.subject_id, wanted.semester, cell.student_id)
+            corrected_books.holding(tx, target.class_id, cell.subject_id, wanted.semester, cell.column, cell.student_id)
         )
         return _add(tx, caller, request, target.class_id, wanted, cell)
 
@@ -82,11 +82,12 @@ def check_closed(tx: Tx, year_id: int, class_id: int, semester: int, column: int
 
     Raises Rejected WINDOW_OPEN, WINDOW_CLOSING, WINDOW_NOT_CLOSED.
     """
-    kind: MarkKind | None = None if column is None else column_kind(column)
+    # Windows for re-assessed marks alone let no conduct in.
+    kinds = set(MarkKind) - {MarkKind.REASSESSMENT} if column is None else {column_kind(column)}
     covering = [
         window
         for window in windows.covering(tx, year_id, [semester], roster.grade_level(tx, class_id))
-        if kind is None or kind in window.mark_kinds
+        if kinds & set(window.mark_kinds)
     ]
     now = windows.now(tx)
     running = [window for window in covering if window.closed_time is None and window.open_time <= now]
@@ -187,9 +188,12 @@ def _mark_cell(tx: Tx, target: Target, request: Request, wanted: Wanted) -> _Cel
     state = marks.entry_state(tx, target, wanted.semester, request.id)
     numbers, wrong = entry.read_columns([wanted.column], target.regular_count, "column")
     refuse(wrong)
+    refuse(entry.check_reassessment(numbers, wanted.semester))
     rows = [(wanted.student, [wanted.new_value])]
     cells, wrong = entry.read_rows(rows, numbers, state.students, SUBJECT_KINDS[target.subject_kind], "student")
     refuse([replace(one, field="student" if one.field == "student" else "new_value") for one in wrong])
+    if column_kind(numbers[0]) is MarkKind.REASSESSMENT:
+        reassessment.check(tx, target, wanted.ref, state.students, rows)
     if not entry.changes(cells, state.standing, settle=False).count:
         raise _unchanged("new_value")
     ((student, column, value),) = zip(cells.students, cells.columns, cells.values, strict=True)

@@ -87,7 +87,7 @@ def _offices(tx: Tx, year: YearRow, row: CorrectionRow) -> Offices:
 def _approve(tx: Tx, caller: Caller, year: YearRow, row: CorrectionRow, note: str) -> dict[str, object]:
     """Write everything that an approval changes; the year is held, so nothing else moves meanwhile."""
     check_closed(tx, year.id, row.class_id, row.semester, row.column or None)
-    held = corrected_books.holding(tx, row.class_id, row.subject_id, row.semester, row.student_id)
+    held = corrected_books.holding(tx, row.class_id, row.subject_id, row.semester, row.column, row.student_id)
     corrected_books.check(held)
     cells_sha256 = _write_cell(tx, caller, row)
     person = access.person(caller, row.school)
