@@ -140,6 +140,13 @@ _SCOPE = (
     " AND (b.record_type <> 1 OR b.class_id = %(class_id)s) AND (b.record_type <> 3 OR b.student_id = %(student_id)s)"
     " AND (b.record_type <> 2 OR b.staff_id = %(staff_id)s AND b.subject_code = %(subject_code)s)"
 )
+_HOLDING = (
+    "SELECT id FROM book WHERE class_id = %(class)s AND record_type = 1"
+    " UNION ALL SELECT k.book_id FROM book_class k JOIN book n ON n.id = k.book_id"
+    " JOIN subject u ON u.id = %(subject)s AND u.code = n.subject_code WHERE k.class_id = %(class)s"
+    " UNION ALL SELECT n.id FROM book n JOIN school_class l ON l.school_year_id = n.school_year_id"
+    " WHERE n.record_type = 3 AND n.student_id = %(student)s AND l.id = %(class)s"
+)
 
 
 def book(tx: Tx, book_id: UUID, *, lock: bool = False) -> BookRow | None:
@@ -164,16 +171,17 @@ def living(tx: Tx, class_id: int, subject_id: int | None, student_id: int, first
     conduct.
     """
     rows = tx.execute(
-        f"{_BOOK} WHERE b.id IN ("
-        "SELECT id FROM book WHERE class_id = %(class)s AND record_type = 1"
-        " UNION ALL SELECT k.book_id FROM book_class k JOIN book n ON n.id = k.book_id"
-        " JOIN subject u ON u.id = %(subject)s AND u.code = n.subject_code WHERE k.class_id = %(class)s"
-        " UNION ALL SELECT n.id FROM book n JOIN school_class l ON l.school_year_id = n.school_year_id"
-        " WHERE n.record_type = 3 AND n.student_id = %(student)s AND l.id = %(class)s"
-        ") AND b.stage >= %(stage)s AND b.state NOT IN (5, 16) ORDER BY b.id FOR UPDATE OF b",
+        f"{_BOOK} WHERE b.id IN ({_HOLDING}) AND b.stage >= %(stage)s AND b.state NOT IN (5, 16)"
+        " ORDER BY b.id FOR UPDATE OF b",
         {"class": class_id, "subject": subject_id, "student": student_id, "stage": first_stage},
     )
     return [BookRow(*row) for row in rows]
+
+
+def classes_of(tx: Tx, book_id: UUID) -> list[int]:
+    """The classes whose marks a teacher's book holds."""
+    rows = tx.execute("SELECT class_id FROM book_class WHERE book_id = %s", (book_id,))
+    return [row[0] for row in rows]
 
 
 def list_books(

@@ -130,11 +130,23 @@ def list_corrections(
     return [_row(row) for row in rows]
 
 
-def open_ids(tx: Tx, class_id: int, semesters: Sequence[int]) -> list[UUID]:
-    """The open corrections of a class in these semesters, oldest first."""
+def open_ids(tx: Tx, classes: Sequence[int], stage: Stage, subject: str, student: str) -> list[UUID]:
+    """The open corrections of what books of the stage hold, oldest first.
+
+    subject: code; student: moet_student_id; empty for any.
+    """
     rows = tx.execute(
-        "SELECT id FROM correction WHERE state IN (1, 2) AND class_id = %s AND semester = ANY(%s) ORDER BY number",
-        (class_id, list(semesters)),
+        "SELECT k.id FROM correction k LEFT JOIN subject u ON u.id = k.subject_id JOIN student p ON p.id = k.student_id"
+        " WHERE k.state IN (1, 2) AND k.class_id = ANY(%s) AND k.semester = ANY(%s) AND (k.column_no <> %s OR %s)"
+        " AND %s IN ('', u.code) AND %s IN ('', p.moet_student_id) ORDER BY k.number",
+        (
+            list(classes),
+            list(stage.semesters),
+            REASSESSMENT_COLUMN,
+            stage is Stage.AFTER_SUMMER,
+            subject,
+            student,
+        ),
     )
     return [row[0] for row in rows]
 

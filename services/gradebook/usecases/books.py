@@ -13,7 +13,7 @@ from services.common.errors import Invalid, NotFound, Rejected, Violation
 from services.common.identity import Caller
 from services.gradebook import lifecycle, roster_rules
 from services.gradebook.checks import Findings
-from services.gradebook.domain import RecordType, Role, Stage
+from services.gradebook.domain import RecordType, Role
 from services.gradebook.lifecycle import Act, Actor, Life, State
 from services.gradebook.store import books, roster
 from services.gradebook.store.books import BookKey, BookRow, TransitionRow
@@ -107,7 +107,7 @@ def start_digital_signing(database: Database, caller: Caller, book_id: str) -> B
     """
 
     def check(tx: Tx, book: BookRow) -> dict[str, object]:
-        open_corrections.refuse(tx, book.class_id, Stage(book.stage).semesters)
+        open_corrections.refuse_book(tx, book)
         return {}
 
     return _act(database, caller, book_id, Act.START_SIGNING, check=check, event=_signing_started)

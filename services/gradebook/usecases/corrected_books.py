@@ -21,8 +21,8 @@ def holding(
     tx: Tx, class_id: int, subject_id: int | None, semester: int, column: int, student_id: int
 ) -> list[BookRow]:
     """The living books that hold a cell, locked until commit."""
-    del subject_id, student_id
-    return books.living(tx, class_id, Stage.AFTER_SUMMER if column == REASSESSMENT_COLUMN else semester)
+    first_stage = Stage.AFTER_SUMMER if column == REASSESSMENT_COLUMN else semester
+    return books.living(tx, class_id, subject_id, student_id, first_stage)
 
 
 def check(rows: Sequence[BookRow]) -> None:

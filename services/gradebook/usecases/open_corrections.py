@@ -1,21 +1,32 @@
-"""What waits for the corrections of a class: freezing a book, and signing it."""
+"""What waits for open corrections: freezing a book that holds their cells, and signing it."""
 
 from collections.abc import Sequence
 
 from services.common.db import Tx
 from services.common.errors import Rejected
-from services.gradebook.store import corrections
+from services.gradebook.domain import Stage
+from services.gradebook.store import books, corrections
+from services.gradebook.store.books import BookRow
 
 _NAMED = 10
 
 
-def refuse(tx: Tx, class_id: int, semesters: Sequence[int]) -> None:
-    """Raises Rejected CORRECTION_OPEN while corrections of these semesters wait for a decision."""
-    found = corrections.open_ids(tx, class_id, semesters)
+def refuse(tx: Tx, classes: Sequence[int], stage: Stage, *, subject: str = "", student: str = "") -> None:
+    """Raises Rejected CORRECTION_OPEN while corrections of what a book of the stage holds wait for a decision.
+
+    subject: code, for a teacher's book; student: moet_student_id, for a transcript.
+    """
+    found = corrections.open_ids(tx, classes, stage, subject, student)
     if found:
         raise Rejected(
             "CORRECTION_OPEN",
-            f"Còn {len(found)} đề nghị sửa điểm của lớp chưa được giải quyết.",
+            f"Còn {len(found)} đề nghị sửa điểm chưa được giải quyết.",
             corrections=",".join(map(str, found[:_NAMED])),
             open=len(found),
         )
+
+
+def refuse_book(tx: Tx, book: BookRow) -> None:
+    """Raises Rejected CORRECTION_OPEN while corrections of what the book holds wait for a decision."""
+    classes = books.classes_of(tx, book.id) if book.class_id is None else [book.class_id]
+    refuse(tx, classes, Stage(book.stage), subject=book.subject, student=book.student)

@@ -18,7 +18,6 @@ from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.world import DEPARTMENT, FIRST, ISSUER, VENDOR, World, columns, served, tls
 from tests.servers import Pki
 
-
 _TWO = ("--subject", "TOAN", "--subject", "VAN")
 
 

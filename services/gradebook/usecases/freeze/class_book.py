@@ -10,11 +10,11 @@ from services.gradebook.content import class_book as content
 from services.gradebook.content.class_book import BookFacts
 from services.gradebook.domain import ClassRef, RecordType, School, Stage, column_name
 from services.gradebook.results import ClassData, Missing
-from services.gradebook.store import class_data, marks
+from services.gradebook.store import class_data, corrections, marks
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.class_data import ClassHead
 from services.gradebook.store.roster import ClassRow, YearRow
-from services.gradebook.usecases import access
+from services.gradebook.usecases import access, open_corrections
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
 
@@ -25,8 +25,8 @@ def freeze_class_book(database: Database, caller: Caller, ref: ClassRef, stage: 
     """Freeze a class's book for a stage (homeroom teacher); after MISMATCH or REVOKED, its next version.
 
     Frozen already with the same data: that book. Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE when a living
-    version holds other data, WINDOW_OPEN, DATA_INCOMPLETE, ASSIGNMENT_MISSING, PRINCIPAL_UNCLEAR, CLASS_TOO_LARGE,
-    TOO_MANY_SIGNATORIES.
+    version holds other data, WINDOW_OPEN, CORRECTION_OPEN, DATA_INCOMPLETE, ASSIGNMENT_MISSING, PRINCIPAL_UNCLEAR,
+    CLASS_TOO_LARGE, TOO_MANY_SIGNATORIES.
     """
     roster_rules.check_class_ref(ref)
     checked = common.check_stage(RecordType.CLASS_BOOK, ref.school_year, stage)
@@ -43,6 +43,7 @@ def freeze_class_book(database: Database, caller: Caller, ref: ClassRef, stage: 
 
 
 def _content(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, version: int) -> bytes:
+    open_corrections.refuse(tx, [school_class.id], stage)
     closing_time = common.closing_time(tx, year, stage, school_class.grade_level)
     head = ClassHead(school_class.id, school_class.name, school_class.grade_level)
     data = class_data.read(tx, year.id, year.name, [head], stage.semesters)[school_class.id]
@@ -56,6 +57,7 @@ def _content(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, versio
         stage=stage,
         version=version,
         closing_time=closing_time,
+        corrections=corrections.approved(tx, school_class.id, stage),
     )
     _check_signatories(data, facts.school)
     return content.class_book(data, facts)
