@@ -1,0 +1,117 @@
+"""Exemption from the practical part: the principal's decision, shown beside marks that are still required."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cli.demo_school import SchoolClass
+from services.common.errors import Conflict, Forbidden, HosoError, Invalid, NotFound, Rejected
+from services.common.settings import DatabaseConfig
+from tests.integration.gradebook.streams import export
+from tests.integration.gradebook.world import FINAL, FIRST, OTHER_VENDOR, SECOND, World, served
+from tests.servers import Pki
+
+DECISION = "Quyết định số 12/QĐ-THCS ngày 15/9/2025"
+
+
+@pytest.fixture(scope="module")
+def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
+    with served(pki_files, database("gradebook"), classes=1, students=5) as world:
+        world.put_roster()
+        world.plan_window()
+        yield world
+
+
+@pytest.fixture
+def one(world: World) -> SchoolClass:
+    return world.school.classes[0]
+
+
+def record(world: World, one: SchoolClass, **more: Any) -> None:
+    fields = {
+        "person": world.school.principal,
+        "request_id": str(uuid.uuid4()),
+        "school_class": world.ref(one),
+        "subject": "GDTC",
+        "student": one.students[0].id,
+        "semesters": [FIRST],
+        "decision": DECISION,
+    }
+    world.ask("RecordPracticalExemption", **{**fields, **more})
+
+
+def exempt(world: World, one: SchoolClass, semester: int) -> list[str]:
+    rows = world.ask("GetMarkSheet", school_class=world.ref(one), subject="GDTC", semester=semester).rows
+    return [row.student for row in rows if row.practical_exemption]
+
+
+def missing(world: World, one: SchoolClass) -> int:
+    return int(world.ask("ListMissing", school_class=world.ref(one), stage=1).total)
+
+
+def test_an_exempt_student_needs_and_gets_marks_as_any_other(world: World, one: SchoolClass) -> None:
+    student = one.students[0].id
+    before = missing(world, one)
+    request_id = str(uuid.uuid4())
+    record(world, one, request_id=request_id)
+    record(world, one, request_id=request_id)
+    assert (exempt(world, one, FIRST), exempt(world, one, SECOND)) == ([student], [])
+    assert [row.marks.student for row in export(world, subjects=["GDTC"], semester=FIRST)[0].rows
+            if row.marks.practical_exemption] == [student]  # fmt: skip
+    assert missing(world, one) == before
+    assert world.enter(one, "GDTC", FIRST, [(FINAL, 0)], {student: ["Đ"]}).changed == 1
+    assert missing(world, one) == before - 1
+
+    record(world, one, semesters=[SECOND, FIRST])
+    assert exempt(world, one, SECOND) == [student]
+    record(world, one, semesters=[SECOND], withdrawn=True, decision="Quyết định số 15 thu hồi")
+    assert (exempt(world, one, FIRST), exempt(world, one, SECOND)) == ([student], [])
+    found = world.ask("ListPracticalExemptions", school_class=world.ref(one)).exemptions
+    assert [(e.student, list(e.semesters), e.withdrawn, e.person) for e in found] == [
+        (student, [FIRST], False, world.school.principal),
+        (student, [FIRST, SECOND], False, world.school.principal),
+        (student, [SECOND], True, world.school.principal),
+    ]
+    assert found[0].decision == DECISION
+    audit = world.rows("SELECT action FROM audit_entry WHERE action LIKE 'PRACTICAL%%' ORDER BY sequence")
+    assert audit == [("PRACTICAL_EXEMPTION_RECORDED",)] * 2 + [("PRACTICAL_EXEMPTION_WITHDRAWN",)]
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "reason"),
+    [
+        ({"subject": "TOAN"}, Rejected, "NO_PRACTICAL_PART"),
+        ({"subject": "GDQP"}, NotFound, "SUBJECT_UNKNOWN"),  # not in grade 6
+        ({"student": "9999"}, NotFound, "STUDENT_UNKNOWN"),
+        ({"student": "\x00"}, NotFound, "STUDENT_UNKNOWN"),
+        ({"withdrawn": True, "semesters": [FIRST, SECOND]}, Rejected, "NOT_EXEMPT"),
+        ({"semesters": []}, Invalid, "INVALID_INPUT"),
+        ({"semesters": [FIRST, FIRST]}, Invalid, "INVALID_INPUT"),
+        ({"semesters": [0]}, Invalid, "INVALID_INPUT"),
+        ({"decision": ""}, Invalid, "INVALID_INPUT"),
+        ({"request_id": "x"}, Invalid, "INVALID_INPUT"),
+        ({"client": OTHER_VENDOR}, Forbidden, "VENDOR_NOT_AUTHORISED"),
+    ],
+)
+def test_what_cannot_be_exempt(
+    world: World, one: SchoolClass, more: dict[str, Any], kind: type[HosoError], reason: str
+) -> None:
+    before = world.rows("SELECT count(*) FROM practical_exemption")
+    with pytest.raises(kind) as caught:
+        record(world, one, **{"student": one.students[1].id, **more})
+    assert caught.value.reason == reason
+    assert world.rows("SELECT count(*) FROM practical_exemption") == before
+
+
+def test_only_the_principal_decides_and_what_was_decided_stays(world: World, one: SchoolClass) -> None:
+    with pytest.raises(Forbidden):
+        record(world, one, person=one.assignments["GDTC"][0])
+    request_id = str(uuid.uuid4())
+    record(world, one, request_id=request_id, student=one.students[2].id)
+    with pytest.raises(Conflict):
+        record(world, one, request_id=request_id, student=one.students[3].id)
+    for statement in ("DELETE FROM practical_exemption RETURNING 1", "UPDATE practical_exemption SET withdrawn = true"):
+        with pytest.raises(Exception, match="refused"):
+            world.rows(statement)
