@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli import archive, books, operations, rules, sheet_commands, signing
+from cli import archive, books, dossiers, operations, rules, sheet_commands, signing
 from cli.demo_school import CODE
 from cli.output import Output, explain
 from services.common.config import ConfigError
@@ -18,6 +18,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done; 1 the answer is no; 2 wrong usage; 3 refused; 4 not allowed; 5 try again later.",
 )
 app.add_typer(books.app, name="books", help="Books and their life cycle.")
+app.add_typer(dossiers.dossiers, name="dossiers", help="Dossiers of schools: list, show, missing, review, decide.")
+app.add_typer(dossiers.vendors, name="vendors", help="Vendors' software and its appraisal.")
 app.add_typer(signing.app, name="keys", help="Signatories, keys and documents under signature.")
 app.add_typer(archive.app, name="archive", help="Records under object lock: list, verify, fetch.")
 app.add_typer(operations.jobs, name="jobs", help="Jobs that gave up: list and replay.")
@@ -27,6 +29,7 @@ app.command("import")(sheet_commands.import_sheets)
 app.command("export")(sheet_commands.export_sheets)
 app.command("status")(operations.status)
 app.command("audit")(operations.audit)
+app.command("control-log")(dossiers.control_log)
 
 
 @app.callback()

@@ -55,15 +55,25 @@ def plain(value: Any) -> Any:
         data = json_format.MessageToDict(
             value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
         )
-        for field in value.DESCRIPTOR.fields:
-            if field.name.endswith("sha256"):
-                data[field.name] = getattr(value, field.name).hex()
+        _show_digests(value, data)
         return data
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def _show_digests(message: Message, data: dict[str, Any]) -> None:
+    """Put digests into `data`, the message as a dict, in hexadecimal, those of the messages inside it too."""
+    for field, value in message.ListFields():
+        if field.name.endswith("sha256") and isinstance(value, bytes):
+            data[field.name] = value.hex()
+        elif isinstance(value, Message):
+            _show_digests(value, data[field.name])
+        elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
+            for one, part in zip(value, data[field.name], strict=True):
+                _show_digests(one, part)
 
 
 def explain(error: HosoError | ConfigError) -> int:
