@@ -48,10 +48,10 @@ def list_dossiers(
     state: Annotated[str, typer.Option(help=f"Only one of {', '.join(_STATES)}.")] = "",
 ) -> None:
     """The newest dossier of every school in a school year."""
-    wanted = _number("DOSSIER_STATE", state, _STATES, dossiers_pb2.DossierState) if state else 0
-    request = dossiers_pb2.ListDossiersRequest(
-        school_year=school_year, state=dossiers_pb2.DossierState.ValueType(wanted)
-    )
+    request = dossiers_pb2.ListDossiersRequest(school_year=school_year)
+    if state:
+        number = _number("DOSSIER_STATE", state, _STATES, dossiers_pb2.DossierState)
+        request.state = dossiers_pb2.DossierState.ValueType(number)
     found = list(every(operator().dossiers.ListDossiers, request, "dossiers"))
     rows = [
         (d.school, d.version, _state(d.state), _route(d.route), d.software, _time(d, "submitted_time"), _reason(d))
@@ -258,7 +258,7 @@ def _status(status: int) -> str:
 
 
 def _route(route: int) -> str:
-    return {dossiers_pb2.DOSSIER_ROUTE_DIRECT: "trực tiếp", dossiers_pb2.DOSSIER_ROUTE_LIST: "qua danh sách"}[route]
+    return "trực tiếp" if route == dossiers_pb2.DOSSIER_ROUTE_DIRECT else "qua danh sách"
 
 
 def _level(level: int) -> str:
