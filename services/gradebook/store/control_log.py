@@ -21,34 +21,31 @@ class LogRow(NamedTuple):
 
 
 _ROW = "SELECT chain, sequence, recorded_time, action, subject, person, client, facts, hash FROM audit_entry"
-# A refusal that names no year belongs to the year that runs in Vietnam from August to July.
-_YEAR_OF_TIME = (
-    "(SELECT y || '-' || y + 1 FROM (SELECT extract(year FROM recorded_time AT TIME ZONE 'Asia/Ho_Chi_Minh'"
-    " - interval '7 months')::int AS y) AS t)"
+# The year that a row is about: it says so in its facts, in its subject or in its class; what names none, such as a
+# change of people or most refusals, belongs to the year that runs in Vietnam from August to July.
+_YEAR = (
+    "coalesce(facts->>'school_year', substring(subject FROM '^schools/[^/]+/years/([0-9]{4}-[0-9]{4})'),"
+    " substring(facts->>'school_class' FROM '^schools/[^/]+/years/([0-9]{4}-[0-9]{4})'),"
+    " (SELECT y || '-' || y + 1 FROM (SELECT extract(year FROM recorded_time AT TIME ZONE 'Asia/Ho_Chi_Minh'"
+    " - interval '7 months')::int AS y) AS t))"
+)
+_PAGE = (
+    f"{_YEAR} = %(year)s"
+    " AND (%(time)s::timestamptz IS NULL OR (recorded_time, chain, sequence) > (%(time)s, %(chain)s, %(sequence)s))"
+    " ORDER BY recorded_time, chain, sequence LIMIT %(limit)s"
 )
 
 
 def page(tx: Tx, school: str, school_year: str, after: tuple[datetime, str, int] | None, limit: int) -> list[LogRow]:
-    """A page of the log, oldest first, after the row with that time, chain and sequence.
-
-    Rows of the school that belong to no year, such as changes of its people, are in every year's log.
-    """
+    """A page of the log, oldest first, after the row with that time, chain and sequence."""
     time, chain, sequence = after or (None, "", 0)
     rows = tx.execute(
-        f"({_ROW} WHERE chain = %(school_chain)s AND action NOT LIKE '%%\\_ENTERED'"
-        " AND (subject LIKE %(year_subject)s OR subject = %(school_subject)s OR facts->>'school_year' = %(year)s)"
-        " AND (%(time)s::timestamptz IS NULL OR (recorded_time, chain, sequence) > (%(time)s, %(chain)s, %(sequence)s))"
-        " ORDER BY recorded_time, chain, sequence LIMIT %(limit)s)"
-        f" UNION ALL ({_ROW} WHERE chain = 'access' AND school = %(school)s"
-        f" AND coalesce(facts->>'school_year', {_YEAR_OF_TIME}) = %(year)s"
-        " AND (%(time)s::timestamptz IS NULL OR (recorded_time, chain, sequence) > (%(time)s, %(chain)s, %(sequence)s))"
-        " ORDER BY recorded_time, chain, sequence LIMIT %(limit)s)"
+        f"({_ROW} WHERE chain = %(school_chain)s AND action NOT LIKE '%%\\_ENTERED' AND {_PAGE})"
+        f" UNION ALL ({_ROW} WHERE chain = 'access' AND school = %(school)s AND {_PAGE})"
         " ORDER BY recorded_time, chain, sequence LIMIT %(limit)s",
         {
             "school": school,
             "school_chain": f"school/{school}",
-            "school_subject": f"schools/{school}",
-            "year_subject": f"schools/{_pattern(school)}/years/{school_year}%",
             "year": school_year,
             "time": time,
             "chain": chain,
@@ -63,8 +60,3 @@ def row(tx: Tx, school: str, sequence: int) -> LogRow | None:
     """One row of a school's chain."""
     found = tx.execute(f"{_ROW} WHERE chain = %s AND sequence = %s", (f"school/{school}", sequence)).fetchone()
     return None if found is None else LogRow(*found)
-
-
-def _pattern(text: str) -> str:
-    """Text as LIKE takes it literally."""
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -158,4 +158,5 @@ def _advance(tx: Tx, book: BookRow, act: Act, **columns: str | bytes) -> None:
 
 def _problem(tx: Tx, book: BookRow, words: str) -> None:
     books.update(tx, book.id, problem=words)
-    access.record(tx, SYSTEM, book.school, "BOOK_PROBLEM", f"books/{book.id}", version=book.version)
+    resource, facts = f"books/{book.id}", {"school_year": book.school_year, "version": book.version}
+    access.record(tx, SYSTEM, book.school, "BOOK_PROBLEM", resource, **facts)

@@ -117,6 +117,7 @@ def record_principal_remark(database: Database, caller: Caller, ref: ClassRef, m
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
         principal = access.role(tx, caller, year, Role.PRINCIPAL, "Hiệu trưởng")
+        access.check_authorised(ref.school, ref.school_year, year.authority)
         version, standing = principal_remarks.newest(tx, school_class.id, month)
         if standing == remark:
             return version
