@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 import rfc8785
+from psycopg import Cursor
+from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from services.common.db import Tx
@@ -71,37 +73,34 @@ def append(tx: Tx, chain: str, action: str, subject: str, facts: Mapping[str, st
     """Record an act; it stands when and only when `tx` commits. Returns the row's sequence number in its chain.
 
     chain: what must be read in one order, for example ``school/79000001`` or ``keys``. Writers to one chain wait for
-    each other until commit, so call it last in the transaction.
+    each other until commit, so call it last in the transaction, and for several chains in the order of their names.
     action: stable upper-snake code, such as ``BOOK_LOCKED``; subject: resource name, such as ``books/12``.
     facts: ids, digests, old and new values. An audit row is never refused for its text: what PostgreSQL cannot hold
     (NUL, lone surrogates) is replaced by U+FFFD.
     """
-    chain = _storable(chain)
-    tx.execute("INSERT INTO audit_head VALUES (%s, 0, %s) ON CONFLICT DO NOTHING", (chain, _START))
-    head = tx.execute(
-        "SELECT sequence, hash, clock_timestamp() FROM audit_head WHERE chain = %s FOR UPDATE", (chain,)
-    ).fetchone()
-    assert head is not None
-    row = _Row(
-        chain,
-        head[0] + 1,
-        head[2],
-        _storable(action),
-        _storable(subject),
-        _storable(caller.client),
-        _storable(caller.person or ""),
-        _storable(caller.school or ""),
-        {_storable(name): _storable(value) for name, value in facts.items()},
-        head[1],
+    row = _append(tx, chain, action, subject, facts, caller).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def put(tx: Tx, chain: str, action: str, subject: str, facts: Mapping[str, str], caller: Actor) -> None:
+    """Record an act as `append` does, without waiting for the row's number: for a pipeline's last statements."""
+    _append(tx, chain, action, subject, facts, caller)
+
+
+def _append(tx: Tx, chain: str, action: str, subject: str, facts: Mapping[str, str], caller: Actor) -> Cursor[TupleRow]:
+    return tx.execute(
+        "SELECT audit_append(%s, %s, %s, %s, %s, %s, %s)",
+        (
+            _storable(chain),
+            _storable(action),
+            _storable(subject),
+            _storable(caller.client),
+            _storable(caller.person or ""),
+            _storable(caller.school or ""),
+            Jsonb({_storable(name): _storable(value) for name, value in facts.items()}),
+        ),
     )
-    digest = _hash(row)
-    tx.execute(
-        "INSERT INTO audit_entry (chain, sequence, recorded_time, action, subject, client, person, school, facts,"
-        " previous_hash, hash) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (*row[:8], Jsonb(row.facts), row.previous_hash, digest),
-    )
-    tx.execute("UPDATE audit_head SET sequence = %s, hash = %s WHERE chain = %s", (row.sequence, digest, chain))
-    return row.sequence
 
 
 def verify(tx: Tx, chain: str | None = None) -> list[Break]:

@@ -5,6 +5,7 @@ One use case is one transaction. Whatever means "the database is away or busy, t
 """
 
 import hashlib
+import select
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from services.common.settings import DatabaseConfig
 
 Tx = psycopg.Connection[TupleRow]
 """A connection inside an open transaction. Only `Database.transaction` commits it."""
+
+StatementError = psycopg.Error
+"""What a statement raises that is wrong in itself: a violated constraint, a value that PostgreSQL cannot hold."""
 
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 5.0
@@ -74,8 +78,7 @@ class Database:
             min_size=1,
             max_size=max_size,
             timeout=POOL_TIMEOUT_S,
-            # One round trip for each transaction, so that a restarted server does not fail the next `max_size` calls.
-            check=ConnectionPool.check_connection,
+            check=_check,
             open=True,
         )
         self._listeners: dict[str, _Listener] = {}
@@ -113,6 +116,31 @@ class Database:
                 listener.close()
             self._listeners.clear()
         self._pool.close()
+
+
+@contextmanager
+def last_statements(tx: Tx) -> Iterator[None]:
+    """Send the statements of the block and the commit together: one round trip, and no lock is held for an answer.
+
+    Nothing may follow in the transaction. An error of any statement is raised at the end of the block, and then nothing
+    is committed: PostgreSQL skips what stands behind an error in a pipeline.
+    """
+    with tx.pipeline():
+        yield
+        # Not tx.commit(), which would wait for two answers.
+        tx.execute("COMMIT", prepare=False)
+
+
+def _check(tx: Tx) -> None:
+    """Raises OperationalError for a connection that was lost while it was idle, so that the pool replaces it.
+
+    A server that ends says so, or closes the connection; both make the socket readable. Without a sign there is nothing
+    to ask, which saves a round trip for each transaction.
+    """
+    sign = select.poll()
+    sign.register(tx.fileno(), select.POLLIN)
+    if sign.poll(0):
+        ConnectionPool.check_connection(tx)
 
 
 class _Listener:

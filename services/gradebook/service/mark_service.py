@@ -28,7 +28,8 @@ from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
 from services.gradebook.store.carrying import CARRIED_MARKS
 from services.gradebook.store.marks import CORRECTION, MARKS, SETTLEMENT, VersionRow
-from services.gradebook.usecases import bulk, marks, reads, windows
+from services.gradebook.usecases import bulk, entering, marks, reads, windows
+from services.gradebook.usecases.entering import SheetEntry
 from services.gradebook.usecases.marks import Entered
 
 _IMPORT = "/hoso.gradebook.v1.MarkService/ImportMarks"
@@ -160,8 +161,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
             yield from sheet_messages.exported(one, request)
 
     def _enter(self, request: marks_pb2.EnterMarksRequest, who: Caller) -> Entered:
-        return marks.enter_marks(
-            self._database,
+        one = SheetEntry(
             who,
             request_identity(request, request.request_id, who),
             class_ref(request.school_class),
@@ -170,6 +170,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
             [(column.kind, column.position) for column in request.columns],
             [(row.student, row.values) for row in request.rows],
         )
+        return entering.enter_marks(self._database, one)
 
     def SettleMissingMarks(
         self, request: marks_pb2.SettleMissingMarksRequest, context: grpc.ServicerContext

@@ -215,7 +215,7 @@ def _record(
     reason: str,
     cells: Sequence[_Cell],
 ) -> list[str]:
-    """Write an act into the history; its digest as `marks.write_marks` makes it, nothing for an act without cells."""
+    """Write an act into the history; its digest as `sheets.write_marks` makes it, nothing for an act without cells."""
     if not cells:
         return []
     arrays = {

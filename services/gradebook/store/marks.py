@@ -1,21 +1,21 @@
 """Marks, conduct, absences and the acts of entry. No statement here is executed a row at a time."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from itertools import compress
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.common.db import Tx
-from services.gradebook.entry import WITHDRAWN, Changes, Standing
+from services.gradebook.entry import Standing
 
 MARKS, SETTLEMENT, CONDUCT, ABSENCES, CORRECTION, ATTENDANCE = 1, 2, 3, 4, 5, 6
 """Kinds of entries."""
 
 RECORDED, ZERO_BY_RULE = 1, 2
 
-_YEAR_LOCK = 0x4742  # "GB"; advisory locks of (this, school year id)
+YEAR_LOCK = 0x4742  # "GB"; advisory locks of (this, school year id)
 
 
 class Target(NamedTuple):
@@ -93,20 +93,33 @@ class VersionRow(NamedTuple):
     confirmed_by: str | None
 
 
+TARGET = (
+    "y.school_id, y.id AS year_id, y.vendor, c.id AS class_id, h.person AS homeroom_person, s.id AS subject_id,"
+    " s.kind AS subject_kind, s.regular_count, t.id AS staff_id, a.staff_id IS NOT NULL AS assigned, y.authority"
+)
+"""The fields of Target in their order, out of NAMED."""
+
+NAMED = (
+    " JOIN school sc ON sc.code = i.school JOIN school_year y ON y.school_id = sc.id AND y.name = i.school_year"
+    " LEFT JOIN school_class c ON c.school_year_id = y.id AND c.name = i.class_name"
+    " LEFT JOIN staff h ON h.id = c.homeroom_id"
+    " LEFT JOIN subject s ON s.school_year_id = y.id AND s.grade_level = c.grade_level"
+    " AND s.code = i.subject AND s.active"
+    " LEFT JOIN staff t ON t.school_id = sc.id AND t.person = i.person"
+    " LEFT JOIN assignment a ON a.class_id = c.id AND a.subject_id = s.id AND a.staff_id = t.id"
+)
+"""Everything that the names in `i` (a SheetKey, or its first five fields) stand for."""
+
+_FIND_TARGET = f"""
+SELECT {TARGET} FROM (SELECT %(school)s::text AS school, %(year)s::text AS school_year, %(name)s::text AS class_name,
+    %(subject)s::text AS subject, %(person)s::text AS person) i {NAMED}
+"""  # noqa: S608 - constants
+
+
 def find_target(tx: Tx, school: str, year: str, name: str, subject: str | None, person: str | None) -> Target | None:
     """Look up everything that an entry names, in one statement; None when the school has no such year."""
     row = tx.execute(
-        "SELECT y.school_id, y.id, y.vendor, c.id, h.person, s.id, s.kind, s.regular_count, t.id,"
-        " a.staff_id IS NOT NULL, y.authority"
-        " FROM school sc JOIN school_year y ON y.school_id = sc.id AND y.name = %(year)s"
-        " LEFT JOIN school_class c ON c.school_year_id = y.id AND c.name = %(name)s"
-        " LEFT JOIN staff h ON h.id = c.homeroom_id"
-        " LEFT JOIN subject s ON s.school_year_id = y.id AND s.grade_level = c.grade_level"
-        " AND s.code = %(subject)s AND s.active"
-        " LEFT JOIN staff t ON t.school_id = sc.id AND t.person = %(person)s"
-        " LEFT JOIN assignment a ON a.class_id = c.id AND a.subject_id = s.id AND a.staff_id = t.id"
-        " WHERE sc.code = %(school)s",
-        {"school": school, "year": year, "name": name, "subject": subject, "person": person},
+        _FIND_TARGET, {"school": school, "year": year, "name": name, "subject": subject, "person": person}
     ).fetchone()
     return None if row is None else Target(*row)
 
@@ -120,7 +133,7 @@ def share_year(tx: Tx, target: Target, semester: int | None, request_id: UUID) -
         "SELECT pg_advisory_xact_lock_shared(%s, %s), pg_advisory_xact_lock(hashtextextended(%s, 0)),"
         " pg_advisory_xact_lock(hashtextextended(%s, 0))",
         (
-            _YEAR_LOCK,
+            YEAR_LOCK,
             target.year_id,
             f"request/{request_id}",
             f"sheet/{target.class_id}/{target.subject_id}/{semester}",
@@ -130,33 +143,45 @@ def share_year(tx: Tx, target: Target, semester: int | None, request_id: UUID) -
 
 def hold_year(tx: Tx, year_id: int) -> None:
     """Hold the year alone until commit: entries under way finish first, new ones wait."""
-    tx.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_YEAR_LOCK, year_id))
+    tx.execute("SELECT pg_advisory_xact_lock(%s, %s)", (YEAR_LOCK, year_id))
+
+
+STATE = (
+    "ARRAY(SELECT DISTINCT unnest(w.mark_kinds) FROM entry_window w WHERE w.school_year_id = t.year_id"
+    "  AND w.closed_time IS NULL AND clock_timestamp() >= w.open_time AND clock_timestamp() < w.close_time"
+    "  AND (t.semester IS NULL OR t.semester = ANY(w.semesters))"
+    "  AND (w.grade_levels = '{}' OR (SELECT c.grade_level FROM school_class c WHERE c.id = t.class_id)"
+    "   = ANY(w.grade_levels))),"
+    " ARRAY(SELECT ARRAY[b.record_type, b.stage, b.state] FROM book b WHERE b.class_id = t.class_id"
+    "  AND b.record_type = 1 AND b.state NOT IN (5, 16)"
+    "  UNION ALL SELECT ARRAY[b.record_type, b.stage, b.state] FROM book_class k JOIN book b ON b.id = k.book_id"
+    "  JOIN subject u ON u.id = t.subject_id AND u.code = b.subject_code"
+    "  WHERE k.class_id = t.class_id AND b.state NOT IN (5, 16)),"
+    " l.names, l.ids, l.gone,"
+    " r.request_sha256, r.changed, r.unchanged, m.students, m.columns, m.vals, m.statuses, m.versions"
+)
+"""What state_of reads, about sheets `t` (year_id, class_id, subject_id, semester, request_id)."""
+
+STANDING = (
+    " LEFT JOIN entry r ON r.request_id = t.request_id"
+    " LEFT JOIN LATERAL (SELECT array_agg(s.moet_student_id) AS names, array_agg(e.student_id) AS ids,"
+    "  array_agg(e.left_on IS NOT NULL) AS gone FROM enrolment e JOIN student s ON s.id = e.student_id"
+    "  WHERE e.class_id = t.class_id) l ON true"
+    " LEFT JOIN LATERAL (SELECT array_agg(student_id) AS students, array_agg(column_no) AS columns,"
+    "  array_agg(value) AS vals, array_agg(status) AS statuses, array_agg(version) AS versions FROM mark"
+    "  WHERE class_id = t.class_id AND subject_id = t.subject_id AND semester = t.semester) m ON true"
+)
+
+_ENTRY_STATE = f"""
+SELECT {STATE} FROM (SELECT %(year)s::int AS year_id, %(class)s::int AS class_id, %(subject)s::int AS subject_id,
+    %(semester)s::smallint AS semester, %(request)s::uuid AS request_id) t {STANDING}
+"""  # noqa: S608 - constants
 
 
 def entry_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) -> EntryState:
     """What decides whether an entry may be made now, in one statement. semester None: any."""
     row = tx.execute(
-        "SELECT ARRAY(SELECT DISTINCT unnest(w.mark_kinds) FROM entry_window w WHERE w.school_year_id = %(year)s"
-        "  AND w.closed_time IS NULL AND clock_timestamp() >= w.open_time AND clock_timestamp() < w.close_time"
-        "  AND (%(semester)s::smallint IS NULL OR %(semester)s::smallint = ANY(w.semesters))"
-        "  AND (w.grade_levels = '{}' OR (SELECT c.grade_level FROM school_class c WHERE c.id = %(class)s)"
-        "   = ANY(w.grade_levels))),"
-        " ARRAY(SELECT ARRAY[b.record_type, b.stage, b.state] FROM book b WHERE b.class_id = %(class)s"
-        "  AND b.record_type = 1 AND b.state NOT IN (5, 16)"
-        "  UNION ALL SELECT ARRAY[b.record_type, b.stage, b.state] FROM book_class k JOIN book b ON b.id = k.book_id"
-        "  JOIN subject t ON t.id = %(subject)s AND t.code = b.subject_code"
-        "  WHERE k.class_id = %(class)s AND b.state NOT IN (5, 16)),"
-        " ARRAY(SELECT s.moet_student_id FROM enrolment e JOIN student s ON s.id = e.student_id"
-        "  WHERE e.class_id = %(class)s AND e.left_on IS NULL ORDER BY e.student_id),"
-        " ARRAY(SELECT e.student_id FROM enrolment e WHERE e.class_id = %(class)s AND e.left_on IS NULL"
-        "  ORDER BY e.student_id),"
-        " ARRAY(SELECT s.moet_student_id FROM enrolment e JOIN student s ON s.id = e.student_id"
-        "  WHERE e.class_id = %(class)s AND e.left_on IS NOT NULL),"
-        " r.request_sha256, r.changed, r.unchanged, m.students, m.columns, m.vals, m.statuses, m.versions"
-        " FROM (VALUES (1)) AS one LEFT JOIN entry r ON r.request_id = %(request)s"
-        " LEFT JOIN (SELECT array_agg(student_id) AS students, array_agg(column_no) AS columns,"
-        "  array_agg(value) AS vals, array_agg(status) AS statuses, array_agg(version) AS versions FROM mark"
-        "  WHERE class_id = %(class)s AND subject_id = %(subject)s AND semester = %(semester)s) m ON true",
+        _ENTRY_STATE,
         {
             "year": target.year_id,
             "semester": semester,
@@ -166,10 +191,19 @@ def entry_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) 
         },
     ).fetchone()
     assert row is not None
-    earlier = None if row[5] is None else (bytes(row[5]), row[6], row[7])
-    students = dict(zip(row[2], row[3], strict=True))
-    books = tuple((record_type, stage, state) for record_type, stage, state in row[1])
-    return EntryState(frozenset(row[0]), books, students, earlier, _standing(row[8:]), frozenset(row[4]))
+    return state_of(row)
+
+
+def state_of(row: Sequence[Any]) -> EntryState:
+    """What STATE read."""
+    kinds, books, names, ids, gone, digest, changed, unchanged, *standing = row
+    earlier = None if digest is None else (bytes(digest), changed, unchanged)
+    students: dict[str, int] = dict(zip(names or (), ids or (), strict=True))
+    left = frozenset(compress(names, gone)) if gone and True in gone else frozenset()
+    for name in left:
+        del students[name]
+    live = tuple((record_type, stage, book_state) for record_type, stage, book_state in books)
+    return EntryState(frozenset(kinds), live, students, earlier, _standing(standing), left)
 
 
 def _standing(columns: Sequence[Sequence[int] | None]) -> dict[tuple[int, int], Standing]:
@@ -180,68 +214,6 @@ def _standing(columns: Sequence[Sequence[int] | None]) -> dict[tuple[int, int], 
         for student, column, value, status, version in zip(*columns, strict=True)
     }
 
-
-_REPLACE = """
-UPDATE mark m SET value = nullif(t.value, %(withdrawn)s::smallint), version = t.version,
-    status = CASE WHEN t.value = %(withdrawn)s::smallint THEN 3 ELSE %(status)s END
-FROM unnest(%(students)s::int[], %(columns)s::smallint[], %(vals)s::smallint[], %(versions)s::int[])
-    AS t (student_id, column_no, value, version)
-WHERE m.class_id = %(class)s AND m.subject_id = %(subject)s AND m.semester = %(semester)s
-    AND m.student_id = t.student_id AND m.column_no = t.column_no
-"""
-
-_ENTRY = """
-INSERT INTO entry (request_id, request_sha256, kind, class_id, subject_id, semester, person, client, reason,
-    changed, unchanged, students, columns, versions, vals)
-VALUES (%(request)s, %(request_sha256)s, %(kind)s, %(class)s, %(subject)s, %(semester)s, %(person)s, %(client)s,
-    %(reason)s, %(changed)s, %(unchanged)s, %(students)s, %(columns)s, %(versions)s, %(vals)s)
-"""
-
-
-def write_marks(tx: Tx, act: Act, changes: Changes, *, unchanged: int) -> str:
-    """Write changed cells and the act with all of them; returns the digest that binds the act into the audit chain.
-
-    The caller holds the sheet (`share_year`), so what stood when `changes` was made still stands.
-    """
-    status = ZERO_BY_RULE if act.kind == SETTLEMENT else RECORDED
-    fresh, replaced = changes.fresh, changes.replaced
-    head, tail = f"{act.class_id}\t{act.subject_id}\t", f"\t1\t{act.semester}\t"
-    if fresh.values:
-        # COPY takes twice as many rows a second as the quickest INSERT, and these rows are known to be new.
-        with tx.cursor() as cursor, cursor.copy(_COPY) as copy:
-            copy.write(
-                "".join(
-                    f"{head}{student}{tail}{column}\t{value}\t{status}\n"
-                    for student, column, value in zip(fresh.students, fresh.columns, fresh.values, strict=True)
-                )
-            )
-    if replaced.values:
-        tx.execute(
-            _REPLACE,
-            {
-                "class": act.class_id,
-                "subject": act.subject_id,
-                "semester": act.semester,
-                "status": status,
-                "withdrawn": WITHDRAWN,
-                "students": _array(replaced.students),
-                "columns": _array(replaced.columns),
-                "vals": _array(replaced.values),
-                "versions": _array(changes.versions),
-            },
-        )
-    cells = {
-        "students": _array(fresh.students + replaced.students),
-        "columns": _array(fresh.columns + replaced.columns),
-        "versions": _array([1] * len(fresh.values) + changes.versions),
-        "vals": _array(fresh.values + replaced.values).replace(str(WITHDRAWN), "NULL"),
-    }
-    tx.execute(_ENTRY, {**_fields(act), **cells, "changed": changes.count, "unchanged": unchanged})
-    # The same text as PostgreSQL's concat_ws('|', students, columns, versions, vals), for whoever checks the history.
-    return hashlib.sha256("|".join(cells.values()).encode()).hexdigest()
-
-
-_COPY = "COPY mark (class_id, subject_id, student_id, version, semester, column_no, value, status) FROM STDIN"
 
 _RECORD = """, gathered AS (
     SELECT count(*)::int AS changed, coalesce(array_agg(student_id), '{}') AS students,
@@ -274,7 +246,7 @@ WITH changes AS (
 
 def write_conduct(tx: Tx, act: Act, students: Sequence[int], levels: Sequence[int]) -> Written:
     """Write conduct levels (ranks 1-4) that differ, and the act."""
-    return _write(tx, _CONDUCT, act, count=len(students), students=_array(students), vals=_array(levels))
+    return _write(tx, _CONDUCT, act, count=len(students), students=array_literal(students), vals=array_literal(levels))
 
 
 _ABSENCE = _recorded("""
@@ -302,9 +274,9 @@ def write_absences(
         _ABSENCE,
         act,
         count=2 * len(students),
-        students=_array(students),
-        excused=_array(excused),
-        unexcused=_array(unexcused),
+        students=array_literal(students),
+        excused=array_literal(excused),
+        unexcused=array_literal(unexcused),
     )
 
 
@@ -343,12 +315,13 @@ def standing(
 
 
 def _write(tx: Tx, statement: str, act: Act, *, count: int, **values: object) -> Written:
-    row = tx.execute(statement, {**_fields(act), "count": count, **values}).fetchone()
+    row = tx.execute(statement, {**act_fields(act), "count": count, **values}).fetchone()
     assert row is not None
     return Written(*row)
 
 
-def _fields(act: Act) -> dict[str, object]:
+def act_fields(act: Act) -> dict[str, object]:
+    """The parameters of a statement that records an act."""
     return {
         "request": act.request_id,
         "request_sha256": act.request_sha256,
@@ -362,6 +335,6 @@ def _fields(act: Act) -> dict[str, object]:
     }
 
 
-def _array(values: Sequence[int]) -> str:
+def array_literal(values: Sequence[int]) -> str:
     """An array literal: ten times as fast to make as a list of adapted integers."""
     return f"{{{','.join(map(str, values))}}}"

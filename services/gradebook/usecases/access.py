@@ -1,6 +1,6 @@
 """Who may act where: the vendor of the school year, and the person's place in the school."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from services.common import audit
 from services.common.db import Tx
@@ -132,10 +132,18 @@ def record(tx: Tx, caller: Caller, school: str, action: str, resource: str, /, *
 
     Returns its number in the chain.
     """
-    texts = {name: str(value) for name, value in facts.items()}
-    return audit.append(tx, f"school/{school}", action, resource, texts, caller)
+    return audit.append(tx, f"school/{school}", action, resource, _texts(facts), caller)
+
+
+def put_record(tx: Tx, caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> None:
+    """Leave an audit row as `record` does, without waiting for its number: for a transaction's last statements."""
+    audit.put(tx, f"school/{school}", action, resource, _texts(facts), caller)
 
 
 def record_department(tx: Tx, caller: Caller, action: str, resource: str, /, **facts: object) -> None:
     """Leave an audit row in the Department's own chain, for what belongs to no school; last in the transaction."""
-    audit.append(tx, "department", action, resource, {name: str(value) for name, value in facts.items()}, caller)
+    audit.append(tx, "department", action, resource, _texts(facts), caller)
+
+
+def _texts(facts: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in facts.items()}

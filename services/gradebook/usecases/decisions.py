@@ -11,10 +11,11 @@ from services.gradebook.checks import Findings
 from services.gradebook.corrections import RULES, Act, Offices, State, step
 from services.gradebook.domain import ClassRef, Role
 from services.gradebook.entry import WITHDRAWN, Cells
-from services.gradebook.store import corrections, marks, roster, windows
+from services.gradebook.store import corrections, marks, roster, sheets, windows
 from services.gradebook.store.class_data import ClassHead
 from services.gradebook.store.corrections import CorrectionRow
 from services.gradebook.store.roster import YearRow
+from services.gradebook.store.sheets import Planned
 from services.gradebook.usecases import access, corrected_books, snapshots
 from services.gradebook.usecases.corrections import check_closed, find
 from services.gradebook.usecases.snapshots import Occasion
@@ -132,4 +133,4 @@ def _write_cell(tx: Tx, caller: Caller, row: CorrectionRow) -> str:
     value = WITHDRAWN if row.new_value is None else row.new_value
     cell = Cells([row.student_id], [row.column], [value])
     stands = {(row.student_id, row.column): standing} if standing else {}
-    return marks.write_marks(tx, act, entry.changes(cell, stands, settle=False), unchanged=0)
+    return sheets.write_marks(tx, Planned(act, entry.changes(cell, stands, settle=False), unchanged=0))

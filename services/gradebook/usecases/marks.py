@@ -1,4 +1,4 @@
-"""Entering marks, conduct and absences: the busiest part of the system, one transaction an act.
+"""Entering conduct and absences, turning missing marks into zeros, and what every act of entry has in common.
 
 Order within the transaction: who may act → hold the year open → was this request answered before → is entry possible
 now → is the sheet right → write cells, history and audit. Everything wrong with a sheet is told at once; a refusal
@@ -27,9 +27,10 @@ from services.gradebook.domain import (
 )
 from services.gradebook.lifecycle import READ_ONLY, State
 from services.gradebook.rules import SubjectKind
-from services.gradebook.store import attendance, marks
+from services.gradebook.store import attendance, marks, sheets
 from services.gradebook.store.marks import Act, EntryState, Target, Written
-from services.gradebook.usecases import access, reassessment
+from services.gradebook.store.sheets import Planned
+from services.gradebook.usecases import access
 
 MAX_ABSENCES = 400
 _ACTIONS = {
@@ -56,41 +57,6 @@ class Entered(NamedTuple):
     unchanged: int
 
 
-def enter_marks(
-    database: Database,
-    caller: Caller,
-    request: Request,
-    ref: ClassRef,
-    subject: str,
-    semester: int,
-    columns: Sequence[tuple[int, int]],
-    rows: Sequence[tuple[str, Sequence[str]]],
-) -> Entered:
-    """Enter a rectangle of marks: all or nothing.
-
-    columns: (kind, position); rows: moet_student_id and one value a column.
-    Raises Invalid; Forbidden VENDOR_NOT_AUTHORISED, VENDOR_SUSPENDED, WRONG_SCHOOL, NOT_ASSIGNED; NotFound; Rejected
-    SCHOOL_NOT_AUTHORISED, WINDOW_CLOSED, BOOK_LOCKED, and for a re-assessment YEAR_NOT_LOCKED; Conflict
-    REQUEST_ID_REUSED.
-    """
-    _check_head(ref, subject, semester)
-    if not 1 <= len(rows) <= entry.MAX_ROWS:
-        refuse([Violation("rows", "COUNT", f"Phải có từ 1 đến {entry.MAX_ROWS} dòng.")])
-    with database.transaction() as tx:
-        target = subject_target(tx, caller, ref, subject)
-        state = open_state(tx, target, semester, request.id)
-        if state.earlier is not None:
-            return repeat(state.earlier, request, caller)
-        numbers, cells = _read_sheet(target, state, columns, rows)
-        refuse(entry.check_reassessment(numbers, semester))
-        kinds = {column_kind(number) for number in numbers}
-        check_open(state, kinds, _first_stage(kinds, semester))
-        if MarkKind.REASSESSMENT in kinds:
-            reassessment.check(tx, target, ref, state.students, rows)
-        act = new_act(request, marks.MARKS, target, caller, semester=semester)
-        return _write_marks(tx, caller, ref, act, state, cells, subject)
-
-
 def settle_missing_marks(
     database: Database,
     caller: Caller,
@@ -106,7 +72,7 @@ def settle_missing_marks(
 
     Cells that have a mark stay as they are. Raises as enter_marks does.
     """
-    _check_head(ref, subject, semester)
+    check_head(ref, subject, semester)
     found = Findings()
     found.text("reason", reason, shortest=10, longest=500)
     found.count("students", len(students), 1, entry.MAX_ROWS)
@@ -118,14 +84,17 @@ def settle_missing_marks(
             return repeat(state.earlier, request, caller).changed
         zero = "CĐ" if _kind(target) is SubjectKind.COMMENT_ONLY else "0"
         rows = [(student, [zero] * len(columns)) for student in students]
-        numbers, cells = _read_sheet(target, state, columns, rows, student_field="students[{}]")
+        numbers, cells = read_sheet(target, state, columns, rows, student_field="students[{}]")
         kinds = {column_kind(number) for number in numbers}
         if MarkKind.REASSESSMENT in kinds:
             message = "Điều 7 không áp dụng cho đánh giá lại; học sinh không dự thì ghi V."
             refuse([Violation("columns", "REASSESSMENT_NOT_SETTLED", message)])
         check_open(state, kinds, semester)
         act = new_act(request, marks.SETTLEMENT, target, caller, semester=semester, reason=reason)
-        return _write_marks(tx, caller, ref, act, state, cells, subject).changed
+        planned = plan(act, state, cells)
+        written = Written(planned.changes.count, sheets.write_marks(tx, planned))
+        record(tx, caller, ref, act, written, subject=subject, semester=semester)
+        return written.changed
 
 
 def enter_conduct(
@@ -197,7 +166,8 @@ def enter_absences(
         record(tx, caller, ref, act, written)
 
 
-def _check_head(ref: ClassRef, subject: str, semester: int) -> None:
+def check_head(ref: ClassRef, subject: str, semester: int) -> None:
+    """Raises Invalid when no sheet can have such a name, before anything is looked up."""
     roster_rules.check_class_ref(ref)
     found = Findings()
     found.subject_code("subject", subject)
@@ -208,6 +178,11 @@ def _check_head(ref: ClassRef, subject: str, semester: int) -> None:
 def find_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str | None) -> Target:
     """The class and subject that a call names, which the caller's vendor must serve. Raises NotFound, Forbidden."""
     target = marks.find_target(tx, ref.school, ref.school_year, ref.name, subject, caller.person)
+    return check_target(caller, ref, subject, target)
+
+
+def check_target(caller: Caller, ref: ClassRef, subject: str | None, target: Target | None) -> Target:
+    """What was found for the names of a call, unless the caller may not have it. Raises as find_target."""
     if target is None:
         raise NotFound(
             "SCHOOL_YEAR_UNKNOWN", "Chưa có năm học này của trường.", school=ref.school, school_year=ref.school_year
@@ -220,20 +195,25 @@ def find_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str | None) -> T
     return target
 
 
-def subject_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str) -> Target:
-    """The class and subject, whose teacher the acting person must be. Raises as find_target, Forbidden NOT_ASSIGNED."""
-    person = access.person(caller, ref.school)
-    target = find_target(tx, caller, ref, subject)
+def check_subject_target(caller: Caller, ref: ClassRef, subject: str, found: Target | None) -> Target:
+    """The target of an entry of marks, whose teacher the caller must be. Raises as find_target, and NOT_ASSIGNED."""
+    target = check_target(caller, ref, subject, found)
     if not target.assigned:
         raise Forbidden(
             "NOT_ASSIGNED",
             "Giáo viên không được phân công dạy môn này ở lớp này.",
-            person=person,
+            person=caller.person,
             school_class=ref.name,
             subject=subject,
         )
-    access.check_authorised(ref.school, ref.school_year, target.authority)
     return target
+
+
+def subject_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str) -> Target:
+    """The class and subject, whose teacher the acting person must be. Raises as check_subject_target."""
+    access.person(caller, ref.school)
+    found = marks.find_target(tx, ref.school, ref.school_year, ref.name, subject, caller.person)
+    return check_subject_target(caller, ref, subject, found)
 
 
 def homeroom_target(tx: Tx, caller: Caller, ref: ClassRef) -> Target:
@@ -275,13 +255,14 @@ def _kind(target: Target) -> SubjectKind:
     return SUBJECT_KINDS[target.subject_kind]
 
 
-def _read_sheet(
+def read_sheet(
     target: Target,
     state: EntryState,
     columns: Sequence[tuple[int, int]],
     rows: Iterable[tuple[str, Sequence[str]]],
     student_field: str = "rows[{}].student",
 ) -> tuple[list[int], entry.Cells]:
+    """Column numbers and cells of a sheet. Raises Invalid with everything that is wrong with it."""
     assert target.regular_count is not None
     numbers, bad_columns = entry.read_columns(columns, target.regular_count)
     # With a wrong column the values cannot be matched to columns; say so before complaining of every row.
@@ -303,7 +284,7 @@ def students_of(state: EntryState, names: Sequence[str]) -> list[int]:
     return [one for one in ids if one is not None]
 
 
-def _first_stage(kinds: set[MarkKind], semester: int) -> int:
+def first_stage_of(kinds: set[MarkKind], semester: int) -> int:
     """The first stage whose book holds such marks."""
     return Stage.AFTER_SUMMER if MarkKind.REASSESSMENT in kinds else semester
 
@@ -354,19 +335,15 @@ def new_act(
     )
 
 
-def _write_marks(
-    tx: Tx, caller: Caller, ref: ClassRef, act: Act, state: EntryState, cells: entry.Cells, subject: str
-) -> Entered:
+def plan(act: Act, state: EntryState, cells: entry.Cells) -> Planned:
+    """What the cells change."""
     changes = entry.changes(cells, state.standing, settle=act.kind == marks.SETTLEMENT)
-    unchanged = len(cells.values) - changes.count
-    digest = marks.write_marks(tx, act, changes, unchanged=unchanged)
-    record(tx, caller, ref, act, Written(changes.count, digest), subject=subject, semester=act.semester)
-    return Entered(changes.count, unchanged)
+    return Planned(act, changes, len(cells.values) - changes.count)
 
 
 def record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> None:
     """Leave the audit row of an act of entry."""
-    access.record(
+    access.put_record(
         tx,
         caller,
         ref.school,

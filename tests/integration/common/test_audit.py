@@ -172,7 +172,16 @@ def test_a_rolled_back_act_leaves_no_row(chain: Database) -> None:
 
 
 def test_strange_text_is_recorded_and_verified(chain: Database) -> None:
-    facts = {"name": "Nguyễn\0", "lone": "\udc80", "emoji": "😀", "é": "e\u0301"}
+    controls = "".join(map(chr, range(1, 32))) + "\x7f\u2028\\/\"'"
+    facts = {
+        "name": "Nguyễn\0",
+        "lone": "\udc80",
+        "emoji": "😀",
+        "é": "e\u0301",
+        "controls": controls,
+        "Zz": "",
+        "a_": "%s",
+    }
     with chain.transaction() as tx:
         audit.append(tx, CHAIN, "REFUSED", "a\0b", facts, Caller(client="x\ud800"))
         assert audit.verify(tx) == []

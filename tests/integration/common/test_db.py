@@ -14,7 +14,12 @@ from services.common.db import Database, MigrationError
 from services.common.errors import Unavailable
 from services.common.settings import DatabaseConfig
 
-COMMON = ["common/0001_outbox_inbox.sql", "common/0002_job.sql", "common/0003_audit.sql"]
+COMMON = [
+    "common/0001_outbox_inbox.sql",
+    "common/0002_job.sql",
+    "common/0003_audit.sql",
+    "common/0004_audit_append.sql",
+]
 
 
 @pytest.fixture
@@ -102,7 +107,7 @@ def test_idle_connections_that_were_cut_fail_nobody(base: Database) -> None:
             tx.execute("SELECT 1")
     with base.transaction() as tx:
         tx.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND datname = current_database()"
         )
     for _ in range(10):

@@ -1,0 +1,175 @@
+"""Entering mark sheets: the busiest part of the system.
+
+Order within the transaction: who may act → hold the year open → was this request answered before → is entry possible
+now → is the sheet right → write cells, history and audit. Everything wrong with a sheet is told at once; a refusal
+leaves nothing behind.
+
+Sheets that come at the same time may share a transaction, which makes small ones cheaper; each is still accepted or
+refused as if it had come alone (ADR-0034).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.common.db import Database, StatementError, Tx, last_statements
+from services.common.errors import HosoError, Unavailable, Violation
+from services.common.identity import Caller
+from services.gradebook import entry
+from services.gradebook.checks import refuse
+from services.gradebook.domain import ClassRef, MarkKind, column_kind
+from services.gradebook.store import marks, sheets
+from services.gradebook.store.marks import Written
+from services.gradebook.store.sheets import Opened, Planned, SheetKey
+from services.gradebook.usecases import access, reassessment
+from services.gradebook.usecases.marks import (
+    Entered,
+    Request,
+    check_head,
+    check_open,
+    check_subject_target,
+    first_stage_of,
+    new_act,
+    plan,
+    read_sheet,
+    record,
+    repeat,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SheetEntry:
+    """A rectangle of marks, and who enters it.
+
+    columns: (kind, position); rows: moet_student_id and one value a column.
+    """
+
+    caller: Caller
+    request: Request
+    ref: ClassRef
+    subject: str
+    semester: int
+    columns: Sequence[tuple[int, int]]
+    rows: Sequence[tuple[str, Sequence[str]]]
+
+
+Answer = Entered | Exception
+
+
+def enter_marks(database: Database, one: SheetEntry) -> Entered:
+    """Enter a rectangle of marks: all or nothing, in a transaction of its own.
+
+    Raises Invalid; Unauthenticated PERSON_REQUIRED; Forbidden VENDOR_NOT_AUTHORISED, VENDOR_SUSPENDED, WRONG_SCHOOL,
+    NOT_ASSIGNED; NotFound; Rejected SCHOOL_NOT_AUTHORISED, WINDOW_CLOSED, BOOK_LOCKED, and for a re-assessment
+    YEAR_NOT_LOCKED; Conflict REQUEST_ID_REUSED; Unavailable.
+    """
+    _check(one)
+    (answer,) = _in_one_transaction(database, [one])
+    if isinstance(answer, Exception):
+        raise answer
+    assert answer is not None
+    return answer
+
+
+def enter_marks_many(database: Database, entries: Sequence[SheetEntry]) -> list[Answer]:
+    """Enter sheets, each as `enter_marks` does, most of them in one transaction; an error is returned, not raised.
+
+    Alone stays what others hold, what meets another request for the same sheet or with the same id, and everything when
+    the common transaction fails for a reason that is one sheet's own.
+    """
+    answers: list[Answer | None] = [_fault(one) for one in entries]
+    together = _apart([index for index, answer in enumerate(answers) if answer is None], entries)
+    if len(together) > 1:
+        try:
+            found = _in_one_transaction(database, [entries[index] for index in together])
+        except Unavailable as e:
+            found = [e] * len(together)
+        except StatementError:
+            found = [None] * len(together)
+        for index, answer in zip(together, found, strict=True):
+            answers[index] = answer
+    return [_alone(database, one) if done is None else done for one, done in zip(entries, answers, strict=True)]
+
+
+def _alone(database: Database, one: SheetEntry) -> Answer:
+    try:
+        return enter_marks(database, one)
+    except (HosoError, StatementError) as e:
+        return e
+
+
+def _check(one: SheetEntry) -> None:
+    check_head(one.ref, one.subject, one.semester)
+    if not 1 <= len(one.rows) <= entry.MAX_ROWS:
+        refuse([Violation("rows", "COUNT", f"Phải có từ 1 đến {entry.MAX_ROWS} dòng.")])
+    access.person(one.caller, one.ref.school)
+
+
+def _fault(one: SheetEntry) -> HosoError | None:
+    try:
+        _check(one)
+    except HosoError as e:
+        return e
+    return None
+
+
+def _apart(indexes: Sequence[int], entries: Sequence[SheetEntry]) -> list[int]:
+    """Those of the entries that share neither sheet nor request id with one before them."""
+    seen: set[object] = set()
+    found = []
+    for index in indexes:
+        one = entries[index]
+        names = {one.request.id, (one.ref, one.subject, one.semester)}
+        if seen.isdisjoint(names):
+            seen |= names
+            found.append(index)
+    return found
+
+
+def _in_one_transaction(database: Database, entries: Sequence[SheetEntry]) -> list[Answer | None]:
+    """Answers of checked sheets; None for what must be tried alone."""
+    with database.transaction() as tx:
+        opened = sheets.open_sheets(tx, [_key(one) for one in entries])
+        decided = [_decide(tx, one, found, alone=len(entries) == 1) for one, found in zip(entries, opened, strict=True)]
+        # Chains in the order of their names, so that no two transactions wait for each other.
+        planned = sorted(
+            ((one, what) for one, what in zip(entries, decided, strict=True) if isinstance(what, Planned)),
+            key=lambda pair: pair[0].ref.school,
+        )
+        if planned:
+            plans = [what for _, what in planned]
+            copied = sheets.copy_fresh(tx, plans)
+            with last_statements(tx):
+                if not copied:
+                    sheets.insert_fresh(tx, plans)
+                digests = sheets.write_sheets(tx, plans)
+                for (one, what), digest in zip(planned, digests, strict=True):
+                    written = Written(what.changes.count, digest)
+                    facts = {"subject": one.subject, "semester": one.semester}
+                    record(tx, one.caller, one.ref, what.act, written, **facts)
+    return [Entered(what.changes.count, what.unchanged) if isinstance(what, Planned) else what for what in decided]
+
+
+def _key(one: SheetEntry) -> SheetKey:
+    ref = one.ref
+    return SheetKey(ref.school, ref.school_year, ref.name, one.subject, one.caller.person, one.semester, one.request.id)
+
+
+def _decide(tx: Tx, one: SheetEntry, found: Opened | None, *, alone: bool) -> Planned | Entered | HosoError | None:
+    """What is to be written, or the answer when nothing is; None for what someone else holds."""
+    if found is None and not alone:
+        return None
+    try:
+        target = check_subject_target(one.caller, one.ref, one.subject, found.target if found else None)
+        assert found is not None
+        if found.state.earlier is not None:
+            return repeat(found.state.earlier, one.request, one.caller)
+        numbers, cells = read_sheet(target, found.state, one.columns, one.rows)
+        refuse(entry.check_reassessment(numbers, one.semester))
+        kinds = {column_kind(number) for number in numbers}
+        check_open(found.state, kinds, first_stage_of(kinds, one.semester))
+        if MarkKind.REASSESSMENT in kinds:
+            reassessment.check(tx, target, one.ref, found.state.students, one.rows)
+        act = new_act(one.request, marks.MARKS, target, one.caller, semester=one.semester)
+        return plan(act, found.state, cells)
+    except HosoError as e:
+        return e
