@@ -1,5 +1,6 @@
 """`hoso archive`: records under object lock."""
 
+import enum
 from datetime import UTC, timedelta, timezone
 from typing import Annotated
 
@@ -14,6 +15,17 @@ app = typer.Typer(no_args_is_help=True)
 
 _PAGE = 500
 _VIETNAM = timezone(timedelta(hours=7))
+
+
+class Kind(enum.Enum):
+    """Kinds of records, as the archive names them."""
+
+    CLASS_BOOK = "CLASS_BOOK"
+    TEACHER_BOOK = "TEACHER_BOOK"
+    TRANSCRIPT = "TRANSCRIPT"
+    STUDENT_REGISTER = "STUDENT_REGISTER"
+    SNAPSHOT = "SNAPSHOT"
+
 
 ROLE_WORDS = {
     "SUBJECT_TEACHER": "Giáo viên bộ môn",
@@ -65,9 +77,13 @@ def all_records(services: Services, school: str, kind: archive_pb2.RecordKind.Va
 
 
 @app.command("list")
-def list_records(school: Annotated[str, typer.Argument(help="School code.")]) -> None:
+def list_records(
+    school: Annotated[str, typer.Argument(help="School code.")],
+    kind: Annotated[Kind | None, typer.Option(help="Only records of this kind.")] = None,
+) -> None:
     """The records of a school, newest first."""
-    records = all_records(operator(), school, archive_pb2.RECORD_KIND_UNSPECIFIED)
+    only = archive_pb2.RecordKind.Value(f"RECORD_KIND_{kind.value}") if kind else archive_pb2.RECORD_KIND_UNSPECIFIED
+    records = all_records(operator(), school, only)
     rows = [
         (r.id, _kind(r), r.version or "", r.object_sha256.hex()[:16], r.size_bytes, local_time(r.retain_until_time))
         for r in records

@@ -20,7 +20,7 @@ from services.common.grpc_client import channel
 from services.common.jobs import Job, LeaseLost
 from services.common.settings import DatabaseConfig
 from services.print import events, rendering, store, usecases
-from tests import servers
+from tests import records, servers
 from tests.content import canonical, class_book
 from tests.integration.print import peers
 
@@ -122,6 +122,28 @@ def test_a_signing_copy_names_who_signs_where(bench: Bench) -> None:
     assert [(f.name, f.order, f.rank, f.role, f.signatory) for f in one.fields] == expected
 
 
+@pytest.mark.parametrize(
+    "data",
+    [records.teacher_book(1, 3, "SEMESTER_1"), records.transcript(1), records.student_register(3)],
+    ids=["teacher book", "transcript", "register"],
+)
+def test_every_record_type_becomes_a_signing_copy(bench: Bench, data: dict[str, Any]) -> None:
+    book = bench.announce(events_pb2.BookSigningStarted, canonical_bytes(data))
+    bench.work()
+    (one,) = bench.renditions(book)
+    expected = [(s["field"], s["order"], s["rank"], s["role"], s["signatory"]) for s in data["signatories"]]
+    assert [(f.name, f.order, f.rank, f.role, f.signatory) for f in one.fields] == expected
+    assert [kind for kind, _ in bench.events(book)] == ["RenditionReady"]
+
+
+def test_content_of_an_unknown_format_is_announced_as_a_fault(bench: Bench) -> None:
+    data = records.transcript(1) | {"format": "hoso/transcript/99"}
+    book = bench.announce(events_pb2.BookPrintAssigned, canonical_bytes(data))
+    bench.work()
+    ((kind, body),) = bench.events(book)
+    assert (kind, body["reason"], body["field"]) == ("RenditionFailed", "FORMAT_UNKNOWN", "format")
+
+
 def test_the_same_event_twice_makes_one_rendition(bench: Bench) -> None:
     content = canonical(2, "SEMESTER_1")
     book = bench.announce(events_pb2.BookPrintAssigned, content)
@@ -179,7 +201,8 @@ def test_content_that_cannot_be_printed_is_announced_with_its_fault(bench: Bench
     assert (body["reason"], body["field"]) == ("NO_GLYPH", "students[3].name")
     assert bench.renditions(book) == []
     assert bench.open_jobs() == 0
-    (row,) = bench.query("SELECT facts->>'reason' FROM audit_entry WHERE action = 'REFUSED' ORDER BY 1")
+    refused = "SELECT facts->>'reason' FROM audit_entry WHERE action = 'REFUSED' AND facts->>'book' = %s"
+    (row,) = bench.query(refused, book)
     assert row[0] == "NO_GLYPH"
 
 
