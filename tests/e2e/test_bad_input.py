@@ -21,6 +21,7 @@ GRPC_SERVICES = {
         "gradebook.v1.MarkService",
         "gradebook.v1.BookService",
         "gradebook.v1.DossierService",
+        "gradebook.v1.ExemptionService",
     ),
     "print": ("print.v1.PrintService",),
     "signing": ("signing.v1.SigningService",),

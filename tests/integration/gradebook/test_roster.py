@@ -289,7 +289,7 @@ def test_every_rpc_with_an_empty_request_is_refused_in_order(world: World) -> No
                   "ListMissing", "GetMarkHistory", "FreezeBook", "AssignPrint", "StartReconciliation",
                   "ConfirmReconciliation", "ReportMismatch", "RecordHandSigned", "RecordStamped",
                   "RecordPaperArchived", "StartDigitalSigning", "LockBook", "ReturnBook", "RevokeBook", "GetBook",
-                  "ListBooks", "DownloadBookContent")),
+                  "ListBooks", "DownloadBookContent", "RecordPracticalExemption", "ListPracticalExemptions")),
         ("service/archive", ("DownloadSnapshot",)),
     ):  # fmt: skip
         for rpc in rpcs:
