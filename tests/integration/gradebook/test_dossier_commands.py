@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from cli.output import Output
 from services.common.settings import DatabaseConfig
-from tests.integration.gradebook.test_dossiers import HIGH, PRINCIPAL, YEAR, items, plan, put_school, save, submit
+from tests.integration.gradebook.dossier_acts import HIGH, PRINCIPAL, YEAR, items, plan, put_school, save, submit
 from tests.integration.gradebook.world import DEPARTMENT, World, served, sha256, tls
 from tests.servers import Pki
 

@@ -11,6 +11,35 @@ from hoso.gradebook.v1 import common_pb2, dossiers_pb2, marks_pb2, roster_pb2
 from services.common import audit
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected
 from services.common.settings import DatabaseConfig
+from tests.integration.gradebook.dossier_acts import (
+    APPROVED,
+    HIGH,
+    LATE_YEAR,
+    NEXT_YEAR,
+    PRINCIPAL,
+    REJECTED,
+    SUBMITTED,
+    TEACHER,
+    UNDER_REVIEW,
+    UNRUN,
+    VICE,
+    YEAR,
+    act,
+    appraise,
+    approve,
+    by_dossier,
+    decide,
+    document,
+    items,
+    plan,
+    put_round,
+    put_school,
+    refused,
+    rules,
+    save,
+    submit,
+)
+from tests.integration.gradebook.streams import demo_sheets, send
 from tests.integration.gradebook.world import (
     DEPARTMENT,
     FIRST,
@@ -20,17 +49,8 @@ from tests.integration.gradebook.world import (
     World,
     columns,
     served,
-    sha256,
-    timestamp,
 )
 from tests.servers import Pki
-
-YEAR, NEXT_YEAR, LATE_YEAR = "2025-2026", "2026-2027", "2027-2028"
-THCS, THPT = common_pb2.SCHOOL_LEVEL_LOWER_SECONDARY, common_pb2.SCHOOL_LEVEL_UPPER_SECONDARY
-HIGH, UNRUN = "79000002", "79000003"
-PRINCIPAL, VICE, TEACHER = "ht", "pht", "gv"
-APPROVED, REJECTED = dossiers_pb2.DOSSIER_STATE_APPROVED, dossiers_pb2.DOSSIER_STATE_REJECTED
-SUBMITTED, UNDER_REVIEW = dossiers_pb2.DOSSIER_STATE_SUBMITTED, dossiers_pb2.DOSSIER_STATE_UNDER_REVIEW
 
 
 @pytest.fixture(scope="module")
@@ -50,112 +70,6 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
         yield world
 
 
-def put_school(world: World, code: str) -> None:
-    school = roster_pb2.School(
-        code=code,
-        name="Trường THPT Trần Phú",
-        level=THPT,
-        commune="Phường Một",
-        province="Tỉnh Hai",
-        department="Sở Ba",
-    )
-    world.ask("PutSchool", client=DEPARTMENT, school=school)
-    by_dossier(world, code, YEAR)
-    named = ((PRINCIPAL, "PRINCIPAL"), (VICE, "VICE_PRINCIPAL"), (TEACHER, "TEACHER"))
-    people = [
-        roster_pb2.Person(id=f"{code}-{one}", name="Lê Thị An", roles=[common_pb2.Role.Value(f"ROLE_{role}")])
-        for one, role in named
-    ]
-    world.ask("PutPeople", school=code, people=people)
-
-
-def by_dossier(world: World, school: str, year: str, vendor: str = "smas") -> None:
-    one = roster_pb2.SchoolYear(school_year=year, vendor=vendor, authorisation=roster_pb2.AUTHORISATION_DOSSIER)
-    world.ask("PutSchoolYear", client=DEPARTMENT, school=school, year=one)
-
-
-def put_round(world: World, year: str, *, in_s: int = 3600, offices: tuple[str, ...] = ()) -> None:
-    deadline = timestamp(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=in_s))
-    one = dossiers_pb2.DossierRound(school_year=year, deadline=deadline, offices=offices, note="3368/GDĐT-TrH")
-    world.ask("PutDossierRound", client=DEPARTMENT, round=one)
-
-
-def appraise(world: World, name: str, status: int) -> None:
-    vendor = dossiers_pb2.Vendor(name=name, title=name.upper(), software=f"Phần mềm {name}", version="2026.1")
-    world.ask("PutVendor", client=DEPARTMENT, vendor=vendor)
-    appraisal = dossiers_pb2.Appraisal(status=status, decision=document("Kết quả thẩm định"), valid_from="2020-01-01")
-    world.ask("AppraiseVendor", client=DEPARTMENT, vendor=name, appraisal=appraisal)
-
-
-def document(title: str) -> dossiers_pb2.Document:
-    return dossiers_pb2.Document(
-        title=title, number="45/QĐ-THPT", issued_on="2025-08-20", sha256=sha256(title.encode()), size_bytes=120_000,
-        kept_at="Tủ hồ sơ văn thư, ngăn 3",
-    )  # fmt: skip
-
-
-def items(people: list[str], windows: list[str], **changes: Any) -> dossiers_pb2.DossierItems:
-    fields = {
-        "petition": document("Tờ trình sử dụng sổ điểm điện tử"),
-        "software": ["smas"],
-        "portal_link": dossiers_pb2.PORTAL_LINK_CONNECTED,
-        "regulation_decision": document("Quyết định ban hành quy chế"),
-        "regulation": document("Quy chế sử dụng sổ điểm điện tử"),
-        "assignment_decision": document("Quyết định phân công"),
-        "assignment": [dossiers_pb2.StaffDuty(person=one, duty="Theo dõi nhập điểm, in và lưu sổ") for one in people],
-        "entry_plan": document("Kế hoạch ghi điểm, lưu điểm và in sổ"),
-        "windows": windows,
-        "assessment_plan": document("Kế hoạch kiểm tra đánh giá"),
-    }
-    return dossiers_pb2.DossierItems(**{**fields, **changes})
-
-
-def act(world: World, rpc: str, school: str, year: str, *, client: str = DEPARTMENT, **fields: Any) -> Any:
-    """An act on a dossier: by the school's principal when a vendor calls, else by the Department."""
-    principal = world.school.principal if school == world.school.code else f"{school}-{PRINCIPAL}"
-    token = None if client == DEPARTMENT else world.token(principal, school=school)
-    return world.ask(rpc, client=client, token=token, school=school, school_year=year, **fields)
-
-
-def save(world: World, school: str, year: str, given: dossiers_pb2.DossierItems, client: str = VENDOR) -> Any:
-    return act(world, "SaveDossier", school, year, client=client, items=given).dossier
-
-
-def submit(world: World, school: str, year: str, client: str = VENDOR) -> Any:
-    return act(world, "SubmitDossier", school, year, client=client).dossier
-
-
-def decide(world: World, school: str, year: str, state: int, reason: int = 0) -> Any:
-    fields = {"state": state, "reason": reason, "decision": document("Văn bản cho phép các đơn vị")}
-    return act(world, "DecideDossier", school, year, **fields).dossier
-
-
-def approve(world: World, school: str, year: str, client: str = VENDOR) -> Any:
-    submit(world, school, year, client)
-    act(world, "StartReview", school, year)
-    return decide(world, school, year, APPROVED)
-
-
-def plan(world: World, school: str, year: str, client: str = VENDOR, name: str = "HK1") -> None:
-    now = dt.datetime.now(dt.UTC)
-    window = marks_pb2.Window(
-        name=name, open_time=timestamp(now), close_time=timestamp(now + dt.timedelta(days=1)),
-        semesters=[FIRST], mark_kinds=[common_pb2.MARK_KIND_REGULAR],
-    )  # fmt: skip
-    act(world, "PlanWindow", school, year, client=client, window=window)
-
-
-def rules(caught: Any) -> set[tuple[str, str]]:
-    return {(one.field, one.rule) for one in caught.value.violations}
-
-
-def refused(kind: type[Exception], reason: str, call: Callable[[], Any]) -> Any:
-    with pytest.raises(kind) as caught:
-        call()
-    assert getattr(caught.value, "reason", "") == reason
-    return caught.value
-
-
 def gated(world: World) -> dict[str, Callable[[], Any]]:
     """Every act that a school may do only with the Department's leave."""
     one = world.school.classes[0]
@@ -171,6 +85,10 @@ def gated(world: World) -> dict[str, Callable[[], Any]]:
 
     return {
         "EnterMarks": sheet,
+        "RecordPrincipalRemark": lambda: world.ask(
+            "RecordPrincipalRemark", person=world.school.principal, school_class=world.ref(one), month="2025-09",
+            remark="Nhập điểm đúng kế hoạch",
+        ),
         "SettleMissingMarks": lambda: world.ask(
             "SettleMissingMarks", school_class=world.ref(one), person=one.assignments[subject.code][0],
             request_id=str(uuid.uuid4()), subject=subject.code, semester=common_pb2.SEMESTER_SECOND,
@@ -198,6 +116,8 @@ def test_without_a_dossier_nothing_is_entered_printed_or_locked(world: World) ->
     for call in gated(world).values():
         error = refused(Rejected, "SCHOOL_NOT_AUTHORISED", call)
         assert "hồ sơ" in error.message
+    (imported,) = send(world, demo_sheets(world, one, 2)[:1])
+    assert imported.refusal.reason == "SCHOOL_NOT_AUTHORISED"
     assert (world.rows("SELECT count(*) FROM entry"), world.rows("SELECT state FROM book")) == before
 
 
@@ -343,6 +263,14 @@ def test_who_is_missing_and_the_list_of_dossiers(world: World) -> None:
     assert found == sorted([(world.school.code, 1, APPROVED), (HIGH, 2, APPROVED)])
     rejected = world.ask("ListDossiers", client=DEPARTMENT, school_year=YEAR, state=REJECTED)
     assert list(rejected.dossiers) == []
+    directly = roster_pb2.SchoolYear(
+        school_year=YEAR,
+        vendor="smas",
+        authorisation=roster_pb2.AUTHORISATION_BY_DEPARTMENT,
+        authorisation_decision="12/QĐ-SGDĐT",
+    )
+    world.ask("PutSchoolYear", client=DEPARTMENT, school=UNRUN, year=directly)
+    assert list(world.ask("ListMissingDossiers", client=DEPARTMENT, school_year=YEAR).schools) == []
 
 
 def test_approval_ends_with_its_year_and_is_renewed_with_items_5_and_6(world: World) -> None:
@@ -372,6 +300,19 @@ def test_approval_ends_with_its_year_and_is_renewed_with_items_5_and_6(world: Wo
     assert rules(caught) == {("items.renewal", "NOT_RENEWABLE")}
 
 
+def test_an_approval_brings_the_vendor_of_the_dossier(world: World) -> None:
+    """Filed through the present vendor's screens, the dossier may name another software; approval moves the year."""
+    appraise(world, "vietschool", dossiers_pb2.VENDOR_STATUS_APPRAISED)
+    save(world, UNRUN, NEXT_YEAR, items([f"{UNRUN}-{VICE}"], ["HK1"], software=["vietschool"]))
+    assert approve(world, UNRUN, NEXT_YEAR).software == "vietschool"
+    year = next(
+        one for one in world.ask("GetSchool", client=DEPARTMENT, school=UNRUN).years if one.school_year == NEXT_YEAR
+    )
+    assert year.vendor == "vietschool"
+    refused(Forbidden, "VENDOR_NOT_AUTHORISED", lambda: act(world, "GetDossier", UNRUN, NEXT_YEAR, client=VENDOR))
+    assert act(world, "GetDossier", UNRUN, NEXT_YEAR, client=OTHER_VENDOR).dossier.state == APPROVED
+
+
 def test_a_late_dossier_is_recorded_and_not_resolved(world: World) -> None:
     by_dossier(world, UNRUN, LATE_YEAR)
     plan(world, UNRUN, LATE_YEAR)
@@ -392,7 +333,7 @@ def test_a_suspended_vendor_is_refused_at_once_and_the_school_may_change(world: 
     appraise(world, "smas", dossiers_pb2.VENDOR_STATUS_SUSPENDED)
     for call in (
         lambda: world.ask("ListClasses", **world.year),
-        lambda: act(world, "SaveDossier", UNRUN, NEXT_YEAR, client=VENDOR, items=dossiers_pb2.DossierItems()),
+        lambda: act(world, "SaveDossier", UNRUN, LATE_YEAR, client=VENDOR, items=dossiers_pb2.DossierItems()),
         *gated_by_vendor(world),
     ):
         refused(Forbidden, "VENDOR_SUSPENDED", call)
