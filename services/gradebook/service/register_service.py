@@ -20,7 +20,8 @@ from services.gradebook.service.roster_service import (
     student,
     student_message,
 )
-from services.gradebook.store.register import MovementRow, Place
+from services.gradebook.store.places import Place
+from services.gradebook.store.register import MovementRow
 from services.gradebook.usecases import movements, register, transfers
 from services.gradebook.usecases.register import Entry
 

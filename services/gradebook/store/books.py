@@ -251,7 +251,7 @@ def schools_of(tx: Tx, student: str) -> list[int]:
     rows = tx.execute(
         "SELECT y.school_id FROM enrolment e JOIN student p ON p.id = e.student_id"
         " JOIN school_year y ON y.id = e.school_year_id WHERE p.moet_student_id = %s"
-        " ORDER BY y.name DESC, e.class_id DESC",
+        " ORDER BY y.name DESC, e.left_on IS NULL DESC, e.joined_on DESC NULLS LAST, e.class_id DESC",
         (student,),
     )
     return [row[0] for row in rows]

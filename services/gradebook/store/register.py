@@ -7,7 +7,6 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from services.common.db import Tx
-from services.gradebook.domain import Student
 from services.gradebook.movements import Decision, Details
 from services.gradebook.store.roster import guardian
 
@@ -232,111 +231,6 @@ def identity_owners(tx: Tx, school_id: int, national_ids: Sequence[str]) -> dict
         (school_id, list(national_ids)),
     )
     return dict(rows.fetchall())
-
-
-def year_frozen(tx: Tx, class_id: int) -> bool:
-    """Whether a living book of the whole year, or of after the summer, holds the data of a class."""
-    row = tx.execute(
-        "SELECT EXISTS (SELECT FROM book WHERE class_id = %s AND stage >= 2 AND state NOT IN (5, 16))", (class_id,)
-    ).fetchone()
-    return row is not None and bool(row[0])
-
-
-class Place(NamedTuple):
-    """A student in a class, by the class that holds it."""
-
-    student_id: int
-    school_id: int
-    school: str
-    school_name: str
-    year_id: int
-    school_year: str
-    class_id: int
-    class_name: str
-    grade_level: int
-    joined_on: date | None
-    left_on: date | None
-    personal: Student
-
-
-_PLACE = (
-    "SELECT e.student_id, sc.id, sc.code, sc.name, y.id, y.name, c.id, c.name, c.grade_level, e.joined_on, e.left_on,"
-    " s.moet_student_id, e.number, e.name, e.birth_date::text, e.birth_place, e.sex, e.ethnicity, e.priority,"
-    " e.address, e.father, e.mother, e.note"
-    " FROM enrolment e JOIN student s ON s.id = e.student_id JOIN school_class c ON c.id = e.class_id"
-    " JOIN school_year y ON y.id = e.school_year_id JOIN school sc ON sc.id = y.school_id"
-)
-
-
-def places(tx: Tx, students: Sequence[int], school_id: int | None = None) -> list[Place]:
-    """The classes of students (ids), in one school or in all, oldest first."""
-    rows = tx.execute(
-        f"{_PLACE} WHERE e.student_id = ANY(%(students)s)"
-        " AND (%(school)s::int IS NULL OR sc.id = %(school)s::int)"
-        " ORDER BY y.name, coalesce(e.joined_on, '-infinity'), e.left_on NULLS LAST, sc.id, c.id",
-        {"students": list(students), "school": school_id},
-    )
-    found = []
-    for row in rows:
-        *where, student, number, name, born, birth_place, sex, ethnicity, priority, address, father, mother, note = row
-        personal = Student(
-            student,
-            number,
-            name,
-            born,
-            birth_place,
-            sex,
-            ethnicity,
-            priority,
-            address,
-            guardian(father),
-            guardian(mother),
-            note,
-        )
-        found.append(Place(*where, personal))  # type: ignore[call-arg]  # eleven columns before the student's
-    return found
-
-
-def leave(tx: Tx, class_id: int, student_id: int, kind: int, day: date) -> None:
-    """End a student's place in a class; the row stays in the list."""
-    tx.execute(
-        "UPDATE enrolment SET left_on = %s, left_kind = %s WHERE class_id = %s AND student_id = %s AND left_on IS NULL",
-        (day, kind, class_id, student_id),
-    )
-
-
-def come_back(tx: Tx, class_id: int, student_id: int) -> bool:
-    """Give a student the place in a class back that ended before; False when there was none."""
-    done = tx.execute(
-        "UPDATE enrolment SET left_on = NULL, left_kind = NULL WHERE class_id = %s AND student_id = %s",
-        (class_id, student_id),
-    )
-    return done.rowcount == 1
-
-
-def mark_joined(tx: Tx, class_id: int, student_id: int, kind: int, day: date) -> None:
-    """Note when and how a student came into a class during the year."""
-    tx.execute(
-        "UPDATE enrolment SET joined_on = %s, joined_kind = %s WHERE class_id = %s AND student_id = %s",
-        (day, kind, class_id, student_id),
-    )
-
-
-def taken_elsewhere(
-    tx: Tx, school_id: int, school_year: str, class_id: int, students: Sequence[str]
-) -> list[tuple[str, bool, bool]]:
-    """Students who are or were in another class of the same school year and are not in this class's list.
-
-    (moet_student_id, in the same school, still there).
-    """
-    rows = tx.execute(
-        "SELECT s.moet_student_id, y.school_id = %(school)s, e.left_on IS NULL"
-        " FROM student s JOIN enrolment e ON e.student_id = s.id JOIN school_year y ON y.id = e.school_year_id"
-        " WHERE s.moet_student_id = ANY(%(students)s) AND y.name = %(year)s AND e.class_id <> %(class)s"
-        " AND NOT EXISTS (SELECT FROM enrolment h WHERE h.class_id = %(class)s AND h.student_id = s.id)",
-        {"school": school_id, "year": school_year, "class": class_id, "students": list(students)},
-    )
-    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def histories(tx: Tx, school_id: int, class_id: int, students: Sequence[str]) -> Mapping[str, list[tuple[int, date]]]:

@@ -11,7 +11,7 @@ from services.gradebook import register_rules, roster_rules
 from services.gradebook.checks import Findings
 from services.gradebook.movements import LEAVING, MovementKind, StudentState, move
 from services.gradebook.register_rules import Asked, Checked
-from services.gradebook.store import marks, register
+from services.gradebook.store import marks, places, register
 from services.gradebook.store.carrying import Carried
 from services.gradebook.store.register import MovementRow
 from services.gradebook.usecases import access, placing, scene
@@ -47,11 +47,11 @@ def held(tx: Tx, caller: Caller, school: str, school_year: str, checked: Checked
     who = scene.recorder(tx, caller, year, checked.kind)
     marks.hold_year(tx, year.id)
     ids = register.hold_students(tx, [checked.student])
-    places = register.places(tx, list(ids.values()), year.school_id)
-    if not places:
+    listed = places.of_students(tx, list(ids.values()), year.school_id)
+    if not listed:
         raise Invalid([Violation("student", "STUDENT_UNKNOWN", "Trường không có học sinh mang mã này.")])
     student = ids[checked.student]
-    return Scene(year, who, caller.client, student, checked, register.movements_of(tx, [student]), places)
+    return Scene(year, who, caller.client, student, checked, register.movements_of(tx, [student]), listed)
 
 
 def _perform(tx: Tx, caller: Caller, one: Scene) -> MovementRow:
@@ -78,7 +78,7 @@ def _change_class(tx: Tx, one: Scene) -> tuple[int, Carried | None]:
         raise Rejected("STUDENT_NOT_IN_CLASS", "Năm học này học sinh không ở lớp nào.")
     target = placing.class_joined(tx, one, one.present)
     placing.check_open(tx, one.present.class_id)
-    register.leave(tx, one.present.class_id, one.student_id, one.checked.kind, one.checked.day)
+    places.leave(tx, one.present.class_id, one.student_id, one.checked.kind, one.checked.day)
     return target.id, placing.follow(tx, one, one.present, target)
 
 

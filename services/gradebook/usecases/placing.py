@@ -7,9 +7,9 @@ from services.common.errors import Invalid, Rejected, Violation
 from services.gradebook import roster_rules
 from services.gradebook.domain import Student
 from services.gradebook.movements import ends_place
-from services.gradebook.store import carrying, register, roster
+from services.gradebook.store import carrying, places, roster
 from services.gradebook.store.carrying import Carried, Journey
-from services.gradebook.store.register import Place
+from services.gradebook.store.places import Place
 from services.gradebook.store.roster import ClassRow
 from services.gradebook.usecases.scene import Scene
 
@@ -19,13 +19,13 @@ def end_place(tx: Tx, scene: Scene) -> None:
     place, checked = scene.present, scene.checked
     if place is None or not ends_place(checked.kind, checked.day, scene.year.name):
         return
-    if not register.year_frozen(tx, place.class_id):
-        register.leave(tx, place.class_id, scene.student_id, checked.kind, checked.day)
+    if not places.year_frozen(tx, place.class_id):
+        places.leave(tx, place.class_id, scene.student_id, checked.kind, checked.day)
 
 
 def check_open(tx: Tx, class_id: int) -> None:
     """Raises Rejected BOOK_LOCKED when the class's year is frozen."""
-    if register.year_frozen(tx, class_id):
+    if places.year_frozen(tx, class_id):
         raise Rejected("BOOK_LOCKED", "Sổ cả năm của lớp đã chốt dữ liệu nên danh sách lớp không đổi được.")
 
 
@@ -50,7 +50,7 @@ def join(tx: Tx, scene: Scene, target: ClassRow, personal: Student, number: int 
 
     Raises Invalid NUMBERS_NOT_CONSECUTIVE; Rejected CLASS_TOO_LARGE.
     """
-    if register.come_back(tx, target.id, scene.student_id):
+    if places.come_back(tx, target.id, scene.student_id):
         return
     place = len(roster.numbers(tx, target.id)) + 1
     if number not in (0, place):
@@ -59,7 +59,7 @@ def join(tx: Tx, scene: Scene, target: ClassRow, personal: Student, number: int 
     if place > roster_rules.MAX_CLASS_SIZE:
         raise Rejected("CLASS_TOO_LARGE", "Lớp đã đủ số học sinh tối đa.", students=place - 1)
     roster.put_students(tx, scene.year.id, target.id, [replace(personal, number=place)])
-    register.mark_joined(tx, target.id, scene.student_id, scene.checked.kind, scene.checked.day)
+    places.mark_joined(tx, target.id, scene.student_id, scene.checked.kind, scene.checked.day)
 
 
 def follow(tx: Tx, scene: Scene, source: Place, target: ClassRow, number: int = 0) -> Carried | None:

@@ -11,8 +11,9 @@ from services.gradebook import register_rules, roster_rules
 from services.gradebook.checks import Findings, refuse
 from services.gradebook.movements import GONE, MovementKind, Standing, StudentState
 from services.gradebook.register_rules import RegisterRow
-from services.gradebook.store import marks, register
-from services.gradebook.store.register import MovementRow, NewMovement, Place, Registration
+from services.gradebook.store import marks, places, register
+from services.gradebook.store.places import Place
+from services.gradebook.store.register import MovementRow, NewMovement, Registration
 from services.gradebook.store.roster import YearRow
 from services.gradebook.usecases import access, scene
 from services.gradebook.usecases.scene import attending_elsewhere, standing_of
@@ -107,10 +108,10 @@ def entries(tx: Tx, school_id: int, registrations: Sequence[Registration]) -> li
     moves: dict[int, list[MovementRow]] = {}
     for movement in register.movements_of(tx, students, school_id):
         moves.setdefault(movement.student_id, []).append(movement)
-    places: dict[int, list[Place]] = {}
-    for place in register.places(tx, students, school_id):
-        places.setdefault(place.student_id, []).append(place)
-    return [_entry(one, moves.get(one.student_id, []), places.get(one.student_id, [])) for one in registrations]
+    listed: dict[int, list[Place]] = {}
+    for place in places.of_students(tx, students, school_id):
+        listed.setdefault(place.student_id, []).append(place)
+    return [_entry(one, moves.get(one.student_id, []), listed.get(one.student_id, [])) for one in registrations]
 
 
 def list_movements(
@@ -137,16 +138,16 @@ def student_path(database: Database, caller: Caller, school: str, student: str) 
         year = access.some_year(tx, caller, school)
         ids = register.student_ids(tx, [student])
         moves = register.movements_of(tx, list(ids.values()))
-        places = register.places(tx, list(ids.values()))
-        if year.school_id not in {move.school_id for move in moves} | {place.school_id for place in places}:
+        listed = places.of_students(tx, list(ids.values()))
+        if year.school_id not in {move.school_id for move in moves} | {place.school_id for place in listed}:
             raise NotFound("STUDENT_UNKNOWN", "Trường không có học sinh mang mã này.", student=student)
         last = scene.deciding(moves)
-        if (last.school_id if last else places[-1].school_id) != year.school_id:
+        if (last.school_id if last else listed[-1].school_id) != year.school_id:
             raise Forbidden("STUDENT_ELSEWHERE", "Học sinh đã chuyển sang trường khác.", student=student)
-        numbers = {place.school_id: register.registrations(tx, place.school_id, [place.student_id]) for place in places}
+        numbers = {place.school_id: register.registrations(tx, place.school_id, [place.student_id]) for place in listed}
         stations = [
             (place, known.number if (known := numbers[place.school_id].get(place.student_id)) else 0)
-            for place in places
+            for place in listed
         ]
         return Path(stations, [_seen_from(year.school_id, move) for move in moves])
 
@@ -159,7 +160,7 @@ def _wrong_rows(
     ids: dict[str, int],
     known: dict[int, Registration],
 ) -> list[Violation]:
-    here = {place.student_id: place for place in register.places(tx, list(ids.values()), year.school_id)}
+    here = {place.student_id: place for place in places.of_students(tx, list(ids.values()), year.school_id)}
     moves: dict[int, list[MovementRow]] = {}
     for move in register.movements_of(tx, list(ids.values())):
         moves.setdefault(move.student_id, []).append(move)

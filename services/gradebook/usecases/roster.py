@@ -29,7 +29,7 @@ from services.gradebook.domain import (
 from services.gradebook.movements import StudentState, standing
 from services.gradebook.rules import required_regular, rule_set
 from services.gradebook.store import dossiers as stored
-from services.gradebook.store import marks, register, roster, vendors, windows
+from services.gradebook.store import marks, places, register, roster, vendors, windows
 from services.gradebook.store.roster import StaffRow, SubjectRow, YearRow
 from services.gradebook.usecases import access
 
@@ -222,7 +222,7 @@ def list_students(database: Database, caller: Caller, ref: ClassRef) -> list[Stu
 
 def _check_newcomers(tx: Tx, year: YearRow, class_id: int, names: Sequence[str]) -> None:
     """Who is new in a class list is nowhere else that year, and in no state that only a movement ends."""
-    taken = register.taken_elsewhere(tx, year.school_id, year.name, class_id, names)
+    taken = places.taken_elsewhere(tx, year.school_id, year.name, class_id, names)
     here = {name for name, same_school, present in taken if same_school and present}
     there = {name for name, same_school, present in taken if not same_school and present}
     histories = register.histories(tx, year.school_id, class_id, names)

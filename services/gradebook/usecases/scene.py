@@ -12,7 +12,8 @@ from services.gradebook.movements import MovementKind, Standing, StudentState, r
 from services.gradebook.register_rules import Checked
 from services.gradebook.store import register, roster
 from services.gradebook.store.carrying import Carried
-from services.gradebook.store.register import MovementRow, NewMovement, Place
+from services.gradebook.store.places import Place
+from services.gradebook.store.register import MovementRow, NewMovement
 from services.gradebook.store.roster import StaffRow, YearRow
 from services.gradebook.usecases import access
 

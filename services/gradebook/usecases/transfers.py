@@ -13,8 +13,9 @@ from services.gradebook.checks import Findings
 from services.gradebook.domain import ClassRef, Student
 from services.gradebook.movements import Details, MovementKind, move
 from services.gradebook.register_rules import Asked, Checked
-from services.gradebook.store import marks, register
-from services.gradebook.store.register import MovementRow, Place
+from services.gradebook.store import marks, places, register
+from services.gradebook.store.places import Place
+from services.gradebook.store.register import MovementRow
 from services.gradebook.usecases import access, placing, scene
 from services.gradebook.usecases.movements import held
 from services.gradebook.usecases.scene import Scene
@@ -67,7 +68,7 @@ def transfer_in(
         who = scene.recorder(tx, caller, year, checked.kind)
         marks.hold_year(tx, year.id)
         student = register.add_students(tx, [checked.student])[checked.student]
-        everywhere = register.places(tx, [student])
+        everywhere = places.of_students(tx, [student])
         here = [place for place in everywhere if place.school_id == year.school_id]
         one = Scene(year, who, caller.client, student, checked, register.movements_of(tx, [student]), here)
         if one.repeated:
@@ -146,7 +147,7 @@ def _is_open(row: MovementRow, one: Scene) -> bool:
 
 
 def _check_nowhere_else(tx: Tx, one: Scene) -> None:
-    taken = register.taken_elsewhere(tx, one.year.school_id, one.year.name, 0, [one.checked.student])
+    taken = places.taken_elsewhere(tx, one.year.school_id, one.year.name, 0, [one.checked.student])
     if scene.attending_elsewhere(one.moves, one.year.school_id) or any(
         present for _, same_school, present in taken if not same_school
     ):

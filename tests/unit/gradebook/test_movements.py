@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 from hoso.gradebook.v1 import register_pb2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -84,6 +84,7 @@ class StudentLife(RuleBasedStateMachine):
 
 
 TestStudentLife = StudentLife.TestCase
+TestStudentLife.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_kinds_and_states_are_those_of_the_contract() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hoso.gradebook.v1 import common_pb2, marks_pb2
 
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected
+from services.print.content import parse
 from tests.integration.gradebook.register.schools import (
     decision,
     details,
@@ -242,3 +243,52 @@ def test_only_the_right_people_and_vendors(world: World, second: World) -> None:
     with pytest.raises(Forbidden) as school:
         world.ask("GetRegister", token=world.token(world.school.principal, school="31000999"), **world.year)
     assert school.value.reason == "WRONG_SCHOOL"
+
+
+def freeze(world: World, person: str | None = None) -> Any:
+    return world.ask(
+        "FreezeBook",
+        person=person or world.school.seal_custodian,
+        record_type=common_pb2.RECORD_TYPE_STUDENT_REGISTER,
+        school_class=common_pb2.ClassRef(**world.year),
+        stage=WHOLE_YEAR,
+    ).book
+
+
+def test_the_register_of_the_year_is_frozen_with_who_left(world: World, second: World) -> None:
+    with pytest.raises(Forbidden) as caught:
+        freeze(world, world.school.principal)
+    assert caught.value.reason == "ROLE_REQUIRED"
+    book = freeze(world)
+    assert freeze(world) == book
+    raw = world.ask("DownloadBookContent", book=book.id)
+    parse(raw, book.content_sha256.hex())  # as print reads it: schema and rules beyond it
+    rows = {row["moet_student_id"]: row for row in json.loads(raw)["rows"]}
+    one, other = world.school.classes
+    gone = rows[one.students[1].id]
+    assert (gone["register_number"], gone["left_on"], gone["left_reason"]) == ("2", "2026-01-19", "TRANSFERRED")
+    assert [(m["kind"], m["document"], m["detail"]) for m in gone["movements"]] == [
+        ("ENTERED", "", ""),
+        ("TRANSFERRED_OUT", "07/GGTCT ngày 16/01/2026", f"{second.school.name}; Theo gia đình"),
+    ]
+    assert gone["classes"] == [{"school_year": "2025-2026", "class": "6A1", "result": None}]
+    promotions = {
+        row.student: row.promotion
+        for row in world.ask("GetClassSummary", school_class=world.ref(one), stage=WHOLE_YEAR).students
+    }
+    for student in one.students[2:]:
+        assert rows[student.id]["classes"][0]["result"] == promotions[student.id]
+    assert rows[other.students[3].id]["classes"][0]["result"] is None
+    assert [m["kind"] for m in rows[other.students[2].id]["movements"]][-2:] == ["TRANSFERRED_OUT", "RETURNED"]
+
+    # In the second school everybody has a number but a newcomer of the class list.
+    new = student_message(second.school.classes[0].students[0], moet_student_id="31777000005", number=9)
+    listed = second.ask("ListStudents", school_class=second.ref(second.school.classes[0])).students
+    new.number = len(listed) + 1
+    second.ask("PutStudents", school_class=second.ref(second.school.classes[0]), students=[new])
+    with pytest.raises(Rejected) as missing:
+        freeze(second)
+    assert (missing.value.reason, missing.value.facts["first"]) == (
+        "DATA_INCOMPLETE",
+        f"REGISTER_NUMBER 6A1 {new.number}",
+    )

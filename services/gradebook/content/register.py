@@ -1,0 +1,174 @@
+"""Frozen content of a student register; shape: docs/formats/student-register-1.schema.json. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from services.common.canonical import canonical_bytes
+from services.gradebook.content.class_book import vietnam_time
+from services.gradebook.domain import Guardian, School, SchoolLevel, Sex, Student
+from services.gradebook.movements import Decision, Details, MovementKind, Standing, StudentState
+from services.gradebook.results import NamedPerson
+
+FORMAT = "hoso/student-register/1"
+MAX_ROWS, MAX_MOVEMENTS, MAX_CLASSES = 6000, 60, 16
+"""Limits of the register's shape."""
+
+_MAX_DETAIL = 300
+_MAX_PAPERS = 200
+_KINDS = {
+    MovementKind.ENROLLED: "ENTERED",
+    MovementKind.GRADUATED: "COMPLETED",
+}
+_LEFT_REASONS = {
+    StudentState.TRANSFERRED_OUT: "TRANSFERRED",
+    StudentState.WITHDRAWN: "WITHDRAWN",
+    StudentState.GRADUATED: "COMPLETED",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterFacts:
+    """What a register says beside its rows."""
+
+    school: School
+    school_year: str
+    principal: NamedPerson
+    data_officer: NamedPerson
+    version: int
+    closing_time: datetime
+
+
+class ClassYear(NamedTuple):
+    """A student's class in one school year. result: promotion as in the class book, None when there is none yet."""
+
+    school_year: str
+    name: str
+    result: str | None
+
+
+class Move(NamedTuple):
+    """A movement as the register prints it."""
+
+    kind: MovementKind
+    day: date
+    decision: Decision | None
+    reason: str
+    other_school: str
+    from_class: str
+    to_class: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterLine:
+    """A student in the register. standing: after the movements; left_on: day of leaving, None while at the school."""
+
+    number: int
+    personal: Student
+    entered_on: date
+    details: Details
+    classes: Sequence[ClassYear]
+    moves: Sequence[Move]
+    standing: Standing
+    left_on: date | None
+
+
+def student_register(lines: Sequence[RegisterLine], facts: RegisterFacts) -> bytes:
+    """The canonical bytes of a register: lines in the order of register numbers, within the limits above."""
+    return canonical_bytes(
+        {
+            "format": FORMAT,
+            "record_type": "STUDENT_REGISTER",
+            "school_year": facts.school_year,
+            "stage": "WHOLE_YEAR",
+            "version": facts.version,
+            "regime": "TT22",
+            "closing_time": vietnam_time(facts.closing_time),
+            "school": {**asdict(facts.school), "level": SchoolLevel(facts.school.level).name},
+            "principal": asdict(facts.principal),
+            "data_officer": asdict(facts.data_officer),
+            "rows": [_row(line) for line in lines],
+            "corrections": [],
+            "signatories": _signatories(facts),
+        }
+    )
+
+
+def _row(line: RegisterLine) -> Mapping[str, Any]:
+    personal, details = line.personal, line.details
+    return {
+        "register_number": str(line.number),
+        "moet_student_id": personal.moet_student_id,
+        "name": personal.name,
+        "sex": Sex(personal.sex).name,
+        "birth_date": personal.birth_date,
+        "birth_place": personal.birth_place,
+        "ethnicity": personal.ethnicity,
+        "nationality": details.nationality,
+        "priority": personal.priority,
+        "national_id": details.national_id,
+        "father": _guardian(personal.father),
+        "mother": _guardian(personal.mother),
+        "guardian": _guardian(details.guardian),
+        "address": personal.address,
+        "entered_on": line.entered_on.isoformat(),
+        "from_school": details.from_school,
+        "classes": [{"school_year": one.school_year, "class": one.name, "result": one.result} for one in line.classes],
+        "left_on": line.left_on.isoformat() if line.left_on else None,
+        "left_reason": _LEFT_REASONS[line.standing.state] if line.left_on else None,
+        "returned_papers": _papers(line),
+        "note": details.note,
+        "movements": [_movement(one) for one in line.moves if one.kind is not MovementKind.PAPERS_RETURNED],
+    }
+
+
+def _papers(line: RegisterLine) -> str:
+    """Which papers were given back after leaving, and when."""
+    if not line.standing.papers:
+        return ""
+    last = next(one for one in reversed(line.moves) if one.kind is MovementKind.PAPERS_RETURNED)
+    return _clipped(f"Ngày {last.day:%d/%m/%Y}" + (f": {last.reason}" if last.reason else ""), _MAX_PAPERS)
+
+
+def _movement(one: Move) -> Mapping[str, Any]:
+    if one.kind is MovementKind.CLASS_CHANGED:
+        place = f"Từ {one.from_class} sang {one.to_class}"
+    else:
+        place = one.other_school or one.to_class
+    return {
+        "date": one.day.isoformat(),
+        "kind": _KINDS.get(one.kind, one.kind.name),
+        "detail": _clipped("; ".join(filter(None, (place, one.reason))), _MAX_DETAIL),
+        "document": f"{one.decision.number} ngày {one.decision.date:%d/%m/%Y}" if one.decision else "",
+    }
+
+
+def _signatories(facts: RegisterFacts) -> list[Mapping[str, Any]]:
+    """Who signs, in order: data officer (rank 1), principal (3), school seal (4)."""
+    seal = NamedPerson(facts.school.code, facts.school.name)
+    rows = (
+        (1, "DATA_OFFICER", "data-officer", facts.data_officer),
+        (3, "PRINCIPAL", "principal", facts.principal),
+        (4, "SCHOOL_SEAL", "seal", seal),
+    )
+    return [
+        {
+            "order": order,
+            "rank": rank,
+            "field": f"sig-{order:02d}-{suffix}",
+            "role": role,
+            "signatory": who.id,
+            "name": who.name,
+            "subject": None,
+        }
+        for order, (rank, role, suffix, who) in enumerate(rows, 1)
+    ]
+
+
+def _guardian(who: Guardian | None) -> Mapping[str, str] | None:
+    return None if who is None else asdict(who)
+
+
+def _clipped(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"

@@ -1,0 +1,127 @@
+"""Places of students in classes: where each was, taking and leaving a place during the year."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import NamedTuple
+
+from services.common.db import Tx
+from services.gradebook.domain import Student
+from services.gradebook.store.roster import guardian
+
+
+class Place(NamedTuple):
+    """A student in a class, by the class that holds it."""
+
+    student_id: int
+    school_id: int
+    school: str
+    school_name: str
+    year_id: int
+    school_year: str
+    class_id: int
+    class_name: str
+    grade_level: int
+    joined_on: date | None
+    left_on: date | None
+    personal: Student
+
+
+_PLACE = (
+    "SELECT e.student_id, sc.id, sc.code, sc.name, y.id, y.name, c.id, c.name, c.grade_level, e.joined_on, e.left_on,"
+    " s.moet_student_id, e.number, e.name, e.birth_date::text, e.birth_place, e.sex, e.ethnicity, e.priority,"
+    " e.address, e.father, e.mother, e.note"
+    " FROM enrolment e JOIN student s ON s.id = e.student_id JOIN school_class c ON c.id = e.class_id"
+    " JOIN school_year y ON y.id = e.school_year_id JOIN school sc ON sc.id = y.school_id"
+)
+
+
+def of_students(tx: Tx, students: Sequence[int], school_id: int | None = None) -> list[Place]:
+    """The classes of students (ids), in one school or in all, oldest first."""
+    rows = tx.execute(
+        f"{_PLACE} WHERE e.student_id = ANY(%(students)s)"
+        " AND (%(school)s::int IS NULL OR sc.id = %(school)s::int)"
+        " ORDER BY y.name, coalesce(e.joined_on, '-infinity'), e.left_on NULLS LAST, sc.id, c.id",
+        {"students": list(students), "school": school_id},
+    )
+    found = []
+    for row in rows:
+        *where, student, number, name, born, birth_place, sex, ethnicity, priority, address, father, mother, note = row
+        personal = Student(
+            student,
+            number,
+            name,
+            born,
+            birth_place,
+            sex,
+            ethnicity,
+            priority,
+            address,
+            guardian(father),
+            guardian(mother),
+            note,
+        )
+        found.append(Place(*where, personal))  # type: ignore[call-arg]  # eleven columns before the student's
+    return found
+
+
+def leave(tx: Tx, class_id: int, student_id: int, kind: int, day: date) -> None:
+    """End a student's place in a class; the row stays in the list."""
+    tx.execute(
+        "UPDATE enrolment SET left_on = %s, left_kind = %s WHERE class_id = %s AND student_id = %s AND left_on IS NULL",
+        (day, kind, class_id, student_id),
+    )
+
+
+def come_back(tx: Tx, class_id: int, student_id: int) -> bool:
+    """Give a student the place in a class back that ended before; False when there was none."""
+    done = tx.execute(
+        "UPDATE enrolment SET left_on = NULL, left_kind = NULL WHERE class_id = %s AND student_id = %s",
+        (class_id, student_id),
+    )
+    return done.rowcount == 1
+
+
+def mark_joined(tx: Tx, class_id: int, student_id: int, kind: int, day: date) -> None:
+    """Note when and how a student came into a class during the year."""
+    tx.execute(
+        "UPDATE enrolment SET joined_on = %s, joined_kind = %s WHERE class_id = %s AND student_id = %s",
+        (day, kind, class_id, student_id),
+    )
+
+
+def taken_elsewhere(
+    tx: Tx, school_id: int, school_year: str, class_id: int, students: Sequence[str]
+) -> list[tuple[str, bool, bool]]:
+    """Students who are or were in another class of the same school year and are not in this class's list.
+
+    (moet_student_id, in the same school, still there).
+    """
+    rows = tx.execute(
+        "SELECT s.moet_student_id, y.school_id = %(school)s, e.left_on IS NULL"
+        " FROM student s JOIN enrolment e ON e.student_id = s.id JOIN school_year y ON y.id = e.school_year_id"
+        " WHERE s.moet_student_id = ANY(%(students)s) AND y.name = %(year)s AND e.class_id <> %(class)s"
+        " AND NOT EXISTS (SELECT FROM enrolment h WHERE h.class_id = %(class)s AND h.student_id = s.id)",
+        {"school": school_id, "year": school_year, "class": class_id, "students": list(students)},
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def unregistered(tx: Tx, school_id: int, year_id: int) -> list[tuple[str, int]]:
+    """Class and number of the students of a year who are not in the school's register."""
+    rows = tx.execute(
+        "SELECT c.name, e.number FROM enrolment e JOIN school_class c ON c.id = e.class_id"
+        " WHERE e.school_year_id = %s AND NOT EXISTS (SELECT FROM student_registration r"
+        "  WHERE r.school_id = %s AND r.student_id = e.student_id) ORDER BY c.grade_level, c.name, e.number",
+        (year_id, school_id),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def year_frozen(tx: Tx, class_id: int) -> bool:
+    """Whether a living book of the whole year, or of after the summer, holds the data of a class."""
+    row = tx.execute(
+        "SELECT EXISTS (SELECT FROM book b WHERE b.stage >= 2 AND b.state NOT IN (5, 16) AND (b.class_id = %(class)s"
+        " OR b.id IN (SELECT k.book_id FROM book_class k WHERE k.class_id = %(class)s)))",
+        {"class": class_id},
+    ).fetchone()
+    return row is not None and bool(row[0])

@@ -1,0 +1,148 @@
+"""Freezing the student register of a school year: who was in the school, what happened to them, and their results."""
+
+import itertools
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.common.db import Database, Tx
+from services.common.errors import Rejected
+from services.common.identity import Caller
+from services.gradebook import lifecycle, roster_rules
+from services.gradebook.catalogue import record_book
+from services.gradebook.content import register as content
+from services.gradebook.content.register import ClassYear, Move, RegisterFacts, RegisterLine
+from services.gradebook.domain import ClassRef, RecordType, Role, SchoolLevel
+from services.gradebook.lifecycle import Act, Actor
+from services.gradebook.movements import GONE, MovementKind
+from services.gradebook.results import NamedPerson
+from services.gradebook.store import marks, places, register, roster, year_results
+from services.gradebook.store.books import BookRow, Scope
+from services.gradebook.store.places import Place
+from services.gradebook.store.register import MovementRow, Registration
+from services.gradebook.store.roster import YearRow
+from services.gradebook.usecases import access, scene
+from services.gradebook.usecases.freeze import common
+from services.gradebook.usecases.freeze.common import Frozen
+
+_NAMED_MISSING = 10
+
+
+def freeze_student_register(database: Database, caller: Caller, ref: ClassRef, stage: int) -> BookRow:
+    """Freeze a school's register of a year (seal custodian); after MISMATCH or REVOKED, its next version.
+
+    Everything recorded up to the end of that school year stands in it, so that it is the same whenever it is frozen.
+    Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE, DATA_INCOMPLETE when a student of the year has no register
+    number, PRINCIPAL_UNCLEAR, DATA_OFFICER_UNCLEAR, REGISTER_TOO_LARGE.
+    """
+    roster_rules.check_year_ref(ref.school, ref.school_year)
+    checked = common.check_stage(RecordType.STUDENT_REGISTER, ref.school_year, stage)
+    with database.transaction() as tx:
+        year = access.year(tx, caller, ref.school, ref.school_year)
+        roles = access.staff(tx, caller, year).roles
+        lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if Role.SEAL_CUSTODIAN in roles else set())
+        marks.hold_year(tx, year.id)
+        register.hold_register(tx, year.school_id)
+        scope = Scope(RecordType.STUDENT_REGISTER, year.id)
+        resource = f"schools/{year.school}/years/{year.name}/register"
+        frozen = Frozen(scope, checked, lambda version: _content(tx, year, version), resource)
+        # The register of every level has the same signatories.
+        record = record_book(RecordType.STUDENT_REGISTER, year.name, SchoolLevel.LOWER_SECONDARY)
+        return common.freeze(tx, caller, ref, record, frozen)
+
+
+def _content(tx: Tx, year: YearRow, version: int) -> bytes:
+    _check_registered(tx, year)
+    registrations = register.list_registrations(tx, year.school_id, year.name, 0, content.MAX_ROWS + 1)
+    students = [one.student_id for one in registrations]
+    moves: dict[int, list[MovementRow]] = {}
+    for move in register.movements_of(tx, students, year.school_id):
+        if move.school_year <= year.name:
+            moves.setdefault(move.student_id, []).append(move)
+    listed: dict[int, list[Place]] = {}
+    for place in places.of_students(tx, students, year.school_id):
+        if place.school_year <= year.name:
+            listed.setdefault(place.student_id, []).append(place)
+    classes = sorted({place.class_id for own in listed.values() for place in own})
+    results = year_results.promotions(tx, classes)
+    lines = [
+        _line(one, moves.get(one.student_id, []), listed.get(one.student_id, []), results) for one in registrations
+    ]
+    _check_shape(lines)
+    facts = RegisterFacts(
+        school=common.school(tx, year),
+        school_year=year.name,
+        principal=common.principal(tx, year),
+        data_officer=_data_officer(tx, year),
+        version=version,
+        closing_time=_closing_time(tx, classes, moves),
+    )
+    return content.student_register(lines, facts)
+
+
+def _check_registered(tx: Tx, year: YearRow) -> None:
+    absent = places.unregistered(tx, year.school_id, year.id)
+    if absent or not register.last_number(tx, year.school_id):
+        raise Rejected(
+            "DATA_INCOMPLETE",
+            f"Còn {len(absent)} học sinh của năm học chưa có số đăng bộ.",
+            missing=len(absent),
+            first="; ".join(f"REGISTER_NUMBER {name} {number}" for name, number in absent[:_NAMED_MISSING]),
+        )
+
+
+def _check_shape(lines: Sequence[RegisterLine]) -> None:
+    longest_moves = max((len(line.moves) for line in lines), default=0)
+    longest_classes = max((len(line.classes) for line in lines), default=0)
+    if len(lines) > content.MAX_ROWS or longest_moves > content.MAX_MOVEMENTS or longest_classes > content.MAX_CLASSES:
+        raise Rejected("REGISTER_TOO_LARGE", "Sổ đăng bộ quá lớn để in thành một sổ.", students=len(lines))
+
+
+def _line(
+    one: Registration,
+    moves: Sequence[MovementRow],
+    places: Sequence[Place],
+    results: dict[tuple[int, str], str | None],
+) -> RegisterLine:
+    now, last = scene.standing_of(moves), scene.deciding(moves)
+    return RegisterLine(
+        one.number,
+        places[-1].personal,
+        one.entered_on,
+        one.details,
+        [
+            ClassYear(place.school_year, place.class_name, results.get((place.class_id, one.student)))
+            for place in places
+        ],
+        [
+            Move(
+                MovementKind(move.kind),
+                move.day,
+                move.decision,
+                move.reason,
+                move.other_school_name,
+                move.from_class,
+                move.to_class,
+            )
+            for move in moves
+        ],
+        now,
+        last.day if last is not None and now.state in GONE else None,
+    )
+
+
+def _closing_time(tx: Tx, classes: Sequence[int], moves: dict[int, list[MovementRow]]) -> datetime:
+    """When the last was recorded of what the register rests on: movements and frozen class books."""
+    recorded = [move.time for move in itertools.chain.from_iterable(moves.values())]
+    frozen = year_results.last_frozen(tx, classes)
+    return max(recorded if frozen is None else [*recorded, frozen])
+
+
+def _data_officer(tx: Tx, year: YearRow) -> NamedPerson:
+    found = roster.staff_with_role(tx, year.school_id, Role.DATA_OFFICER)
+    if len(found) != 1:
+        raise Rejected(
+            "DATA_OFFICER_UNCLEAR",
+            "Trường phải có đúng một người giữ vai trò Cán bộ phụ trách CSDL.",
+            data_officers=",".join(row.person for row in found),
+        )
+    return NamedPerson(found[0].person, found[0].name)
