@@ -33,7 +33,7 @@ from services.gradebook.usecases.entering import SheetEntry
 from services.gradebook.usecases.marks import Entered
 
 _IMPORT = "/hoso.gradebook.v1.MarkService/ImportMarks"
-_ENTRY_KINDS = {MARKS: "ENTRY", SETTLEMENT: "SETTLEMENT", CORRECTION: "CORRECTION"}
+_ENTRY_KINDS = {MARKS: "ENTRY", SETTLEMENT: "SETTLEMENT", CORRECTION: "CORRECTION", CARRIED_MARKS: "CARRIED_OVER"}
 _PERSON = Access(clients=("vendor/*",), person=True)
 _VENDOR = Access(clients=("vendor/*",))
 ACCESS = {
@@ -325,11 +325,8 @@ def _missing(one: Missing) -> marks_pb2.Missing:
     )
 
 
-_HOW_RECORDED = {SETTLEMENT: "ZERO_BY_RULE", CARRIED_MARKS: "CARRIED_OVER"}
-
-
 def _version(one: VersionRow) -> marks_pb2.MarkVersion:
-    recorded = _HOW_RECORDED.get(one.kind, "RECORDED")
+    recorded = "ZERO_BY_RULE" if one.kind == SETTLEMENT else "RECORDED"
     correction = None
     if one.correction is not None:
         correction = marks_pb2.VersionCorrection(

@@ -1483,7 +1483,7 @@ class MarkVersion(_message.Message):
     value: _builtins.str
     """The value; "" when withdrawn."""
     status: _builtins.str
-    """RECORDED, ZERO_BY_RULE, CARRIED_OVER (the mark came along from another class) or WITHDRAWN."""
+    """RECORDED, ZERO_BY_RULE or WITHDRAWN."""
     person: _builtins.str
     """Person id of who did it."""
     client: _builtins.str
@@ -1491,7 +1491,7 @@ class MarkVersion(_message.Message):
     reason: _builtins.str
     """Why, where a reason is required."""
     kind: _builtins.str
-    """By which act it came: ENTRY, SETTLEMENT or CORRECTION."""
+    """By which act it came: ENTRY, SETTLEMENT, CORRECTION or CARRIED_OVER (along with the student, from another class)."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When."""

@@ -68,7 +68,7 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
         student=student.id,
     ).versions
     teacher = one.assignments["TOAN"][0]
-    assert (version.version, version.status, version.person) == (1, "CARRIED_OVER", second.school.principal)
+    assert (version.version, version.kind, version.person) == (1, "CARRIED_OVER", second.school.principal)
     assert version.reason.startswith(f"Chuyển từ {world.school.name}, lớp 6A1: {teacher} nhập lúc ")
     (summary,) = [
         row
