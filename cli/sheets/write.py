@@ -1,11 +1,12 @@
 """Workbooks of score sheets as `read` reads them: one worksheet a sheet, marks open for typing, the rest protected."""
 
 from collections.abc import Iterable
+from copy import deepcopy
 from datetime import date
 
 from hoso.gradebook.v1 import common_pb2, marks_pb2
 from openpyxl.cell.cell import Cell
-from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
+from openpyxl.styles import Alignment, Border, Font, NamedStyle, PatternFill, Protection, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.workbook import Workbook
 from openpyxl.worksheet.datavalidation import DataValidation
@@ -23,7 +24,23 @@ _BOX = Border(left=_LINE, right=_LINE, top=_LINE, bottom=_LINE)
 _HEAD_FILL = PatternFill("solid", fgColor="DDE7F0")
 _OPEN_FILL = PatternFill("solid", fgColor="FFFDE7")
 _CENTRE = Alignment(horizontal="center", vertical="center", wrap_text=True)
-_OPEN = Protection(locked=False)
+_CENTRED = Alignment(horizontal="center")
+# Named, because a style that is put together anew for each cell makes up most of the time a workbook takes.
+_STYLES = (
+    NamedStyle("hoso-head", font=Font(bold=True), fill=_HEAD_FILL, border=_BOX, alignment=_CENTRE),
+    NamedStyle("hoso-text", border=_BOX, number_format="@"),
+    NamedStyle("hoso-date", border=_BOX, number_format="dd/mm/yyyy"),
+    NamedStyle("hoso-result", border=_BOX, alignment=_CENTRED, number_format="0.0"),
+    NamedStyle(
+        "hoso-mark",
+        border=_BOX,
+        fill=_OPEN_FILL,
+        alignment=_CENTRED,
+        number_format="0.0",
+        protection=Protection(locked=False),
+    ),
+    NamedStyle("hoso-remark", border=_BOX, fill=_OPEN_FILL, protection=Protection(locked=False)),
+)
 _SCORE_RULE = 'OR({c}="-",AND(ISNUMBER({c}),{c}>=0,{c}<=10,ABS({c}*10-ROUND({c}*10,0))<0.00001))'
 _GUIDE = (
     "BẢNG ĐIỂM MÔN HỌC: CÁCH GHI",
@@ -41,6 +58,8 @@ _GUIDE = (
 def workbook(sheets: Iterable[marks_pb2.ExportMarksResponse]) -> Workbook:
     """A workbook with a sheet of instructions and one worksheet a score sheet."""
     made = Workbook()
+    for style in _STYLES:
+        made.add_named_style(deepcopy(style))  # a style is bound to the workbook that it is added to
     guide = made.worksheets[0]
     guide.title = layout.INSTRUCTIONS
     _write_guide(guide)
@@ -132,8 +151,7 @@ def _write_heads(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, marks: li
         sheet.merge_cells(start_row=_TOP, start_column=_FIRST_MARK, end_row=_TOP, end_column=end)
     for row in (_TOP, _TOP + 1):
         for index in range(1, result + 2):
-            cell = sheet.cell(row, index)
-            cell.font, cell.fill, cell.border, cell.alignment = Font(bold=True), _HEAD_FILL, _BOX, _CENTRE
+            sheet.cell(row, index).style = "hoso-head"
 
 
 def _write_row(
@@ -143,30 +161,22 @@ def _write_row(
     row: marks_pb2.ExportedRow,
     marks: list[Column],
 ) -> None:
-    sheet.cell(number, 1, row.number)
-    _text(sheet, number, 2, row.marks.student).number_format = "@"
-    _text(sheet, number, 3, row.name)
-    born = sheet.cell(number, 4, date.fromisoformat(row.birth_date))
-    born.number_format = "dd/mm/yyyy"
+    sheet.cell(number, 1, row.number).style = "hoso-text"
+    _text(sheet, number, 2, row.marks.student).style = "hoso-text"
+    _text(sheet, number, 3, row.name).style = "hoso-text"
+    sheet.cell(number, 4, date.fromisoformat(row.birth_date)).style = "hoso-date"
     texts = [*row.marks.regular, row.marks.midterm, row.marks.final, row.marks.reassessed][: len(marks)]
     for index, text in enumerate(texts, _FIRST_MARK):
         cell = sheet.cell(number, index)
         if text[:1].isdigit():
-            cell.value, cell.number_format = float(text), "0.0"
+            cell.value = float(text)
         elif text:
             _text(sheet, number, index, text)
-        cell.protection, cell.fill, cell.alignment = _OPEN, _OPEN_FILL, Alignment(horizontal="center")
+        cell.style = "hoso-mark"
     result = _FIRST_MARK + len(marks)
-    average = sheet.cell(number, result, _formula(one, number))
-    average.alignment = Alignment(horizontal="center")
-    if one.subject_kind == common_pb2.SUBJECT_KIND_COMMENT_AND_SCORE:
-        average.number_format = "0.0"
-    remark = sheet.cell(number, result + 1)
-    remark.protection, remark.fill = _OPEN, _OPEN_FILL
-    if row.marks.practical_exemption:
-        remark.value = layout.EXEMPT
-    for index in range(1, result + 2):
-        sheet.cell(number, index).border = _BOX
+    sheet.cell(number, result, _formula(one, number)).style = "hoso-result"
+    exempt = layout.EXEMPT if row.marks.practical_exemption else None
+    sheet.cell(number, result + 1, exempt).style = "hoso-remark"
 
 
 def _formula(one: marks_pb2.ExportMarksResponse, row: int) -> str:

@@ -1,0 +1,34 @@
+"""What the gradebook refuses goes back to the cell of the worksheet that it came from."""
+
+import pytest
+from hoso.gradebook.v1 import marks_pb2
+
+from cli.sheets import importing
+from cli.sheets.findings import Findings
+
+CELLS = [["E9", ""], ["", "J11"], ["F12", "J12"]]
+
+
+@pytest.mark.parametrize(
+    ("field", "cell"),
+    [
+        ("rows[0].values[0]", "E9"),
+        ("rows[1].values[1]", "J11"),
+        ("rows[1].student", "J11"),
+        ("rows[2].values", "F12"),
+        ("columns[0].position", ""),
+        ("semester", ""),
+    ],
+)
+def test_a_violation_is_told_at_its_cell(field: str, cell: str) -> None:
+    found = Findings("6A1 - Toán - HK1")
+    violation = marks_pb2.SheetViolation(field=field, rule="X", message="câu.")
+    importing._refused(found, marks_pb2.SheetRefusal(reason="INVALID_INPUT", violations=[violation]), CELLS)
+    assert [(one.cell, one.rule, one.message) for one in found.found] == [(cell, "X", "câu.")]
+
+
+def test_a_refusal_of_the_whole_sheet_is_told_by_its_reason() -> None:
+    found = Findings("6A1 - Toán - HK1")
+    importing._refused(found, marks_pb2.SheetRefusal(reason="BOOK_LOCKED", message="Dữ liệu đã khóa sổ."), CELLS)
+    assert str(found.found[0]) == "Sheet «6A1 - Toán - HK1»: Dữ liệu đã khóa sổ."
+    assert found.bad
