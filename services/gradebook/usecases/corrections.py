@@ -190,7 +190,9 @@ def _mark_cell(tx: Tx, target: Target, request: Request, wanted: Wanted) -> _Cel
     refuse(wrong)
     refuse(entry.check_reassessment(numbers, wanted.semester))
     rows = [(wanted.student, [wanted.new_value])]
-    cells, wrong = entry.read_rows(rows, numbers, state.students, SUBJECT_KINDS[target.subject_kind], "student")
+    cells, wrong = entry.read_rows(
+        rows, numbers, state.students, SUBJECT_KINDS[target.subject_kind], "student", state.left
+    )
     refuse([replace(one, field="student" if one.field == "student" else "new_value") for one in wrong])
     if column_kind(numbers[0]) is MarkKind.REASSESSMENT:
         reassessment.check(tx, target, wanted.ref, state.students, rows)
@@ -204,9 +206,10 @@ def _mark_cell(tx: Tx, target: Target, request: Request, wanted: Wanted) -> _Cel
 def _conduct_cell(tx: Tx, target: Target, request: Request, wanted: Wanted) -> _Cell:
     assert target.class_id is not None
     state = marks.entry_state(tx, target, wanted.semester, request.id)
-    student = state.students.get(wanted.student)
+    wrong: list[Violation] = []
+    student = entry.read_student(wanted.student, state.students, set(), "student", wrong, state.left)
     if student is None:
-        raise Invalid([Violation("student", "STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp.")])
+        raise Invalid(wrong)
     found = marks.standing(tx, target.class_id, None, wanted.semester, CONDUCT_COLUMN, student)
     standing = found or Standing(None, zero_by_rule=False, version=0)
     level = int(PROTO_LEVELS[wanted.new_level])

@@ -1,0 +1,117 @@
+"""`hoso register`: a school's student register and the movements of its students, as the Department sees them."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from hoso.gradebook.v1 import register_pb2
+
+from cli.connection import call, operator
+from cli.output import show
+
+app = typer.Typer(no_args_is_help=True)
+
+_PAGE = 500
+_STATES = {
+    "STUDYING": "đang học",
+    "SUSPENDED": "bảo lưu",
+    "TRANSFERRED_OUT": "chuyển đi",
+    "WITHDRAWN": "thôi học",
+    "GRADUATED": "hoàn thành",
+}
+_KINDS = {
+    "ENROLLED": "nhập học",
+    "TRANSFERRED_IN": "chuyển đến",
+    "TRANSFERRED_OUT": "chuyển đi",
+    "CLASS_CHANGED": "chuyển lớp",
+    "SUSPENDED": "bảo lưu",
+    "WITHDRAWN": "thôi học",
+    "RETURNED": "trở lại",
+    "GRADUATED": "hoàn thành",
+    "PAPERS_RETURNED": "trả giấy tờ",
+}
+School = Annotated[str, typer.Option("--school", help="School code.")]
+
+
+@app.command("show")
+def show_register(
+    school: School,
+    year: Annotated[str, typer.Option("--year", help="School year, such as 2025-2026; without it all years.")] = "",
+) -> None:
+    """The student register, by register number."""
+    services = operator()
+    entries = _pages(
+        lambda token: call(
+            services.register.GetRegister,
+            register_pb2.GetRegisterRequest(school=school, school_year=year, page_size=_PAGE, page_token=token),
+            patient=True,
+        ),
+        "entries",
+    )
+    rows = [
+        (
+            one.register_number,
+            one.student.moet_student_id,
+            one.student.name,
+            one.student.birth_date,
+            ", ".join(f"{place.school_year} {place.class_name}" for place in one.years),
+            one.entered_on,
+            _word(_STATES, register_pb2.StudentState.Name(one.state), "STUDENT_STATE_"),
+            one.left_on,
+        )
+        for one in entries
+    ]
+    columns = ("số đăng bộ", "mã học sinh", "họ và tên", "ngày sinh", "lớp", "vào trường", "hiện tại", "từ ngày")
+    show(f"Sổ đăng bộ của trường {school} {year}".rstrip(), columns, rows, entries)
+
+
+@app.command("movements")
+def show_movements(
+    school: School,
+    year: Annotated[str, typer.Option("--year", help="School year, such as 2025-2026.")] = "",
+    student: Annotated[str, typer.Option("--student", help="moet_student_id; without it everyone.")] = "",
+) -> None:
+    """The movements of a school year, or of one student, oldest first."""
+    services = operator()
+    movements = _pages(
+        lambda token: call(
+            services.register.ListMovements,
+            register_pb2.ListMovementsRequest(
+                school=school, school_year=year, student=student, page_size=_PAGE, page_token=token
+            ),
+            patient=True,
+        ),
+        "movements",
+    )
+    rows = [
+        (
+            one.date,
+            one.student,
+            _word(_KINDS, register_pb2.MovementKind.Name(one.kind), "MOVEMENT_KIND_"),
+            one.from_class,
+            one.to_class,
+            one.other_school_name,
+            one.decision.number,
+            one.person,
+        )
+        for one in movements
+    ]
+    columns = ("ngày", "mã học sinh", "biến động", "từ lớp", "đến lớp", "trường kia", "quyết định", "người ghi")
+    show(f"Biến động học sinh của trường {school} {year}".rstrip(), columns, rows, movements)
+
+
+def _pages(ask: Callable[[str], Any], field: str) -> list[Any]:
+    """Everything that a paged call has."""
+    found: list[Any] = []
+    token = ""
+    while True:
+        answer = ask(token)
+        found += getattr(answer, field)
+        token = answer.next_page_token
+        if not token:
+            return found
+
+
+def _word(words: dict[str, str], name: str, prefix: str) -> str:
+    code = name.removeprefix(prefix)
+    return words.get(code, code)

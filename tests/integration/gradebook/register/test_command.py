@@ -1,0 +1,45 @@
+"""`hoso register`: what the Department sees of a school's register."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from cli.output import Output
+from cli.profile import Profile
+from deploy.local.configs import dump
+from tests.integration.gradebook.register.schools import register_all, transfer_out
+from tests.integration.gradebook.world import DEPARTMENT, VENDOR, World, tls
+
+
+def hoso(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "220"})
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_the_register_and_its_movements(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nowhere = "127.0.0.1:1"
+    path = tmp_path / "cli.toml"
+    found = Profile(world.address, nowhere, nowhere, nowhere, tls(world.pki, DEPARTMENT), tls(world.pki, VENDOR))
+    path.write_text(dump(found))
+    monkeypatch.setenv("HOSO_PROFILE", str(path))
+    monkeypatch.setattr(Output, "as_json", False)
+    register_all(world)
+    student = world.school.classes[0].students[0]
+    transfer_out(world, student.id, to_school_name="Trường THCS Trần Phú")
+    where = ("--school", world.school.code, "--year", world.school.school_year)
+
+    entries = json.loads(hoso("--json", "register", "show", *where))
+    assert [one["register_number"] for one in entries] == list(range(1, 13))
+    assert (entries[0]["state"], entries[0]["left_on"]) == ("STUDENT_STATE_TRANSFERRED_OUT", "2026-01-19")
+    monkeypatch.setattr(Output, "as_json", False)
+    table = hoso("register", "show", *where)
+    assert student.name in table
+    assert "chuyển đi" in table
+    moves = json.loads(hoso("--json", "register", "movements", *where, "--student", student.id))
+    assert [one["kind"] for one in moves] == ["MOVEMENT_KIND_ENROLLED", "MOVEMENT_KIND_TRANSFERRED_OUT"]
+    monkeypatch.setattr(Output, "as_json", False)
+    assert "Trường THCS Trần Phú" in hoso("register", "movements", *where)
