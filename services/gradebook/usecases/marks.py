@@ -196,7 +196,10 @@ def check_target(caller: Caller, ref: ClassRef, subject: str | None, target: Tar
 
 
 def check_subject_target(caller: Caller, ref: ClassRef, subject: str, found: Target | None) -> Target:
-    """The target of an entry of marks, whose teacher the caller must be. Raises as find_target, and NOT_ASSIGNED."""
+    """The target of an entry of marks, whose teacher the caller must be.
+
+    Raises as find_target; Forbidden NOT_ASSIGNED, Rejected SCHOOL_NOT_AUTHORISED.
+    """
     target = check_target(caller, ref, subject, found)
     if not target.assigned:
         raise Forbidden(
@@ -206,6 +209,7 @@ def check_subject_target(caller: Caller, ref: ClassRef, subject: str, found: Tar
             school_class=ref.name,
             subject=subject,
         )
+    access.check_authorised(ref.school, ref.school_year, target.authority)
     return target
 
 
