@@ -98,7 +98,7 @@ def check(sheet: BookSheet, target: Sheet, elsewhere: Mapping[str, str]) -> Plan
             lines[code] = row
             _identity(sheet, row, listed[code])
             _marks(sheet, row, listed[code], allowed, kind, plan)
-    absent = [row.name for code, row in listed.items() if code not in lines]
+    absent = [row.name for code, row in listed.items() if code not in lines and not row.left]
     if absent:
         names = ", ".join(absent[:3]) + ("…" if len(absent) > 3 else "")
         sheet.findings.warn("", "STUDENTS_MISSING", f"thiếu {len(absent)} học sinh của lớp: {names}.")
@@ -192,6 +192,8 @@ def _marks(
         if new == "" and old:
             message = f"ô trống, giữ điểm {_shown(old)} đã có; ghi dấu «-» nếu muốn rút điểm."
             sheet.findings.note(cell, "MARK_KEPT", message)
+        elif new and new != old and known.left:
+            sheet.findings.error(cell, "STUDENT_LEFT", "học sinh đã rời lớp nên không nhập, không sửa điểm.")
         elif new and new != old and not (new == "-" and not old):
             plan.changes.append(Change(cell, known.marks.student, column, old, new))
             standing[column] = "" if new == "-" else new

@@ -11,6 +11,8 @@ FINAL, REASSESSMENT = int(common_pb2.MARK_KIND_FINAL), int(common_pb2.MARK_KIND_
 INSTRUCTIONS = "Hướng dẫn"
 EXEMPT = "Miễn phần thực hành"
 """What an export writes as the remark of a student who is exempt by TT 22/2021 Điều 10."""
+LEFT = "Đã rời lớp"
+"""What an export writes as the remark of a student who left during the year; the line is locked."""
 SEMESTERS = {1: "I", 2: "II"}
 MAX_REGULAR = 9
 

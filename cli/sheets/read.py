@@ -234,7 +234,7 @@ def _read_row(one: BookSheet, keys: Mapping[int, str | Column], cells: list[_Cel
     if average is not None and average.value is not None:
         row.average = (average.coordinate, average.value)
     remark = by_key.get(layout.REMARK)
-    if remark is not None and _text(remark) not in {"", layout.EXEMPT}:
+    if remark is not None and _text(remark) not in {"", layout.EXEMPT, layout.LEFT}:
         one.remarks.append(remark.coordinate)
     one.rows.append(row)
 

@@ -172,11 +172,11 @@ def _write_row(
             cell.value = float(text)
         elif text:
             _text(sheet, number, index, text)
-        cell.style = "hoso-mark"
+        cell.style = "hoso-result" if row.left else "hoso-mark"
     result = _FIRST_MARK + len(marks)
     sheet.cell(number, result, _formula(one, number)).style = "hoso-result"
     exempt = layout.EXEMPT if row.marks.practical_exemption else None
-    sheet.cell(number, result + 1, exempt).style = "hoso-remark"
+    sheet.cell(number, result + 1, layout.LEFT if row.left else exempt).style = "hoso-remark"
 
 
 def _formula(one: marks_pb2.ExportMarksResponse, row: int) -> str:

@@ -53,7 +53,11 @@ def exported(one: ExportedClass, request: marks_pb2.ExportMarksRequest) -> Itera
                 teachers=[teacher.id for teacher in subject.teachers],
                 rows=[
                     marks_pb2.ExportedRow(
-                        number=student.number, name=student.name, birth_date=student.birth_date, marks=line
+                        number=student.number,
+                        name=student.name,
+                        birth_date=student.birth_date,
+                        marks=line,
+                        left=student.left,
                     )
                     for student, line in zip(one.data.students, lines, strict=True)
                 ],

@@ -64,11 +64,22 @@ def test_a_mark_is_taken_away_by_a_dash(tmp_path: Path) -> None:
     assert found == []
 
 
+def test_who_left_keeps_their_marks_and_gets_none(tmp_path: Path) -> None:
+    one = target()
+    one.rows[0].left = True
+    book, sheet = exported(one)
+    assert (sheet["E9"].protection.locked, sheet["L9"].value) == (True, layout.LEFT)
+    sheet["E9"], sheet["E10"] = 1, 2
+    plan, found = checked(through_file(book, tmp_path), one)
+    assert [(f.cell, f.rule) for f in found] == [("E9", "STUDENT_LEFT")]
+    assert [c.cell for c in plan.changes] == ["E10"]
+
+
 SCORE = st.sampled_from(["", *sorted({canonical(text, SubjectKind.COMMENT_AND_SCORE) for text in SCORES})])
 
 
 @settings(
-    max_examples=30,
+    max_examples=10,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -783,12 +783,15 @@ class ExportedRow(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     BIRTH_DATE_FIELD_NUMBER: _builtins.int
     MARKS_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Position in the class list, from 1."""
     name: _builtins.str
     """Full name."""
     birth_date: _builtins.str
     """Ngày sinh, ISO 8601 date."""
+    left: _builtins.bool
+    """The student left the class during the year: marks that were given stay, and none are entered any more."""
     @_builtins.property
     def marks(self) -> Global___MarkSheetRow:
         """Marks and results."""
@@ -800,10 +803,11 @@ class ExportedRow(_message.Message):
         name: _builtins.str = ...,
         birth_date: _builtins.str = ...,
         marks: Global___MarkSheetRow | None = ...,
+        left: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["marks", b"marks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "marks", b"marks", "name", b"name", "number", b"number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "left", b"left", "marks", b"marks", "name", b"name", "number", b"number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
