@@ -1,5 +1,6 @@
 """Pages of teacher's books, transcripts and student registers: complete, sound, with a field for everyone who signs."""
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 
 from services.common.canonical import canonical_bytes
 from services.common.errors import Invalid
-from services.print import render
+from services.print import formats, render
 from services.print.render import Kind, Rendition
 from tests import records
 from tests.integration.print.paper import MARK, TRICKY, check_layout, pages_of
@@ -66,6 +67,73 @@ def tricky_teacher_book() -> dict[str, Any]:
     return data
 
 
+def _codes(schema: str, *path: str) -> list[Any]:
+    """The codes that a schema permits at a path."""
+    found = json.loads((formats.SCHEMA_FOLDER / schema).read_text(encoding="utf-8"))
+    for step in path:
+        found = found[step]
+    return list(found["enum"])
+
+
+def every_code_of_a_transcript() -> dict[str, Any]:
+    data = records.transcript(4)
+    row = ("transcript-1.schema.json", "$defs", "grade", "properties")
+    (log,) = data["corrections"]
+    columns = _codes("transcript-1.schema.json", "$defs", "correction", "properties", "column")
+    data["corrections"] = [
+        log | {"column": c, "subject": None if c == "CONDUCT" else "TOAN", "old": "GOOD" if c == "CONDUCT" else None}
+        for c in columns
+    ]
+    data["grades"][3]["corrections_count"] = len(columns)
+    awards, promotions = _codes(*row, "award"), _codes(*row, "promotion")
+    levels = _codes("transcript-1.schema.json", "$defs", "level")
+    for number, promotion in enumerate(promotions[:4]):
+        grade = data["grades"][number]
+        grade |= {"promotion": promotion, "award": awards[number % len(awards)]}
+        grade["learning"] |= {"semester_1": levels[number], "year": levels[4]}
+    data["grades"][0]["subjects"][0]["teachers"] *= 3
+    return data
+
+
+def every_code_of_a_register() -> dict[str, Any]:
+    data = records.student_register(12)
+    row = ("student-register-1.schema.json", "$defs")
+    results = _codes(*row, "class", "properties", "result")
+    data["rows"][0]["classes"] = [
+        {"school_year": f"{2012 + n}-{2013 + n}", "class": "6A", "result": code} for n, code in enumerate(results)
+    ]
+    kinds = _codes(*row, "movement", "properties", "kind")
+    data["rows"][1]["movements"] = [
+        {"date": "2025-01-01", "kind": kind, "detail": "", "document": ""} for kind in kinds
+    ]
+    reasons = _codes(*row, "row", "properties", "left_reason")
+    for one, reason in zip(data["rows"], reasons, strict=False):
+        one |= {"left_on": "2026-05-01" if reason else None, "left_reason": reason}
+    (log,) = data["corrections"]
+    data["corrections"] = [log | {"column": c} for c in _codes(*row, "correction", "properties", "column")]
+    data["school"]["level"] = "MULTI_LEVEL"
+    return data
+
+
+def every_code_of_a_teacher_book() -> dict[str, Any]:
+    """Also the five regular marks that a subject with a topic cluster has."""
+    data = records.teacher_book(2, 8)
+    for taught in data["classes"]:
+        taught["regular_count"] = {"SEMESTER_1": 5, "SEMESTER_2": 5}
+        for part in taught["semesters"]:
+            for one in part["rows"]:
+                one["regular"].append("10")
+    data["classes"][1]["grade_level"] = 10
+    data["school"]["level"] = "MULTI_LEVEL"
+    data["classes"][0]["semesters"][1]["rows"][2]["reassessed"] = "5.0"
+    (log,) = data["corrections"]
+    columns = _codes("teacher-book-1.schema.json", "$defs", "correction", "properties", "column")
+    data["corrections"] = [
+        log | {"column": c, "semester": "SEMESTER_2", "student": 3, "old": "9.5", "new": None} for c in columns
+    ]
+    return data
+
+
 MAKERS: dict[str, Callable[[], dict[str, Any]]] = {
     "teacher book": lambda: records.teacher_book(2),
     "teacher book, semester I, by comments": lambda: records.teacher_book(1, 70, "SEMESTER_1", subject="GDTC"),
@@ -75,6 +143,9 @@ MAKERS: dict[str, Callable[[], dict[str, Any]]] = {
     "transcript with long texts": long_transcript,
     "register": lambda: records.student_register(21),
     "register with long texts": long_register,
+    "teacher book with every code": every_code_of_a_teacher_book,
+    "transcript with every code": every_code_of_a_transcript,
+    "register with every code": every_code_of_a_register,
 }
 every_record = pytest.mark.parametrize("name", list(MAKERS))
 

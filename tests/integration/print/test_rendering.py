@@ -114,6 +114,15 @@ def test_a_correction_shows_old_and_new_value_and_is_listed(tmp_path: Path) -> N
         assert expected in log
 
 
+def test_a_correction_of_a_cell_that_was_empty(tmp_path: Path) -> None:
+    data = class_book(3)
+    data["corrections"][0]["old"] = None
+    pages = [page.lines() for page in pages_of(render.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)]
+    (sheet,) = [p for p in pages if "MÔN HỌC: TOÁN" in p and "Học kì I – Lớp 6A1" in p]
+    new = _comma(data["semesters"][0]["marks"][1]["rows"][0]["midterm"])
+    assert any(line.startswith("1 ") and f"– {new}" in line for line in sheet)
+
+
 def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
     pdf = rendered(50, "SEMESTER_1", Kind.UNSIGNED, tricky=True).pdf
     text = " ".join(word.text for page in pages_of(pdf, tmp_path) for word in page.words)
