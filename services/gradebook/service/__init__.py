@@ -10,6 +10,7 @@ from services.gradebook.service import (
     exemption_service,
     mark_service,
     register_service,
+    review_service,
     roster_service,
 )
 
@@ -21,6 +22,7 @@ def served(database: Database) -> list[Served]:
         mark_service.served(database),
         book_service.served(database),
         correction_service.served(database),
+        review_service.served(database),
         exemption_service.served(database),
         class_book_service.served(database),
         dossier_service.served(database),

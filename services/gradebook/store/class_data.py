@@ -31,6 +31,29 @@ def heads(tx: Tx, year_id: int) -> list[ClassHead]:
     return [ClassHead(*row) for row in rows]
 
 
+def heads_after(tx: Tx, year_id: int, after: tuple[int, str], limit: int) -> list[ClassHead]:
+    """A page of the classes of a year by grade and name."""
+    rows = tx.execute(
+        "SELECT id, name, grade_level FROM school_class WHERE school_year_id = %s AND (grade_level, name) > (%s, %s)"
+        " ORDER BY grade_level, name LIMIT %s",
+        (year_id, *after, limit),
+    )
+    return [ClassHead(*row) for row in rows]
+
+
+def zeros(tx: Tx, classes: Sequence[int], semesters: Sequence[int]) -> dict[int, set[tuple[int, int, int, int]]]:
+    """Class id → cells that are zero by rule: (subject id, semester, student id, column)."""
+    found: dict[int, set[tuple[int, int, int, int]]] = {}
+    for class_id, *cell in tx.execute(
+        "SELECT class_id, subject_id, semester, student_id, column_no FROM mark"
+        " WHERE class_id = ANY(%s) AND semester = ANY(%s) AND status = 2",
+        (list(classes), list(semesters)),
+    ):
+        subject, semester, student, column = cell
+        found.setdefault(class_id, set()).add((subject, semester, student, column))
+    return found
+
+
 def read(
     tx: Tx,
     year_id: int,

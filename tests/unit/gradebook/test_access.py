@@ -9,6 +9,7 @@ from hoso.gradebook.v1 import (
     exemptions_pb2,
     marks_pb2,
     register_pb2,
+    review_pb2,
     roster_pb2,
 )
 
@@ -23,6 +24,7 @@ from services.gradebook.service import (
     exemption_service,
     mark_service,
     register_service,
+    review_service,
     roster_service,
 )
 
@@ -44,6 +46,7 @@ TABLES = {
     "RosterService": (roster_pb2, roster_service.ACCESS),
     "MarkService": (marks_pb2, mark_service.ACCESS),
     "BookService": (books_pb2, book_service.ACCESS),
+    "ReviewService": (review_pb2, review_service.ACCESS),
     "CorrectionService": (corrections_pb2, correction_service.ACCESS),
     "ExemptionService": (exemptions_pb2, exemption_service.ACCESS),
     "ClassBookService": (class_book_pb2, class_book_service.ACCESS),
@@ -57,6 +60,8 @@ OTHERS = {
     "ListClasses": VENDOR | OFFICE,
     "ListWindows": VENDOR | OFFICE,
     "GetWindow": VENDOR | OFFICE,
+    "GetCompleteness": VENDOR | OFFICE,
+    "ReviewClass": VENDOR | OFFICE,
     "GetCorrection": VENDOR | OFFICE,
     "ListCorrections": VENDOR | OFFICE,
     "ListBooks": VENDOR | OFFICE,
@@ -78,7 +83,7 @@ OTHERS = {
     "DownloadSnapshot": {"service/archive"},
     "DownloadBookContent": VENDOR | {"service/print"},
 }
-WITHOUT_PERSON = ("Put", "Get", "List", "Download", "ExportMarks", "ImportMarks")
+WITHOUT_PERSON = ("Put", "Get", "List", "Review", "Download", "ExportMarks", "ImportMarks")
 """RPCs beginning with these are a vendor's own acts and reads; every other act is a person's or the Department's.
 In an import each sheet may carry its own teacher's token, so that the use case asks for the person, not the edge."""
 

@@ -1,0 +1,93 @@
+"""Completeness and anomalies through real gRPC."""
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from hoso.gradebook.v1 import review_pb2
+
+from services.common.errors import Invalid
+from services.common.settings import DatabaseConfig
+from tests.integration.gradebook.world import DEPARTMENT, FINAL, FIRST, MIDTERM, REGULAR, SEMESTER_1, World, served
+from tests.servers import Pki
+
+KIND = review_pb2.AnomalyKind
+
+
+@pytest.fixture(scope="module")
+def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
+    """Two classes of twelve under an open window; 6A1 has its marks in maths, where the mid-term was keyed twice."""
+    with served(pki_files, database("gradebook"), students=12) as world:
+        world.put_roster()
+        world.plan_window()
+        one = world.school.classes[0]
+        rows = {}
+        for index, student in enumerate(one.students):
+            level = 5 + index % 4
+            rows[student.id] = [str(level), str(level), str(level), str(level), f"{level}.5", f"{level}.5"]
+        columns = [*((REGULAR, position) for position in range(1, 5)), (MIDTERM, 0), (FINAL, 0)]
+        rows[one.students[3].id][0] = "0"
+        rows[one.students[4].id][1] = ""
+        rows[one.students[5].id][1] = ""
+        world.enter(one, "TOAN", FIRST, columns, rows)
+        world.ask(
+            "SettleMissingMarks",
+            person=one.assignments["TOAN"][0],
+            request_id=str(uuid.uuid4()),
+            school_class=world.ref(one),
+            subject="TOAN",
+            semester=FIRST,
+            columns=[{"kind": REGULAR, "position": 2}],
+            students=[one.students[4].id],
+            reason="Học sinh vắng không lý do, không làm bài bù.",
+        )
+        yield world
+
+
+def test_completeness_counts_recorded_zero_by_rule_and_missing(world: World) -> None:
+    first = world.ask("GetCompleteness", client=DEPARTMENT, **world.year, semester=FIRST, page_size=1)
+    (one,) = first.classes
+    maths = next(row for row in one.subjects if row.subject == "TOAN")
+    assert (maths.required, maths.recorded, maths.zero_by_rule, maths.missing, maths.percent) == (72, 70, 1, 1, 98)
+    assert list(maths.teachers) == world.school.classes[0].assignments["TOAN"][:]
+    other = next(row for row in one.subjects if row.subject != "TOAN")
+    assert (other.recorded, other.percent) == (0, 0)
+    assert (one.school_class.name, one.missing_conduct) == ("6A1", 12)
+    rest = world.ask("GetCompleteness", **world.year, semester=FIRST, page_token=first.next_page_token)
+    assert [c.school_class.name for c in rest.classes] == ["6A2"]
+    by_stage = world.ask("GetCompleteness", **world.year, stage=SEMESTER_1).classes[0]
+    assert by_stage.subjects == one.subjects
+    listed = world.ask("ListMissing", school_class=world.ref(world.school.classes[0]), stage=SEMESTER_1)
+    assert listed.total == sum(row.missing for row in one.subjects) + one.missing_conduct + one.missing_absences
+
+
+def test_a_review_names_the_cells_and_says_why(world: World) -> None:
+    one = world.school.classes[0]
+    answer = world.ask("ReviewClass", client=DEPARTMENT, school_class=world.ref(one), semester=FIRST)
+    maths = [a for a in answer.anomalies if a.cells[0].subject == "TOAN"]
+    outlier = next(a for a in maths if a.kind == KIND.ANOMALY_KIND_OUTLIER)
+    assert [(c.student, c.value, c.column.kind, c.column.position) for c in outlier.cells] == [
+        (one.students[3].id, "0", REGULAR, 1)
+    ]
+    assert f"học sinh số {one.students[3].number}" in outlier.sentence
+    pairs = [
+        {(c.column.kind, c.column.position) for c in a.cells}
+        for a in maths
+        if a.kind == KIND.ANOMALY_KIND_COLUMN_REPEATED
+    ]
+    assert {(MIDTERM, 0), (FINAL, 0)} in pairs
+    missing = next(a for a in maths if a.kind == KIND.ANOMALY_KIND_MISSING)
+    assert [c.student for c in missing.cells] == [one.students[5].id]
+    assert answer.total == len(answer.anomalies)
+
+
+def test_what_is_asked_must_be_one_thing(world: World) -> None:
+    for fields, rule in (
+        ({}, "ONE_OF"),
+        ({"semester": FIRST, "stage": SEMESTER_1}, "ONE_OF"),
+        ({"semester": 9}, "ENUM"),
+        ({"stage": SEMESTER_1, "page_size": 51}, "PAGE_SIZE"),
+    ):
+        with pytest.raises(Invalid) as caught:
+            world.ask("GetCompleteness", **world.year, **fields)
+        assert caught.value.violations[0].rule == rule
