@@ -1,20 +1,17 @@
 """`hoso archive`: records under object lock."""
 
 import enum
-from datetime import UTC, timedelta, timezone
 from typing import Annotated
 
 import typer
-from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.archive.v1 import archive_pb2
 
 from cli.connection import Services, call, download, operator
-from cli.output import EXIT_NEGATIVE, Output, console, show, show_json
+from cli.output import EXIT_NEGATIVE, Output, console, local_time, show, show_json
 
 app = typer.Typer(no_args_is_help=True)
 
 _PAGE = 500
-_VIETNAM = timezone(timedelta(hours=7))
 
 
 class Kind(enum.Enum):
@@ -149,11 +146,6 @@ def policies() -> None:
         for p in answer.policies
     ]
     show("Thời hạn lưu trữ", ("loại", "bản", "năm", "chế độ", "căn cứ"), rows, list(answer.policies))
-
-
-def local_time(stamp: Timestamp) -> str:
-    """The time in Vietnam (ISO 8601, +07:00; NĐ 30/2020)."""
-    return stamp.ToDatetime(UTC).astimezone(_VIETNAM).isoformat(timespec="seconds")
 
 
 def _kind(message: archive_pb2.Record | archive_pb2.RetentionPolicy) -> str:

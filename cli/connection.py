@@ -5,7 +5,15 @@ from typing import Any, TypeVar
 
 import tenacity
 from hoso.archive.v1 import archive_pb2_grpc
-from hoso.gradebook.v1 import books_pb2_grpc, dossiers_pb2_grpc, marks_pb2_grpc, register_pb2_grpc, roster_pb2_grpc
+from hoso.gradebook.v1 import (
+    books_pb2_grpc,
+    corrections_pb2_grpc,
+    dossiers_pb2_grpc,
+    marks_pb2_grpc,
+    register_pb2_grpc,
+    review_pb2_grpc,
+    roster_pb2_grpc,
+)
 from hoso.operations.v1 import operations_pb2_grpc
 from hoso.print.v1 import print_pb2_grpc
 from hoso.signing.v1 import signing_pb2_grpc
@@ -36,6 +44,8 @@ class Services:
         self.books = books_pb2_grpc.BookServiceStub(peers["gradebook"])
         self.dossiers = dossiers_pb2_grpc.DossierServiceStub(peers["gradebook"])
         self.register = register_pb2_grpc.RegisterServiceStub(peers["gradebook"])
+        self.corrections = corrections_pb2_grpc.CorrectionServiceStub(peers["gradebook"])
+        self.review = review_pb2_grpc.ReviewServiceStub(peers["gradebook"])
         self.print = print_pb2_grpc.PrintServiceStub(peers["print"])
         self.signing = signing_pb2_grpc.SigningServiceStub(peers["signing"])
         self.archive = archive_pb2_grpc.ArchiveServiceStub(peers["archive"])

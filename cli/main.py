@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from cli import archive, books, dossiers, operations, register, rules, sheet_commands, signing
+from cli import (
+    archive,
+    books,
+    corrections,
+    dossiers,
+    operations,
+    register,
+    review,
+    rules,
+    sheet_commands,
+    signing,
+    windows,
+)
 from cli.demo_school import CODE
 from cli.output import Output, explain
 from services.common.config import ConfigError
@@ -21,6 +33,9 @@ app.add_typer(books.app, name="books", help="Books and their life cycle.")
 app.add_typer(dossiers.dossiers, name="dossiers", help="Dossiers of schools: list, show, missing, review, decide.")
 app.add_typer(dossiers.vendors, name="vendors", help="Vendors' software and its appraisal.")
 app.add_typer(register.app, name="register", help="The student register and movements of students.")
+app.add_typer(windows.app, name="windows", help="Entry windows: list, show with their snapshots.")
+app.add_typer(corrections.app, name="corrections", help="Corrections after closing: list, show.")
+app.add_typer(review.app, name="review", help="Before a window closes: what is missing, what looks wrong.")
 app.add_typer(signing.app, name="keys", help="Signatories, keys and documents under signature.")
 app.add_typer(archive.app, name="archive", help="Records under object lock: list, verify, fetch.")
 app.add_typer(operations.jobs, name="jobs", help="Jobs that gave up: list and replay.")

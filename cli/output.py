@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, timedelta, timezone
 from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +22,8 @@ EXIT_REFUSED = 3
 EXIT_NOT_ALLOWED = 4
 EXIT_UNAVAILABLE = 5
 """A service is away; the same command may work later."""
+
+_VIETNAM = timezone(timedelta(hours=7))
 
 console = Console()
 errors = Console(stderr=True)
@@ -74,6 +78,11 @@ def _show_digests(message: Message, data: dict[str, Any]) -> None:
         elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
             for one, part in zip(value, data[field.name], strict=True):
                 _show_digests(one, part)
+
+
+def local_time(stamp: Timestamp) -> str:
+    """The time in Vietnam (ISO 8601, +07:00; NĐ 30/2020)."""
+    return stamp.ToDatetime(UTC).astimezone(_VIETNAM).isoformat(timespec="seconds")
 
 
 def explain(error: HosoError | ConfigError) -> int:

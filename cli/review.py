@@ -1,5 +1,6 @@
 """`hoso review`: how far entry has come, and what looks wrong, before a window closes."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -76,8 +77,7 @@ def _kind(kind: int) -> str:
     return review_pb2.AnomalyKind.Name(review_pb2.AnomalyKind.ValueType(kind)).removeprefix("ANOMALY_KIND_")
 
 
-def _cells(cells: "list[review_pb2.AnomalyCell] | object") -> str:
-    listed = list(cells)  # type: ignore[call-overload]
+def _cells(listed: Sequence[review_pb2.AnomalyCell]) -> str:
     shown = [
         f"{c.student} {words.column(c.column) if c.HasField('column') else 'ĐTBmhk'} {c.value or '–'}"
         for c in listed[:_SHOWN_CELLS]

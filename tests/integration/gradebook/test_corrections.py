@@ -307,3 +307,19 @@ def test_a_mark_that_was_never_entered_may_be_added_and_one_withdrawn(world: Wor
         desk.request("-", student=student, semester=SECOND, column=column, new_value="7", request_id=str(uuid.uuid4()))
         desk.request("8", student=student, semester=SECOND, column=column)
     assert nothing.value.reason == "CORRECTION_OPEN"
+
+
+def test_people_and_scripts_see_corrections_and_windows(world: World, desk: Desk, hoso: Callable[..., Any]) -> None:
+    where = tuple(world.year.values())
+    listed = hoso("corrections", "list", *where, "--class", "6A1", "--state", "APPROVED")
+    first = listed[0]
+    one = hoso("corrections", "show", first["id"])
+    assert one["snapshot"]["content_sha256"] == one["snapshot"]["content_sha256"].lower()
+    assert len(one["evidence"]["sha256"]) == 64
+    shown = " ".join(hoso("corrections", "show", first["id"], table=True).split())
+    for expected in (desk.teacher, desk.one.homeroom_teacher, first["new_value"], "ĐĐGgk HKI"):
+        assert expected in shown
+    assert [w["name"] for w in hoso("windows", "list", *where)] == ["CN", "LAI"]
+    assert len(hoso("windows", "show", *where, "CN")["snapshots"]) == 2
+    assert "tất cả" in hoso("windows", "list", *where, table=True)
+    assert "đóng lúc" in hoso("windows", "show", *where, "CN", table=True)

@@ -1,6 +1,5 @@
 """`hoso dossiers`, `hoso vendors`, `hoso control-log` against a served gradebook, as the Department types them."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from cli.output import Output
 from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.dossier_acts import HIGH, PRINCIPAL, YEAR, items, plan, put_school, save, submit
-from tests.integration.gradebook.world import DEPARTMENT, World, served, sha256, tls
+from tests.integration.gradebook.world import World, served, sha256
 from tests.servers import Pki
 
 runner = CliRunner()
@@ -25,29 +23,6 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
         put_school(world, HIGH)
         plan(world, HIGH, YEAR)
         yield world
-
-
-@pytest.fixture
-def hoso(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    profile = tmp_path / "cli.toml"
-    nowhere = "127.0.0.1:1"
-    settings = {"gradebook": world.address, "print": nowhere, "signing": nowhere, "archive": nowhere}
-    files = tls(world.pki, DEPARTMENT)
-    paths = {name: str(getattr(files, name)) for name in ("ca_file", "cert_file", "key_file")}
-    profile.write_text(
-        "".join(f'{name} = "{value}"\n' for name, value in settings.items())
-        + "[tls]\n"
-        + "".join(f'{name} = "{value}"\n' for name, value in paths.items())
-    )
-    monkeypatch.setenv("HOSO_PROFILE", str(profile))
-
-    def run(*arguments: str) -> Any:
-        result = runner.invoke(app, ["--json", *arguments], catch_exceptions=False)
-        assert result.exit_code == 0, result.output
-        return json.loads(result.stdout)
-
-    yield run
-    Output.as_json = False
 
 
 def test_from_an_appraised_vendor_to_an_approved_dossier(

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hoso.gradebook.v1 import review_pb2
@@ -49,7 +50,7 @@ def test_completeness_counts_recorded_zero_by_rule_and_missing(world: World) -> 
     (one,) = first.classes
     maths = next(row for row in one.subjects if row.subject == "TOAN")
     assert (maths.required, maths.recorded, maths.zero_by_rule, maths.missing, maths.percent) == (72, 70, 1, 1, 98)
-    assert list(maths.teachers) == world.school.classes[0].assignments["TOAN"][:]
+    assert list(maths.teachers) == list(world.school.classes[0].assignments["TOAN"])
     other = next(row for row in one.subjects if row.subject != "TOAN")
     assert (other.recorded, other.percent) == (0, 0)
     assert (one.school_class.name, one.missing_conduct) == ("6A1", 12)
@@ -91,3 +92,15 @@ def test_what_is_asked_must_be_one_thing(world: World) -> None:
         with pytest.raises(Invalid) as caught:
             world.ask("GetCompleteness", **world.year, **fields)
         assert caught.value.violations[0].rule == rule
+
+
+def test_people_and_scripts_see_the_review(world: World, hoso: Callable[..., Any]) -> None:
+    where = (*world.year.values(), "6A1")
+    found = hoso("review", "class", *where)
+    assert found["total"] == len(found["anomalies"])
+    table = " ".join(hoso("review", "class", *where, table=True).split())
+    assert "COLUMN_REPEATED" in table
+    assert "hai lần" in table
+    rows = hoso("review", "progress", *world.year.values())
+    assert [row["school_class"]["name"] for row in rows] == ["6A1", "6A2"]
+    assert "GDDP" in hoso("review", "progress", *world.year.values(), table=True)
