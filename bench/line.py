@@ -55,7 +55,7 @@ def measure(stack: Stack, students: int, tell: Tell) -> list[Row]:
 def _demo(stack: Stack, students: int) -> None:
     log = stack.log / "bench-demo.log"
     hoso = Path(sys.executable).with_name("hoso")
-    command = [str(hoso), "demo", "--classes", "1", "--students", str(students)]
+    command = [str(hoso), "demo", "--no-story", "--classes", "1", "--students", str(students)]
     with log.open("wb") as output:
         done = subprocess.run(
             command,

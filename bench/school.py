@@ -10,7 +10,7 @@ from hoso.gradebook.v1 import books_pb2, common_pb2
 from bench import stack as stacks
 from cli import demo_dossier, demo_load
 from cli.connection import Persons, Services, call, download
-from cli.demo_school import School, SchoolClass, school
+from cli.demo_school import SEMESTERS, School, SchoolClass, school
 from cli.profile import Profile
 from deploy.local import rabbitmq
 from deploy.local.layout import Stack
@@ -55,10 +55,14 @@ def contents(stack: Stack, *, classes: int, students: int = STUDENTS) -> list[by
         invented = school(classes=classes, students_per_class=students)
         persons = Persons(found, invented.code)
         demo_load.roster(operator, vendor, persons, invented, paper=False)
-        demo_load.plan_window(vendor, persons, invented)
-        demo_dossier.adopt(operator, vendor, persons, invented, demo_load.WINDOW)
-        demo_load.key_marks(vendor, persons, invented, lambda: None)
-        demo_load.close_window(vendor, persons, invented)
+        for semester in SEMESTERS:
+            demo_load.plan_window(vendor, persons, invented, semester)
+        demo_dossier.adopt(operator, vendor, persons, invented, list(demo_load.WINDOWS.values()))
+        for semester in SEMESTERS:
+            demo_load.key_marks(vendor, persons, invented, semester, lambda: None)
+            for one in invented.classes:
+                demo_load.key_absences(vendor, persons, invented, one)
+            demo_load.close_window(vendor, persons, invented, demo_load.WINDOWS[semester])
         books = [_freeze(vendor, persons, invented, one) for one in invented.classes]
         return [
             download(reader.books.DownloadBookContent, books_pb2.DownloadBookContentRequest(book=book))

@@ -7,10 +7,12 @@ import tenacity
 from hoso.archive.v1 import archive_pb2_grpc
 from hoso.gradebook.v1 import (
     books_pb2_grpc,
+    class_book_pb2_grpc,
     corrections_pb2_grpc,
     dossiers_pb2_grpc,
     marks_pb2_grpc,
     register_pb2_grpc,
+    remarks_pb2_grpc,
     review_pb2_grpc,
     roster_pb2_grpc,
 )
@@ -42,9 +44,11 @@ class Services:
         self.roster = roster_pb2_grpc.RosterServiceStub(peers["gradebook"])
         self.marks = marks_pb2_grpc.MarkServiceStub(peers["gradebook"])
         self.books = books_pb2_grpc.BookServiceStub(peers["gradebook"])
+        self.class_book = class_book_pb2_grpc.ClassBookServiceStub(peers["gradebook"])
+        self.corrections = corrections_pb2_grpc.CorrectionServiceStub(peers["gradebook"])
         self.dossiers = dossiers_pb2_grpc.DossierServiceStub(peers["gradebook"])
         self.register = register_pb2_grpc.RegisterServiceStub(peers["gradebook"])
-        self.corrections = corrections_pb2_grpc.CorrectionServiceStub(peers["gradebook"])
+        self.remarks = remarks_pb2_grpc.RemarkServiceStub(peers["gradebook"])
         self.review = review_pb2_grpc.ReviewServiceStub(peers["gradebook"])
         self.print = print_pb2_grpc.PrintServiceStub(peers["print"])
         self.signing = signing_pb2_grpc.SigningServiceStub(peers["signing"])

@@ -1,24 +1,23 @@
 """`hoso demo`: a whole school goes through the line, from keyed marks to sealed, archived, verified books."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from hoso.gradebook.v1 import books_pb2, common_pb2
+from hoso.gradebook.v1 import common_pb2
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from cli import demo_dossier, demo_keys, demo_load, demo_report, profile
-from cli.books import all_books
-from cli.connection import SERVICES, Persons, Services, call
+from cli import demo_books, demo_dossier, demo_keys, demo_load, demo_report, demo_story, profile
+from cli.connection import SERVICES, Persons, Services
 from cli.demo_acts import Acts, DemoFailed, Staff
-from cli.demo_school import School, school
+from cli.demo_books import AFTER_SUMMER, WHOLE_YEAR, Play
+from cli.demo_school import MONTHS_OF, SEMESTERS, School, SchoolClass, neighbour, school, with_story
 from cli.output import EXIT_NEGATIVE, errors
-from cli.profile import Profile
+from cli.profile import DemoConfig, Profile
 from cli.signing import register_record
 from services.common.config import ConfigError
-from services.common.errors import Rejected
 from services.common.grpc_client import channel
 from services.common.settings import PeerConfig
 
@@ -26,30 +25,21 @@ Result = TypeVar("Result")
 
 READY_S = 120.0
 POLL_S = 0.3
-STALLED_S = 600.0
-"""How long no book may move before the demo gives up; outages of a few minutes must pass."""
-
-_MILESTONES = (
-    ("In bản chưa có chữ ký số", books_pb2.BOOK_STATE_PRINTED_UNSIGNED),
-    ("Rà soát, đối chiếu", books_pb2.BOOK_STATE_RECONCILED),
-    ("Ký tay, đóng dấu, lưu bản giấy", books_pb2.BOOK_STATE_PAPER_ARCHIVED),
-    ("Chữ ký số cá nhân", books_pb2.BOOK_STATE_SIGNED),
-    ("Dấu số của trường", books_pb2.BOOK_STATE_SEALED),
-    ("Khóa cơ sở dữ liệu", books_pb2.BOOK_STATE_LOCKED),
-    ("Lưu trữ dưới khóa đối tượng", books_pb2.BOOK_STATE_ARCHIVED),
-    ("Trả hồ sơ", books_pb2.BOOK_STATE_RETURNED),
-)
 
 
-def run(*, classes: int, students: int, paper: bool, code: str) -> int:
-    """Run the demo; it may be repeated or interrupted, and goes on where the school stands. Returns the exit code."""
+def run(*, classes: int, students: int, paper: bool, story: bool, code: str) -> int:
+    """Run the demo; it may be repeated or interrupted, and goes on where the school stands. Returns the exit code.
+
+    story: with a neighbouring school, a correction, a transfer, a summer, and record books of every type; else an
+    ordinary year and its class books.
+    """
     found = profile.load()
     if found.vendor_tls is None or found.demo is None:
         raise ConfigError("the demo needs [vendor_tls] and [demo] in the profile; the local stack writes them")
-    demo = found.demo
     operator, vendor = Services(found, found.tls), Services(found, found.vendor_tls)
-    invented = school(classes=classes, students_per_class=students, code=code)
-    persons = Persons(found, invented.code)
+    plain = school(classes=classes, students_per_class=students, code=code)
+    home = with_story(plain)
+    schools = (home, neighbour(home)) if story else (plain,)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -60,40 +50,146 @@ def run(*, classes: int, students: int, paper: bool, code: str) -> int:
     try:
         with Progress(*columns, console=errors) as progress:
             _step(progress, "Chờ dịch vụ sẵn sàng", lambda: _wait_until_ready(found))
-            keys, record = _step(progress, "Lễ tạo khóa", lambda: demo_keys.perform(demo, invented))
-            register_record(operator, record)
-            _step(
-                progress,
-                "Trường, lớp, học sinh, phân công",
-                lambda: demo_load.roster(operator, vendor, persons, invented, paper=paper),
-            )
-            entry_is_open = demo_load.plan_window(vendor, persons, invented)
-            _step(
-                progress,
-                "Hồ sơ đăng kí sổ điện tử, Sở duyệt",
-                lambda: demo_dossier.adopt(operator, vendor, persons, invented, demo_load.WINDOW),
-            )
-            if entry_is_open:
-                bar = progress.add_task("Nhập điểm, rèn luyện, buổi nghỉ", total=demo_load.sheet_count(invented))
-                demo_load.key_marks(vendor, persons, invented, lambda: progress.advance(bar))
-                _step(progress, "Khóa đợt nhập điểm", lambda: demo_load.close_window(vendor, persons, invented))
-            acts = Acts(
-                vendor=vendor,
-                persons=persons,
-                staff=Staff(invented.principal, invented.data_officer, invented.seal_custodian),
-                school=invented.code,
-                homeroom={c.name: c.homeroom_teacher for c in invented.classes},
-                pin_files={key.signatory: key.pin_file for key in keys},
-            )
-            _freeze(vendor, persons, invented, progress)
-            books = _move_books(operator, acts, invented, progress, paper=paper)
-            _wait_for_snapshots(vendor, persons, invented, progress)
-            bar = progress.add_task("Đọc lại và kiểm tra hồ sơ", total=len(books))
-            rows = demo_report.write(demo.folder, operator, invented.code, books, lambda: progress.advance(bar))
+            plays = [_prepare(progress, found, found.demo, operator, vendor, one, paper=paper) for one in schools]
+            if story:
+                _year_with_story(progress, *plays, paper=paper)
+            else:
+                _year(progress, *plays, paper=paper)
+            rows = _report(progress, found.demo, operator, plays)
     except DemoFailed as e:
         errors.print(f"[red]{e}[/]", highlight=False)
         return EXIT_NEGATIVE
-    return demo_report.conclude(demo.folder, operator, rows)
+    return demo_report.conclude(found.demo.folder, operator, rows)
+
+
+def _prepare(
+    progress: Progress,
+    found: Profile,
+    demo: DemoConfig,
+    operator: Services,
+    vendor: Services,
+    one: School,
+    *,
+    paper: bool,
+) -> Play:
+    """Keys, the Department's leave, the roster and the register of one school."""
+    persons = Persons(found, one.code)
+    keys, record = _step(progress, f"Lễ tạo khóa: {one.name}", lambda: demo_keys.perform(demo, one))
+    register_record(operator, record)
+    _step(
+        progress,
+        "Trường, lớp, học sinh, phân công",
+        lambda: demo_load.roster(operator, vendor, persons, one, paper=paper),
+    )
+    for semester in SEMESTERS:
+        demo_load.plan_window(vendor, persons, one, semester)
+    windows = list(demo_load.WINDOWS.values())
+    _step(
+        progress,
+        "Hồ sơ đăng kí sổ điện tử, Sở duyệt",
+        lambda: demo_dossier.adopt(operator, vendor, persons, one, windows),
+    )
+    acts = Acts(
+        vendor=vendor,
+        persons=persons,
+        staff=Staff(one.principal, one.data_officer, one.seal_custodian),
+        school=one.code,
+        homeroom={c.name: c.homeroom_teacher for c in one.classes},
+        pin_files={key.signatory: key.pin_file for key in keys},
+    )
+    play = Play(operator, vendor, persons, one, acts)
+    _step(progress, "Sổ đăng bộ: ghi danh học sinh", lambda: demo_story.register(play))
+    return play
+
+
+def _year(progress: Progress, play: Play, *, paper: bool) -> None:
+    """An ordinary year: two semesters and the class books of the whole year."""
+    for semester in SEMESTERS:
+        _semester(progress, play, semester)
+    _step(progress, "Chốt sổ cả năm", lambda: _freeze_class_books(play))
+    demo_books.move([play], progress, "Cả năm", paper=paper)
+    _wait_for_snapshots(play, progress, list(demo_load.WINDOWS.values()))
+
+
+def _year_with_story(progress: Progress, home: Play, away: Play, *, paper: bool) -> None:
+    """Two semesters and a summer; what happens in them is in `demo_story`, the books in `demo_books`."""
+    plays = [home, away]
+    first = home.school.classes[0]
+    for play in plays:
+        _semester(progress, play, 1)
+    _step(progress, "Sửa điểm sau khi khóa đợt nhập", lambda: demo_story.correct(home))
+    home.freeze(common_pb2.STAGE_SEMESTER_1, first.homeroom_teacher, first)
+    _step(progress, "Chuyển trường giữa năm học", lambda: demo_story.transfer(home, away))
+    for play in plays:
+        _semester(progress, play, 2)
+    _step(progress, "Nhận xét của giáo viên và Hiệu trưởng", lambda: demo_story.remark(home))
+
+    _step(progress, "Chốt sổ cả năm", lambda: _freeze_class_books(*plays))
+    demo_books.move(plays, progress, "Cả năm", paper=paper)
+
+    summer = _step(progress, "Kiểm tra lại, rèn luyện trong hè", lambda: demo_story.reassess(home))
+    _step(progress, "Chốt học bạ, sổ của giáo viên, sổ sau hè", lambda: _freeze_after_year(home, away, summer.classes))
+    demo_books.move(plays, progress, "Học bạ, sổ sau hè", paper=paper)
+
+    _step(progress, "Thu hồi một học bạ, cấp lại", lambda: demo_books.revoke_one_transcript(home))
+    _step(progress, "Chốt học bạ sau hè, sổ đăng bộ", lambda: _freeze_last(home, summer.students))
+    demo_books.move(plays, progress, "Sổ đăng bộ, học bạ cấp lại", paper=paper)
+    _wait_for_snapshots(home, progress, [*demo_load.WINDOWS.values(), demo_story.SUMMER_WINDOW])
+
+
+def _semester(progress: Progress, play: Play, semester: int) -> None:
+    """The entry window of a semester: marks, conduct, attendance; then it closes."""
+    vendor, persons, one = play.vendor, play.persons, play.school
+    if not demo_load.plan_window(vendor, persons, one, semester):
+        return
+    months = MONTHS_OF[semester]
+    total = demo_load.sheet_count(one) + len(months) * len(one.classes)
+    bar = progress.add_task(f"Học kì {semester}: nhập điểm, rèn luyện, điểm danh", total=total)
+    demo_load.key_marks(vendor, persons, one, semester, lambda: progress.advance(bar))
+    demo_story.key_attendance(play, months, lambda: progress.advance(bar))
+    _step(
+        progress,
+        "Khóa đợt nhập điểm",
+        lambda: demo_load.close_window(vendor, persons, one, demo_load.WINDOWS[semester]),
+    )
+
+
+def _freeze_class_books(*plays: Play) -> None:
+    for play in plays:
+        for c in play.school.classes:
+            play.freeze(WHOLE_YEAR, c.homeroom_teacher, c)
+
+
+def _freeze_after_year(home: Play, away: Play, summer: list[SchoolClass]) -> None:
+    """What rests on locked class books: transcripts, a teacher's book, the class books after the summer."""
+    first, joined = home.school.classes[0], away.school.classes[0]
+    home.freeze_transcripts(WHOLE_YEAR, first)
+    assert home.school.story is not None
+    transcript = common_pb2.RECORD_TYPE_TRANSCRIPT
+    away.freeze(WHOLE_YEAR, joined.homeroom_teacher, joined, record_type=transcript, student=home.school.story.leaver)
+    subject = demo_books.TEACHER_BOOK_SUBJECT
+    teacher = first.assignments[subject][0]
+    home.freeze(WHOLE_YEAR, teacher, record_type=common_pb2.RECORD_TYPE_TEACHER_BOOK, teacher=teacher, subject=subject)
+    for c in summer:
+        home.freeze(AFTER_SUMMER, c.homeroom_teacher, c)
+
+
+def _freeze_last(home: Play, reassessed: list[tuple[SchoolClass, str]]) -> None:
+    """The transcripts after the summer of the first class, and the register with the results of everyone."""
+    for c, student in reassessed:
+        if c == home.school.classes[0]:
+            home.freeze(
+                AFTER_SUMMER, c.homeroom_teacher, c, record_type=common_pb2.RECORD_TYPE_TRANSCRIPT, student=student
+            )
+    register = common_pb2.RECORD_TYPE_STUDENT_REGISTER
+    home.freeze(WHOLE_YEAR, home.school.seal_custodian, record_type=register)
+
+
+def _report(progress: Progress, demo: DemoConfig, operator: Services, plays: list[Play]) -> list[demo_report.Row]:
+    """Read every record back from the archive and verify it."""
+    books = [book for play in plays for book in play.all_versions() if book.archive_record]
+    bar = progress.add_task("Đọc lại và kiểm tra hồ sơ", total=len(books))
+    return demo_report.write(demo.folder, operator, books, lambda: progress.advance(bar))
 
 
 def _step(progress: Progress, title: str, work: Callable[[], Result]) -> Result:
@@ -122,56 +218,17 @@ def _is_serving(stub: health_pb2_grpc.HealthStub) -> bool:
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-def _freeze(vendor: Services, persons: Persons, invented: School, progress: Progress) -> None:
-    """Each homeroom teacher finds the data complete and freezes the book of the whole year."""
-    bar = progress.add_task("Chốt dữ liệu sổ", total=len(invented.classes))
-    for c in invented.classes:
-        request = books_pb2.FreezeBookRequest(
-            school_class=demo_load.class_ref(invented, c), stage=common_pb2.STAGE_WHOLE_YEAR
+def _wait_for_snapshots(play: Play, progress: Progress, windows: Sequence[str]) -> None:
+    """Until the archive holds the snapshot of every class, taken when each window was closed."""
+    total = len(windows) * len(play.school.classes)
+    bar = progress.add_task("Bản lưu tại thời điểm khóa điểm", total=total)
+    deadline = time.monotonic() + demo_books.STALLED_S
+    while True:
+        held = sum(
+            len(demo_load.archived_snapshots(play.vendor, play.persons, play.school, window)) for window in windows
         )
-        try:
-            call(vendor.books.FreezeBook, request, persons.token(c.homeroom_teacher), patient=True)
-        except Rejected as e:
-            if e.reason != "BOOK_EXISTS":  # an earlier run froze it and it has moved on
-                raise
-        progress.advance(bar)
-
-
-def _move_books(
-    operator: Services, acts: Acts, invented: School, progress: Progress, *, paper: bool
-) -> list[books_pb2.Book]:
-    """Let the school's people act on every book until all are returned. Raises DemoFailed when nothing moves."""
-    milestones = [m for m in _MILESTONES if paper or m[1] != books_pb2.BOOK_STATE_PAPER_ARCHIVED]
-    bars = {state: progress.add_task(title, total=len(invented.classes)) for title, state in milestones}
-    signatories = list(acts.pin_files)
-    last: list[books_pb2.BookState.ValueType] = []
-    moved = time.monotonic()
-    while True:
-        books = [b for b in all_books(operator, invented.code, invented.school_year) if not b.replaced_by_version]
-        states = [b.state for b in books]
-        for state, bar in bars.items():
-            progress.update(bar, completed=sum(s >= state for s in states))
-        if all(s == books_pb2.BOOK_STATE_RETURNED for s in states):
-            return books
-        if states != last:
-            last, moved = states, time.monotonic()
-        elif time.monotonic() - moved > STALLED_S:
-            raise DemoFailed(f"no book has moved for {STALLED_S:.0f} s; look at `hoso status` and `hoso jobs dead`")
-        for book in books:
-            acts.advance(book)
-        if books_pb2.BOOK_STATE_DIGITAL_SIGNING in states or books_pb2.BOOK_STATE_SIGNED in states:
-            acts.keep_keys_active(signatories)
-        time.sleep(POLL_S)
-
-
-def _wait_for_snapshots(vendor: Services, persons: Persons, invented: School, progress: Progress) -> None:
-    """Until the archive holds the snapshot of every class, taken when the window was closed."""
-    bar = progress.add_task("Bản lưu tại thời điểm khóa điểm", total=len(invented.classes))
-    deadline = time.monotonic() + STALLED_S
-    while True:
-        held = len(demo_load.archived_snapshots(vendor, persons, invented))
         progress.update(bar, completed=held)
-        if held == len(invented.classes):
+        if held == total:
             return
         if time.monotonic() > deadline:
             raise DemoFailed(f"only {held} snapshots are archived; look at `hoso jobs dead archive`")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hoso.gradebook.v1 import books_pb2
+from hoso.gradebook.v1 import books_pb2, common_pb2
 from hoso.print.v1 import print_pb2
 from hoso.signing.v1 import signing_pb2
 
@@ -42,7 +42,7 @@ class Acts:
     """The school's people with their tokens and PINs.
 
     vendor: stubs with the vendor's certificate. homeroom: class name → homeroom teacher.
-    pin_files: signatory id → file with the PIN of that signatory's token.
+    pin_files: signatory id → file with the PIN of that signatory's token, in the order of signing.
     """
 
     vendor: Services
@@ -57,6 +57,8 @@ class Acts:
         if book.problem:
             raise DemoFailed(f"{book.school_class.name}: {book.problem} (hoso books show {book.id})")
         act = self._acts().get(book.state)
+        if book.state == books_pb2.BOOK_STATE_SIGNED and not book.sealed:
+            act = self._lock
         if act is None:
             return
         try:
@@ -66,9 +68,9 @@ class Acts:
             if e.reason != "BOOK_STATE":
                 raise
 
-    def keep_keys_active(self, signatories: list[str]) -> None:
+    def keep_keys_active(self) -> None:
         """Each person with something to sign enters the PIN again where the key is not active (any more)."""
-        for signatory in signatories:
+        for signatory in self.pin_files:
             person = self.staff.seal_custodian if signatory == self.school else signatory
             token = self.persons.token(person)
             pending = call(
@@ -109,11 +111,17 @@ class Acts:
         self._as(self.staff.data_officer, self.vendor.books.StartReconciliation, request)
 
     def _review(self, book: books_pb2.Book) -> None:
-        """Read the digest off the printed pages and confirm with it, first the officer, then the homeroom teacher."""
+        """Read the digest off the printed pages and confirm with it, first the officer, then who prepared the book."""
         digest = bytes.fromhex(self._digest_on_pages(book))
         request = books_pb2.ConfirmReconciliationRequest(book=book.id, content_sha256=digest)
-        for person in (self.staff.data_officer, self.homeroom[book.school_class.name]):
+        for person in (self.staff.data_officer, self._preparer(book)):
             self._as(person, self.vendor.books.ConfirmReconciliation, request)
+
+    def _preparer(self, book: books_pb2.Book) -> str:
+        """Who froze a book of this type: its teacher, văn thư for the register, else the homeroom teacher."""
+        if book.record_type == common_pb2.RECORD_TYPE_STUDENT_REGISTER:
+            return self.staff.seal_custodian
+        return book.teacher or self.homeroom[book.school_class.name]
 
     def _after_review(self, book: books_pb2.Book) -> None:
         """On paper first where the year requires it (the service says so), else straight to digital signing."""

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+from collections.abc import Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.gradebook.v1 import dossiers_pb2
@@ -15,10 +16,10 @@ _ISSUED_ON = "2025-08-25"
 _DUTIES = ("Chỉ đạo, kiểm tra sổ theo dõi, duyệt sửa điểm", "Quản trị dữ liệu, in, đối chiếu và lưu sổ")
 
 
-def adopt(operator: Services, vendor: Services, persons: Persons, school: School, window: str) -> None:
+def adopt(operator: Services, vendor: Services, persons: Persons, school: School, windows: Sequence[str]) -> None:
     """Have the school authorised for its year, from wherever its dossier stands; approved already: nothing happens.
 
-    window: name of the planned entry window that item 5 refers to.
+    windows: names of the planned entry windows that item 5 refers to.
     """
     where = {"school": school.code, "school_year": school.school_year}
     state = _state(operator, school)
@@ -27,7 +28,7 @@ def adopt(operator: Services, vendor: Services, persons: Persons, school: School
     _prepare(operator, school)
     principal = persons.token(school.principal)
     if state in (dossiers_pb2.DOSSIER_STATE_UNSPECIFIED, dossiers_pb2.DOSSIER_STATE_DRAFT):
-        save = dossiers_pb2.SaveDossierRequest(items=_items(school, window), **where)
+        save = dossiers_pb2.SaveDossierRequest(items=_items(school, windows), **where)
         call(vendor.dossiers.SaveDossier, save, principal, patient=True)
         call(vendor.dossiers.SubmitDossier, dossiers_pb2.SubmitDossierRequest(**where), principal, patient=True)
     forward = dossiers_pb2.ForwardListRequest(
@@ -73,7 +74,7 @@ def _prepare(operator: Services, school: School) -> None:
     call(operator.dossiers.PutDossierRound, dossiers_pb2.PutDossierRoundRequest(round=opened), patient=True)
 
 
-def _items(school: School, window: str) -> dossiers_pb2.DossierItems:
+def _items(school: School, windows: Sequence[str]) -> dossiers_pb2.DossierItems:
     in_charge = (school.principal, school.data_officer)
     return dossiers_pb2.DossierItems(
         petition=_document("Tờ trình sử dụng sổ điểm điện tử SMAS", "01/TTr-THCS"),
@@ -86,7 +87,7 @@ def _items(school: School, window: str) -> dossiers_pb2.DossierItems:
             dossiers_pb2.StaffDuty(person=person, duty=duty) for person, duty in zip(in_charge, _DUTIES, strict=True)
         ],
         entry_plan=_document("Kế hoạch ghi điểm, lưu điểm và in sổ điểm điện tử", "04/KH-THCS"),
-        windows=[window],
+        windows=windows,
         assessment_plan=_document("Kế hoạch kiểm tra đánh giá của nhà trường", "05/KH-THCS"),
     )
 

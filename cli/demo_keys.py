@@ -26,7 +26,8 @@ class DemoKey:
 
 def signatories(folder: Path, school: School) -> list[DemoKey]:
     """Everyone who signs a book of the school: teachers, principal, and the seal last."""
-    signing = [p for p in school.people if p.id == school.principal or p.id in school.teachers]
+    office = {school.principal, school.data_officer}
+    signing = [p for p in school.people if p.id in office or p.id in school.teachers]
     pins = folder / "pins"
     keys = [DemoKey(p.id, p.name, pins / p.id, PERSON_ALGORITHM) for p in signing]
     return [*keys, DemoKey(school.code, school.name, pins / school.code, SEAL_ALGORITHM)]

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -12,10 +12,12 @@ from hoso.gradebook.v1 import common_pb2, marks_pb2, roster_pb2
 
 from cli.connection import Persons, Services, call
 from cli.demo_dossier import VENDOR
-from cli.demo_school import SEMESTERS, Guardian, School, SchoolClass, Student, Subject
+from cli.demo_people import Guardian, Student
+from cli.demo_school import School, SchoolClass, Subject
 from services.common.errors import NotFound
 
-WINDOW = "CA-NAM"
+WINDOWS = {1: "HK1", 2: "HK2"}
+"""The entry window of each semester."""
 KEYING_THREADS = 8
 _PROTO_SEMESTER = {1: common_pb2.SEMESTER_FIRST, 2: common_pb2.SEMESTER_SECOND}
 _NAMESPACE = uuid.UUID("5f0c4c2e-3f0e-4a55-8f3e-2f1c0b6f7a10")
@@ -70,57 +72,71 @@ def roster(operator: Services, vendor: Services, persons: Persons, school: Schoo
         put(vendor.roster.PutAssignments, roster_pb2.PutAssignmentsRequest(school_class=where, assignments=assigned))
 
 
-def plan_window(vendor: Services, persons: Persons, school: School) -> bool:
-    """Plan the demo's one entry window, for the whole year. False when it is closed already: nothing is to be keyed."""
+def plan_window(vendor: Services, persons: Persons, school: School, semester: int) -> bool:
+    """Plan the entry window of a semester. False when it is closed already: nothing is to be keyed."""
+    kinds = [common_pb2.MARK_KIND_REGULAR, common_pb2.MARK_KIND_MIDTERM, common_pb2.MARK_KIND_FINAL]
+    return open_window(vendor, persons, school, WINDOWS[semester], _PROTO_SEMESTER[semester], kinds)
+
+
+def open_window(
+    vendor: Services,
+    persons: Persons,
+    school: School,
+    name: str,
+    semester: "common_pb2.Semester.ValueType",
+    kinds: Sequence["common_pb2.MarkKind.ValueType"],
+) -> bool:
+    """Plan an entry window that is open now. False when it is closed already."""
     where = {"school": school.code, "school_year": school.school_year}
     principal = persons.token(school.principal)
     try:
-        found = call(
-            vendor.marks.GetWindow, marks_pb2.GetWindowRequest(window=WINDOW, **where), principal, patient=True
-        )
+        found = call(vendor.marks.GetWindow, marks_pb2.GetWindowRequest(window=name, **where), principal, patient=True)
         return not found.window.HasField("closed_time")
     except NotFound:
         now = dt.datetime.now(dt.UTC)
         window = marks_pb2.Window(
-            name=WINDOW,
+            name=name,
             open_time=_timestamp(now - dt.timedelta(minutes=5)),
             close_time=_timestamp(now + dt.timedelta(days=30)),
-            semesters=_PROTO_SEMESTER.values(),
-            mark_kinds=[common_pb2.MARK_KIND_REGULAR, common_pb2.MARK_KIND_MIDTERM, common_pb2.MARK_KIND_FINAL],
+            semesters=[semester],
+            mark_kinds=kinds,
         )
         call(vendor.marks.PlanWindow, marks_pb2.PlanWindowRequest(window=window, **where), principal, patient=True)
         return True
 
 
 def sheet_count(school: School) -> int:
-    """How many calls `key_marks` makes."""
-    return sum(len(SEMESTERS) * (len(school.subjects[c.grade]) + 1) + 1 for c in school.classes)
+    """How many calls `key_marks` makes for one semester."""
+    return sum(len(school.subjects[c.grade]) + 1 for c in school.classes)
 
 
-def key_marks(vendor: Services, persons: Persons, school: School, step: Step) -> None:
-    """Every score sheet by its subject teacher, conduct and absences by the homeroom teacher, eight at a time."""
+def key_marks(vendor: Services, persons: Persons, school: School, semester: int, step: Step) -> None:
+    """A semester's score sheets by their subject teachers, conduct by the homeroom teachers, eight calls at a time."""
     work: list[Callable[[], None]] = []
     for c in school.classes:
-        for semester in SEMESTERS:
-            for subject in school.subjects[c.grade]:
-                work.append(partial(_key_sheet, vendor, persons, school, c, subject, semester))
-            work.append(partial(_key_conduct, vendor, persons, school, c, semester))
-        work.append(partial(_key_absences, vendor, persons, school, c))
+        for subject in school.subjects[c.grade]:
+            work.append(partial(_key_sheet, vendor, persons, school, c, subject, semester))
+        work.append(partial(_key_conduct, vendor, persons, school, c, semester))
+    in_parallel(work, step)
+
+
+def in_parallel(work: Iterable[Callable[[], None]], step: Step) -> None:
+    """Do pieces of work eight at a time, as a vendor's server would; raises what the first failing one raised."""
     with ThreadPoolExecutor(KEYING_THREADS) as pool:
         for done in [pool.submit(one) for one in work]:
             done.result()
             step()
 
 
-def close_window(vendor: Services, persons: Persons, school: School) -> None:
-    """Close the window: a snapshot of every class is taken."""
-    request = marks_pb2.CloseWindowRequest(school=school.code, school_year=school.school_year, window=WINDOW)
+def close_window(vendor: Services, persons: Persons, school: School, name: str) -> None:
+    """Close a window: a snapshot of every class is taken."""
+    request = marks_pb2.CloseWindowRequest(school=school.code, school_year=school.school_year, window=name)
     call(vendor.marks.CloseWindow, request, persons.token(school.principal), patient=True)
 
 
-def archived_snapshots(vendor: Services, persons: Persons, school: School) -> list[marks_pb2.Snapshot]:
-    """The snapshots of the window that the archive holds."""
-    request = marks_pb2.GetWindowRequest(school=school.code, school_year=school.school_year, window=WINDOW)
+def archived_snapshots(vendor: Services, persons: Persons, school: School, window: str) -> list[marks_pb2.Snapshot]:
+    """The snapshots of a window that the archive holds."""
+    request = marks_pb2.GetWindowRequest(school=school.code, school_year=school.school_year, window=window)
     answer = call(vendor.marks.GetWindow, request, persons.token(school.principal), patient=True)
     return [snapshot for snapshot in answer.snapshots if snapshot.archive_record]
 
@@ -137,7 +153,7 @@ def _key_sheet(
     ]
     sheet = school.sheet(c, subject, semester)
     request = marks_pb2.EnterMarksRequest(
-        request_id=_request_id(school, c.name, subject.code, semester),
+        request_id=request_id(school, c.name, subject.code, semester),
         school_class=class_ref(school, c),
         subject=subject.code,
         semester=_PROTO_SEMESTER[semester],
@@ -150,7 +166,7 @@ def _key_sheet(
 def _key_conduct(vendor: Services, persons: Persons, school: School, c: SchoolClass, semester: int) -> None:
     levels = school.conduct(c, semester)
     request = marks_pb2.EnterConductRequest(
-        request_id=_request_id(school, c.name, "conduct", semester),
+        request_id=request_id(school, c.name, "conduct", semester),
         school_class=class_ref(school, c),
         semester=_PROTO_SEMESTER[semester],
         rows=[
@@ -161,15 +177,16 @@ def _key_conduct(vendor: Services, persons: Persons, school: School, c: SchoolCl
     call(vendor.marks.EnterConduct, request, persons.token(c.homeroom_teacher), patient=True)
 
 
-def _key_absences(vendor: Services, persons: Persons, school: School, c: SchoolClass) -> None:
+def key_absences(vendor: Services, persons: Persons, school: School, c: SchoolClass) -> None:
+    """The year's totals of a class that keeps no attendance by month (homeroom teacher)."""
     rows = [marks_pb2.AbsenceRow(student=s, excused=e, unexcused=u) for s, (e, u) in school.absences(c).items()]
     request = marks_pb2.EnterAbsencesRequest(
-        request_id=_request_id(school, c.name, "absences", 0), school_class=class_ref(school, c), rows=rows
+        request_id=request_id(school, c.name, "absences", 0), school_class=class_ref(school, c), rows=rows
     )
     call(vendor.marks.EnterAbsences, request, persons.token(c.homeroom_teacher), patient=True)
 
 
-def _request_id(school: School, *parts: object) -> str:
+def request_id(school: School, *parts: object) -> str:
     """The same id for the same sheet in every run: a repeated demo repeats its requests instead of making new ones."""
     return str(uuid.uuid5(_NAMESPACE, "/".join([school.code, school.school_year, str(school.seed), *map(str, parts)])))
 

@@ -3,33 +3,34 @@
 import hashlib
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hoso.archive.v1 import archive_pb2
-from hoso.gradebook.v1 import books_pb2
+from hoso.gradebook.v1 import books_pb2, common_pb2
 
-from cli.archive import all_records, print_verification
+from cli.archive import print_verification
 from cli.connection import Services, call, download
+from cli.demo_load import in_parallel
 from cli.output import EXIT_NEGATIVE, Output, console, show_json
 
 Row = dict[str, Any]
 
 
-def write(
-    folder: Path, operator: Services, school: str, books: list[books_pb2.Book], step: Callable[[], None]
-) -> list[Row]:
+def write(folder: Path, operator: Services, books: Sequence[books_pb2.Book], step: Callable[[], None]) -> list[Row]:
     """Verify and fetch every archived book; PDFs and report.json go into `folder`. One row a record.
 
     The bytes that are written are the ones that came out of the archive, and their digest is checked once more.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    by_source = {(r.source, r.version): r for r in all_records(operator, school, archive_pb2.RECORD_KIND_CLASS_BOOK)}
-    rows = []
-    for book in books:
-        rows.append(_row(folder, operator, by_source[book.id, book.version], book))
-        step()
+    rows: list[Row] = [{}] * len(books)
+
+    def fill(index: int) -> None:
+        rows[index] = _row(folder, operator, books[index])
+
+    in_parallel((partial(fill, index) for index in range(len(books))), step)
     report = folder / "report.json"
     report.write_text(json.dumps(rows, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     return rows
@@ -62,17 +63,34 @@ def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def _row(folder: Path, operator: Services, record: archive_pb2.Record, book: books_pb2.Book) -> Row:
-    verified = call(operator.archive.VerifyRecord, archive_pb2.VerifyRecordRequest(record=record.id), patient=True)
+def file_name(book: books_pb2.Book) -> str:
+    """Such as ``class-book_6A1_whole-year_v1.pdf``: record type, whose, stage, version."""
+    kind = common_pb2.RecordType.Name(book.record_type).removeprefix("RECORD_TYPE_")
+    stage = common_pb2.Stage.Name(book.stage).removeprefix("STAGE_")
+    whose = book.student or book.teacher or book.school_class.name or book.school_class.school
+    return f"{kind}_{whose}_{stage}_v{book.version}.pdf".lower().replace(whose.lower(), whose)
+
+
+def _row(folder: Path, operator: Services, book: books_pb2.Book) -> Row:
+    request = archive_pb2.VerifyRecordRequest(record=book.archive_record)
+    verified = call(operator.archive.VerifyRecord, request, patient=True)
+    record = call(
+        operator.archive.GetRecord, archive_pb2.GetRecordRequest(record=book.archive_record), patient=True
+    ).record
     pdf = download(operator.archive.DownloadRecord, archive_pb2.DownloadRecordRequest(record=record.id))
-    path = folder / f"{book.school_class.name}-v{book.version}.pdf"
+    path = folder / file_name(book)
     path.write_bytes(pdf)
     tools = _tools(path, signatures=len(verified.signatures))
     same = hashlib.sha256(pdf).digest() == record.object_sha256
     checks = {check.name: check.passed for check in verified.checks}
     return {
         "record": record.id,
+        "school": book.school_class.school,
+        "type": common_pb2.RecordType.Name(book.record_type).removeprefix("RECORD_TYPE_"),
+        "stage": common_pb2.Stage.Name(book.stage).removeprefix("STAGE_"),
         "class": book.school_class.name,
+        "holder": book.student or book.teacher,
+        "state": books_pb2.BookState.Name(book.state).removeprefix("BOOK_STATE_"),
         "version": record.version,
         "pdf_path": str(path),
         "content_digest": record.content_sha256.hex(),

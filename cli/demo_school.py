@@ -6,28 +6,28 @@ Everything follows from the seed, so that the same demo can be repeated and test
 import datetime as dt
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from cli import demo_names
+from cli.demo_people import Person, Student, office, students, teachers
 
 SCHOOL_YEAR = "2025-2026"
 SEMESTERS = (1, 2)
 LEVELS = ("EXCELLENT", "GOOD", "SATISFACTORY", "UNSATISFACTORY")
 CODE = "31000705"
-_SEXES = ("MALE", "FEMALE")
+MONTHS = tuple(f"2025-{month:02d}" for month in range(9, 13)) + tuple(f"2026-{month:02d}" for month in range(1, 6))
+SESSIONS = ("MORNING", "AFTERNOON")
+LEAVING_DATE = "2026-01-17"
+MONTHS_OF = {1: MONTHS[:5], 2: MONTHS[5:]}
+"""The months of each semester."""
+JOINING_DATE = "2026-01-19"
+FAILED_SUBJECTS = ("TOAN", "KHTN")
+CORRECTED_SUBJECT = "VAN"
+NEIGHBOUR_DISTANCE = 500
+"""Between the codes of two schools of one demo; their last three digits, which student ids carry, differ."""
 _MAX_CLASSES = 20
 _CLASSES_A_GRADE = 5
 _FIRST_GRADE = 6
-
-
-@dataclass(frozen=True)
-class Person:
-    """Someone who works in the school. roles: PRINCIPAL, VICE_PRINCIPAL, DATA_OFFICER, SEAL_CUSTODIAN, TEACHER."""
-
-    id: str
-    name: str
-    roles: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,33 +49,6 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Guardian:
-    """Father or mother."""
-
-    name: str
-    job: str
-    phone: str
-
-
-@dataclass(frozen=True)
-class Student:
-    """A student with the personal details of the book. ability drives the marks and is not part of the record."""
-
-    id: str
-    number: int
-    name: str
-    birth_date: str
-    birth_place: str
-    sex: str
-    ethnicity: str
-    priority: str
-    address: str
-    father: Guardian | None
-    mother: Guardian | None
-    ability: float
-
-
-@dataclass(frozen=True)
 class SchoolClass:
     """A class with its students and who teaches what (subject code → person ids in signing order)."""
 
@@ -87,8 +60,30 @@ class SchoolClass:
 
 
 @dataclass(frozen=True)
+class Story:
+    """What befalls four students of the first class beside the ordinary year; ids of students.
+
+    corrected: a final mark of semester I is corrected after the window has closed. leaver: moves to another school
+    after semester I. retested: fails two subjects and passes both when assessed again in summer; retained: does not.
+    """
+
+    corrected: str
+    leaver: str
+    retested: str
+    retained: str
+
+    @property
+    def weak(self) -> tuple[str, str]:
+        """Those who fail the year before the summer."""
+        return (self.retested, self.retained)
+
+
+@dataclass(frozen=True)
 class School:
-    """The whole school in one school year."""
+    """The whole school in one school year.
+
+    story: None for a year in which nothing unusual happens. newcomer: who joins the first class in semester II.
+    """
 
     code: str
     name: str
@@ -103,23 +98,61 @@ class School:
     subjects: Mapping[int, tuple[Subject, ...]]
     classes: tuple[SchoolClass, ...]
     seed: int
+    story: Story | None = None
+    newcomer: Student | None = None
 
     @cached_property
     def teachers(self) -> frozenset[str]:
         """Ids of everyone who teaches a class."""
         return frozenset(t for c in self.classes for teachers in c.assignments.values() for t in teachers)
 
+    def present(self, school_class: SchoolClass, semester: int) -> list[Student]:
+        """Who is in the class in a semester: without the story's leaver in semester II, with the newcomer then."""
+        leaver = self.story.leaver if self.story is not None and semester == 2 else ""
+        found = [s for s in school_class.students if s.id != leaver]
+        if self.newcomer is not None and semester == 2 and school_class == self.classes[0]:
+            found.append(self.newcomer)
+        return found
+
     def sheet(self, school_class: SchoolClass, subject: Subject, semester: int) -> dict[str, list[str]]:
-        """A complete score sheet: student id → regular marks by position, then mid-term, then end-term."""
+        """A score sheet as keyed: student id → regular marks by position, then mid-term, then end-term."""
         rng = random.Random(f"{self.seed}/{school_class.name}/{subject.code}/{semester}")
-        return {s.id: _marks(rng, s, subject, semester) for s in school_class.students}
+        found = {s.id: _marks(rng, s, subject, semester) for s in self.present(school_class, semester)}
+        if self.story is not None and subject.code in FAILED_SUBJECTS:
+            found |= {s: ["3"] * len(found[s]) for s in self.story.weak if s in found}
+        return found
+
+    def standing_sheet(self, school_class: SchoolClass, subject: Subject, semester: int) -> dict[str, list[str]]:
+        """A score sheet as it stands once the story's correction is approved."""
+        found = self.sheet(school_class, subject, semester)
+        story = self.story
+        if story is not None and (subject.code, semester) == (CORRECTED_SUBJECT, 1) and story.corrected in found:
+            found[story.corrected][-1] = corrected_mark(found[story.corrected][-1])
+        return found
 
     def conduct(self, school_class: SchoolClass, semester: int) -> dict[str, str]:
         """Conduct level of each student in a semester."""
         rng = random.Random(f"{self.seed}/{school_class.name}/conduct/{semester}")
-        found = {s.id: rng.choices(LEVELS, (84, 12, 4, 0))[0] for s in school_class.students}
+        found = {s.id: rng.choices(LEVELS, (84, 12, 4, 0))[0] for s in self.present(school_class, semester)}
         if school_class.name == "7A2":
             found[school_class.students[-2].id] = "UNSATISFACTORY"
+        return found
+
+    def attendance(self, school_class: SchoolClass, month: str) -> dict[str, list[tuple[int, str, bool]]]:
+        """A month's sheet of attendance (``2025-09``): student id → (day, MORNING or AFTERNOON, excused) absences.
+
+        Over the year they add up to `absences`; the leaver's all lie before leaving.
+        """
+        totals = self.absences(school_class)
+        leaver = self.story.leaver if self.story is not None else ""
+        found: dict[str, list[tuple[int, str, bool]]] = {}
+        for student in self.present(school_class, 1 if month in MONTHS_OF[1] else 2):
+            excused, unexcused = totals.get(student.id, (0, 0))
+            months = MONTHS_OF[1][:-1] if student.id == leaver else MONTHS
+            halves = [(day, session) for one in months for day in _school_days(one) for session in SESSIONS]
+            rng = random.Random(f"{self.seed}/{student.id}/attendance")
+            rows = [(day, half, i < excused) for i, (day, half) in enumerate(rng.sample(halves, excused + unexcused))]
+            found[student.id] = sorted((d.day, half, yes) for d, half, yes in rows if d.isoformat()[:7] == month)
         return found
 
     def absences(self, school_class: SchoolClass) -> dict[str, tuple[int, int]]:
@@ -131,11 +164,36 @@ class School:
         return found
 
 
+def corrected_mark(keyed: str) -> str:
+    """What the story's correction makes of a keyed mark."""
+    return "9" if keyed == "9.5" else "9.5"
+
+
+def with_story(plain: School) -> School:
+    """The same school in a year in which something happens to students of its first class."""
+    ids = [s.id for s in plain.classes[0].students]
+    return replace(plain, story=Story(corrected=ids[0], leaver=ids[1], retested=ids[2], retained=ids[3]))
+
+
+def neighbour(home: School) -> School:
+    """A small school of the same city, to which the story's student moves."""
+    found = school(classes=1, students_per_class=8, code=f"{int(home.code) + NEIGHBOUR_DISTANCE:08d}")
+    newcomer = next((s for s in home.classes[0].students if home.story and s.id == home.story.leaver), None)
+    return replace(found, name="Trường THCS Nguyễn Bỉnh Khiêm", commune="Phường Hồng Bàng", newcomer=newcomer)
+
+
+def _school_days(month: str) -> list[dt.date]:
+    """Monday to Saturday of a month."""
+    first = dt.date.fromisoformat(f"{month}-01")
+    days = [first + dt.timedelta(days=i) for i in range(31)]
+    return [day for day in days if day.month == first.month and day.weekday() < 6]
+
+
 def school(*, classes: int = 20, students_per_class: int = 42, seed: int = 2025, code: str = CODE) -> School:
     """The demo school: up to 20 classes 6A1 … 9A5 of 5 to 50 students. code: eight digits; all ids follow it."""
     rng = random.Random(f"{seed}/{code}")
-    office = _office(rng, code)
-    staff, taught_by = _teachers(rng, code)
+    board = office(rng, code)
+    staff, taught_by = teachers(rng, code)
     names = [
         f"{_FIRST_GRADE + i // _CLASSES_A_GRADE}A{i % _CLASSES_A_GRADE + 1}" for i in range(min(classes, _MAX_CLASSES))
     ]
@@ -146,7 +204,7 @@ def school(*, classes: int = 20, students_per_class: int = 42, seed: int = 2025,
             name=name,
             grade=int(name[0]),
             homeroom_teacher=homeroom[i],
-            students=_students(rng, code, i, int(name[0]), students_per_class),
+            students=students(rng, code, i, int(name[0]), students_per_class),
             assignments=_assign(subjects[int(name[0])], taught_by, i, homeroom[i]),
         )
         for i, name in enumerate(names)
@@ -158,43 +216,14 @@ def school(*, classes: int = 20, students_per_class: int = 42, seed: int = 2025,
         province="Thành phố Hải Phòng",
         department="Sở Giáo dục và Đào tạo Hải Phòng",
         school_year=SCHOOL_YEAR,
-        principal=office[0].id,
-        data_officer=office[2].id,
-        seal_custodian=office[3].id,
-        people=(*office, *staff),
+        principal=board[0].id,
+        data_officer=board[2].id,
+        seal_custodian=board[3].id,
+        people=(*board, *staff),
         subjects=subjects,
         classes=made,
         seed=seed,
     )
-
-
-def _office(rng: random.Random, code: str) -> tuple[Person, ...]:
-    roles = ("PRINCIPAL", "VICE_PRINCIPAL", "DATA_OFFICER", "SEAL_CUSTODIAN")
-    ids = ("ht-01", "pht-01", "cb-01", "vt-01")
-    return tuple(
-        Person(f"{code}-{i}", demo_names.person_name(rng, rng.choice(_SEXES)), (role,))
-        for i, role in zip(ids, roles, strict=True)
-    )
-
-
-_STAFFING = {
-    "VAN": 5, "TOAN": 5, "NN1": 4, "KHTN": 5, "LSDL": 4, "GDTC": 3,
-    "NGHETHUAT": 4, "GDCD": 2, "CN": 2, "TIN": 2, "GDDP": 2,
-}  # fmt: skip
-"""How many teachers of each subject: about seventeen periods a week each."""
-
-
-def _teachers(rng: random.Random, code: str) -> tuple[tuple[Person, ...], dict[str, list[str]]]:
-    staff: list[Person] = []
-    taught_by: dict[str, list[str]] = {}
-    for subject, count in _STAFFING.items():
-        for _ in range(count):
-            person = Person(
-                f"{code}-gv-{len(staff) + 1:02d}", demo_names.person_name(rng, rng.choice(_SEXES)), ("TEACHER",)
-            )
-            staff.append(person)
-            taught_by.setdefault(subject, []).append(person.id)
-    return tuple(staff), taught_by
 
 
 def _subjects(grade: int) -> tuple[Subject, ...]:
@@ -230,40 +259,6 @@ def _assign(
             teachers[(index * subject.teachers_each + i) % len(teachers)] for i in range(subject.teachers_each)
         )
     return found
-
-
-def _students(rng: random.Random, code: str, class_index: int, grade: int, count: int) -> tuple[Student, ...]:
-    found = []
-    for _ in range(count):
-        sex = rng.choice(_SEXES)
-        born = dt.date(2025 - grade - 5, 1, 1) + dt.timedelta(days=rng.randrange(365))
-        found.append(
-            Student(
-                id="",
-                number=0,
-                name=demo_names.person_name(rng, sex),
-                birth_date=born.isoformat(),
-                birth_place=rng.choice(("Hải Phòng",) * 12 + ("Hải Dương", "Quảng Ninh", "Thái Bình", "Hà Nội")),
-                sex=sex,
-                ethnicity=rng.choice(demo_names.ETHNICITIES),
-                priority=rng.choice(demo_names.PRIORITIES),
-                address=demo_names.address(rng),
-                father=_guardian(rng, "MALE"),
-                mother=_guardian(rng, "FEMALE"),
-                ability=min(9.6, max(4.2, rng.gauss(7.6, 1.05))),
-            )
-        )
-    found.sort(key=lambda s: demo_names.alphabetical(s.name))
-    return tuple(
-        Student(**{**vars(s), "id": f"31{code[-3:]}{class_index + 1:02d}{i + 1:03d}", "number": i + 1})
-        for i, s in enumerate(found)
-    )
-
-
-def _guardian(rng: random.Random, sex: str) -> Guardian | None:
-    if rng.random() < 0.04:
-        return None
-    return Guardian(demo_names.person_name(rng, sex), rng.choice(demo_names.JOBS), demo_names.phone(rng))
 
 
 def _marks(rng: random.Random, student: Student, subject: Subject, semester: int) -> list[str]:

@@ -44,9 +44,10 @@ class Line:
         units: list[dict[str, Any]] = json.loads(self.local("status", "--json"))
         return [unit["name"] for unit in units if unit["state"] == "ready"]
 
-    def demo(self, code: str, *, classes: int, students: int = 10) -> "subprocess.Popen[str]":
+    def demo(self, code: str, *, classes: int, students: int = 10, story: bool = True) -> "subprocess.Popen[str]":
         """Start the demo of the school `code`."""
         command = ["hoso", "demo", "--school", code, "--classes", str(classes), "--students", str(students)]
+        command.append("--story" if story else "--no-story")
         return subprocess.Popen(
             [sys.executable, "-c", "from cli.main import main; main()", *command[1:]],
             env=os.environ | {"HOSO_PROFILE": str(self.stack.config / "cli.toml")},

@@ -16,12 +16,20 @@ from services.common.settings import PeerConfig, TlsConfig
 from tests.e2e.conftest import Line
 
 GRPC_SERVICES = {
-    "gradebook": (
-        "gradebook.v1.RosterService",
-        "gradebook.v1.MarkService",
-        "gradebook.v1.BookService",
-        "gradebook.v1.DossierService",
-        "gradebook.v1.ExemptionService",
+    "gradebook": tuple(
+        f"gradebook.v1.{name}Service"
+        for name in (
+            "Roster",
+            "Mark",
+            "Book",
+            "ClassBook",
+            "Correction",
+            "Review",
+            "Remark",
+            "Register",
+            "Exemption",
+            "Dossier",
+        )
     ),
     "print": ("print.v1.PrintService",),
     "signing": ("signing.v1.SigningService",),
@@ -116,7 +124,9 @@ def _call(peer: grpc.Channel, method: MethodDescriptor, request: Message, token:
     serialise, parse = type(request).SerializeToString, message_factory.GetMessageClass(method.output_type).FromString
     metadata = (("authorization", f"Bearer {token}"),)
     try:
-        if method.server_streaming:
+        if method.client_streaming:
+            peer.stream_unary(path, serialise, parse)(iter([request] * 2), timeout=20, metadata=metadata)
+        elif method.server_streaming:
             list(peer.unary_stream(path, serialise, parse)(request, timeout=20, metadata=metadata))
         else:
             peer.unary_unary(path, serialise, parse)(request, timeout=20, metadata=metadata)

@@ -34,7 +34,7 @@ from hoso.gradebook.v1 import (
     roster_pb2_grpc,
 )
 
-from cli import demo_school
+from cli import demo_people, demo_school
 from cli.demo_school import School, SchoolClass, Subject
 from services.common import grpc_server, identity, operations
 from services.common.db import Database, migrate
@@ -315,7 +315,7 @@ def subject_message(one: Subject) -> roster_pb2.Subject:
     )
 
 
-def student_message(one: demo_school.Student, **changes: Any) -> roster_pb2.Student:
+def student_message(one: demo_people.Student, **changes: Any) -> roster_pb2.Student:
     fields = {
         "moet_student_id": one.id,
         "number": one.number,
@@ -332,7 +332,7 @@ def student_message(one: demo_school.Student, **changes: Any) -> roster_pb2.Stud
     return roster_pb2.Student(**{**fields, **changes})
 
 
-def _guardian(one: demo_school.Guardian | None) -> roster_pb2.Guardian | None:
+def _guardian(one: demo_people.Guardian | None) -> roster_pb2.Guardian | None:
     return None if one is None else roster_pb2.Guardian(name=one.name, job=one.job, phone=one.phone)
 
 

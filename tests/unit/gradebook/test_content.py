@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from cli import demo_school
+from cli import demo_people, demo_school
 from services.common.canonical import canonical_bytes
 from services.gradebook.content.class_book import BookFacts, SnapshotFacts, class_book, class_snapshot, vietnam_time
 from services.gradebook.domain import Guardian, School, Semester, Stage, required_columns
@@ -74,7 +74,7 @@ def class_data(index: int) -> ClassData:
     return ClassData(SCHOOL.school_year, one.grade, subjects, students, marks, conduct, absences)
 
 
-def _guardian(one: demo_school.Guardian | None) -> Guardian | None:
+def _guardian(one: demo_people.Guardian | None) -> Guardian | None:
     return None if one is None else Guardian(one.name, one.job, one.phone, "")
 
 
