@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from hoso.gradebook.v1 import books_pb2
+from hoso.gradebook.v1 import books_pb2, common_pb2
 
 from cli.connection import Services, call, download, operator
 from cli.output import Output, show, show_json
@@ -19,12 +19,19 @@ def state_name(state: int) -> str:
     return books_pb2.BookState.Name(books_pb2.BookState.ValueType(state)).removeprefix("BOOK_STATE_")
 
 
-def all_books(services: Services, school: str, school_year: str) -> list[books_pb2.Book]:
-    """Every book of a school year, over all pages."""
+def all_books(
+    services: Services,
+    school: str,
+    school_year: str,
+    record_type: "common_pb2.RecordType.ValueType" = common_pb2.RECORD_TYPE_CLASS_BOOK,
+) -> list[books_pb2.Book]:
+    """Every book of one type in a school year, over all pages."""
     books: list[books_pb2.Book] = []
     token = ""
     while True:
-        request = books_pb2.ListBooksRequest(school=school, school_year=school_year, page_size=_PAGE, page_token=token)
+        request = books_pb2.ListBooksRequest(
+            school=school, school_year=school_year, page_size=_PAGE, page_token=token, record_type=record_type
+        )
         answer = call(services.books.ListBooks, request, patient=True)
         books += answer.books
         token = answer.next_page_token
