@@ -22,7 +22,7 @@ MONTHS_OF = {1: MONTHS[:5], 2: MONTHS[5:]}
 """The months of each semester."""
 JOINING_DATE = "2026-01-19"
 FAILED_SUBJECTS = ("TOAN", "KHTN")
-CORRECTED_SUBJECT = "VAN"
+CORRECTED_SUBJECT = "NN1"
 NEIGHBOUR_DISTANCE = 500
 """Between the codes of two schools of one demo; their last three digits, which student ids carry, differ."""
 _MAX_CLASSES = 20

@@ -103,7 +103,7 @@ def _request_correction(play: Play, c: SchoolClass, student: str, value: str) ->
         student=student,
         new_value=value,
         reason="Vào nhầm điểm so với bài kiểm tra cuối học kì I.",
-        evidence=corrections_pb2.Evidence(description="Bài kiểm tra cuối học kì I, lưu tại tổ Ngữ văn"),
+        evidence=corrections_pb2.Evidence(description="Bài kiểm tra cuối học kì I, lưu tại tổ Ngoại ngữ"),
     )
     teacher = c.assignments[CORRECTED_SUBJECT][0]
     return play.act(teacher, play.vendor.corrections.RequestCorrection, request).correction.id
