@@ -10,6 +10,7 @@ from services.gradebook.service import (
     exemption_service,
     mark_service,
     register_service,
+    remark_service,
     review_service,
     roster_service,
 )
@@ -27,4 +28,5 @@ def served(database: Database) -> list[Served]:
         class_book_service.served(database),
         dossier_service.served(database),
         register_service.served(database),
+        remark_service.served(database),
     ]

@@ -219,7 +219,10 @@ def add(tx: Tx, new: NewBook) -> None:
 
 def add_classes(tx: Tx, book_id: UUID, classes: Sequence[int]) -> None:
     """Note the classes whose marks a teacher's book holds."""
-    tx.execute("INSERT INTO book_class (class_id, book_id) SELECT unnest(%s::integer[]), %s", (list(classes), book_id))
+    tx.execute(
+        "INSERT INTO book_class (class_id, book_id) SELECT unnest(%s::integer[]), %s ON CONFLICT DO NOTHING",
+        (list(classes), book_id),
+    )
 
 
 def holding(tx: Tx, class_id: int, subject_code: str | None, stage: int) -> list[BookRow]:
@@ -244,6 +247,59 @@ def made_from(tx: Tx, source_id: UUID) -> list[BookRow]:
         f"{_BOOK} WHERE b.source_id = %s AND b.state NOT IN (5, 16) ORDER BY b.id FOR UPDATE OF b", (source_id,)
     )
     return [BookRow(*row) for row in rows]
+
+
+def teacher_book_states(tx: Tx, class_id: int, subject_code: str, stage: int) -> list[int]:
+    """The states of the living teachers' books of a subject that hold a class, from a stage on."""
+    rows = tx.execute(
+        "SELECT b.state FROM book_class k JOIN book b ON b.id = k.book_id WHERE k.class_id = %s AND b.subject_code = %s"
+        " AND b.state NOT IN (5, 16) AND b.stage >= %s",
+        (class_id, subject_code, stage),
+    )
+    return [row[0] for row in rows]
+
+
+def transcript_states(tx: Tx, year_id: int, students: Sequence[int]) -> list[int]:
+    """The states of the living transcripts of students (ids) in a school year."""
+    rows = tx.execute(
+        "SELECT state FROM book WHERE record_type = 3 AND school_year_id = %s AND student_id = ANY(%s)"
+        " AND state NOT IN (5, 16)",
+        (year_id, list(students)),
+    )
+    return [row[0] for row in rows]
+
+
+def earlier_transcripts(tx: Tx, students: Sequence[int], school_year: str) -> dict[int, list[BookRow]]:
+    """Student id → their living transcripts of the school years before, of any school, one a year, oldest first.
+
+    Of a year's several the last stage and version stands.
+    """
+    rows = tx.execute(
+        f"{_BOOK.replace('SELECT ', 'SELECT DISTINCT ON (b.student_id, y.name) b.student_id, ', 1)}"
+        " WHERE b.record_type = 3 AND b.student_id = ANY(%s) AND y.name < %s AND b.state NOT IN (5, 16)"
+        " ORDER BY b.student_id, y.name, b.stage DESC, b.version DESC",
+        (list(students), school_year),
+    )
+    found: dict[int, list[BookRow]] = {}
+    for student, *row in rows:
+        found.setdefault(student, []).append(BookRow(*row))
+    return found
+
+
+def contents(tx: Tx, book_ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    """The frozen bytes of books, by id."""
+    rows = tx.execute("SELECT book_id, content FROM book_content WHERE book_id = ANY(%s)", (list(book_ids),))
+    return {book_id: bytes(data) for book_id, data in rows}
+
+
+def act_time(tx: Tx, book_id: UUID, act: str) -> datetime:
+    """When an act that a book has behind it was done."""
+    row = tx.execute(
+        "SELECT recorded_time FROM book_transition WHERE book_id = %s AND act = %s ORDER BY id LIMIT 1", (book_id, act)
+    ).fetchone()
+    assert row is not None
+    moment: datetime = row[0]
+    return moment
 
 
 def schools_of(tx: Tx, student: str) -> list[int]:

@@ -1,6 +1,7 @@
 """Reading everything of one class, or of all classes of a year, in few statements."""
 
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import NamedTuple
 
 from services.common.db import Tx
@@ -102,6 +103,34 @@ def read(
         )
         for one in classes
     }
+
+
+def taught(tx: Tx, year_id: int, staff_id: int, subject_code: str) -> list[ClassHead]:
+    """The classes of a year in which a person teaches a subject, by grade and name."""
+    rows = tx.execute(
+        "SELECT c.id, c.name, c.grade_level FROM assignment a JOIN school_class c ON c.id = a.class_id"
+        " JOIN subject s ON s.id = a.subject_id WHERE c.school_year_id = %s AND a.staff_id = %s AND s.code = %s"
+        " AND s.active ORDER BY c.grade_level, c.name",
+        (year_id, staff_id, subject_code),
+    )
+    return [ClassHead(*row) for row in rows]
+
+
+def left_on(tx: Tx, classes: Sequence[int]) -> dict[int, dict[int, date]]:
+    """Class id → student id → the day on which a student left the class; who is there is absent."""
+    found: dict[int, dict[int, date]] = {}
+    for class_id, student, day in tx.execute(
+        "SELECT class_id, student_id, left_on FROM enrolment WHERE class_id = ANY(%s) AND left_on IS NOT NULL",
+        (list(classes),),
+    ):
+        found.setdefault(class_id, {})[student] = day
+    return found
+
+
+def absences(tx: Tx, class_id: int) -> dict[int, tuple[int, int]]:
+    """Student id → the year's absent sessions, excused and unexcused, as entered for the whole year."""
+    rows = tx.execute("SELECT student_id, excused, unexcused FROM absence WHERE class_id = %s", (class_id,))
+    return {student: (excused, unexcused) for student, excused, unexcused in rows}
 
 
 def student_ids(tx: Tx, class_id: int) -> dict[str, int]:

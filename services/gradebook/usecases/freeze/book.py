@@ -3,13 +3,14 @@
 from typing import NamedTuple
 
 from services.common.db import Database
-from services.common.errors import Rejected
 from services.common.identity import Caller
 from services.gradebook.checks import Findings
 from services.gradebook.domain import ClassRef, RecordType
 from services.gradebook.store.books import BookRow
 from services.gradebook.usecases.freeze.class_book import freeze_class_book
 from services.gradebook.usecases.freeze.register import freeze_student_register
+from services.gradebook.usecases.freeze.teacher_book import freeze_teacher_book
+from services.gradebook.usecases.freeze.transcript import freeze_transcript
 
 _USED = {
     RecordType.CLASS_BOOK: {"school_class.name"},
@@ -49,7 +50,11 @@ def freeze_book(database: Database, caller: Caller, request: Request) -> BookRow
     match record_type:
         case RecordType.CLASS_BOOK:
             return freeze_class_book(database, caller, request.school_class, request.stage)
+        case RecordType.TEACHER_BOOK:
+            return freeze_teacher_book(
+                database, caller, request.school_class, request.teacher, request.subject, request.stage
+            )
+        case RecordType.TRANSCRIPT:
+            return freeze_transcript(database, caller, request.school_class, request.student, request.stage)
         case RecordType.STUDENT_REGISTER:
             return freeze_student_register(database, caller, request.school_class, request.stage)
-        case _:
-            raise Rejected("RECORD_TYPE_NOT_KEPT", "Hệ thống chưa lập loại sổ này.", record_type=record_type.name)

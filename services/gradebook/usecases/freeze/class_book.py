@@ -36,7 +36,7 @@ def freeze_class_book(database: Database, caller: Caller, ref: ClassRef, stage: 
         marks.hold_year(tx, year.id)
         scope = Scope(RecordType.CLASS_BOOK, year.id, class_id=school_class.id)
         frozen = Frozen(
-            scope, checked, lambda version: _content(tx, year, school_class, checked, version), ref.resource
+            scope, checked, lambda version, _: _content(tx, year, school_class, checked, version), ref.resource
         )
         record = common.class_record(RecordType.CLASS_BOOK, year, school_class)
         return common.freeze(tx, caller, ref, record, frozen)

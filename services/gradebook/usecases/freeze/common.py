@@ -22,11 +22,14 @@ from services.gradebook.usecases import access
 
 
 class Frozen(NamedTuple):
-    """What to freeze. content: the canonical bytes for a version; source_id: the class book that it is made from."""
+    """What to freeze. source_id: the class book that it is made from.
+
+    content: makes the canonical bytes for a version, given the living book of that version when there is one.
+    """
 
     scope: Scope
     stage: Stage
-    content: Callable[[int], bytes]
+    content: Callable[[int, BookRow | None], bytes]
     resource: str
     source_id: uuid.UUID | None = None
 
@@ -62,7 +65,7 @@ def freeze(tx: Tx, caller: Caller, ref: ClassRef, record: RecordBook, frozen: Fr
     last = books.newest(tx, frozen.scope, frozen.stage)
     alive = last if last is not None and last.state not in ENDED else None
     version = alive.version if alive else (last.version if last else 0) + 1
-    data = frozen.content(version)
+    data = frozen.content(version, alive)
     digest = hashlib.sha256(data).digest()
     if alive is not None:
         return _same(alive, digest)

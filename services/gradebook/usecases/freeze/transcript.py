@@ -1,13 +1,231 @@
-"""Freezing transcripts: what a class book says of a student, with the years before."""
+"""Freezing transcripts: what a locked class book says of a student, with the years before (ADR-0036)."""
 
-from services.common.db import Database
-from services.common.errors import Rejected
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.common.db import Database, Tx
+from services.common.errors import NotFound, Rejected
 from services.common.identity import Caller
-from services.gradebook.domain import ClassRef
-from services.gradebook.store.books import BookRow
+from services.gradebook import roster_rules
+from services.gradebook.catalogue import RecordBook
+from services.gradebook.checks import Findings
+from services.gradebook.content import transcript as content
+from services.gradebook.content.transcript import Identity, Source, TranscriptFacts
+from services.gradebook.domain import ClassRef, RecordType, Stage
+from services.gradebook.lifecycle import READ_ONLY, Act, State
+from services.gradebook.results import NamedPerson
+from services.gradebook.store import books, class_data, marks, places, register, remarks
+from services.gradebook.store.books import BookRow, Scope
+from services.gradebook.store.places import Place
+from services.gradebook.store.register import Registration
+from services.gradebook.store.roster import ClassRow, YearRow
+from services.gradebook.usecases import access
+from services.gradebook.usecases.freeze import common
+from services.gradebook.usecases.freeze.common import Frozen
+
+# Periods of remarks: those of the year are printed, else those of semester II.
+_PRINTED_PERIODS = (2, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Everything that the transcripts of one class are made from; maps are by student id."""
+
+    year: YearRow
+    school_class: ClassRow
+    record: RecordBook
+    stage: Stage
+    source: Source
+    source_book: BookRow
+    numbers: Mapping[str, int]
+    ids: Mapping[str, int]
+    homeroom: NamedPerson
+    principal: NamedPerson
+    absences: Mapping[int, tuple[int, int]]
+    remarks: Mapping[tuple[int, str], str]
+    registrations: Mapping[int, Registration]
+    places: Mapping[int, list[dict[str, Any]]]
+    earlier: Mapping[int, list[dict[str, Any]]]
+
+
+def freeze_transcript(database: Database, caller: Caller, ref: ClassRef, student: str, stage: int) -> BookRow:
+    """Freeze one student's transcript for a stage (homeroom teacher of the class).
+
+    Raises Forbidden ROLE_REQUIRED; NotFound STUDENT_UNKNOWN; Rejected CLASS_BOOK_REQUIRED unless the class book of the
+    stage is LOCKED or further, NO_RESULT for who left during the year or had nothing to do in the summer,
+    EARLIER_TRANSCRIPT_OPEN while that of a year before is not locked, BOOK_STATE, PRINCIPAL_UNCLEAR.
+    """
+    found = Findings()
+    found.code("student", student)
+    found.refuse()
+
+    def choose(desk: _Desk) -> list[str]:
+        if student not in desk.ids:
+            raise NotFound("STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp.", student=student)
+        if student not in desk.numbers:
+            message = "Học sinh không có kết quả của giai đoạn này: đã rời lớp, hoặc không phải đánh giá lại trong hè."
+            raise Rejected("NO_RESULT", message, student=student)
+        return [student]
+
+    return _freeze(database, caller, ref, stage, choose)[0]
 
 
 def freeze_class_transcripts(database: Database, caller: Caller, ref: ClassRef, stage: int) -> list[BookRow]:
-    """Freeze the transcripts of all students of a class, all or nothing (homeroom teacher)."""
-    del database, caller, stage
-    raise Rejected("RECORD_TYPE_NOT_KEPT", "Hệ thống chưa lập loại sổ này.", school_class=ref.name)
+    """Freeze the transcripts of all students of a class who have results of the stage, all or nothing.
+
+    By number in the class list. Raises as freeze_transcript does.
+    """
+    return _freeze(database, caller, ref, stage, lambda desk: list(desk.numbers))
+
+
+def _freeze(
+    database: Database, caller: Caller, ref: ClassRef, stage: int, choose: Callable[[_Desk], list[str]]
+) -> list[BookRow]:
+    roster_rules.check_class_ref(ref)
+    checked = common.check_stage(RecordType.TRANSCRIPT, ref.school_year, stage)
+    with database.transaction() as tx:
+        year, school_class = access.school_class(tx, caller, ref)
+        common.check_homeroom(caller, ref, school_class)
+        marks.hold_year(tx, year.id)
+        desk = _desk(tx, year, school_class, checked)
+        return [_one(tx, caller, ref, desk, student) for student in choose(desk)]
+
+
+def _one(tx: Tx, caller: Caller, ref: ClassRef, desk: _Desk, student: str) -> BookRow:
+    student_id = desk.ids[student]
+    frozen = Frozen(
+        Scope(RecordType.TRANSCRIPT, desk.year.id, class_id=desk.school_class.id, student_id=student_id),
+        desk.stage,
+        lambda version, alive: _content(tx, desk, student, version, alive),
+        f"{ref.resource}/students/{student}",
+        source_id=desk.source_book.id,
+    )
+    return common.freeze(tx, caller, ref, desk.record, frozen)
+
+
+def _content(tx: Tx, desk: _Desk, student: str, version: int, alive: BookRow | None) -> bytes:
+    student_id = desk.ids[student]
+    number = desk.numbers[student]
+    source = desk.source
+    if alive is not None and alive.source_id == desk.source_book.id:
+        # The archive may have taken the class book since; that does not make it another transcript.
+        data = books.content(tx, alive.id)
+        assert data is not None
+        source = source.with_record(json.loads(data)["grades"][-1]["source"]["record"])
+    registration = desk.registrations.get(student_id)
+    said = {code: text for (of, code), text in desk.remarks.items() if of == student_id}
+    facts = TranscriptFacts(
+        homeroom_teacher=desk.homeroom,
+        principal=desk.principal,
+        stage=desk.stage,
+        version=version,
+        identity=_identity(registration) if registration else Identity(),
+        absences=desk.absences.get(student_id),
+        remarks=said,
+        homeroom_remark=said.get("", ""),
+        places=desk.places.get(student_id, []),
+        earlier=desk.earlier.get(student_id, []),
+    )
+    return content.transcript(desk.record, source, number, facts)
+
+
+def _desk(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage) -> _Desk:
+    source_book, source = _source(tx, year, school_class, stage)
+    known = class_data.student_ids(tx, school_class.id)
+    numbers = content.numbers(source.content, stage)
+    ids = [known[student] for student in numbers]
+    return _Desk(
+        year=year,
+        school_class=school_class,
+        record=common.class_record(RecordType.TRANSCRIPT, year, school_class),
+        stage=stage,
+        source=source,
+        source_book=source_book,
+        numbers=numbers,
+        ids=known,
+        homeroom=common.homeroom(tx, year, school_class),
+        principal=common.principal(tx, year),
+        absences=class_data.absences(tx, school_class.id),
+        remarks=_remarks(tx, school_class.id),
+        registrations=register.registrations(tx, year.school_id, ids),
+        places=_places(tx, ids, year.name),
+        earlier=_earlier(tx, ids, year.name),
+    )
+
+
+def _source(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage) -> tuple[BookRow, Source]:
+    """The class book of the stage, held until commit so that it is not revoked meanwhile."""
+    book = books.newest(tx, Scope(RecordType.CLASS_BOOK, year.id, class_id=school_class.id), stage)
+    if book is None or book.state not in READ_ONLY:
+        raise Rejected(
+            "CLASS_BOOK_REQUIRED",
+            "Phải khóa sổ theo dõi và đánh giá học sinh của lớp ở giai đoạn này trước khi lập học bạ.",
+            school_class=school_class.name,
+            book_state="" if book is None else State(book.state).name,
+        )
+    data = books.content(tx, book.id)
+    assert data is not None
+    locked_time = books.act_time(tx, book.id, Act.LOCK.value)
+    return book, Source(
+        str(book.id), book.version, book.content_sha256, book.archive_record, json.loads(data), locked_time
+    )
+
+
+def _identity(registration: Registration) -> Identity:
+    details = registration.details
+    return Identity(str(registration.number), details.national_id, details.nationality, details.guardian)
+
+
+def _remarks(tx: Tx, class_id: int) -> dict[tuple[int, str], str]:
+    said = remarks.standing(tx, [class_id])
+    return {
+        (student, code): text
+        for printed in _PRINTED_PERIODS
+        for (_, code, period, student), text in said.items()
+        if period == printed
+    }
+
+
+def _places(tx: Tx, students: list[int], school_year: str) -> dict[int, list[dict[str, Any]]]:
+    """The classes of the year, of any school, as the study history tells them."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    numbers: dict[int, dict[int, Registration]] = {}
+    for place in places.of_students(tx, students):
+        if place.school_year != school_year:
+            continue
+        if place.school_id not in numbers:
+            numbers[place.school_id] = register.registrations(tx, place.school_id, students)
+        line = _line(place, numbers[place.school_id].get(place.student_id))
+        found.setdefault(place.student_id, []).append(line)
+    return found
+
+
+def _line(place: Place, registration: Registration | None) -> dict[str, Any]:
+    return {
+        "school_year": place.school_year,
+        "class": place.class_name,
+        "school_code": place.school,
+        "school_name": place.school_name,
+        "register_number": str(registration.number) if registration else "",
+        "joined_on": place.joined_on.isoformat() if place.joined_on else None,
+        "left_on": place.left_on.isoformat() if place.left_on else None,
+    }
+
+
+def _earlier(tx: Tx, students: list[int], school_year: str) -> dict[int, list[dict[str, Any]]]:
+    """The content of the transcripts of the years before, which must be locked: what may still end is not repeated."""
+    found = books.earlier_transcripts(tx, students, school_year)
+    listed = [book for those in found.values() for book in those]
+    for book in listed:
+        if book.state not in READ_ONLY:
+            raise Rejected(
+                "EARLIER_TRANSCRIPT_OPEN",
+                f"Học bạ năm học {book.school_year} của học sinh chưa khóa.",
+                student=book.student,
+                book=book.id,
+                school_year=book.school_year,
+            )
+    data = books.contents(tx, [book.id for book in listed])
+    return {student: [json.loads(data[book.id]) for book in those] for student, those in found.items()}

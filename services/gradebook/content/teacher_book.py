@@ -1,0 +1,139 @@
+"""Frozen content of a teacher's book (docs/formats/teacher-book-1.md)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+
+from services.common.canonical import canonical_bytes
+from services.gradebook.catalogue import RecordBook, SignatoryRole, level_of
+from services.gradebook.content.class_book import vietnam_time
+from services.gradebook.content.signatures import Signs, signatories
+from services.gradebook.domain import (
+    FINAL_COLUMN,
+    MIDTERM_COLUMN,
+    School,
+    SchoolLevel,
+    Semester,
+    Stage,
+    keyed_code,
+    result_code,
+)
+from services.gradebook.results import ClassData, ClassStudent, ClassSubject, NamedPerson, class_results
+from services.gradebook.rules import SubjectResult
+
+MAX_CLASSES = 40
+"""Limit of the shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaughtClass:
+    """A class of the teacher. data: with the one subject only.
+
+    left_on: student id → day of leaving; remarks: (semester, student id) → the teacher's remark; corrections: as the
+    content lists them, without the class.
+    """
+
+    name: str
+    data: ClassData
+    left_on: Mapping[int, date]
+    remarks: Mapping[tuple[int, int], str]
+    corrections: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherFacts:
+    """What a teacher's book says beside its classes."""
+
+    school: School
+    school_year: str
+    teacher: NamedPerson
+    principal: NamedPerson
+    stage: Stage
+    version: int
+    closing_time: datetime
+
+
+def teacher_book(record: RecordBook, classes: Sequence[TaughtClass], facts: TeacherFacts) -> bytes:
+    """The canonical bytes of a teacher's book. classes: at least one, in print order; every required mark is there."""
+    subject = classes[0].data.subjects[0]
+    corrections = [{"class": one.name, **correction} for one in classes for correction in one.corrections]
+    return canonical_bytes(
+        {
+            "format": record.format,
+            "record_type": record.record_type.name,
+            "school_year": facts.school_year,
+            "stage": facts.stage.name,
+            "version": facts.version,
+            "regime": "TT22",
+            "closing_time": vietnam_time(facts.closing_time),
+            "school": {**asdict(facts.school), "level": _level(classes).name},
+            "principal": asdict(facts.principal),
+            "teacher": asdict(facts.teacher),
+            "subject": {"code": subject.code, "name": subject.name, "kind": subject.kind.value},
+            "classes": [_class(one, facts.stage) for one in classes],
+            "corrections": sorted(corrections, key=lambda one: str(one["time"])),
+            "signatories": signatories(
+                record,
+                [
+                    Signs(SignatoryRole.SUBJECT_TEACHER, facts.teacher, subject.code),
+                    Signs(SignatoryRole.PRINCIPAL, facts.principal),
+                ],
+            ),
+        }
+    )
+
+
+def _level(classes: Sequence[TaughtClass]) -> SchoolLevel:
+    levels = {level_of(one.data.grade_level) for one in classes}
+    return levels.pop() if len(levels) == 1 else SchoolLevel.MULTI_LEVEL
+
+
+def _class(one: TaughtClass, stage: Stage) -> dict[str, Any]:
+    data = one.data
+    subject = data.subjects[0]
+    results = [result.subjects[0] for result in class_results(data, stage)]
+    return {
+        "name": one.name,
+        "grade_level": data.grade_level,
+        "periods_per_year": subject.periods_per_year,
+        "regular_count": {"SEMESTER_1": subject.regular_count, "SEMESTER_2": subject.regular_count},
+        "students": [_student(student, one.left_on.get(student.id)) for student in data.students],
+        "semesters": [
+            {
+                "semester": f"SEMESTER_{semester}",
+                "rows": [
+                    _row(one, subject, student, semester, result)
+                    for student, result in zip(data.students, results, strict=True)
+                ],
+            }
+            for semester in stage.semesters
+        ],
+    }
+
+
+def _student(student: ClassStudent, left_on: date | None) -> dict[str, Any]:
+    return {
+        "number": student.number,
+        "moet_student_id": student.moet_student_id,
+        "name": student.name,
+        "birth_date": student.birth_date,
+        "left_on": None if left_on is None else left_on.isoformat(),
+    }
+
+
+def _row(
+    one: TaughtClass, subject: ClassSubject, student: ClassStudent, semester: Semester, result: SubjectResult
+) -> dict[str, Any]:
+    cells = one.data.cells(subject.id, semester, student.id)
+    first = semester is Semester.FIRST
+    return {
+        "student": student.number,
+        "regular": [keyed_code(cells.get(column)) for column in range(1, subject.regular_count + 1)],
+        "midterm": keyed_code(cells.get(MIDTERM_COLUMN)),
+        "final": keyed_code(cells.get(FINAL_COLUMN)),
+        "result": result_code(result.semester_1 if first else result.semester_2),
+        "year_result": None if first else result_code(result.year),
+        "reassessed": None,
+        "remark": one.remarks.get((semester, student.id), ""),
+    }

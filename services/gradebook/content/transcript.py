@@ -1,0 +1,263 @@
+"""Frozen content of a transcript (docs/formats/transcript-1.md), from frozen class books and earlier transcripts.
+
+The row of the year is what the class book says of the student, whose lists the subject teachers have signed; rows of
+the years before are taken over unchanged from the student's earlier transcripts (ADR-0036).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from services.common.canonical import canonical_bytes
+from services.common.errors import Rejected
+from services.gradebook.catalogue import RecordBook, SignatoryRole
+from services.gradebook.content.class_book import vietnam_time
+from services.gradebook.content.signatures import Signs, seal_of, signatories
+from services.gradebook.domain import Guardian, School, SchoolLevel, Stage
+from services.gradebook.results import NamedPerson
+
+Json = Mapping[str, Any]
+"""A part of parsed frozen content."""
+
+MAX_HISTORY = 12
+"""Limit of the shape: the newest lines of the study history."""
+
+_PASSED = ("PROMOTED", "PROGRAMME_COMPLETED")
+_LAST_GRADES = {SchoolLevel.LOWER_SECONDARY.name: range(6, 10), SchoolLevel.UPPER_SECONDARY.name: range(10, 13)}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A frozen class book. content: parsed; locked_time: when the principal locked it, which approves its results."""
+
+    book: str
+    version: int
+    content_sha256: bytes
+    record: str
+    content: Json
+    locked_time: datetime
+
+    def with_record(self, record: str) -> "Source":
+        """The same source as it was before, or after, the archive took it."""
+        return replace(self, record=record)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the register says of the student; all empty when they are not in it."""
+
+    register_number: str = ""
+    national_id: str = ""
+    nationality: str = ""
+    guardian: Guardian | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptFacts:
+    """What a transcript says beside class book and earlier transcripts.
+
+    absences: excused and unexcused sessions, used where the class book has only their sum. remarks: subject code → the
+    subject teacher's remark. places: this year's lines of the study history. earlier: the earlier transcripts, parsed,
+    one a school year, oldest first.
+    """
+
+    homeroom_teacher: NamedPerson
+    principal: NamedPerson
+    stage: Stage
+    version: int
+    identity: Identity
+    absences: tuple[int, int] | None
+    remarks: Mapping[str, str]
+    homeroom_remark: str
+    places: Sequence[Json]
+    earlier: Sequence[Json]
+
+
+def numbers(content: Json, stage: Stage) -> dict[str, int]:
+    """moet_student_id → number of those of a class book who get a transcript of the stage, by number.
+
+    Who left during the year gets none; after the summer only those for whom the summer brought something.
+    """
+    chosen = {}
+    for student, evaluation in zip(content["students"], content["year"]["evaluation"], strict=True):
+        if evaluation["promotion"] is None:
+            continue
+        if stage is Stage.AFTER_SUMMER and not _had_summer(content, student["number"], evaluation):
+            continue
+        chosen[student["moet_student_id"]] = student["number"]
+    return chosen
+
+
+def transcript(record: RecordBook, source: Source, number: int, facts: TranscriptFacts) -> bytes:
+    """The canonical bytes of the transcript of the student with a number in the class book's list.
+
+    Raises Rejected SOURCE_DIFFERS when the absences given do not have the class book's sum.
+    """
+    content = source.content
+    school, level = content["school"], content["school"]["level"]
+    row = _grade(source, number, facts)
+    corrections = _corrections(content, number)
+    listed = [
+        Signs(SignatoryRole.HOMEROOM_TEACHER, facts.homeroom_teacher),
+        Signs(SignatoryRole.PRINCIPAL, facts.principal),
+        seal_of(School(**{**school, "level": SchoolLevel[level]})),
+    ]
+    return canonical_bytes(
+        {
+            "format": record.format,
+            "record_type": record.record_type.name,
+            "school_year": content["school_year"],
+            "stage": facts.stage.name,
+            "version": facts.version,
+            "regime": content["regime"],
+            "closing_time": vietnam_time(source.locked_time),
+            "school": school,
+            "principal": asdict(facts.principal),
+            "student": _student(content["students"][number - 1], facts.identity),
+            "study_history": [*_history(facts.earlier, content["school_year"]), *facts.places][-MAX_HISTORY:],
+            "grades": [*_earlier_grades(facts.earlier, row, level), row],
+            "corrections": corrections,
+            "signatories": signatories(record, listed),
+        }
+    )
+
+
+def _had_summer(content: Json, number: int, evaluation: Json) -> bool:
+    if evaluation["conduct_after_summer"] is not None or evaluation["learning_after_summer"] is not None:
+        return True
+    return any(sheet["rows"][number - 1]["reassessed"] is not None for sheet in content["semesters"][1]["marks"])
+
+
+def _student(student: Json, identity: Identity) -> dict[str, Any]:
+    return {
+        **{name: value for name, value in student.items() if name not in ("number", "note")},
+        "register_number": identity.register_number,
+        "national_id": identity.national_id,
+        "nationality": identity.nationality,
+        "guardian": None if identity.guardian is None else asdict(identity.guardian),
+    }
+
+
+def _grade(source: Source, number: int, facts: TranscriptFacts) -> dict[str, Any]:
+    content = source.content
+    corrections = _corrections(content, number)
+    corrected = {one["subject"] for one in corrections}
+    evaluation = content["year"]["evaluation"][number - 1]
+    after_summer = facts.stage is Stage.AFTER_SUMMER
+    return {
+        "school_year": content["school_year"],
+        "grade_level": content["class"]["grade_level"],
+        "class": content["class"]["name"],
+        "school": {name: content["school"][name] for name in ("code", "name", "commune", "province")},
+        "regime": content["regime"],
+        "stage": facts.stage.name,
+        "homeroom_teacher": asdict(facts.homeroom_teacher),
+        "principal": asdict(facts.principal),
+        "subjects": [
+            _subject(content, position, number, facts.remarks) for position in range(len(content["subjects"]))
+        ],
+        "corrections_count": len(corrections),
+        "corrected_subjects": [one["code"] for one in content["subjects"] if one["code"] in corrected],
+        "conduct": _levels(content, number, "conduct"),
+        "learning": _levels(content, number, "learning"),
+        "absent_sessions": _absences(content, number, facts.absences),
+        "promotion": evaluation["promotion"],
+        "promoted_after_summer": after_summer and evaluation["promotion"] in _PASSED,
+        "award": evaluation["award"],
+        "certificates": "",
+        "competition": "",
+        "homeroom_remark": facts.homeroom_remark,
+        "principal_approval": {"date": vietnam_time(source.locked_time)[:10]},
+        "source": {
+            "class_book": source.book,
+            "version": source.version,
+            "content_sha256": source.content_sha256.hex(),
+            "record": source.record,
+        },
+    }
+
+
+def _subject(content: Json, position: int, number: int, remarks: Mapping[str, str]) -> dict[str, Any]:
+    subject = content["subjects"][position]
+    code = subject["code"]
+    first, second = (part["summary"][number - 1]["results"][code] for part in content["semesters"])
+    reassessed = content["semesters"][1]["marks"][position]["rows"][number - 1]["reassessed"]
+    return {
+        "code": code,
+        "name": subject["name"],
+        "kind": subject["kind"],
+        "semester_1": first,
+        "semester_2": second,
+        "year": content["year"]["summary"][number - 1]["results"][code],
+        # Who did not sit the re-assessment has no result of it.
+        "reassessed": _result(reassessed),
+        "remark": remarks.get(code, ""),
+        "teachers": subject["teachers"],
+    }
+
+
+def _result(value: str | None) -> str | None:
+    return None if value == "ABSENT" else value
+
+
+def _levels(content: Json, number: int, name: str) -> dict[str, Any]:
+    first, second = (part["summary"][number - 1][f"{name}_result"] for part in content["semesters"])
+    evaluation = content["year"]["evaluation"][number - 1]
+    return {
+        "semester_1": first,
+        "semester_2": second,
+        "year": evaluation[f"{name}_result"],
+        "after_summer": evaluation[f"{name}_after_summer"],
+    }
+
+
+def _absences(content: Json, number: int, counted: tuple[int, int] | None) -> dict[str, int]:
+    total = content["year"]["evaluation"][number - 1]["absent_sessions"] or 0
+    months = [month["rows"][number - 1] for month in content.get("attendance", [])]
+    if months:
+        excused = sum(row["excused"] or 0 for row in months)
+        counted = excused, total - excused
+    excused, unexcused = counted or (0, 0)
+    if excused + unexcused != total:
+        raise Rejected("SOURCE_DIFFERS", "Số buổi nghỉ khác với sổ lớp đã khóa.", number=number)
+    return {"excused": excused, "unexcused": unexcused}
+
+
+def _corrections(content: Json, number: int) -> list[dict[str, Any]]:
+    return [
+        {
+            **{name: value for name, value in one.items() if name != "student"},
+            "old": _result(one["old"]),
+            "new": _result(one["new"]),
+        }
+        for one in content["corrections"]
+        if one["student"] == number
+    ]
+
+
+def _earlier_grades(earlier: Sequence[Json], row: Json, level: str) -> list[Json]:
+    """One row a school year of the level before this one. A year's own transcript is believed before later ones."""
+    rows: dict[str, Json] = {}
+    for one in earlier:
+        for grade in one["grades"][:-1]:
+            rows.setdefault(grade["school_year"], grade)
+        rows[one["school_year"]] = one["grades"][-1]
+    return [
+        rows[year]
+        for year in sorted(rows)
+        if year < row["school_year"] and rows[year]["grade_level"] in _LAST_GRADES[level]
+    ]
+
+
+def _history(earlier: Sequence[Json], school_year: str) -> list[Json]:
+    """The lines of the study history of the years before, each year as its own transcript tells it."""
+    lines: dict[str, list[Json]] = {}
+    for one in earlier:
+        told: dict[str, list[Json]] = {}
+        for line in one["study_history"]:
+            told.setdefault(line["school_year"], []).append(line)
+        for year, those in told.items():
+            if year == one["school_year"] or year not in lines:
+                lines[year] = those
+    return [line for year in sorted(lines) if year < school_year for line in lines[year]]

@@ -1,0 +1,132 @@
+"""Freezing a teacher's book: one teacher's sheets of one subject over all classes taught in the year."""
+
+import itertools
+
+from services.common.db import Database, Tx
+from services.common.errors import NotFound, Rejected
+from services.common.identity import Caller
+from services.gradebook import lifecycle, results, roster_rules
+from services.gradebook.catalogue import RecordBook, record_book
+from services.gradebook.checks import Findings
+from services.gradebook.content.class_book import MAX_STUDENTS
+from services.gradebook.content.teacher_book import MAX_CLASSES, TaughtClass, TeacherFacts, teacher_book
+from services.gradebook.domain import ClassRef, RecordType, SchoolLevel, Stage, column_name
+from services.gradebook.lifecycle import Act, Actor
+from services.gradebook.results import ClassData, NamedPerson
+from services.gradebook.store import books, class_data, marks, remarks
+from services.gradebook.store.books import BookRow, Scope
+from services.gradebook.store.class_data import ClassHead
+from services.gradebook.store.roster import StaffRow, YearRow
+from services.gradebook.usecases import access
+from services.gradebook.usecases.freeze import common
+from services.gradebook.usecases.freeze.common import Frozen
+
+_NAMED_MISSING = 10
+
+
+def freeze_teacher_book(
+    database: Database, caller: Caller, ref: ClassRef, teacher: str, subject: str, stage: int
+) -> BookRow:
+    """Freeze the book of a teacher in a subject for a stage (that teacher); ref names school and school year.
+
+    Raises Forbidden ROLE_REQUIRED; NotFound SUBJECT_NOT_TAUGHT when the teacher has no class in the subject; Rejected
+    BOOK_STATE, WINDOW_OPEN, DATA_INCOMPLETE, PRINCIPAL_UNCLEAR, CLASS_TOO_LARGE, TOO_MANY_CLASSES.
+    """
+    roster_rules.check_year_ref(ref.school, ref.school_year)
+    found = Findings()
+    found.code("teacher", teacher, longest=roster_rules.MAX_PERSON_ID)
+    found.subject_code("subject", subject)
+    found.refuse()
+    checked = common.check_stage(RecordType.TEACHER_BOOK, ref.school_year, stage)
+    with database.transaction() as tx:
+        year = access.year(tx, caller, ref.school, ref.school_year)
+        is_teacher = access.person(caller, ref.school) == teacher
+        lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_teacher else set())
+        who = access.staff(tx, caller, year)
+        marks.hold_year(tx, year.id)
+        heads = class_data.taught(tx, year.id, who.id, subject)
+        if not heads:
+            message = "Giáo viên không được phân công dạy môn này trong năm học."
+            raise NotFound("SUBJECT_NOT_TAUGHT", message, teacher=teacher, subject=subject)
+        scope = Scope(RecordType.TEACHER_BOOK, year.id, staff_id=who.id, subject_code=subject)
+        # The catalogue keeps a teacher's book alike at both levels.
+        record = record_book(RecordType.TEACHER_BOOK, year.name, SchoolLevel.LOWER_SECONDARY)
+        frozen = Frozen(
+            scope,
+            checked,
+            lambda version, _: _content(tx, year, record, heads, who, subject, checked, version),
+            f"schools/{ref.school}/years/{ref.school_year}/teachers/{teacher}/subjects/{subject}",
+        )
+        book = common.freeze(tx, caller, ref, record, frozen)
+        books.add_classes(tx, book.id, [head.id for head in heads])
+        return book
+
+
+def _content(
+    tx: Tx,
+    year: YearRow,
+    record: RecordBook,
+    heads: list[ClassHead],
+    who: StaffRow,
+    subject: str,
+    stage: Stage,
+    version: int,
+) -> bytes:
+    closing_time = max(common.closing_time(tx, year, stage, grade) for grade in {head.grade_level for head in heads})
+    data = class_data.read(tx, year.id, year.name, heads, stage.semesters, subject)
+    _check(heads, data, stage)
+    left_on = class_data.left_on(tx, [head.id for head in heads])
+    said = remarks.standing(tx, [head.id for head in heads])
+    classes = [
+        TaughtClass(
+            head.name,
+            data[head.id],
+            left_on.get(head.id, {}),
+            {
+                (period, student): text
+                for (class_id, code, period, student), text in said.items()
+                if (class_id, code) == (head.id, subject)
+            },
+        )
+        for head in heads
+    ]
+    facts = TeacherFacts(
+        school=common.school(tx, year),
+        school_year=year.name,
+        teacher=NamedPerson(who.person, who.name),
+        principal=common.principal(tx, year),
+        stage=stage,
+        version=version,
+        closing_time=closing_time,
+    )
+    return teacher_book(record, classes, facts)
+
+
+def _check(heads: list[ClassHead], data: dict[int, ClassData], stage: Stage) -> None:
+    if len(heads) > MAX_CLASSES:
+        message = f"Sổ chỉ in được không quá {MAX_CLASSES} lớp."
+        raise Rejected("TOO_MANY_CLASSES", message, classes=len(heads))
+    for head in heads:
+        size = len(data[head.id].students)
+        if size == 0:
+            raise Rejected("DATA_INCOMPLETE", "Lớp chưa có học sinh.", school_class=head.name, missing=0)
+        if size > MAX_STUDENTS:
+            message = f"Sổ chỉ in được lớp không quá {MAX_STUDENTS} học sinh."
+            raise Rejected("CLASS_TOO_LARGE", message, school_class=head.name, students=size)
+    absent = [
+        (head, one)
+        for head in heads
+        for one in results.missing(data[head.id], stage)
+        if one.kind == "MARK" and one.column is not None
+    ]
+    if absent:
+        first = (
+            f"{head.name} {one.student.number} HK{one.semester} {column_name(one.column or 0)}"
+            for head, one in itertools.islice(absent, _NAMED_MISSING)
+        )
+        raise Rejected(
+            "DATA_INCOMPLETE",
+            f"Còn thiếu {len(absent)} mục mới đủ dữ liệu chốt sổ.",
+            missing=len(absent),
+            first="; ".join(first),
+        )
