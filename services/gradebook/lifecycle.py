@@ -77,6 +77,7 @@ class Act(Enum):
     RETURN = "RETURN"
     REVOKE = "REVOKE"
     CORRECT = "CORRECT"
+    LOSE_SOURCE = "LOSE_SOURCE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,17 @@ class Life:
 def _rule(sources: tuple[State, ...], target: State, *actors: Actor) -> Rule:
     return Rule(frozenset(sources), target, frozenset(actors))
 
+
+_BEFORE_SIGNING = (
+    State.DATA_COMPLETE,
+    State.PRINT_ASSIGNED,
+    State.PRINTED_UNSIGNED,
+    State.UNDER_RECONCILIATION,
+    State.RECONCILED,
+    State.HAND_SIGNED,
+    State.STAMPED,
+    State.PAPER_ARCHIVED,
+)
 
 RULES: dict[Act, Rule] = {
     Act.FREEZE: _rule((), State.DATA_COMPLETE, Actor.PREPARER),
@@ -145,20 +157,9 @@ RULES: dict[Act, Rule] = {
         Actor.PRINCIPAL,
     ),
     # Follows from an approved correction of a mark in the book (ADR-0040); from DIGITAL_SIGNING on only REVOKE ends it.
-    Act.CORRECT: _rule(
-        (
-            State.DATA_COMPLETE,
-            State.PRINT_ASSIGNED,
-            State.PRINTED_UNSIGNED,
-            State.UNDER_RECONCILIATION,
-            State.RECONCILED,
-            State.HAND_SIGNED,
-            State.STAMPED,
-            State.PAPER_ARCHIVED,
-        ),
-        State.MISMATCH,
-        Actor.SYSTEM,
-    ),
+    Act.CORRECT: _rule(_BEFORE_SIGNING, State.MISMATCH, Actor.SYSTEM),
+    # Follows from the revocation of the class book that a transcript was made from (ADR-0036).
+    Act.LOSE_SOURCE: _rule(_BEFORE_SIGNING, State.MISMATCH, Actor.SYSTEM),
 }
 
 _UNSEALED: dict[Act, Rule] = {

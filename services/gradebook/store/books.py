@@ -225,22 +225,6 @@ def add_classes(tx: Tx, book_id: UUID, classes: Sequence[int]) -> None:
     )
 
 
-def holding(tx: Tx, class_id: int, subject_code: str | None, stage: int) -> list[BookRow]:
-    """The living books that hold a mark of the class, locked: its class books and its teachers' books.
-
-    subject_code: None for what belongs to no subject, such as conduct. stage: the first that holds the mark (SEMESTER_1
-    for a mark of semester I). Transcripts are made from locked class books and are not among them.
-    """
-    rows = tx.execute(
-        f"{_BOOK} WHERE b.stage >= %(stage)s AND b.state NOT IN (5, 16)"  # noqa: S608 - a constant
-        " AND (b.record_type = 1 AND b.class_id = %(class)s OR b.record_type = 2 AND b.subject_code = %(subject)s"
-        " AND b.id IN (SELECT k.book_id FROM book_class k WHERE k.class_id = %(class)s))"
-        " ORDER BY b.id FOR UPDATE OF b",
-        {"class": class_id, "subject": subject_code, "stage": stage},
-    )
-    return [BookRow(*row) for row in rows]
-
-
 def made_from(tx: Tx, source_id: UUID) -> list[BookRow]:
     """The living transcripts that were made from a class book, locked."""
     rows = tx.execute(

@@ -125,11 +125,35 @@ def return_book(database: Database, caller: Caller, book_id: str, recipient: str
 
 
 def revoke_book(database: Database, caller: Caller, book_id: str, reason: str, department_notice: str) -> BookRow:
-    """Revoke a signed book with the Department's notice (principal); nothing is erased."""
+    """Revoke a signed book with the Department's notice (principal); nothing is erased.
+
+    Transcripts made from a class book and not yet being signed end with it. Raises Rejected TRANSCRIPTS_ALIVE while
+    others of them live: they are revoked first (ADR-0036).
+    """
     _check_text("reason", reason, shortest=10, longest=2000)
     _check_text("department_notice", department_notice, shortest=1, longest=200)
     note = f"{department_notice}: {reason}"
-    return _act(database, caller, book_id, Act.REVOKE, note=note, event=_voided)
+
+    def check(tx: Tx, book: BookRow) -> dict[str, object]:
+        _end_transcripts(tx, caller, book)
+        return {}
+
+    return _act(database, caller, book_id, Act.REVOKE, note=note, check=check, event=_voided)
+
+
+def _end_transcripts(tx: Tx, caller: Caller, source: BookRow) -> None:
+    made = books.made_from(tx, source.id)
+    signed = [one for one in made if one.state not in lifecycle.RULES[Act.LOSE_SOURCE].sources]
+    if signed:
+        raise Rejected(
+            "TRANSCRIPTS_ALIVE",
+            f"Có {len(signed)} học bạ lập từ sổ này đang ký hoặc đã ký; phải thu hồi các học bạ đó trước.",
+            transcripts=len(signed),
+        )
+    for one in made:
+        after = lifecycle.step(one.life, Act.LOSE_SOURCE, {Actor.SYSTEM})
+        write_step(tx, caller, one, Act.LOSE_SOURCE, after, f"books/{source.id}")
+        outbox.add(tx, _voided(one))
 
 
 def get_book(database: Database, caller: Caller, book_id: str) -> tuple[BookRow, Sequence[TransitionRow]]:

@@ -28,6 +28,8 @@ from hoso.gradebook.v1 import (
     marks_pb2_grpc,
     register_pb2,
     register_pb2_grpc,
+    remarks_pb2,
+    remarks_pb2_grpc,
     review_pb2,
     review_pb2_grpc,
     roster_pb2,
@@ -61,6 +63,7 @@ _STUBS = (
     class_book_pb2_grpc.ClassBookServiceStub,
     dossiers_pb2_grpc.DossierServiceStub,
     register_pb2_grpc.RegisterServiceStub,
+    remarks_pb2_grpc.RemarkServiceStub,
     corrections_pb2_grpc.CorrectionServiceStub,
     review_pb2_grpc.ReviewServiceStub,
 )
@@ -74,6 +77,7 @@ _MESSAGES = (
     corrections_pb2,
     review_pb2,
     register_pb2,
+    remarks_pb2,
 )
 
 

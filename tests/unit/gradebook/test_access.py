@@ -9,6 +9,7 @@ from hoso.gradebook.v1 import (
     exemptions_pb2,
     marks_pb2,
     register_pb2,
+    remarks_pb2,
     review_pb2,
     roster_pb2,
 )
@@ -24,6 +25,7 @@ from services.gradebook.service import (
     exemption_service,
     mark_service,
     register_service,
+    remark_service,
     review_service,
     roster_service,
 )
@@ -52,6 +54,7 @@ TABLES = {
     "ClassBookService": (class_book_pb2, class_book_service.ACCESS),
     "DossierService": (dossiers_pb2, dossier_service.ACCESS),
     "RegisterService": (register_pb2, register_service.ACCESS),
+    "RemarkService": (remarks_pb2, remark_service.ACCESS),
 }
 OTHERS = {
     "PutSchool": OFFICE,

@@ -44,7 +44,7 @@ def freeze_student_register(database: Database, caller: Caller, ref: ClassRef, s
         register.hold_register(tx, year.school_id)
         scope = Scope(RecordType.STUDENT_REGISTER, year.id)
         resource = f"schools/{year.school}/years/{year.name}/register"
-        frozen = Frozen(scope, checked, lambda version: _content(tx, year, version), resource)
+        frozen = Frozen(scope, checked, lambda version, _: _content(tx, year, version), resource)
         # The register of every level has the same signatories.
         record = record_book(RecordType.STUDENT_REGISTER, year.name, SchoolLevel.LOWER_SECONDARY)
         return common.freeze(tx, caller, ref, record, frozen)

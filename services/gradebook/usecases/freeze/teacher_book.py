@@ -8,16 +8,16 @@ from services.common.identity import Caller
 from services.gradebook import lifecycle, results, roster_rules
 from services.gradebook.catalogue import RecordBook, record_book
 from services.gradebook.checks import Findings
-from services.gradebook.content.class_book import MAX_STUDENTS
+from services.gradebook.content.class_book import MAX_STUDENTS, corrections_list
 from services.gradebook.content.teacher_book import MAX_CLASSES, TaughtClass, TeacherFacts, teacher_book
 from services.gradebook.domain import ClassRef, RecordType, SchoolLevel, Stage, column_name
 from services.gradebook.lifecycle import Act, Actor
 from services.gradebook.results import ClassData, NamedPerson
-from services.gradebook.store import books, class_data, marks, remarks
+from services.gradebook.store import books, class_data, corrections, marks, remarks
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.class_data import ClassHead
 from services.gradebook.store.roster import StaffRow, YearRow
-from services.gradebook.usecases import access
+from services.gradebook.usecases import access, open_corrections
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
 
@@ -30,7 +30,7 @@ def freeze_teacher_book(
     """Freeze the book of a teacher in a subject for a stage (that teacher); ref names school and school year.
 
     Raises Forbidden ROLE_REQUIRED; NotFound SUBJECT_NOT_TAUGHT when the teacher has no class in the subject; Rejected
-    BOOK_STATE, WINDOW_OPEN, DATA_INCOMPLETE, PRINCIPAL_UNCLEAR, CLASS_TOO_LARGE, TOO_MANY_CLASSES.
+    BOOK_STATE, WINDOW_OPEN, CORRECTION_OPEN, DATA_INCOMPLETE, PRINCIPAL_UNCLEAR, CLASS_TOO_LARGE, TOO_MANY_CLASSES.
     """
     roster_rules.check_year_ref(ref.school, ref.school_year)
     found = Findings()
@@ -75,6 +75,7 @@ def _content(
     closing_time = max(common.closing_time(tx, year, stage, grade) for grade in {head.grade_level for head in heads})
     data = class_data.read(tx, year.id, year.name, heads, stage.semesters, subject)
     _check(heads, data, stage)
+    open_corrections.refuse(tx, [head.id for head in heads], stage, subject=subject)
     left_on = class_data.left_on(tx, [head.id for head in heads])
     said = remarks.standing(tx, [head.id for head in heads])
     classes = [
@@ -87,6 +88,10 @@ def _content(
                 for (class_id, code, period, student), text in said.items()
                 if (class_id, code) == (head.id, subject)
             },
+            corrections_list(
+                [one for one in corrections.approved(tx, head.id, stage) if one.subject == subject],
+                data[head.id].students,
+            ),
         )
         for head in heads
     ]

@@ -21,7 +21,7 @@ from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import Registration
 from services.gradebook.store.roster import ClassRow, YearRow
-from services.gradebook.usecases import access
+from services.gradebook.usecases import access, open_corrections
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
 
@@ -55,7 +55,7 @@ def freeze_transcript(database: Database, caller: Caller, ref: ClassRef, student
 
     Raises Forbidden ROLE_REQUIRED; NotFound STUDENT_UNKNOWN; Rejected CLASS_BOOK_REQUIRED unless the class book of the
     stage is LOCKED or further, NO_RESULT for who left during the year or had nothing to do in the summer,
-    EARLIER_TRANSCRIPT_OPEN while that of a year before is not locked, BOOK_STATE, PRINCIPAL_UNCLEAR.
+    EARLIER_TRANSCRIPT_OPEN while that of a year before is not locked, CORRECTION_OPEN, BOOK_STATE, PRINCIPAL_UNCLEAR.
     """
     found = Findings()
     found.code("student", student)
@@ -94,6 +94,7 @@ def _freeze(
 
 
 def _one(tx: Tx, caller: Caller, ref: ClassRef, desk: _Desk, student: str) -> BookRow:
+    open_corrections.refuse(tx, [desk.school_class.id], desk.stage, student=student)
     student_id = desk.ids[student]
     frozen = Frozen(
         Scope(RecordType.TRANSCRIPT, desk.year.id, class_id=desk.school_class.id, student_id=student_id),
