@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.common.errors import Invalid, Rejected
-from services.gradebook import dossiers
+from services.gradebook import control_log, corrections, dossiers, lifecycle
 from services.gradebook.domain import Authorisation, Role, SchoolLevel, SchoolYear, VendorStatus
 from services.gradebook.dossiers import (
     Act,
@@ -232,6 +232,13 @@ def test_the_vendor_of_an_approved_dossier_stays() -> None:
     year = SchoolYear("2026-2027", "smas", True, BY_DOSSIER)
     with pytest.raises(Rejected, match="một phần mềm"):
         dossiers.settled_year(year, standing("vietschool", BY_DOSSIER, EARLIER, "vietschool"), NOW)
+
+
+def test_the_control_log_has_words_for_every_act_on_books_and_corrections() -> None:
+    books = {f"BOOK_{act.value}" for act in lifecycle.Act if act is not lifecycle.Act.FREEZE}
+    fixed = {f"CORRECTION_{state.name}" for state in corrections.State}
+    assert books | fixed | {"BOOK_FROZEN"} <= set(control_log.TITLES)
+    assert control_log.title("SOMETHING_NEW") == "SOMETHING_NEW"
 
 
 class Lives(RuleBasedStateMachine):
