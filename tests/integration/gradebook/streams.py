@@ -62,9 +62,11 @@ def send(
         return list(stub.ImportMarks(iter(sheets), timeout=timeout_s, metadata=metadata).sheets)
 
 
-def export(world: World, *, client: str = VENDOR, **fields: Any) -> list[marks_pb2.ExportMarksResponse]:
+def export(
+    world: World, *, client: str = VENDOR, timeout_s: float | None = DEADLINE_S, **fields: Any
+) -> list[marks_pb2.ExportMarksResponse]:
     """ExportMarks of the world's school year."""
     stub = marks_pb2_grpc.MarkServiceStub(world.channel(client))
     with calling("gradebook"):
         request = marks_pb2.ExportMarksRequest(**{**world.year, **fields})
-        return list(stub.ExportMarks(request, timeout=DEADLINE_S))
+        return list(stub.ExportMarks(request, timeout=timeout_s))

@@ -161,6 +161,8 @@ def test_who_may_stream_and_for_how_long(world: World, one: SchoolClass) -> None
         with pytest.raises(Invalid) as caught:
             send(world, [good], timeout_s=timeout_s)
         assert caught.value.violations[0].rule == "DEADLINE"
+        with pytest.raises(Invalid):
+            export(world, timeout_s=timeout_s)
     assert send(world, []) == []
     assert stored(world) == before
 

@@ -169,7 +169,8 @@ class MarkServiceServicer:
 
     def ExportMarks(self, request, context):
         """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
-        subject in book order, and semester. Each class is read at one moment.
+        subject in book order, and semester. Each class is read at one moment. A call needs a deadline of at most ten
+        minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -57,7 +57,8 @@ class MarkServiceStub:
     """
     ExportMarks: _grpc.UnaryStreamMultiCallable[_marks_pb2.ExportMarksRequest, _marks_pb2.ExportMarksResponse]
     """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
-    subject in book order, and semester. Each class is read at one moment.
+    subject in book order, and semester. Each class is read at one moment. A call needs a deadline of at most ten
+    minutes.
     """
     SettleMissingMarks: _grpc.UnaryUnaryMultiCallable[_marks_pb2.SettleMissingMarksRequest, _marks_pb2.SettleMissingMarksResponse]
     """Turns missing marks into 0 or CĐ by rule (TT 22/2021 Điều 7), an explicit act with a reason (subject teacher)."""
@@ -105,7 +106,8 @@ class MarkServiceAsyncStub(MarkServiceStub):
     """
     ExportMarks: _aio.UnaryStreamMultiCallable[_marks_pb2.ExportMarksRequest, _marks_pb2.ExportMarksResponse]  # type: ignore[assignment]
     """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
-    subject in book order, and semester. Each class is read at one moment.
+    subject in book order, and semester. Each class is read at one moment. A call needs a deadline of at most ten
+    minutes.
     """
     SettleMissingMarks: _aio.UnaryUnaryMultiCallable[_marks_pb2.SettleMissingMarksRequest, _marks_pb2.SettleMissingMarksResponse]  # type: ignore[assignment]
     """Turns missing marks into 0 or CĐ by rule (TT 22/2021 Điều 7), an explicit act with a reason (subject teacher)."""
@@ -192,7 +194,8 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_marks_pb2.ExportMarksResponse], _abc.AsyncIterator[_marks_pb2.ExportMarksResponse]]:
         """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
-        subject in book order, and semester. Each class is read at one moment.
+        subject in book order, and semester. Each class is read at one moment. A call needs a deadline of at most ten
+        minutes.
         """
 
     @_abc_1.abstractmethod
