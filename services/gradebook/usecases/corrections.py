@@ -55,7 +55,7 @@ def request_correction(database: Database, caller: Caller, request: Request, wan
     """Ask for another value in one cell (its subject teacher; for conduct the homeroom teacher).
 
     Raises Invalid, also UNCHANGED; Forbidden NOT_ASSIGNED, ROLE_REQUIRED; Rejected WINDOW_OPEN, WINDOW_CLOSING,
-    WINDOW_NOT_CLOSED, BOOK_LOCKED, CORRECTION_OPEN; Conflict REQUEST_ID_REUSED.
+    WINDOW_NOT_CLOSED, BOOK_LOCKED, CORRECTION_OPEN, SCHOOL_NOT_AUTHORISED; Conflict REQUEST_ID_REUSED.
     """
     _check(wanted)
     of_conduct = not wanted.subject

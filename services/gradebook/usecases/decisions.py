@@ -32,7 +32,7 @@ def decide(database: Database, caller: Caller, correction_id: str, note: str, *,
     """Approve or reject (principal, or who stands in); a rejection needs a note.
 
     Raises as `corrections.step`, NotFound, Invalid; for an approval Rejected STALE when the cell has another version
-    than the request saw, BOOK_LOCKED, WINDOW_OPEN, WINDOW_CLOSING.
+    than the request saw, BOOK_LOCKED, WINDOW_OPEN, WINDOW_CLOSING, SCHOOL_NOT_AUTHORISED.
     """
     return _act(database, caller, correction_id, Act.APPROVE if approve else Act.REJECT, note)
 
@@ -87,6 +87,7 @@ def _offices(tx: Tx, year: YearRow, row: CorrectionRow) -> Offices:
 
 def _approve(tx: Tx, caller: Caller, year: YearRow, row: CorrectionRow, note: str) -> dict[str, object]:
     """Write everything that an approval changes; the year is held, so nothing else moves meanwhile."""
+    access.check_authorised(row.school, row.school_year, year.authority)
     check_closed(tx, year.id, row.class_id, row.semester, row.column or None)
     held = corrected_books.holding(tx, row.class_id, row.subject_id, row.semester, row.column, row.student_id)
     corrected_books.check(held)

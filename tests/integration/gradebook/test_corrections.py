@@ -3,8 +3,11 @@
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hoso.gradebook.v1 import books_pb2, common_pb2, corrections_pb2, marks_pb2
 
@@ -15,6 +18,7 @@ from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, REGULAR, SECOND, SEMESTER_1, World, served, sha256
 from tests.servers import Pki
 
+FORMATS = Path(__file__).parents[3] / "docs/formats"
 STATE = corrections_pb2.CorrectionState
 DEPUTY = "pht-001"
 
@@ -257,6 +261,8 @@ def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> No
     again = desk.freeze()
     assert again.version == 2
     content = json.loads(world.ask("DownloadBookContent", book=again.id))
+    schema = f"class-book-{content['format'].rsplit('/', 1)[1]}.schema.json"
+    jsonschema.validate(content, json.loads((FORMATS / schema).read_text()))
     (listed,) = content["corrections"]
     assert (listed["student"], listed["subject"], listed["column"], listed["new"]) == (1, "TOAN", "MIDTERM", "2")
     assert listed["old"] == asked.old_value
@@ -293,6 +299,23 @@ def test_signing_does_not_start_over_an_open_correction(world: World) -> None:
     refused("CORRECTION_OPEN", start)
     world.ask("WithdrawCorrection", person=desk.teacher, correction=asked.id)
     assert start().book.state == books_pb2.BOOK_STATE_DIGITAL_SIGNING
+
+
+def test_of_many_requests_for_a_cell_at_once_one_is_open_and_two_approvals_write_one_version(desk: Desk) -> None:
+    def ask(value: str) -> Any:
+        try:
+            return desk.request(value, column={"kind": FINAL})
+        except Rejected as e:
+            return e.reason
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(ask, ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")))
+        (asked,) = [one for one in answers if not isinstance(one, str)]
+        assert [one for one in answers if one is not asked] == ["CORRECTION_OPEN"] * 5
+        desk.confirm(asked)
+        first, second = pool.map(desk.decide, [asked, asked])
+    assert first == second
+    assert (first.new_version, desk.sheet().final) == (2, first.new_value)
 
 
 def test_a_mark_that_was_never_entered_may_be_added_and_one_withdrawn(world: World, desk: Desk) -> None:
