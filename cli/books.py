@@ -1,6 +1,7 @@
 """`hoso books`: see the books of a school and one book's history."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -14,9 +15,55 @@ app = typer.Typer(no_args_is_help=True)
 _PAGE = 500
 
 
+class RecordType(StrEnum):
+    """Kind of a record."""
+
+    CLASS_BOOK = "CLASS_BOOK"
+    TEACHER_BOOK = "TEACHER_BOOK"
+    TRANSCRIPT = "TRANSCRIPT"
+    STUDENT_REGISTER = "STUDENT_REGISTER"
+
+
+class Level(StrEnum):
+    """Level of grades."""
+
+    LOWER_SECONDARY = "LOWER_SECONDARY"
+    UPPER_SECONDARY = "UPPER_SECONDARY"
+
+
+_TITLES = {
+    RecordType.CLASS_BOOK: "Sổ lớp",
+    RecordType.TEACHER_BOOK: "Sổ của giáo viên",
+    RecordType.TRANSCRIPT: "Học bạ",
+    RecordType.STUDENT_REGISTER: "Sổ đăng bộ",
+}
+_PREPARERS = {
+    books_pb2.PREPARER_HOMEROOM_TEACHER: "giáo viên chủ nhiệm",
+    books_pb2.PREPARER_SUBJECT_TEACHER: "giáo viên bộ môn",
+    books_pb2.PREPARER_SEAL_CUSTODIAN: "văn thư",
+}
+_ROLES = {
+    books_pb2.SIGNATORY_ROLE_SUBJECT_TEACHER: "giáo viên bộ môn",
+    books_pb2.SIGNATORY_ROLE_HOMEROOM_TEACHER: "giáo viên chủ nhiệm",
+    books_pb2.SIGNATORY_ROLE_DATA_OFFICER: "cán bộ phụ trách CSDL",
+    books_pb2.SIGNATORY_ROLE_PRINCIPAL: "Hiệu trưởng",
+    books_pb2.SIGNATORY_ROLE_SCHOOL_SEAL: "dấu của trường",
+}
+_STAGES = {
+    common_pb2.STAGE_SEMESTER_1: "học kì I",
+    common_pb2.STAGE_WHOLE_YEAR: "cả năm",
+    common_pb2.STAGE_AFTER_SUMMER: "sau hè",
+}
+
+
 def state_name(state: int) -> str:
     """The state without its enum prefix, such as ``SEALED``."""
     return books_pb2.BookState.Name(books_pb2.BookState.ValueType(state)).removeprefix("BOOK_STATE_")
+
+
+def record_type_name(record_type: int) -> str:
+    """The record type without its enum prefix, such as ``CLASS_BOOK``."""
+    return common_pb2.RecordType.Name(common_pb2.RecordType.ValueType(record_type)).removeprefix("RECORD_TYPE_")
 
 
 def all_books(
@@ -24,13 +71,19 @@ def all_books(
     school: str,
     school_year: str,
     record_type: "common_pb2.RecordType.ValueType" = common_pb2.RECORD_TYPE_CLASS_BOOK,
+    class_name: str = "",
 ) -> list[books_pb2.Book]:
-    """Every book of one type in a school year, over all pages."""
+    """Every book of one type in a school year, over all pages. class_name: only those of a class; empty for all."""
     books: list[books_pb2.Book] = []
     token = ""
     while True:
         request = books_pb2.ListBooksRequest(
-            school=school, school_year=school_year, page_size=_PAGE, page_token=token, record_type=record_type
+            school=school,
+            school_year=school_year,
+            page_size=_PAGE,
+            page_token=token,
+            record_type=record_type,
+            class_name=class_name,
         )
         answer = call(services.books.ListBooks, request, patient=True)
         books += answer.books
@@ -43,15 +96,54 @@ def all_books(
 def list_books(
     school: Annotated[str, typer.Argument(help="School code.")],
     school_year: Annotated[str, typer.Argument(help="School year, such as 2025-2026.")],
+    type_: Annotated[RecordType, typer.Option("--type", help="Kind of the records.")] = RecordType.CLASS_BOOK,
+    class_name: Annotated[str, typer.Option("--class", help="Only those of this class.")] = "",
 ) -> None:
-    """The books of a school year with their states."""
-    books = all_books(operator(), school, school_year)
+    """The books of one kind in a school year with their states."""
+    record_type = common_pb2.RecordType.Value(f"RECORD_TYPE_{type_.value}")
+    books = all_books(operator(), school, school_year, record_type, class_name)
     rows = [
-        (b.id, b.school_class.name, b.version, state_name(b.state), b.content_sha256.hex()[:16], b.problem)
+        (b.id, _of(b), _stage(b.stage), b.version, state_name(b.state), b.content_sha256.hex()[:16], b.problem)
         for b in books
     ]
     show(
-        f"Sổ của trường {school}, {school_year}", ("id", "lớp", "bản", "trạng thái", "mã băm", "vướng mắc"), rows, books
+        f"{_TITLES[type_]} của trường {school}, {school_year}",
+        ("id", "của", "giai đoạn", "bản", "trạng thái", "mã băm", "vướng mắc"),
+        rows,
+        books,
+    )
+
+
+@app.command("catalogue")
+def catalogue(
+    school: Annotated[str, typer.Argument(help="School code.")],
+    school_year: Annotated[str, typer.Argument(help="School year, such as 2025-2026.")],
+    level: Annotated[Level, typer.Option(help="Level of the grades.")] = Level.LOWER_SECONDARY,
+) -> None:
+    """Which record books a school keeps in a year, who prepares and who signs them."""
+    request = books_pb2.ListRecordBooksRequest(
+        school=school,
+        school_year=school_year,
+        level=common_pb2.SchoolLevel.Value(f"SCHOOL_LEVEL_{level.value}"),
+    )
+    answer = call(operator().books.ListRecordBooks, request, patient=True)
+    rows = [
+        (
+            one.title,
+            ", ".join(_stage(stage) for stage in one.stages),
+            _PREPARERS[one.preparer],
+            " → ".join(_ROLES[by.role] for by in one.signatories),
+            "bắt buộc" if one.compulsory else "tùy trường",
+            "có" if one.paper_track_required else "không",
+            one.legal_reference,
+        )
+        for one in answer.record_books
+    ]
+    show(
+        f"Hồ sơ, sổ sách của trường {school}, {school_year}",
+        ("hồ sơ", "giai đoạn", "người lập", "người ký", "phải có", "bản giấy", "căn cứ"),
+        rows,
+        list(answer.record_books),
     )
 
 
@@ -61,7 +153,8 @@ def show_book(book: Annotated[str, typer.Argument(help="Book id.")]) -> None:
     services = operator()
     answer = call(services.books.GetBook, books_pb2.GetBookRequest(book=book)).book
     rows = [(_time(t), state_name(t.to_state), t.person or "-", t.client, t.note) for t in answer.history]
-    title = f"{answer.school_class.name}, bản {answer.version}: {state_name(answer.state)} {answer.problem}"
+    kind = record_type_name(answer.record_type)
+    title = f"{kind} {_of(answer)}, bản {answer.version}: {state_name(answer.state)} {answer.problem}"
     show(title, ("lúc", "trạng thái", "người thực hiện", "qua", "ghi chú"), rows, answer)
 
 
@@ -80,3 +173,13 @@ def content(
 
 def _time(transition: books_pb2.BookTransition) -> str:
     return datetime.fromtimestamp(transition.time.ToSeconds()).astimezone().isoformat()
+
+
+def _of(book: books_pb2.Book) -> str:
+    """What the book is of: class, student, teacher and subject, or the school."""
+    parts = (book.school_class.name, book.student, book.teacher, book.subject)
+    return " ".join(part for part in parts if part) or book.school_class.school
+
+
+def _stage(stage: int) -> str:
+    return _STAGES[common_pb2.Stage.ValueType(stage)]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -197,7 +198,7 @@ def _next_year(world: World) -> Any:
     return dataclasses.replace(school, code="31000999", school_year="2026-2027", classes=(one,))
 
 
-def test_the_catalogue_of_each_year(world: World) -> None:
+def test_the_catalogue_of_each_year(world: World, hoso: Callable[..., Any]) -> None:
     books = {
         year: world.ask(
             "ListRecordBooks",
@@ -212,3 +213,18 @@ def test_the_catalogue_of_each_year(world: World) -> None:
     assert {book.paper_by_law for book in books["2026-2027"]} == {False}
     assert [book.sealed for book in books["2026-2027"]] == [True, False, True, True]
     assert [book.compulsory for book in books["2026-2027"]] == [True, False, True, True]
+    with pytest.raises(Invalid):
+        world.ask("ListRecordBooks", **world.year, level=common_pb2.SCHOOL_LEVEL_MULTI_LEVEL)
+
+    assert "tùy trường" not in hoso("books", "catalogue", *world.year.values(), table=True).replace("\n", " ")
+    listed = hoso("books", "catalogue", *world.year.values(), "--level", "LOWER_SECONDARY")
+    assert [one["title"] for one in listed] == [book.title for book in books["2025-2026"]]
+
+
+def test_the_command_line_lists_books_of_a_type_and_class(world: World, hoso: Callable[..., Any]) -> None:
+    listed = hoso("books", "list", *world.year.values(), "--type", "TRANSCRIPT", "--class", "6A1")
+    assert len(listed) == 6
+    assert hoso("books", "list", *world.year.values(), "--type", "TRANSCRIPT", "--class", "6A9") == []
+    table = hoso("books", "list", *world.year.values(), "--type", "TRANSCRIPT", table=True)
+    assert "Học bạ của trường" in table
+    assert "TRANSCRIPT" in hoso("books", "show", listed[0]["id"], table=True)
