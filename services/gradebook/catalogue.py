@@ -90,8 +90,8 @@ def record_books(school_year: str, level: SchoolLevel) -> Sequence[RecordBook]:
         RecordBook(
             RecordType.CLASS_BOOK,
             "Sổ theo dõi và đánh giá học sinh theo lớp học",
-            "hoso/class-book/1",
-            (Stage.SEMESTER_1, Stage.WHOLE_YEAR),
+            "hoso/class-book/2",
+            (Stage.SEMESTER_1, Stage.WHOLE_YEAR, Stage.AFTER_SUMMER),
             Preparer.HOMEROOM_TEACHER,
             (_TEACHER, _HOMEROOM, _PRINCIPAL, _SEAL),
             compulsory=True,

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from services.gradebook.domain import (
@@ -88,6 +89,15 @@ class Absences(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class PrincipalRemark:
+    """The principal's remark of one month on the use of the book: the last version, who recorded it and when."""
+
+    text: str
+    by: NamedPerson
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ClassData:
     """Everything known of one class in one year.
 
@@ -107,7 +117,7 @@ class ClassData:
     absences: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     exempt: frozenset[tuple[int, int, int]] = frozenset()
     attendance: Mapping[str, Mapping[int, Absences]] = field(default_factory=dict)
-    remarks: Mapping[str, str] = field(default_factory=dict)
+    remarks: Mapping[str, PrincipalRemark] = field(default_factory=dict)
 
     def cells(self, subject: int, semester: int, student: int) -> Mapping[int, int]:
         """The marks of one student in one subject and semester, by column number."""
@@ -231,12 +241,16 @@ def months(school_year: str, stage: Stage) -> list[str]:
 
 def required_months(data: ClassData, stage: Stage) -> list[str]:
     """The months of the stage, and those that the class has begun a sheet of."""
-    return sorted({*months(data.school_year, stage), *(month for month in data.attendance if in_stage(month, stage))})
+    begun = (month for month in data.attendance if first_stage(data.school_year, month) <= stage)
+    return sorted({*months(data.school_year, stage), *begun})
 
 
-def in_stage(month: str, stage: Stage) -> bool:
-    """Whether the book of a stage holds a month's attendance: semester I those to December."""
-    return stage.ends_year or month[5:] >= "08"
+def first_stage(school_year: str, month: str) -> Stage:
+    """The first stage whose book holds a month: semester I those to December, the whole year those to June."""
+    first = year_start(school_year)
+    if month <= f"{first}-12":
+        return Stage.SEMESTER_1
+    return Stage.WHOLE_YEAR if month <= f"{first + 1}-06" else Stage.AFTER_SUMMER
 
 
 def year_totals(attendance: Mapping[str, Mapping[int, Absences]]) -> dict[int, tuple[int, int]]:

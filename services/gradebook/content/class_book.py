@@ -1,19 +1,23 @@
 """Frozen content: what a book and a snapshot hold, as canonical bytes (RFC 8785). Pure: the same facts, the same bytes.
 
-Shapes: docs/formats/class-book-1.schema.json and docs/formats/class-snapshot-1.md.
+Shapes: docs/formats/class-book-2.schema.json and docs/formats/class-snapshot-2.md.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 from services.common.canonical import canonical_bytes
+from services.gradebook.content.attendance import attendance, principal_remarks, sessions
+from services.gradebook.content.times import vietnam_time
 from services.gradebook.corrections import ApprovedCorrection
 from services.gradebook.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
+    NOT_SAT_VALUE,
     REASSESSMENT_COLUMN,
+    SUMMER,
     School,
     Semester,
     Sex,
@@ -21,6 +25,8 @@ from services.gradebook.domain import (
     column_name,
     keyed_code,
     level_code,
+    mark_of,
+    required_columns,
     result_code,
 )
 from services.gradebook.results import (
@@ -33,17 +39,17 @@ from services.gradebook.results import (
 )
 from services.gradebook.rules import Award, Level, Mark, Promotion, PupilResult
 
-BOOK_FORMAT = "hoso/class-book/1"
-SNAPSHOT_FORMAT = "hoso/class-snapshot/1"
-CORRECTION_SNAPSHOT_FORMAT = "hoso/class-snapshot/2"
-VIETNAM = timezone(timedelta(hours=7))
+BOOK_FORMAT = "hoso/class-book/2"
+SNAPSHOT_FORMAT = "hoso/class-snapshot/2"
 
 MAX_STUDENTS = 70
 MAX_SIGNATORIES = 60
 """Limits of the class book's shape."""
 
+_CONDUCT = {"SEMESTER_1": 1, "SEMESTER_2": 2, "SUMMER": SUMMER}
 _PASSED = (Promotion.PROMOTED, Promotion.PROGRAMME_COMPLETED)
-_PENDING = (Promotion.RETEST, Promotion.SUMMER_TRAINING)
+PENDING = (Promotion.RETEST, Promotion.SUMMER_TRAINING)
+"""What the year leaves to the summer (TT 22/2021 Điều 13, Điều 14)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +82,12 @@ class SnapshotFacts:
     correction: str | None = None
 
 
-def vietnam_time(moment: datetime) -> str:
-    """ISO 8601 at +07:00 in whole seconds, as pages print it."""
-    return moment.astimezone(VIETNAM).replace(microsecond=0).isoformat()
-
-
 def class_book(data: ClassData, facts: BookFacts) -> bytes:
     """The canonical bytes of a class book.
 
     Every required mark must be there, every subject must have a teacher, and the limits above must hold.
     """
     results = class_results(data, facts.stage)
-    whole_year = facts.stage is Stage.WHOLE_YEAR
     return canonical_bytes(
         {
             "format": BOOK_FORMAT,
@@ -106,10 +106,11 @@ def class_book(data: ClassData, facts: BookFacts) -> bytes:
             "principal": asdict(facts.principal),
             "subjects": [_subject(subject) for subject in data.subjects],
             "students": [_student(student) for student in data.students],
-            "semesters": [_semester(data, semester, results) for semester in facts.stage.semesters],
-            "year": _year(data, results) if whole_year else None,
+            "attendance": attendance(data, facts.stage),
+            "semesters": [_semester(data, semester, facts.stage, results) for semester in facts.stage.semesters],
+            "year": _year(data, results) if facts.stage.ends_year else None,
             "corrections": corrections_list(facts.corrections, data.students),
-            "principal_remarks": [],
+            "principal_remarks": principal_remarks(data, facts.stage),
             "signatories": signatories(data.subjects, facts),
         }
     )
@@ -175,24 +176,17 @@ def signatories(subjects: Sequence[ClassSubject], facts: BookFacts) -> list[dict
 
 
 def class_snapshot(data: ClassData, facts: SnapshotFacts) -> bytes:
-    """The canonical bytes of a class's data as it stood: marks, conduct, absences; no results.
-
-    After the closing of a window format 1, after a correction format 2.
-    """
+    """The canonical bytes of a class's data as it stood: marks, conduct, attendance, remarks; no results."""
     previous = facts.previous_sha256
     occasion: dict[str, Any]
     if facts.correction is None:
-        occasion = {"format": SNAPSHOT_FORMAT, "window": facts.window, "closed_time": vietnam_time(facts.time)}
+        occasion = {"window": facts.window, "closed_time": vietnam_time(facts.time)}
     else:
-        approved_time = vietnam_time(facts.time)
-        occasion = {
-            "format": CORRECTION_SNAPSHOT_FORMAT,
-            "correction": facts.correction,
-            "approved_time": approved_time,
-        }
+        occasion = {"correction": facts.correction, "approved_time": vietnam_time(facts.time)}
     return canonical_bytes(
         {
             **occasion,
+            "format": SNAPSHOT_FORMAT,
             "school": facts.school,
             "school_year": data.school_year,
             "class": facts.class_name,
@@ -215,16 +209,20 @@ def class_snapshot(data: ClassData, facts: SnapshotFacts) -> bytes:
                 if (subject.id, semester) in data.marks
             ],
             "conduct": {
-                f"SEMESTER_{semester}": [level_code(data.conduct.get((semester, s.id))) for s in data.students]
-                for semester in Semester
+                name: [level_code(data.conduct.get((number, student.id))) for student in data.students]
+                for name, number in _CONDUCT.items()
             },
+            "attendance": sessions(data, data.students),
             "absences": [_absence(data, student) for student in data.students],
+            "principal_remarks": principal_remarks(data, Stage.AFTER_SUMMER),
         }
     )
 
 
 def _snapshot_sheet(data: ClassData, subject: ClassSubject, semester: Semester) -> dict[str, Any]:
-    columns = [*range(1, subject.regular_count + 1), MIDTERM_COLUMN, FINAL_COLUMN]
+    columns = [*required_columns(subject.regular_count)]
+    if semester is Semester.SECOND:
+        columns.append(REASSESSMENT_COLUMN)
     sheet = data.marks[(subject.id, semester)]
     empty: Mapping[int, int] = {}
     return {
@@ -264,7 +262,7 @@ def _student(student: ClassStudent) -> dict[str, Any]:
     return {**fields, "sex": Sex(student.sex).name}
 
 
-def _semester(data: ClassData, semester: Semester, results: Sequence[PupilResult]) -> dict[str, Any]:
+def _semester(data: ClassData, semester: Semester, stage: Stage, results: Sequence[PupilResult]) -> dict[str, Any]:
     first = semester is Semester.FIRST
     return {
         "semester": f"SEMESTER_{semester}",
@@ -272,7 +270,7 @@ def _semester(data: ClassData, semester: Semester, results: Sequence[PupilResult
             {
                 "subject": subject.code,
                 "rows": [
-                    _row(data, subject, student, semester, result.subjects[position])
+                    _row(data, subject, student, semester, stage, result.subjects[position])
                     for student, result in zip(data.students, results, strict=True)
                 ],
             }
@@ -291,7 +289,7 @@ def _semester(data: ClassData, semester: Semester, results: Sequence[PupilResult
 
 
 def _row(
-    data: ClassData, subject: ClassSubject, student: ClassStudent, semester: Semester, result: Any
+    data: ClassData, subject: ClassSubject, student: ClassStudent, semester: Semester, stage: Stage, result: Any
 ) -> dict[str, Any]:
     cells = data.cells(subject.id, semester, student.id)
     first = semester is Semester.FIRST
@@ -302,9 +300,15 @@ def _row(
         "final": keyed_code(cells.get(FINAL_COLUMN)),
         "result": result_code(result.semester_1 if first else result.semester_2),
         "year_result": None if first else result_code(result.year),
-        "reassessed": None,
+        "reassessed": None if first or stage is not Stage.AFTER_SUMMER else _reassessed(cells),
         "note": "",
     }
+
+
+def _reassessed(cells: Mapping[int, int]) -> str | None:
+    """The mark of the summer as a result, ABSENT where the student did not sit it."""
+    value = cells.get(REASSESSMENT_COLUMN)
+    return keyed_code(value) if value == NOT_SAT_VALUE else result_code(mark_of(value))
 
 
 def _summary(
@@ -341,8 +345,8 @@ def _year(data: ClassData, results: Sequence[PupilResult]) -> dict[str, Any]:
                 "student": student.number,
                 "conduct_result": level_code(result.conduct.year),  # type: ignore[arg-type]  # TT22 only
                 "learning_result": level_code(_learning(result, "year")),
-                "conduct_after_summer": None,
-                "learning_after_summer": None,
+                "conduct_after_summer": level_code(result.conduct.after_summer),  # type: ignore[arg-type]
+                "learning_after_summer": level_code(_learning(result, "after_summer")),
                 "absent_sessions": absent_sessions(data, student.id),
                 "promotion": None if result.promotion is None else result.promotion.value,
                 "award": _award(result.award),
@@ -352,11 +356,18 @@ def _year(data: ClassData, results: Sequence[PupilResult]) -> dict[str, Any]:
         "totals": {
             "students": len(pairs),
             "promoted": sum(promotion in _PASSED for promotion in promotions),
-            "promoted_after_summer": 0,
+            "promoted_after_summer": sum(
+                result.promotion in _PASSED and _worked_in_summer(result) for result in results
+            ),
             "not_promoted": promotions.count(Promotion.RETAINED),
-            "pending_summer": sum(promotion in _PENDING for promotion in promotions),
+            "pending_summer": sum(promotion in PENDING for promotion in promotions),
         },
     }
+
+
+def _worked_in_summer(result: PupilResult) -> bool:
+    """Whether a student was trained or re-assessed in the summer."""
+    return result.conduct.after_summer is not None or result.learning.after_summer is not None
 
 
 def _award(award: Award | None) -> str | None:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from services.common.canonical import canonical_bytes
-from services.gradebook.content.class_book import vietnam_time
+from services.gradebook.content.times import vietnam_time
 from services.gradebook.domain import Guardian, School, SchoolLevel, Sex, Student
 from services.gradebook.movements import Decision, Details, MovementKind, Standing, StudentState
 from services.gradebook.results import NamedPerson

@@ -184,6 +184,15 @@ def classes_of(tx: Tx, book_id: UUID) -> list[int]:
     return [row[0] for row in rows]
 
 
+def alive_states(tx: Tx, class_id: int) -> list[tuple[int, int, int]]:
+    """Record type, stage and state of each class book of a class that is alive."""
+    rows = tx.execute(
+        "SELECT record_type, stage, state FROM book WHERE class_id = %s AND record_type = 1 AND state NOT IN (5, 16)",
+        (class_id,),
+    )
+    return rows.fetchall()
+
+
 def list_books(
     tx: Tx, year_id: int, record_type: int, class_name: str, student: str, after: BookKey, limit: int
 ) -> list[BookRow]:

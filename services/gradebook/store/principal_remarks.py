@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.common.db import Tx
+from services.gradebook.results import NamedPerson, PrincipalRemark
 
 
 class RemarkRow(NamedTuple):
@@ -28,24 +29,23 @@ def of_class(tx: Tx, class_id: int) -> list[RemarkRow]:
     return [RemarkRow(*row) for row in rows]
 
 
-def standing(tx: Tx, classes: Sequence[int]) -> dict[int, dict[str, str]]:
+def standing(tx: Tx, classes: Sequence[int]) -> dict[int, dict[str, PrincipalRemark]]:
     """Class id → month, in order → remark."""
-    found: dict[int, dict[str, str]] = {}
-    for class_id, month, remark in tx.execute(
-        "SELECT DISTINCT ON (class_id, month) class_id, to_char(month, 'YYYY-MM'), remark FROM principal_remark"
-        " WHERE class_id = ANY(%s) ORDER BY class_id, month, version DESC",
+    found: dict[int, dict[str, PrincipalRemark]] = {}
+    for class_id, month, remark, person, name, time in tx.execute(
+        "SELECT DISTINCT ON (r.class_id, r.month) r.class_id, to_char(r.month, 'YYYY-MM'), r.remark, r.person, t.name,"
+        " r.recorded_time FROM principal_remark r JOIN school_class c ON c.id = r.class_id"
+        " JOIN school_year y ON y.id = c.school_year_id"
+        " JOIN staff t ON t.school_id = y.school_id AND t.person = r.person"
+        " WHERE r.class_id = ANY(%s) ORDER BY r.class_id, r.month, r.version DESC",
         (list(classes),),
     ):
-        found.setdefault(class_id, {})[month] = remark
+        found.setdefault(class_id, {})[month] = PrincipalRemark(remark, NamedPerson(person, name), time)
     return found
 
 
 def newest(tx: Tx, class_id: int, month: str) -> tuple[int, str]:
-    """Version and text of a month's remark; 0 and empty before the first.
-
-    Until commit nobody else records one of this class.
-    """
-    tx.execute("SELECT 1 FROM school_class WHERE id = %s FOR UPDATE", (class_id,))
+    """Version and text of a month's remark; 0 and empty before the first."""
     row = tx.execute(
         "SELECT version, remark FROM principal_remark WHERE class_id = %s AND month = %s ORDER BY version DESC LIMIT 1",
         (class_id, f"{month}-01"),

@@ -11,11 +11,11 @@ from services.common.errors import Violation
 from services.common.identity import Caller
 from services.gradebook import results, roster_rules
 from services.gradebook.checks import Findings, refuse
-from services.gradebook.content.class_book import VIETNAM
+from services.gradebook.content.times import VIETNAM
 from services.gradebook.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Role, Semester, Stage, year_start
 from services.gradebook.results import Absences
 from services.gradebook.rules import Promotion
-from services.gradebook.store import attendance, class_data, marks, principal_remarks
+from services.gradebook.store import attendance, books, class_data, marks, principal_remarks
 from services.gradebook.store.attendance import StandingRow
 from services.gradebook.store.principal_remarks import RemarkRow
 from services.gradebook.usecases import access, reassessment
@@ -82,7 +82,7 @@ def enter_attendance(
         if state.earlier is not None:
             return repeat(state.earlier, request, caller)
         students = students_of(state, [student for student, _ in rows])
-        check_free(state, Stage.SEMESTER_1 if results.in_stage(month, Stage.SEMESTER_1) else Stage.WHOLE_YEAR)
+        check_free(state.books, results.first_stage(ref.school_year, month))
         act = new_act(request, marks.ATTENDANCE, target, caller)
         written, unchanged = attendance.write(tx, act, month, dict(zip(students, sheets, strict=True)))
         record(tx, caller, ref, act, written, month=month)
@@ -107,7 +107,8 @@ def get_attendance(database: Database, caller: Caller, ref: ClassRef, month: str
 def record_principal_remark(database: Database, caller: Caller, ref: ClassRef, month: str, remark: str) -> int:
     """Record the principal's remark of a month on the use of the book (principal). Returns its version.
 
-    The remark that stands makes no new version. Raises Invalid; Forbidden ROLE_REQUIRED; NotFound CLASS_UNKNOWN.
+    The remark that stands makes no new version. Raises Invalid; Forbidden ROLE_REQUIRED; NotFound CLASS_UNKNOWN;
+    Rejected BOOK_LOCKED when a living book holds the month.
     """
     roster_rules.check_class_ref(ref)
     found = Findings()
@@ -118,9 +119,11 @@ def record_principal_remark(database: Database, caller: Caller, ref: ClassRef, m
         year, school_class = access.school_class(tx, caller, ref)
         principal = access.role(tx, caller, year, Role.PRINCIPAL, "Hiệu trưởng")
         access.check_authorised(ref.school, ref.school_year, year.authority)
+        marks.hold_year(tx, year.id)
         version, standing = principal_remarks.newest(tx, school_class.id, month)
         if standing == remark:
             return version
+        check_free(books.alive_states(tx, school_class.id), results.first_stage(ref.school_year, month))
         version += 1
         principal_remarks.add(tx, school_class.id, month, version, remark, principal.person, caller.client)
         access.record(

@@ -303,7 +303,7 @@ def check_open(state: EntryState, kinds: set[MarkKind], first_stage: int) -> Non
     if closed or not (kinds or state.open_kinds - {MarkKind.REASSESSMENT}):
         names = ",".join(sorted(MarkKind(kind).name for kind in closed))
         raise Rejected("WINDOW_CLOSED", "Không trong thời hạn nhập điểm.", mark_kinds=names)
-    check_free(state, first_stage)
+    check_free(state.books, first_stage)
     if first_stage == Stage.AFTER_SUMMER and not any(
         (record_type, stage) == (RecordType.CLASS_BOOK, Stage.WHOLE_YEAR) and book_state in READ_ONLY
         for record_type, stage, book_state in state.books
@@ -311,9 +311,12 @@ def check_open(state: EntryState, kinds: set[MarkKind], first_stage: int) -> Non
         raise Rejected("YEAR_NOT_LOCKED", "Phải khóa sổ cả năm của lớp trước khi nhập kết quả sau kì nghỉ hè.")
 
 
-def check_free(state: EntryState, first_stage: int) -> None:
-    """Raises Rejected BOOK_LOCKED when a live book of the stage or a later one holds the data."""
-    holding = [book_state for _, stage, book_state in state.books if stage >= first_stage]
+def check_free(books: Sequence[tuple[int, int, int]], first_stage: int) -> None:
+    """Raises Rejected BOOK_LOCKED when a live book of the stage or a later one holds the data.
+
+    books: record type, stage and state of each live book.
+    """
+    holding = [book_state for _, stage, book_state in books if stage >= first_stage]
     if holding:
         furthest = State(max(holding))
         message = "Dữ liệu đã khóa sổ." if furthest in READ_ONLY else "Sổ của lớp đã chốt dữ liệu và đang hoàn thiện."

@@ -9,8 +9,9 @@ from services.gradebook import results, roster_rules
 from services.gradebook.content import class_book as content
 from services.gradebook.content.class_book import BookFacts
 from services.gradebook.domain import ClassRef, RecordType, School, Stage, column_name
+from services.gradebook.lifecycle import READ_ONLY
 from services.gradebook.results import ClassData, Missing
-from services.gradebook.store import class_data, corrections, marks
+from services.gradebook.store import books, class_data, corrections, marks
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.class_data import ClassHead
 from services.gradebook.store.roster import ClassRow, YearRow
@@ -26,7 +27,7 @@ def freeze_class_book(database: Database, caller: Caller, ref: ClassRef, stage: 
 
     Frozen already with the same data: that book. Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE when a living
     version holds other data, WINDOW_OPEN, CORRECTION_OPEN, DATA_INCOMPLETE, ASSIGNMENT_MISSING, PRINCIPAL_UNCLEAR,
-    CLASS_TOO_LARGE, TOO_MANY_SIGNATORIES.
+    CLASS_TOO_LARGE, TOO_MANY_SIGNATORIES; after the summer YEAR_NOT_LOCKED, NO_SUMMER_WORK.
     """
     roster_rules.check_class_ref(ref)
     checked = common.check_stage(RecordType.CLASS_BOOK, ref.school_year, stage)
@@ -44,9 +45,11 @@ def freeze_class_book(database: Database, caller: Caller, ref: ClassRef, stage: 
 
 def _content(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, version: int) -> bytes:
     open_corrections.refuse(tx, [school_class.id], stage)
-    closing_time = common.closing_time(tx, year, stage, school_class.grade_level)
     head = ClassHead(school_class.id, school_class.name, school_class.grade_level)
     data = class_data.read(tx, year.id, year.name, [head], stage.semesters)[school_class.id]
+    if stage is Stage.AFTER_SUMMER:
+        _check_summer(tx, data, school_class)
+    closing_time = common.closing_time(tx, year, stage, school_class.grade_level)
     _check_complete(data, stage)
     _check_shape(data)
     facts = BookFacts(
@@ -61,6 +64,16 @@ def _content(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, versio
     )
     _check_signatories(data, facts.school)
     return content.class_book(data, facts)
+
+
+def _check_summer(tx: Tx, data: ClassData, school_class: ClassRow) -> None:
+    """The year's book is locked, and someone had to be re-assessed or trained (ADR-0039)."""
+    if not any(
+        stage == Stage.WHOLE_YEAR and state in READ_ONLY for _, stage, state in books.alive_states(tx, school_class.id)
+    ):
+        raise Rejected("YEAR_NOT_LOCKED", "Phải khóa sổ cả năm của lớp trước khi chốt sổ sau kì nghỉ hè.")
+    if not any(one.promotion in content.PENDING for one in results.class_results(data, Stage.WHOLE_YEAR)):
+        raise Rejected("NO_SUMMER_WORK", "Lớp không có học sinh phải đánh giá lại hoặc rèn luyện trong kì nghỉ hè.")
 
 
 def _check_complete(data: ClassData, stage: Stage) -> None:
@@ -80,7 +93,8 @@ def _words(one: Missing) -> str:
     """A missing item by codes: subject, number in the class list, semester, column."""
     semester = f" HK{int(one.semester)}" if one.semester else ""
     column = f" {column_name(one.column)}" if one.column else ""
-    return f"{one.subject or one.kind} {one.student.number}{semester}{column}"
+    month = f" {one.month}" if one.month else ""
+    return f"{one.subject or one.kind} {one.student.number}{semester}{column}{month}"
 
 
 def _check_shape(data: ClassData) -> None:

@@ -12,7 +12,7 @@ from services.common.identity import Caller
 from services.gradebook import lifecycle
 from services.gradebook.catalogue import RecordBook, level_of, record_book
 from services.gradebook.checks import Findings
-from services.gradebook.domain import ClassRef, RecordType, Role, School, SchoolLevel, Stage
+from services.gradebook.domain import ClassRef, MarkKind, RecordType, Role, School, SchoolLevel, Semester, Stage
 from services.gradebook.lifecycle import ENDED, Act, Actor, State
 from services.gradebook.results import NamedPerson
 from services.gradebook.store import books, roster, windows
@@ -114,13 +114,19 @@ def _add(tx: Tx, caller: Caller, ref: ClassRef, resource: str, new: NewBook) -> 
 def closing_time(tx: Tx, year: YearRow, stage: Stage, grade_level: int) -> datetime:
     """When the last window over a grade and the stage's semesters was closed; every one that began must be closed.
 
-    Raises Rejected WINDOW_OPEN.
+    Windows of the summer alone count only after the summer, and then no others (ADR-0039). Raises Rejected WINDOW_OPEN.
     """
-    covering = windows.covering(tx, year.id, stage.semesters, grade_level)
+    summer = stage is Stage.AFTER_SUMMER
+    semesters = {Semester.SECOND} if summer else set(stage.semesters)
+    covering = [
+        window
+        for window in windows.covering(tx, year.id, list(semesters), grade_level)
+        if (MarkKind.REASSESSMENT in window.mark_kinds if summer else set(window.mark_kinds) - {MarkKind.REASSESSMENT})
+    ]
     now = windows.now(tx)
     running = [window.name for window in covering if window.closed_time is None and window.open_time <= now]
     closed = [window for window in covering if window.closed_time is not None]
-    uncovered = set(stage.semesters) - {semester for window in closed for semester in window.semesters}
+    uncovered = semesters - {semester for window in closed for semester in window.semesters}
     if running or uncovered:
         raise Rejected(
             "WINDOW_OPEN",

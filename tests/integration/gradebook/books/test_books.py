@@ -27,7 +27,7 @@ from tests.integration.gradebook.world import (
     sha256,
 )
 
-SCHEMA = json.loads((Path(__file__).parents[4] / "docs/formats/class-book-1.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[4] / "docs/formats/class-book-2.schema.json").read_text())
 
 
 def test_a_frozen_book_is_the_documented_content_and_freezing_again_returns_it(

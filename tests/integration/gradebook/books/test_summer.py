@@ -1,0 +1,298 @@
+"""The stage after the summer, from the locked year to its own book: re-tests passed, failed, missed, and training."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hoso.gradebook.v1 import class_book_pb2, common_pb2, marks_pb2
+
+from cli.demo_school import SchoolClass
+from services.common.errors import HosoError, Invalid, Rejected
+from services.print import content as printing
+from tests.integration.gradebook.books.line import Announce, Line
+from tests.integration.gradebook.world import AFTER_SUMMER, REASSESSMENT, SECOND, WHOLE_YEAR, World, columns
+
+SATISFACTORY, UNSATISFACTORY = common_pb2.LEVEL_SATISFACTORY, common_pb2.LEVEL_UNSATISFACTORY
+SCORED = ("VAN", "TOAN", "NN1", "GDCD", "LSDL", "KHTN", "CN", "TIN")
+
+
+def reasons(error: HosoError) -> list[tuple[str, str]]:
+    return [(v.field, v.rule) for v in error.violations] if isinstance(error, Invalid) else [("", error.reason)]
+
+
+def give(world: World, one: SchoolClass, student: str, marks: dict[str, str]) -> None:
+    """The same mark in every cell of a subject, in both semesters."""
+    for subject in world.school.subjects[one.grade]:
+        if mark := marks.get(subject.code):
+            for semester in (1, 2):
+                width = columns(subject)
+                world.enter(one, subject.code, semester, width, {student: [mark] * len(width)})
+
+
+def conduct(world: World, one: SchoolClass, levels: dict[str, int]) -> None:
+    for semester in (1, 2):
+        world.ask(
+            "EnterConduct",
+            person=one.homeroom_teacher,
+            request_id=str(uuid.uuid4()),
+            school_class=world.ref(one),
+            semester=semester,
+            rows=[marks_pb2.ConductRow(student=student, level=level) for student, level in levels.items()],  # type: ignore[arg-type]
+        )
+
+
+def train(world: World, one: SchoolClass, levels: dict[str, int]) -> None:
+    world.ask(
+        "EnterSummerConduct",
+        person=one.homeroom_teacher,
+        request_id=str(uuid.uuid4()),
+        school_class=world.ref(one),
+        rows=[class_book_pb2.SummerConductRow(student=student, level=level) for student, level in levels.items()],  # type: ignore[arg-type]
+    )
+
+
+def retest(world: World, one: SchoolClass, subject: str, marks: dict[str, str]) -> Any:
+    return world.enter(one, subject, SECOND, [(REASSESSMENT, 0)], {student: [mark] for student, mark in marks.items()})
+
+
+def missing(world: World, one: SchoolClass) -> set[tuple[str, str, str]]:
+    found = world.ask("ListMissing", school_class=world.ref(one), stage=AFTER_SUMMER).missing
+    return {(m.kind, m.student, m.subject) for m in found}
+
+
+def lock(line: Line) -> None:
+    line.reconcile()
+    line.start_signing()
+    line.signed()
+    line.sealed()
+    line.lock()
+
+
+def downloaded(world: World, line: Line) -> Any:
+    raw = world.ask("DownloadBookContent", client="service/print", book=line.book.id)
+    return printing.parse(raw, line.book.content_sha256.hex()).data
+
+
+def remark(world: World, one: SchoolClass, month: str, text: str) -> None:
+    world.ask(
+        "RecordPrincipalRemark",
+        person=world.school.principal,
+        school_class=world.ref(one),
+        month=month,
+        remark=text,
+    )
+
+
+def failing(world: World, one: SchoolClass) -> Sequence[str]:
+    """Everyone passes but: a and b fail VAN and TOAN, c fails conduct, d fails conduct and both subjects."""
+    a, b, c, d, e = (student.id for student in one.students)
+    for student in (a, b, c, d, e):
+        give(world, one, student, dict.fromkeys(SCORED, "7"))
+    for student in (a, b, d):
+        give(world, one, student, {"VAN": "3", "TOAN": "4.5"})
+    good = common_pb2.LEVEL_GOOD
+    conduct(world, one, {a: good, b: good, c: UNSATISFACTORY, d: UNSATISFACTORY, e: good})
+    world.ask(
+        "EnterAbsences",
+        person=one.homeroom_teacher,
+        request_id=str(uuid.uuid4()),
+        school_class=world.ref(one),
+        rows=[marks_pb2.AbsenceRow(student=student, excused=2) for student in (a, b, c, d, e)],
+    )
+    return a, b, c, d, e
+
+
+def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, announce: Announce) -> None:
+    one, other = world.school.classes
+    a, b, c, d, e = failing(world, one)
+    for student in other.students:
+        give(world, other, student.id, dict.fromkeys(SCORED, "7"))
+    conduct(world, other, {student.id: SATISFACTORY for student in other.students})
+    remark(world, one, "2025-10", "Giáo viên ghi sổ đúng hạn.")
+    world.close_window()
+    world.plan_window("HE", semesters=(SECOND,), kinds=(REASSESSMENT,))
+
+    # An open window of the summer does not hold up the book of the year; before that is locked nothing is entered.
+    year = Line(world, announce)
+    for act in (lambda: retest(world, one, "VAN", {a: "6"}), lambda: train(world, one, {c: SATISFACTORY})):
+        with pytest.raises(Rejected) as early:
+            act()
+        assert early.value.reason == "YEAR_NOT_LOCKED"
+    with pytest.raises(Rejected) as unlocked:
+        Line(world, announce, AFTER_SUMMER)
+    assert unlocked.value.reason == "YEAR_NOT_LOCKED"
+    lock(year)
+    lock(Line(world, announce, index=1))
+
+    # Only who must, in the subjects that must, and training first.
+    assert missing(world, one) == {
+        *(("MARK", student, subject) for student in (a, b) for subject in ("VAN", "TOAN")),
+        ("SUMMER_CONDUCT", c, ""),
+        ("SUMMER_CONDUCT", d, ""),
+    }
+    for subject, marks in (("VAN", {a: "6", e: "6"}), ("VAN", {a: "6", d: "6"}), ("NN1", {e: "6", a: "9"})):
+        with pytest.raises(Invalid) as wrong:
+            retest(world, one, subject, marks)
+        assert {rule for _, rule in reasons(wrong.value)} == {"NOT_FOR_RETEST"}
+    with pytest.raises(Invalid) as untrained:
+        train(world, one, {c: SATISFACTORY, e: SATISFACTORY})
+    assert reasons(untrained.value) == [("rows[1].student", "NOT_FOR_SUMMER_TRAINING")]
+    train(world, one, {c: SATISFACTORY, d: SATISFACTORY})
+    assert retest(world, one, "VAN", {a: "6", b: "2", d: "V"}).changed == 3
+    retest(world, one, "TOAN", {a: "5,5", b: "4"})
+    assert missing(world, one) == {("MARK", d, "TOAN")}
+    retest(world, one, "TOAN", {d: "4"})
+    assert retest(world, one, "TOAN", {a: "6"}).changed == 1
+    with pytest.raises(Invalid) as settled:
+        world.ask(
+            "SettleMissingMarks",
+            person=one.assignments["VAN"][0],
+            request_id=str(uuid.uuid4()),
+            school_class=world.ref(one),
+            subject="VAN",
+            semester=SECOND,
+            columns=[marks_pb2.MarkColumn(kind=REASSESSMENT)],
+            students=[a],
+            reason="Học sinh không dự kiểm tra lại.",
+        )
+    assert reasons(settled.value) == [("columns", "REASSESSMENT_NOT_SETTLED")]
+
+    found = world.ask("GetClassSummary", school_class=world.ref(one), stage=AFTER_SUMMER).students
+    assert [s.promotion for s in found] == ["PROMOTED", "RETAINED", "PROMOTED", "RETAINED", "PROMOTED"]
+    assert dict(found[0].after_summer.results) == {"VAN": "6.0", "TOAN": "6.0"}
+    assert [s.after_summer.learning_result for s in found[:2]] == [SATISFACTORY, UNSATISFACTORY]
+    assert found[2].after_summer.conduct_result == SATISFACTORY
+    sheet = world.ask("GetMarkSheet", school_class=world.ref(one), subject="VAN", semester=SECOND).rows
+    assert [row.reassessed for row in sheet] == ["6", "2", "", "V", ""]
+    assert sheet[0].year_result == "3.0"
+
+    with pytest.raises(Rejected) as open_window:
+        Line(world, announce, AFTER_SUMMER)
+    assert open_window.value.reason == "WINDOW_OPEN"
+    world.close_window("HE")
+    with pytest.raises(Rejected) as nothing:
+        Line(world, announce, AFTER_SUMMER, index=1)
+    assert nothing.value.reason == "NO_SUMMER_WORK"
+    summer = Line(world, announce, AFTER_SUMMER)
+    assert summer.freeze() == summer.book
+    _check_content(downloaded(world, year), downloaded(world, summer))
+
+    # The book lives: nothing of its stage moves; the year stays as it was locked, with the same bytes.
+    world.plan_window("HE-2", semesters=(SECOND,), kinds=(REASSESSMENT,))
+    for late in (
+        lambda: retest(world, one, "VAN", {a: "7"}),
+        lambda: train(world, one, {c: UNSATISFACTORY}),
+        lambda: remark(world, one, "2025-10", "Nhận xét khác."),
+    ):
+        with pytest.raises(Rejected) as locked:
+            late()
+        assert locked.value.reason == "BOOK_LOCKED"
+    world.close_window("HE-2")
+    assert year.freeze().content_sha256 == year.book.content_sha256
+    lock(summer)
+    assert summer.state == "LOCKED"
+
+
+def _check_content(year: dict[str, Any], summer: dict[str, Any]) -> None:
+    """The summer adds columns and changes none; the remark is in both books."""
+    assert (year["stage"], summer["stage"]) == ("WHOLE_YEAR", "AFTER_SUMMER")
+    assert [row["promotion"] for row in year["year"]["evaluation"]] == [
+        "RETEST",
+        "RETEST",
+        "SUMMER_TRAINING",
+        "SUMMER_TRAINING",
+        "PROMOTED",
+    ]
+    assert year["year"]["summary"] == summer["year"]["summary"]
+    assert year["semesters"][0] == summer["semesters"][0]
+    added = {}
+    for before, after in zip(year["semesters"][1]["marks"], summer["semesters"][1]["marks"], strict=True):
+        for old, new in zip(before["rows"], after["rows"], strict=True):
+            assert {**new, "reassessed": None} == old
+            if new["reassessed"] is not None:
+                added[after["subject"], new["student"]] = new["reassessed"]
+    assert added == {
+        ("VAN", 1): "6.0",
+        ("VAN", 2): "2.0",
+        ("VAN", 4): "ABSENT",
+        ("TOAN", 1): "6.0",
+        ("TOAN", 2): "4.0",
+        ("TOAN", 4): "4.0",
+    }
+    evaluation = summer["year"]["evaluation"]
+    assert [row["conduct_after_summer"] for row in evaluation] == [None, None, "SATISFACTORY", "SATISFACTORY", None]
+    assert [row["learning_after_summer"] for row in evaluation] == [
+        "SATISFACTORY",
+        "UNSATISFACTORY",
+        None,
+        "UNSATISFACTORY",
+        None,
+    ]
+    totals = summer["year"]["totals"]
+    assert totals == {
+        "students": 5,
+        "promoted": 3,
+        "promoted_after_summer": 2,
+        "not_promoted": 2,
+        "pending_summer": 0,
+    }
+    assert [(one["month"], one["remark"]) for one in summer["principal_remarks"]] == [
+        ("2025-10", "Giáo viên ghi sổ đúng hạn.")
+    ]
+    assert year["principal_remarks"] == summer["principal_remarks"]
+
+
+def test_attendance_stands_in_the_books_that_hold_its_months(world: World, announce: Announce) -> None:
+    one = world.school.classes[0]
+
+    def enter(month: str, absences: list[tuple[int, int]]) -> None:
+        rows = [class_book_pb2.AttendanceRow(student=student.id) for student in one.students]
+        rows[0].absences.extend(
+            class_book_pb2.Absence(day=day, session=half, excused=True)  # type: ignore[arg-type]
+            for day, half in absences
+        )
+        world.ask(
+            "EnterAttendance",
+            person=one.homeroom_teacher,
+            request_id=str(uuid.uuid4()),
+            school_class=world.ref(one),
+            month=month,
+            rows=rows,
+        )
+
+    months = [f"2025-{m:02d}" for m in range(9, 13)] + [f"2026-{m:02d}" for m in range(1, 6)]
+    for index, month in enumerate(months[:-1]):
+        enter(month, [(index + 1, 1), (index + 1, 2)])
+    world.close_window()
+    first = downloaded(world, Line(world, announce, common_pb2.STAGE_SEMESTER_1))
+    assert [sheet["month"] for sheet in first["attendance"]] == months[:4]
+    with pytest.raises(Rejected) as held:
+        enter("2025-10", [])
+    assert held.value.reason == "BOOK_LOCKED"
+    with pytest.raises(Rejected) as incomplete:
+        Line(world, announce, WHOLE_YEAR)
+    assert "ATTENDANCE 1 2026-05" in incomplete.value.facts["first"]
+    enter("2026-05", [(29, 1)])  # no window is open, and January to May are in no living book
+    year = downloaded(world, Line(world, announce, WHOLE_YEAR))
+    assert [sheet["month"] for sheet in year["attendance"]] == months
+    assert year["attendance"][4]["rows"][0] == {
+        "student": 1,
+        "absences": [
+            {"day": 5, "session": "MORNING", "excused": True},
+            {"day": 5, "session": "AFTERNOON", "excused": True},
+        ],
+        "excused": 2,
+        "unexcused": 0,
+    }
+    assert year["year"]["evaluation"][0]["absent_sessions"] == 17
+    snapshot = world.ask("GetWindow", **world.year, window="CN").snapshots[0]
+    kept = json.loads(world.ask("DownloadSnapshot", client="service/archive", snapshot=snapshot.id))
+    assert kept["format"] == "hoso/class-snapshot/2"
+    assert list(kept["attendance"]) == months[:-1]
+    assert kept["attendance"]["2026-01"][:2] == [
+        {"excused": ["05M", "05A"], "unexcused": []},
+        {"excused": [], "unexcused": []},
+    ]
+    assert kept["absences"][0] == {"excused": 16, "unexcused": 0}
