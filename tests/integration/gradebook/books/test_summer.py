@@ -162,7 +162,7 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
     found = world.ask("GetClassSummary", school_class=world.ref(one), stage=AFTER_SUMMER).students
     assert [s.promotion for s in found] == ["PROMOTED", "RETAINED", "PROMOTED", "RETAINED", "PROMOTED"]
     assert dict(found[0].after_summer.results) == {"VAN": "6.0", "TOAN": "6.0"}
-    assert [s.after_summer.learning_result for s in found[:2]] == [SATISFACTORY, UNSATISFACTORY]
+    assert [s.after_summer.learning_result for s in found[:2]] == [common_pb2.LEVEL_GOOD, UNSATISFACTORY]
     assert found[2].after_summer.conduct_result == SATISFACTORY
     sheet = world.ask("GetMarkSheet", school_class=world.ref(one), subject="VAN", semester=SECOND).rows
     assert [row.reassessed for row in sheet] == ["6", "2", "", "V", ""]
@@ -224,7 +224,7 @@ def _check_content(year: dict[str, Any], summer: dict[str, Any]) -> None:
     evaluation = summer["year"]["evaluation"]
     assert [row["conduct_after_summer"] for row in evaluation] == [None, None, "SATISFACTORY", "SATISFACTORY", None]
     assert [row["learning_after_summer"] for row in evaluation] == [
-        "SATISFACTORY",
+        "GOOD",
         "UNSATISFACTORY",
         None,
         "UNSATISFACTORY",
