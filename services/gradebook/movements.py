@@ -13,7 +13,7 @@ from services.common.errors import Rejected
 from services.gradebook.domain import Guardian, Role, year_start
 
 MAX_NOTE = 200
-"""Longest note of a student in a class book (docs/formats/class-book-1.schema.json)."""
+"""Longest note of a student in a class book (docs/formats/class-book-2.schema.json)."""
 
 
 class MovementKind(IntEnum):

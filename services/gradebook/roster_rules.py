@@ -1,6 +1,6 @@
 """What a roster must be like: pure checks of schools, people, subjects, classes, students and assignments.
 
-Lengths are those of frozen content (docs/formats/class-book-1.schema.json): what is accepted here can be printed.
+Lengths are those of frozen content (docs/formats/class-book-2.schema.json): what is accepted here can be printed.
 """
 
 from collections.abc import Sequence
