@@ -7,8 +7,8 @@ from typing import Any
 
 from services.common.canonical import canonical_bytes
 from services.gradebook.catalogue import RecordBook, SignatoryRole, level_of
-from services.gradebook.content.class_book import vietnam_time
 from services.gradebook.content.signatures import Signs, signatories
+from services.gradebook.content.times import vietnam_time
 from services.gradebook.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,

@@ -12,8 +12,8 @@ from typing import Any
 from services.common.canonical import canonical_bytes
 from services.common.errors import Rejected
 from services.gradebook.catalogue import RecordBook, SignatoryRole
-from services.gradebook.content.class_book import vietnam_time
 from services.gradebook.content.signatures import Signs, seal_of, signatories
+from services.gradebook.content.times import vietnam_time
 from services.gradebook.domain import Guardian, School, SchoolLevel, Stage
 from services.gradebook.results import NamedPerson
 
