@@ -24,7 +24,7 @@ STUDENTS = 42
 """Students in a class of usual size."""
 
 _SERVICE = "gradebook"
-_MIGRATIONS = Path(gradebook.__file__).parent / "migrations"
+MIGRATIONS = Path(gradebook.__file__).parent / "migrations"
 
 
 def profile(stack: Stack) -> Profile:
@@ -37,7 +37,7 @@ def serving(stack: Stack) -> Iterator[DatabaseConfig]:
     """Gradebook's role `serve` over an empty database, which the block gets."""
     broker = rabbitmq.config(stack, f"service/{_SERVICE}")
     with stacks.empty_database(stack, _SERVICE) as database:
-        db.migrate(database, [_MIGRATIONS])
+        db.migrate(database, [MIGRATIONS])
         settings = Config(database, broker, stacks.server(stack, _SERVICE))
         with stacks.running(stack, _SERVICE, "serve", settings):
             with channel(stacks.peer(stack, _SERVICE, "operator/department")) as probe:

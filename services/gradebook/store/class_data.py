@@ -189,15 +189,21 @@ def _students(tx: Tx, classes: Sequence[int]) -> dict[int, list[ClassStudent]]:
     return found
 
 
+MARKS_OF_CLASSES = (
+    "SELECT class_id, subject_id, semester, student_id, array_agg(column_no), array_agg(value) FROM mark"
+    " WHERE class_id = ANY(%s) AND subject_id = ANY(%s) AND semester = ANY(%s) AND value IS NOT NULL"
+    " GROUP BY class_id, subject_id, semester, student_id"
+)
+"""The marks of classes, subjects and semesters. The bench shows its plan in a whole city's table."""
+
+
 def _marks(
     tx: Tx, classes: Sequence[int], subjects: Sequence[int], semesters: Sequence[int]
 ) -> dict[int, dict[tuple[int, int], Sheet]]:
     found: dict[int, dict[tuple[int, int], Sheet]] = {}
     # One row a student and sheet: the database gathers a sheet's cells faster than Python takes single rows.
     rows: Iterable[tuple[int, int, int, int, list[int], list[int]]] = tx.execute(
-        "SELECT class_id, subject_id, semester, student_id, array_agg(column_no), array_agg(value) FROM mark"
-        " WHERE class_id = ANY(%s) AND subject_id = ANY(%s) AND semester = ANY(%s) AND value IS NOT NULL"
-        " GROUP BY class_id, subject_id, semester, student_id",
+        MARKS_OF_CLASSES,
         (list(classes), list(set(subjects)), list(semesters)),
     )
     for class_id, subject_id, semester, student, columns, values in rows:
