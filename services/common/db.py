@@ -7,7 +7,7 @@ One use case is one transaction. Whatever means "the database is away or busy, t
 import hashlib
 import select
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,11 +70,15 @@ def translated() -> Iterator[None]:
 class Database:
     """A pool of connections to one database. Threads share it; it does not survive a fork."""
 
-    def __init__(self, config: DatabaseConfig, *, max_size: int = 8) -> None:
-        """Open the pool in the background: a server that is away does not stop the process from starting."""
+    def __init__(self, config: DatabaseConfig, *, max_size: int = 8, by_key: bool = False) -> None:
+        """Open the pool in the background: a server that is away does not stop the process from starting.
+
+        by_key: the statements that matter look rows up by their keys. Their plans are kept, so that a plan made while a
+            table was small must not read the whole of it when it has grown (`enable_seqscan`, manual 20.7.1).
+        """
         self.config = config
         self._pool: ConnectionPool[Tx] = ConnectionPool(
-            _conninfo(config),
+            _conninfo(config, {"enable_seqscan": "off"} if by_key else {}),
             min_size=1,
             max_size=max_size,
             timeout=POOL_TIMEOUT_S,
@@ -251,8 +255,9 @@ def _apply(connection: Tx, file: _File) -> None:
         raise MigrationError(f"{file.name}: {e}") from e
 
 
-def _conninfo(config: DatabaseConfig) -> str:
+def _conninfo(config: DatabaseConfig, more: Mapping[str, str] | None = None) -> str:
     settings = {
+        **(more or {}),
         "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
         "lock_timeout": f"{LOCK_TIMEOUT_S}s",
         "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",

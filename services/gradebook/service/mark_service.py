@@ -14,6 +14,7 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, Caller, caller
 from services.common.message_fields import page_size, timestamp
+from services.common.together import Together
 from services.gradebook.checks import identifier, moment
 from services.gradebook.domain import (
     PROTO_LEVEL_NUMBERS,
@@ -31,6 +32,11 @@ from services.gradebook.store.marks import CORRECTION, MARKS, SETTLEMENT, Versio
 from services.gradebook.usecases import bulk, entering, marks, reads, windows
 from services.gradebook.usecases.entering import SheetEntry
 from services.gradebook.usecases.marks import Entered
+
+_SMALL = 100
+"""Cells of a sheet that is better entered together with others (ADR-0034)."""
+_AT_ONCE, _TOGETHER = 2, 16
+"""Transactions of small sheets at a time in a process, and sheets of one."""
 
 _IMPORT = "/hoso.gradebook.v1.MarkService/ImportMarks"
 _ENTRY_KINDS = {MARKS: "ENTRY", SETTLEMENT: "SETTLEMENT", CORRECTION: "CORRECTION", CARRIED_MARKS: "CARRIED_OVER"}
@@ -70,6 +76,9 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._small: Together[SheetEntry, Entered] = Together(
+            partial(entering.enter_marks_many, database), at_once=_AT_ONCE, most=_TOGETHER
+        )
 
     def PlanWindow(
         self, request: marks_pb2.PlanWindowRequest, context: grpc.ServicerContext
@@ -170,7 +179,9 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
             [(column.kind, column.position) for column in request.columns],
             [(row.student, row.values) for row in request.rows],
         )
-        return entering.enter_marks(self._database, one)
+        if len(one.rows) * len(one.columns) > _SMALL:
+            return entering.enter_marks(self._database, one)
+        return self._small.do(one)
 
     def SettleMissingMarks(
         self, request: marks_pb2.SettleMissingMarksRequest, context: grpc.ServicerContext

@@ -4,11 +4,10 @@ Round trips are what a small entry costs, so the statements of a step are sent t
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
-
-from psycopg.types.json import Jsonb
 
 from services.common.db import Tx
 from services.gradebook.entry import WITHDRAWN, Cells, Changes
@@ -51,8 +50,9 @@ class Planned(NamedTuple):
 
 
 _KEYS = (
-    "jsonb_to_recordset(%(keys)s) AS i (school text, school_year text, class_name text, subject text, person text,"
-    " semester smallint, request_id uuid, place int)"
+    # An array of records, not one list of them: of an array PostgreSQL expects few, and then looks each up by its keys.
+    "unnest(%(keys)s::jsonb[]) k, jsonb_to_record(k) AS i (school text, school_year text, class_name text,"
+    " subject text, person text, semester smallint, request_id uuid, place int)"
 )
 _HOLD = f"""
 SELECT i.place, {{shared}}(%(year_lock)s, y.id){{also}}
@@ -85,7 +85,7 @@ def open_sheets(tx: Tx, keys: Sequence[SheetKey]) -> list[Opened | None]:
     """
     alone = len(keys) == 1
     listed = [{**key._asdict(), "request_id": str(key.request_id), "place": n} for n, key in enumerate(keys)]
-    values = {"keys": Jsonb(listed), "year_lock": YEAR_LOCK}
+    values = {"keys": [json.dumps(one) for one in listed], "year_lock": YEAR_LOCK}
     with tx.pipeline():
         # A statement of its own, so that the next one sees what was committed while we waited.
         locked = tx.execute(_WAIT_FOR if alone else _TRY_FOR, values)

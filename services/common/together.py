@@ -1,0 +1,82 @@
+"""Calls that come at the same time, done together: where the fixed cost of a piece of work is larger than its own.
+
+There is no delay and no thread of its own. A call that finds nobody at work begins at once, alone; those that come
+meanwhile wait, and the first of them does the work of all.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class _Place(Generic[Item, Answer]):
+    """A call that waits. gate: opened when `found` is there, or when the call is to lead `group`."""
+
+    __slots__ = ("found", "gate", "group", "item")
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.found: list[Answer | Exception] = []
+        self.group: list[_Place[Item, Answer]] = []
+
+
+class Together(Generic[Item, Answer]):
+    """Combines the calls of threads. Threads share it."""
+
+    def __init__(
+        self, work: Callable[[Sequence[Item]], Sequence[Answer | Exception]], *, at_once: int, most: int
+    ) -> None:
+        """Make it.
+
+        work: answers a group of items, an answer or an exception for each, in their order; what it raises is the
+            answer to all. at_once: groups that may be worked on at the same time. most: items of a group.
+        """
+        self._work = work
+        self._at_once, self._most = at_once, most
+        self._lock = threading.Lock()
+        self._waiting: deque[_Place[Item, Answer]] = deque()
+        self._leaders = 0
+
+    def do(self, item: Item) -> Answer:
+        """The answer to an item, worked out alone or with others. Raises the exception that is its answer."""
+        place: _Place[Item, Answer] = _Place(item)
+        with self._lock:
+            self._waiting.append(place)
+            # While there is room for a leader nobody waits, so this call is the first.
+            if self._leaders < self._at_once:
+                self._leaders += 1
+                place.group = self._take()
+        if not place.group:
+            place.gate.acquire()
+        if place.group:
+            self._lead(place.group)
+        (found,) = place.found
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _take(self) -> list[_Place[Item, Answer]]:
+        return [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+
+    def _lead(self, group: list[_Place[Item, Answer]]) -> None:
+        try:
+            answers = self._work([place.item for place in group])
+        except Exception as e:  # noqa: BLE001 - raised by every call of the group
+            answers = [e] * len(group)
+        with self._lock:
+            following = self._waiting[0] if self._waiting else None
+            if following is None:
+                self._leaders -= 1
+            else:
+                following.group = self._take()
+        if following is not None:
+            following.gate.release()
+        for place, answer in zip(group, answers, strict=True):
+            place.found.append(answer)
+            place.gate.release()

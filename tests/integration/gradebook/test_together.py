@@ -1,0 +1,163 @@
+"""Sheets entered in one transaction: each is answered and written as if it had come alone (ADR-0034)."""
+
+import threading
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cli.demo_school import SchoolClass
+from services.common import audit
+from services.common.errors import HosoError
+from services.common.identity import Caller
+from services.gradebook.domain import ClassRef
+from services.gradebook.usecases import entering
+from services.gradebook.usecases.entering import Answer, SheetEntry
+from services.gradebook.usecases.marks import Entered, Request
+from tests.integration.gradebook.world import FINAL, FIRST, REGULAR, SECOND, VENDOR, World
+
+SUBJECTS = ["TOAN", "VAN", "KHTN"]
+VALUES = st.sampled_from(["8", "7.5", "10", "", "-", "11", "8,25"])
+SHEETS = st.lists(
+    st.tuples(
+        st.sampled_from(SUBJECTS),
+        st.sampled_from([FIRST, SECOND]),
+        st.sampled_from([(REGULAR, 1), (FINAL, 0), (REGULAR, 9)]),
+        st.lists(VALUES, min_size=1, max_size=3),
+        st.sampled_from(["teacher", "teacher", "teacher", "stranger", "nobody"]),
+        st.integers(0, 5),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def sheet(
+    world: World,
+    one: SchoolClass,
+    subject: str,
+    semester: int,
+    column: tuple[int, int],
+    values: Sequence[str],
+    *,
+    person: str | None = "",
+    request: uuid.UUID | None = None,
+) -> SheetEntry:
+    code = world.school.code
+    who = one.assignments[subject][0] if person == "" else person
+    return SheetEntry(
+        Caller(VENDOR, who, None if who is None else code),
+        Request(request or uuid.uuid4(), uuid.uuid5(uuid.NAMESPACE_OID, repr((subject, semester, values))).bytes * 2),
+        ClassRef(code, world.school.school_year, one.name),
+        subject,
+        semester,
+        [column],
+        [(student.id, [value]) for student, value in zip(one.students, values, strict=False)],
+    )
+
+
+def told(answer: Answer) -> object:
+    if isinstance(answer, HosoError):
+        return answer.reason, [(one.field, one.rule) for one in getattr(answer, "violations", ())]
+    return answer
+
+
+def standing(world: World, one: SchoolClass) -> list[tuple[object, ...]]:
+    """What stands in a class, with names in the place of ids: student numbers and subject codes."""
+    return world.rows(
+        "SELECT e.number, u.code, m.semester, m.column_no, m.value, m.status, m.version FROM mark m"
+        " JOIN school_class c ON c.id = m.class_id"
+        " JOIN enrolment e ON (e.class_id, e.student_id) = (c.id, m.student_id)"
+        " JOIN subject u ON u.id = m.subject_id WHERE c.name = %s ORDER BY 1, 2, 3, 4",
+        one.name,
+    )
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(drawn=SHEETS)
+def test_together_and_alone_agree(
+    world: World, drawn: list[tuple[str, int, tuple[int, int], list[str], str, int]]
+) -> None:
+    """Two classes get the same sheets, one all at once, the other one after another; some requests are repeated."""
+    first, second = world.school.classes[:2]
+    people = {"teacher": "", "stranger": "khong-co", "nobody": None}
+
+    def entries(one: SchoolClass) -> list[SheetEntry]:
+        ids = [uuid.uuid4() for _ in range(6)]
+        return [
+            sheet(world, one, subject, semester, column, values, person=people[who], request=ids[number])
+            for subject, semester, column, values, who, number in drawn
+        ]
+
+    together = entering.enter_marks_many(world.database, entries(first))
+    alone = [answer for one in entries(second) for answer in entering.enter_marks_many(world.database, [one])]
+    assert [told(answer) for answer in together] == [told(answer) for answer in alone]
+    assert standing(world, first) == standing(world, second)
+
+
+def test_the_chain_of_a_school_is_whole_after_groups_at_the_same_time(world: World) -> None:
+    one, other = world.school.classes[:2]
+    before = world.rows("SELECT count(*) FROM entry")[0][0]
+
+    def enter(number: int) -> list[Answer]:
+        values = [f"{number % 10}.5"]
+        return entering.enter_marks_many(
+            world.database,
+            [sheet(world, c, code, SECOND, (REGULAR, 2), values) for c in (one, other) for code in SUBJECTS],
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = [answer for found in pool.map(enter, range(8)) for answer in found]
+    assert all(isinstance(answer, Entered) for answer in answers)
+    assert world.rows("SELECT count(*) FROM entry")[0][0] == before + len(answers) == before + 48
+    with world.database.transaction() as tx:
+        assert audit.verify(tx) == []
+
+
+def test_a_sheet_that_someone_holds_is_waited_for_and_the_others_are_not(world: World) -> None:
+    one, other = world.school.classes[:2]
+    entries = [sheet(world, c, "VAN", FIRST, (REGULAR, 3), ["6"]) for c in (one, other)]
+    answers: list[Answer] = []
+    with world.database.transaction() as holder:
+        holder.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('sheet/' || c.id || '/' || u.id || '/1', 0))"
+            " FROM school_class c JOIN subject u USING (school_year_id) WHERE c.name = %s AND u.code = 'VAN'"
+            " AND u.grade_level = c.grade_level",
+            (one.name,),
+        )
+        thread = threading.Thread(target=lambda: answers.extend(entering.enter_marks_many(world.database, entries)))
+        thread.start()
+        written = "SELECT 1 FROM mark JOIN school_class c ON c.id = class_id WHERE c.name = %s AND column_no = 3"
+        while not world.rows(written, other.name):
+            assert thread.is_alive()
+        assert not world.rows(written, one.name)
+    thread.join(10)
+    assert answers == [Entered(1, 0), Entered(1, 0)]
+
+
+def test_a_value_that_no_database_holds_spoils_only_its_own_sheet(world: World) -> None:
+    one = world.school.classes[0]
+    good = sheet(world, one, "TOAN", SECOND, (REGULAR, 4), ["9"])
+    bad = sheet(world, one, "VAN", SECOND, (REGULAR, 4), ["9"], person="gv\0")
+    answers = entering.enter_marks_many(world.database, [bad, good])
+    assert isinstance(answers[0], Exception)
+    assert answers[1] == Entered(1, 0)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_sheet_of_an_unknown_school_year_is_refused_by_its_own_name(world: World, alone: bool) -> None:
+    one = world.school.classes[0]
+    good = sheet(world, one, "KHTN", SECOND, (REGULAR, 3), ["9"])
+    unknown = sheet(world, one, "VAN", SECOND, (REGULAR, 3), ["9"])
+    unknown = SheetEntry(
+        unknown.caller,
+        unknown.request,
+        ClassRef(world.school.code, "2031-2032", one.name),
+        *(unknown.subject, unknown.semester, unknown.columns, unknown.rows),
+    )
+    answer = entering.enter_marks_many(world.database, [unknown] if alone else [good, unknown])[-1]
+    assert isinstance(answer, HosoError)
+    assert answer.reason == "SCHOOL_YEAR_UNKNOWN"

@@ -1,0 +1,91 @@
+"""Calls done together: each gets its own answer, whoever did the work, and nobody waits for ever."""
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from services.common.together import Together
+
+
+class Work:
+    """Doubles numbers; negative ones are refused; notes the groups and how many ran at a time."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.groups: list[list[int]] = []
+        self.running = self.most_running = 0
+        self.lock = threading.Lock()
+
+    def __call__(self, items: Sequence[int]) -> list[int | Exception]:
+        with self.lock:
+            self.groups.append(list(items))
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        time.sleep(self.seconds)
+        with self.lock:
+            self.running -= 1
+        if 1_000_000 in items:
+            raise RuntimeError("the whole group")
+        return [ValueError(item) if item < 0 else 2 * item for item in items]
+
+
+def answer(together: Together[int, int], item: int) -> int | str:
+    try:
+        return together.do(item)
+    except (ValueError, RuntimeError) as e:
+        return str(e)
+
+
+def test_a_call_alone_is_done_at_once_by_itself() -> None:
+    work = Work()
+    together = Together(work, at_once=1, most=10)
+    assert [together.do(1), together.do(2)] == [2, 4]
+    assert work.groups == [[1], [2]]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_many_threads_get_each_its_own_answer(at_once: int) -> None:
+    work = Work(0.001)
+    together = Together(work, at_once=at_once, most=5)
+    items = [number if number % 7 else -number for number in range(1, 501)]
+    with ThreadPoolExecutor(20) as pool:
+        found = list(pool.map(lambda item: answer(together, item), items))
+    assert found == [2 * item if item > 0 else str(item) for item in items]
+    assert sorted(item for group in work.groups for item in group) == sorted(items)
+    assert max(map(len, work.groups)) == 5
+    assert work.most_running == at_once
+    assert len(work.groups) < len(items)
+
+
+def test_what_the_work_raises_is_the_answer_of_its_group_only() -> None:
+    together = Together(Work(), at_once=1, most=10)
+    with pytest.raises(RuntimeError, match="the whole group"):
+        together.do(1_000_000)
+    assert together.do(4) == 8
+
+
+def test_those_who_come_meanwhile_are_done_by_the_first_of_them() -> None:
+    began, go_on = threading.Event(), threading.Event()
+    groups: list[list[int]] = []
+
+    def work(items: Sequence[int]) -> list[int]:
+        groups.append(list(items))
+        began.set()
+        assert go_on.wait(10)
+        return list(items)
+
+    together: Together[int, int] = Together(work, at_once=1, most=10)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(together.do, 1)
+        assert began.wait(10)
+        others = [pool.submit(together.do, number) for number in (2, 3, 4)]
+        deadline = time.monotonic() + 10
+        while len(together._waiting) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        go_on.set()
+        assert [first.result(10), *(one.result(10) for one in others)] == [1, 2, 3, 4]
+    assert [sorted(group) for group in groups] == [[1], [2, 3, 4]]
