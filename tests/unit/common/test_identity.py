@@ -40,9 +40,7 @@ def test_a_token_is_answered_alike_when_it_is_known(verifier: TokenVerifier, key
         assert verifier.verify(other) == ("gv-02", "79000001")
 
 
-def test_a_known_token_expires(
-    verifier: TokenVerifier, key: Ed25519PrivateKey, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_known_token_expires(verifier: TokenVerifier, key: Ed25519PrivateKey) -> None:
     one = token(key, lifetime_s=1)
     verifier.verify(one)
     time.sleep(1.1)
