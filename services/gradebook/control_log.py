@@ -42,6 +42,7 @@ TITLES = {
     "BOOK_RETURN": "Trả hồ sơ",
     "BOOK_REVOKE": "Thu hồi sổ",
     "BOOK_CORRECT": "Hủy bản sổ vì sửa điểm",
+    "BOOK_LOSE_SOURCE": "Hủy bản học bạ vì sổ nguồn bị thu hồi",
     "DOSSIER_SAVED": "Lưu hồ sơ đăng kí sổ điện tử",
     "DOSSIER_SUBMITTED": "Nộp hồ sơ đăng kí sổ điện tử",
     "DOSSIER_REVIEW_STARTED": "Sở tiếp nhận xét duyệt hồ sơ",

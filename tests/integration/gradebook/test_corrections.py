@@ -246,13 +246,22 @@ def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> No
     principal, officer = world.school.principal, world.school.data_officer
     book = desk.freeze()
     world.ask("AssignPrint", person=principal, book=book.id, officer=officer)
+    teachers = world.ask(
+        "FreezeBook",
+        person=desk.teacher,
+        school_class={"school": world.school.code, "school_year": world.school.school_year},
+        stage=SEMESTER_1,
+        record_type=common_pb2.RECORD_TYPE_TEACHER_BOOK,
+        teacher=desk.teacher,
+        subject="TOAN",
+    ).book
     asked = desk.request("2")
     done = desk.decide(desk.confirm(asked))
-    assert list(done.voided_books) == [book.id]
+    assert set(done.voided_books) == {book.id, teachers.id}
+    assert {json.loads(body)["book"] for body in world.outbox("BookVoided")} == set(done.voided_books)
     ended = world.ask("GetBook", book=book.id).book
     assert ended.state == books_pb2.BOOK_STATE_MISMATCH
     assert ended.history[-1].note == f"corrections/{done.id}"
-    assert json.loads(world.outbox("BookVoided")[-1])["book"] == book.id
 
     waiting = desk.request("-")
     refusal = refused("CORRECTION_OPEN", desk.freeze)
