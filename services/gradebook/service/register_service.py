@@ -23,6 +23,7 @@ from services.gradebook.service.roster_service import (
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import MovementRow
 from services.gradebook.usecases import movements, register, transfers
+from services.gradebook.usecases.earlier import Earlier, EarlierMarks
 from services.gradebook.usecases.register import Entry
 
 _PERSON = Access(clients=("vendor/*",), person=True)
@@ -110,6 +111,7 @@ class Register(register_pb2_grpc.RegisterServiceServicer):
             request.number,
             student(request.personal) if request.HasField("personal") else None,
             _details(request.details) if request.HasField("details") else None,
+            _brought(request),
         )
         return register_pb2.TransferInResponse(movement=_movement(written), register_number=number)
 
@@ -162,6 +164,23 @@ def _details(one: register_pb2.RegisterDetails) -> Details:
         guardian(one.guardian) if one.HasField("guardian") else None,
         one.from_school,
         one.note,
+    )
+
+
+def _brought(request: register_pb2.TransferInRequest) -> Earlier:
+    absences = request.earlier_absences
+    return Earlier(
+        [
+            EarlierMarks(
+                one.subject,
+                one.semester,
+                [(column.kind, column.position) for column in one.columns],
+                list(one.values),
+            )
+            for one in request.earlier_marks
+        ],
+        [(one.semester, one.level) for one in request.earlier_conduct],
+        (absences.excused, absences.unexcused) if request.HasField("earlier_absences") else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Marks, conduct and absences that follow a student from one class of a school year into another (ADR-0037).
+"""Marks, conduct and absences that follow a student into a class of the same school year (ADR-0037).
 
 The caller holds the year of the class joined, so no sheet of it changes meanwhile; in the class left, nobody enters
 anything for the student any more.
@@ -7,11 +7,12 @@ anything for the student any more.
 import hashlib
 import itertools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from services.common.db import Tx
+from services.gradebook.results import Absences
 from services.gradebook.store import attendance
 from services.gradebook.store.marks import ATTENDANCE, Act, Written
 
@@ -22,19 +23,42 @@ _VIETNAM = timedelta(hours=7)
 
 
 class Journey(NamedTuple):
-    """From which class to which. origin: the class left in words, for the history."""
+    """A student's way into a class. origin: where from, in words for the history."""
 
     student_id: int
-    from_class_id: int
     to_class_id: int
-    to_year_id: int
     origin: str
     person: str
     client: str
 
 
+class CarriedMark(NamedTuple):
+    """A mark of a subject of the class joined. why: the reason of its act; there is one act each sheet and why."""
+
+    subject_id: int
+    semester: int
+    column: int
+    value: int
+    status: int
+    why: str
+
+
+class Luggage(NamedTuple):
+    """What a student brings. marks: by subject, semester and why; conduct: (semester, rank of the level).
+
+    absences: (excused, unexcused) in the year so far; attendance: month → absences, where both classes keep months.
+    left_behind: marks for which the class joined has no subject or column.
+    """
+
+    marks: Sequence[CarriedMark] = ()
+    conduct: Sequence[tuple[int, int]] = ()
+    absences: tuple[int, int] | None = None
+    attendance: Mapping[str, Absences] = {}
+    left_behind: int = 0
+
+
 class Carried(NamedTuple):
-    """What came along. cells: changed in the class joined; left_behind: marks without a column there.
+    """What came along. cells: changed in the class joined; left_behind: as in Luggage.
 
     cells_sha256: binds the history rows into the audit chain; over the hex digests of the acts in their order.
     """
@@ -44,107 +68,98 @@ class Carried(NamedTuple):
     cells_sha256: str
 
 
-class _Source(NamedTuple):
-    subject_id: int | None  # in the class joined; None when it has no such subject or column
-    semester: int
-    column: int
-    value: int
-    status: int
-    act: int
-    person: str
-    time: datetime
-
-
 class _Cell(NamedTuple):
     column: int
     version: int
     value: int
 
 
-def carry(tx: Tx, journey: Journey) -> Carried:
-    """Copy a student's marks of subjects with the same code and kind, conduct and absences, as acts of their own.
+def pack(tx: Tx, student_id: int, from_class_id: int, to_class_id: int, origin: str) -> Luggage:
+    """What a student brings from a class: marks of subjects with the same code and kind, conduct and absences.
 
-    One act for each act of the class left that is copied from: the reason names that class, who entered and when.
+    The reason of each mark names where it comes from, who entered it there and when.
     """
-    digests: list[str] = []
-    cells = 0
-    sources = [_Source(*row) for row in tx.execute(_SOURCES, _names(journey))]
-    kept = [one for one in sources if one.subject_id is not None]
-    written = _write_marks(tx, journey, kept)
-    for (subject, semester, _), acts in itertools.groupby(
-        kept, key=lambda one: (one.subject_id, one.semester, one.act)
-    ):
-        group = list(acts)
-        changed = [written[key] for one in group if (key := (subject, semester, one.column)) in written]
-        when = (group[0].time + _VIETNAM).strftime("%d/%m/%Y %H:%M")
-        reason = f"{journey.origin}: {group[0].person} nhập lúc {when}"
-        cells += len(changed)
-        digests += _record(tx, journey, CARRIED_MARKS, subject, semester, reason, changed)
-    for semester, version, level in tx.execute(_CONDUCT, _names(journey)).fetchall():
-        cells += 1
-        changed = [_Cell(0, version, level)]
-        digests += _record(tx, journey, CARRIED_CONDUCT, None, semester, journey.origin, changed)
-    counted = _absences(tx, journey)
-    cells += sum(one.changed for one in counted)
-    digests += [one.cells_sha256 for one in counted]
-    return Carried(cells, len(sources) - len(kept), hashlib.sha256("".join(digests).encode()).hexdigest())
+    names = {"student": student_id, "from": from_class_id, "to": to_class_id}
+    found, left_behind = [], 0
+    for subject, semester, column, value, status, person, time in tx.execute(_MARKS_OF, names):
+        if subject is None:
+            left_behind += 1
+        else:
+            why = f"{origin}: {person} nhập lúc {_local(time)}"
+            found.append(CarriedMark(subject, semester, column, value, status, why))
+    conduct = tx.execute(
+        "SELECT semester, level FROM conduct WHERE class_id = %(from)s AND student_id = %(student)s ORDER BY semester",
+        names,
+    ).fetchall()
+    total = tx.execute(
+        "SELECT excused, unexcused FROM absence WHERE class_id = %(from)s AND student_id = %(student)s", names
+    ).fetchone()
+    absences = None if total is None else (total[0], total[1])
+    kept = attendance.standing(tx, [from_class_id]).get(from_class_id, {})
+    months = {month: rows[student_id] for month, rows in kept.items() if student_id in rows}
+    if months and not attendance.is_kept(tx, to_class_id):
+        absences = (
+            sum(len(one.excused) for one in months.values()),
+            sum(len(one.unexcused) for one in months.values()),
+        )
+        months = {}
+    return Luggage(found, [(row[0], row[1]) for row in conduct], absences, months, left_behind)
 
 
-def _absences(tx: Tx, journey: Journey) -> list[Written]:
-    """Months where both classes keep attendance by month; else the year's total so far."""
-    kept = attendance.standing(tx, [journey.from_class_id]).get(journey.from_class_id, {})
-    mine = {month: rows[journey.student_id] for month, rows in kept.items() if journey.student_id in rows}
-    if mine and attendance.is_kept(tx, journey.to_class_id):
-        return [
+def unpack(tx: Tx, journey: Journey, luggage: Luggage) -> Carried:
+    """Write what a student brings, as acts of kinds of their own."""
+    acts = [
+        *_write_marks(tx, journey, luggage.marks),
+        *_write_conduct(tx, journey, luggage.conduct),
+        *_write_absences(tx, journey, luggage.absences),
+        *(
             attendance.write(tx, _attendance_act(journey, month), month, {journey.student_id: one})[0]
-            for month, one in mine.items()
-        ]
-    total = {
-        "excused": sum(len(one.excused) for one in mine.values()) if mine else None,
-        "unexcused": sum(len(one.unexcused) for one in mine.values()),
-    }
-    written = []
-    for version, excused, unexcused in tx.execute(_ABSENCES, {**_names(journey), **total}).fetchall():
-        changed = [_Cell(1, version, excused), _Cell(2, version, unexcused)]
-        (digest,) = _record(tx, journey, CARRIED_ABSENCES, None, None, journey.origin, changed)
-        written.append(Written(2, digest))
-    return written
+            for month, one in luggage.attendance.items()
+        ),
+    ]
+    digest = hashlib.sha256("".join(act.cells_sha256 for act in acts).encode())
+    return Carried(sum(act.changed for act in acts), luggage.left_behind, digest.hexdigest())
 
 
-def _attendance_act(journey: Journey, month: str) -> Act:
-    digest = hashlib.sha256(f"{journey}{month}".encode()).digest()
-    return Act(
-        uuid.uuid4(),
-        digest,
-        ATTENDANCE,
-        journey.to_class_id,
-        None,
-        None,
-        journey.person,
-        journey.client,
-        journey.origin,
+def copy_exemptions(tx: Tx, journey: Journey, from_class_id: int) -> None:
+    """Decisions about exemption from the practical part hold in the class joined too, for subjects that it has."""
+    tx.execute(
+        "INSERT INTO practical_exemption (request_id, request_sha256, class_id, subject_id, student_id, semesters,"
+        " withdrawn, decision, person, client) SELECT gen_random_uuid(), x.request_sha256, c.id, d.id, x.student_id,"
+        " x.semesters, x.withdrawn, x.decision, %(person)s, %(client)s"
+        " FROM practical_exemption x JOIN subject s ON s.id = x.subject_id JOIN school_class c ON c.id = %(to)s"
+        " JOIN subject d ON d.school_year_id = c.school_year_id AND d.grade_level = s.grade_level AND d.code = s.code"
+        " AND d.active WHERE x.class_id = %(from)s AND x.student_id = %(student)s ORDER BY x.id",
+        {
+            "person": journey.person,
+            "client": journey.client,
+            "to": journey.to_class_id,
+            "from": from_class_id,
+            "student": journey.student_id,
+        },
     )
 
 
-_SOURCES = """
+_MARKS_OF = """
 WITH acts AS (
     SELECT e.id, e.subject_id, e.semester, e.person, e.recorded_time, v.column_no, v.version
     FROM entry e, LATERAL unnest(e.students, e.columns, e.versions) AS v (student_id, column_no, version)
-    WHERE e.class_id = %(from_class_id)s AND e.subject_id IS NOT NULL AND v.student_id = %(student_id)s
+    WHERE e.class_id = %(from)s AND e.subject_id IS NOT NULL AND v.student_id = %(student)s
 )
-SELECT d.id, m.semester, m.column_no, m.value, m.status, a.id, a.person, a.recorded_time
+SELECT d.id, m.semester, m.column_no, m.value, m.status, a.person, a.recorded_time
 FROM mark m JOIN subject s ON s.id = m.subject_id
 JOIN acts a ON a.subject_id = m.subject_id AND a.semester = m.semester AND a.column_no = m.column_no
     AND a.version = m.version
-LEFT JOIN subject d ON d.school_year_id = %(to_year_id)s AND d.grade_level = s.grade_level AND d.code = s.code
+JOIN school_class c ON c.id = %(to)s
+LEFT JOIN subject d ON d.school_year_id = c.school_year_id AND d.grade_level = s.grade_level AND d.code = s.code
     AND d.kind = s.kind AND d.active AND (m.column_no >= 10 OR m.column_no <= d.regular_count)
-WHERE m.class_id = %(from_class_id)s AND m.student_id = %(student_id)s AND m.value IS NOT NULL
+WHERE m.class_id = %(from)s AND m.student_id = %(student)s AND m.value IS NOT NULL
 ORDER BY d.position, m.semester, a.id, m.column_no
 """
 
-_MARKS = """
+_PUT_MARKS = """
 INSERT INTO mark AS m (class_id, subject_id, student_id, version, semester, column_no, value, status)
-SELECT %(to_class_id)s, t.subject_id, %(student_id)s, 1, t.semester, t.column_no, t.value, t.status
+SELECT %(class)s, t.subject_id, %(student)s, 1, t.semester, t.column_no, t.value, t.status
 FROM unnest(%(subjects)s::int[], %(semesters)s::smallint[], %(columns)s::smallint[], %(vals)s::smallint[],
     %(statuses)s::smallint[]) AS t (subject_id, semester, column_no, value, status)
 ON CONFLICT (class_id, subject_id, semester, student_id, column_no) DO UPDATE
@@ -153,23 +168,15 @@ WHERE (m.value, m.status) IS DISTINCT FROM (excluded.value, excluded.status)
 RETURNING subject_id, semester, column_no, version, value
 """
 
-_CONDUCT = """
-INSERT INTO conduct AS m (class_id, student_id, semester, level, version)
-SELECT %(to_class_id)s, student_id, semester, level, 1 FROM conduct
-WHERE class_id = %(from_class_id)s AND student_id = %(student_id)s
+_PUT_CONDUCT = """
+INSERT INTO conduct AS m (class_id, student_id, semester, level, version) VALUES (%s, %s, %s, %s, 1)
 ON CONFLICT (class_id, semester, student_id) DO UPDATE SET level = excluded.level, version = m.version + 1
 WHERE m.level <> excluded.level
-RETURNING semester, version, level
+RETURNING version, level
 """
 
-_ABSENCES = """
-INSERT INTO absence AS m (class_id, student_id, excused, unexcused, version)
-SELECT %(to_class_id)s, %(student_id)s, t.excused, t.unexcused, 1 FROM (
-    SELECT %(excused)s::int AS excused, %(unexcused)s::int AS unexcused WHERE %(excused)s::int IS NOT NULL
-    UNION ALL
-    SELECT excused, unexcused FROM absence
-    WHERE class_id = %(from_class_id)s AND student_id = %(student_id)s AND %(excused)s::int IS NULL
-) t
+_PUT_ABSENCES = """
+INSERT INTO absence AS m (class_id, student_id, excused, unexcused, version) VALUES (%s, %s, %s, %s, 1)
 ON CONFLICT (class_id, student_id) DO UPDATE
 SET excused = excluded.excused, unexcused = excluded.unexcused, version = m.version + 1
 WHERE (m.excused, m.unexcused) <> (excluded.excused, excluded.unexcused)
@@ -179,31 +186,55 @@ RETURNING version, excused, unexcused
 _ENTRY = """
 INSERT INTO entry (request_id, request_sha256, kind, class_id, subject_id, semester, person, client, reason,
     changed, unchanged, students, columns, versions, vals)
-VALUES (%(request)s, %(digest)s, %(kind)s, %(to_class_id)s, %(subject)s, %(semester)s, %(person)s, %(client)s,
+VALUES (%(request)s, %(digest)s, %(kind)s, %(class)s, %(subject)s, %(semester)s, %(person)s, %(client)s,
     %(reason)s, %(changed)s, 0, %(students)s, %(columns)s, %(versions)s, %(vals)s)
 """
 
 
-def _names(journey: Journey) -> dict[str, object]:
-    return journey._asdict()
-
-
-def _write_marks(tx: Tx, journey: Journey, kept: Sequence[_Source]) -> dict[tuple[int | None, int, int], _Cell]:
-    """(subject, semester, column) → what was written, for the cells that changed."""
+def _write_marks(tx: Tx, journey: Journey, marks: Sequence[CarriedMark]) -> list[Written]:
     rows = tx.execute(
-        _MARKS,
+        _PUT_MARKS,
         {
-            **_names(journey),
-            "subjects": [one.subject_id for one in kept],
-            "semesters": [one.semester for one in kept],
-            "columns": [one.column for one in kept],
-            "vals": [one.value for one in kept],
-            "statuses": [one.status for one in kept],
+            "class": journey.to_class_id,
+            "student": journey.student_id,
+            "subjects": [one.subject_id for one in marks],
+            "semesters": [one.semester for one in marks],
+            "columns": [one.column for one in marks],
+            "vals": [one.value for one in marks],
+            "statuses": [one.status for one in marks],
         },
     )
-    return {
-        (subject, semester, column): _Cell(column, version, value) for subject, semester, column, version, value in rows
-    }
+    written = {(row[0], row[1], row[2]): _Cell(row[2], row[3], row[4]) for row in rows}
+    acts = []
+    for (subject, semester, why), group in itertools.groupby(
+        marks, key=lambda one: (one.subject_id, one.semester, one.why)
+    ):
+        cells = [written[key] for one in group if (key := (subject, semester, one.column)) in written]
+        acts += _record(tx, journey, CARRIED_MARKS, subject, semester, why, cells)
+    return acts
+
+
+def _write_conduct(tx: Tx, journey: Journey, conduct: Sequence[tuple[int, int]]) -> list[Written]:
+    acts = []
+    for semester, level in conduct:
+        row = tx.execute(_PUT_CONDUCT, (journey.to_class_id, journey.student_id, semester, level)).fetchone()
+        cells = [] if row is None else [_Cell(0, row[0], row[1])]
+        acts += _record(tx, journey, CARRIED_CONDUCT, None, semester, journey.origin, cells)
+    return acts
+
+
+def _write_absences(tx: Tx, journey: Journey, absences: tuple[int, int] | None) -> list[Written]:
+    if absences is None:
+        return []
+    row = tx.execute(_PUT_ABSENCES, (journey.to_class_id, journey.student_id, *absences)).fetchone()
+    cells = [] if row is None else [_Cell(1, row[0], row[1]), _Cell(2, row[0], row[2])]
+    return _record(tx, journey, CARRIED_ABSENCES, None, None, journey.origin, cells)
+
+
+def _attendance_act(journey: Journey, month: str) -> Act:
+    digest = hashlib.sha256(f"{journey}{month}".encode()).digest()
+    who = (journey.person, journey.client, journey.origin)
+    return Act(uuid.uuid4(), digest, ATTENDANCE, journey.to_class_id, None, None, *who)
 
 
 def _record(
@@ -214,8 +245,8 @@ def _record(
     semester: int | None,
     reason: str,
     cells: Sequence[_Cell],
-) -> list[str]:
-    """Write an act into the history; its digest as `sheets.write_marks` makes it, nothing for an act without cells."""
+) -> list[Written]:
+    """Write an act into the history, with a digest as `marks.write_marks` makes it; none for an act without cells."""
     if not cells:
         return []
     arrays = {
@@ -228,18 +259,24 @@ def _record(
     tx.execute(
         _ENTRY,
         {
-            **_names(journey),
             **arrays,
             "request": uuid.uuid4(),
             "digest": digest.digest(),
             "kind": kind,
+            "class": journey.to_class_id,
             "subject": subject,
             "semester": semester,
+            "person": journey.person,
+            "client": journey.client,
             "reason": reason,
             "changed": len(cells),
         },
     )
-    return [digest.hexdigest()]
+    return [Written(len(cells), digest.hexdigest())]
+
+
+def _local(time: datetime) -> str:
+    return (time + _VIETNAM).strftime("%d/%m/%Y %H:%M")
 
 
 def _array(values: Sequence[int]) -> str:

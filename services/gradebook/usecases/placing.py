@@ -63,18 +63,12 @@ def join(tx: Tx, scene: Scene, target: ClassRow, personal: Student, number: int 
 
 
 def follow(tx: Tx, scene: Scene, source: Place, target: ClassRow, number: int = 0) -> Carried | None:
-    """Join a class; marks, conduct and absences of the class left come along when both are of one school year."""
+    """Join a class; what was entered for the class left comes along when both are of one school year."""
     join(tx, scene, target, source.personal, number)
     if source.school_year != scene.year.name or source.class_id == target.id:
         return None
     origin = f"Chuyển từ {source.school_name}, lớp {source.class_name}"
-    journey = Journey(
-        scene.student_id,
-        source.class_id,
-        target.id,
-        scene.year.id,
-        origin,
-        scene.who.person,
-        scene.client,
-    )
-    return carrying.carry(tx, journey)
+    luggage = carrying.pack(tx, scene.student_id, source.class_id, target.id, origin)
+    journey = Journey(scene.student_id, target.id, origin, scene.who.person, scene.client)
+    carrying.copy_exemptions(tx, journey, source.class_id)
+    return carrying.unpack(tx, journey, luggage)

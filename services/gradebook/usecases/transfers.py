@@ -16,7 +16,8 @@ from services.gradebook.register_rules import Asked, Checked
 from services.gradebook.store import marks, places, register
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import MovementRow
-from services.gradebook.usecases import access, placing, scene
+from services.gradebook.usecases import access, earlier, placing, scene
+from services.gradebook.usecases.earlier import Earlier
 from services.gradebook.usecases.movements import held
 from services.gradebook.usecases.scene import Scene
 
@@ -54,15 +55,17 @@ def transfer_in(
     number: int,
     personal: Student | None,
     details: Details | None,
+    brought: Earlier,
 ) -> tuple[MovementRow, int]:
     """Take a student in from another school; the movement and the register number (principal or data officer).
 
     number: place in the class list, 0 for the next. personal: only of a student of whom this deployment knows none.
+    brought: marks of the year on paper, only from a school outside.
     Raises Invalid; Forbidden ROLE_REQUIRED; Rejected TRANSFER_NOT_RECORDED, TRANSFER_OTHER_SCHOOL, STUDENT_ELSEWHERE,
-    STUDENT_STATE, MOVEMENT_ORDER, BOOK_LOCKED.
+    STUDENT_STATE, MOVEMENT_ORDER, BOOK_LOCKED, SCHOOL_NOT_AUTHORISED.
     """
     roster_rules.check_class_ref(ref)
-    checked = _check(ref, asked, personal, details)
+    checked = _check(ref, asked, personal, details, brought)
     with database.transaction() as tx:
         year, _ = access.school_class(tx, caller, ref)
         who = scene.recorder(tx, caller, year, checked.kind)
@@ -87,6 +90,9 @@ def transfer_in(
             carried = placing.follow(tx, one, left, target, number)
         else:
             placing.join(tx, one, target, personal or everywhere[-1].personal, number)
+            if brought:
+                access.check_authorised(year.school, year.name, year.authority)
+                carried = earlier.enter(tx, one, target, brought, other_name)
         given = _register(tx, one, details, other_name)
         new = scene.new_movement(one)._replace(
             other_school_id=other_id,
@@ -98,8 +104,11 @@ def transfer_in(
         return scene.write(tx, caller, one, new, carried), given
 
 
-def _check(ref: ClassRef, asked: Asked, personal: Student | None, details: Details | None) -> Checked:
+def _check(ref: ClassRef, asked: Asked, personal: Student | None, details: Details | None, brought: Earlier) -> Checked:
     found = Findings()
+    earlier.check(found, brought)
+    if brought and asked.other_school:
+        found.add("earlier_marks", "NOT_ALLOWED", "Điểm của năm học đi theo học sinh từ trường cũ trong hệ thống.")
     checked = register_rules.check_movement(found, asked, ref.school, ref.school_year, "from_school")
     if personal is not None:
         roster_rules.check_student(found, "personal", personal)

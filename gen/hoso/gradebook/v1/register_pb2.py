@@ -24,62 +24,69 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hoso.gradebook.v1 import common_pb2 as hoso_dot_gradebook_dot_v1_dot_common__pb2
+from hoso.gradebook.v1 import marks_pb2 as hoso_dot_gradebook_dot_v1_dot_marks__pb2
 from hoso.gradebook.v1 import roster_pb2 as hoso_dot_gradebook_dot_v1_dot_roster__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hoso/gradebook/v1/register.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\x1a\x1ehoso/gradebook/v1/roster.proto\"(\n\x08\x44\x65\x63ision\x12\x0e\n\x06number\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61te\x18\x02 \x01(\t\"\x8d\x01\n\x0fRegisterDetails\x12\x13\n\x0bnational_id\x18\x01 \x01(\t\x12\x13\n\x0bnationality\x18\x02 \x01(\t\x12-\n\x08guardian\x18\x03 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Guardian\x12\x13\n\x0b\x66rom_school\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\"g\n\x0bRegisterRow\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\x12\n\nentered_on\x18\x02 \x01(\t\x12\x33\n\x07\x64\x65tails\x18\x03 \x01(\x0b\x32\".hoso.gradebook.v1.RegisterDetails\"\xfa\x02\n\x08Movement\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0e\n\x06school\x18\x02 \x01(\t\x12\x13\n\x0bschool_year\x18\x03 \x01(\t\x12\x0f\n\x07student\x18\x04 \x01(\t\x12-\n\x04kind\x18\x05 \x01(\x0e\x32\x1f.hoso.gradebook.v1.MovementKind\x12\x0c\n\x04\x64\x61te\x18\x06 \x01(\t\x12-\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Decision\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x14\n\x0cother_school\x18\t \x01(\t\x12\x19\n\x11other_school_name\x18\n \x01(\t\x12\x12\n\nfrom_class\x18\x0b \x01(\t\x12\x10\n\x08to_class\x18\x0c \x01(\t\x12\x0e\n\x06person\x18\r \x01(\t\x12\x0e\n\x06\x63lient\x18\x0e \x01(\t\x12(\n\x04time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63\x61rried\x18\x10 \x01(\x05\"l\n\x17RegisterStudentsRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12,\n\x04rows\x18\x03 \x03(\x0b\x32\x1e.hoso.gradebook.v1.RegisterRow\"4\n\x18RegisterStudentsResponse\x12\x18\n\x10register_numbers\x18\x01 \x03(\x05\"\xdb\x01\n\x15RecordMovementRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x0f\n\x07student\x18\x03 \x01(\t\x12-\n\x04kind\x18\x04 \x01(\x0e\x32\x1f.hoso.gradebook.v1.MovementKind\x12\x0c\n\x04\x64\x61te\x18\x05 \x01(\t\x12-\n\x08\x64\x65\x63ision\x18\x06 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Decision\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x10\n\x08to_class\x18\x08 \x01(\t\"G\n\x16RecordMovementResponse\x12-\n\x08movement\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Movement\"\xc2\x01\n\x12TransferOutRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x0f\n\x07student\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61te\x18\x04 \x01(\t\x12\x11\n\tto_school\x18\x05 \x01(\t\x12\x16\n\x0eto_school_name\x18\x06 \x01(\t\x12-\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Decision\x12\x0e\n\x06reason\x18\x08 \x01(\t\"D\n\x13TransferOutResponse\x12-\n\x08movement\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Movement\"\xc6\x02\n\x11TransferInRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x0f\n\x07student\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x05\x12\x0c\n\x04\x64\x61te\x18\x04 \x01(\t\x12\x13\n\x0b\x66rom_school\x18\x05 \x01(\t\x12\x18\n\x10\x66rom_school_name\x18\x06 \x01(\t\x12-\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Decision\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12,\n\x08personal\x18\t \x01(\x0b\x32\x1a.hoso.gradebook.v1.Student\x12\x33\n\x07\x64\x65tails\x18\n \x01(\x0b\x32\".hoso.gradebook.v1.RegisterDetails\"\\\n\x12TransferInResponse\x12-\n\x08movement\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Movement\x12\x17\n\x0fregister_number\x18\x02 \x01(\x05\"`\n\x12GetRegisterRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"p\n\x0cRegisterYear\x12\x13\n\x0bschool_year\x18\x01 \x01(\t\x12\x12\n\nclass_name\x18\x02 \x01(\t\x12\x13\n\x0bgrade_level\x18\x03 \x01(\x05\x12\x11\n\tjoined_on\x18\x04 \x01(\t\x12\x0f\n\x07left_on\x18\x05 \x01(\t\"\xa8\x02\n\rRegisterEntry\x12\x17\n\x0fregister_number\x18\x01 \x01(\x05\x12+\n\x07student\x18\x02 \x01(\x0b\x32\x1a.hoso.gradebook.v1.Student\x12\x12\n\nentered_on\x18\x03 \x01(\t\x12\x33\n\x07\x64\x65tails\x18\x04 \x01(\x0b\x32\".hoso.gradebook.v1.RegisterDetails\x12.\n\x05state\x18\x05 \x01(\x0e\x32\x1f.hoso.gradebook.v1.StudentState\x12\x0f\n\x07left_on\x18\x06 \x01(\t\x12\x17\n\x0fpapers_returned\x18\x07 \x01(\x08\x12.\n\x05years\x18\x08 \x03(\x0b\x32\x1f.hoso.gradebook.v1.RegisterYear\"a\n\x13GetRegisterResponse\x12\x31\n\x07\x65ntries\x18\x01 \x03(\x0b\x32 .hoso.gradebook.v1.RegisterEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x14ListMovementsRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x0f\n\x07student\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"`\n\x15ListMovementsResponse\x12.\n\tmovements\x18\x01 \x03(\x0b\x32\x1b.hoso.gradebook.v1.Movement\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x15GetStudentPathRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x0f\n\x07student\x18\x02 \x01(\t\"z\n\x0bPathStation\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_name\x18\x02 \x01(\t\x12\x17\n\x0fregister_number\x18\x03 \x01(\x05\x12-\n\x04year\x18\x04 \x01(\x0b\x32\x1f.hoso.gradebook.v1.RegisterYear\"z\n\x16GetStudentPathResponse\x12\x30\n\x08stations\x18\x01 \x03(\x0b\x32\x1e.hoso.gradebook.v1.PathStation\x12.\n\tmovements\x18\x02 \x03(\x0b\x32\x1b.hoso.gradebook.v1.Movement*\xc5\x02\n\x0cMovementKind\x12\x1d\n\x19MOVEMENT_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16MOVEMENT_KIND_ENROLLED\x10\x01\x12 \n\x1cMOVEMENT_KIND_TRANSFERRED_IN\x10\x02\x12!\n\x1dMOVEMENT_KIND_TRANSFERRED_OUT\x10\x03\x12\x1f\n\x1bMOVEMENT_KIND_CLASS_CHANGED\x10\x04\x12\x1b\n\x17MOVEMENT_KIND_SUSPENDED\x10\x05\x12\x1b\n\x17MOVEMENT_KIND_WITHDRAWN\x10\x06\x12\x1a\n\x16MOVEMENT_KIND_RETURNED\x10\x07\x12\x1b\n\x17MOVEMENT_KIND_GRADUATED\x10\x08\x12!\n\x1dMOVEMENT_KIND_PAPERS_RETURNED\x10\t*\xc3\x01\n\x0cStudentState\x12\x1d\n\x19STUDENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16STUDENT_STATE_STUDYING\x10\x01\x12\x1b\n\x17STUDENT_STATE_SUSPENDED\x10\x02\x12!\n\x1dSTUDENT_STATE_TRANSFERRED_OUT\x10\x03\x12\x1b\n\x17STUDENT_STATE_WITHDRAWN\x10\x04\x12\x1b\n\x17STUDENT_STATE_GRADUATED\x10\x05\x32\xc7\x05\n\x0fRegisterService\x12k\n\x10RegisterStudents\x12*.hoso.gradebook.v1.RegisterStudentsRequest\x1a+.hoso.gradebook.v1.RegisterStudentsResponse\x12\x65\n\x0eRecordMovement\x12(.hoso.gradebook.v1.RecordMovementRequest\x1a).hoso.gradebook.v1.RecordMovementResponse\x12\\\n\x0bTransferOut\x12%.hoso.gradebook.v1.TransferOutRequest\x1a&.hoso.gradebook.v1.TransferOutResponse\x12Y\n\nTransferIn\x12$.hoso.gradebook.v1.TransferInRequest\x1a%.hoso.gradebook.v1.TransferInResponse\x12\\\n\x0bGetRegister\x12%.hoso.gradebook.v1.GetRegisterRequest\x1a&.hoso.gradebook.v1.GetRegisterResponse\x12\x62\n\rListMovements\x12\'.hoso.gradebook.v1.ListMovementsRequest\x1a(.hoso.gradebook.v1.ListMovementsResponse\x12\x65\n\x0eGetStudentPath\x12(.hoso.gradebook.v1.GetStudentPathRequest\x1a).hoso.gradebook.v1.GetStudentPathResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hoso/gradebook/v1/register.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\x1a\x1dhoso/gradebook/v1/marks.proto\x1a\x1ehoso/gradebook/v1/roster.proto\"(\n\x08\x44\x65\x63ision\x12\x0e\n\x06number\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61te\x18\x02 \x01(\t\"\x8d\x01\n\x0fRegisterDetails\x12\x13\n\x0bnational_id\x18\x01 \x01(\t\x12\x13\n\x0bnationality\x18\x02 \x01(\t\x12-\n\x08guardian\x18\x03 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Guardian\x12\x13\n\x0b\x66rom_school\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\"g\n\x0bRegisterRow\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\x12\n\nentered_on\x18\x02 \x01(\t\x12\x33\n\x07\x64\x65tails\x18\x03 \x01(\x0b\x32\".hoso.gradebook.v1.RegisterDetails\"\xfa\x02\n\x08Movement\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0e\n\x06school\x18\x02 \x01(\t\x12\x13\n\x0bschool_year\x18\x03 \x01(\t\x12\x0f\n\x07student\x18\x04 \x01(\t\x12-\n\x04kind\x18\x05 \x01(\x0e\x32\x1f.hoso.gradebook.v1.MovementKind\x12\x0c\n\x04\x64\x61te\x18\x06 \x01(\t\x12-\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Decision\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x14\n\x0cother_school\x18\t \x01(\t\x12\x19\n\x11other_school_name\x18\n \x01(\t\x12\x12\n\nfrom_class\x18\x0b \x01(\t\x12\x10\n\x08to_class\x18\x0c \x01(\t\x12\x0e\n\x06person\x18\r \x01(\t\x12\x0e\n\x06\x63lient\x18\x0e \x01(\t\x12(\n\x04time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63\x61rried\x18\x10 \x01(\x05\"l\n\x17RegisterStudentsRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12,\n\x04rows\x18\x03 \x03(\x0b\x32\x1e.hoso.gradebook.v1.RegisterRow\"4\n\x18RegisterStudentsResponse\x12\x18\n\x10register_numbers\x18\x01 \x03(\x05\"\xdb\x01\n\x15RecordMovementRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x0f\n\x07student\x18\x03 \x01(\t\x12-\n\x04kind\x18\x04 \x01(\x0e\x32\x1f.hoso.gradebook.v1.MovementKind\x12\x0c\n\x04\x64\x61te\x18\x05 \x01(\t\x12-\n\x08\x64\x65\x63ision\x18\x06 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Decision\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x10\n\x08to_class\x18\x08 \x01(\t\"G\n\x16RecordMovementResponse\x12-\n\x08movement\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Movement\"\xc2\x01\n\x12TransferOutRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x0f\n\x07student\x18\x03 \x01(\t\x12\x0c\n\x04\x64\x61te\x18\x04 \x01(\t\x12\x11\n\tto_school\x18\x05 \x01(\t\x12\x16\n\x0eto_school_name\x18\x06 \x01(\t\x12-\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Decision\x12\x0e\n\x06reason\x18\x08 \x01(\t\"D\n\x13TransferOutResponse\x12-\n\x08movement\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Movement\"\xf8\x03\n\x11TransferInRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x0f\n\x07student\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x05\x12\x0c\n\x04\x64\x61te\x18\x04 \x01(\t\x12\x13\n\x0b\x66rom_school\x18\x05 \x01(\t\x12\x18\n\x10\x66rom_school_name\x18\x06 \x01(\t\x12-\n\x08\x64\x65\x63ision\x18\x07 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Decision\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12,\n\x08personal\x18\t \x01(\x0b\x32\x1a.hoso.gradebook.v1.Student\x12\x33\n\x07\x64\x65tails\x18\n \x01(\x0b\x32\".hoso.gradebook.v1.RegisterDetails\x12\x36\n\rearlier_marks\x18\x0b \x03(\x0b\x32\x1f.hoso.gradebook.v1.EarlierMarks\x12:\n\x0f\x65\x61rlier_conduct\x18\x0c \x03(\x0b\x32!.hoso.gradebook.v1.EarlierConduct\x12<\n\x10\x65\x61rlier_absences\x18\r \x01(\x0b\x32\".hoso.gradebook.v1.EarlierAbsences\"\x8e\x01\n\x0c\x45\x61rlierMarks\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12-\n\x08semester\x18\x02 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12.\n\x07\x63olumns\x18\x03 \x03(\x0b\x32\x1d.hoso.gradebook.v1.MarkColumn\x12\x0e\n\x06values\x18\x04 \x03(\t\"h\n\x0e\x45\x61rlierConduct\x12-\n\x08semester\x18\x01 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12\'\n\x05level\x18\x02 \x01(\x0e\x32\x18.hoso.gradebook.v1.Level\"5\n\x0f\x45\x61rlierAbsences\x12\x0f\n\x07\x65xcused\x18\x01 \x01(\x05\x12\x11\n\tunexcused\x18\x02 \x01(\x05\"\\\n\x12TransferInResponse\x12-\n\x08movement\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Movement\x12\x17\n\x0fregister_number\x18\x02 \x01(\x05\"`\n\x12GetRegisterRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"p\n\x0cRegisterYear\x12\x13\n\x0bschool_year\x18\x01 \x01(\t\x12\x12\n\nclass_name\x18\x02 \x01(\t\x12\x13\n\x0bgrade_level\x18\x03 \x01(\x05\x12\x11\n\tjoined_on\x18\x04 \x01(\t\x12\x0f\n\x07left_on\x18\x05 \x01(\t\"\xa8\x02\n\rRegisterEntry\x12\x17\n\x0fregister_number\x18\x01 \x01(\x05\x12+\n\x07student\x18\x02 \x01(\x0b\x32\x1a.hoso.gradebook.v1.Student\x12\x12\n\nentered_on\x18\x03 \x01(\t\x12\x33\n\x07\x64\x65tails\x18\x04 \x01(\x0b\x32\".hoso.gradebook.v1.RegisterDetails\x12.\n\x05state\x18\x05 \x01(\x0e\x32\x1f.hoso.gradebook.v1.StudentState\x12\x0f\n\x07left_on\x18\x06 \x01(\t\x12\x17\n\x0fpapers_returned\x18\x07 \x01(\x08\x12.\n\x05years\x18\x08 \x03(\x0b\x32\x1f.hoso.gradebook.v1.RegisterYear\"a\n\x13GetRegisterResponse\x12\x31\n\x07\x65ntries\x18\x01 \x03(\x0b\x32 .hoso.gradebook.v1.RegisterEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x14ListMovementsRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x0f\n\x07student\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"`\n\x15ListMovementsResponse\x12.\n\tmovements\x18\x01 \x03(\x0b\x32\x1b.hoso.gradebook.v1.Movement\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"8\n\x15GetStudentPathRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x0f\n\x07student\x18\x02 \x01(\t\"z\n\x0bPathStation\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_name\x18\x02 \x01(\t\x12\x17\n\x0fregister_number\x18\x03 \x01(\x05\x12-\n\x04year\x18\x04 \x01(\x0b\x32\x1f.hoso.gradebook.v1.RegisterYear\"z\n\x16GetStudentPathResponse\x12\x30\n\x08stations\x18\x01 \x03(\x0b\x32\x1e.hoso.gradebook.v1.PathStation\x12.\n\tmovements\x18\x02 \x03(\x0b\x32\x1b.hoso.gradebook.v1.Movement*\xc5\x02\n\x0cMovementKind\x12\x1d\n\x19MOVEMENT_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16MOVEMENT_KIND_ENROLLED\x10\x01\x12 \n\x1cMOVEMENT_KIND_TRANSFERRED_IN\x10\x02\x12!\n\x1dMOVEMENT_KIND_TRANSFERRED_OUT\x10\x03\x12\x1f\n\x1bMOVEMENT_KIND_CLASS_CHANGED\x10\x04\x12\x1b\n\x17MOVEMENT_KIND_SUSPENDED\x10\x05\x12\x1b\n\x17MOVEMENT_KIND_WITHDRAWN\x10\x06\x12\x1a\n\x16MOVEMENT_KIND_RETURNED\x10\x07\x12\x1b\n\x17MOVEMENT_KIND_GRADUATED\x10\x08\x12!\n\x1dMOVEMENT_KIND_PAPERS_RETURNED\x10\t*\xc3\x01\n\x0cStudentState\x12\x1d\n\x19STUDENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16STUDENT_STATE_STUDYING\x10\x01\x12\x1b\n\x17STUDENT_STATE_SUSPENDED\x10\x02\x12!\n\x1dSTUDENT_STATE_TRANSFERRED_OUT\x10\x03\x12\x1b\n\x17STUDENT_STATE_WITHDRAWN\x10\x04\x12\x1b\n\x17STUDENT_STATE_GRADUATED\x10\x05\x32\xc7\x05\n\x0fRegisterService\x12k\n\x10RegisterStudents\x12*.hoso.gradebook.v1.RegisterStudentsRequest\x1a+.hoso.gradebook.v1.RegisterStudentsResponse\x12\x65\n\x0eRecordMovement\x12(.hoso.gradebook.v1.RecordMovementRequest\x1a).hoso.gradebook.v1.RecordMovementResponse\x12\\\n\x0bTransferOut\x12%.hoso.gradebook.v1.TransferOutRequest\x1a&.hoso.gradebook.v1.TransferOutResponse\x12Y\n\nTransferIn\x12$.hoso.gradebook.v1.TransferInRequest\x1a%.hoso.gradebook.v1.TransferInResponse\x12\\\n\x0bGetRegister\x12%.hoso.gradebook.v1.GetRegisterRequest\x1a&.hoso.gradebook.v1.GetRegisterResponse\x12\x62\n\rListMovements\x12\'.hoso.gradebook.v1.ListMovementsRequest\x1a(.hoso.gradebook.v1.ListMovementsResponse\x12\x65\n\x0eGetStudentPath\x12(.hoso.gradebook.v1.GetStudentPathRequest\x1a).hoso.gradebook.v1.GetStudentPathResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.gradebook.v1.register_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MOVEMENTKIND']._serialized_start=3105
-  _globals['_MOVEMENTKIND']._serialized_end=3430
-  _globals['_STUDENTSTATE']._serialized_start=3433
-  _globals['_STUDENTSTATE']._serialized_end=3628
-  _globals['_DECISION']._serialized_start=152
-  _globals['_DECISION']._serialized_end=192
-  _globals['_REGISTERDETAILS']._serialized_start=195
-  _globals['_REGISTERDETAILS']._serialized_end=336
-  _globals['_REGISTERROW']._serialized_start=338
-  _globals['_REGISTERROW']._serialized_end=441
-  _globals['_MOVEMENT']._serialized_start=444
-  _globals['_MOVEMENT']._serialized_end=822
-  _globals['_REGISTERSTUDENTSREQUEST']._serialized_start=824
-  _globals['_REGISTERSTUDENTSREQUEST']._serialized_end=932
-  _globals['_REGISTERSTUDENTSRESPONSE']._serialized_start=934
-  _globals['_REGISTERSTUDENTSRESPONSE']._serialized_end=986
-  _globals['_RECORDMOVEMENTREQUEST']._serialized_start=989
-  _globals['_RECORDMOVEMENTREQUEST']._serialized_end=1208
-  _globals['_RECORDMOVEMENTRESPONSE']._serialized_start=1210
-  _globals['_RECORDMOVEMENTRESPONSE']._serialized_end=1281
-  _globals['_TRANSFEROUTREQUEST']._serialized_start=1284
-  _globals['_TRANSFEROUTREQUEST']._serialized_end=1478
-  _globals['_TRANSFEROUTRESPONSE']._serialized_start=1480
-  _globals['_TRANSFEROUTRESPONSE']._serialized_end=1548
-  _globals['_TRANSFERINREQUEST']._serialized_start=1551
-  _globals['_TRANSFERINREQUEST']._serialized_end=1877
-  _globals['_TRANSFERINRESPONSE']._serialized_start=1879
-  _globals['_TRANSFERINRESPONSE']._serialized_end=1971
-  _globals['_GETREGISTERREQUEST']._serialized_start=1973
-  _globals['_GETREGISTERREQUEST']._serialized_end=2069
-  _globals['_REGISTERYEAR']._serialized_start=2071
-  _globals['_REGISTERYEAR']._serialized_end=2183
-  _globals['_REGISTERENTRY']._serialized_start=2186
-  _globals['_REGISTERENTRY']._serialized_end=2482
-  _globals['_GETREGISTERRESPONSE']._serialized_start=2484
-  _globals['_GETREGISTERRESPONSE']._serialized_end=2581
-  _globals['_LISTMOVEMENTSREQUEST']._serialized_start=2583
-  _globals['_LISTMOVEMENTSREQUEST']._serialized_end=2698
-  _globals['_LISTMOVEMENTSRESPONSE']._serialized_start=2700
-  _globals['_LISTMOVEMENTSRESPONSE']._serialized_end=2796
-  _globals['_GETSTUDENTPATHREQUEST']._serialized_start=2798
-  _globals['_GETSTUDENTPATHREQUEST']._serialized_end=2854
-  _globals['_PATHSTATION']._serialized_start=2856
-  _globals['_PATHSTATION']._serialized_end=2978
-  _globals['_GETSTUDENTPATHRESPONSE']._serialized_start=2980
-  _globals['_GETSTUDENTPATHRESPONSE']._serialized_end=3102
-  _globals['_REGISTERSERVICE']._serialized_start=3631
-  _globals['_REGISTERSERVICE']._serialized_end=4342
+  _globals['_MOVEMENTKIND']._serialized_start=3620
+  _globals['_MOVEMENTKIND']._serialized_end=3945
+  _globals['_STUDENTSTATE']._serialized_start=3948
+  _globals['_STUDENTSTATE']._serialized_end=4143
+  _globals['_DECISION']._serialized_start=183
+  _globals['_DECISION']._serialized_end=223
+  _globals['_REGISTERDETAILS']._serialized_start=226
+  _globals['_REGISTERDETAILS']._serialized_end=367
+  _globals['_REGISTERROW']._serialized_start=369
+  _globals['_REGISTERROW']._serialized_end=472
+  _globals['_MOVEMENT']._serialized_start=475
+  _globals['_MOVEMENT']._serialized_end=853
+  _globals['_REGISTERSTUDENTSREQUEST']._serialized_start=855
+  _globals['_REGISTERSTUDENTSREQUEST']._serialized_end=963
+  _globals['_REGISTERSTUDENTSRESPONSE']._serialized_start=965
+  _globals['_REGISTERSTUDENTSRESPONSE']._serialized_end=1017
+  _globals['_RECORDMOVEMENTREQUEST']._serialized_start=1020
+  _globals['_RECORDMOVEMENTREQUEST']._serialized_end=1239
+  _globals['_RECORDMOVEMENTRESPONSE']._serialized_start=1241
+  _globals['_RECORDMOVEMENTRESPONSE']._serialized_end=1312
+  _globals['_TRANSFEROUTREQUEST']._serialized_start=1315
+  _globals['_TRANSFEROUTREQUEST']._serialized_end=1509
+  _globals['_TRANSFEROUTRESPONSE']._serialized_start=1511
+  _globals['_TRANSFEROUTRESPONSE']._serialized_end=1579
+  _globals['_TRANSFERINREQUEST']._serialized_start=1582
+  _globals['_TRANSFERINREQUEST']._serialized_end=2086
+  _globals['_EARLIERMARKS']._serialized_start=2089
+  _globals['_EARLIERMARKS']._serialized_end=2231
+  _globals['_EARLIERCONDUCT']._serialized_start=2233
+  _globals['_EARLIERCONDUCT']._serialized_end=2337
+  _globals['_EARLIERABSENCES']._serialized_start=2339
+  _globals['_EARLIERABSENCES']._serialized_end=2392
+  _globals['_TRANSFERINRESPONSE']._serialized_start=2394
+  _globals['_TRANSFERINRESPONSE']._serialized_end=2486
+  _globals['_GETREGISTERREQUEST']._serialized_start=2488
+  _globals['_GETREGISTERREQUEST']._serialized_end=2584
+  _globals['_REGISTERYEAR']._serialized_start=2586
+  _globals['_REGISTERYEAR']._serialized_end=2698
+  _globals['_REGISTERENTRY']._serialized_start=2701
+  _globals['_REGISTERENTRY']._serialized_end=2997
+  _globals['_GETREGISTERRESPONSE']._serialized_start=2999
+  _globals['_GETREGISTERRESPONSE']._serialized_end=3096
+  _globals['_LISTMOVEMENTSREQUEST']._serialized_start=3098
+  _globals['_LISTMOVEMENTSREQUEST']._serialized_end=3213
+  _globals['_LISTMOVEMENTSRESPONSE']._serialized_start=3215
+  _globals['_LISTMOVEMENTSRESPONSE']._serialized_end=3311
+  _globals['_GETSTUDENTPATHREQUEST']._serialized_start=3313
+  _globals['_GETSTUDENTPATHREQUEST']._serialized_end=3369
+  _globals['_PATHSTATION']._serialized_start=3371
+  _globals['_PATHSTATION']._serialized_end=3493
+  _globals['_GETSTUDENTPATHRESPONSE']._serialized_start=3495
+  _globals['_GETSTUDENTPATHRESPONSE']._serialized_end=3617
+  _globals['_REGISTERSERVICE']._serialized_start=4146
+  _globals['_REGISTERSERVICE']._serialized_end=4857
 # @@protoc_insertion_point(module_scope)

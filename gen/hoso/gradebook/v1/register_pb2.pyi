@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from hoso.gradebook.v1 import common_pb2 as _common_pb2
+from hoso.gradebook.v1 import marks_pb2 as _marks_pb2
 from hoso.gradebook.v1 import roster_pb2 as _roster_pb2
 import builtins as _builtins
 import sys
@@ -520,6 +521,9 @@ class TransferInRequest(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     PERSONAL_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
+    EARLIER_MARKS_FIELD_NUMBER: _builtins.int
+    EARLIER_CONDUCT_FIELD_NUMBER: _builtins.int
+    EARLIER_ABSENCES_FIELD_NUMBER: _builtins.int
     student: _builtins.str
     """moet_student_id."""
     number: _builtins.int
@@ -548,6 +552,20 @@ class TransferInRequest(_message.Message):
     def details(self) -> Global___RegisterDetails:
         """Details of the register; absent: as the last school in this deployment had them. from_school of them is not used."""
 
+    @_builtins.property
+    def earlier_marks(self) -> _containers.RepeatedCompositeFieldContainer[Global___EarlierMarks]:
+        """Marks of the year so far, from the certified list of a school outside this deployment; at most 60, one a subject and
+        semester. They become marks of the class joined, with an entry CARRIED_OVER in their history.
+        """
+
+    @_builtins.property
+    def earlier_conduct(self) -> _containers.RepeatedCompositeFieldContainer[Global___EarlierConduct]:
+        """Conduct of finished semesters, from the same list."""
+
+    @_builtins.property
+    def earlier_absences(self) -> Global___EarlierAbsences:
+        """Absent sessions of the year so far; absent when not known."""
+
     def __init__(
         self,
         *,
@@ -561,14 +579,107 @@ class TransferInRequest(_message.Message):
         reason: _builtins.str = ...,
         personal: _roster_pb2.Student | None = ...,
         details: Global___RegisterDetails | None = ...,
+        earlier_marks: _abc.Iterable[Global___EarlierMarks] | None = ...,
+        earlier_conduct: _abc.Iterable[Global___EarlierConduct] | None = ...,
+        earlier_absences: Global___EarlierAbsences | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "details", b"details", "personal", b"personal", "school_class", b"school_class"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decision", b"decision", "details", b"details", "earlier_absences", b"earlier_absences", "personal", b"personal", "school_class", b"school_class"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "decision", b"decision", "details", b"details", "from_school", b"from_school", "from_school_name", b"from_school_name", "number", b"number", "personal", b"personal", "reason", b"reason", "school_class", b"school_class", "student", b"student"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "decision", b"decision", "details", b"details", "earlier_absences", b"earlier_absences", "earlier_conduct", b"earlier_conduct", "earlier_marks", b"earlier_marks", "from_school", b"from_school", "from_school_name", b"from_school_name", "number", b"number", "personal", b"personal", "reason", b"reason", "school_class", b"school_class", "student", b"student"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TransferInRequest: _TypeAlias = TransferInRequest  # noqa: Y015
+
+@_typing.final
+class EarlierMarks(_message.Message):
+    """Marks of one subject and semester that a student brings on paper."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    SEMESTER_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Subject code of the class joined."""
+    semester: _common_pb2.Semester.ValueType
+    """The semester."""
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[_marks_pb2.MarkColumn]:
+        """At most 12 columns."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One value a column, as in EnterMarks; "" where there is none."""
+
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        semester: _common_pb2.Semester.ValueType = ...,
+        columns: _abc.Iterable[_marks_pb2.MarkColumn] | None = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "semester", b"semester", "subject", b"subject", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EarlierMarks: _TypeAlias = EarlierMarks  # noqa: Y015
+
+@_typing.final
+class EarlierConduct(_message.Message):
+    """Conduct of a semester that a student brings on paper."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEMESTER_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    semester: _common_pb2.Semester.ValueType
+    """The semester."""
+    level: _common_pb2.Level.ValueType
+    """Mức đánh giá kết quả rèn luyện."""
+    def __init__(
+        self,
+        *,
+        semester: _common_pb2.Semester.ValueType = ...,
+        level: _common_pb2.Level.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "semester", b"semester"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EarlierConduct: _TypeAlias = EarlierConduct  # noqa: Y015
+
+@_typing.final
+class EarlierAbsences(_message.Message):
+    """Absent sessions of the year so far that a student brings on paper."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXCUSED_FIELD_NUMBER: _builtins.int
+    UNEXCUSED_FIELD_NUMBER: _builtins.int
+    excused: _builtins.int
+    """Buổi nghỉ có phép, 0-400."""
+    unexcused: _builtins.int
+    """Buổi nghỉ không phép, 0-400."""
+    def __init__(
+        self,
+        *,
+        excused: _builtins.int = ...,
+        unexcused: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["excused", b"excused", "unexcused", b"unexcused"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EarlierAbsences: _TypeAlias = EarlierAbsences  # noqa: Y015
 
 @_typing.final
 class TransferInResponse(_message.Message):

@@ -1,11 +1,12 @@
 """Register numbers and movements inside a school, through real gRPC and PostgreSQL."""
 
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
-from hoso.gradebook.v1 import register_pb2
+from hoso.gradebook.v1 import class_book_pb2, register_pb2
 
 from services.common.errors import Forbidden, Invalid, Rejected
 from tests.integration.gradebook.register.schools import (
@@ -184,3 +185,44 @@ def test_a_change_of_class_takes_the_marks_along_and_back(world: World) -> None:
     for name, rule in (("6A1", "SAME_CLASS"), ("9A9", "CLASS_UNKNOWN")):
         fields = {**wrong, "kind": Kind.MOVEMENT_KIND_CLASS_CHANGED, "decision": decision(), "to_class": name}
         assert refused(world, "RecordMovement", **fields) == {("to_class", rule)}
+
+
+def test_attendance_by_month_and_exemptions_follow(world: World) -> None:
+    register_all(world)
+    one, other = world.school.classes
+    student = one.students[2].id
+    for school_class, who in ((one, student), (other, other.students[0].id)):
+        absence = class_book_pb2.Absence(day=3, session=class_book_pb2.SESSION_MORNING, excused=True)
+        world.ask(
+            "EnterAttendance",
+            person=school_class.homeroom_teacher,
+            request_id=str(uuid.uuid4()),
+            school_class=world.ref(school_class),
+            month="2025-10",
+            rows=[class_book_pb2.AttendanceRow(student=who, absences=[absence])],
+        )
+    world.ask(
+        "RecordPracticalExemption",
+        person=world.school.principal,
+        request_id=str(uuid.uuid4()),
+        school_class=world.ref(one),
+        subject="GDTC",
+        student=student,
+        semesters=[FIRST],
+        decision="12/QĐ-THCS",
+    )
+    assert move(world, student, "CLASS_CHANGED", date="2025-11-03", to_class="6A2").carried == 1
+    sheet = world.ask("GetAttendance", school_class=world.ref(other), month="2025-10").rows
+    assert {(row.student, row.excused) for row in sheet} == {(student, 1), (other.students[0].id, 1)}
+    rows = world.ask("GetMarkSheet", school_class=world.ref(other), subject="GDTC", semester=FIRST).rows
+    assert [row.student for row in rows if row.practical_exemption] == [student]
+
+
+def test_the_same_call_twice_at_once_is_one_movement(world: World) -> None:
+    register_all(world)
+    student = world.school.classes[1].students[1].id
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: move(world, student, "WITHDRAWN", date="2026-03-02").id, range(4)))
+    assert len(set(found)) == 1
+    (row,) = world.rows("SELECT count(*) FROM student_movement WHERE id = %s", found[0])
+    assert row == (1,)
