@@ -17,8 +17,7 @@ _REMARKS = [
     "",
     "",
 ]
-_DATA_OFFICER = {"id": "cb-001", "name": "Lê Thị Kim Ngân"}
-_LEFT = {"on": "2025-12-05"}
+_LEFT_ON = "2025-12-05"
 
 
 def signatories(rows: list[tuple[int, str, str, dict[str, str], str | None]]) -> list[dict[str, Any]]:
@@ -87,7 +86,7 @@ def _taught_class(rng: random.Random, book: dict[str, Any], code: str) -> dict[s
             rows.append(cells | {"remark": rng.choice(_REMARKS)})
         semesters.append({"semester": part["semester"], "rows": rows})
     if len(students) > 4:  # one student left before the first semester ended
-        students[4]["left_on"] = _LEFT["on"]
+        students[4]["left_on"] = _LEFT_ON
         none = dict.fromkeys(("midterm", "final", "result", "year_result", "reassessed"))
         for part in semesters:
             row = part["rows"][4]
@@ -218,6 +217,7 @@ def _levels(lines: list[dict[str, Any]], evaluation: dict[str, Any], name: str) 
 def student_register(rows: int = 60, *, version: int = 1, seed: int = 1) -> dict[str, Any]:
     """The register of a school with `rows` students (up to 5,000)."""
     rng = random.Random(seed)
+    officer = {"id": "cb-001", "name": "Lê Thị Kim Ngân"}
     head = _head(class_book(1, version=version), "student-register", STUDENT_REGISTER)
     children = [
         child
@@ -226,7 +226,7 @@ def student_register(rows: int = 60, *, version: int = 1, seed: int = 1) -> dict
     ]
     lines = [_register_row(rng, number, child) for number, child in enumerate(children, 1)]
     return head | {
-        "data_officer": _DATA_OFFICER,
+        "data_officer": officer,
         "rows": lines,
         "corrections": [
             {
@@ -235,14 +235,14 @@ def student_register(rows: int = 60, *, version: int = 1, seed: int = 1) -> dict
                 "old": "01/02/2014",
                 "new": "-".join(reversed(lines[0]["birth_date"].split("-"))).replace("-", "/"),
                 "reason": "Ghi theo giấy khai sinh bản chính.",
-                "requested_by": _DATA_OFFICER,
+                "requested_by": officer,
                 "approved_by": head["principal"],
                 "time": "2025-09-20T08:15:00+07:00",
             }
         ],
         "signatories": signatories(
             [
-                (1, "DATA_OFFICER", "data-officer", _DATA_OFFICER, None),
+                (1, "DATA_OFFICER", "data-officer", officer, None),
                 (3, "PRINCIPAL", "principal", head["principal"], None),
                 (4, "SCHOOL_SEAL", "seal", _seal(head), None),
             ]
