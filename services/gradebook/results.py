@@ -38,6 +38,7 @@ Sheet = Mapping[int, Mapping[int, int]]
 """student id → column number → value; one subject and semester. A cell that is not there has no mark."""
 
 _EMPTY: Mapping[int, int] = {}
+NONE_BROUGHT: Mapping[int, tuple[int, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,10 @@ class ClassSubject:
 
 @dataclass(frozen=True, slots=True)
 class ClassStudent:
-    """A student of the class, in list order. birth_date: ISO 8601; sex: number of the proto; left: during the year."""
+    """A student of the class, in list order. birth_date: ISO 8601; sex: number of the proto; left: during the year.
+
+    joined: the month in which they came, such as "2026-01"; empty when there from the beginning.
+    """
 
     id: int
     moet_student_id: str
@@ -79,6 +83,7 @@ class ClassStudent:
     mother: Guardian | None
     note: str
     left: bool = False
+    joined: str = ""
 
 
 class Absences(NamedTuple):
@@ -210,7 +215,7 @@ def _missing_attendance(data: ClassData, staying: Sequence[ClassStudent], stage:
         for month in required_months(data, stage):
             sheet = data.attendance.get(month, {})
             for student in staying:
-                if student.id not in sheet:
+                if student.id not in sheet and month >= student.joined:
                     yield Missing("ATTENDANCE", student, None, None, None, month)
     elif stage.ends_year:
         for student in staying:
@@ -253,9 +258,14 @@ def first_stage(school_year: str, month: str) -> Stage:
     return Stage.WHOLE_YEAR if month <= f"{first + 1}-06" else Stage.AFTER_SUMMER
 
 
-def year_totals(attendance: Mapping[str, Mapping[int, Absences]]) -> dict[int, tuple[int, int]]:
-    """Student id → absent sessions of all months, excused and unexcused."""
-    totals: dict[int, tuple[int, int]] = {}
+def year_totals(
+    attendance: Mapping[str, Mapping[int, Absences]], brought: Mapping[int, tuple[int, int]] = NONE_BROUGHT
+) -> dict[int, tuple[int, int]]:
+    """Student id → absent sessions of all months, excused and unexcused.
+
+    brought: what students who joined during the year were absent before, in a class that keeps no sheets.
+    """
+    totals = dict(brought)
     for sheet in attendance.values():
         for student, absences in sheet.items():
             excused, unexcused = totals.get(student, (0, 0))

@@ -258,7 +258,7 @@ def _subject(subject: ClassSubject) -> dict[str, Any]:
 
 def _student(student: ClassStudent) -> dict[str, Any]:
     fields = asdict(student)
-    del fields["id"], fields["left"]
+    del fields["id"], fields["left"], fields["joined"]
     return {**fields, "sex": Sex(student.sex).name}
 
 

@@ -86,7 +86,9 @@ def read(
     exempt = exemptions.standing(tx, ids)
     sheets = attendance.standing(tx, ids)
     for class_id, kept in sheets.items():
-        absences[class_id] = year_totals(kept)
+        joined = {student.id for student in students.get(class_id, []) if student.joined}
+        totals = absences.get(class_id, {})
+        absences[class_id] = year_totals(kept, {one: totals[one] for one in joined & totals.keys()})
     remarks = principal_remarks.standing(tx, ids)
     return {
         one.id: ClassData(
@@ -184,7 +186,8 @@ def _students(tx: Tx, classes: Sequence[int]) -> dict[int, list[ClassStudent]]:
         (list(classes),),
     ):
         moved = list_note(note, joined and (joined_kind, joined), left and (left_kind, left))
-        fields = [*details, guardian(father), guardian(mother), moved, left is not None]
+        month = f"{joined:%Y-%m}" if joined else ""
+        fields = [*details, guardian(father), guardian(mother), moved, left is not None, month]
         found.setdefault(class_id, []).append(ClassStudent(*fields))
     return found
 

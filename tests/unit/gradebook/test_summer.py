@@ -191,3 +191,13 @@ def test_totals_are_the_sums_of_the_months_and_each_missing_month_is_named(
             for one in students
             if one.id not in attendance.get(month, {})
         )
+
+
+def test_who_came_during_the_year_needs_no_sheets_of_before_and_brings_a_total_along() -> None:
+    late = dataclasses.replace(student(2), joined="2026-02")
+    kept = {"2026-01": {1: Absences((51,), ())}, "2026-02": {1: Absences((), (52,)), 2: Absences((31, 32), ())}}
+    totals = year_totals(kept, {2: (4, 1)})
+    assert totals == {1: (1, 1), 2: (6, 1)}
+    data = dataclasses.replace(class_of(PASSING), students=[student(1), late], attendance=kept, absences=totals)
+    named = [m.month for m in missing(data, Stage.WHOLE_YEAR) if m.kind == "ATTENDANCE" and m.student is late]
+    assert named == ["2026-03", "2026-04", "2026-05"]

@@ -63,7 +63,7 @@ FAULTS: list[tuple[str, Change, str, str]] = [
     ),
     (
         "WHOLE_YEAR",
-        _change("year", "evaluation", 2, "absent_sessions", to=44),
+        _change("year", "evaluation", 2, "absent_sessions", to=0),
         "year.evaluation[2].absent_sessions",
         "ABSENCES_COUNTED",
     ),
