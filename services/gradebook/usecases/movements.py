@@ -24,7 +24,7 @@ def record_movement(database: Database, caller: Caller, school: str, school_year
     """Record a movement inside the school (principal or data officer; who keeps the register, where none decides).
 
     Raises Invalid; Forbidden ROLE_REQUIRED; Rejected NOT_REGISTERED, STUDENT_STATE, MOVEMENT_ORDER, PAPERS_RETURNED,
-    STUDENT_ELSEWHERE, STUDENT_NOT_IN_CLASS, GRADE_LEVEL, BOOK_LOCKED.
+    STUDENT_ELSEWHERE, STUDENT_NOT_IN_CLASS, GRADE_LEVEL, BOOK_LOCKED, CORRECTION_OPEN.
     """
     roster_rules.check_year_ref(school, school_year)
     found = Findings()
@@ -78,7 +78,7 @@ def _change_class(tx: Tx, one: Scene) -> tuple[int, Carried | None]:
         raise Rejected("STUDENT_NOT_IN_CLASS", "Năm học này học sinh không ở lớp nào.")
     target = placing.class_joined(tx, one, one.present)
     placing.check_open(tx, one.present.class_id)
-    places.leave(tx, one.present.class_id, one.student_id, one.checked.kind, one.checked.day)
+    placing.leave(tx, one, one.present)
     return target.id, placing.follow(tx, one, one.present, target)
 
 

@@ -5,12 +5,13 @@ from dataclasses import replace
 from services.common.db import Tx
 from services.common.errors import Invalid, Rejected, Violation
 from services.gradebook import roster_rules
-from services.gradebook.domain import Student
+from services.gradebook.domain import Stage, Student
 from services.gradebook.movements import ends_place
 from services.gradebook.store import carrying, places, roster
 from services.gradebook.store.carrying import Carried, Journey
 from services.gradebook.store.places import Place
 from services.gradebook.store.roster import ClassRow
+from services.gradebook.usecases import open_corrections
 from services.gradebook.usecases.scene import Scene
 
 
@@ -20,7 +21,16 @@ def end_place(tx: Tx, scene: Scene) -> None:
     if place is None or not ends_place(checked.kind, checked.day, scene.year.name):
         return
     if not places.year_frozen(tx, place.class_id):
-        places.leave(tx, place.class_id, scene.student_id, checked.kind, checked.day)
+        leave(tx, scene, place)
+
+
+def leave(tx: Tx, scene: Scene, place: Place) -> None:
+    """End the student's place in a class; what is under correction there is decided first, so that nothing changes
+    behind a student who has left. Raises Rejected CORRECTION_OPEN.
+    """
+    student = scene.checked.student
+    open_corrections.refuse(tx, [place.class_id], Stage.AFTER_SUMMER, student=student)
+    places.leave(tx, place.class_id, scene.student_id, scene.checked.kind, scene.checked.day)
 
 
 def check_open(tx: Tx, class_id: int) -> None:

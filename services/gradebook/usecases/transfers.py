@@ -26,7 +26,7 @@ def transfer_out(database: Database, caller: Caller, school: str, school_year: s
     """Record that a student leaves for another school (principal or data officer).
 
     Raises Invalid, also SCHOOL_UNKNOWN when this deployment has no school of the code; Forbidden ROLE_REQUIRED;
-    Rejected STUDENT_STATE, MOVEMENT_ORDER.
+    Rejected STUDENT_STATE, MOVEMENT_ORDER, CORRECTION_OPEN.
     """
     roster_rules.check_year_ref(school, school_year)
     found = Findings()

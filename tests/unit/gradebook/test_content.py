@@ -185,3 +185,34 @@ def test_a_snapshot_names_the_one_before_and_holds_every_mark() -> None:
     held = sum(mark is not None for sheet in content["marks"] for row in sheet["rows"] for mark in row)
     assert held == sum(len(cells) for sheet in data.marks.values() for cells in sheet.values())
     assert len(content["conduct"]["SEMESTER_1"]) == len(content["absences"]) == len(data.students)
+
+
+def test_who_left_needs_nothing_and_is_counted_as_left() -> None:
+    data = class_data(1)
+    gone = dataclasses.replace(data.students[2], left=True, note="Chuyển trường ngày 19/01/2026")
+    students = [gone if s.id == gone.id else s for s in data.students]
+    marks = {
+        (subject, semester): {
+            student: cells for student, cells in sheet.items() if student != gone.id or semester == Semester.FIRST
+        }
+        for (subject, semester), sheet in data.marks.items()
+    }
+    conduct = {key: level for key, level in data.conduct.items() if key != (2, gone.id)}
+    absences = {student: counts for student, counts in data.absences.items() if student != gone.id}
+    half = dataclasses.replace(data, students=students, marks=marks, conduct=conduct, absences=absences)
+    assert list(missing(half, Stage.WHOLE_YEAR)) == []
+    assert {
+        item.student.id for item in missing(dataclasses.replace(half, students=data.students), Stage.WHOLE_YEAR)
+    } == {gone.id}
+    content = json.loads(class_book(half, facts(1, Stage.WHOLE_YEAR)))
+    jsonschema.validate(content, SCHEMA)
+    first, second = (semester["summary"][2] for semester in content["semesters"])
+    assert (first["learning_result"] is None, second["learning_result"]) == (False, None)
+    row = content["year"]["evaluation"][2]
+    assert (row["learning_result"], row["conduct_result"], row["promotion"], row["award"]) == (None,) * 4
+    assert content["students"][2]["note"] == gone.note
+    totals = content["year"]["totals"]
+    assert totals["students"] - totals["promoted"] - totals["not_promoted"] - totals["pending_summer"] == 1
+    # Even whose marks were all keyed before leaving has no result of the year.
+    full = dataclasses.replace(data, students=students)
+    assert class_results(full, Stage.WHOLE_YEAR)[2].promotion is None

@@ -30,7 +30,7 @@ class RegisterServiceStub:
     same fields changes nothing and returns the first answer.
     Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese sentence); FAILED_PRECONDITION/STUDENT_STATE when
     the student's present state does not allow the movement, TRANSFER_NOT_RECORDED, TRANSFER_OTHER_SCHOOL,
-    STUDENT_ELSEWHERE, BOOK_LOCKED; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
+    STUDENT_ELSEWHERE, BOOK_LOCKED, CORRECTION_OPEN; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
     """
 
     def __init__(self, channel):
@@ -81,7 +81,7 @@ class RegisterServiceServicer:
     same fields changes nothing and returns the first answer.
     Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese sentence); FAILED_PRECONDITION/STUDENT_STATE when
     the student's present state does not allow the movement, TRANSFER_NOT_RECORDED, TRANSFER_OTHER_SCHOOL,
-    STUDENT_ELSEWHERE, BOOK_LOCKED; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
+    STUDENT_ELSEWHERE, BOOK_LOCKED, CORRECTION_OPEN; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
     """
 
     def RegisterStudents(self, request, context):
@@ -189,7 +189,7 @@ class RegisterService:
     same fields changes nothing and returns the first answer.
     Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese sentence); FAILED_PRECONDITION/STUDENT_STATE when
     the student's present state does not allow the movement, TRANSFER_NOT_RECORDED, TRANSFER_OTHER_SCHOOL,
-    STUDENT_ELSEWHERE, BOOK_LOCKED; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
+    STUDENT_ELSEWHERE, BOOK_LOCKED, CORRECTION_OPEN; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
     """
 
     @staticmethod

@@ -31,7 +31,7 @@ class RegisterServiceStub:
     same fields changes nothing and returns the first answer.
     Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese sentence); FAILED_PRECONDITION/STUDENT_STATE when
     the student's present state does not allow the movement, TRANSFER_NOT_RECORDED, TRANSFER_OTHER_SCHOOL,
-    STUDENT_ELSEWHERE, BOOK_LOCKED; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
+    STUDENT_ELSEWHERE, BOOK_LOCKED, CORRECTION_OPEN; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
     """
 
     @_typing.overload
@@ -67,7 +67,7 @@ class RegisterServiceAsyncStub(RegisterServiceStub):
     same fields changes nothing and returns the first answer.
     Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese sentence); FAILED_PRECONDITION/STUDENT_STATE when
     the student's present state does not allow the movement, TRANSFER_NOT_RECORDED, TRANSFER_OTHER_SCHOOL,
-    STUDENT_ELSEWHERE, BOOK_LOCKED; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
+    STUDENT_ELSEWHERE, BOOK_LOCKED, CORRECTION_OPEN; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -99,7 +99,7 @@ class RegisterServiceServicer(metaclass=_abc_1.ABCMeta):
     same fields changes nothing and returns the first answer.
     Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese sentence); FAILED_PRECONDITION/STUDENT_STATE when
     the student's present state does not allow the movement, TRANSFER_NOT_RECORDED, TRANSFER_OTHER_SCHOOL,
-    STUDENT_ELSEWHERE, BOOK_LOCKED; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
+    STUDENT_ELSEWHERE, BOOK_LOCKED, CORRECTION_OPEN; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
     """
 
     @_abc_1.abstractmethod

@@ -226,3 +226,33 @@ def test_the_same_call_twice_at_once_is_one_movement(world: World) -> None:
     assert len(set(found)) == 1
     (row,) = world.rows("SELECT count(*) FROM student_movement WHERE id = %s", found[0])
     assert row == (1,)
+
+
+def test_nobody_leaves_under_an_open_correction(world: World) -> None:
+    register_all(world)
+    one = world.school.classes[1]
+    student, teacher = one.students[4].id, one.assignments["TOAN"][0]
+    world.enter(one, "TOAN", FIRST, [(REGULAR, 1)], {student: ["8"]})
+    world.close_window()
+    correction = world.ask(
+        "RequestCorrection",
+        person=teacher,
+        request_id=str(uuid.uuid4()),
+        school_class=world.ref(one),
+        subject="TOAN",
+        semester=FIRST,
+        column={"kind": REGULAR, "position": 1},
+        student=student,
+        new_value="9",
+        reason="Nhập nhầm điểm của bạn kế bên.",
+        evidence={"description": "Bài kiểm tra, tủ hồ sơ tổ Toán", "sha256": bytes(32)},
+    ).correction
+    for call in (
+        lambda: move(world, student, "CLASS_CHANGED", to_class="6A1"),
+        lambda: transfer_out(world, student, to_school_name="Trường THCS Trần Phú"),
+    ):
+        with pytest.raises(Rejected) as caught:
+            call()
+        assert caught.value.reason == "CORRECTION_OPEN"
+    world.ask("WithdrawCorrection", person=teacher, correction=correction.id)
+    assert move(world, student, "CLASS_CHANGED", to_class="6A1").carried == 1
