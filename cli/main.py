@@ -11,6 +11,7 @@ from cli import (
     corrections,
     dossiers,
     operations,
+    policy,
     register,
     review,
     rules,
@@ -40,6 +41,7 @@ app.add_typer(signing.app, name="keys", help="Signatories, keys and documents un
 app.add_typer(archive.app, name="archive", help="Records under object lock: list, verify, fetch.")
 app.add_typer(operations.jobs, name="jobs", help="Jobs that gave up: list and replay.")
 app.add_typer(operations.queues, name="queues", help="Dead letters of the broker: list, show, replay, discard.")
+app.add_typer(policy.app, name="policy", help="The Department's rulings on open points of the assessment rules.")
 app.add_typer(rules.app, name="rules", help="The assessment rules alone.")
 app.command("import")(sheet_commands.import_sheets)
 app.command("export")(sheet_commands.export_sheets)

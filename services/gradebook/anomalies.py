@@ -142,7 +142,7 @@ def _columns(data: ClassData, subject: ClassSubject, semester: Semester, zeros: 
             },
             [student for student, cells in sheet.items() if number not in cells],
         )
-        for number in required_columns(subject.regular_count)
+        for number in required_columns(subject.regular_in(semester))
     ]
 
 

@@ -64,15 +64,14 @@ def _subject(
     absent: int,
     zeros: Zeros,
 ) -> SubjectCount:
-    needed = {*required_columns(subject.regular_count)}
-    if stage is Stage.AFTER_SUMMER:
-        needed.add(REASSESSMENT_COLUMN)
+    summer = {REASSESSMENT_COLUMN} if stage is Stage.AFTER_SUMMER else set()
+    needed = {semester: summer | {*required_columns(subject.regular_in(semester))} for semester in semesters}
     present = [
         (subject.id, semester, student.id, column)
         for semester in semesters
         for student in data.students
         if not student.left
-        for column in needed & data.cells(subject.id, semester, student.id).keys()
+        for column in needed[semester] & data.cells(subject.id, semester, student.id).keys()
     ]
     zero = sum(cell in zeros for cell in present)
     return SubjectCount(subject, len(present) - zero, zero, absent)

@@ -250,12 +250,13 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A subject of a grade. kind: number of the proto."""
+    """A subject of a grade. kind: number of the proto. topic_cluster_semester: 0 when it has no topic cluster."""
 
     code: str
     name: str
     kind: int
     periods_per_year: int
+    topic_cluster_semester: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,9 @@ from services.gradebook.domain import (
     year_start,
 )
 from services.gradebook.rules import (
+    DEFAULT_POLICY,
     Level,
+    Policy,
     Promotion,
     PupilResult,
     PupilYear,
@@ -51,7 +53,10 @@ class NamedPerson:
 
 @dataclass(frozen=True, slots=True)
 class ClassSubject:
-    """A subject of the class with its teachers, in book order."""
+    """A subject of the class with its teachers, in book order.
+
+    regular_count: regular marks a semester, without that of a topic cluster. topic_cluster_semester: 0 without one.
+    """
 
     id: int
     code: str
@@ -60,6 +65,11 @@ class ClassSubject:
     periods_per_year: int
     regular_count: int
     teachers: tuple[NamedPerson, ...]
+    topic_cluster_semester: int = 0
+
+    def regular_in(self, semester: int) -> int:
+        """Regular marks in a semester: the result of a topic cluster is one more (TT 22/2021 Điều 6)."""
+        return self.regular_count + (self.topic_cluster_semester == semester)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +120,7 @@ class ClassData:
     (excused, unexcused) in the year; attendance: month such as "2025-09" → student id → absences, in order of months;
     empty when the class keeps only the year's totals (ADR-0038). remarks: month → the principal's remark.
     exempt: (subject id, semester, student id) of exemptions from the practical part (TT 22/2021 Điều 10), which change
-    no requirement: the assessments are of theory then.
+    no requirement: the assessments are of theory then. policy: the Department's ruling that holds in the year.
     """
 
     school_year: str
@@ -123,6 +133,7 @@ class ClassData:
     exempt: frozenset[tuple[int, int, int]] = frozenset()
     attendance: Mapping[str, Mapping[int, Absences]] = field(default_factory=dict)
     remarks: Mapping[str, PrincipalRemark] = field(default_factory=dict)
+    policy: Policy = DEFAULT_POLICY
 
     def cells(self, subject: int, semester: int, student: int) -> Mapping[int, int]:
         """The marks of one student in one subject and semester, by column number."""
@@ -155,14 +166,14 @@ def class_results(data: ClassData, stage: Stage) -> list[PupilResult]:
 
 def _result(rules: RuleSet, data: ClassData, student: ClassStudent, stage: Stage) -> PupilResult:
     pupil = _pupil(data, student, stage)
-    result = assess(rules, pupil)
+    result = assess(rules, pupil, data.policy)
     if stage is not Stage.AFTER_SUMMER or result.promotion is not Promotion.RETEST:
         return result
     cells = reassessments(data, student)
     if not set(result.retest_subjects) <= cells.keys():
         return result
     sat = {code: mark for code in result.retest_subjects if (mark := mark_of(_sat(cells[code]))) is not None}
-    return assess(rules, replace(pupil, reassessed=sat))
+    return assess(rules, replace(pupil, reassessed=sat), data.policy)
 
 
 def retest_due(data: ClassData) -> list[tuple[str, ...]]:
@@ -171,7 +182,7 @@ def retest_due(data: ClassData) -> list[tuple[str, ...]]:
     """
     rules = rule_set(year_start(data.school_year), data.grade_level)
     return [
-        () if student.left else assess(rules, _pupil(data, student, Stage.AFTER_SUMMER)).retest_subjects
+        () if student.left else assess(rules, _pupil(data, student, Stage.AFTER_SUMMER), data.policy).retest_subjects
         for student in data.students
     ]
 
@@ -194,8 +205,8 @@ def missing(data: ClassData, stage: Stage) -> Iterator[Missing]:
     """
     staying = [student for student in data.students if not student.left]
     for subject in data.subjects:
-        columns = required_columns(subject.regular_count)
         for semester in stage.semesters:
+            columns = required_columns(subject.regular_in(semester))
             for student in staying:
                 cells = data.cells(subject.id, semester, student.id)
                 for column in columns:
@@ -308,11 +319,12 @@ def _pupil(data: ClassData, student: ClassStudent, stage: Stage) -> PupilYear:
             subject.code,
             subject.kind,
             subject.periods_per_year,
-            semester_marks(data.cells(subject.id, Semester.FIRST, student.id), subject.regular_count),
+            semester_marks(data.cells(subject.id, Semester.FIRST, student.id), subject.regular_in(Semester.FIRST)),
             semester_marks(
                 data.cells(subject.id, Semester.SECOND, student.id) if whole_year else _EMPTY,
-                subject.regular_count,
+                subject.regular_in(Semester.SECOND),
             ),
+            topic_cluster_semester=subject.topic_cluster_semester or None,
         )
         for subject in data.subjects
     ]

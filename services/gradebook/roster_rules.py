@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from services.gradebook.checks import Findings
 from services.gradebook.domain import (
+    SUBJECT_KINDS,
     Assignment,
     Authorisation,
     ClassRef,
@@ -17,12 +18,13 @@ from services.gradebook.domain import (
     SchoolClass,
     SchoolLevel,
     SchoolYear,
+    Semester,
     Sex,
     Student,
     Subject,
     year_start,
 )
-from services.gradebook.rules import NoRules, Regime, rule_set
+from services.gradebook.rules import NoRules, Regime, SubjectKind, rule_set
 
 MAX_PEOPLE = 1000
 MAX_SUBJECTS = 30
@@ -102,8 +104,17 @@ def check_subjects(subjects: Sequence[Subject], school_year: str, grade: int, le
             found.text(f"{where}.name", subject.name, longest=60)
             found.one_of(f"{where}.kind", subject.kind, {1, 2})
             found.number(f"{where}.periods_per_year", subject.periods_per_year, 1, 400)
+            _check_topic_cluster(found, f"{where}.topic_cluster_semester", grade, subject)
         found.unique("subjects", [subject.code for subject in subjects], "Một mã môn học có hai lần.")
     found.refuse()
+
+
+def _check_topic_cluster(found: Findings, field: str, grade: int, subject: Subject) -> None:
+    """Clusters are of upper secondary, and their results are scores (TT 22/2021 Điều 6)."""
+    found.one_of(field, subject.topic_cluster_semester, {0, *Semester})
+    if subject.topic_cluster_semester and (grade < 10 or SUBJECT_KINDS.get(subject.kind) is SubjectKind.COMMENT_ONLY):
+        message = "Chỉ môn học đánh giá bằng điểm số ở lớp 10, 11, 12 có cụm chuyên đề học tập."
+        found.add(field, "TOPIC_CLUSTER", message)
 
 
 def check_classes(classes: Sequence[SchoolClass], school_year: str, level: int) -> None:

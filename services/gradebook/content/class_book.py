@@ -220,7 +220,7 @@ def class_snapshot(data: ClassData, facts: SnapshotFacts) -> bytes:
 
 
 def _snapshot_sheet(data: ClassData, subject: ClassSubject, semester: Semester) -> dict[str, Any]:
-    columns = [*required_columns(subject.regular_count)]
+    columns = [*required_columns(subject.regular_in(semester))]
     if semester is Semester.SECOND:
         columns.append(REASSESSMENT_COLUMN)
     sheet = data.marks[(subject.id, semester)]
@@ -251,7 +251,7 @@ def _subject(subject: ClassSubject) -> dict[str, Any]:
         "name": subject.name,
         "kind": subject.kind.value,
         "periods_per_year": subject.periods_per_year,
-        "regular_count": {"SEMESTER_1": subject.regular_count, "SEMESTER_2": subject.regular_count},
+        "regular_count": {f"SEMESTER_{semester}": subject.regular_in(semester) for semester in Semester},
         "teachers": [asdict(teacher) for teacher in subject.teachers],
     }
 
@@ -295,7 +295,7 @@ def _row(
     first = semester is Semester.FIRST
     return {
         "student": student.number,
-        "regular": [keyed_code(cells.get(column)) for column in range(1, subject.regular_count + 1)],
+        "regular": [keyed_code(cells.get(column)) for column in range(1, subject.regular_in(semester) + 1)],
         "midterm": keyed_code(cells.get(MIDTERM_COLUMN)),
         "final": keyed_code(cells.get(FINAL_COLUMN)),
         "result": result_code(result.semester_1 if first else result.semester_2),

@@ -20,8 +20,9 @@ from services.gradebook.domain import (
     Student,
     Subject,
 )
+from services.gradebook.rules import Policy
 from services.gradebook.service import pages
-from services.gradebook.usecases import roster
+from services.gradebook.usecases import policies, roster
 
 _OPERATOR = Access(clients=("operator/department",))
 _VENDOR = Access(clients=("vendor/*",))
@@ -29,6 +30,8 @@ _BOTH = Access(clients=("vendor/*", "operator/department"))
 ACCESS = {
     "PutSchool": _OPERATOR,
     "PutSchoolYear": _OPERATOR,
+    "PutAssessmentPolicy": _OPERATOR,
+    "GetAssessmentPolicy": _BOTH,
     "PutPeople": _VENDOR,
     "PutSubjects": _VENDOR,
     "PutClasses": _VENDOR,
@@ -85,6 +88,34 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         roster.put_school_year(self._database, caller(), request.school, year)
         return roster_pb2.PutSchoolYearResponse()
 
+    def PutAssessmentPolicy(
+        self, request: roster_pb2.PutAssessmentPolicyRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.PutAssessmentPolicyResponse:
+        """Record a ruling of the Department."""
+        one = request.policy
+        policy = Policy(
+            failed_comment_subject_counts=one.failed_comment_subject_counts,
+            adjustment_by_ideal_mark=one.adjustment_by_ideal_mark,
+            retest_after_summer_training=one.retest_after_summer_training,
+        )
+        policies.put_policy(self._database, caller(), one.school_year, policy, one.decision)
+        return roster_pb2.PutAssessmentPolicyResponse()
+
+    def GetAssessmentPolicy(
+        self, request: roster_pb2.GetAssessmentPolicyRequest, context: grpc.ServicerContext
+    ) -> roster_pb2.GetAssessmentPolicyResponse:
+        """The ruling that holds in a school year."""
+        found = policies.get_policy(self._database, request.school_year)
+        return roster_pb2.GetAssessmentPolicyResponse(
+            policy=roster_pb2.AssessmentPolicy(
+                school_year=found.school_year,
+                failed_comment_subject_counts=found.policy.failed_comment_subject_counts,
+                adjustment_by_ideal_mark=found.policy.adjustment_by_ideal_mark,
+                retest_after_summer_training=found.policy.retest_after_summer_training,
+                decision=found.decision,
+            )
+        )
+
     def PutPeople(
         self, request: roster_pb2.PutPeopleRequest, context: grpc.ServicerContext
     ) -> roster_pb2.PutPeopleResponse:
@@ -97,7 +128,10 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         self, request: roster_pb2.PutSubjectsRequest, context: grpc.ServicerContext
     ) -> roster_pb2.PutSubjectsResponse:
         """Set the subjects of a grade."""
-        subjects = [Subject(one.code, one.name, one.kind, one.periods_per_year) for one in request.subjects]
+        subjects = [
+            Subject(one.code, one.name, one.kind, one.periods_per_year, one.topic_cluster_semester)
+            for one in request.subjects
+        ]
         roster.put_subjects(
             self._database, caller(), request.school, request.school_year, request.grade_level, subjects
         )

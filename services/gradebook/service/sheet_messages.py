@@ -48,7 +48,7 @@ def exported(one: ExportedClass, request: marks_pb2.ExportMarksRequest) -> Itera
                 subject=subject.code,
                 subject_name=subject.name,
                 subject_kind=cast("common_pb2.SubjectKind.ValueType", SUBJECT_KIND_NUMBERS[subject.kind]),
-                regular_count=subject.regular_count,
+                regular_count=subject.regular_in(semester),
                 semester=cast("common_pb2.Semester.ValueType", int(semester)),
                 teachers=[teacher.id for teacher in subject.teachers],
                 rows=[
@@ -98,7 +98,7 @@ def _row(
     found = result.subjects[place]
     return marks_pb2.MarkSheetRow(
         student=moet_student_id,
-        regular=[keyed_text(cells.get(column)) for column in range(1, subject.regular_count + 1)],
+        regular=[keyed_text(cells.get(column)) for column in range(1, subject.regular_in(semester) + 1)],
         midterm=keyed_text(cells.get(MIDTERM_COLUMN)),
         final=keyed_text(cells.get(FINAL_COLUMN)),
         result=_text(found.semester_1 if semester is Semester.FIRST else found.semester_2),

@@ -152,7 +152,8 @@ JOIN acts a ON a.subject_id = m.subject_id AND a.semester = m.semester AND a.col
     AND a.version = m.version
 JOIN school_class c ON c.id = %(to)s
 LEFT JOIN subject d ON d.school_year_id = c.school_year_id AND d.grade_level = s.grade_level AND d.code = s.code
-    AND d.kind = s.kind AND d.active AND (m.column_no >= 10 OR m.column_no <= d.regular_count)
+    AND d.kind = s.kind AND d.active AND (m.column_no >= 10 OR m.column_no <= d.regular_count
+    + (d.topic_cluster_semester = m.semester)::int)
 WHERE m.class_id = %(from)s AND m.student_id = %(student)s AND m.value IS NOT NULL
 ORDER BY d.position, m.semester, a.id, m.column_no
 """

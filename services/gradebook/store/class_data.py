@@ -9,7 +9,7 @@ from services.gradebook.domain import SUBJECT_KINDS
 from services.gradebook.movements import list_note
 from services.gradebook.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet, year_totals
 from services.gradebook.rules import Level
-from services.gradebook.store import attendance, exemptions, principal_remarks
+from services.gradebook.store import attendance, exemptions, policies, principal_remarks
 from services.gradebook.store.roster import guardian
 
 _LEVELS = {int(level): level for level in Level}
@@ -63,7 +63,7 @@ def read(
     semesters: Sequence[int],
     only_subject: str | None = None,
 ) -> dict[int, ClassData]:
-    """Class id → everything of the class, with the marks of the semesters. Nine statements in all.
+    """Class id → everything of the class, with the marks of the semesters. Ten statements in all.
 
     only_subject: leave out all other subjects and their marks.
     """
@@ -78,6 +78,7 @@ def read(
         "SELECT class_id, semester, student_id, level FROM conduct WHERE class_id = ANY(%s)", (ids,)
     ):
         conduct.setdefault(class_id, {})[semester, student] = _LEVELS[level]
+    policy = policies.in_force(tx, school_year).policy
     absences: dict[int, dict[int, tuple[int, int]]] = {}
     for class_id, student, excused, unexcused in tx.execute(
         "SELECT class_id, student_id, excused, unexcused FROM absence WHERE class_id = ANY(%s)", (ids,)
@@ -102,6 +103,7 @@ def read(
             exempt.get(one.id, frozenset()),
             sheets.get(one.id, {}),
             remarks.get(one.id, {}),
+            policy,
         )
         for one in classes
     }
@@ -154,7 +156,7 @@ def _subjects(tx: Tx, year_id: int, classes: Sequence[ClassHead]) -> dict[int, l
     ):
         teachers.setdefault((class_id, subject_id), []).append(NamedPerson(person, name))
     listed = tx.execute(
-        "SELECT grade_level, id, code, name, kind, periods_per_year, regular_count FROM subject"
+        "SELECT grade_level, id, code, name, kind, periods_per_year, regular_count, topic_cluster_semester FROM subject"
         " WHERE school_year_id = %s AND active ORDER BY grade_level, position",
         (year_id,),
     ).fetchall()
@@ -168,8 +170,9 @@ def _subjects(tx: Tx, year_id: int, classes: Sequence[ClassHead]) -> dict[int, l
                 periods,
                 count,
                 tuple(teachers.get((one.id, subject_id), ())),
+                cluster,
             )
-            for grade, subject_id, code, name, kind, periods, count in listed
+            for grade, subject_id, code, name, kind, periods, count, cluster in listed
             if grade == one.grade_level
         ]
         for one in classes

@@ -33,9 +33,15 @@ class Target(NamedTuple):
     subject_id: int | None
     subject_kind: int | None
     regular_count: int | None
+    topic_cluster_semester: int | None
     staff_id: int | None
     assigned: bool
     authority: int
+
+    def regular_in(self, semester: int) -> int:
+        """How many regular marks the subject has in a semester; of a subject that was found."""
+        assert self.regular_count is not None
+        return self.regular_count + (self.topic_cluster_semester == semester)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,8 @@ class VersionRow(NamedTuple):
 
 TARGET = (
     "y.school_id, y.id AS year_id, y.vendor, c.id AS class_id, h.person AS homeroom_person, s.id AS subject_id,"
-    " s.kind AS subject_kind, s.regular_count, t.id AS staff_id, a.staff_id IS NOT NULL AS assigned, y.authority"
+    " s.kind AS subject_kind, s.regular_count, s.topic_cluster_semester, t.id AS staff_id,"
+    " a.staff_id IS NOT NULL AS assigned, y.authority"
 )
 """The fields of Target in their order, out of NAMED."""
 

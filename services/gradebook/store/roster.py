@@ -47,6 +47,7 @@ class SubjectRow(NamedTuple):
     code: str
     kind: int
     regular_count: int
+    topic_cluster_semester: int
     active: bool
     used: bool
 
@@ -179,8 +180,9 @@ def list_people(tx: Tx, school_id: int, after: str, limit: int) -> list[Person]:
 def subjects(tx: Tx, year_id: int, grade: int) -> dict[str, SubjectRow]:
     """All subjects of a grade by code, those off the list included."""
     rows = tx.execute(
-        "SELECT s.id, s.code, s.kind, s.regular_count, s.active, EXISTS (SELECT FROM entry e WHERE e.subject_id = s.id)"
-        " FROM subject s WHERE s.school_year_id = %s AND s.grade_level = %s",
+        "SELECT s.id, s.code, s.kind, s.regular_count, s.topic_cluster_semester, s.active,"
+        " EXISTS (SELECT FROM entry e WHERE e.subject_id = s.id) FROM subject s"
+        " WHERE s.school_year_id = %s AND s.grade_level = %s",
         (year_id, grade),
     )
     return {row[1]: SubjectRow(*row) for row in rows}
@@ -195,12 +197,24 @@ def put_subjects(tx: Tx, year_id: int, grade: int, listed: Sequence[tuple[Subjec
     with tx.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO subject"
-            " (school_year_id, grade_level, position, code, name, kind, periods_per_year, regular_count)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (school_year_id, grade_level, code) DO UPDATE SET"
+            " (school_year_id, grade_level, position, code, name, kind, periods_per_year, regular_count,"
+            " topic_cluster_semester) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (school_year_id, grade_level, code) DO UPDATE SET"
             " position = excluded.position, name = excluded.name, kind = excluded.kind, active = true,"
-            " periods_per_year = excluded.periods_per_year, regular_count = excluded.regular_count",
+            " periods_per_year = excluded.periods_per_year, regular_count = excluded.regular_count,"
+            " topic_cluster_semester = excluded.topic_cluster_semester",
             [
-                (year_id, grade, position, s.code, s.name, s.kind, s.periods_per_year, count)
+                (
+                    year_id,
+                    grade,
+                    position,
+                    s.code,
+                    s.name,
+                    s.kind,
+                    s.periods_per_year,
+                    count,
+                    s.topic_cluster_semester,
+                )
                 for position, (s, count) in enumerate(listed, 1)
             ],
         )

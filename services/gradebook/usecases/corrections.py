@@ -183,10 +183,9 @@ def _repeat(earlier: CorrectionRow, request: Request, caller: Caller) -> Correct
 def _mark_cell(tx: Tx, target: Target, request: Request, wanted: Wanted) -> _Cell:
     """The cell, its value read by the rules of entry."""
     assert wanted.column is not None
-    assert target.regular_count is not None
     assert target.subject_kind is not None
     state = marks.entry_state(tx, target, wanted.semester, request.id)
-    numbers, wrong = entry.read_columns([wanted.column], target.regular_count, "column")
+    numbers, wrong = entry.read_columns([wanted.column], target.regular_in(wanted.semester), "column")
     refuse(wrong)
     refuse(entry.check_reassessment(numbers, wanted.semester))
     rows = [(wanted.student, [wanted.new_value])]

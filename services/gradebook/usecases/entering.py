@@ -163,7 +163,7 @@ def _decide(tx: Tx, one: SheetEntry, found: Opened | None, *, alone: bool) -> Pl
         assert found is not None
         if found.state.earlier is not None:
             return repeat(found.state.earlier, one.request, one.caller)
-        numbers, cells = read_sheet(target, found.state, one.columns, one.rows)
+        numbers, cells = read_sheet(target, found.state, one.semester, one.columns, one.rows)
         refuse(entry.check_reassessment(numbers, one.semester))
         kinds = {column_kind(number) for number in numbers}
         check_open(found.state, kinds, first_stage_of(kinds, one.semester))

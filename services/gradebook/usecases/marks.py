@@ -84,7 +84,7 @@ def settle_missing_marks(
             return repeat(state.earlier, request, caller).changed
         zero = "CĐ" if _kind(target) is SubjectKind.COMMENT_ONLY else "0"
         rows = [(student, [zero] * len(columns)) for student in students]
-        numbers, cells = read_sheet(target, state, columns, rows, student_field="students[{}]")
+        numbers, cells = read_sheet(target, state, semester, columns, rows, student_field="students[{}]")
         kinds = {column_kind(number) for number in numbers}
         if MarkKind.REASSESSMENT in kinds:
             message = "Điều 7 không áp dụng cho đánh giá lại; học sinh không dự thì ghi V."
@@ -262,13 +262,13 @@ def _kind(target: Target) -> SubjectKind:
 def read_sheet(
     target: Target,
     state: EntryState,
+    semester: int,
     columns: Sequence[tuple[int, int]],
     rows: Iterable[tuple[str, Sequence[str]]],
     student_field: str = "rows[{}].student",
 ) -> tuple[list[int], entry.Cells]:
     """Column numbers and cells of a sheet. Raises Invalid with everything that is wrong with it."""
-    assert target.regular_count is not None
-    numbers, bad_columns = entry.read_columns(columns, target.regular_count)
+    numbers, bad_columns = entry.read_columns(columns, target.regular_in(semester))
     # With a wrong column the values cannot be matched to columns; say so before complaining of every row.
     refuse(bad_columns)
     cells, bad_rows = entry.read_rows(rows, numbers, state.students, _kind(target), student_field, state.left)

@@ -71,8 +71,7 @@ def mark_history(
     with database.transaction() as tx:
         target = find_target(tx, caller, ref, subject)
         assert target.class_id is not None
-        assert target.regular_count is not None
-        numbers, wrong = entry.read_columns([column], target.regular_count, "column")
+        numbers, wrong = entry.read_columns([column], target.regular_in(semester), "column")
         refuse(wrong)
         data = class_data.student_ids(tx, target.class_id)
         if student not in data:

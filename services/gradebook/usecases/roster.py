@@ -94,7 +94,7 @@ def put_subjects(
         roster_rules.check_subjects(subjects, school_year, grade, year.level)
         listed = [(subject, _regular_count(school_year, grade, subject)) for subject in subjects]
         known = roster.subjects(tx, year.id, grade)
-        _check_in_use(known, {subject.code: (subject.kind, count) for subject, count in listed})
+        _check_in_use(known, {one.code: (one.kind, count, one.topic_cluster_semester) for one, count in listed})
         roster.put_subjects(tx, year.id, grade, listed)
         access.record(
             tx,
@@ -250,9 +250,10 @@ def _regular_count(school_year: str, grade: int, subject: Subject) -> int:
     return required_regular(rules, kind, subject.periods_per_year, semester=Semester.FIRST).minimum
 
 
-def _check_in_use(known: dict[str, SubjectRow], listed: dict[str, tuple[int, int]]) -> None:
+def _check_in_use(known: dict[str, SubjectRow], listed: dict[str, tuple[int, int, int]]) -> None:
     for subject in known.values():
-        if subject.used and listed.get(subject.code) != (subject.kind, subject.regular_count):
+        now = (subject.kind, subject.regular_count, subject.topic_cluster_semester)
+        if subject.used and listed.get(subject.code) != now:
             raise Rejected(
                 "SUBJECT_IN_USE",
                 "Môn học đã có điểm nên không bỏ được và không đổi cách đánh giá hay số cột điểm được.",

@@ -59,6 +59,8 @@ TABLES = {
 OTHERS = {
     "PutSchool": OFFICE,
     "PutSchoolYear": OFFICE,
+    "PutAssessmentPolicy": OFFICE,
+    "GetAssessmentPolicy": VENDOR | OFFICE,
     "GetSchool": VENDOR | OFFICE,
     "ListClasses": VENDOR | OFFICE,
     "ListWindows": VENDOR | OFFICE,

@@ -173,6 +173,7 @@ class Subject(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     PERIODS_PER_YEAR_FIELD_NUMBER: _builtins.int
+    TOPIC_CLUSTER_SEMESTER_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Short code, upper case ASCII, such as "TOAN"."""
     name: _builtins.str
@@ -181,6 +182,10 @@ class Subject(_message.Message):
     """How it is assessed."""
     periods_per_year: _builtins.int
     """Số tiết/năm học, 1-400."""
+    topic_cluster_semester: _common_pb2.Semester.ValueType
+    """Semester in which the result of the subject's learning-topic cluster (cụm chuyên đề học tập) stands as one more
+    regular mark, the last (TT 22/2021 Điều 6); grades 10-12, subjects with scores. Unspecified: no cluster.
+    """
     def __init__(
         self,
         *,
@@ -188,14 +193,53 @@ class Subject(_message.Message):
         name: _builtins.str = ...,
         kind: _common_pb2.SubjectKind.ValueType = ...,
         periods_per_year: _builtins.int = ...,
+        topic_cluster_semester: _common_pb2.Semester.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "kind", b"kind", "name", b"name", "periods_per_year", b"periods_per_year"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "kind", b"kind", "name", b"name", "periods_per_year", b"periods_per_year", "topic_cluster_semester", b"topic_cluster_semester"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Subject: _TypeAlias = Subject  # noqa: Y015
+
+@_typing.final
+class AssessmentPolicy(_message.Message):
+    """What the text of the circular leaves open (TT 22/2021 Điều 9 khoản 3, Điều 12-14), as the Department has ruled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
+    FAILED_COMMENT_SUBJECT_COUNTS_FIELD_NUMBER: _builtins.int
+    ADJUSTMENT_BY_IDEAL_MARK_FIELD_NUMBER: _builtins.int
+    RETEST_AFTER_SUMMER_TRAINING_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    school_year: _builtins.str
+    """School year from whose start it holds, until a later one follows."""
+    failed_comment_subject_counts: _builtins.bool
+    """A failed comment-only subject may be the one subject of Điều 9 khoản 3, because Điều 2 khoản 1 calls it a môn học."""
+    adjustment_by_ideal_mark: _builtins.bool
+    """The level "but for one subject" is found by giving that subject an ideal mark; else by leaving the subject out."""
+    retest_after_summer_training: _builtins.bool
+    """Who fails conduct and learning may be assessed again once the summer training is passed; else repeats the year."""
+    decision: _builtins.str
+    """Number and date of the ruling, 1-200 characters; in answers empty where the literal reading stands for want of one."""
+    def __init__(
+        self,
+        *,
+        school_year: _builtins.str = ...,
+        failed_comment_subject_counts: _builtins.bool = ...,
+        adjustment_by_ideal_mark: _builtins.bool = ...,
+        retest_after_summer_training: _builtins.bool = ...,
+        decision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment_by_ideal_mark", b"adjustment_by_ideal_mark", "decision", b"decision", "failed_comment_subject_counts", b"failed_comment_subject_counts", "retest_after_summer_training", b"retest_after_summer_training", "school_year", b"school_year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssessmentPolicy: _TypeAlias = AssessmentPolicy  # noqa: Y015
 
 @_typing.final
 class SchoolClass(_message.Message):
@@ -407,6 +451,93 @@ class PutSchoolResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PutSchoolResponse: _TypeAlias = PutSchoolResponse  # noqa: Y015
+
+@_typing.final
+class PutAssessmentPolicyRequest(_message.Message):
+    """Request of PutAssessmentPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> Global___AssessmentPolicy:
+        """The ruling."""
+
+    def __init__(
+        self,
+        *,
+        policy: Global___AssessmentPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutAssessmentPolicyRequest: _TypeAlias = PutAssessmentPolicyRequest  # noqa: Y015
+
+@_typing.final
+class PutAssessmentPolicyResponse(_message.Message):
+    """Response of PutAssessmentPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutAssessmentPolicyResponse: _TypeAlias = PutAssessmentPolicyResponse  # noqa: Y015
+
+@_typing.final
+class GetAssessmentPolicyRequest(_message.Message):
+    """Request of GetAssessmentPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
+    school_year: _builtins.str
+    """School year."""
+    def __init__(
+        self,
+        *,
+        school_year: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["school_year", b"school_year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAssessmentPolicyRequest: _TypeAlias = GetAssessmentPolicyRequest  # noqa: Y015
+
+@_typing.final
+class GetAssessmentPolicyResponse(_message.Message):
+    """Response of GetAssessmentPolicy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POLICY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def policy(self) -> Global___AssessmentPolicy:
+        """The ruling; `school_year` is the one from which it holds, empty for the literal reading."""
+
+    def __init__(
+        self,
+        *,
+        policy: Global___AssessmentPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAssessmentPolicyResponse: _TypeAlias = GetAssessmentPolicyResponse  # noqa: Y015
 
 @_typing.final
 class PutSchoolYearRequest(_message.Message):

@@ -42,6 +42,16 @@ class RosterServiceStub:
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutSchoolRequest.SerializeToString,
                 response_deserializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutSchoolResponse.FromString,
                 _registered_method=True)
+        self.PutAssessmentPolicy = channel.unary_unary(
+                '/hoso.gradebook.v1.RosterService/PutAssessmentPolicy',
+                request_serializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutAssessmentPolicyRequest.SerializeToString,
+                response_deserializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutAssessmentPolicyResponse.FromString,
+                _registered_method=True)
+        self.GetAssessmentPolicy = channel.unary_unary(
+                '/hoso.gradebook.v1.RosterService/GetAssessmentPolicy',
+                request_serializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.GetAssessmentPolicyRequest.SerializeToString,
+                response_deserializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.GetAssessmentPolicyResponse.FromString,
+                _registered_method=True)
         self.PutSchoolYear = channel.unary_unary(
                 '/hoso.gradebook.v1.RosterService/PutSchoolYear',
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutSchoolYearRequest.SerializeToString,
@@ -102,6 +112,21 @@ class RosterServiceServicer:
 
     def PutSchool(self, request, context):
         """Registers or updates a school. Department operators only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutAssessmentPolicy(self, request, context):
+        """Records the Department's ruling on open points of the assessment rules, for every school. Results computed from then
+        on follow it; frozen books keep theirs. Department operators only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAssessmentPolicy(self, request, context):
+        """The ruling that holds in a school year.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,6 +212,16 @@ def add_RosterServiceServicer_to_server(servicer, server):
                     request_deserializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutSchoolRequest.FromString,
                     response_serializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutSchoolResponse.SerializeToString,
             ),
+            'PutAssessmentPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutAssessmentPolicy,
+                    request_deserializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutAssessmentPolicyRequest.FromString,
+                    response_serializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutAssessmentPolicyResponse.SerializeToString,
+            ),
+            'GetAssessmentPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAssessmentPolicy,
+                    request_deserializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.GetAssessmentPolicyRequest.FromString,
+                    response_serializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.GetAssessmentPolicyResponse.SerializeToString,
+            ),
             'PutSchoolYear': grpc.unary_unary_rpc_method_handler(
                     servicer.PutSchoolYear,
                     request_deserializer=hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutSchoolYearRequest.FromString,
@@ -268,6 +303,60 @@ class RosterService:
             '/hoso.gradebook.v1.RosterService/PutSchool',
             hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutSchoolRequest.SerializeToString,
             hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutSchoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutAssessmentPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.gradebook.v1.RosterService/PutAssessmentPolicy',
+            hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutAssessmentPolicyRequest.SerializeToString,
+            hoso_dot_gradebook_dot_v1_dot_roster__pb2.PutAssessmentPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAssessmentPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.gradebook.v1.RosterService/GetAssessmentPolicy',
+            hoso_dot_gradebook_dot_v1_dot_roster__pb2.GetAssessmentPolicyRequest.SerializeToString,
+            hoso_dot_gradebook_dot_v1_dot_roster__pb2.GetAssessmentPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,12 @@ class RosterServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RosterServiceAsyncStub: ...
     PutSchool: _grpc.UnaryUnaryMultiCallable[_roster_pb2.PutSchoolRequest, _roster_pb2.PutSchoolResponse]
     """Registers or updates a school. Department operators only."""
+    PutAssessmentPolicy: _grpc.UnaryUnaryMultiCallable[_roster_pb2.PutAssessmentPolicyRequest, _roster_pb2.PutAssessmentPolicyResponse]
+    """Records the Department's ruling on open points of the assessment rules, for every school. Results computed from then
+    on follow it; frozen books keep theirs. Department operators only.
+    """
+    GetAssessmentPolicy: _grpc.UnaryUnaryMultiCallable[_roster_pb2.GetAssessmentPolicyRequest, _roster_pb2.GetAssessmentPolicyResponse]
+    """The ruling that holds in a school year."""
     PutSchoolYear: _grpc.UnaryUnaryMultiCallable[_roster_pb2.PutSchoolYearRequest, _roster_pb2.PutSchoolYearResponse]
     """Opens a school year for a school: its one vendor, whether the paper track is required, what authorises it. The
     vendor of a year with an approved dossier stays (FAILED_PRECONDITION/VENDOR_OF_DOSSIER) unless it is suspended.
@@ -72,6 +78,12 @@ class RosterServiceAsyncStub(RosterServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutSchool: _aio.UnaryUnaryMultiCallable[_roster_pb2.PutSchoolRequest, _roster_pb2.PutSchoolResponse]  # type: ignore[assignment]
     """Registers or updates a school. Department operators only."""
+    PutAssessmentPolicy: _aio.UnaryUnaryMultiCallable[_roster_pb2.PutAssessmentPolicyRequest, _roster_pb2.PutAssessmentPolicyResponse]  # type: ignore[assignment]
+    """Records the Department's ruling on open points of the assessment rules, for every school. Results computed from then
+    on follow it; frozen books keep theirs. Department operators only.
+    """
+    GetAssessmentPolicy: _aio.UnaryUnaryMultiCallable[_roster_pb2.GetAssessmentPolicyRequest, _roster_pb2.GetAssessmentPolicyResponse]  # type: ignore[assignment]
+    """The ruling that holds in a school year."""
     PutSchoolYear: _aio.UnaryUnaryMultiCallable[_roster_pb2.PutSchoolYearRequest, _roster_pb2.PutSchoolYearResponse]  # type: ignore[assignment]
     """Opens a school year for a school: its one vendor, whether the paper track is required, what authorises it. The
     vendor of a year with an approved dossier stays (FAILED_PRECONDITION/VENDOR_OF_DOSSIER) unless it is suspended.
@@ -109,6 +121,24 @@ class RosterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_roster_pb2.PutSchoolResponse, _abc.Awaitable[_roster_pb2.PutSchoolResponse]]:
         """Registers or updates a school. Department operators only."""
+
+    @_abc_1.abstractmethod
+    def PutAssessmentPolicy(
+        self,
+        request: _roster_pb2.PutAssessmentPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_roster_pb2.PutAssessmentPolicyResponse, _abc.Awaitable[_roster_pb2.PutAssessmentPolicyResponse]]:
+        """Records the Department's ruling on open points of the assessment rules, for every school. Results computed from then
+        on follow it; frozen books keep theirs. Department operators only.
+        """
+
+    @_abc_1.abstractmethod
+    def GetAssessmentPolicy(
+        self,
+        request: _roster_pb2.GetAssessmentPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_roster_pb2.GetAssessmentPolicyResponse, _abc.Awaitable[_roster_pb2.GetAssessmentPolicyResponse]]:
+        """The ruling that holds in a school year."""
 
     @_abc_1.abstractmethod
     def PutSchoolYear(

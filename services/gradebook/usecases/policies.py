@@ -1,0 +1,37 @@
+"""The Department's rulings on what the assessment circular leaves open (ADR-0044)."""
+
+from services.common.db import Database
+from services.common.identity import Caller
+from services.gradebook.checks import Findings
+from services.gradebook.rules import Policy
+from services.gradebook.store import policies
+from services.gradebook.store.policies import Ruling
+from services.gradebook.usecases import access
+
+
+def put_policy(database: Database, caller: Caller, school_year: str, policy: Policy, decision: str) -> None:
+    """Record a ruling that holds from a school year on. Raises Invalid."""
+    found = Findings()
+    found.school_year("policy.school_year", school_year)
+    found.text("policy.decision", decision, shortest=1, longest=200)
+    found.refuse()
+    with database.transaction() as tx:
+        policies.put(tx, Ruling(policy, school_year, decision), caller.client)
+        access.record_department(
+            tx,
+            caller,
+            "ASSESSMENT_POLICY_PUT",
+            f"years/{school_year}",
+            failed_comment_subject_counts=policy.failed_comment_subject_counts,
+            adjustment_by_ideal_mark=policy.adjustment_by_ideal_mark,
+            retest_after_summer_training=policy.retest_after_summer_training,
+        )
+
+
+def get_policy(database: Database, school_year: str) -> Ruling:
+    """The ruling that holds in a school year. Raises Invalid."""
+    found = Findings()
+    found.school_year("school_year", school_year)
+    found.refuse()
+    with database.transaction() as tx:
+        return policies.in_force(tx, school_year)
