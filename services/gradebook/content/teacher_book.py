@@ -97,7 +97,7 @@ def _class(one: TaughtClass, stage: Stage) -> dict[str, Any]:
         "name": one.name,
         "grade_level": data.grade_level,
         "periods_per_year": subject.periods_per_year,
-        "regular_count": {"SEMESTER_1": subject.regular_count, "SEMESTER_2": subject.regular_count},
+        "regular_count": {f"SEMESTER_{semester}": subject.regular_in(semester) for semester in Semester},
         "students": [_student(student, one.left_on.get(student.id)) for student in data.students],
         "semesters": [
             {
@@ -129,7 +129,7 @@ def _row(
     first = semester is Semester.FIRST
     return {
         "student": student.number,
-        "regular": [keyed_code(cells.get(column)) for column in range(1, subject.regular_count + 1)],
+        "regular": [keyed_code(cells.get(column)) for column in range(1, subject.regular_in(semester) + 1)],
         "midterm": keyed_code(cells.get(MIDTERM_COLUMN)),
         "final": keyed_code(cells.get(FINAL_COLUMN)),
         "result": result_code(result.semester_1 if first else result.semester_2),

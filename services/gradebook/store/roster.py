@@ -51,6 +51,10 @@ class SubjectRow(NamedTuple):
     active: bool
     used: bool
 
+    def regular_in(self, semester: int) -> int:
+        """Regular marks in a semester, with that of a topic cluster."""
+        return self.regular_count + (self.topic_cluster_semester == semester)
+
 
 class ClassRow(NamedTuple):
     """A class with what decides who may act on it."""

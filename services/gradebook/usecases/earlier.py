@@ -81,7 +81,7 @@ def enter(tx: Tx, scene: Scene, target: ClassRow, earlier: Earlier, school: str)
             message = "Khối lớp này không có môn học đã nêu."
             found.append(Violation(f"earlier_marks[{index}].subject", "SUBJECT_UNKNOWN", message))
             continue
-        cells, wrong = _read(one, subject.regular_count, subject.kind, f"earlier_marks[{index}]")
+        cells, wrong = _read(one, subject.regular_in(one.semester), subject.kind, f"earlier_marks[{index}]")
         found += wrong
         brought += [
             CarriedMark(subject.id, one.semester, column, value, marks.RECORDED, origin)
