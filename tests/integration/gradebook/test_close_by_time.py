@@ -1,6 +1,7 @@
 """Windows that close because their time came, through the real worker; windows for some grades only."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,14 @@ from typing import Any
 import pytest
 
 from deploy.local.configs import dump
+from services.common import jobs
+from services.common.db import Database, migrate
 from services.common.errors import Invalid, Rejected
 from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig
 from services.gradebook.config import Config, WorkConfig
-from tests.integration.gradebook.world import FIRST, World, served, tls
-from tests.servers import Pki
+from services.gradebook.usecases import windows
+from tests.integration.gradebook.world import FIRST, MIGRATIONS, World, served, tls
+from tests.servers import Pki, PostgresServer
 
 ROOT = Path(__file__).parents[3]
 MARK = [(2, 0)]
@@ -128,3 +132,37 @@ def until(condition: Callable[[], Any]) -> Any:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return found
+
+
+def test_windows_planned_before_this_release_get_their_job_from_the_migration(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    config = postgres_server.create("gradebook")
+    before = tmp_path / "gradebook" / "migrations"
+    before.mkdir(parents=True)
+    for path in MIGRATIONS.glob("000[123]_*.sql"):
+        shutil.copy(path, before)
+    try:
+        migrate(config, [before])
+        base = Database(config, max_size=1)
+        with base.transaction() as tx:
+            tx.execute("INSERT INTO school VALUES (DEFAULT, '1', '', 1, '', '', '')")
+            tx.execute("INSERT INTO school_year VALUES (DEFAULT, 1, '2025-2026', 'smas', false)")
+            tx.execute(
+                "INSERT INTO entry_window"
+                " (school_year_id, name, open_time, close_time, semesters, mark_kinds, closed_time)"
+                " VALUES (1, 'CN', now() - interval '2 h', now() - interval '1 h', '{1}', '{1}', NULL),"
+                " (1, 'XONG', now() - interval '2 h', now() - interval '1 h', '{1}', '{1}', now())"
+            )
+        migrate(config, [MIGRATIONS])
+        with base.transaction() as tx:
+            job = jobs.claim(tx, [windows.CLOSE_JOB], 60)
+        assert job is not None
+        windows.close_by_time(base, job)
+        with base.transaction() as tx:
+            closed = tx.execute("SELECT name, closed_by_time FROM entry_window ORDER BY id").fetchall()
+            assert jobs.claim(tx, [windows.CLOSE_JOB], 60) is None
+        assert closed == [("CN", True), ("XONG", False)]
+        base.close()
+    finally:
+        postgres_server.drop(config)
