@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from services.common.canonical import canonical_bytes
+from services.gradebook.catalogue import SignatoryRole, level_of, record_book
 from services.gradebook.content.attendance import attendance, principal_remarks, sessions
+from services.gradebook.content.signatures import Signs, seal_of, signatories
 from services.gradebook.content.times import vietnam_time
 from services.gradebook.corrections import ApprovedCorrection
 from services.gradebook.domain import (
@@ -18,6 +20,7 @@ from services.gradebook.domain import (
     NOT_SAT_VALUE,
     REASSESSMENT_COLUMN,
     SUMMER,
+    RecordType,
     School,
     Semester,
     Sex,
@@ -111,7 +114,7 @@ def class_book(data: ClassData, facts: BookFacts) -> bytes:
             "year": _year(data, results) if facts.stage.ends_year else None,
             "corrections": corrections_list(facts.corrections, data.students),
             "principal_remarks": principal_remarks(data, facts.stage),
-            "signatories": signatories(data.subjects, facts),
+            "signatories": _signatories(data, facts),
         }
     )
 
@@ -150,29 +153,17 @@ def _corrected_value(subject: str | None, value: int | None) -> str | None:
     return level_code(next(level for level in Level if int(level) == value))
 
 
-def signatories(subjects: Sequence[ClassSubject], facts: BookFacts) -> list[dict[str, Any]]:
-    """Who signs, in order: subject teachers (rank 1), homeroom teacher (2), principal (3), school seal (4)."""
-    homeroom, principal = facts.homeroom_teacher, facts.principal
-    rows: list[tuple[int, str, str, NamedPerson, str | None]] = [
-        (1, "SUBJECT_TEACHER", f"teacher-{subject.code}", teacher, subject.code)
-        for subject in subjects
+def _signatories(data: ClassData, facts: BookFacts) -> list[dict[str, Any]]:
+    record = record_book(RecordType.CLASS_BOOK, data.school_year, level_of(data.grade_level))
+    listed = [
+        Signs(SignatoryRole.SUBJECT_TEACHER, teacher, subject.code)
+        for subject in data.subjects
         for teacher in subject.teachers
     ]
-    rows.append((2, "HOMEROOM_TEACHER", "homeroom", homeroom, None))
-    rows.append((3, "PRINCIPAL", "principal", principal, None))
-    rows.append((4, "SCHOOL_SEAL", "seal", NamedPerson(facts.school.code, facts.school.name), None))
-    return [
-        {
-            "order": order,
-            "rank": rank,
-            "field": f"sig-{order:02d}-{suffix}",
-            "role": role,
-            "signatory": who.id,
-            "name": who.name,
-            "subject": subject,
-        }
-        for order, (rank, role, suffix, who, subject) in enumerate(rows, 1)
-    ]
+    listed.append(Signs(SignatoryRole.HOMEROOM_TEACHER, facts.homeroom_teacher))
+    listed.append(Signs(SignatoryRole.PRINCIPAL, facts.principal))
+    listed.append(seal_of(facts.school))
+    return signatories(record, listed)
 
 
 def class_snapshot(data: ClassData, facts: SnapshotFacts) -> bytes:

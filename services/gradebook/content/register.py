@@ -6,8 +6,10 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from services.common.canonical import canonical_bytes
+from services.gradebook.catalogue import SignatoryRole, record_book
+from services.gradebook.content.signatures import Signs, seal_of, signatories
 from services.gradebook.content.times import vietnam_time
-from services.gradebook.domain import Guardian, School, SchoolLevel, Sex, Student
+from services.gradebook.domain import Guardian, RecordType, School, SchoolLevel, Sex, Student
 from services.gradebook.movements import Decision, Details, MovementKind, Standing, StudentState
 from services.gradebook.results import NamedPerson
 
@@ -144,26 +146,15 @@ def _movement(one: Move) -> Mapping[str, Any]:
     }
 
 
-def _signatories(facts: RegisterFacts) -> list[Mapping[str, Any]]:
-    """Who signs, in order: data officer (rank 1), principal (3), school seal (4)."""
-    seal = NamedPerson(facts.school.code, facts.school.name)
-    rows = (
-        (1, "DATA_OFFICER", "data-officer", facts.data_officer),
-        (3, "PRINCIPAL", "principal", facts.principal),
-        (4, "SCHOOL_SEAL", "seal", seal),
-    )
-    return [
-        {
-            "order": order,
-            "rank": rank,
-            "field": f"sig-{order:02d}-{suffix}",
-            "role": role,
-            "signatory": who.id,
-            "name": who.name,
-            "subject": None,
-        }
-        for order, (rank, role, suffix, who) in enumerate(rows, 1)
+def _signatories(facts: RegisterFacts) -> list[dict[str, Any]]:
+    # The register of every level has the same signatories.
+    record = record_book(RecordType.STUDENT_REGISTER, facts.school_year, SchoolLevel.LOWER_SECONDARY)
+    listed = [
+        Signs(SignatoryRole.DATA_OFFICER, facts.data_officer),
+        Signs(SignatoryRole.PRINCIPAL, facts.principal),
+        seal_of(facts.school),
     ]
+    return signatories(record, listed)
 
 
 def _guardian(who: Guardian | None) -> Mapping[str, str] | None:

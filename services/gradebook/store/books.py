@@ -123,7 +123,7 @@ class NewBook(NamedTuple):
     source_id: UUID | None = None
 
 
-_BOOK = (
+BOOK_QUERY = (
     "SELECT b.id, b.record_type, y.id, b.class_id, s.code, y.name, coalesce(c.name, ''), coalesce(c.grade_level, 0),"
     " coalesce(p.moet_student_id, ''), coalesce(t.person, ''), coalesce(b.subject_code, ''), y.vendor,"
     " y.paper_track_required, s.id, coalesce(h.person, t.person), b.sealed, b.stage, b.version, b.state,"
@@ -151,14 +151,14 @@ _HOLDING = (
 
 def book(tx: Tx, book_id: UUID, *, lock: bool = False) -> BookRow | None:
     """One book; `lock` holds it until commit, so that states are left one after the other."""
-    row = tx.execute(f"{_BOOK} WHERE b.id = %s{' FOR UPDATE OF b' if lock else ''}", (book_id,)).fetchone()
+    row = tx.execute(f"{BOOK_QUERY} WHERE b.id = %s{' FOR UPDATE OF b' if lock else ''}", (book_id,)).fetchone()
     return None if row is None else BookRow(*row)
 
 
 def newest(tx: Tx, scope: Scope, stage: int) -> BookRow | None:
     """The newest version of a book for a stage, locked."""
     row = tx.execute(
-        f"{_BOOK} WHERE {_SCOPE} AND b.stage = %(stage)s ORDER BY b.version DESC LIMIT 1 FOR UPDATE OF b",
+        f"{BOOK_QUERY} WHERE {_SCOPE} AND b.stage = %(stage)s ORDER BY b.version DESC LIMIT 1 FOR UPDATE OF b",
         {**scope._asdict(), "stage": stage},
     ).fetchone()
     return None if row is None else BookRow(*row)
@@ -171,7 +171,7 @@ def living(tx: Tx, class_id: int, subject_id: int | None, student_id: int, first
     conduct.
     """
     rows = tx.execute(
-        f"{_BOOK} WHERE b.id IN ({_HOLDING}) AND b.stage >= %(stage)s AND b.state NOT IN (5, 16)"
+        f"{BOOK_QUERY} WHERE b.id IN ({_HOLDING}) AND b.stage >= %(stage)s AND b.state NOT IN (5, 16)"
         " ORDER BY b.id FOR UPDATE OF b",
         {"class": class_id, "subject": subject_id, "student": student_id, "stage": first_stage},
     )
@@ -200,7 +200,7 @@ def list_books(
     key = "coalesce(c.grade_level, 0), coalesce(c.name, ''), coalesce(p.moet_student_id, t.person, '')"
     key += ", coalesce(b.subject_code, ''), b.stage, b.version"
     rows = tx.execute(
-        f"{_BOOK} WHERE b.school_year_id = %s AND b.record_type = %s AND (%s = '' OR c.name = %s)"
+        f"{BOOK_QUERY} WHERE b.school_year_id = %s AND b.record_type = %s AND (%s = '' OR c.name = %s)"
         f" AND (%s = '' OR p.moet_student_id = %s) AND ({key}) > (%s, %s, %s, %s, %s, %s) ORDER BY {key} LIMIT %s",
         (year_id, record_type, class_name, class_name, student, student, *after, limit),
     )
@@ -234,14 +234,6 @@ def add_classes(tx: Tx, book_id: UUID, classes: Sequence[int]) -> None:
     )
 
 
-def made_from(tx: Tx, source_id: UUID) -> list[BookRow]:
-    """The living transcripts that were made from a class book, locked."""
-    rows = tx.execute(
-        f"{_BOOK} WHERE b.source_id = %s AND b.state NOT IN (5, 16) ORDER BY b.id FOR UPDATE OF b", (source_id,)
-    )
-    return [BookRow(*row) for row in rows]
-
-
 def teacher_book_states(tx: Tx, class_id: int, subject_code: str, stage: int) -> list[int]:
     """The states of the living teachers' books of a subject that hold a class, from a stage on."""
     rows = tx.execute(
@@ -250,33 +242,6 @@ def teacher_book_states(tx: Tx, class_id: int, subject_code: str, stage: int) ->
         (class_id, subject_code, stage),
     )
     return [row[0] for row in rows]
-
-
-def transcript_states(tx: Tx, year_id: int, students: Sequence[int]) -> list[int]:
-    """The states of the living transcripts of students (ids) in a school year."""
-    rows = tx.execute(
-        "SELECT state FROM book WHERE record_type = 3 AND school_year_id = %s AND student_id = ANY(%s)"
-        " AND state NOT IN (5, 16)",
-        (year_id, list(students)),
-    )
-    return [row[0] for row in rows]
-
-
-def earlier_transcripts(tx: Tx, students: Sequence[int], school_year: str) -> dict[int, list[BookRow]]:
-    """Student id → their living transcripts of the school years before, of any school, one a year, oldest first.
-
-    Of a year's several the last stage and version stands.
-    """
-    rows = tx.execute(
-        f"{_BOOK.replace('SELECT ', 'SELECT DISTINCT ON (b.student_id, y.name) b.student_id, ', 1)}"
-        " WHERE b.record_type = 3 AND b.student_id = ANY(%s) AND y.name < %s AND b.state NOT IN (5, 16)"
-        " ORDER BY b.student_id, y.name, b.stage DESC, b.version DESC",
-        (list(students), school_year),
-    )
-    found: dict[int, list[BookRow]] = {}
-    for student, *row in rows:
-        found.setdefault(student, []).append(BookRow(*row))
-    return found
 
 
 def contents(tx: Tx, book_ids: Sequence[UUID]) -> dict[UUID, bytes]:
@@ -293,27 +258,6 @@ def act_time(tx: Tx, book_id: UUID, act: str) -> datetime:
     assert row is not None
     moment: datetime = row[0]
     return moment
-
-
-def schools_of(tx: Tx, student: str) -> list[int]:
-    """The ids of the schools in which a student is or was enrolled, the newest first."""
-    rows = tx.execute(
-        "SELECT y.school_id FROM enrolment e JOIN student p ON p.id = e.student_id"
-        " JOIN school_year y ON y.id = e.school_year_id WHERE p.moet_student_id = %s"
-        " ORDER BY y.name DESC, e.left_on IS NULL DESC, e.joined_on DESC NULLS LAST, e.class_id DESC",
-        (student,),
-    )
-    return [row[0] for row in rows]
-
-
-def transcripts(tx: Tx, student: str, school_id: int | None) -> list[BookRow]:
-    """The transcripts of a student by school year, stage and version; of one school, or of all (None)."""
-    rows = tx.execute(
-        f"{_BOOK} WHERE b.record_type = 3 AND p.moet_student_id = %s AND (%s::integer IS NULL OR s.id = %s)"
-        " ORDER BY y.name, s.code, b.stage, b.version",
-        (student, school_id, school_id),
-    )
-    return [BookRow(*row) for row in rows]
 
 
 def content(tx: Tx, book_id: UUID) -> bytes | None:

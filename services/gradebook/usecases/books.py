@@ -15,7 +15,7 @@ from services.gradebook import lifecycle, roster_rules
 from services.gradebook.checks import Findings
 from services.gradebook.domain import RecordType, Role
 from services.gradebook.lifecycle import Act, Actor, Life, State
-from services.gradebook.store import books, roster
+from services.gradebook.store import books, roster, transcripts
 from services.gradebook.store.books import BookKey, BookRow, TransitionRow
 from services.gradebook.store.roster import StaffRow
 from services.gradebook.usecases import access, open_corrections
@@ -142,7 +142,7 @@ def revoke_book(database: Database, caller: Caller, book_id: str, reason: str, d
 
 
 def _end_transcripts(tx: Tx, caller: Caller, source: BookRow) -> None:
-    made = books.made_from(tx, source.id)
+    made = transcripts.made_from(tx, source.id)
     signed = [one for one in made if one.state not in lifecycle.RULES[Act.LOSE_SOURCE].sources]
     if signed:
         raise Rejected(

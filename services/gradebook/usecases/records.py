@@ -9,7 +9,7 @@ from services.gradebook import catalogue, roster_rules
 from services.gradebook.catalogue import RecordBook
 from services.gradebook.checks import Findings
 from services.gradebook.domain import SchoolLevel
-from services.gradebook.store import books
+from services.gradebook.store import transcripts
 from services.gradebook.store.books import BookRow
 from services.gradebook.usecases import access
 
@@ -46,7 +46,7 @@ def list_student_transcripts(database: Database, caller: Caller, school: str, st
     found.refuse()
     with database.transaction() as tx:
         school_id = access.some_year(tx, caller, school).school_id
-        schools = books.schools_of(tx, student)
+        schools = transcripts.schools_of(tx, student)
         if school_id not in schools:
             raise NotFound("STUDENT_UNKNOWN", "Trường không có học sinh mang mã này.", student=student)
-        return books.transcripts(tx, student, None if schools[0] == school_id else school_id)
+        return transcripts.of_student(tx, student, None if schools[0] == school_id else school_id)

@@ -11,7 +11,7 @@ from services.gradebook import entry, roster_rules
 from services.gradebook.checks import Findings, refuse
 from services.gradebook.domain import ClassRef
 from services.gradebook.lifecycle import State
-from services.gradebook.store import books, class_data, marks, remarks
+from services.gradebook.store import books, class_data, marks, remarks, transcripts
 from services.gradebook.store.marks import Target
 from services.gradebook.store.remarks import RemarkEntry, RemarkRow
 from services.gradebook.usecases import access
@@ -117,7 +117,7 @@ def _check_free(tx: Tx, target: Target, subject: str, period: int, students: Seq
     if subject and period != Period.WHOLE_YEAR:
         states += books.teacher_book_states(tx, target.class_id, subject, period)
     if period != Period.SEMESTER_1:
-        states += books.transcript_states(tx, target.year_id, students)
+        states += transcripts.states(tx, target.year_id, students)
     if states:
         furthest = State(max(states))
         message = "Nhận xét đã nằm trong sổ hoặc học bạ đã chốt."

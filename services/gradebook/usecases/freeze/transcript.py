@@ -16,7 +16,7 @@ from services.gradebook.content.transcript import Identity, Source, TranscriptFa
 from services.gradebook.domain import ClassRef, RecordType, Stage
 from services.gradebook.lifecycle import READ_ONLY, Act, State
 from services.gradebook.results import NamedPerson
-from services.gradebook.store import books, class_data, marks, places, register, remarks
+from services.gradebook.store import books, class_data, marks, places, register, remarks, transcripts
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import Registration
@@ -217,7 +217,7 @@ def _line(place: Place, registration: Registration | None) -> dict[str, Any]:
 
 def _earlier(tx: Tx, students: list[int], school_year: str) -> dict[int, list[dict[str, Any]]]:
     """The content of the transcripts of the years before, which must be locked: what may still end is not repeated."""
-    found = books.earlier_transcripts(tx, students, school_year)
+    found = transcripts.of_earlier_years(tx, students, school_year)
     listed = [book for those in found.values() for book in those]
     for book in listed:
         if book.state not in READ_ONLY:
