@@ -193,6 +193,45 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
     assert year.freeze().content_sha256 == year.book.content_sha256
     lock(summer)
     assert summer.state == "LOCKED"
+    _check_transcripts(world, one, e)
+
+
+def _check_transcripts(world: World, one: SchoolClass, untouched: str) -> None:
+    """Everyone has a transcript of the year; after the summer those whom it concerned get another, beside the first."""
+
+    def freeze(stage: int) -> list[Any]:
+        fields = {"person": one.homeroom_teacher, "school_class": world.ref(one), "stage": stage}
+        books = world.ask("FreezeClassTranscripts", **fields).books
+        raw = [world.ask("DownloadBookContent", client="service/print", book=book.id) for book in books]
+        return [printing.parse(data).data["grades"][-1] for data in raw]
+
+    year, summer = freeze(WHOLE_YEAR), freeze(AFTER_SUMMER)
+    assert [row["promotion"] for row in year] == ["RETEST"] * 2 + ["SUMMER_TRAINING"] * 2 + ["PROMOTED"]
+    assert [(row["promotion"], row["promoted_after_summer"]) for row in summer] == [
+        ("PROMOTED", True),
+        ("RETAINED", False),
+        ("PROMOTED", True),
+        ("RETAINED", False),
+    ]
+    for before, after in zip(year[:4], summer, strict=True):
+        assert [s["year"] for s in before["subjects"]] == [s["year"] for s in after["subjects"]]
+        assert {s["reassessed"] for s in before["subjects"]} == {None}
+        assert before["absent_sessions"] == after["absent_sessions"] == {"excused": 2, "unexcused": 0}
+        assert before["source"]["class_book"] != after["source"]["class_book"]
+    assert {s["code"]: s["reassessed"] for s in summer[3]["subjects"] if s["code"] in ("VAN", "TOAN")} == {
+        "VAN": None,
+        "TOAN": "4.0",
+    }
+    with pytest.raises(Rejected) as nothing:
+        world.ask(
+            "FreezeBook",
+            person=one.homeroom_teacher,
+            record_type=common_pb2.RECORD_TYPE_TRANSCRIPT,
+            school_class=world.ref(one),
+            student=untouched,
+            stage=AFTER_SUMMER,
+        )
+    assert nothing.value.reason == "NO_RESULT"
 
 
 def _check_content(year: dict[str, Any], summer: dict[str, Any]) -> None:
