@@ -122,7 +122,7 @@ def _year_with_story(progress: Progress, home: Play, away: Play, *, paper: bool)
     _step(progress, "Chuyển trường giữa năm học", lambda: demo_story.transfer(home, away))
     for play in plays:
         _semester(progress, play, 2)
-    _step(progress, "Nhận xét của giáo viên và Hiệu trưởng", lambda: demo_story.remark(home))
+    _step(progress, "Nhận xét của giáo viên", lambda: demo_story.remark(home))
 
     _step(progress, "Chốt sổ cả năm", lambda: _freeze_class_books(*plays))
     demo_books.move(plays, progress, "Cả năm", paper=paper)
@@ -147,6 +147,7 @@ def _semester(progress: Progress, play: Play, semester: int) -> None:
     bar = progress.add_task(f"Học kì {semester}: nhập điểm, rèn luyện, điểm danh", total=total)
     demo_load.key_marks(vendor, persons, one, semester, lambda: progress.advance(bar))
     demo_story.key_attendance(play, months, lambda: progress.advance(bar))
+    _step(progress, "Hiệu trưởng nhận xét hằng tháng", lambda: demo_story.remark_monthly(play, months))
     _step(
         progress,
         "Khóa đợt nhập điểm",

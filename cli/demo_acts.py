@@ -56,9 +56,7 @@ class Acts:
         """Do the next act that a person owes this book, if any. Raises DemoFailed when the book reports a problem."""
         if book.problem:
             raise DemoFailed(f"{book.school_class.name}: {book.problem} (hoso books show {book.id})")
-        act = self._acts().get(book.state)
-        if book.state == books_pb2.BOOK_STATE_SIGNED and not book.sealed:
-            act = self._lock
+        act = (self._acts() if book.sealed else self._acts() | self._acts_without_seal()).get(book.state)
         if act is None:
             return
         try:
@@ -101,6 +99,10 @@ class Acts:
             books_pb2.BOOK_STATE_SEALED: self._lock,
             books_pb2.BOOK_STATE_ARCHIVED: self._return,
         }
+
+    def _acts_without_seal(self) -> dict[int, Callable[[books_pb2.Book], None]]:
+        """What is different for a record without the school's seal."""
+        return {books_pb2.BOOK_STATE_HAND_SIGNED: self._file_paper, books_pb2.BOOK_STATE_SIGNED: self._lock}
 
     def _assign_print(self, book: books_pb2.Book) -> None:
         request = books_pb2.AssignPrintRequest(book=book.id, officer=self.staff.data_officer)

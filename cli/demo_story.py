@@ -23,7 +23,6 @@ from cli.demo_school import (
     CORRECTED_SUBJECT,
     JOINING_DATE,
     LEAVING_DATE,
-    MONTHS,
     SchoolClass,
     corrected_mark,
 )
@@ -156,7 +155,7 @@ def transfer(home: Play, away: Play) -> None:
 
 
 def remark(play: Play) -> None:
-    """In the first class the teachers' remarks on every student, and the principal's monthly remarks on the book."""
+    """The remarks of the first class's teachers on every student."""
     c = play.school.classes[0]
     writers = [(s.code, c.assignments[s.code][0]) for s in play.school.subjects[c.grade]] + [("", c.homeroom_teacher)]
     for subject, teacher in writers:
@@ -171,7 +170,12 @@ def remark(play: Play) -> None:
             ],
         )
         play.act(teacher, play.vendor.remarks.EnterRemarks, request)
-    for month in MONTHS:
+
+
+def remark_monthly(play: Play, months: tuple[str, ...]) -> None:
+    """The principal's remarks of these months on the use of the first class's book."""
+    c = play.school.classes[0]
+    for month in months:
         monthly = class_book_pb2.RecordPrincipalRemarkRequest(
             school_class=play.ref(c),
             month=month,
