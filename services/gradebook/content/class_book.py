@@ -1,7 +1,4 @@
-"""Frozen content: what a book and a snapshot hold, as canonical bytes (RFC 8785). Pure: the same facts, the same bytes.
-
-Shapes: docs/formats/class-book-2.schema.json and docs/formats/class-snapshot-2.md.
-"""
+"""Frozen content of a class book (docs/formats/class-book-2.md)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +7,8 @@ from typing import Any
 
 from services.common.canonical import canonical_bytes
 from services.gradebook.catalogue import SignatoryRole, level_of, record_book
-from services.gradebook.content.attendance import attendance, principal_remarks, sessions
+from services.gradebook.content.attendance import attendance, principal_remarks
+from services.gradebook.content.corrections import corrections_list
 from services.gradebook.content.signatures import Signs, seal_of, signatories
 from services.gradebook.content.times import vietnam_time
 from services.gradebook.corrections import ApprovedCorrection
@@ -19,17 +17,14 @@ from services.gradebook.domain import (
     MIDTERM_COLUMN,
     NOT_SAT_VALUE,
     REASSESSMENT_COLUMN,
-    SUMMER,
     RecordType,
     School,
     Semester,
     Sex,
     Stage,
-    column_name,
     keyed_code,
     level_code,
     mark_of,
-    required_columns,
     result_code,
 )
 from services.gradebook.results import (
@@ -43,13 +38,11 @@ from services.gradebook.results import (
 from services.gradebook.rules import Award, Level, Mark, Promotion, PupilResult
 
 BOOK_FORMAT = "hoso/class-book/2"
-SNAPSHOT_FORMAT = "hoso/class-snapshot/2"
 
 MAX_STUDENTS = 70
 MAX_SIGNATORIES = 60
 """Limits of the class book's shape."""
 
-_CONDUCT = {"SEMESTER_1": 1, "SEMESTER_2": 2, "SUMMER": SUMMER}
 _PASSED = (Promotion.PROMOTED, Promotion.PROGRAMME_COMPLETED)
 PENDING = (Promotion.RETEST, Promotion.SUMMER_TRAINING)
 """What the year leaves to the summer (TT 22/2021 Điều 13, Điều 14)."""
@@ -67,22 +60,6 @@ class BookFacts:
     version: int
     closing_time: datetime
     corrections: Sequence[ApprovedCorrection] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotFacts:
-    """What a snapshot says beside the class's data: window was closed at time, or correction was approved then.
-
-    previous_sha256: of the class's previous snapshot.
-    """
-
-    school: str
-    class_name: str
-    window: str | None
-    time: datetime
-    sequence: int
-    previous_sha256: bytes | None
-    correction: str | None = None
 
 
 def class_book(data: ClassData, facts: BookFacts) -> bytes:
@@ -119,40 +96,6 @@ def class_book(data: ClassData, facts: BookFacts) -> bytes:
     )
 
 
-def corrections_list(approved: Sequence[ApprovedCorrection], students: Sequence[ClassStudent]) -> list[dict[str, Any]]:
-    """Approved corrections as a book lists them, in the order given, of the students in the list."""
-    numbers = {student.id: student.number for student in students}
-    return [
-        {
-            "student": numbers[one.student_id],
-            "subject": one.subject,
-            "semester": f"SEMESTER_{one.semester}",
-            "column": _corrected_column(one),
-            "old": _corrected_value(one.subject, one.old_value),
-            "new": _corrected_value(one.subject, one.new_value),
-            "reason": one.reason,
-            "requested_by": asdict(NamedPerson(*one.requested_by)),
-            "confirmed_by": asdict(NamedPerson(*one.confirmed_by)),
-            "approved_by": asdict(NamedPerson(*one.approved_by)),
-            "time": vietnam_time(one.time),
-        }
-        for one in approved
-        if one.student_id in numbers
-    ]
-
-
-def _corrected_column(one: ApprovedCorrection) -> str:
-    if one.subject is None:
-        return "CONDUCT"
-    return "REASSESSED" if one.column == REASSESSMENT_COLUMN else column_name(one.column)
-
-
-def _corrected_value(subject: str | None, value: int | None) -> str | None:
-    if subject is not None or value is None:
-        return keyed_code(value)
-    return level_code(next(level for level in Level if int(level) == value))
-
-
 def _signatories(data: ClassData, facts: BookFacts) -> list[dict[str, Any]]:
     record = record_book(RecordType.CLASS_BOOK, data.school_year, level_of(data.grade_level))
     listed = [
@@ -164,71 +107,6 @@ def _signatories(data: ClassData, facts: BookFacts) -> list[dict[str, Any]]:
     listed.append(Signs(SignatoryRole.PRINCIPAL, facts.principal))
     listed.append(seal_of(facts.school))
     return signatories(record, listed)
-
-
-def class_snapshot(data: ClassData, facts: SnapshotFacts) -> bytes:
-    """The canonical bytes of a class's data as it stood: marks, conduct, attendance, remarks; no results."""
-    previous = facts.previous_sha256
-    occasion: dict[str, Any]
-    if facts.correction is None:
-        occasion = {"window": facts.window, "closed_time": vietnam_time(facts.time)}
-    else:
-        occasion = {"correction": facts.correction, "approved_time": vietnam_time(facts.time)}
-    return canonical_bytes(
-        {
-            **occasion,
-            "format": SNAPSHOT_FORMAT,
-            "school": facts.school,
-            "school_year": data.school_year,
-            "class": facts.class_name,
-            "grade_level": data.grade_level,
-            "sequence": facts.sequence,
-            "previous_sha256": None if previous is None else previous.hex(),
-            "students": [
-                {
-                    "number": student.number,
-                    "moet_student_id": student.moet_student_id,
-                    "name": student.name,
-                    "birth_date": student.birth_date,
-                }
-                for student in data.students
-            ],
-            "marks": [
-                _snapshot_sheet(data, subject, semester)
-                for subject in data.subjects
-                for semester in Semester
-                if (subject.id, semester) in data.marks
-            ],
-            "conduct": {
-                name: [level_code(data.conduct.get((number, student.id))) for student in data.students]
-                for name, number in _CONDUCT.items()
-            },
-            "attendance": sessions(data, data.students),
-            "absences": [_absence(data, student) for student in data.students],
-            "principal_remarks": principal_remarks(data, Stage.AFTER_SUMMER),
-        }
-    )
-
-
-def _snapshot_sheet(data: ClassData, subject: ClassSubject, semester: Semester) -> dict[str, Any]:
-    columns = [*required_columns(subject.regular_in(semester))]
-    if semester is Semester.SECOND:
-        columns.append(REASSESSMENT_COLUMN)
-    sheet = data.marks[(subject.id, semester)]
-    empty: Mapping[int, int] = {}
-    return {
-        "subject": subject.code,
-        "semester": f"SEMESTER_{semester}",
-        "columns": [column_name(column) for column in columns],
-        "rows": [
-            [keyed_code(sheet.get(student.id, empty).get(column)) for column in columns] for student in data.students
-        ],
-    }
-
-
-def _absence(data: ClassData, student: ClassStudent) -> dict[str, int] | None:
-    counts = data.absences.get(student.id)
-    return None if counts is None else {"excused": counts[0], "unexcused": counts[1]}
 
 
 def _school(school: School, grade_level: int) -> dict[str, Any]:

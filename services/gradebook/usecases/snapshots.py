@@ -10,8 +10,7 @@ from hoso.gradebook.v1 import events_pb2
 
 from services.common import outbox
 from services.common.db import Tx
-from services.gradebook.content import class_book as content
-from services.gradebook.content.class_book import SnapshotFacts
+from services.gradebook.content.snapshot import SnapshotFacts, class_snapshot
 from services.gradebook.domain import Semester
 from services.gradebook.store import class_data, windows
 from services.gradebook.store.class_data import ClassHead
@@ -45,7 +44,7 @@ def take(tx: Tx, year: YearRow, heads: Sequence[ClassHead], occasion: Occasion) 
             previous,
             None if occasion.correction_id is None else str(occasion.correction_id),
         )
-        bytes_ = content.class_snapshot(data[head.id], facts)
+        bytes_ = class_snapshot(data[head.id], facts)
         digest = hashlib.sha256(bytes_).digest()
         taken.append(
             NewSnapshot(

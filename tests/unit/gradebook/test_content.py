@@ -11,7 +11,8 @@ import pytest
 
 from cli import demo_people, demo_school
 from services.common.canonical import canonical_bytes
-from services.gradebook.content.class_book import BookFacts, SnapshotFacts, class_book, class_snapshot
+from services.gradebook.content.class_book import BookFacts, class_book
+from services.gradebook.content.snapshot import SnapshotFacts, class_snapshot
 from services.gradebook.content.times import vietnam_time
 from services.gradebook.domain import Guardian, School, Semester, Stage, required_columns
 from services.gradebook.entry import read_rows

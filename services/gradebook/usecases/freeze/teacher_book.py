@@ -8,7 +8,8 @@ from services.common.identity import Caller
 from services.gradebook import lifecycle, results, roster_rules
 from services.gradebook.catalogue import RecordBook, record_book
 from services.gradebook.checks import Findings
-from services.gradebook.content.class_book import MAX_STUDENTS, corrections_list
+from services.gradebook.content.class_book import MAX_STUDENTS
+from services.gradebook.content.corrections import corrections_list
 from services.gradebook.content.teacher_book import MAX_CLASSES, TaughtClass, TeacherFacts, teacher_book
 from services.gradebook.domain import ClassRef, RecordType, SchoolLevel, Stage, column_name
 from services.gradebook.lifecycle import Act, Actor
