@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status demo test check bench minio gen proto pictures clean
+.PHONY: help setup up down status demo test check bench bench-city minio gen proto pictures clean
 
 PYTHON := .venv/bin/python
 LOCAL := $(PYTHON) -m deploy.local
@@ -12,7 +12,7 @@ TESTS ?= tests
 
 help: ## list these commands
 	@printf 'Hồ Sơ: make <command>\n\n'
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: ## install what is missing (apt, pip) and make .venv/ with the command hoso
 	@deploy/local/setup.sh
@@ -37,6 +37,9 @@ check: setup ## style, types, import boundaries, proto lint and compatibility, s
 
 bench: setup ## measure against bare parts; writes .run/bench/bench.json
 	@$(PYTHON) -m bench
+
+bench-city: setup ## the curve of a growing city, and a class read in a whole city's table (half an hour, 30 GB)
+	@$(PYTHON) -m bench --city --out .run/bench/city.json
 
 minio: setup ## build the pinned MinIO server into .run/bin/ (about five minutes)
 	@deploy/local/minio.sh

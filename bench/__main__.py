@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import line, machine, marks, relay, rendering, report, school, signing
+from bench import city, class_results, entry_latency, line, machine, marks, relay, rendering, report, school, signing
 from bench import stack as stacks
 from bench.pairs import Settings, Tell
 from bench.report import Row
@@ -21,7 +21,7 @@ from deploy.local import bringup
 from deploy.local.layout import REPOSITORY, LocalError, Stack, open_stack
 
 _OUT = REPOSITORY / ".run" / "bench" / "bench.json"
-_GROUPS = ("marks", "rendering", "relay", "signing", "line")
+_GROUPS = ("marks", "entry", "results", "rendering", "relay", "signing", "line")
 _CLASSES = 4
 _console = Console(highlight=False)
 
@@ -38,7 +38,12 @@ def main() -> int:
     rows: list[Row] = []
     failed: list[str] = []
     try:
-        for name, work in _plan(stack, settings, arguments.clients, arguments.only or _GROUPS, tell):
+        plan = (
+            _city(stack, arguments.city, tell)
+            if arguments.city
+            else _plan(stack, settings, arguments.clients, arguments.only or _GROUPS, tell)
+        )
+        for name, work in plan:
             _console.rule(f"[bold]{name}[/]", align="left")
             try:
                 rows += work()
@@ -61,6 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, help="length of the system's slice in a pair [5, with --quick 1]")
     parser.add_argument("--clients", type=int, default=4, help="concurrent clients that enter marks [4]")
     parser.add_argument("--only", nargs="+", choices=_GROUPS, metavar="GROUP", help=f"some of {', '.join(_GROUPS)}")
+    parser.add_argument(
+        "--city",
+        type=float,
+        nargs="?",
+        const=1.0,
+        metavar="SHARE",
+        help="instead of all else: the curve of a growing city, and reads of the table at SHARE of one [1]",
+    )
     base = int(os.environ.get("HOSO_PORT_BASE", stacks.PORT_BASE))
     parser.add_argument("--port-base", type=int, default=base, help=f"first of a hundred ports [{base}]")
     parser.add_argument("--out", type=Path, default=_OUT, help="file to write [.run/bench/bench.json]")
@@ -77,6 +90,8 @@ def _plan(
         contents = school.contents(stack, classes=_CLASSES) if {"rendering", "signing"} & set(chosen) else []
         alone: dict[str, Callable[[], list[Row]]] = {
             "marks": lambda: marks.measure(stack, settings, clients, tell),
+            "entry": lambda: entry_latency.measure(stack, settings, tell),
+            "results": lambda: class_results.measure(stack, settings, tell),
             "rendering": lambda: rendering.measure(contents, settings, tell),
             "relay": lambda: relay.measure(stack, settings, tell),
             "signing": lambda: signing.measure(stack, contents[0], settings, tell),
@@ -87,6 +102,12 @@ def _plan(
         # From nothing: the demo's school must be new, and memory must be that of fresh processes.
         bringup.clean(stack)
         yield "line", lambda: line.measure(stack, school.STUDENTS, tell)
+
+
+def _city(stack: Stack, full: float, tell: Tell) -> Iterator[tuple[str, Callable[[], list[Row]]]]:
+    if bringup.up(stack, servers_only=True):
+        raise LocalError("the servers do not start")
+    yield "city", lambda: city.measure(stack, full, tell)
 
 
 def _teller() -> Tell:

@@ -88,6 +88,12 @@ def fill(database: DatabaseConfig, classes: int, tell: Tell) -> int:
         connection.execute("SET maintenance_work_mem = '1GB'")
         connection.execute(f"ALTER TABLE mark ADD {_KEY}")
         connection.execute("VACUUM (ANALYZE, FREEZE) mark")
+    return marks_in(database)
+
+
+def marks_in(database: DatabaseConfig) -> int:
+    """How many marks stand in a database."""
+    with _patient(database) as connection:
         row = connection.execute("SELECT count(*) FROM mark").fetchone()
     assert row is not None
     return int(row[0])
