@@ -37,6 +37,9 @@ IDLE_IN_TRANSACTION_TIMEOUT_S = 60
 _COMMON_MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x486F536F  # "HoSo"
 _MIGRATION_TIMEOUT_S = 3600
+_BY_KEY = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
+"""Planning the statement that opens score sheets costs ten times its execution, so plans are kept; a kept plan must not
+read a whole table because that was small once; and compiling takes longer than any look-up."""
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 _log = log.get(__name__)
 
@@ -78,7 +81,7 @@ class Database:
         """
         self.config = config
         self._pool: ConnectionPool[Tx] = ConnectionPool(
-            _conninfo(config, {"enable_seqscan": "off"} if by_key else {}),
+            _conninfo(config, _BY_KEY if by_key else {}),
             min_size=1,
             max_size=max_size,
             timeout=POOL_TIMEOUT_S,
