@@ -120,8 +120,9 @@ def _apart(indexes: Sequence[int], entries: Sequence[SheetEntry]) -> list[int]:
         one = entries[index]
         names = {one.request.id, (one.ref, one.subject, one.semester)}
         if seen.isdisjoint(names):
-            seen |= names
             found.append(index)
+        # Also of those left out: what comes after one of them must not overtake it.
+        seen |= names
     return found
 
 
