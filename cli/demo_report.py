@@ -48,7 +48,7 @@ def conclude(folder: Path, operator: Services, rows: list[Row]) -> int:
     for tool, result in first["verification"]["tools"].items():
         console.print(f"{tool}: {'[green]chấp nhận[/]' if result else '[red]KHÔNG CHẤP NHẬN[/]'}")
     valid = sum(row["verification"]["valid"] for row in rows)
-    console.print(f"\n[bold]{valid}/{len(rows)}[/] sổ đã đóng dấu số, khóa, lưu trữ và kiểm tra lại.")
+    console.print(f"\n[bold]{valid}/{len(rows)}[/] hồ sơ đã ký số, khóa, lưu trữ và kiểm tra lại.")
     for label, text in (
         ("Tệp PDF:", f"{_short(folder)}/"),
         ("Báo cáo:", _short(folder / "report.json")),
