@@ -83,7 +83,9 @@ def _value(text: str) -> str:
 def signed_once_by_each(operator: Services, book: books_pb2.Book) -> None:
     request = signing_pb2.GetDocumentRequest(document=book.signed_document)
     document = call(operator.signing.GetDocument, request, patient=True).document
-    assert document.state == (signing_pb2.DOCUMENT_STATE_SEALED if book.sealed else signing_pb2.DOCUMENT_STATE_SIGNED)
+    ended = signing_pb2.DOCUMENT_STATE_SEALED if book.sealed else signing_pb2.DOCUMENT_STATE_SIGNED
+    revoked = book.state == books_pb2.BOOK_STATE_REVOKED
+    assert document.state == (signing_pb2.DOCUMENT_STATE_VOID if revoked else ended)
     assert document.content_sha256 == book.content_sha256
     ranks = [s.rank for s in document.signatures]
     assert ranks == sorted(ranks)
