@@ -9,8 +9,6 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.gradebook.domain import (
-    FINAL_COLUMN,
-    MIDTERM_COLUMN,
     NOT_SAT_VALUE,
     REASSESSMENT_COLUMN,
     SUMMER,
@@ -24,6 +22,7 @@ from services.gradebook.domain import (
 from services.gradebook.rules import (
     DEFAULT_POLICY,
     Level,
+    Mark,
     Policy,
     Promotion,
     PupilResult,
@@ -152,20 +151,33 @@ class Missing:
     month: str | None = None
 
 
+class _Form(NamedTuple):
+    """A subject with what is the same for every student: the sheets and columns of both semesters."""
+
+    subject: ClassSubject
+    first: Sheet
+    first_columns: tuple[int, ...]
+    second: Sheet
+    second_columns: tuple[int, ...]
+
+
 def class_results(data: ClassData, stage: Stage) -> list[PupilResult]:
     """The results of every student in list order, from the marks up to the stage (TT 22/2021 Điều 8–15).
 
     Who left during the year has no results of the year; those of a finished semester stay.
     """
     rules = rule_set(year_start(data.school_year), data.grade_level)
-    found = [_result(rules, data, student, stage) for student in data.students]
+    forms = _forms(data, stage)
+    found = [_result(rules, data, forms, student, stage) for student in data.students]
     return [
         _without_year(result) if student.left else result for student, result in zip(data.students, found, strict=True)
     ]
 
 
-def _result(rules: RuleSet, data: ClassData, student: ClassStudent, stage: Stage) -> PupilResult:
-    pupil = _pupil(data, student, stage)
+def _result(
+    rules: RuleSet, data: ClassData, forms: Sequence[_Form], student: ClassStudent, stage: Stage
+) -> PupilResult:
+    pupil = _pupil(data, forms, student, stage)
     result = assess(rules, pupil, data.policy)
     if stage is not Stage.AFTER_SUMMER or result.promotion is not Promotion.RETEST:
         return result
@@ -181,8 +193,11 @@ def retest_due(data: ClassData) -> list[tuple[str, ...]]:
     Chưa đạt while conduct, after summer training where there was one, is at least Đạt (TT 22/2021 Điều 14).
     """
     rules = rule_set(year_start(data.school_year), data.grade_level)
+    forms = _forms(data, Stage.AFTER_SUMMER)
     return [
-        () if student.left else assess(rules, _pupil(data, student, Stage.AFTER_SUMMER), data.policy).retest_subjects
+        ()
+        if student.left
+        else assess(rules, _pupil(data, forms, student, Stage.AFTER_SUMMER), data.policy).retest_subjects
         for student in data.students
     ]
 
@@ -290,13 +305,25 @@ def absent_sessions(data: ClassData, student: int) -> int | None:
     return None if counts is None else sum(counts)
 
 
-def semester_marks(cells: Mapping[int, int], regular_count: int) -> SemesterMarks:
-    """A row of a sheet as the rules take it."""
-    return SemesterMarks(
-        tuple(mark_of(cells.get(column)) for column in range(1, regular_count + 1)),
-        (mark_of(cells.get(MIDTERM_COLUMN)),),
-        mark_of(cells.get(FINAL_COLUMN)),
-    )
+def semester_marks(cells: Mapping[int, int], columns: Sequence[int], kind: SubjectKind) -> SemesterMarks:
+    """A row of a sheet as the rules take it. columns: the required ones in their order, see `required_columns`."""
+    # Run for every student, subject and semester: a stored score is a mark as it stands, only comments are translated.
+    stored = map(cells.get, columns)
+    values: tuple[Mark | None, ...] = tuple(map(mark_of, stored) if kind is SubjectKind.COMMENT_ONLY else stored)
+    return SemesterMarks(values[:-2], values[-2:-1], values[-1])
+
+
+def _forms(data: ClassData, stage: Stage) -> list[_Form]:
+    return [
+        _Form(
+            subject,
+            data.marks.get((subject.id, Semester.FIRST), {}),
+            required_columns(subject.regular_in(Semester.FIRST)),
+            data.marks.get((subject.id, Semester.SECOND), {}) if stage.ends_year else {},
+            required_columns(subject.regular_in(Semester.SECOND)),
+        )
+        for subject in data.subjects
+    ]
 
 
 def _without_year(result: PupilResult) -> PupilResult:
@@ -312,21 +339,18 @@ def _without_year(result: PupilResult) -> PupilResult:
     )
 
 
-def _pupil(data: ClassData, student: ClassStudent, stage: Stage) -> PupilYear:
+def _pupil(data: ClassData, forms: Sequence[_Form], student: ClassStudent, stage: Stage) -> PupilYear:
     whole_year = stage.ends_year
     subjects = [
         SubjectYear(
             subject.code,
             subject.kind,
             subject.periods_per_year,
-            semester_marks(data.cells(subject.id, Semester.FIRST, student.id), subject.regular_in(Semester.FIRST)),
-            semester_marks(
-                data.cells(subject.id, Semester.SECOND, student.id) if whole_year else _EMPTY,
-                subject.regular_in(Semester.SECOND),
-            ),
+            semester_marks(first.get(student.id, _EMPTY), first_columns, subject.kind),
+            semester_marks(second.get(student.id, _EMPTY), second_columns, subject.kind),
             topic_cluster_semester=subject.topic_cluster_semester or None,
         )
-        for subject in data.subjects
+        for subject, first, first_columns, second, second_columns in forms
     ]
     return PupilYear(
         grade=data.grade_level,

@@ -143,7 +143,7 @@ def subject_semester(rules: RuleSet, subject: SubjectYear, semester: int) -> Mar
     if rules.single_midterm and len(marks.periodic) != 1:
         return None
     cluster = subject.topic_cluster_semester == semester
-    required = minimum_regular(rules, subject.kind, subject.periods_per_year, semester, topic_cluster=cluster)
+    required = minimum_regular(rules, subject.kind, subject.periods_per_year, semester, cluster)
     if subject.kind is not _COMMENT_ONLY:
         return semester_average(marks, required)
     return semester_comment(marks, required) if rules.is_tt22 else legacy_semester_comment(marks, required)
@@ -176,7 +176,7 @@ def open_cells(rules: RuleSet, subject: SubjectYear) -> tuple[str, ...]:
         if semester in left_out_semesters(rules, subject):
             continue
         cluster = subject.topic_cluster_semester == semester
-        required = minimum_regular(rules, subject.kind, subject.periods_per_year, semester, topic_cluster=cluster)
+        required = minimum_regular(rules, subject.kind, subject.periods_per_year, semester, cluster)
         regular = [*marks.regular, *(None for _ in range(required - len(marks.regular)))]
         cells = [(f"regular[{i}]", mark) for i, mark in enumerate(regular)]
         if rules.single_midterm:

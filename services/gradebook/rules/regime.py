@@ -6,6 +6,7 @@ the other grades stayed under TT58/2011, itself in two versions.
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cache
 
 from services.gradebook.rules.words import SubjectKind
 
@@ -30,7 +31,7 @@ class RegularCount:
     maximum: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RuleSet:
     """One version of the assessment rules, as far as it differs by version.
 
@@ -155,19 +156,19 @@ def required_regular(
         one more regular mark.
     Source: TT22/2021 Điều 6 khoản 2; TT58/2011 Điều 8 and its amendment by TT26/2020.
     """
-    count = minimum_regular(rules, kind, periods_per_year, semester, topic_cluster=topic_cluster)
+    count = minimum_regular(rules, kind, periods_per_year, semester, topic_cluster)
     return RegularCount(count, count if rules.regular_is_exact else None)
 
 
+@cache
 def minimum_regular(
-    rules: RuleSet,
-    kind: SubjectKind,
-    periods_per_year: int | None,
-    semester: int,
-    *,
-    topic_cluster: bool = False,
+    rules: RuleSet, kind: SubjectKind, periods_per_year: int | None, semester: int, topic_cluster: bool
 ) -> int:
-    """The minimum of `required_regular`, of which it takes the same arguments."""
+    """The minimum of `required_regular`, of which it takes the same arguments.
+
+    Kept, because it is asked for every student of a class again; a rule set is one of few constants, the same one only
+    when it is the same object.
+    """
     count = 2
     comment_only = kind is SubjectKind.COMMENT_ONLY
     if comment_only and rules.regular_comment_only is not None:
