@@ -20,7 +20,7 @@ Row = dict[str, Any]
 
 
 def write(folder: Path, operator: Services, books: Sequence[books_pb2.Book], step: Callable[[], None]) -> list[Row]:
-    """Verify and fetch every archived book; PDFs and report.json go into `folder`. One row a record.
+    """Verify and fetch every archived book; PDFs go into a folder a school, report.json beside. One row a record.
 
     The bytes that are written are the ones that came out of the archive, and their digest is checked once more.
     """
@@ -64,7 +64,7 @@ def _short(path: Path) -> str:
 
 
 def file_name(book: books_pb2.Book) -> str:
-    """Such as ``class-book_6A1_whole-year_v1.pdf``: record type, whose, stage, version."""
+    """Such as ``class_book_6A1_whole_year_v1.pdf``: record type, whose, stage, version; unique within a school."""
     kind = common_pb2.RecordType.Name(book.record_type).removeprefix("RECORD_TYPE_")
     stage = common_pb2.Stage.Name(book.stage).removeprefix("STAGE_")
     whose = book.student or book.teacher or book.school_class.name or book.school_class.school
@@ -78,7 +78,8 @@ def _row(folder: Path, operator: Services, book: books_pb2.Book) -> Row:
         operator.archive.GetRecord, archive_pb2.GetRecordRequest(record=book.archive_record), patient=True
     ).record
     pdf = download(operator.archive.DownloadRecord, archive_pb2.DownloadRecordRequest(record=record.id))
-    path = folder / file_name(book)
+    path = folder / book.school_class.school / file_name(book)
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(pdf)
     tools = _tools(path, signatures=len(verified.signatures))
     same = hashlib.sha256(pdf).digest() == record.object_sha256

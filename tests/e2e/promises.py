@@ -125,14 +125,14 @@ def nothing_is_stuck(operator: Services, broker: BrokerConfig) -> None:
 
 def the_story_was_told(line: Line, home: School, away: School) -> None:
     """The correction, the transfer, the summer and the revoked transcript are in the frozen contents."""
-    operator, story = line.operator(), home.story
+    operator, vendor, story = line.operator(), line.vendor(), home.story
     assert story is not None
     books = books_of(operator, home)
     by_stage = {
         b.stage: b for b in books if b.record_type == CLASS_BOOK and b.school_class.name == home.classes[0].name
     }
-    whole = _content(operator, by_stage[common_pb2.STAGE_WHOLE_YEAR])
-    summer = _content(operator, by_stage[common_pb2.STAGE_AFTER_SUMMER])
+    whole = _content(vendor, by_stage[common_pb2.STAGE_WHOLE_YEAR])
+    summer = _content(vendor, by_stage[common_pb2.STAGE_AFTER_SUMMER])
     numbers = {s["moet_student_id"]: s["number"] for s in whole["students"]}
     assert [c["student"] for c in whole["corrections"]] == [numbers[story.corrected]]
     promoted = {row["student"]: row["promotion"] for row in summer["year"]["evaluation"]}
@@ -143,7 +143,7 @@ def the_story_was_told(line: Line, home: School, away: School) -> None:
 
     joined = next(b for b in books_of(operator, away) if b.record_type == TRANSCRIPT)
     assert joined.student == story.leaver
-    subjects = _content(operator, joined)["grades"][-1]["subjects"]
+    subjects = _content(vendor, joined)["grades"][-1]["subjects"]
     left = next(s for s in whole["semesters"][0]["summary"] if s["student"] == numbers[story.leaver])
     assert {s["code"]: s["semester_1"] for s in subjects} == left["results"], "marks did not follow the student"
 
@@ -153,5 +153,5 @@ def the_story_was_told(line: Line, home: School, away: School) -> None:
     assert (old.version, old.replaced_by_version, new.state) == (1, 2, books_pb2.BOOK_STATE_RETURNED)
 
 
-def _content(operator: Services, book: books_pb2.Book) -> Any:
-    return json.loads(download(operator.books.DownloadBookContent, books_pb2.DownloadBookContentRequest(book=book.id)))
+def _content(vendor: Services, book: books_pb2.Book) -> Any:
+    return json.loads(download(vendor.books.DownloadBookContent, books_pb2.DownloadBookContentRequest(book=book.id)))

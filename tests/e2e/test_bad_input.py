@@ -9,12 +9,15 @@ import pytest
 from google.protobuf import message_factory, symbol_database
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
+from hoso.gradebook.v1 import exemptions_pb2
 
 from cli.connection import SERVICES
 from services.common.grpc_client import channel
 from services.common.settings import PeerConfig, TlsConfig
 from tests.e2e.conftest import Line
 
+# The command line has no use for it, so nothing else would make its descriptors known here.
+assert exemptions_pb2.DESCRIPTOR
 GRPC_SERVICES = {
     "gradebook": tuple(
         f"gradebook.v1.{name}Service"
