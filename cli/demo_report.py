@@ -18,6 +18,13 @@ from cli.output import EXIT_NEGATIVE, Output, console, show_json
 
 Row = dict[str, Any]
 
+_TITLES = {
+    "CLASS_BOOK": "sổ theo dõi và đánh giá học sinh (theo lớp học)",
+    "TEACHER_BOOK": "sổ theo dõi và đánh giá học sinh (của giáo viên)",
+    "TRANSCRIPT": "học bạ",
+    "STUDENT_REGISTER": "sổ đăng bộ",
+}
+
 
 def write(folder: Path, operator: Services, books: Sequence[books_pb2.Book], step: Callable[[], None]) -> list[Row]:
     """Verify and fetch every archived book; PDFs go into a folder a school, report.json beside. One row a record.
@@ -38,7 +45,7 @@ def write(folder: Path, operator: Services, books: Sequence[books_pb2.Book], ste
 
 def conclude(folder: Path, operator: Services, rows: list[Row]) -> int:
     """Show one record's verification in full, what strangers' tools say of it, and where everything is."""
-    first = rows[0]
+    first = next((row for row in rows if row["type"] == "TRANSCRIPT"), rows[0])
     answer = call(operator.archive.VerifyRecord, archive_pb2.VerifyRecordRequest(record=first["record"]), patient=True)
     good = all(row["verification"]["valid"] for row in rows)
     if Output.as_json:
@@ -47,8 +54,11 @@ def conclude(folder: Path, operator: Services, rows: list[Row]) -> int:
     print_verification(answer)
     for tool, result in first["verification"]["tools"].items():
         console.print(f"{tool}: {'[green]chấp nhận[/]' if result else '[red]KHÔNG CHẤP NHẬN[/]'}")
-    valid = sum(row["verification"]["valid"] for row in rows)
-    console.print(f"\n[bold]{valid}/{len(rows)}[/] hồ sơ đã ký số, khóa, lưu trữ và kiểm tra lại.")
+    console.print()
+    for kind, title in _TITLES.items():
+        of_kind = [row["verification"]["valid"] for row in rows if row["type"] == kind]
+        if of_kind:
+            console.print(f"[bold]{sum(of_kind)}/{len(of_kind)}[/] {title} đã ký số, khóa, lưu trữ và kiểm tra lại.")
     for label, text in (
         ("Tệp PDF:", f"{_short(folder)}/"),
         ("Báo cáo:", _short(folder / "report.json")),

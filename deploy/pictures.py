@@ -14,8 +14,15 @@ from cli.output import console
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 COLUMNS = 116
-PAGES = {"marks": "MÔN HỌC: TOÁN", "evaluation": "TỔNG HỢP CHUNG", "cover": "LỚP 6A1"}
-"""Picture → text of the page that it shows; the last page with that text."""
+CLASS_BOOK, TRANSCRIPT, REGISTER = "CLASS_BOOK", "TRANSCRIPT", "STUDENT_REGISTER"
+PAGES = {
+    "marks": (CLASS_BOOK, "MÔN HỌC: TOÁN"),
+    "attendance": (CLASS_BOOK, "ĐIỂM DANH THÁNG 10/2025"),
+    "evaluation": (CLASS_BOOK, "TỔNG HỢP CHUNG"),
+    "transcript": (TRANSCRIPT, "PHÊ DUYỆT CỦA HIỆU TRƯỞNG"),
+    "register": (REGISTER, "QUÁ TRÌNH HỌC TẠI TRƯỜNG"),
+}
+"""Picture → record type, of the year, and text of the page that it shows; the last page with that text."""
 
 _SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">
 <style>.{unique_id}-matrix {{ font-family: monospace; font-size: {char_height}px; line-height: {line_height}px; }}
@@ -34,8 +41,9 @@ def main() -> int:
         return 1
     rows = json.loads((demo.folder / "report.json").read_text(encoding="utf-8"))
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, text in PAGES.items():
-        _page(Path(rows[0]["pdf_path"]), text, FOLDER / name)
+    of_year = {row["type"]: Path(row["pdf_path"]) for row in reversed(rows) if row["stage"] == "WHOLE_YEAR"}
+    for name, (kind, text) in PAGES.items():
+        _page(of_year[kind], text, FOLDER / name)
     console.record, console.width = True, COLUMNS
     demo_report.conclude(demo.folder, operator(), rows)
     console.save_svg(str(FOLDER / "demo.svg"), title="make demo", code_format=_SVG)

@@ -39,6 +39,9 @@ from services.gradebook.rules import Award, Level, Mark, Promotion, PupilResult
 
 BOOK_FORMAT = "hoso/class-book/2"
 
+EXEMPTION_NOTE = "Miễn phần thực hành"
+"""In the column Ghi chú of a student whom TT 22/2021 Điều 10 exempts; the marks are of the theory in its place."""
+
 MAX_STUDENTS = 70
 MAX_SIGNATORIES = 60
 """Limits of the class book's shape."""
@@ -170,7 +173,7 @@ def _row(
         "result": result_code(result.semester_1 if first else result.semester_2),
         "year_result": None if first else result_code(result.year),
         "reassessed": None if first or stage is not Stage.AFTER_SUMMER else _reassessed(cells),
-        "note": "",
+        "note": EXEMPTION_NOTE if (subject.id, semester, student.id) in data.exempt else "",
     }
 
 

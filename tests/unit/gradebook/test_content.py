@@ -217,3 +217,18 @@ def test_who_left_needs_nothing_and_is_counted_as_left() -> None:
     # Even whose marks were all keyed before leaving has no result of the year.
     full = dataclasses.replace(data, students=students)
     assert class_results(full, Stage.WHOLE_YEAR)[2].promotion is None
+
+
+def test_an_exemption_stands_in_the_notes_of_its_semester() -> None:
+    data = class_data(0)
+    subject = next(one for one in data.subjects if one.code == "GDTC")
+    exempt = dataclasses.replace(data, exempt=frozenset({(subject.id, 1, data.students[2].id)}))
+    book = json.loads(class_book(exempt, facts(0, Stage.WHOLE_YEAR)))
+    noted = {
+        (part["semester"], sheet["subject"], row["student"]): row["note"]
+        for part in book["semesters"]
+        for sheet in part["marks"]
+        for row in sheet["rows"]
+        if row["note"]
+    }
+    assert noted == {("SEMESTER_1", "GDTC", 3): "Miễn phần thực hành"}
