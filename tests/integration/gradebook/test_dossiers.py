@@ -86,7 +86,7 @@ def gated(world: World) -> dict[str, Callable[[], Any]]:
     return {
         "EnterMarks": sheet,
         "RecordPrincipalRemark": lambda: world.ask(
-            "RecordPrincipalRemark", person=world.school.principal, school_class=world.ref(one), month="2025-09",
+            "RecordPrincipalRemark", person=world.school.principal, school_class=world.ref(one), month="2026-05",
             remark="Nhập điểm đúng kế hoạch",
         ),
         "SettleMissingMarks": lambda: world.ask(
