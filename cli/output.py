@@ -41,8 +41,9 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], d
         show_json(data)
         return
     table = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for index, column in enumerate(columns):
+        # The first column is what the next command takes: an id in one piece can be copied.
+        table.add_column(column, overflow="fold", no_wrap=index == 0 and column == "id")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
     console.print(table)
