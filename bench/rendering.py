@@ -83,9 +83,10 @@ def _copies(contents: list[bytes]) -> Iterator[tuple[bytes, render.Kind]]:
 
 @cache
 def _compiler() -> typst.Compiler:
-    folder = render.TEMPLATES / "class_book" / "1"
+    # The template of what gradebook freezes today; as in print, it may read its neighbours' pages.
+    main = render.TEMPLATES / "class_book" / "2" / "book.typ"
     faces = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(fonts.FOLDER)])
-    return typst.Compiler(str(folder / "book.typ"), root=str(folder), font_paths=faces)
+    return typst.Compiler(str(main), root=str(render.TEMPLATES), font_paths=faces)
 
 
 def _run(pool: Executor, work: object, contents: list[bytes]) -> Slice:
