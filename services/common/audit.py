@@ -6,18 +6,20 @@ Whoever can rewrite rows and head together could still forge a whole chain; the 
 """
 
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 import rfc8785
-from psycopg import Cursor
-from psycopg.rows import TupleRow
-from psycopg.types.json import Jsonb
 
-from services.common.db import Tx
+from services.common.db import Call, Tx, execute
 
+_APPEND = (
+    "SELECT audit_append(chain, action, subject, client, person, school, facts) FROM json_to_recordset($1::json)"
+    " AS r (chain text, action text, subject text, client text, person text, school text, facts jsonb)"
+)
 _START = bytes(32)
 _FETCH_ROWS = 1000
 
@@ -31,6 +33,16 @@ class Actor(Protocol):
     def person(self) -> str | None: ...  # noqa: D102
     @property
     def school(self) -> str | None: ...  # noqa: D102
+
+
+class Record(NamedTuple):
+    """An act to be recorded; the fields are those of `append`."""
+
+    chain: str
+    action: str
+    subject: str
+    facts: Mapping[str, str]
+    caller: Actor
 
 
 @dataclass(frozen=True)
@@ -78,29 +90,26 @@ def append(tx: Tx, chain: str, action: str, subject: str, facts: Mapping[str, st
     facts: ids, digests, old and new values. An audit row is never refused for its text: what PostgreSQL cannot hold
     (NUL, lone surrogates) is replaced by U+FFFD.
     """
-    row = _append(tx, chain, action, subject, facts, caller).fetchone()
+    row = execute(tx, appending([Record(chain, action, subject, facts, caller)])).fetchone()
     assert row is not None
     return int(row[0])
 
 
-def put(tx: Tx, chain: str, action: str, subject: str, facts: Mapping[str, str], caller: Actor) -> None:
-    """Record an act as `append` does, without waiting for the row's number: for a pipeline's last statements."""
-    _append(tx, chain, action, subject, facts, caller)
+def appending(records: Sequence[Record]) -> Call:
+    """The statement that records acts as `append` does, for a transaction's last round trip."""
+    return _APPEND, [json.dumps([_fields(one) for one in records], ensure_ascii=False)]
 
 
-def _append(tx: Tx, chain: str, action: str, subject: str, facts: Mapping[str, str], caller: Actor) -> Cursor[TupleRow]:
-    return tx.execute(
-        "SELECT audit_append(%s, %s, %s, %s, %s, %s, %s)",
-        (
-            _storable(chain),
-            _storable(action),
-            _storable(subject),
-            _storable(caller.client),
-            _storable(caller.person or ""),
-            _storable(caller.school or ""),
-            Jsonb({_storable(name): _storable(value) for name, value in facts.items()}),
-        ),
-    )
+def _fields(one: Record) -> dict[str, object]:
+    return {
+        "chain": _storable(one.chain),
+        "action": _storable(one.action),
+        "subject": _storable(one.subject),
+        "client": _storable(one.caller.client),
+        "person": _storable(one.caller.person or ""),
+        "school": _storable(one.caller.school or ""),
+        "facts": {_storable(name): _storable(value) for name, value in one.facts.items()},
+    }
 
 
 def verify(tx: Tx, chain: str | None = None) -> list[Break]:

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import psycopg.conninfo
-from psycopg import sql
+from psycopg import Cursor, RawCursor, sql
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 
@@ -125,17 +126,28 @@ class Database:
         self._pool.close()
 
 
-@contextmanager
-def last_statements(tx: Tx) -> Iterator[None]:
-    """Send the statements of the block and the commit together: one round trip, and no lock is held for an answer.
+Call = tuple[LiteralString, Sequence[object]]
+"""A statement and its parameters $1, $2 …"""
 
-    Nothing may follow in the transaction. An error of any statement is raised at the end of the block, and then nothing
-    is committed: PostgreSQL skips what stands behind an error in a pipeline.
+
+def execute(tx: Tx, call: Call) -> Cursor[TupleRow]:
+    """Execute one statement."""
+    return RawCursor(tx).execute(*call)
+
+
+def trip(tx: Tx, *calls: Call, commit: bool = False) -> list[list[TupleRow]]:
+    """Execute statements in one round trip, which is what small ones cost; returns the rows of each.
+
+    commit: the commit travels with them, so that no lock is held for an answer; nothing may follow in the transaction.
+    An error of any is raised, and then nothing after it is executed, nor committed: PostgreSQL skips what stands behind
+    an error in a pipeline.
     """
     with tx.pipeline():
-        yield
-        # Not tx.commit(), which would wait for two answers.
-        tx.execute("COMMIT", prepare=False)
+        cursors = [execute(tx, call) for call in calls]
+        if commit:
+            # Not tx.commit(), which would wait for two answers.
+            tx.execute("COMMIT", prepare=False)
+    return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
 
 def _check(tx: Tx) -> None:

@@ -1,7 +1,8 @@
 """Calls that come at the same time, done together: where the fixed cost of a piece of work is larger than its own.
 
 There is no delay and no thread of its own. A call that finds nobody at work begins at once, alone; those that come
-meanwhile wait, and the first of them does the work of all.
+meanwhile wait, and the first of them does the work of all. When a crowd waits, a further group begins before the one
+under way has ended.
 """
 
 import threading
@@ -30,15 +31,16 @@ class Together(Generic[Item, Answer]):
     """Combines the calls of threads. Threads share it."""
 
     def __init__(
-        self, work: Callable[[Sequence[Item]], Sequence[Answer | Exception]], *, at_once: int, most: int
+        self, work: Callable[[Sequence[Item]], Sequence[Answer | Exception]], *, at_once: int, crowd: int, most: int
     ) -> None:
         """Make it.
 
         work: answers a group of items, an answer or an exception for each, in their order; what it raises is the
-            answer to all. at_once: groups that may be worked on at the same time. most: items of a group.
+            answer to all. at_once: groups that may be worked on at the same time. crowd: items that wait before a
+            further group begins beside those under way. most: items of a group.
         """
         self._work = work
-        self._at_once, self._most = at_once, most
+        self._at_once, self._crowd, self._most = at_once, crowd, most
         self._lock = threading.Lock()
         self._waiting: deque[_Place[Item, Answer]] = deque()
         self._leaders = 0
@@ -48,11 +50,10 @@ class Together(Generic[Item, Answer]):
         place: _Place[Item, Answer] = _Place(item)
         with self._lock:
             self._waiting.append(place)
-            # While there is room for a leader nobody waits, so this call is the first.
-            if self._leaders < self._at_once:
-                self._leaders += 1
-                place.group = self._take()
-        if not place.group:
+            leader = self._next() if self._leaders == 0 or len(self._waiting) >= self._crowd else None
+        if leader is not None and leader is not place:
+            leader.gate.release()
+        if leader is not place:
             place.gate.acquire()
         if place.group:
             self._lead(place.group)
@@ -61,8 +62,14 @@ class Together(Generic[Item, Answer]):
             raise found
         return found
 
-    def _take(self) -> list[_Place[Item, Answer]]:
-        return [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+    def _next(self) -> _Place[Item, Answer] | None:
+        """The first that waits, who is to lead the others; None when nobody waits or enough groups are under way."""
+        if not self._waiting or self._leaders == self._at_once:
+            return None
+        self._leaders += 1
+        group = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+        group[0].group = group
+        return group[0]
 
     def _lead(self, group: list[_Place[Item, Answer]]) -> None:
         try:
@@ -70,11 +77,8 @@ class Together(Generic[Item, Answer]):
         except Exception as e:  # noqa: BLE001 - raised by every call of the group
             answers = [e] * len(group)
         with self._lock:
-            following = self._waiting[0] if self._waiting else None
-            if following is None:
-                self._leaders -= 1
-            else:
-                following.group = self._take()
+            self._leaders -= 1
+            following = self._next()
         if following is not None:
             following.gate.release()
         for place, answer in zip(group, answers, strict=True):

@@ -158,9 +158,11 @@ def read_rows(
         table = {**table, "V": NOT_SAT_VALUE}
     seen: set[int] = set()
     for index, (name, texts) in enumerate(rows):
-        student = read_student(name, students, seen, student_field.format(index), found, left)
-        if student is None:
+        student = students.get(name)
+        if student is None or student in seen:
+            found.append(_bad_student(name, student, student_field.format(index), left))
             continue
+        seen.add(student)
         if len(texts) != width:
             message = f"Dòng có {len(texts)} giá trị, cần đúng {width} giá trị theo số cột."
             found.append(Violation(f"rows[{index}].values", "VALUE_COUNT", message))
@@ -193,17 +195,20 @@ def read_student(
 ) -> int | None:
     """The id of a student who is in the class and has not been seen in this request; else None and a violation."""
     student = students.get(name)
-    if student is None and name in left:
-        found.append(Violation(where, "STUDENT_LEFT", "Học sinh đã rời lớp nên không nhập thêm được."))
-        return None
-    if student is None:
-        found.append(Violation(where, "STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp."))
-        return None
-    if student in seen:
-        found.append(Violation(where, "DUPLICATE_STUDENT", "Học sinh này có hai dòng trong yêu cầu."))
+    if student is None or student in seen:
+        found.append(_bad_student(name, student, where, left))
         return None
     seen.add(student)
     return student
+
+
+def _bad_student(name: str, student: int | None, where: str, left: Collection[str]) -> Violation:
+    """Why a line's student, who is not in the class or was seen before, is refused."""
+    if student is not None:
+        return Violation(where, "DUPLICATE_STUDENT", "Học sinh này có hai dòng trong yêu cầu.")
+    if name in left:
+        return Violation(where, "STUDENT_LEFT", "Học sinh đã rời lớp nên không nhập thêm được.")
+    return Violation(where, "STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp.")
 
 
 def _explain(text: str, value: int | None, kind: SubjectKind, where: str, found: list[Violation]) -> int:

@@ -35,8 +35,8 @@ from services.gradebook.usecases.marks import Entered
 
 _SMALL = 100
 """Cells of a sheet that is better entered together with others (ADR-0034)."""
-_AT_ONCE, _TOGETHER = 2, 16
-"""Transactions of small sheets at a time in a process, and sheets of one."""
+_AT_ONCE, _CROWD, _TOGETHER = 2, 4, 16
+"""Transactions of small sheets at a time in a process, waiting sheets that begin the second one, and sheets of one."""
 
 _IMPORT = "/hoso.gradebook.v1.MarkService/ImportMarks"
 _ENTRY_KINDS = {MARKS: "ENTRY", SETTLEMENT: "SETTLEMENT", CORRECTION: "CORRECTION", CARRIED_MARKS: "CARRIED_OVER"}
@@ -77,7 +77,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._small: Together[SheetEntry, Entered] = Together(
-            partial(entering.enter_marks_many, database), at_once=_AT_ONCE, most=_TOGETHER
+            partial(entering.enter_marks_many, database), at_once=_AT_ONCE, crowd=_CROWD, most=_TOGETHER
         )
 
     def PlanWindow(

@@ -170,10 +170,10 @@ STATE = (
 """What state_of reads, about sheets `t` (year_id, class_id, subject_id, semester, request_id)."""
 
 STANDING = (
-    " LEFT JOIN entry r ON r.request_id = t.request_id"
-    " LEFT JOIN LATERAL (SELECT array_agg(s.moet_student_id) AS names, array_agg(e.student_id) AS ids,"
-    "  array_agg(e.left_on IS NOT NULL) AS gone FROM enrolment e JOIN student s ON s.id = e.student_id"
-    "  WHERE e.class_id = t.class_id) l ON true"
+    # The limit keeps the look-up one by its key, whatever the planner believes of the table's size.
+    " LEFT JOIN LATERAL (SELECT * FROM entry WHERE request_id = t.request_id LIMIT 1) r ON true"
+    " LEFT JOIN LATERAL (SELECT array_agg(moet_student_id) AS names, array_agg(student_id) AS ids,"
+    "  array_agg(left_on IS NOT NULL) AS gone FROM enrolment WHERE class_id = t.class_id) l ON true"
     " LEFT JOIN LATERAL (SELECT array_agg(student_id) AS students, array_agg(column_no) AS columns,"
     "  array_agg(value) AS vals, array_agg(status) AS statuses, array_agg(version) AS versions FROM mark"
     "  WHERE class_id = t.class_id AND subject_id = t.subject_id AND semester = t.semester) m ON true"

@@ -266,10 +266,10 @@ def list_classes(tx: Tx, year_id: int, after: tuple[int, str], limit: int) -> li
 
 
 _PUT_ENROLMENT = """
-INSERT INTO enrolment (class_id, student_id, school_year_id, number, name, birth_date, birth_place, sex, ethnicity,
-    priority, address, father, mother, note)
-SELECT %(class)s, id, %(year)s, %(number)s, %(name)s, %(birth_date)s::date, %(birth_place)s, %(sex)s, %(ethnicity)s,
-    %(priority)s, %(address)s, %(father)s::jsonb, %(mother)s::jsonb, %(note)s
+INSERT INTO enrolment (class_id, student_id, moet_student_id, school_year_id, number, name, birth_date, birth_place,
+    sex, ethnicity, priority, address, father, mother, note)
+SELECT %(class)s, id, moet_student_id, %(year)s, %(number)s, %(name)s, %(birth_date)s::date, %(birth_place)s,
+    %(sex)s, %(ethnicity)s, %(priority)s, %(address)s, %(father)s::jsonb, %(mother)s::jsonb, %(note)s
 FROM student WHERE moet_student_id = %(moet_student_id)s
 ON CONFLICT (class_id, student_id) DO UPDATE SET number = excluded.number, name = excluded.name,
     birth_date = excluded.birth_date, birth_place = excluded.birth_place, sex = excluded.sex,

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from services.common import audit
+from services.common.audit import Record
 from services.common.db import Tx
 from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
 from services.common.identity import Caller
@@ -132,12 +133,16 @@ def record(tx: Tx, caller: Caller, school: str, action: str, resource: str, /, *
 
     Returns its number in the chain.
     """
-    return audit.append(tx, f"school/{school}", action, resource, _texts(facts), caller)
+    return audit.append(tx, _chain(school), action, resource, _texts(facts), caller)
 
 
-def put_record(tx: Tx, caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> None:
-    """Leave an audit row as `record` does, without waiting for its number: for a transaction's last statements."""
-    audit.put(tx, f"school/{school}", action, resource, _texts(facts), caller)
+def school_record(caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> Record:
+    """The audit row that `record` leaves, for `audit.appending`."""
+    return Record(_chain(school), action, resource, _texts(facts), caller)
+
+
+def _chain(school: str) -> str:
+    return f"school/{school}"
 
 
 def record_department(tx: Tx, caller: Caller, action: str, resource: str, /, **facts: object) -> None:

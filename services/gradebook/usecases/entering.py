@@ -11,7 +11,8 @@ refused as if it had come alone (ADR-0034).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.common.db import Database, StatementError, Tx, last_statements
+from services.common import audit
+from services.common.db import Database, StatementError, Tx, trip
 from services.common.errors import HosoError, Unavailable, Violation
 from services.common.identity import Caller
 from services.gradebook import entry
@@ -27,11 +28,11 @@ from services.gradebook.usecases.marks import (
     check_head,
     check_open,
     check_subject_target,
+    entry_record,
     first_stage_of,
     new_act,
     plan,
     read_sheet,
-    record,
     repeat,
 )
 
@@ -137,16 +138,19 @@ def _in_one_transaction(database: Database, entries: Sequence[SheetEntry]) -> li
             key=lambda pair: pair[0].ref.school,
         )
         if planned:
-            plans = [what for _, what in planned]
-            copied = sheets.copy_fresh(tx, plans)
-            with last_statements(tx):
-                if not copied:
-                    sheets.insert_fresh(tx, plans)
-                digests = sheets.write_sheets(tx, plans)
-                for (one, what), digest in zip(planned, digests, strict=True):
-                    written = Written(what.changes.count, digest)
-                    facts = {"subject": one.subject, "semester": one.semester}
-                    record(tx, one.caller, one.ref, what.act, written, **facts)
+            writing, digests = sheets.writing([what for _, what in planned])
+            records = [
+                entry_record(
+                    one.caller,
+                    one.ref,
+                    what.act,
+                    Written(what.changes.count, digest),
+                    subject=one.subject,
+                    semester=one.semester,
+                )
+                for (one, what), digest in zip(planned, digests, strict=True)
+            ]
+            trip(tx, writing, audit.appending(records), commit=True)
     return [Entered(what.changes.count, what.unchanged) if isinstance(what, Planned) else what for what in decided]
 
 

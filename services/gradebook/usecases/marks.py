@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from services.common.db import Database, Tx
+from services.common import audit
+from services.common.audit import Record
+from services.common.db import Database, Tx, execute
 from services.common.errors import Conflict, Forbidden, NotFound, Rejected, Violation
 from services.common.identity import Caller
 from services.gradebook import entry, roster_rules
@@ -350,14 +352,10 @@ def plan(act: Act, state: EntryState, cells: entry.Cells) -> Planned:
 
 def record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> None:
     """Leave the audit row of an act of entry."""
-    access.put_record(
-        tx,
-        caller,
-        ref.school,
-        _ACTIONS[act.kind],
-        ref.resource,
-        request=act.request_id,
-        changed=written.changed,
-        cells_sha256=written.cells_sha256,
-        **facts,
-    )
+    execute(tx, audit.appending([entry_record(caller, ref, act, written, **facts)]))
+
+
+def entry_record(caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> Record:
+    """The audit row of an act of entry."""
+    facts |= {"request": act.request_id, "changed": written.changed, "cells_sha256": written.cells_sha256}
+    return access.school_record(caller, ref.school, _ACTIONS[act.kind], ref.resource, **facts)

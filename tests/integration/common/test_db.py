@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from services.common import db
-from services.common.db import Database, MigrationError
+from services.common.db import Database, MigrationError, trip
 from services.common.errors import Unavailable
 from services.common.settings import DatabaseConfig
 
@@ -50,6 +50,50 @@ def test_a_transaction_commits_at_the_end_and_rolls_back_on_any_error(base: Data
         tx.execute("INSERT INTO inbox VALUES (gen_random_uuid(), 'lost')")
         raise KeyboardInterrupt
     assert one(base, "SELECT string_agg(type, ',') FROM inbox") == "kept"
+
+
+ADD = "INSERT INTO inbox VALUES (gen_random_uuid(), $1) RETURNING type"
+COUNT = "SELECT count(*) FROM inbox"
+DIVIDE = "SELECT 1 / $1::int"
+
+
+def test_a_trip_executes_statements_in_order_and_may_commit_with_them(base: Database) -> None:
+    for total in (1, 2):
+        with base.transaction() as tx:
+            assert trip(tx, (ADD, ["it's \\ ${}%s"]), (COUNT, [])) == [[("it's \\ ${}%s",)], [(total,)]]
+            assert one(base, COUNT) == total - 1, "nobody sees what is not committed"
+            assert trip(tx, (COUNT, []), commit=True) == [[(total,)]]
+            assert one(base, COUNT) == total
+        assert one(base, COUNT) == total
+
+
+def test_nothing_stays_of_a_trip_with_an_error(base: Database) -> None:
+    with pytest.raises(psycopg.errors.DivisionByZero), base.transaction() as tx:
+        trip(tx, (ADD, ["a mistake later"]))
+        trip(tx, (ADD, ["before it"]), (DIVIDE, [0]), (ADD, ["behind it"]), commit=True)
+    with pytest.raises(Unavailable), base.transaction() as tx:
+        trip(tx, (ADD, ["cut"]))
+        one(base, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE state = 'idle in transaction'")
+        trip(tx, (COUNT, []), commit=True)
+    assert one(base, COUNT) == 0
+
+
+def test_statements_see_what_was_committed_while_the_one_before_waited(base: Database) -> None:
+    found: list[object] = []
+
+    def wait() -> None:
+        with base.transaction() as tx:
+            found.append(trip(tx, ("SELECT pg_advisory_xact_lock($1)", [1]), (COUNT, []))[1])
+
+    with base.transaction() as tx:
+        tx.execute("SELECT pg_advisory_xact_lock(1)")
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while one(base, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0:
+            time.sleep(0.01)
+        db.execute(tx, (ADD, ["meanwhile"]))
+    thread.join(10)
+    assert found == [[(1,)]]
 
 
 def test_a_mistake_is_not_unavailable(base: Database) -> None:

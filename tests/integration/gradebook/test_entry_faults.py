@@ -21,7 +21,7 @@ def waiting(world: World) -> list[int]:
     """Backends of entries that wait for the year to be free."""
     found = world.rows(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        " AND query LIKE '%%advisory%%' AND pid <> pg_backend_pid()"
+        " AND wait_event = 'advisory'"
     )
     return [row[0] for row in found]
 

@@ -41,7 +41,7 @@ def answer(together: Together[int, int], item: int) -> int | str:
 
 def test_a_call_alone_is_done_at_once_by_itself() -> None:
     work = Work()
-    together = Together(work, at_once=1, most=10)
+    together = Together(work, at_once=1, crowd=1, most=10)
     assert [together.do(1), together.do(2)] == [2, 4]
     assert work.groups == [[1], [2]]
 
@@ -49,7 +49,7 @@ def test_a_call_alone_is_done_at_once_by_itself() -> None:
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_many_threads_get_each_its_own_answer(at_once: int) -> None:
     work = Work(0.001)
-    together = Together(work, at_once=at_once, most=5)
+    together = Together(work, at_once=at_once, crowd=1, most=5)
     items = [number if number % 7 else -number for number in range(1, 501)]
     with ThreadPoolExecutor(20) as pool:
         found = list(pool.map(lambda item: answer(together, item), items))
@@ -61,7 +61,7 @@ def test_many_threads_get_each_its_own_answer(at_once: int) -> None:
 
 
 def test_what_the_work_raises_is_the_answer_of_its_group_only() -> None:
-    together = Together(Work(), at_once=1, most=10)
+    together = Together(Work(), at_once=1, crowd=1, most=10)
     with pytest.raises(RuntimeError, match="the whole group"):
         together.do(1_000_000)
     assert together.do(4) == 8
@@ -77,7 +77,7 @@ def test_those_who_come_meanwhile_are_done_by_the_first_of_them() -> None:
         assert go_on.wait(10)
         return list(items)
 
-    together: Together[int, int] = Together(work, at_once=1, most=10)
+    together: Together[int, int] = Together(work, at_once=1, crowd=1, most=10)
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(together.do, 1)
         assert began.wait(10)
@@ -89,3 +89,34 @@ def test_those_who_come_meanwhile_are_done_by_the_first_of_them() -> None:
         go_on.set()
         assert [first.result(10), *(one.result(10) for one in others)] == [1, 2, 3, 4]
     assert [sorted(group) for group in groups] == [[1], [2, 3, 4]]
+
+
+def test_a_crowd_begins_a_further_group_before_the_first_has_ended() -> None:
+    go_on = threading.Event()
+    groups: list[list[int]] = []
+
+    def work(items: Sequence[int]) -> list[int]:
+        groups.append(list(items))
+        assert go_on.wait(10)
+        return list(items)
+
+    together: Together[int, int] = Together(work, at_once=2, crowd=3, most=10)
+
+    def waits_for(count: int, groups_under_way: int) -> None:
+        deadline = time.monotonic() + 10
+        while (len(together._waiting), len(groups)) != (count, groups_under_way):
+            assert time.monotonic() < deadline, (len(together._waiting), groups)
+            time.sleep(0.001)
+
+    with ThreadPoolExecutor(10) as pool:
+        calls = [pool.submit(together.do, 1)]
+        waits_for(0, 1)
+        calls += [pool.submit(together.do, number) for number in (2, 3)]
+        waits_for(2, 1)  # no crowd yet
+        calls.append(pool.submit(together.do, 4))
+        waits_for(0, 2)
+        calls += [pool.submit(together.do, number) for number in (5, 6, 7, 8)]
+        waits_for(4, 2)  # a crowd, but two groups are under way
+        go_on.set()
+        assert [one.result(10) for one in calls] == list(range(1, 9))
+    assert [sorted(group) for group in groups] == [[1], [2, 3, 4], [5, 6, 7, 8]]
