@@ -10,9 +10,11 @@ REGULAR, MIDTERM = int(common_pb2.MARK_KIND_REGULAR), int(common_pb2.MARK_KIND_M
 FINAL, REASSESSMENT = int(common_pb2.MARK_KIND_FINAL), int(common_pb2.MARK_KIND_REASSESSMENT)
 INSTRUCTIONS = "Hướng dẫn"
 EXEMPT = "Miễn phần thực hành"
-"""What an export writes as the remark of a student who is exempt by TT 22/2021 Điều 10."""
+"""What an export notes beside a student who is exempt by TT 22/2021 Điều 10."""
 LEFT = "Đã rời lớp"
-"""What an export writes as the remark of a student who left during the year; the line is locked."""
+"""What an export notes beside a student who left during the year; their marks are locked."""
+NOTES = {EXEMPT, LEFT}
+"""Texts that workbooks of before the column «Ghi chú» have in «Nhận xét»; no teacher's remarks."""
 SEMESTERS = {1: "I", 2: "II"}
 MAX_REGULAR = 9
 
