@@ -1,5 +1,6 @@
 """Workbooks of score sheets as `read` reads them: one worksheet a sheet, marks open for typing, the rest protected."""
 
+import textwrap
 from collections.abc import Iterable
 from copy import deepcopy
 from datetime import date
@@ -20,6 +21,9 @@ from services.gradebook.rules.remarks import MAX_REMARK
 _TOP = 7
 """The first of the table's two rows of heads."""
 _FIRST_MARK = 5
+_REMARK_WIDTH, _GUIDE_WIDTH = 50, 110
+"""Widths of columns in characters."""
+_LINE_PT = 15.0
 _LINE = Side(style="thin", color="808080")
 _BOX = Border(left=_LINE, right=_LINE, top=_LINE, bottom=_LINE)
 _HEAD_FILL = PatternFill("solid", fgColor="DDE7F0")
@@ -98,11 +102,13 @@ def _free_title(made: Workbook, one: marks_pb2.ExportMarksResponse) -> str:
 
 
 def _write_guide(sheet: Worksheet) -> None:
-    sheet.column_dimensions["A"].width = 110
+    sheet.column_dimensions["A"].width = _GUIDE_WIDTH
     for number, line in enumerate(_GUIDE, 1):
         cell = sheet.cell(number, 1, line)
         cell.font = Font(bold=number == 1, size=14 if number == 1 else 11)
         cell.alignment = Alignment(wrap_text=True, vertical="top")
+        _fit_height(sheet, number, line, _GUIDE_WIDTH)
+    _fit_page(sheet)
 
 
 def _write_sheet(sheet: Worksheet, one: marks_pb2.ExportMarksResponse) -> None:
@@ -119,13 +125,11 @@ def _write_sheet(sheet: Worksheet, one: marks_pb2.ExportMarksResponse) -> None:
     _limit(sheet, f"{_letter(remark)}{first}:{_letter(remark)}{last}")
     sheet.freeze_panes = f"{_letter(_FIRST_MARK)}{first}"
     sheet.protection.sheet = True
-    sheet.protection.formatColumns = False
-    sheet.page_setup.orientation = "portrait"
-    sheet.page_setup.paperSize = 9  # A4
-    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
-    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    # Not locked, so that a row can be made higher for a long remark.
+    sheet.protection.formatColumns = sheet.protection.formatRows = False
+    _fit_page(sheet)
     sheet.print_title_rows = f"{_TOP}:{_TOP + 1}"
-    for index, width in enumerate((6, 17, 27, 12, *[8] * len(marks), 10, 50, 20), 1):
+    for index, width in enumerate((6, 17, 27, 12, *[8] * len(marks), 10, _REMARK_WIDTH, 20), 1):
         sheet.column_dimensions[_letter(index)].width = width
 
 
@@ -191,6 +195,7 @@ def _write_row(
     sheet.cell(number, result, _formula(one, number)).style = "hoso-result"
     if row.remark:
         _text(sheet, number, result + 1, row.remark)
+        _fit_height(sheet, number, row.remark, _REMARK_WIDTH)
     sheet.cell(number, result + 1).style = "hoso-remark"
     notes = [(row.left, layout.LEFT), (row.marks.practical_exemption, layout.EXEMPT)]
     sheet.cell(number, result + 2, "; ".join(text for holds, text in notes if holds) or None).style = "hoso-text"
@@ -231,6 +236,24 @@ def _limit(sheet: Worksheet, cells: str) -> None:
     rule.showErrorMessage = True
     sheet.add_data_validation(rule)
     rule.add(cells)
+
+
+def _fit_page(sheet: Worksheet) -> None:
+    """Print on A4, as wide as one page."""
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = 9  # A4
+    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+
+
+def _fit_height(sheet: Worksheet, row: int, text: str, width: int) -> None:
+    """Make a row as high as a text of several lines needs; not every program does that by itself.
+
+    A row of one line keeps no height of its own, so that it may grow while someone types.
+    """
+    lines = len(textwrap.wrap(text, width))
+    if lines > 1:
+        sheet.row_dimensions[row].height = lines * _LINE_PT
 
 
 def _text(sheet: Worksheet, row: int, column: int, text: str) -> Cell:

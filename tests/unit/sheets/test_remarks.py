@@ -86,6 +86,20 @@ def test_notes_have_a_column_of_their_own(tmp_path: Path) -> None:
     assert found == []
 
 
+def test_long_remarks_are_seen_whole_on_the_screen_and_on_paper(tmp_path: Path) -> None:
+    """LibreOffice gives a row of wrapped text no height of its own, and a portrait page made the table illegible."""
+    book, _ = exported(remarked("Cần cẩn thận hơn. " * 20, "", "Khá."))
+    guide, sheet = through_file(book, tmp_path).worksheets
+    heights = [sheet.row_dimensions[row].height for row in (9, 10, 11)]
+    assert heights == [8 * 15, None, None]  # 359 characters, 50 a line; rows of one line may grow
+    assert not sheet.protection.formatRows
+    assert [one.page_setup.orientation for one in (guide, sheet)] == ["landscape"] * 2
+    assert [one.page_setup.fitToWidth for one in (guide, sheet)] == [1, 1]
+    long = [cell.row for cell in guide["A"] if len(cell.value) > 110]
+    assert long
+    assert all(guide.row_dimensions[row].height == 30 for row in long)
+
+
 BAD = {
     "x" * 501: ("LENGTH", "nhận xét không hợp lệ: độ dài không được quá 500 ký tự."),
     "Tốt\u200b.": ("FORMAT_CHARACTER", "ký tự định dạng không nhìn thấy U+200B"),
