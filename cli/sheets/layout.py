@@ -57,6 +57,9 @@ _SINGLE = {
 _MARKS = {word: Column(kind) for kind, words in _SINGLE.items() for word in words}
 _NUMBERED = re.compile(rf"(?:{'|'.join(sorted(_HEADS[REGULAR_GROUP], key=len, reverse=True))})(?:lan)?([1-9])")
 
+_REMARK = re.compile(r"nhanxet(?:sutienbo.*|(?:cua)?(?:gv|giaovien)(?:bm|bomon)?)?")
+"""The subject teacher's; «Nhận xét của GVCN» and the like are others'."""
+
 
 def tidy(text: str) -> str:
     """A text in NFC with single plain spaces."""
@@ -75,7 +78,7 @@ def recognise(head: str) -> str | Column | None:
     numbered = _NUMBERED.fullmatch(word)
     if numbered:
         return Column(REGULAR, int(numbered[1]))
-    if word.startswith("nhanxet"):
+    if _REMARK.fullmatch(word):
         return REMARK
     return _MARKS.get(word) or _KEYS.get(word)
 

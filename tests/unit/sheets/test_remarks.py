@@ -139,3 +139,23 @@ def test_columns_under_a_common_head_are_no_remarks() -> None:
     sheet.merge_cells("E1:F1")
     plan, found = checked(book, target(NO_MARKS))
     assert (plan.remarks, [(f.cell, f.rule) for f in found]) == ([], [("E1", "UNKNOWN_COLUMN")])
+
+
+@pytest.mark.parametrize(
+    ("head", "read"),
+    [
+        ("Nhận xét", True),
+        ("NHẬN XÉT SỰ TIẾN BỘ", True),
+        ("Nhận xét của giáo viên", True),
+        ("Nhận xét của GVBM", True),
+        ("Nhận xét của GVCN", False),
+        ("Nhận xét của giáo viên chủ nhiệm", False),
+        ("Nhận xét của phụ huynh", False),
+    ],
+)
+def test_only_the_subject_teachers_column_is_read(head: str, read: bool) -> None:
+    book = typed("Khá.", None, None)
+    book.worksheets[0]["E2"] = head
+    plan, found = checked(book, target(NO_MARKS))
+    assert [change.cell for change in plan.remarks] == (["E3"] if read else [])
+    assert [(f.cell, f.rule) for f in found] == ([] if read else [("E2", "UNKNOWN_COLUMN")])
