@@ -6,12 +6,10 @@ from typing import Annotated
 import typer
 from hoso.archive.v1 import archive_pb2
 
-from cli.connection import Services, call, download, operator
+from cli.connection import Services, call, download, every, operator
 from cli.output import EXIT_NEGATIVE, Output, console, local_time, show, show_json
 
 app = typer.Typer(no_args_is_help=True)
-
-_PAGE = 500
 
 
 class Kind(enum.Enum):
@@ -62,15 +60,8 @@ CHECK_WORDS = {
 
 def all_records(services: Services, school: str, kind: archive_pb2.RecordKind.ValueType) -> list[archive_pb2.Record]:
     """Every record of a school and kind, over all pages."""
-    records: list[archive_pb2.Record] = []
-    token = ""
-    while True:
-        request = archive_pb2.ListRecordsRequest(school=school, kind=kind, page_size=_PAGE, page_token=token)
-        answer = call(services.archive.ListRecords, request, patient=True)
-        records += answer.records
-        token = answer.next_page_token
-        if not token:
-            return records
+    request = archive_pb2.ListRecordsRequest(school=school, kind=kind)
+    return every(services.archive.ListRecords, request, "records")
 
 
 @app.command("list")

@@ -1,5 +1,6 @@
 """`hoso books`: see the books of a school and one book's history."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -7,12 +8,11 @@ from typing import Annotated
 import typer
 from hoso.gradebook.v1 import books_pb2, common_pb2
 
-from cli.connection import Services, call, download, operator
+from cli import words
+from cli.connection import Services, call, download, every, operator
 from cli.output import Output, show, show_json
 
 app = typer.Typer(no_args_is_help=True)
-
-_PAGE = 500
 
 
 class RecordType(StrEnum):
@@ -31,12 +31,6 @@ class Level(StrEnum):
     UPPER_SECONDARY = "UPPER_SECONDARY"
 
 
-_TITLES = {
-    RecordType.CLASS_BOOK: "Sổ lớp",
-    RecordType.TEACHER_BOOK: "Sổ của giáo viên",
-    RecordType.TRANSCRIPT: "Học bạ",
-    RecordType.STUDENT_REGISTER: "Sổ đăng bộ",
-}
 _PREPARERS = {
     books_pb2.PREPARER_HOMEROOM_TEACHER: "giáo viên chủ nhiệm",
     books_pb2.PREPARER_SUBJECT_TEACHER: "giáo viên bộ môn",
@@ -72,24 +66,13 @@ def all_books(
     school_year: str,
     record_type: "common_pb2.RecordType.ValueType" = common_pb2.RECORD_TYPE_CLASS_BOOK,
     class_name: str = "",
+    states: "Sequence[books_pb2.BookState.ValueType]" = (),
 ) -> list[books_pb2.Book]:
-    """Every book of one type in a school year, over all pages. class_name: only those of a class; empty for all."""
-    books: list[books_pb2.Book] = []
-    token = ""
-    while True:
-        request = books_pb2.ListBooksRequest(
-            school=school,
-            school_year=school_year,
-            page_size=_PAGE,
-            page_token=token,
-            record_type=record_type,
-            class_name=class_name,
-        )
-        answer = call(services.books.ListBooks, request, patient=True)
-        books += answer.books
-        token = answer.next_page_token
-        if not token:
-            return books
+    """Every book of one type in a school year. class_name, states: only those; empty for all."""
+    request = books_pb2.ListBooksRequest(
+        school=school, school_year=school_year, record_type=record_type, class_name=class_name, states=states
+    )
+    return every(services.books.ListBooks, request, "books")
 
 
 @app.command("list")
@@ -106,8 +89,9 @@ def list_books(
         (b.id, _of(b), _stage(b.stage), b.version, state_name(b.state), b.content_sha256.hex()[:16], b.problem)
         for b in books
     ]
+    title = words.record_type(record_type)
     show(
-        f"{_TITLES[type_]} của trường {school}, {school_year}",
+        f"{title[:1].upper()}{title[1:]} của trường {school}, {school_year}",
         ("id", "của", "giai đoạn", "bản", "trạng thái", "mã băm", "vướng mắc"),
         rows,
         books,

@@ -32,6 +32,8 @@ SERVICES = ("gradebook", "print", "signing", "archive")
 DEADLINE_S = 20.0
 PATIENCE_S = 300.0
 """How long a patient call waits for a service that is away before it gives up."""
+PAGE = 500
+"""Most that any list answers at once."""
 
 Answer = TypeVar("Answer")
 
@@ -91,6 +93,18 @@ def call(
         reraise=True,
     )
     return retrying(once)
+
+
+def every(rpc: Callable[..., Any], request: Any, field: str, *, page_size: int = PAGE) -> list[Any]:
+    """What all pages of a paged answer hold in `field`, waiting out an outage. request: of the first page."""
+    request.page_size = page_size
+    found: list[Any] = []
+    while True:
+        answer = call(rpc, request, patient=True)
+        found += getattr(answer, field)
+        request.page_token = answer.next_page_token
+        if not request.page_token:
+            return found
 
 
 def download(rpc: Callable[..., Iterator[Any]], request: Any, person: str | None = None) -> bytes:

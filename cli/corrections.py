@@ -6,12 +6,11 @@ import typer
 from hoso.gradebook.v1 import corrections_pb2
 
 from cli import words
-from cli.connection import call, operator
+from cli.connection import call, every, operator
 from cli.output import local_time, show
 
 app = typer.Typer(no_args_is_help=True)
 
-_PAGE = 500
 _STATES = [name.removeprefix("CORRECTION_STATE_") for name, number in corrections_pb2.CorrectionState.items() if number]
 
 
@@ -25,20 +24,10 @@ def list_corrections(
     """The corrections of a school year, oldest first."""
     if state and state not in _STATES:
         raise typer.BadParameter(f"one of {', '.join(_STATES)}", param_hint="--state")
-    services = operator()
-    corrections: list[corrections_pb2.Correction] = []
-    token = ""
-    while True:
-        request = corrections_pb2.ListCorrectionsRequest(
-            school=school, school_year=school_year, class_name=class_name, page_size=_PAGE, page_token=token
-        )
-        if state:
-            request.state = corrections_pb2.CorrectionState.Value(f"CORRECTION_STATE_{state}")
-        answer = call(services.corrections.ListCorrections, request, patient=True)
-        corrections += answer.corrections
-        token = answer.next_page_token
-        if not token:
-            break
+    request = corrections_pb2.ListCorrectionsRequest(school=school, school_year=school_year, class_name=class_name)
+    if state:
+        request.state = corrections_pb2.CorrectionState.Value(f"CORRECTION_STATE_{state}")
+    corrections = every(operator().corrections.ListCorrections, request, "corrections")
     rows = [
         (
             c.id,

@@ -8,6 +8,7 @@ from typing import TypeVar
 from hoso.gradebook.v1 import books_pb2, common_pb2
 from rich.progress import Progress
 
+from cli import words
 from cli.books import all_books
 from cli.connection import Persons, Services, call
 from cli.demo_acts import Acts, DemoFailed
@@ -21,15 +22,12 @@ POLL_S = 0.3
 STALLED_S = 600.0
 """How long no book may move before the demo gives up; outages of a few minutes must pass."""
 
-TYPES = (
-    common_pb2.RECORD_TYPE_CLASS_BOOK,
-    common_pb2.RECORD_TYPE_TEACHER_BOOK,
-    common_pb2.RECORD_TYPE_TRANSCRIPT,
-    common_pb2.RECORD_TYPE_STUDENT_REGISTER,
-)
+TYPES = words.RECORD_TYPES
 TEACHER_BOOK_SUBJECT = "TOAN"
 WHOLE_YEAR, AFTER_SUMMER = common_pb2.STAGE_WHOLE_YEAR, common_pb2.STAGE_AFTER_SUMMER
 
+_RETURNED = books_pb2.BOOK_STATE_RETURNED
+_UNRETURNED = [state for state in books_pb2.BookState.values() if state not in {0, _RETURNED}]
 _MILESTONES = (
     ("In bản chưa có chữ ký số", books_pb2.BOOK_STATE_PRINTED_UNSIGNED),
     ("Rà soát, đối chiếu", books_pb2.BOOK_STATE_RECONCILED),
@@ -84,15 +82,17 @@ class Play:
         request = books_pb2.FreezeClassTranscriptsRequest(school_class=self.ref(c), stage=stage)
         self._once(self.vendor.books.FreezeClassTranscripts, request, c.homeroom_teacher)
 
-    def all_versions(self) -> list[books_pb2.Book]:
-        """The school's books of every type, replaced versions too."""
+    def all_versions(self, states: "Sequence[books_pb2.BookState.ValueType]" = ()) -> list[books_pb2.Book]:
+        """The school's books of every type, replaced versions too. states: only those; empty for all."""
         return [
-            book for one in TYPES for book in all_books(self.operator, self.school.code, self.school.school_year, one)
+            book
+            for one in TYPES
+            for book in all_books(self.operator, self.school.code, self.school.school_year, one, states=states)
         ]
 
-    def books(self) -> list[books_pb2.Book]:
-        """The school's books of every type; the last version of each."""
-        return [book for book in self.all_versions() if not book.replaced_by_version]
+    def unreturned(self) -> list[books_pb2.Book]:
+        """The school's books of every type that are not returned yet; the last version of each."""
+        return [book for book in self.all_versions(_UNRETURNED) if not book.replaced_by_version]
 
     def _once(self, rpc: Callable[..., object], request: object, person: str) -> None:
         try:
@@ -105,17 +105,17 @@ class Play:
 def move(plays: Sequence[Play], progress: Progress, what: str, *, paper: bool) -> None:
     """Let people act on every book until all are returned. Raises DemoFailed when nothing moves."""
     milestones = [m for m in _MILESTONES if paper or m[1] != books_pb2.BOOK_STATE_PAPER_ARCHIVED]
-    books = [book for play in plays for book in play.books()]
-    open_books = {b.id for b in books if b.state != books_pb2.BOOK_STATE_RETURNED}
+    open_books = {book.id for play in plays for book in play.unreturned()}
     bars = {state: progress.add_task(f"{what}: {title}", total=len(open_books)) for title, state in milestones}
     last: dict[str, int] = {}
     moved = time.monotonic()
     while True:
-        found = [(play, book) for play in plays for book in play.books()]
+        found = [(play, book) for play in plays for book in play.unreturned()]
         states = {book.id: int(book.state) for _, book in found}
         for state, bar in bars.items():
-            progress.update(bar, completed=sum(s >= state for book, s in states.items() if book in open_books))
-        if all(s == books_pb2.BOOK_STATE_RETURNED for s in states.values()):
+            # Whatever is listed no more was returned.
+            progress.update(bar, completed=sum(states.get(book, _RETURNED) >= state for book in open_books))
+        if not found:
             return
         if states != last:
             last, moved = states, time.monotonic()

@@ -11,19 +11,14 @@ from typing import Any
 from hoso.archive.v1 import archive_pb2
 from hoso.gradebook.v1 import books_pb2, common_pb2
 
+from cli import words
 from cli.archive import print_verification
+from cli.books import record_type_name, state_name
 from cli.connection import Services, call, download
 from cli.demo_load import in_parallel
 from cli.output import EXIT_NEGATIVE, Output, console, show_json
 
 Row = dict[str, Any]
-
-_TITLES = {
-    "CLASS_BOOK": "sổ theo dõi và đánh giá học sinh (theo lớp học)",
-    "TEACHER_BOOK": "sổ theo dõi và đánh giá học sinh (của giáo viên)",
-    "TRANSCRIPT": "học bạ",
-    "STUDENT_REGISTER": "sổ đăng bộ",
-}
 
 
 def write(folder: Path, operator: Services, books: Sequence[books_pb2.Book], step: Callable[[], None]) -> list[Row]:
@@ -55,9 +50,10 @@ def conclude(folder: Path, operator: Services, rows: list[Row]) -> int:
     for tool, result in first["verification"]["tools"].items():
         console.print(f"{tool}: {'[green]chấp nhận[/]' if result else '[red]KHÔNG CHẤP NHẬN[/]'}")
     console.print()
-    for kind, title in _TITLES.items():
-        of_kind = [row["verification"]["valid"] for row in rows if row["type"] == kind]
+    for kind in words.RECORD_TYPES:
+        of_kind = [row["verification"]["valid"] for row in rows if row["type"] == record_type_name(kind)]
         if of_kind:
+            title = words.record_type(kind)
             console.print(f"[bold]{sum(of_kind)}/{len(of_kind)}[/] {title} đã ký số, khóa, lưu trữ và kiểm tra lại.")
     for label, text in (
         ("Tệp PDF:", f"{_short(folder)}/"),
@@ -75,7 +71,7 @@ def _short(path: Path) -> str:
 
 def file_name(book: books_pb2.Book) -> str:
     """Such as ``class_book_6A1_whole_year_v1.pdf``: record type, whose, stage, version; unique within a school."""
-    kind = common_pb2.RecordType.Name(book.record_type).removeprefix("RECORD_TYPE_")
+    kind = record_type_name(book.record_type)
     stage = common_pb2.Stage.Name(book.stage).removeprefix("STAGE_")
     whose = book.student or book.teacher or book.school_class.name or book.school_class.school
     return f"{kind}_{whose}_{stage}_v{book.version}.pdf".lower().replace(whose.lower(), whose)
@@ -97,11 +93,11 @@ def _row(folder: Path, operator: Services, book: books_pb2.Book) -> Row:
     return {
         "record": record.id,
         "school": book.school_class.school,
-        "type": common_pb2.RecordType.Name(book.record_type).removeprefix("RECORD_TYPE_"),
+        "type": record_type_name(book.record_type),
         "stage": common_pb2.Stage.Name(book.stage).removeprefix("STAGE_"),
         "class": book.school_class.name,
         "holder": book.student or book.teacher,
-        "state": books_pb2.BookState.Name(book.state).removeprefix("BOOK_STATE_"),
+        "state": state_name(book.state),
         "version": record.version,
         "pdf_path": str(path),
         "content_digest": record.content_sha256.hex(),

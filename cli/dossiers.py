@@ -1,7 +1,6 @@
 """`hoso dossiers`, `hoso vendors`, `hoso control-log`: leave to keep the electronic gradebook."""
 
 import hashlib
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,13 +9,12 @@ import typer
 from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.gradebook.v1 import common_pb2, dossiers_pb2
 
-from cli.connection import call, operator
+from cli.connection import call, every, operator
 from cli.output import Output, show
 
 dossiers = typer.Typer(no_args_is_help=True)
 vendors = typer.Typer(no_args_is_help=True)
 
-_PAGE = 500
 _VIETNAM = timezone(timedelta(hours=7))
 _STATES = ("DRAFT", "SUBMITTED", "UNDER_REVIEW", "APPROVED", "REJECTED")
 _REASONS = ("LATE", "MISSING", "NOT_ELIGIBLE")
@@ -31,17 +29,6 @@ IssuedOn = Annotated[str, typer.Option("--issued-on", help="Its date, such as 20
 KeptAt = Annotated[str, typer.Option("--kept-at", help="Where the file is kept.")]
 
 
-def every(rpc: Callable[..., Any], request: Any, field: str) -> Iterator[Any]:
-    """What all pages of a paged answer hold in `field`."""
-    request.page_size = _PAGE
-    while True:
-        answer = call(rpc, request, patient=True)
-        yield from getattr(answer, field)
-        request.page_token = answer.next_page_token
-        if not request.page_token:
-            return
-
-
 @dossiers.command("list")
 def list_dossiers(
     school_year: SchoolYear,
@@ -52,7 +39,7 @@ def list_dossiers(
     if state:
         number = _number("DOSSIER_STATE", state, _STATES, dossiers_pb2.DossierState)
         request.state = dossiers_pb2.DossierState.ValueType(number)
-    found = list(every(operator().dossiers.ListDossiers, request, "dossiers"))
+    found = every(operator().dossiers.ListDossiers, request, "dossiers")
     rows = [
         (d.school, d.version, _state(d.state), _route(d.route), d.software, _time(d, "submitted_time"), _reason(d))
         for d in found
@@ -86,7 +73,7 @@ def show_dossier(
 def missing(school_year: SchoolYear) -> None:
     """The schools that have handed in nothing and need to."""
     request = dossiers_pb2.ListMissingDossiersRequest(school_year=school_year)
-    found = list(every(operator().dossiers.ListMissingDossiers, request, "schools"))
+    found = every(operator().dossiers.ListMissingDossiers, request, "schools")
     rows = [(s.school, s.name, _level(s.level), _route(s.route), _state(s.state)) for s in found]
     show(f"Chưa nộp hồ sơ năm học {school_year}", ("trường", "tên", "cấp", "đường nộp", "đã có"), rows, found)
 
@@ -169,7 +156,7 @@ def decide(
 @vendors.command("list")
 def list_vendors() -> None:
     """The registered vendors with their newest appraisal."""
-    found = list(every(operator().dossiers.ListVendors, dossiers_pb2.ListVendorsRequest(), "vendors"))
+    found = every(operator().dossiers.ListVendors, dossiers_pb2.ListVendorsRequest(), "vendors")
     rows = [
         (v.name, v.title, v.version, _status(v.status), v.appraisal.decision.number, v.appraisal.valid_to or "-")
         for v in found
@@ -219,7 +206,7 @@ def appraise(
 def control_log(school: School, school_year: SchoolYear) -> None:
     """The control log of a school's gradebook in a school year (sổ theo dõi), oldest first."""
     request = dossiers_pb2.ListControlLogRequest(school=school, school_year=school_year)
-    found = list(every(operator().dossiers.ListControlLog, request, "entries"))
+    found = every(operator().dossiers.ListControlLog, request, "entries")
     rows = [(e.sequence or "-", _time(e, "time"), e.title, e.subject, e.person or "-", e.client) for e in found]
     columns = ("số", "lúc", "việc", "đối tượng", "người thực hiện", "qua")
     show(f"Sổ theo dõi sổ điện tử của trường {school}, {school_year}", columns, rows, found)

@@ -1,17 +1,15 @@
 """`hoso register`: a school's student register and the movements of its students, as the Department sees them."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from hoso.gradebook.v1 import register_pb2
 
-from cli.connection import call, operator
+from cli.connection import every, operator
 from cli.output import show
 
 app = typer.Typer(no_args_is_help=True)
 
-_PAGE = 500
 _STATES = {
     "STUDYING": "đang học",
     "SUSPENDED": "bảo lưu",
@@ -39,15 +37,8 @@ def show_register(
     year: Annotated[str, typer.Option("--year", help="School year, such as 2025-2026; without it all years.")] = "",
 ) -> None:
     """The student register, by register number."""
-    services = operator()
-    entries = _pages(
-        lambda token: call(
-            services.register.GetRegister,
-            register_pb2.GetRegisterRequest(school=school, school_year=year, page_size=_PAGE, page_token=token),
-            patient=True,
-        ),
-        "entries",
-    )
+    request = register_pb2.GetRegisterRequest(school=school, school_year=year)
+    entries = every(operator().register.GetRegister, request, "entries")
     rows = [
         (
             one.register_number,
@@ -72,17 +63,8 @@ def show_movements(
     student: Annotated[str, typer.Option("--student", help="moet_student_id; without it everyone.")] = "",
 ) -> None:
     """The movements of a school year, or of one student, oldest first."""
-    services = operator()
-    movements = _pages(
-        lambda token: call(
-            services.register.ListMovements,
-            register_pb2.ListMovementsRequest(
-                school=school, school_year=year, student=student, page_size=_PAGE, page_token=token
-            ),
-            patient=True,
-        ),
-        "movements",
-    )
+    request = register_pb2.ListMovementsRequest(school=school, school_year=year, student=student)
+    movements = every(operator().register.ListMovements, request, "movements")
     rows = [
         (
             one.date,
@@ -98,18 +80,6 @@ def show_movements(
     ]
     columns = ("ngày", "mã học sinh", "biến động", "từ lớp", "đến lớp", "trường kia", "quyết định", "người ghi")
     show(f"Biến động học sinh của trường {school} {year}".rstrip(), columns, rows, movements)
-
-
-def _pages(ask: Callable[[str], Any], field: str) -> list[Any]:
-    """Everything that a paged call has."""
-    found: list[Any] = []
-    token = ""
-    while True:
-        answer = ask(token)
-        found += getattr(answer, field)
-        token = answer.next_page_token
-        if not token:
-            return found
 
 
 def _word(words: dict[str, str], name: str, prefix: str) -> str:

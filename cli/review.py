@@ -7,7 +7,7 @@ import typer
 from hoso.gradebook.v1 import common_pb2, review_pb2
 
 from cli import words
-from cli.connection import call, operator
+from cli.connection import call, every, operator
 from cli.output import show
 
 app = typer.Typer(no_args_is_help=True)
@@ -24,22 +24,10 @@ def progress(
     semester: Semester = 1,
 ) -> None:
     """How much of each class is entered, and where most is missing."""
-    services = operator()
-    classes: list[review_pb2.ClassCompleteness] = []
-    token = ""
-    while True:
-        request = review_pb2.GetCompletenessRequest(
-            school=school,
-            school_year=school_year,
-            semester=common_pb2.Semester.ValueType(semester),
-            page_size=_PAGE,
-            page_token=token,
-        )
-        answer = call(services.review.GetCompleteness, request, patient=True)
-        classes += answer.classes
-        token = answer.next_page_token
-        if not token:
-            break
+    request = review_pb2.GetCompletenessRequest(
+        school=school, school_year=school_year, semester=common_pb2.Semester.ValueType(semester)
+    )
+    classes = every(operator().review.GetCompleteness, request, "classes", page_size=_PAGE)
     rows = [
         (
             c.school_class.name,

@@ -22,7 +22,7 @@ def import_sheets(
     ] = None,
     json: _Json = False,
 ) -> None:
-    """Enter the marks of an Excel workbook; every bad cell is named by its address.
+    """Enter the marks and remarks of an Excel workbook; every bad cell is named by its address.
 
     Nothing is sent while any sheet has an error, unless --partial. Only cells that differ from the gradebook are sent.
     Exit codes: 0 done; 1 errors or refusals; 2 the file cannot be read; 3-5 as for every command.

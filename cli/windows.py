@@ -5,13 +5,11 @@ from typing import Annotated
 import typer
 from hoso.gradebook.v1 import marks_pb2
 
-from cli.connection import call, operator
+from cli.connection import call, every, operator
 from cli.output import local_time, show
 from cli.words import mark_kind
 
 app = typer.Typer(no_args_is_help=True)
-
-_PAGE = 500
 
 
 @app.command("list")
@@ -20,18 +18,8 @@ def list_windows(
     school_year: Annotated[str, typer.Argument(help="School year, such as 2025-2026.")],
 ) -> None:
     """The entry windows of a school year."""
-    services = operator()
-    windows: list[marks_pb2.Window] = []
-    token = ""
-    while True:
-        request = marks_pb2.ListWindowsRequest(
-            school=school, school_year=school_year, page_size=_PAGE, page_token=token
-        )
-        answer = call(services.marks.ListWindows, request, patient=True)
-        windows += answer.windows
-        token = answer.next_page_token
-        if not token:
-            break
+    request = marks_pb2.ListWindowsRequest(school=school, school_year=school_year)
+    windows = every(operator().marks.ListWindows, request, "windows")
     show(
         f"Đợt nhập điểm của trường {school}, {school_year}",
         ("đợt", "từ", "đến", "học kì", "loại điểm", "khối", "đóng lúc", "đóng bởi"),

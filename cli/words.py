@@ -1,7 +1,15 @@
-"""Columns, levels and states of marks as people read them."""
+"""Record types, columns, levels and states as people read them."""
 
 from hoso.gradebook.v1 import common_pb2, corrections_pb2, marks_pb2
 
+_RECORD_TYPES = {
+    common_pb2.RECORD_TYPE_CLASS_BOOK: "sổ theo dõi và đánh giá học sinh (theo lớp học)",
+    common_pb2.RECORD_TYPE_TEACHER_BOOK: "sổ theo dõi và đánh giá học sinh (của giáo viên)",
+    common_pb2.RECORD_TYPE_TRANSCRIPT: "học bạ",
+    common_pb2.RECORD_TYPE_STUDENT_REGISTER: "sổ đăng bộ",
+}
+RECORD_TYPES = tuple(_RECORD_TYPES)
+"""The types of record books."""
 _KINDS = {
     common_pb2.MARK_KIND_REGULAR: "ĐĐGtx",
     common_pb2.MARK_KIND_MIDTERM: "ĐĐGgk",
@@ -14,6 +22,11 @@ _LEVELS = {
     common_pb2.LEVEL_SATISFACTORY: "Đạt",
     common_pb2.LEVEL_UNSATISFACTORY: "Chưa đạt",
 }
+
+
+def record_type(one: int) -> str:
+    """The title of a type of record books, as within a sentence."""
+    return _RECORD_TYPES[common_pb2.RecordType.ValueType(one)]
 
 
 def mark_kind(kind: int) -> str:

@@ -3,13 +3,14 @@
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from hoso.gradebook.v1 import common_pb2, marks_pb2
+from hoso.gradebook.v1 import common_pb2, marks_pb2, remarks_pb2
 
 from cli.sheets import layout
 from cli.sheets.layout import Column, tidy
 from cli.sheets.read import BookSheet, Row
-from cli.sheets.values import BadCell, comma, mark_text
+from cli.sheets.values import BadCell, comma, mark_text, remark_text
 from services.gradebook.rules import (
     BadMark,
     Comment,
@@ -21,6 +22,7 @@ from services.gradebook.rules import (
     semester_average,
     semester_comment,
 )
+from services.gradebook.rules.remarks import check_remark
 
 Sheet = marks_pb2.ExportMarksResponse
 _KINDS = {
@@ -42,15 +44,38 @@ class Change:
     new: str
 
 
+@dataclass(frozen=True, slots=True)
+class RemarkChange:
+    """A cell whose remark the gradebook does not hold yet. new is "" to take it away."""
+
+    cell: str
+    student: str
+    old: str
+    new: str
+
+
+class Cells(NamedTuple):
+    """Where the parts of a request came from: for each row and column of marks a cell, and one for each remark."""
+
+    marks: list[list[str]]
+    remarks: list[str]
+
+
 @dataclass(slots=True)
 class Plan:
     """What a worksheet would change in the sheet that the gradebook holds."""
 
     target: Sheet
     changes: list[Change] = field(default_factory=list)
+    remarks: list[RemarkChange] = field(default_factory=list)
 
-    def request(self, request_id: str) -> tuple[marks_pb2.EnterMarksRequest, list[list[str]]]:
-        """The changes as one request, and for each of its rows and columns the cell that it came from."""
+    @property
+    def size(self) -> int:
+        """How many cells would change."""
+        return len(self.changes) + len(self.remarks)
+
+    def request(self, request_id: str, person_token: str) -> tuple[marks_pb2.ImportMarksRequest, Cells]:
+        """The changes as one sheet of ImportMarks, and the cells that they came from."""
         columns = sorted({change.column for change in self.changes})
         by_student: dict[str, dict[Column, Change]] = {}
         for change in self.changes:
@@ -63,7 +88,7 @@ class Plan:
                 )
             )
             cells.append([found[column].cell if column in found else "" for column in columns])
-        request = marks_pb2.EnterMarksRequest(
+        sheet = marks_pb2.EnterMarksRequest(
             request_id=request_id,
             school_class=self.target.school_class,
             subject=self.target.subject,
@@ -74,7 +99,9 @@ class Plan:
             ],
             rows=rows,
         )
-        return request, cells
+        remarks = [remarks_pb2.RemarkRow(student=change.student, text=change.new) for change in self.remarks]
+        request = marks_pb2.ImportMarksRequest(sheet=sheet, person_token=person_token, remarks=remarks)
+        return request, Cells(cells, [change.cell for change in self.remarks])
 
 
 def check(sheet: BookSheet, target: Sheet, elsewhere: Mapping[str, str]) -> Plan:
@@ -98,13 +125,11 @@ def check(sheet: BookSheet, target: Sheet, elsewhere: Mapping[str, str]) -> Plan
             lines[code] = row
             _identity(sheet, row, listed[code])
             _marks(sheet, row, listed[code], allowed, kind, plan)
+            _remark(sheet, row, listed[code], plan)
     absent = [row.name for code, row in listed.items() if code not in lines and not row.left]
     if absent:
         names = ", ".join(absent[:3]) + ("…" if len(absent) > 3 else "")
         sheet.findings.warn("", "STUDENTS_MISSING", f"thiếu {len(absent)} học sinh của lớp: {names}.")
-    if sheet.remarks:
-        message = f"cột Nhận xét có {len(sheet.remarks)} ô; lệnh này chỉ nhập điểm, không nhập nhận xét."
-        sheet.findings.note(sheet.remarks[0], "REMARKS_IGNORED", message)
     return plan
 
 
@@ -199,6 +224,24 @@ def _marks(
             standing[column] = "" if new == "-" else new
     if row.average and not bad:
         _average(sheet, row.average, standing, plan.target.regular_count, kind)
+
+
+def _remark(sheet: BookSheet, row: Row, known: marks_pb2.ExportedRow, plan: Plan) -> None:
+    """The teacher's remark; who left the class may still be remarked on, as the gradebook allows."""
+    cell, value = row.remark or ("", None)
+    try:
+        new = remark_text(value, known.remark)
+    except BadCell as e:
+        sheet.findings.error(cell, e.rule, str(e))
+        return
+    if new is None:
+        if not tidy(str(value or "")) and cell and known.remark:
+            message = "ô trống, giữ nhận xét đã có; ghi dấu «-» nếu muốn bỏ nhận xét."
+            sheet.findings.note(cell, "REMARK_KEPT", message)
+        return
+    for wrong in check_remark("remark", new):
+        sheet.findings.error(cell, wrong.rule, f"nhận xét không hợp lệ: {wrong.message[:1].lower()}{wrong.message[1:]}")
+    plan.remarks.append(RemarkChange(cell, known.marks.student, known.remark, new))
 
 
 def _standing(known: marks_pb2.ExportedRow) -> dict[Column, str]:

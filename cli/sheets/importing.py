@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from rich.progress import Progress
 from cli.connection import Services
 from cli.output import EXIT_NEGATIVE, EXIT_USAGE, Output, console, errors, show_json
 from cli.sheets import files, gradebook, layout, read
-from cli.sheets.check import Plan, check
+from cli.sheets.check import Cells, Plan, check
 from cli.sheets.files import BadFile
 from cli.sheets.findings import Finding, Findings, Severity
 from cli.sheets.head import Head
@@ -27,18 +27,20 @@ from services.common.errors import Invalid, NotFound
 
 _VALUE_FIELD = re.compile(r"rows\[(\d+)\]\.values\[(\d+)\]")
 _ROW_FIELD = re.compile(r"rows\[(\d+)\]")
+_REMARK_FIELD = re.compile(r"remarks\[(\d+)\]")
 _STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 _MAX_LISTED = 500
 
 
 @dataclass(slots=True)
 class Outcome:
-    """One worksheet on its way: what it would change, and what became of it."""
+    """One worksheet on its way: what it would change, and what became of it. changed: marks; remarked: remarks."""
 
     sheet: BookSheet
     plan: Plan | None = None
     state: str = "BAD"
     changed: int = 0
+    remarked: int = 0
 
 
 def run(path: Path, defaults: Head, token_file: Path | None, *, only_check: bool, partial: bool) -> int:
@@ -86,7 +88,7 @@ def _plan(outcomes: Sequence[Outcome], defaults: Head, services: Services, step:
                 others = {code: name for code, name in elsewhere.items() if name != target.school_class.name}
                 one.plan = check(one.sheet, target, others)
                 if not one.sheet.findings.bad:
-                    one.state = "READY" if one.plan.changes else "UNCHANGED"
+                    one.state = "READY" if one.plan.size else "UNCHANGED"
             step()
 
 
@@ -151,7 +153,7 @@ def _send(
 ) -> None:
     """Send the changes in one stream, each sheet as its teacher; refusals go back to the cells they are about."""
     messages: list[marks_pb2.ImportMarksRequest] = []
-    sent: list[tuple[Outcome, list[list[str]]]] = []
+    sent: list[tuple[Outcome, Cells]] = []
     for one in good:
         assert one.plan is not None
         target = one.plan.target
@@ -161,20 +163,20 @@ def _send(
             one.sheet.findings.error("", "NO_TEACHER_TOKEN", message)
             one.state = "REFUSED"
             continue
-        request, cells = one.plan.request(str(uuid.uuid4()))
-        messages.append(marks_pb2.ImportMarksRequest(sheet=request, person_token=token))
+        request, cells = one.plan.request(str(uuid.uuid4()), token)
+        messages.append(request)
         sent.append((one, cells))
     if not messages:
         return
     answers = gradebook.send(services, messages, step)
     for (one, cells), answer in zip(sent, answers, strict=True):
-        one.state, one.changed = "ENTERED", answer.changed
+        one.state, one.changed, one.remarked = "ENTERED", answer.changed, answer.remarks_changed
         if answer.HasField("refusal"):
             one.state = "REFUSED"
             _refused(one.sheet.findings, answer.refusal, cells)
 
 
-def _refused(found: Findings, refusal: marks_pb2.SheetRefusal, cells: Sequence[Sequence[str]]) -> None:
+def _refused(found: Findings, refusal: marks_pb2.SheetRefusal, cells: Cells) -> None:
     """The gradebook's refusal by the worksheet's own addresses."""
     if not refusal.violations:
         found.error("", refusal.reason, refusal.message)
@@ -182,13 +184,13 @@ def _refused(found: Findings, refusal: marks_pb2.SheetRefusal, cells: Sequence[S
         found.error(_address(violation.field, cells), violation.rule, violation.message)
 
 
-def _address(field: str, cells: Sequence[Sequence[str]]) -> str:
-    value, row = _VALUE_FIELD.fullmatch(field), _ROW_FIELD.match(field)
+def _address(field: str, cells: Cells) -> str:
+    value, row, remark = _VALUE_FIELD.fullmatch(field), _ROW_FIELD.match(field), _REMARK_FIELD.match(field)
     if value:
-        return cells[int(value[1])][int(value[2])]
+        return cells.marks[int(value[1])][int(value[2])]
     if row:
-        return next((cell for cell in cells[int(row[1])] if cell), "")
-    return ""
+        return next((cell for cell in cells.marks[int(row[1])] if cell), "")
+    return cells.remarks[int(remark[1])] if remark else ""
 
 
 def _unusable(message: str) -> int:
@@ -216,16 +218,21 @@ def _report(path: Path, outcomes: Sequence[Outcome], whole: Findings, *, only_ch
 def _summary(outcomes: Sequence[Outcome], found: Sequence[Finding], *, only_check: bool) -> str:
     errors_found = sum(one.severity is Severity.ERROR for one in found)
     states = [one.state for one in outcomes]
-    cells = sum(len(one.plan.changes) for one in outcomes if one.plan is not None and one.state != "BAD")
+    plans = [one.plan for one in outcomes if one.plan is not None and one.state != "BAD"]
     text = f"{len(outcomes)} bảng điểm, {errors_found} lỗi; {states.count('UNCHANGED')} bảng không có gì thay đổi. "
     if only_check:
-        return text + f"Nếu nhập: {cells} ô thay đổi trong {states.count('READY')} bảng."
+        cells, remarks = sum(plan.size for plan in plans), sum(len(plan.remarks) for plan in plans)
+        return text + f"Nếu nhập: {cells} ô thay đổi trong {states.count('READY')} bảng{_of_them(remarks)}."
     if "READY" in states:
         return text + "Chưa gửi gì vì tệp còn lỗi (--partial để gửi các bảng không lỗi)."
-    written = sum(one.changed for one in outcomes)
-    return (
-        text + f"Đã nhập {written} ô trong {states.count('ENTERED')} bảng; {states.count('REFUSED')} bảng bị từ chối."
-    )
+    remarks = sum(one.remarked for one in outcomes)
+    written = sum(one.changed for one in outcomes) + remarks
+    text += f"Đã nhập {written} ô trong {states.count('ENTERED')} bảng{_of_them(remarks)}; "
+    return text + f"{states.count('REFUSED')} bảng bị từ chối."
+
+
+def _of_them(remarks: int) -> str:
+    return f", trong đó có {remarks} ô nhận xét" if remarks else ""
 
 
 def _as_json(
@@ -242,10 +249,12 @@ def _as_json(
                 "semester": one.sheet.head.semester,
                 "state": one.state,
                 "changed": one.changed,
+                "remarks_changed": one.remarked,
                 "changes": [
                     {"cell": c.cell, "student": c.student, "column": c.column.title, "old": c.old, "new": c.new}
                     for c in (one.plan.changes if one.plan else ())
                 ],
+                "remarks": [asdict(change) for change in (one.plan.remarks if one.plan else ())],
             }
             for one in outcomes
         ],

@@ -10,9 +10,11 @@ REGULAR, MIDTERM = int(common_pb2.MARK_KIND_REGULAR), int(common_pb2.MARK_KIND_M
 FINAL, REASSESSMENT = int(common_pb2.MARK_KIND_FINAL), int(common_pb2.MARK_KIND_REASSESSMENT)
 INSTRUCTIONS = "Hướng dẫn"
 EXEMPT = "Miễn phần thực hành"
-"""What an export writes as the remark of a student who is exempt by TT 22/2021 Điều 10."""
+"""What an export notes beside a student who is exempt by TT 22/2021 Điều 10."""
 LEFT = "Đã rời lớp"
-"""What an export writes as the remark of a student who left during the year; the line is locked."""
+"""What an export notes beside a student who left during the year; their marks are locked."""
+NOTES = {EXEMPT, LEFT}
+"""Texts that workbooks of before the column «Ghi chú» have in «Nhận xét»; no teacher's remarks."""
 SEMESTERS = {1: "I", 2: "II"}
 MAX_REGULAR = 9
 
@@ -55,6 +57,9 @@ _SINGLE = {
 _MARKS = {word: Column(kind) for kind, words in _SINGLE.items() for word in words}
 _NUMBERED = re.compile(rf"(?:{'|'.join(sorted(_HEADS[REGULAR_GROUP], key=len, reverse=True))})(?:lan)?([1-9])")
 
+_REMARK = re.compile(r"nhanxet(?:sutienbo.*|(?:cua)?(?:gv|giaovien)(?:bm|bomon)?)?")
+"""The subject teacher's; «Nhận xét của GVCN» and the like are others'."""
+
 
 def tidy(text: str) -> str:
     """A text in NFC with single plain spaces."""
@@ -73,7 +78,7 @@ def recognise(head: str) -> str | Column | None:
     numbered = _NUMBERED.fullmatch(word)
     if numbered:
         return Column(REGULAR, int(numbered[1]))
-    if word.startswith("nhanxet"):
+    if _REMARK.fullmatch(word):
         return REMARK
     return _MARKS.get(word) or _KEYS.get(word)
 

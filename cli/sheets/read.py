@@ -11,6 +11,7 @@ from typing import Any
 from openpyxl.cell.cell import Cell, MergedCell
 from openpyxl.utils import get_column_letter
 from openpyxl.workbook import Workbook
+from openpyxl.worksheet.cell_range import CellRange
 from openpyxl.worksheet.worksheet import Worksheet
 
 from cli.sheets import head as heads
@@ -27,7 +28,7 @@ _Cell = Cell | MergedCell
 
 @dataclass(slots=True)
 class Row:
-    """A student's line. cells: column → address and value, the value as Excel gives it; average likewise."""
+    """A student's line. cells: column → address and value, the value as Excel gives it; average and remark likewise."""
 
     number: int
     code: str
@@ -38,17 +39,17 @@ class Row:
     birth_cell: str
     cells: dict[Column, tuple[str, object]] = field(default_factory=dict)
     average: tuple[str, object] | None = None
+    remark: tuple[str, object] | None = None
 
 
 @dataclass(slots=True)
 class BookSheet:
-    """One worksheet that holds a score sheet. columns: column of marks → letter; remarks: addresses of texts typed."""
+    """One worksheet that holds a score sheet. columns: column of marks → letter."""
 
     title: str
     head: Head
     columns: dict[Column, str]
     rows: list[Row]
-    remarks: list[str]
     findings: Findings
 
 
@@ -84,7 +85,7 @@ def _read_sheet(sheet: Worksheet, computed: Callable[[], Workbook]) -> BookSheet
     spread = _spread(sheet)
     columns, last = _columns(grid, first, spread)
     above = [[text for text in map(_text, row) if text] for row in grid[:first]]
-    one = BookSheet(sheet.title, heads.read(above, sheet.title), {}, [], [], found)
+    one = BookSheet(sheet.title, heads.read(above, sheet.title), {}, [], found)
     if sheet.max_row > MAX_ROWS:
         found.warn("", "TOO_LONG", f"chỉ đọc {MAX_ROWS} dòng đầu của sheet.")
     keys = _unique(columns, grid, last, one)
@@ -142,11 +143,22 @@ def _columns(
             keys[column] = Column(layout.REGULAR, _position(top) or 1)
         elif key == layout.REGULAR_GROUP:
             keys[column] = Column(layout.REGULAR, 1)
+        elif key == layout.REMARK and _is_group(head, first, rows[2], column):
+            continue
         elif key is not None:
             _put(keys, column, key, own=bool(_text(grid[first][column])))
         elif not group and layout.recognise(below) is not None:
             keys[column], last = layout.recognise(below) or "", first + 1
     return keys, last
+
+
+def _is_group(head: Callable[[int, int], str], row: int, second: int, column: int) -> bool:
+    """Whether a head stands over several columns that have heads of their own, such as «Nhận xét» over 1, 2, 3.
+
+    row, second: of the head's first and second row, the second -1 when there is none.
+    """
+    top, below, beside = head(row, column), head(second, column), head(second, column + 1)
+    return head(row, column + 1) in {"", top} and {below, beside}.isdisjoint({"", top})
 
 
 def _put(keys: dict[int, str | Column], column: int, key: str | Column, *, own: bool) -> None:
@@ -192,19 +204,21 @@ def _unique(
     return keys
 
 
-def _merged(sheet: Worksheet, last: int) -> dict[str, str]:
+def _merged(sheet: Worksheet, last: int) -> dict[str, CellRange]:
     """Address → merged range over it, within the table."""
-    found: dict[str, str] = {}
+    found: dict[str, CellRange] = {}
     for area in sheet.merged_cells.ranges:
         if area.max_row <= last + 1 or area.min_row > MAX_ROWS:
             continue
         for row in range(area.min_row, min(area.max_row, MAX_ROWS) + 1):
             for column in range(area.min_col, min(area.max_col, MAX_COLUMNS) + 1):
-                found[sheet.cell(row, column).coordinate] = area.coord
+                found[sheet.cell(row, column).coordinate] = area
     return found
 
 
-def _read_row(one: BookSheet, keys: Mapping[int, str | Column], cells: list[_Cell], merged: Mapping[str, str]) -> None:
+def _read_row(
+    one: BookSheet, keys: Mapping[int, str | Column], cells: list[_Cell], merged: Mapping[str, CellRange]
+) -> None:
     by_key = {key: cells[index] for index, key in keys.items() if index < len(cells)}
     code_cell = by_key[layout.CODE]
     code = ""
@@ -228,14 +242,17 @@ def _read_row(one: BookSheet, keys: Mapping[int, str | Column], cells: list[_Cel
         by_key[layout.BIRTH].coordinate if layout.BIRTH in by_key else "",
     )
     for key, cell in marks.items():
-        if _usable(one.findings, cell, merged):
+        if _usable(one.findings, cell, merged.get(cell.coordinate), "MARK", "điểm"):
             row.cells[key] = (cell.coordinate, cell.value)
     average = by_key.get(layout.AVERAGE)
     if average is not None and average.value is not None:
         row.average = (average.coordinate, average.value)
     remark = by_key.get(layout.REMARK)
-    if remark is not None and _text(remark) not in {"", layout.EXEMPT, layout.LEFT}:
-        one.remarks.append(remark.coordinate)
+    if remark is not None:
+        area = merged.get(remark.coordinate)
+        # A remark may be as wide as one likes; only over several students it is nobody's.
+        if _usable(one.findings, remark, area if area and area.size["rows"] > 1 else None, "REMARK", "nhận xét"):
+            row.remark = (remark.coordinate, remark.value)
     one.rows.append(row)
 
 
@@ -249,16 +266,16 @@ def _without_code(one: BookSheet, by_key: Mapping[Any, _Cell], marks: Mapping[Co
         one.findings.warn(where, "LINE_IGNORED", "dòng có số nhưng không có mã học sinh nên không đọc.")
 
 
-def _usable(found: Findings, cell: _Cell, merged: Mapping[str, str]) -> bool:
-    """Whether a mark may be taken from a cell as it is."""
-    if cell.coordinate in merged:
-        message = f"ô điểm bị trộn ({merged[cell.coordinate]}); hãy bỏ trộn ô và nhập điểm từng học sinh."
-        found.error(cell.coordinate, "MERGED_MARK", message)
+def _usable(found: Findings, cell: _Cell, merged: CellRange | None, kind: str, word: str) -> bool:
+    """Whether a mark or remark may be taken from a cell as it is. kind: ends the rules' codes; word: in sentences."""
+    if merged:
+        message = f"ô {word} bị trộn ({merged.coord}); hãy bỏ trộn ô và ghi {word} từng học sinh."
+        found.error(cell.coordinate, f"MERGED_{kind}", message)
     elif cell.data_type == "f":
-        message = "ô điểm chứa công thức; hãy dán giá trị (Paste Special → Values) để điểm là số giáo viên đã cho."
-        found.error(cell.coordinate, "FORMULA_MARK", message)
+        message = f"ô {word} chứa công thức; hãy dán giá trị (Paste Special → Values), vì {word} do giáo viên cho."
+        found.error(cell.coordinate, f"FORMULA_{kind}", message)
     elif cell.data_type == "e":
-        found.error(cell.coordinate, "ERROR_MARK", f"ô báo lỗi {cell.value}.")
+        found.error(cell.coordinate, f"ERROR_{kind}", f"ô báo lỗi {cell.value}.")
     else:
         return True
     return False

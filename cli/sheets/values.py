@@ -1,14 +1,15 @@
-"""From what a cell of a workbook holds to a mark as the gradebook takes it, or to a sentence saying what is wrong."""
+"""From what a cell of a workbook holds to a mark or remark as the gradebook takes it, or to what is wrong with it."""
 
 import datetime as dt
 import re
 
-from cli.sheets.layout import tidy
+from cli.sheets.layout import NOTES, tidy
 from services.gradebook.rules import BadMark, Comment, SubjectKind, parse_mark
 
 WITHDRAW = "-"
-"""What a cell holds to take a mark away."""
+"""What a cell holds to take a mark or a remark away."""
 
+_DASHES = {WITHDRAW, "–", "—"}
 _NOISE = 1e-6
 """How far a computed number may be from a mark, in points: Excel keeps 8.3 as 8.299999999."""
 _MAX_EXACT = 10**15
@@ -17,7 +18,7 @@ _CASELESS = {"đ": "Đ", "cđ": "CĐ", "đạt": "Đạt", "chưa đạt": "Chư
 
 
 class BadCell(Exception):
-    """A cell that holds no mark. `rule`: stable code; `str()`: a Vietnamese sentence that begins in lower case."""
+    """A cell that holds no mark or remark. `rule`: stable code; `str()`: a Vietnamese sentence in lower case."""
 
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(message)
@@ -35,6 +36,23 @@ def mark_text(value: object, kind: SubjectKind) -> str:
     if isinstance(value, int | float):
         return _number(float(value), kind)
     return _text(str(value), kind)
+
+
+def remark_text(value: object, standing: str) -> str | None:
+    """The remark that a cell makes of the one that stands: "" takes it away; None for a cell that says nothing new.
+
+    Spaces and line breaks become single spaces. Raises BadCell for a value that is no text.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise BadCell("REMARK_FORMAT", "nhận xét phải là chữ, không phải số, ngày giờ hoặc giá trị đúng/sai.")
+    text = tidy(value)
+    if text in {"", standing, *NOTES}:
+        return None
+    if text in _DASHES:
+        return "" if standing else None
+    return text
 
 
 def canonical(text: str, kind: SubjectKind) -> str:
@@ -93,7 +111,7 @@ def _number(value: float, kind: SubjectKind) -> str:
 
 def _text(value: str, kind: SubjectKind) -> str:
     text = tidy(value).lstrip("'")
-    if text in {"", WITHDRAW, "–", "—"}:
+    if not text or text in _DASHES:
         return WITHDRAW if text else ""
     if kind is SubjectKind.COMMENT_ONLY:
         text = _CASELESS.get(text.casefold(), text)

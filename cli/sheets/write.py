@@ -1,5 +1,6 @@
 """Workbooks of score sheets as `read` reads them: one worksheet a sheet, marks open for typing, the rest protected."""
 
+import textwrap
 from collections.abc import Iterable
 from copy import deepcopy
 from datetime import date
@@ -15,21 +16,27 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from cli.sheets import layout
 from cli.sheets.layout import SEMESTERS, Column
+from services.gradebook.rules.remarks import MAX_REMARK
 
 _TOP = 7
 """The first of the table's two rows of heads."""
 _FIRST_MARK = 5
+_REMARK_WIDTH, _GUIDE_WIDTH = 50, 110
+"""Widths of columns in characters."""
+_LINE_PT = 15.0
 _LINE = Side(style="thin", color="808080")
 _BOX = Border(left=_LINE, right=_LINE, top=_LINE, bottom=_LINE)
 _HEAD_FILL = PatternFill("solid", fgColor="DDE7F0")
 _OPEN_FILL = PatternFill("solid", fgColor="FFFDE7")
 _CENTRE = Alignment(horizontal="center", vertical="center", wrap_text=True)
-_CENTRED = Alignment(horizontal="center")
+_CENTRED = Alignment(horizontal="center", vertical="center")
+_MIDDLE = Alignment(vertical="center")
+_WRAPPED = Alignment(vertical="center", wrap_text=True)
 # Named, because a style that is put together anew for each cell makes up most of the time a workbook takes.
 _STYLES = (
     NamedStyle("hoso-head", font=Font(bold=True), fill=_HEAD_FILL, border=_BOX, alignment=_CENTRE),
-    NamedStyle("hoso-text", border=_BOX, number_format="@"),
-    NamedStyle("hoso-date", border=_BOX, number_format="dd/mm/yyyy"),
+    NamedStyle("hoso-text", border=_BOX, alignment=_MIDDLE, number_format="@"),
+    NamedStyle("hoso-date", border=_BOX, alignment=_MIDDLE, number_format="dd/mm/yyyy"),
     NamedStyle("hoso-result", border=_BOX, alignment=_CENTRED, number_format="0.0"),
     NamedStyle(
         "hoso-mark",
@@ -39,7 +46,14 @@ _STYLES = (
         number_format="0.0",
         protection=Protection(locked=False),
     ),
-    NamedStyle("hoso-remark", border=_BOX, fill=_OPEN_FILL, protection=Protection(locked=False)),
+    NamedStyle(
+        "hoso-remark",
+        border=_BOX,
+        fill=_OPEN_FILL,
+        alignment=_WRAPPED,
+        number_format="@",
+        protection=Protection(locked=False),
+    ),
 )
 _SCORE_RULE = 'OR({c}="-",AND(ISNUMBER({c}),{c}>=0,{c}<=10,ABS({c}*10-ROUND({c}*10,0))<0.00001))'
 _GUIDE = (
@@ -50,6 +64,9 @@ _GUIDE = (
     "Môn đánh giá bằng nhận xét: ghi Đ (đạt) hoặc CĐ (chưa đạt).",
     "Ô để trống: giữ nguyên điểm đang có trên hệ thống. Muốn rút một điểm: ghi dấu - (gạch nối).",
     "Không ghi công thức và không trộn ô trong cột điểm. Kết quả học kì tự tính để đối chiếu, không được nhập.",
+    "Nhận xét: sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu trong học kì; không bắt buộc, không quá"
+    f" {MAX_REMARK} ký tự. Ô để trống: giữ nguyên nhận xét đang có. Muốn bỏ nhận xét: ghi dấu - (gạch nối).",
+    "Cột Ghi chú chỉ để xem, không được nhập.",
     "Học sinh được miễn phần thực hành vẫn phải có đủ số lần đánh giá bằng nội dung lí thuyết thay thế (Điều 10).",
     "Kiểm tra tệp: hoso import <tệp> --check. Nhập: hoso import <tệp>. Chỉ các ô đã sửa được gửi đi.",
 )
@@ -85,33 +102,34 @@ def _free_title(made: Workbook, one: marks_pb2.ExportMarksResponse) -> str:
 
 
 def _write_guide(sheet: Worksheet) -> None:
-    sheet.column_dimensions["A"].width = 110
+    sheet.column_dimensions["A"].width = _GUIDE_WIDTH
     for number, line in enumerate(_GUIDE, 1):
         cell = sheet.cell(number, 1, line)
         cell.font = Font(bold=number == 1, size=14 if number == 1 else 11)
         cell.alignment = Alignment(wrap_text=True, vertical="top")
+        _fit_height(sheet, number, line, _GUIDE_WIDTH)
+    _fit_page(sheet)
 
 
 def _write_sheet(sheet: Worksheet, one: marks_pb2.ExportMarksResponse) -> None:
     marks = columns(one)
     result = _FIRST_MARK + len(marks)
-    remark = result + 1
-    _write_head(sheet, one, remark)
+    remark, note = result + 1, result + 2
+    _write_head(sheet, one, note)
     _write_heads(sheet, one, marks, result)
     first = _TOP + 2
     for offset, row in enumerate(one.rows):
         _write_row(sheet, first + offset, one, row, marks)
     last = first + max(len(one.rows), 1) - 1
     _validate(sheet, one, f"{_letter(_FIRST_MARK)}{first}:{_letter(result - 1)}{last}")
+    _limit(sheet, f"{_letter(remark)}{first}:{_letter(remark)}{last}")
     sheet.freeze_panes = f"{_letter(_FIRST_MARK)}{first}"
     sheet.protection.sheet = True
-    sheet.protection.formatColumns = False
-    sheet.page_setup.orientation = "portrait"
-    sheet.page_setup.paperSize = 9  # A4
-    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
-    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    # Not locked, so that a row can be made higher for a long remark.
+    sheet.protection.formatColumns = sheet.protection.formatRows = False
+    _fit_page(sheet)
     sheet.print_title_rows = f"{_TOP}:{_TOP + 1}"
-    for index, width in enumerate((6, 17, 27, 12, *[8] * len(marks), 10, 40), 1):
+    for index, width in enumerate((6, 17, 27, 12, *[8] * len(marks), 10, _REMARK_WIDTH, 20), 1):
         sheet.column_dimensions[_letter(index)].width = width
 
 
@@ -141,7 +159,7 @@ def _write_heads(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, marks: li
             single[index] = column.title
     comment_only = one.subject_kind == common_pb2.SUBJECT_KIND_COMMENT_ONLY
     single[result] = "Học kì" if comment_only else "ĐTBmhk"
-    single[result + 1] = "Nhận xét"
+    single[result + 1], single[result + 2] = "Nhận xét", "Ghi chú"
     for index, text in single.items():
         _text(sheet, _TOP, index, text)
         sheet.merge_cells(start_row=_TOP, start_column=index, end_row=_TOP + 1, end_column=index)
@@ -150,7 +168,7 @@ def _write_heads(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, marks: li
         end = _FIRST_MARK + one.regular_count - 1
         sheet.merge_cells(start_row=_TOP, start_column=_FIRST_MARK, end_row=_TOP, end_column=end)
     for row in (_TOP, _TOP + 1):
-        for index in range(1, result + 2):
+        for index in range(1, result + 3):
             sheet.cell(row, index).style = "hoso-head"
 
 
@@ -175,8 +193,12 @@ def _write_row(
         cell.style = "hoso-result" if row.left else "hoso-mark"
     result = _FIRST_MARK + len(marks)
     sheet.cell(number, result, _formula(one, number)).style = "hoso-result"
-    exempt = layout.EXEMPT if row.marks.practical_exemption else None
-    sheet.cell(number, result + 1, layout.LEFT if row.left else exempt).style = "hoso-remark"
+    if row.remark:
+        _text(sheet, number, result + 1, row.remark)
+        _fit_height(sheet, number, row.remark, _REMARK_WIDTH)
+    sheet.cell(number, result + 1).style = "hoso-remark"
+    notes = [(row.left, layout.LEFT), (row.marks.practical_exemption, layout.EXEMPT)]
+    sheet.cell(number, result + 2, "; ".join(text for holds, text in notes if holds) or None).style = "hoso-text"
 
 
 def _formula(one: marks_pb2.ExportMarksResponse, row: int) -> str:
@@ -205,6 +227,33 @@ def _validate(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, cells: str) 
     rule.showErrorMessage = True
     sheet.add_data_validation(rule)
     rule.add(cells)
+
+
+def _limit(sheet: Worksheet, cells: str) -> None:
+    """Tell while typing that a remark is too long."""
+    rule = DataValidation(type="textLength", operator="lessThanOrEqual", formula1=str(MAX_REMARK), allow_blank=True)
+    rule.errorTitle, rule.error = "Nhận xét quá dài", f"Nhận xét không được quá {MAX_REMARK} ký tự."
+    rule.showErrorMessage = True
+    sheet.add_data_validation(rule)
+    rule.add(cells)
+
+
+def _fit_page(sheet: Worksheet) -> None:
+    """Print on A4, as wide as one page."""
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = 9  # A4
+    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+
+
+def _fit_height(sheet: Worksheet, row: int, text: str, width: int) -> None:
+    """Make a row as high as a text of several lines needs; not every program does that by itself.
+
+    A row of one line keeps no height of its own, so that it may grow while someone types.
+    """
+    lines = len(textwrap.wrap(text, width))
+    if lines > 1:
+        sheet.row_dimensions[row].height = lines * _LINE_PT
 
 
 def _text(sheet: Worksheet, row: int, column: int, text: str) -> Cell:

@@ -22,6 +22,8 @@ _SCHOOL_YEAR = re.compile(r"20[0-9]{2}-20[0-9]{2}")
 _VENDOR = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _FIRST_BIRTH = date(1950, 1, 1)
 _LAST_SECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
+_CLAUSE_END = re.compile(r"[,;:!?()\"/]+")
+"""What ends a clause of prose and is no letter in any old encoding; full stops are left to `legacy_reading`."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -53,8 +55,8 @@ class Findings:
     def text(self, field: str, value: str, *, longest: int, shortest: int = 1) -> None:
         """A text that people read: length in characters, NFC, no invisible or legacy-font characters, single spaces."""
         if not shortest <= len(value) <= longest:
-            limits = f"từ {shortest} đến {longest}" if shortest else f"không quá {longest}"
-            self.add(field, "LENGTH", f"Độ dài phải {limits} ký tự.")
+            limits = f"phải từ {shortest} đến" if shortest else "không được quá"
+            self.add(field, "LENGTH", f"Độ dài {limits} {longest} ký tự.")
             return
         try:
             canonical_bytes({field: value})
@@ -69,9 +71,24 @@ class Findings:
         meant = legacy_reading(value[:longest])
         if meant is None:
             self.text(field, value, longest=longest)
-            return
-        hint = f", có phải là «{meant}»" if meant else ""
-        message = f"Tên không phải chữ Việt Unicode mà theo bảng mã cũ (TCVN3, VNI) hoặc bị hỏng chữ{hint}."
+        else:
+            self._legacy(field, "Tên", meant)
+
+    def prose(self, field: str, value: str, *, longest: int) -> None:
+        """Sentences, or none: a text in Unicode, whose clauses are not all words of an old font's encoding.
+
+        Unlike a name it may hold any sign and words of any language, so only what can be read is refused.
+        """
+        clauses = _CLAUSE_END.split(value[:longest])
+        meant = next((reading for clause in clauses if (reading := legacy_reading(clause))), None)
+        if meant is None:
+            self.text(field, value, shortest=0, longest=longest)
+        else:
+            self._legacy(field, "Câu chữ", meant)
+
+    def _legacy(self, field: str, what: str, meant: str) -> None:
+        hint = f" (có phải là «{meant}»?)" if meant else ""
+        message = f"{what} không phải chữ Việt Unicode mà theo bảng mã cũ (TCVN3, VNI) hoặc bị hỏng chữ{hint}."
         self.add(field, "LEGACY_ENCODING", f"{message} Hãy chuyển sang Unicode rồi gửi lại.")
 
     def code(self, field: str, value: str, *, longest: int = 32) -> None:

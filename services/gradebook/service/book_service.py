@@ -173,6 +173,7 @@ class Books(books_pb2_grpc.BookServiceServicer):
             request.record_type or RecordType.CLASS_BOOK,
             request.class_name,
             request.student,
+            request.states,
             cast(BookKey, pages.decode(request.page_token, first)),
             limit,
         )

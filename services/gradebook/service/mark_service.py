@@ -31,7 +31,8 @@ from services.gradebook.store.carrying import CARRIED_MARKS
 from services.gradebook.store.marks import CORRECTION, MARKS, SETTLEMENT, VersionRow
 from services.gradebook.usecases import bulk, entering, marks, reads, windows
 from services.gradebook.usecases.entering import SheetEntry
-from services.gradebook.usecases.marks import Entered
+from services.gradebook.usecases.entering_with_remarks import NONE, EnteredSheet, enter_sheet
+from services.gradebook.usecases.marks import Entered, Request
 
 _SMALL = 100
 """Cells of a sheet that is better entered together with others (ADR-0034)."""
@@ -145,7 +146,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         found = bulk.import_marks(
             caller(),
             (
-                bulk.Sheet(one.sheet.request_id, one.person_token, partial(self._enter, one.sheet))
+                bulk.Sheet(one.sheet.request_id, one.person_token, partial(self._enter_imported, one))
                 for one in request_iterator
             ),
             lambda who, error: record(who, _IMPORT, error),
@@ -170,18 +171,22 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
             yield from sheet_messages.exported(one, request)
 
     def _enter(self, request: marks_pb2.EnterMarksRequest, who: Caller) -> Entered:
-        one = SheetEntry(
-            who,
-            request_identity(request, request.request_id, who),
-            class_ref(request.school_class),
-            request.subject,
-            request.semester,
-            [(column.kind, column.position) for column in request.columns],
-            [(row.student, row.values) for row in request.rows],
-        )
+        one = _entry(request, request_identity(request, request.request_id, who), who)
         if len(one.rows) * len(one.columns) > _SMALL:
             return entering.enter_marks(self._database, one)
         return self._small.do(one)
+
+    def _enter_imported(self, request: marks_pb2.ImportMarksRequest, who: Caller) -> EnteredSheet:
+        """One sheet of a stream; without remarks exactly as by EnterMarks."""
+        if not request.remarks:
+            return EnteredSheet(self._enter(request.sheet, who), NONE)
+        # The same sheet may come again with a newer token of the same person.
+        said = marks_pb2.ImportMarksRequest(sheet=request.sheet, remarks=request.remarks)
+        return enter_sheet(
+            self._database,
+            _entry(request.sheet, request_identity(said, request.sheet.request_id, who), who),
+            [(row.student, row.text) for row in request.remarks],
+        )
 
     def SettleMissingMarks(
         self, request: marks_pb2.SettleMissingMarksRequest, context: grpc.ServicerContext
@@ -280,6 +285,18 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         data = windows.snapshot_content(self._database, identifier("snapshot", request.snapshot))
         for chunk in chunks.split(data):
             yield marks_pb2.DownloadSnapshotResponse(chunk=chunk)
+
+
+def _entry(request: marks_pb2.EnterMarksRequest, identity: Request, who: Caller) -> SheetEntry:
+    return SheetEntry(
+        who,
+        identity,
+        class_ref(request.school_class),
+        request.subject,
+        request.semester,
+        [(column.kind, column.position) for column in request.columns],
+        [(row.student, row.values) for row in request.rows],
+    )
 
 
 def _moment(field: str, message: Timestamp) -> datetime:

@@ -58,6 +58,7 @@ def exported(one: ExportedClass, request: marks_pb2.ExportMarksRequest) -> Itera
                         birth_date=student.birth_date,
                         marks=line,
                         left=student.left,
+                        remark=one.remarks.get((one.head.id, subject.code, int(semester), student.id), ""),
                     )
                     for student, line in zip(one.data.students, lines, strict=True)
                 ],
@@ -68,8 +69,10 @@ def imported(one: Imported) -> marks_pb2.ImportedSheet:
     """What became of a sheet."""
     return marks_pb2.ImportedSheet(
         request_id=one.request_id,
-        changed=one.entered.changed,
-        unchanged=one.entered.unchanged,
+        changed=one.entered.marks.changed,
+        unchanged=one.entered.marks.unchanged,
+        remarks_changed=one.entered.remarks.changed,
+        remarks_unchanged=one.entered.remarks.unchanged,
         refusal=None if one.refusal is None else _refusal(one.refusal),
     )
 

@@ -194,15 +194,34 @@ def alive_states(tx: Tx, class_id: int) -> list[tuple[int, int, int]]:
 
 
 def list_books(
-    tx: Tx, year_id: int, record_type: int, class_name: str, student: str, after: BookKey, limit: int
+    tx: Tx,
+    year_id: int,
+    record_type: int,
+    class_name: str,
+    student: str,
+    states: Sequence[int],
+    after: BookKey,
+    limit: int,
 ) -> list[BookRow]:
-    """A page of books of a type by their keys. class_name, student: only those; empty for all."""
+    """A page of books of a type by their keys. class_name, student, states: only those; empty for all."""
     key = "coalesce(c.grade_level, 0), coalesce(c.name, ''), coalesce(p.moet_student_id, t.person, '')"
     key += ", coalesce(b.subject_code, ''), b.stage, b.version"
     rows = tx.execute(
         f"{BOOK_QUERY} WHERE b.school_year_id = %s AND b.record_type = %s AND (%s = '' OR c.name = %s)"
-        f" AND (%s = '' OR p.moet_student_id = %s) AND ({key}) > (%s, %s, %s, %s, %s, %s) ORDER BY {key} LIMIT %s",
-        (year_id, record_type, class_name, class_name, student, student, *after, limit),
+        " AND (%s = '' OR p.moet_student_id = %s) AND (%s::smallint[] = '{}' OR b.state = ANY(%s))"
+        f" AND ({key}) > (%s, %s, %s, %s, %s, %s) ORDER BY {key} LIMIT %s",
+        (
+            year_id,
+            record_type,
+            class_name,
+            class_name,
+            student,
+            student,
+            list(states),
+            list(states),
+            *after,
+            limit,
+        ),
     )
     return [BookRow(*row) for row in rows]
 

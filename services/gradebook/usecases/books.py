@@ -171,20 +171,24 @@ def list_books(
     record_type: int,
     class_name: str,
     student: str,
+    states: Sequence[int],
     after: BookKey,
     limit: int,
 ) -> list[BookRow]:
-    """A page of books of one type by their keys. class_name, student: only those; empty for all."""
+    """A page of books of one type by their keys. class_name, student, states: only those; empty for all."""
     roster_rules.check_year_ref(school, school_year)
     found = Findings()
     found.one_of("record_type", record_type, set(RecordType))
     found.text("class_name", class_name, longest=20, shortest=0)
     if student:
         found.code("student", student)
+    if found.count("states", len(states), 0, len(State)):
+        for index, state in enumerate(states):
+            found.one_of(f"states[{index}]", state, set(State))
     found.refuse()
     with database.transaction() as tx:
         year_id = access.year(tx, caller, school, school_year).id
-        return books.list_books(tx, year_id, record_type, class_name, student, after, limit)
+        return books.list_books(tx, year_id, record_type, class_name, student, states, after, limit)
 
 
 def book_content(database: Database, caller: Caller, book_id: str) -> bytes:

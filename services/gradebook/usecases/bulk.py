@@ -5,7 +5,7 @@ down by the network's own flow control, and each sheet is a transaction of its o
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from services.common import identity
@@ -27,10 +27,10 @@ from services.gradebook.checks import Findings
 from services.gradebook.domain import Semester, Stage
 from services.gradebook.results import ClassData
 from services.gradebook.rules import PupilResult
-from services.gradebook.store import class_data, roster
+from services.gradebook.store import class_data, remarks, roster
 from services.gradebook.store.class_data import ClassHead
 from services.gradebook.usecases import access
-from services.gradebook.usecases.marks import Entered
+from services.gradebook.usecases.entering_with_remarks import NONE, EnteredSheet
 
 MAX_SHEETS = 2000
 """Sheets a stream: a school of sixty classes with thirteen subjects has 1,560 a year."""
@@ -56,24 +56,28 @@ class Sheet(NamedTuple):
 
     request_id: str
     token: str
-    enter: Callable[[Caller], Entered]
+    enter: Callable[[Caller], EnteredSheet]
 
 
 class Imported(NamedTuple):
     """What became of a sheet: an answer or a refusal."""
 
     request_id: str
-    entered: Entered
+    entered: EnteredSheet
     refusal: HosoError | None
 
 
 class ExportedClass(NamedTuple):
-    """A class as it stands. results: of its students, in the order of the data."""
+    """A class as it stands. results: of its students, in the order of the data.
+
+    remarks: (class id, subject code, period, student id) → text; a semester is the period of its number.
+    """
 
     school_name: str
     head: ClassHead
     data: ClassData
     results: list[PupilResult]
+    remarks: Mapping[tuple[int, str, int, int], str]
 
 
 def import_marks(
@@ -116,7 +120,7 @@ def _import_one(caller: Caller, sheet: Sheet, refused: Refused) -> Imported:
     except _ANSWERS as e:
         if isinstance(e, Forbidden | Unauthenticated):
             refused(who, e)
-        return Imported(sheet.request_id, Entered(0, 0), e)
+        return Imported(sheet.request_id, EnteredSheet(NONE, NONE), e)
 
 
 def export_marks(
@@ -149,7 +153,8 @@ def export_marks(
             continue
         with database.transaction() as tx:
             data = class_data.read(tx, year.id, year.name, [head], stage.semesters)[head.id]
-        yield ExportedClass(found[1].name, head, data, results.class_results(data, stage))
+            said = remarks.standing(tx, [head.id])
+        yield ExportedClass(found[1].name, head, data, results.class_results(data, stage), said)
 
 
 def _check_export(

@@ -100,9 +100,14 @@ def _alone(database: Database, one: SheetEntry) -> Answer:
 
 def _check(one: SheetEntry) -> None:
     check_head(one.ref, one.subject, one.semester)
+    check_size(one)
+    access.person(one.caller, one.ref.school)
+
+
+def check_size(one: SheetEntry) -> None:
+    """Raises Invalid COUNT for a sheet without rows, or with too many."""
     if not 1 <= len(one.rows) <= entry.MAX_ROWS:
         refuse([Violation("rows", "COUNT", f"Phải có từ 1 đến {entry.MAX_ROWS} dòng.")])
-    access.person(one.caller, one.ref.school)
 
 
 def _fault(one: SheetEntry) -> HosoError | None:
@@ -130,8 +135,8 @@ def _apart(indexes: Sequence[int], entries: Sequence[SheetEntry]) -> list[int]:
 def _in_one_transaction(database: Database, entries: Sequence[SheetEntry]) -> list[Answer | None]:
     """Answers of checked sheets; None for what must be tried alone."""
     with database.transaction() as tx:
-        opened = sheets.open_sheets(tx, [_key(one) for one in entries])
-        decided = [_decide(tx, one, found, alone=len(entries) == 1) for one, found in zip(entries, opened, strict=True)]
+        opened = sheets.open_sheets(tx, [key(one) for one in entries])
+        decided = [decide(tx, one, found, alone=len(entries) == 1) for one, found in zip(entries, opened, strict=True)]
         # Chains in the order of their names, so that no two transactions wait for each other.
         planned = sorted(
             ((one, what) for one, what in zip(entries, decided, strict=True) if isinstance(what, Planned)),
@@ -154,13 +159,14 @@ def _in_one_transaction(database: Database, entries: Sequence[SheetEntry]) -> li
     return [Entered(what.changes.count, what.unchanged) if isinstance(what, Planned) else what for what in decided]
 
 
-def _key(one: SheetEntry) -> SheetKey:
+def key(one: SheetEntry) -> SheetKey:
+    """What names the sheet of an entry."""
     ref = one.ref
     return SheetKey(ref.school, ref.school_year, ref.name, one.subject, one.caller.person, one.semester, one.request.id)
 
 
-def _decide(tx: Tx, one: SheetEntry, found: Opened | None, *, alone: bool) -> Planned | Entered | HosoError | None:
-    """What is to be written, or the answer when nothing is; None for what someone else holds."""
+def decide(tx: Tx, one: SheetEntry, found: Opened | None, *, alone: bool) -> Planned | Entered | HosoError | None:
+    """What is to be written, or the answer when nothing is; None for what someone else holds, of several sheets."""
     if found is None and not alone:
         return None
     try:

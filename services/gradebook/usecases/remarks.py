@@ -1,23 +1,33 @@
-"""Remarks of teachers on students, which teacher's book and transcript print."""
+"""Remarks of teachers on students, which teacher's book and transcript print.
+
+A remark is entered alone, or with a sheet of marks (`entering_with_remarks`).
+"""
 
 import hashlib
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import NamedTuple
 
 from services.common.db import Database, Tx
-from services.common.errors import Conflict, Forbidden, Rejected
+from services.common.errors import Rejected
 from services.common.identity import Caller
 from services.gradebook import entry, roster_rules
 from services.gradebook.checks import Findings, refuse
 from services.gradebook.domain import ClassRef
 from services.gradebook.lifecycle import State
+from services.gradebook.rules.remarks import check_remark
 from services.gradebook.store import books, class_data, marks, remarks, transcripts
 from services.gradebook.store.marks import Target
 from services.gradebook.store.remarks import RemarkEntry, RemarkRow
 from services.gradebook.usecases import access
-from services.gradebook.usecases.marks import Entered, Request, find_target, homeroom_target
-
-MAX_LENGTH = 500
+from services.gradebook.usecases.marks import (
+    Entered,
+    Request,
+    find_target,
+    homeroom_target,
+    repeat,
+    subject_target,
+)
 
 
 class Period(IntEnum):
@@ -26,6 +36,21 @@ class Period(IntEnum):
     SEMESTER_1 = 1
     SEMESTER_2 = 2
     WHOLE_YEAR = 3
+
+
+class Planned(NamedTuple):
+    """Remarks that differ from what stands, as (student id, version, text), with the act; decided, not yet written."""
+
+    act: RemarkEntry
+    target: Target
+    subject: str
+    period: int
+    rows: list[tuple[int, int, str]]
+
+    @property
+    def entered(self) -> Entered:
+        """The answer."""
+        return Entered(self.act.changed, self.act.unchanged)
 
 
 def enter_remarks(
@@ -44,15 +69,14 @@ def enter_remarks(
     """
     _check(ref, subject, period, rows)
     with database.transaction() as tx:
-        target = _subject_target(tx, caller, ref, subject) if subject else homeroom_target(tx, caller, ref)
-        access.check_authorised(ref.school, ref.school_year, target.authority)
+        target = subject_target(tx, caller, ref, subject) if subject else homeroom_target(tx, caller, ref)
         marks.hold_year(tx, target.year_id)
-        earlier = remarks.earlier(tx, request.id)
-        if earlier is not None:
-            return _repeat(earlier, request, caller)
-        ids = _students(tx, target, rows)
-        _check_free(tx, target, subject, period, ids)
-        return _write(tx, caller, request, ref, target, subject, period, list(zip(ids, rows, strict=True)))
+        found = decide(tx, caller, request, target, subject, period, rows)
+        if isinstance(found, Entered):
+            return found
+        write(tx, found)
+        record(tx, caller, ref, found)
+        return found.entered
 
 
 def get_remarks(
@@ -72,38 +96,81 @@ def _check(ref: ClassRef, subject: str, period: int, rows: Sequence[tuple[str, s
     if subject:
         found.subject_code("subject", subject)
     found.one_of("period", period, set(Period))
-    found.count("rows", len(rows), 0, roster_rules.MAX_STUDENTS)
-    for index, (_, text) in enumerate(rows):
-        found.text(f"rows[{index}].text", text, shortest=0, longest=MAX_LENGTH)
+    check_rows(found, rows)
     found.refuse()
 
 
-def _subject_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str) -> Target:
-    person = access.person(caller, ref.school)
-    target = find_target(tx, caller, ref, subject)
-    if not target.assigned:
-        message = "Giáo viên không được phân công dạy môn này ở lớp này."
-        raise Forbidden("NOT_ASSIGNED", message, person=person, school_class=ref.name, subject=subject)
-    return target
+def check_rows(found: Findings, rows: Sequence[tuple[str, str]], field: str = "rows") -> None:
+    """How many remarks there are, and what each says. field: how violations name their list."""
+    found.count(field, len(rows), 0, roster_rules.MAX_STUDENTS)
+    for index, (_, text) in enumerate(rows):
+        found.violations += check_remark(f"{field}[{index}].text", text)
 
 
-def _repeat(earlier: tuple[bytes, int, int], request: Request, caller: Caller) -> Entered:
-    digest, changed, unchanged = earlier
-    if digest != request.sha256:
-        message = "Mã yêu cầu (request_id) đã dùng cho một yêu cầu khác."
-        raise Conflict("REQUEST_ID_REUSED", message, request_id=request.id, client=caller.client)
-    return Entered(changed, unchanged)
+def decide(
+    tx: Tx,
+    caller: Caller,
+    request: Request,
+    target: Target,
+    subject: str,
+    period: int,
+    rows: Sequence[tuple[str, str]],
+    field: str = "rows",
+) -> Planned | Entered:
+    """What checked rows change, or the answer of a request that was answered before.
+
+    The caller holds what it enters: the year alone (`hold_year`), or shared with the sheet of the subject and semester
+    (`share_year`). Raises Invalid; Rejected BOOK_LOCKED; Conflict REQUEST_ID_REUSED.
+    """
+    earlier = remarks.earlier(tx, request.id)
+    if earlier is not None:
+        return repeat(earlier, request, caller)
+    assert target.class_id is not None
+    assert caller.person is not None
+    ids = _students(tx, target, rows, field)
+    _check_free(tx, target, subject, period, ids)
+    now = remarks.versions(tx, target.class_id, target.subject_id, period)
+    changed = []
+    for student, (_, text) in zip(ids, rows, strict=True):
+        version, standing = now.get(student, (0, ""))
+        if text != standing:
+            changed.append((student, version + 1, text))
+    unchanged = len(rows) - len(changed)
+    act = RemarkEntry(request.id, request.sha256, caller.person, caller.client, len(changed), unchanged)
+    return Planned(act, target, subject, period, changed)
 
 
-def _students(tx: Tx, target: Target, rows: Sequence[tuple[str, str]]) -> list[int]:
+def write(tx: Tx, planned: Planned) -> None:
+    """Write the new versions and the act."""
+    assert planned.target.class_id is not None
+    remarks.add(tx, planned.act, planned.target.class_id, planned.target.subject_id, planned.period, planned.rows)
+
+
+def record(tx: Tx, caller: Caller, ref: ClassRef, planned: Planned) -> None:
+    """Leave the audit row of the act; last in the transaction."""
+    access.put_record(
+        tx,
+        caller,
+        ref.school,
+        "REMARKS_ENTERED",
+        ref.resource,
+        request=planned.act.request_id,
+        subject=planned.subject,
+        period=Period(planned.period).name,
+        changed=planned.act.changed,
+        remarks_sha256=hashlib.sha256(repr(planned.rows).encode()).hexdigest(),
+    )
+
+
+def _students(tx: Tx, target: Target, rows: Sequence[tuple[str, str]], field: str) -> list[int]:
     """The ids of the rows' students, those who left the class included: their semester may still be remarked on."""
     found = Findings()
-    found.count("rows", len(rows), 1, roster_rules.MAX_STUDENTS)
+    found.count(field, len(rows), 1, roster_rules.MAX_STUDENTS)
     assert target.class_id is not None
     known = class_data.student_ids(tx, target.class_id)
     seen: set[int] = set()
     ids = [
-        entry.read_student(name, known, seen, f"rows[{index}].student", found.violations)
+        entry.read_student(name, known, seen, f"{field}[{index}].student", found.violations)
         for index, (name, _) in enumerate(rows)
     ]
     refuse(found.violations)
@@ -122,39 +189,3 @@ def _check_free(tx: Tx, target: Target, subject: str, period: int, students: Seq
         furthest = State(max(states))
         message = "Nhận xét đã nằm trong sổ hoặc học bạ đã chốt."
         raise Rejected("BOOK_LOCKED", message, book_state=furthest.name, books=len(states))
-
-
-def _write(
-    tx: Tx,
-    caller: Caller,
-    request: Request,
-    ref: ClassRef,
-    target: Target,
-    subject: str,
-    period: int,
-    rows: Sequence[tuple[int, tuple[str, str]]],
-) -> Entered:
-    assert target.class_id is not None
-    now = remarks.versions(tx, target.class_id, target.subject_id, period)
-    changed = []
-    for student, (_, text) in rows:
-        version, standing = now.get(student, (0, ""))
-        if text != standing:
-            changed.append((student, version + 1, text))
-    answer = Entered(len(changed), len(rows) - len(changed))
-    person = access.person(caller, ref.school)
-    act = RemarkEntry(request.id, request.sha256, person, caller.client, answer.changed, answer.unchanged)
-    remarks.add(tx, act, target.class_id, target.subject_id, period, changed)
-    access.record(
-        tx,
-        caller,
-        ref.school,
-        "REMARKS_ENTERED",
-        ref.resource,
-        request=request.id,
-        subject=subject,
-        period=Period(period).name,
-        changed=answer.changed,
-        remarks_sha256=hashlib.sha256(repr(changed).encode()).hexdigest(),
-    )
-    return answer

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hoso.gradebook.v1 import marks_pb2, marks_pb2_grpc
+from hoso.gradebook.v1 import marks_pb2, marks_pb2_grpc, remarks_pb2
 
 from cli.demo_school import SchoolClass
 from services.common.grpc_client import calling
@@ -24,6 +24,7 @@ def sheet(
     person: str | None = None,
     token: str | None = None,
     request_id: str | None = None,
+    remarks: Mapping[str, str] | None = None,
 ) -> marks_pb2.ImportMarksRequest:
     """A sheet with the token of its first teacher, or of the person named, or as given."""
     return marks_pb2.ImportMarksRequest(
@@ -36,6 +37,7 @@ def sheet(
             rows=[marks_pb2.MarkRow(student=student, values=values) for student, values in rows.items()],
         ),
         person_token=world.token(person or one.assignments[subject][0]) if token is None else token,
+        remarks=[remarks_pb2.RemarkRow(student=student, text=text) for student, text in (remarks or {}).items()],
     )
 
 

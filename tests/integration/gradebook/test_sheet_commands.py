@@ -126,6 +126,53 @@ def test_edited_cells_and_no_others_are_entered_each_as_its_teacher(
     assert (code, "Đã nhập 0 ô" in output) == (0, True)
 
 
+def test_remarks_are_exported_edited_and_imported_with_the_marks(
+    world: World, one: SchoolClass, tokens: Path, tmp_path: Path
+) -> None:
+    path = export(world, tmp_path / "first.xlsx", "--class", one.name, "--subject", "VAN", "--semester", 1)
+    book = openpyxl.load_workbook(path)
+    sheet = book["6A1 - Ngữ văn - HK1"]
+    sheet["E9"], sheet["L9"], sheet["L10"] = 0.5, "Đọc diễn cảm tốt,\n cần viết  cẩn thận hơn.", "- Chăm học."
+    book.save(path)
+    code, output = hoso("import", path, "--check")
+    assert (code, "3 ô thay đổi trong 1 bảng, trong đó có 2 ô nhận xét." in output) == (0, True)
+    assert world.rows("SELECT count(*) FROM remark") == [(0,)]
+    code, output = hoso("import", path, "--token-file", tokens)
+    assert (code, "Đã nhập 3 ô trong 1 bảng, trong đó có 2 ô nhận xét;" in output) == (0, True)
+    said = (
+        "SELECT s.moet_student_id, r.version, r.remark, e.person FROM remark r JOIN remark_entry e USING (request_id)"
+    )
+    said += " JOIN student s ON s.id = r.student_id ORDER BY 1, 2"
+    teacher, (first, second) = one.assignments["VAN"][0], (student.id for student in one.students[:2])
+    written = [(first, 1, "Đọc diễn cảm tốt, cần viết cẩn thận hơn.", teacher), (second, 1, "- Chăm học.", teacher)]
+    assert world.rows(said) == written
+
+    again = export(world, tmp_path / "again.xlsx", "--class", one.name, "--subject", "VAN", "--semester", 1)
+    book = openpyxl.load_workbook(again)
+    sheet = book["6A1 - Ngữ văn - HK1"]
+    assert [sheet[f"L{row}"].value for row in (9, 10, 11)] == [written[0][2], written[1][2], None]
+    code, output = hoso("import", again, "--token-file", tokens, "--json")
+    assert (code, json.loads(output)["sheets"][0]["state"], json.loads(output)["findings"]) == (0, "UNCHANGED", [])
+    sheet["E9"], sheet["L9"], sheet["L10"], sheet["L11"] = 9.5, None, "-", "Tốt\u200b."
+    book.save(again)
+    before = stored(world)
+    code, output = hoso("import", again, "--token-file", tokens)
+    assert code == 1
+    assert "Ô L11, sheet «6A1 - Ngữ văn - HK1»: nhận xét không hợp lệ: có ký tự định dạng" in output
+    assert (stored(world), world.rows(said)) == (before, written)
+    sheet["L11"] = None
+    book.save(again)
+    code, output = hoso("import", again, "--token-file", tokens, "--json")
+    (answer,) = json.loads(output)["sheets"]
+    assert (code, answer["changed"], answer["remarks_changed"]) == (0, 1, 1)
+    assert answer["remarks"] == [{"cell": "L10", "student": second, "old": "- Chăm học.", "new": ""}]
+    assert world.rows(said) == [*written, (second, 2, "", teacher)]
+    sheet["L10"] = "Đã tiến bộ."
+    book.save(again)
+    code, output = hoso("import", again, "--token-file", tokens)
+    assert (code, "Đã nhập 1 ô trong 1 bảng, trong đó có 1 ô nhận xét;" in output) == (0, True)
+
+
 def test_nothing_is_sent_while_one_sheet_is_bad_unless_asked(
     world: World, one: SchoolClass, tokens: Path, tmp_path: Path
 ) -> None:

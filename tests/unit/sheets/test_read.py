@@ -221,11 +221,6 @@ def test_a_workbook_without_score_sheets_says_so() -> None:
     assert [f.rule for f in sheets(none)[0].findings.found] == ["NO_MARK_COLUMNS"]
 
 
-def test_remarks_are_told_to_be_left_out() -> None:
-    book, _ = table([*ABOVE, HEADS, [*line(1, 8, *[None] * 6), "Chăm ngoan"], line(2), line(3)])
-    assert faults(book) == [("L6", "REMARKS_IGNORED")]
-
-
 def test_names_are_compared_as_people_read_them() -> None:
     assert name_key("Hoà Thuý") == name_key("HÒA  Thúy") == name_key(unicodedata.normalize("NFD", "Hòa Thúy"))
     for one, other in (("Hòa", "Hóa"), ("Lan", "Lân"), ("An Bình", "Bình An"), ("Dũng", "Đũng")):

@@ -4,9 +4,10 @@ import pytest
 from hoso.gradebook.v1 import marks_pb2
 
 from cli.sheets import importing
+from cli.sheets.check import Cells
 from cli.sheets.findings import Findings
 
-CELLS = [["E9", ""], ["", "J11"], ["F12", "J12"]]
+CELLS = Cells([["E9", ""], ["", "J11"], ["F12", "J12"]], ["L9", "L12"])
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,9 @@ CELLS = [["E9", ""], ["", "J11"], ["F12", "J12"]]
         ("rows[1].values[1]", "J11"),
         ("rows[1].student", "J11"),
         ("rows[2].values", "F12"),
+        ("remarks[1].text", "L12"),
+        ("remarks[0].student", "L9"),
+        ("remarks", ""),
         ("columns[0].position", ""),
         ("semester", ""),
     ],

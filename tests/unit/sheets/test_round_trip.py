@@ -46,13 +46,14 @@ def test_only_edited_cells_change_and_each_knows_where_it_came_from(tmp_path: Pa
     plan, found = checked(through_file(book, tmp_path), one)
     assert [(c.cell, c.old, c.new) for c in plan.changes] == [("E9", "8", "9"), ("J11", "4", "5.5")]
     assert [(f.cell, f.rule) for f in found] == [("F9", "MARK_KEPT")]
-    request, cells = plan.request("id")
-    assert [(c.kind, c.position) for c in request.columns] == [(1, 1), (3, 0)]
-    assert [(row.student, list(row.values)) for row in request.rows] == [
+    request, cells = plan.request("id", "token")
+    assert (request.sheet.request_id, request.person_token, list(request.remarks)) == ("id", "token", [])
+    assert [(c.kind, c.position) for c in request.sheet.columns] == [(1, 1), (3, 0)]
+    assert [(row.student, list(row.values)) for row in request.sheet.rows] == [
         ("31705001", ["9", ""]),
         ("31705003", ["", "5.5"]),
     ]
-    assert cells == [["E9", ""], ["", "J11"]]
+    assert cells == ([["E9", ""], ["", "J11"]], [])
 
 
 def test_a_mark_is_taken_away_by_a_dash(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_who_left_keeps_their_marks_and_gets_none(tmp_path: Path) -> None:
     one = target()
     one.rows[0].left = True
     book, sheet = exported(one)
-    assert (sheet["E9"].protection.locked, sheet["L9"].value) == (True, layout.LEFT)
+    assert (sheet["E9"].protection.locked, sheet["L9"].value, sheet["M9"].value) == (True, None, layout.LEFT)
     sheet["E9"], sheet["E10"] = 1, 2
     plan, found = checked(through_file(book, tmp_path), one)
     assert [(f.cell, f.rule) for f in found] == [("E9", "STUDENT_LEFT")]
@@ -111,11 +112,11 @@ def test_the_workbook_helps_and_protects(tmp_path: Path) -> None:
     assert sheet.title == "6A1 - Toán - HK1"
     assert sheet.freeze_panes == "E9"
     assert sheet.protection.sheet
-    locked = {cell: sheet[cell].protection.locked for cell in ("B9", "C9", "E9", "J9", "K9", "L9")}
-    assert locked == {"B9": True, "C9": True, "E9": False, "J9": False, "K9": True, "L9": False}
-    (validation,) = sheet.data_validations.dataValidation
-    assert str(validation.sqref) == "E9:J11"
-    assert sheet["L9"].value == layout.EXEMPT
+    locked = {cell: sheet[cell].protection.locked for cell in ("B9", "C9", "E9", "J9", "K9", "L9", "M9")}
+    assert locked == {"B9": True, "C9": True, "E9": False, "J9": False, "K9": True, "L9": False, "M9": True}
+    marks, remarks = sheet.data_validations.dataValidation
+    assert (str(marks.sqref), str(remarks.sqref), remarks.formula1) == ("E9:J11", "L9:L11", "500")
+    assert (sheet["L9"].value, sheet["M9"].value) == (None, layout.EXEMPT)
     assert sheet["K9"].value == '=IF(COUNT(E9:J9)<6,"",ROUND(ROUND(10*(SUM(E9:H9)+2*I9+3*J9),0)/9,0)/10)'
 
 

@@ -1018,6 +1018,7 @@ class ListBooksRequest(_message.Message):
     RECORD_TYPE_FIELD_NUMBER: _builtins.int
     CLASS_NAME_FIELD_NUMBER: _builtins.int
     STUDENT_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
     school: _builtins.str
     """School code."""
     school_year: _builtins.str
@@ -1032,6 +1033,10 @@ class ListBooksRequest(_message.Message):
     """Only those of this class; empty for all."""
     student: _builtins.str
     """Only those of this student (moet_student_id); empty for all."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[Global___BookState.ValueType]:
+        """Only those in one of these states; empty for all. A book may change its state, and so come or go, between two pages."""
+
     def __init__(
         self,
         *,
@@ -1042,10 +1047,11 @@ class ListBooksRequest(_message.Message):
         record_type: _common_pb2.RecordType.ValueType = ...,
         class_name: _builtins.str = ...,
         student: _builtins.str = ...,
+        states: _abc.Iterable[Global___BookState.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_name", b"class_name", "page_size", b"page_size", "page_token", b"page_token", "record_type", b"record_type", "school", b"school", "school_year", b"school_year", "student", b"student"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["class_name", b"class_name", "page_size", b"page_size", "page_token", b"page_token", "record_type", b"record_type", "school", b"school", "school_year", b"school_year", "states", b"states", "student", b"student"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from hoso.gradebook.v1 import common_pb2 as _common_pb2
+from hoso.gradebook.v1 import remarks_pb2 as _remarks_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -493,23 +494,33 @@ class ImportMarksRequest(_message.Message):
 
     SHEET_FIELD_NUMBER: _builtins.int
     PERSON_TOKEN_FIELD_NUMBER: _builtins.int
+    REMARKS_FIELD_NUMBER: _builtins.int
     person_token: _builtins.str
     """Token of the teacher who enters this sheet, checked as the one in the metadata and written as there but without
     "Bearer "; empty: the person of the call.
     """
     @_builtins.property
     def sheet(self) -> Global___EnterMarksRequest:
-        """The whole sheet of one class, subject and semester, with a request id of its own."""
+        """The whole sheet of one class, subject and semester, with a request id of its own. Without columns and rows when only
+        remarks are entered.
+        """
+
+    @_builtins.property
+    def remarks(self) -> _containers.RepeatedCompositeFieldContainer[_remarks_pb2.RemarkRow]:
+        """The subject teacher's remarks on students in the sheet's semester, at most 100; written with the marks or not at all,
+        under the same request id. A student who is not named keeps the remark that stands.
+        """
 
     def __init__(
         self,
         *,
         sheet: Global___EnterMarksRequest | None = ...,
         person_token: _builtins.str = ...,
+        remarks: _abc.Iterable[_remarks_pb2.RemarkRow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sheet", b"sheet"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["person_token", b"person_token", "sheet", b"sheet"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["person_token", b"person_token", "remarks", b"remarks", "sheet", b"sheet"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -549,12 +560,18 @@ class ImportedSheet(_message.Message):
     CHANGED_FIELD_NUMBER: _builtins.int
     UNCHANGED_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
+    REMARKS_CHANGED_FIELD_NUMBER: _builtins.int
+    REMARKS_UNCHANGED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """As in the sheet."""
     changed: _builtins.int
     """Cells that got a new version; 0 after a refusal."""
     unchanged: _builtins.int
     """Cells that already had the value; 0 after a refusal."""
+    remarks_changed: _builtins.int
+    """Remarks that got a new version; 0 after a refusal."""
+    remarks_unchanged: _builtins.int
+    """Remarks that already had the text; 0 after a refusal."""
     @_builtins.property
     def refusal(self) -> Global___SheetRefusal:
         """Present when the sheet was refused: nothing of it was written."""
@@ -566,10 +583,12 @@ class ImportedSheet(_message.Message):
         changed: _builtins.int = ...,
         unchanged: _builtins.int = ...,
         refusal: Global___SheetRefusal | None = ...,
+        remarks_changed: _builtins.int = ...,
+        remarks_unchanged: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["refusal", b"refusal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "refusal", b"refusal", "request_id", b"request_id", "unchanged", b"unchanged"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "refusal", b"refusal", "remarks_changed", b"remarks_changed", "remarks_unchanged", b"remarks_unchanged", "request_id", b"request_id", "unchanged", b"unchanged"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -647,7 +666,7 @@ class SheetViolation(_message.Message):
     RULE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """Path within the EnterMarksRequest, such as "rows[3].values[1]"."""
+    """Path within the EnterMarksRequest, such as "rows[3].values[1]", or of a remark, such as "remarks[2].text"."""
     rule: _builtins.str
     """Stable code, such as MARK_PRECISION."""
     message: _builtins.str
@@ -784,6 +803,7 @@ class ExportedRow(_message.Message):
     BIRTH_DATE_FIELD_NUMBER: _builtins.int
     MARKS_FIELD_NUMBER: _builtins.int
     LEFT_FIELD_NUMBER: _builtins.int
+    REMARK_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Position in the class list, from 1."""
     name: _builtins.str
@@ -792,6 +812,8 @@ class ExportedRow(_message.Message):
     """Ngày sinh, ISO 8601 date."""
     left: _builtins.bool
     """The student left the class during the year: marks that were given stay, and none are entered any more."""
+    remark: _builtins.str
+    """The subject teacher's remark on the student in the sheet's semester; "" where there is none."""
     @_builtins.property
     def marks(self) -> Global___MarkSheetRow:
         """Marks and results."""
@@ -804,10 +826,11 @@ class ExportedRow(_message.Message):
         birth_date: _builtins.str = ...,
         marks: Global___MarkSheetRow | None = ...,
         left: _builtins.bool = ...,
+        remark: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["marks", b"marks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "left", b"left", "marks", b"marks", "name", b"name", "number", b"number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_date", b"birth_date", "left", b"left", "marks", b"marks", "name", b"name", "number", b"number", "remark", b"remark"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

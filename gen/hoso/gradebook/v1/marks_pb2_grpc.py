@@ -157,11 +157,12 @@ class MarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportMarks(self, request_iterator, context):
-        """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, all or
-        nothing and before the next is read; a bad sheet is answered by its refusal and does not stop the others. After a
-        broken connection send the whole stream again with the same request ids: sheets already entered answer as the first
-        time. A call needs a deadline of at most ten minutes; at most 2,000 sheets. Each sheet is entered by the teacher
-        whose token it carries, or else by the person of the call (subject teacher).
+        """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, with its
+        remarks as by EnterRemarks (RemarkService), all or nothing together and before the next is read; a bad sheet is
+        answered by its refusal and does not stop the others. After a broken connection send the whole stream again with the
+        same request ids: sheets already entered answer as the first time. A call needs a deadline of at most ten minutes; at
+        most 2,000 sheets. Each sheet is entered by the teacher whose token it carries, or else by the person of the call
+        (subject teacher).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

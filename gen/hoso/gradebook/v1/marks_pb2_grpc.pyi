@@ -49,11 +49,12 @@ class MarkServiceStub:
     cell gets a new version; repeating a request id changes nothing and returns the first answer (subject teacher).
     """
     ImportMarks: _grpc.StreamUnaryMultiCallable[_marks_pb2.ImportMarksRequest, _marks_pb2.ImportMarksResponse]
-    """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, all or
-    nothing and before the next is read; a bad sheet is answered by its refusal and does not stop the others. After a
-    broken connection send the whole stream again with the same request ids: sheets already entered answer as the first
-    time. A call needs a deadline of at most ten minutes; at most 2,000 sheets. Each sheet is entered by the teacher
-    whose token it carries, or else by the person of the call (subject teacher).
+    """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, with its
+    remarks as by EnterRemarks (RemarkService), all or nothing together and before the next is read; a bad sheet is
+    answered by its refusal and does not stop the others. After a broken connection send the whole stream again with the
+    same request ids: sheets already entered answer as the first time. A call needs a deadline of at most ten minutes; at
+    most 2,000 sheets. Each sheet is entered by the teacher whose token it carries, or else by the person of the call
+    (subject teacher).
     """
     ExportMarks: _grpc.UnaryStreamMultiCallable[_marks_pb2.ExportMarksRequest, _marks_pb2.ExportMarksResponse]
     """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
@@ -98,11 +99,12 @@ class MarkServiceAsyncStub(MarkServiceStub):
     cell gets a new version; repeating a request id changes nothing and returns the first answer (subject teacher).
     """
     ImportMarks: _aio.StreamUnaryMultiCallable[_marks_pb2.ImportMarksRequest, _marks_pb2.ImportMarksResponse]  # type: ignore[assignment]
-    """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, all or
-    nothing and before the next is read; a bad sheet is answered by its refusal and does not stop the others. After a
-    broken connection send the whole stream again with the same request ids: sheets already entered answer as the first
-    time. A call needs a deadline of at most ten minutes; at most 2,000 sheets. Each sheet is entered by the teacher
-    whose token it carries, or else by the person of the call (subject teacher).
+    """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, with its
+    remarks as by EnterRemarks (RemarkService), all or nothing together and before the next is read; a bad sheet is
+    answered by its refusal and does not stop the others. After a broken connection send the whole stream again with the
+    same request ids: sheets already entered answer as the first time. A call needs a deadline of at most ten minutes; at
+    most 2,000 sheets. Each sheet is entered by the teacher whose token it carries, or else by the person of the call
+    (subject teacher).
     """
     ExportMarks: _aio.UnaryStreamMultiCallable[_marks_pb2.ExportMarksRequest, _marks_pb2.ExportMarksResponse]  # type: ignore[assignment]
     """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
@@ -180,11 +182,12 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_marks_pb2.ImportMarksRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_marks_pb2.ImportMarksResponse, _abc.Awaitable[_marks_pb2.ImportMarksResponse]]:
-        """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, all or
-        nothing and before the next is read; a bad sheet is answered by its refusal and does not stop the others. After a
-        broken connection send the whole stream again with the same request ids: sheets already entered answer as the first
-        time. A call needs a deadline of at most ten minutes; at most 2,000 sheets. Each sheet is entered by the teacher
-        whose token it carries, or else by the person of the call (subject teacher).
+        """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, with its
+        remarks as by EnterRemarks (RemarkService), all or nothing together and before the next is read; a bad sheet is
+        answered by its refusal and does not stop the others. After a broken connection send the whole stream again with the
+        same request ids: sheets already entered answer as the first time. A call needs a deadline of at most ten minutes; at
+        most 2,000 sheets. Each sheet is entered by the teacher whose token it carries, or else by the person of the call
+        (subject teacher).
         """
 
     @_abc_1.abstractmethod

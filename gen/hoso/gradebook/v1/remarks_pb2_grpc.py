@@ -59,7 +59,8 @@ class RemarkServiceServicer:
 
     def EnterRemarks(self, request, context):
         """Enters remarks on students of a class, all or nothing (a subject: its teacher in the class; no subject: the homeroom
-        teacher). Repeating a request id changes nothing.
+        teacher). Repeating a request id changes nothing. The remarks of a subject and semester may also come with their score
+        sheet (MarkService.ImportMarks).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

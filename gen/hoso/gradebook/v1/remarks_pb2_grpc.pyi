@@ -39,7 +39,8 @@ class RemarkServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RemarkServiceAsyncStub: ...
     EnterRemarks: _grpc.UnaryUnaryMultiCallable[_remarks_pb2.EnterRemarksRequest, _remarks_pb2.EnterRemarksResponse]
     """Enters remarks on students of a class, all or nothing (a subject: its teacher in the class; no subject: the homeroom
-    teacher). Repeating a request id changes nothing.
+    teacher). Repeating a request id changes nothing. The remarks of a subject and semester may also come with their score
+    sheet (MarkService.ImportMarks).
     """
     GetRemarks: _grpc.UnaryUnaryMultiCallable[_remarks_pb2.GetRemarksRequest, _remarks_pb2.GetRemarksResponse]
     """The remarks of a class as they stand, or every version of one student's."""
@@ -55,7 +56,8 @@ class RemarkServiceAsyncStub(RemarkServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     EnterRemarks: _aio.UnaryUnaryMultiCallable[_remarks_pb2.EnterRemarksRequest, _remarks_pb2.EnterRemarksResponse]  # type: ignore[assignment]
     """Enters remarks on students of a class, all or nothing (a subject: its teacher in the class; no subject: the homeroom
-    teacher). Repeating a request id changes nothing.
+    teacher). Repeating a request id changes nothing. The remarks of a subject and semester may also come with their score
+    sheet (MarkService.ImportMarks).
     """
     GetRemarks: _aio.UnaryUnaryMultiCallable[_remarks_pb2.GetRemarksRequest, _remarks_pb2.GetRemarksResponse]  # type: ignore[assignment]
     """The remarks of a class as they stand, or every version of one student's."""
@@ -74,7 +76,8 @@ class RemarkServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_remarks_pb2.EnterRemarksResponse, _abc.Awaitable[_remarks_pb2.EnterRemarksResponse]]:
         """Enters remarks on students of a class, all or nothing (a subject: its teacher in the class; no subject: the homeroom
-        teacher). Repeating a request id changes nothing.
+        teacher). Repeating a request id changes nothing. The remarks of a subject and semester may also come with their score
+        sheet (MarkService.ImportMarks).
         """
 
     @_abc_1.abstractmethod

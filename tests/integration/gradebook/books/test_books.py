@@ -4,12 +4,15 @@ import datetime as dt
 import json
 import threading
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from hoso.gradebook.v1 import books_pb2, books_pb2_grpc
 
+from cli.connection import every
 from cli.demo_school import SchoolClass
 from services.common.canonical import canonical_bytes
 from services.common.consume import Outcome
@@ -320,6 +323,10 @@ def test_books_are_paged(world: World, announce: Announce) -> None:
         token = page.next_page_token
     assert found == ids
     assert world.ask("ListBooks", **world.year, page_size=1, page_token=token).books == []
+    request = books_pb2.ListBooksRequest(**world.year)
+    stub = books_pb2_grpc.BookServiceStub(world.channel(DEPARTMENT))
+    for page_size in (1, 3, 4, 500):
+        assert [book.id for book in every(stub.ListBooks, request, "books", page_size=page_size)] == ids
     for bad in ("x", "bnVsbA==", token[:-4]):
         with pytest.raises(Invalid) as caught:
             world.ask("ListBooks", **world.year, page_token=bad)
@@ -327,3 +334,37 @@ def test_books_are_paged(world: World, announce: Announce) -> None:
     for size in (-1, 501):
         with pytest.raises(Invalid):
             world.ask("ListBooks", **world.year, page_size=size)
+
+
+def test_books_are_listed_by_state(world: World, announce: Announce, hoso: Callable[..., Any]) -> None:
+    world.close_window()
+    fresh, moved = (Line(world, announce, WHOLE_YEAR, index) for index in (0, 1))
+    moved.assign()
+    assigned, complete = State.BOOK_STATE_PRINT_ASSIGNED, State.BOOK_STATE_DATA_COMPLETE
+    for states, expected in (
+        ([assigned], [moved]),
+        ([complete, assigned], [fresh, moved]),
+        ([State.BOOK_STATE_LOCKED], []),
+        ([], [fresh, moved]),
+    ):
+        found = world.ask("ListBooks", **world.year, states=states).books
+        assert [book.id for book in found] == [line.book.id for line in expected]
+    for states, field, rule in (([complete, 99], "states[1]", "ENUM"), ([0], "states[0]", "ENUM")):
+        with pytest.raises(Invalid) as caught:
+            world.ask("ListBooks", **world.year, states=states)
+        assert [(v.field, v.rule) for v in caught.value.violations] == [(field, rule)]
+    with pytest.raises(Invalid) as many:
+        world.ask("ListBooks", **world.year, states=[complete] * 17)
+    assert [(v.field, v.rule) for v in many.value.violations] == [("states", "COUNT")]
+
+    where = (world.school.code, world.school.school_year)
+    assert [book["id"] for book in hoso("books", "list", *where)] == [fresh.book.id, moved.book.id]
+    titles = {
+        "CLASS_BOOK": "Sổ theo dõi và đánh giá học sinh (theo lớp học)",
+        "TEACHER_BOOK": "Sổ theo dõi và đánh giá học sinh (của giáo viên)",
+        "TRANSCRIPT": "Học bạ",
+        "STUDENT_REGISTER": "Sổ đăng bộ",
+    }
+    for kind, title in titles.items():
+        shown = " ".join(hoso("books", "list", *where, "--type", kind, table=True).split())
+        assert f"{title} của trường {where[0]}, {where[1]}" in shown

@@ -9,6 +9,7 @@ from hoso.gradebook.v1 import remarks_pb2
 from services.common.errors import Conflict, Forbidden, Invalid, NotFound, Rejected
 from tests.integration.gradebook.books.line import Announce, State
 from tests.integration.gradebook.records.lines import TEACHER_BOOK, RecordLine, remark, whole_year_ref
+from tests.integration.gradebook.streams import send, sheet
 from tests.integration.gradebook.world import FINAL, FIRST, SECOND, SEMESTER_1, WHOLE_YEAR, World
 
 PERIOD_1 = remarks_pb2.REMARK_PERIOD_SEMESTER_1
@@ -112,6 +113,18 @@ def test_marks_and_remarks_in_a_living_teachers_book_stay(world: World, announce
                 remark(world, one.assignments["TOAN"][0], period, said, subject="TOAN", request=str(uuid.uuid4()))
         else:
             remark(world, one.assignments["TOAN"][0], period, said, subject="TOAN", request=str(uuid.uuid4()))
+    # The same by ImportMarks: a remark that the book holds keeps the whole sheet out.
+    said = {student: "Giỏi."}
+    before = world.rows("SELECT count(*) FROM entry")
+    answers = send(
+        world,
+        [
+            sheet(world, one, "TOAN", FIRST, [], {}, remarks=said),
+            sheet(world, one, "TOAN", SECOND, [(FINAL, 0)], {student: ["9.8"]}, remarks=said),
+        ],
+    )
+    assert [answer.refusal.reason for answer in answers] == ["BOOK_LOCKED", ""]
+    assert world.rows("SELECT count(*) FROM entry") == [(before[0][0] + 1,)]
     world.close_window("SUA")
     year = book(world, announce, stage=WHOLE_YEAR)
     assert [part["semester"] for part in year.content()["classes"][0]["semesters"]] == ["SEMESTER_1", "SEMESTER_2"]
