@@ -22,6 +22,8 @@ _SCHOOL_YEAR = re.compile(r"20[0-9]{2}-20[0-9]{2}")
 _VENDOR = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _FIRST_BIRTH = date(1950, 1, 1)
 _LAST_SECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
+_WORDS = re.compile(r"[^\s!-@\[-`{-~]+")
+"""Runs without spaces, ASCII digits and punctuation; other signs may be letters of an old encoding."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -69,9 +71,26 @@ class Findings:
         meant = legacy_reading(value[:longest])
         if meant is None:
             self.text(field, value, longest=longest)
-            return
+        else:
+            self._legacy(field, "Tên", meant)
+
+    def statement(self, field: str, value: str, *, longest: int) -> None:
+        """A text that names something, such as a certificate: as a name, with numbers and foreign words in between.
+
+        The reading of an old encoding is looked for in the words that are not plain ASCII, taken together.
+        """
+        words = [word for word in _WORDS.findall(value[:longest]) if not word.isascii()]
+        meant = legacy_reading(" ".join(words))
+        if meant is None:
+            meant = legacy_reading(value[:longest])
+        if meant is None:
+            self.text(field, value, longest=longest)
+        else:
+            self._legacy(field, "Nội dung", meant)
+
+    def _legacy(self, field: str, what: str, meant: str) -> None:
         hint = f", có phải là «{meant}»" if meant else ""
-        message = f"Tên không phải chữ Việt Unicode mà theo bảng mã cũ (TCVN3, VNI) hoặc bị hỏng chữ{hint}."
+        message = f"{what} không phải chữ Việt Unicode mà theo bảng mã cũ (TCVN3, VNI) hoặc bị hỏng chữ{hint}."
         self.add(field, "LEGACY_ENCODING", f"{message} Hãy chuyển sang Unicode rồi gửi lại.")
 
     def code(self, field: str, value: str, *, longest: int = 32) -> None:

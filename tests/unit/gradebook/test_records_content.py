@@ -51,6 +51,8 @@ def facts(book: dict[str, Any], stage: Stage, number: int = 1, **changes: Any) -
         absences=(total, 0),
         remarks={"TOAN": "Tiến bộ rõ."},
         homeroom_remark="Chăm ngoan.",
+        certificates="Chứng chỉ Ứng dụng công nghệ thông tin cơ bản",
+        competition="",
         places=[place],
         earlier=[],
     )
