@@ -71,7 +71,7 @@ def tricky_teacher_book() -> dict[str, Any]:
     data = records.teacher_book(2, 50)
     for student, name in zip(data["classes"][0]["students"], TRICKY, strict=False):
         student["name"] = name
-    data["classes"][1]["semesters"][1]["rows"][7]["remark"] = "Đã tiến bộ rõ rệt so với học kì I. " * 14
+    data["classes"][1]["semesters"][1]["rows"][7]["remark"] = "Đã tiến bộ rõ rệt so với học kì I. " * 15
     return data
 
 
