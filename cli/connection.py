@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import tenacity
 from hoso.archive.v1 import archive_pb2_grpc
 from hoso.gradebook.v1 import (
+    achievements_pb2_grpc,
     books_pb2_grpc,
     class_book_pb2_grpc,
     corrections_pb2_grpc,
@@ -50,6 +51,7 @@ class Services:
         self.corrections = corrections_pb2_grpc.CorrectionServiceStub(peers["gradebook"])
         self.dossiers = dossiers_pb2_grpc.DossierServiceStub(peers["gradebook"])
         self.register = register_pb2_grpc.RegisterServiceStub(peers["gradebook"])
+        self.achievements = achievements_pb2_grpc.AchievementServiceStub(peers["gradebook"])
         self.remarks = remarks_pb2_grpc.RemarkServiceStub(peers["gradebook"])
         self.review = review_pb2_grpc.ReviewServiceStub(peers["gradebook"])
         self.print = print_pb2_grpc.PrintServiceStub(peers["print"])

@@ -123,6 +123,7 @@ def _year_with_story(progress: Progress, home: Play, away: Play, *, paper: bool)
     for play in plays:
         _semester(progress, play, 2)
     _step(progress, "Nhận xét của giáo viên", lambda: demo_story.remark(home))
+    _step(progress, "Chứng chỉ, kết quả cuộc thi", lambda: demo_story.achieve(home))
 
     _step(progress, "Chốt sổ cả năm", lambda: _freeze_class_books(*plays))
     demo_books.move(plays, progress, "Cả năm", paper=paper)

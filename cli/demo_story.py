@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hoso.gradebook.v1 import (
+    achievements_pb2,
     class_book_pb2,
     common_pb2,
     corrections_pb2,
@@ -170,6 +171,29 @@ def remark(play: Play) -> None:
             ],
         )
         play.act(teacher, play.vendor.remarks.EnterRemarks, request)
+
+
+def achieve(play: Play) -> None:
+    """A certificate and two prizes of the best students of the first class, for page B of their transcripts."""
+    c = play.school.classes[0]
+    best, next_best = sorted(play.school.present(c, 2), key=lambda s: s.ability, reverse=True)[:2]
+    lines = {
+        achievements_pb2.ACHIEVEMENT_KIND_CERTIFICATES: {
+            best.id: "Chứng chỉ tiếng Anh A2 Key for Schools, Cambridge, ngày 14/3/2026"
+        },
+        achievements_pb2.ACHIEVEMENT_KIND_COMPETITION: {
+            best.id: "Giải Nhì môn Toán, kì thi học sinh giỏi lớp 6 cấp trường; Giải Ba, cuộc thi Tin học trẻ cấp xã",
+            next_best.id: "Huy chương Đồng môn cờ vua, Hội khỏe Phù Đổng cấp trường",
+        },
+    }
+    for kind, said in lines.items():
+        request = achievements_pb2.EnterAchievementsRequest(
+            request_id=play.request_id(c.name, "achievements", kind),
+            school_class=play.ref(c),
+            kind=kind,
+            rows=[achievements_pb2.AchievementRow(student=student, text=text) for student, text in said.items()],
+        )
+        play.act(c.homeroom_teacher, play.vendor.achievements.EnterAchievements, request)
 
 
 def remark_monthly(play: Play, months: tuple[str, ...]) -> None:

@@ -24,6 +24,8 @@ _FIRST_BIRTH = date(1950, 1, 1)
 _LAST_SECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 _CLAUSE_END = re.compile(r"[,;:!?()\"/]+")
 """What ends a clause of prose and is no letter in any old encoding; full stops are left to `legacy_reading`."""
+_WORDS = re.compile(r"[^\s!-@\[-`{-~]+")
+"""Runs without spaces, ASCII digits and punctuation; other signs may be letters of an old encoding."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -85,6 +87,20 @@ class Findings:
             self.text(field, value, shortest=0, longest=longest)
         else:
             self._legacy(field, "Câu chữ", meant)
+
+    def statement(self, field: str, value: str, *, longest: int) -> None:
+        """A text that names something, such as a certificate: as a name, with numbers and foreign words in between.
+
+        The reading of an old encoding is looked for in the words that are not plain ASCII, taken together.
+        """
+        words = [word for word in _WORDS.findall(value[:longest]) if not word.isascii()]
+        meant = legacy_reading(" ".join(words))
+        if meant is None:
+            meant = legacy_reading(value[:longest])
+        if meant is None:
+            self.text(field, value, longest=longest)
+        else:
+            self._legacy(field, "Nội dung", meant)
 
     def _legacy(self, field: str, what: str, meant: str) -> None:
         hint = f" (có phải là «{meant}»?)" if meant else ""

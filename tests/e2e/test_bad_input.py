@@ -29,6 +29,7 @@ GRPC_SERVICES = {
             "Correction",
             "Review",
             "Remark",
+            "Achievement",
             "Register",
             "Exemption",
             "Dossier",

@@ -91,6 +91,7 @@ def student_register(lines: Sequence[RegisterLine], facts: RegisterFacts) -> byt
             "principal": asdict(facts.principal),
             "data_officer": asdict(facts.data_officer),
             "rows": [_row(line) for line in lines],
+            # Nobody records why and by whose leave a detail was put right (docs/formats/student-register-1.md).
             "corrections": [],
             "signatories": _signatories(facts),
         }

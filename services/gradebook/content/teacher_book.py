@@ -7,6 +7,7 @@ from typing import Any
 
 from services.common.canonical import canonical_bytes
 from services.gradebook.catalogue import RecordBook, SignatoryRole, level_of
+from services.gradebook.content.class_book import EXEMPTION_NOTE
 from services.gradebook.content.signatures import Signs, signatories
 from services.gradebook.content.times import vietnam_time
 from services.gradebook.domain import (
@@ -135,5 +136,11 @@ def _row(
         "result": result_code(result.semester_1 if first else result.semester_2),
         "year_result": None if first else result_code(result.year),
         "reassessed": None,
-        "remark": one.remarks.get((semester, student.id), ""),
+        "remark": _remark(one, subject, student, semester),
     }
+
+
+def _remark(one: TaughtClass, subject: ClassSubject, student: ClassStudent, semester: Semester) -> str:
+    """The form's one column of words: the class book's note of an exemption (Điều 10), then the teacher's remark."""
+    exempt = (subject.id, semester, student.id) in one.data.exempt
+    return ". ".join(filter(None, (EXEMPTION_NOTE if exempt else "", one.remarks.get((semester, student.id), ""))))

@@ -58,8 +58,8 @@ class TranscriptFacts:
     """What a transcript says beside class book and earlier transcripts.
 
     absences: excused and unexcused sessions, used where the class book has only their sum. remarks: subject code → the
-    subject teacher's remark. places: this year's lines of the study history. earlier: the earlier transcripts, parsed,
-    one a school year, oldest first.
+    subject teacher's remark. certificates, competition: as entered, empty when none. places: this year's lines of the
+    study history. earlier: the earlier transcripts, parsed, one a school year, oldest first.
     """
 
     homeroom_teacher: NamedPerson
@@ -70,6 +70,8 @@ class TranscriptFacts:
     absences: tuple[int, int] | None
     remarks: Mapping[str, str]
     homeroom_remark: str
+    certificates: str
+    competition: str
     places: Sequence[Json]
     earlier: Sequence[Json]
 
@@ -165,8 +167,8 @@ def _grade(source: Source, number: int, facts: TranscriptFacts) -> dict[str, Any
         "promotion": evaluation["promotion"],
         "promoted_after_summer": after_summer and evaluation["promotion"] in _PASSED,
         "award": evaluation["award"],
-        "certificates": "",
-        "competition": "",
+        "certificates": facts.certificates,
+        "competition": facts.competition,
         "homeroom_remark": facts.homeroom_remark,
         "principal_approval": {"date": vietnam_time(source.locked_time)[:10]},
         "source": {

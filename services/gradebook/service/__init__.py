@@ -3,6 +3,7 @@
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.gradebook.service import (
+    achievement_service,
     book_service,
     class_book_service,
     correction_service,
@@ -29,4 +30,5 @@ def served(database: Database) -> list[Served]:
         dossier_service.served(database),
         register_service.served(database),
         remark_service.served(database),
+        achievement_service.served(database),
     ]

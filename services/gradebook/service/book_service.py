@@ -6,20 +6,22 @@ from typing import cast
 import grpc
 from hoso.gradebook.v1 import books_pb2, books_pb2_grpc, common_pb2
 
-from services.common import chunks
+from services.common import chunks, operations
 from services.common.db import Database
+from services.common.errors import HosoError
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
 from services.gradebook.domain import RecordType
-from services.gradebook.service import pages
+from services.gradebook.service import book_acts, pages
 from services.gradebook.service.roster_service import class_ref
 from services.gradebook.store.books import BookKey, BookRow, TransitionRow
-from services.gradebook.usecases import books, records
+from services.gradebook.usecases import books, many_books, records
 from services.gradebook.usecases.freeze.book import Request as FreezeRequest
 from services.gradebook.usecases.freeze.book import freeze_book
 from services.gradebook.usecases.freeze.transcript import freeze_class_transcripts
 
+_ACT = "/hoso.gradebook.v1.BookService/ActOnBooks"
 _PERSON = Access(clients=("vendor/*",), person=True)
 ACCESS = {
     "FreezeBook": _PERSON,
@@ -35,6 +37,7 @@ ACCESS = {
     "LockBook": _PERSON,
     "ReturnBook": _PERSON,
     "RevokeBook": _PERSON,
+    "ActOnBooks": _PERSON,
     "GetBook": Access(clients=("vendor/*", "operator/department", "service/*")),
     "ListBooks": Access(clients=("vendor/*", "operator/department")),
     "ListStudentTranscripts": Access(clients=("vendor/*",)),
@@ -153,6 +156,26 @@ class Books(books_pb2_grpc.BookServiceServicer):
         """Revoke a signed book."""
         book = books.revoke_book(self._database, caller(), request.book, request.reason, request.department_notice)
         return books_pb2.RevokeBookResponse(book=_book(book))
+
+    def ActOnBooks(
+        self, request: books_pb2.ActOnBooksRequest, context: grpc.ServicerContext
+    ) -> books_pb2.ActOnBooksResponse:
+        """Many acts, each on its own."""
+        record = operations.record_refusal(self._database)
+        found = many_books.act_on_books(
+            caller(),
+            book_acts.read(self._database, request.acts),
+            lambda who, error: record(who, _ACT, error),
+            context.is_active,
+        )
+        return books_pb2.ActOnBooksResponse(
+            results=[
+                books_pb2.BookActResult(refusal=book_acts.refusal(one))
+                if isinstance(one, HosoError)
+                else books_pb2.BookActResult(book=_book(one))
+                for one in found
+            ]
+        )
 
     def GetBook(self, request: books_pb2.GetBookRequest, context: grpc.ServicerContext) -> books_pb2.GetBookResponse:
         """One book with its history."""

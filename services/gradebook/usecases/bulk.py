@@ -44,11 +44,13 @@ _ROUNDING = 1.05
 AT_ONCE = 8
 """Imports that a process takes at once, half of its threads, so that single entries always find one."""
 
-_ANSWERS = (Invalid, NotFound, Conflict, Rejected, Unauthenticated, Forbidden)
+ANSWERS = (Invalid, NotFound, Conflict, Rejected, Unauthenticated, Forbidden)
+"""Errors that answer one of many; any other ends the call."""
+
 _places = threading.BoundedSemaphore(AT_ONCE)
 
 Refused = Callable[[Caller, HosoError], None]
-"""Called for each sheet that its person may not enter, to leave an audit row."""
+"""Called for each of many that its person may not do, to leave an audit row."""
 
 
 class Sheet(NamedTuple):
@@ -117,7 +119,7 @@ def _import_one(caller: Caller, sheet: Sheet, refused: Refused) -> Imported:
         if sheet.token:
             who = identity.bearing(sheet.token)
         return Imported(sheet.request_id, sheet.enter(who), None)
-    except _ANSWERS as e:
+    except ANSWERS as e:
         if isinstance(e, Forbidden | Unauthenticated):
             refused(who, e)
         return Imported(sheet.request_id, EnteredSheet(NONE, NONE), e)

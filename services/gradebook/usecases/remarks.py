@@ -148,7 +148,7 @@ def write(tx: Tx, planned: Planned) -> None:
 
 def record(tx: Tx, caller: Caller, ref: ClassRef, planned: Planned) -> None:
     """Leave the audit row of the act; last in the transaction."""
-    access.put_record(
+    access.record(
         tx,
         caller,
         ref.school,

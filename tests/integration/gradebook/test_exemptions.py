@@ -1,18 +1,21 @@
 """Exemption from the practical part: the principal's decision, shown beside marks that are still required."""
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hoso.gradebook.v1 import common_pb2
 
 from cli.demo_school import SchoolClass
 from services.common.errors import Conflict, Forbidden, HosoError, Invalid, NotFound, Rejected
 from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.streams import export
-from tests.integration.gradebook.world import FINAL, FIRST, OTHER_VENDOR, SECOND, World, served
+from tests.integration.gradebook.world import FINAL, FIRST, OTHER_VENDOR, SECOND, WHOLE_YEAR, World, served
 from tests.servers import Pki
 
+TEACHER_BOOK = common_pb2.RECORD_TYPE_TEACHER_BOOK
 DECISION = "Quyết định số 12/QĐ-THCS ngày 15/9/2025"
 
 
@@ -115,3 +118,29 @@ def test_only_the_principal_decides_and_what_was_decided_stays(world: World, one
     for statement in ("DELETE FROM practical_exemption RETURNING 1", "UPDATE practical_exemption SET withdrawn = true"):
         with pytest.raises(Exception, match="refused"):
             world.rows(statement)
+
+
+def test_class_book_and_teachers_book_note_the_same_students(world: World, one: SchoolClass) -> None:
+    """Runs last: it closes the year."""
+    first, second = one.students[0].id, one.students[1].id
+    record(world, one, student=second, semesters=[FIRST, SECOND])
+    world.complete(one)
+    world.close_window()
+    teacher = one.assignments["GDTC"][0]
+    year = {"stage": WHOLE_YEAR, "school_class": world.ref(one)}
+    own = {**year, "school_class": {**world.year}, "record_type": TEACHER_BOOK, "teacher": teacher, "subject": "GDTC"}
+    class_book = frozen(world, one.homeroom_teacher, **year)
+    teacher_book = frozen(world, teacher, **own)
+    for part, taught in zip(class_book["semesters"], teacher_book["classes"][0]["semesters"], strict=True):
+        (sheet,) = [marks for marks in part["marks"] if marks["subject"] == "GDTC"]
+        noted = {row["student"]: row["note"] for row in sheet["rows"]}
+        assert noted == {row["student"]: row["remark"] for row in taught["rows"]}
+        numbers = {1, 2, 3} if part["semester"] == "SEMESTER_1" else {2}
+        assert {number for number, note in noted.items() if note == "Miễn phần thực hành"} == numbers
+    assert [one["moet_student_id"] for one in class_book["students"][:2]] == [first, second]
+
+
+def frozen(world: World, person: str, **fields: Any) -> Any:
+    """The content of a book frozen by who prepares it."""
+    book = world.ask("FreezeBook", person=person, **fields).book
+    return json.loads(world.ask("DownloadBookContent", client="service/print", book=book.id))

@@ -13,6 +13,8 @@ from typing import Any
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.gradebook.v1 import (
+    achievements_pb2,
+    achievements_pb2_grpc,
     books_pb2,
     books_pb2_grpc,
     class_book_pb2,
@@ -64,6 +66,7 @@ _STUBS = (
     dossiers_pb2_grpc.DossierServiceStub,
     register_pb2_grpc.RegisterServiceStub,
     remarks_pb2_grpc.RemarkServiceStub,
+    achievements_pb2_grpc.AchievementServiceStub,
     corrections_pb2_grpc.CorrectionServiceStub,
     review_pb2_grpc.ReviewServiceStub,
 )
@@ -78,6 +81,7 @@ _MESSAGES = (
     review_pb2,
     register_pb2,
     remarks_pb2,
+    achievements_pb2,
 )
 
 

@@ -19,6 +19,12 @@ from services.print.render import Kind, Rendition
 from tests import records
 from tests.integration.print.paper import MARK, TRICKY, check_layout, pages_of
 
+ACHIEVED = (
+    "Chứng chỉ Ứng dụng công nghệ thông tin cơ bản; Chứng chỉ tiếng Anh Cambridge A2 Key; Chứng chỉ bơi an toàn; " * 3,
+    "Giải Nhì môn Toán, kì thi học sinh giỏi cấp thành phố; Huy chương Đồng, Hội khỏe Phù Đổng cấp trường; " * 3,
+)
+"""More than a transcript's lines have room for; cut to that by who uses them."""
+
 
 def long_transcript() -> dict[str, Any]:
     data = records.transcript(4)
@@ -28,6 +34,8 @@ def long_transcript() -> dict[str, Any]:
     }
     data["student"]["guardian"] = {"name": TRICKY[1], "job": "", "phone": "", "email": ""}
     data["grades"][0]["homeroom_remark"] = "Có ý thức vươn lên trong học tập và rèn luyện. " * 20
+    for number, grade in enumerate(data["grades"]):
+        grade |= {"certificates": f"{number} {ACHIEVED[0]}"[:300], "competition": f"{number} {ACHIEVED[1]}"[:300]}
     for subject in data["grades"][1]["subjects"]:
         subject["remark"] = "Cần cố gắng hơn ở phần vận dụng; đã tiến bộ so với học kì I. " * 2
     data["grades"][3] |= {"promotion": "PROGRAMME_COMPLETED", "award": "OUTSTANDING_STUDENT"}
@@ -63,7 +71,7 @@ def tricky_teacher_book() -> dict[str, Any]:
     data = records.teacher_book(2, 50)
     for student, name in zip(data["classes"][0]["students"], TRICKY, strict=False):
         student["name"] = name
-    data["classes"][1]["semesters"][1]["rows"][7]["remark"] = "Đã tiến bộ rõ rệt so với học kì I. " * 14
+    data["classes"][1]["semesters"][1]["rows"][7]["remark"] = "Đã tiến bộ rõ rệt so với học kì I. " * 15
     return data
 
 
@@ -241,6 +249,19 @@ def test_a_transcript_shows_each_year_its_source_and_the_summer_apart(tmp_path: 
     after = texts("transcript after the summer", tmp_path)
     assert any("4,2 5,6" in page for page in after)
     assert any("Chưa đạt Đạt" in page for page in after)
+
+
+def test_a_transcript_shows_certificates_and_competitions_of_every_year(tmp_path: Path) -> None:
+    data = MAKERS["transcript with long texts"]()
+    pages = texts("transcript with long texts", tmp_path)
+    for grade in data["grades"]:
+        (page,) = [p for p in pages if f"ĐÁNH GIÁ CẢ NĂM LỚP {grade['grade_level']}" in p]
+        for title, name in (("– Chứng chỉ:", "certificates"), ("– Kết quả tham gia các cuộc thi:", "competition")):
+            assert len(grade[name]) == 300
+            assert f"{title} {grade[name].strip()}" in page
+    plain = texts("transcript", tmp_path)
+    assert "– Kết quả tham gia các cuộc thi: Giải Ba cấp trường môn Toán" in " ".join(plain)
+    assert "– Chứng chỉ: Không" in " ".join(plain)
 
 
 def test_a_register_shows_number_family_and_movements_of_everyone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from hoso.gradebook.v1 import (
+    achievements_pb2,
     books_pb2,
     class_book_pb2,
     corrections_pb2,
@@ -18,6 +19,7 @@ from services.common import identity
 from services.common.errors import Forbidden
 from services.common.identity import Access
 from services.gradebook.service import (
+    achievement_service,
     book_service,
     class_book_service,
     correction_service,
@@ -55,6 +57,7 @@ TABLES = {
     "DossierService": (dossiers_pb2, dossier_service.ACCESS),
     "RegisterService": (register_pb2, register_service.ACCESS),
     "RemarkService": (remarks_pb2, remark_service.ACCESS),
+    "AchievementService": (achievements_pb2, achievement_service.ACCESS),
 }
 OTHERS = {
     "PutSchool": OFFICE,

@@ -51,6 +51,8 @@ def facts(book: dict[str, Any], stage: Stage, number: int = 1, **changes: Any) -
         absences=(total, 0),
         remarks={"TOAN": "Tiến bộ rõ."},
         homeroom_remark="Chăm ngoan.",
+        certificates="Chứng chỉ Ứng dụng công nghệ thông tin cơ bản",
+        competition="",
         places=[place],
         earlier=[],
     )
@@ -144,14 +146,26 @@ def test_absences_are_those_of_the_class_book() -> None:
     assert made(book, absences=None)["grades"][-1]["absent_sessions"] == {"excused": 1, "unexcused": total - 1}
 
 
-@pytest.mark.parametrize("stage", [Stage.SEMESTER_1, Stage.WHOLE_YEAR])
-def test_a_teachers_book_holds_the_sheets_of_the_class_books(stage: Stage) -> None:
-    classes = []
-    for index in range(2):
-        data = class_data(index)
-        only = dataclasses.replace(data, subjects=[next(s for s in data.subjects if s.code == "TOAN")])
-        left = {data.students[2].id: dt.date(2026, 1, 5)} if index else {}
-        classes.append(TaughtClass(SCHOOL.classes[index].name, only, left, {(1, data.students[0].id): "Khá."}))
+def test_an_exemption_stands_before_the_teachers_words_in_its_semester() -> None:
+    data = class_data(0)
+    subject = next(s for s in data.subjects if s.code == "GDTC")
+    toan = next(s for s in data.subjects if s.code == "TOAN")
+    first, second, third = (student.id for student in data.students[:3])
+    exempt = {(subject.id, 1, first), (subject.id, 1, second), (subject.id, 2, second), (toan.id, 1, third)}
+    only = dataclasses.replace(data, subjects=[subject], exempt=frozenset(exempt))
+    longest = "Nắm chắc lý thuyết. " * 24 + "x" * 20
+    assert len(longest) == 500
+    said = {(1, first): longest, (2, first): "Khá.", (1, third): "Khá."}
+    book = json.loads(made_teacher_book([TaughtClass("6A1", only, {}, said)], Stage.WHOLE_YEAR))
+    remarks = [[row["remark"] for row in part["rows"][:3]] for part in book["classes"][0]["semesters"]]
+    assert remarks == [
+        [f"Miễn phần thực hành. {longest}", "Miễn phần thực hành", "Khá."],
+        ["Khá.", "Miễn phần thực hành", ""],
+    ]
+
+
+def made_teacher_book(classes: list[TaughtClass], stage: Stage) -> bytes:
+    """A teacher's book that print takes."""
     facts = TeacherFacts(
         School(SCHOOL.code, SCHOOL.name, 1, SCHOOL.commune, SCHOOL.province, SCHOOL.department),
         SCHOOL.school_year,
@@ -164,7 +178,18 @@ def test_a_teachers_book_holds_the_sheets_of_the_class_books(stage: Stage) -> No
     data = teacher_book(TEACHER_BOOK, classes, facts)
     assert data == teacher_book(TEACHER_BOOK, classes, facts)
     parse(data)
-    book = json.loads(data)
+    return data
+
+
+@pytest.mark.parametrize("stage", [Stage.SEMESTER_1, Stage.WHOLE_YEAR])
+def test_a_teachers_book_holds_the_sheets_of_the_class_books(stage: Stage) -> None:
+    classes = []
+    for index in range(2):
+        data = class_data(index)
+        only = dataclasses.replace(data, subjects=[next(s for s in data.subjects if s.code == "TOAN")])
+        left = {data.students[2].id: dt.date(2026, 1, 5)} if index else {}
+        classes.append(TaughtClass(SCHOOL.classes[index].name, only, left, {(1, data.students[0].id): "Khá."}))
+    book = json.loads(made_teacher_book(classes, stage))
     assert [one["name"] for one in book["classes"]] == [one.name for one in SCHOOL.classes[:2]]
     assert [s["left_on"] for s in book["classes"][1]["students"]][:3] == [None, None, "2026-01-05"]
     first = book["classes"][0]["semesters"][0]["rows"][0]

@@ -960,6 +960,158 @@ class RevokeBookResponse(_message.Message):
 Global___RevokeBookResponse: _TypeAlias = RevokeBookResponse  # noqa: Y015
 
 @_typing.final
+class BookAct(_message.Message):
+    """One act on one book: the request of the RPC of that name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGN_PRINT_FIELD_NUMBER: _builtins.int
+    START_RECONCILIATION_FIELD_NUMBER: _builtins.int
+    CONFIRM_RECONCILIATION_FIELD_NUMBER: _builtins.int
+    RECORD_HAND_SIGNED_FIELD_NUMBER: _builtins.int
+    RECORD_STAMPED_FIELD_NUMBER: _builtins.int
+    RECORD_PAPER_ARCHIVED_FIELD_NUMBER: _builtins.int
+    START_DIGITAL_SIGNING_FIELD_NUMBER: _builtins.int
+    LOCK_BOOK_FIELD_NUMBER: _builtins.int
+    RETURN_BOOK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def assign_print(self) -> Global___AssignPrintRequest:
+        """As the RPC AssignPrint."""
+
+    @_builtins.property
+    def start_reconciliation(self) -> Global___StartReconciliationRequest:
+        """As the RPC StartReconciliation."""
+
+    @_builtins.property
+    def confirm_reconciliation(self) -> Global___ConfirmReconciliationRequest:
+        """As the RPC ConfirmReconciliation; each with the digest read off that book's own pages."""
+
+    @_builtins.property
+    def record_hand_signed(self) -> Global___RecordHandSignedRequest:
+        """As the RPC RecordHandSigned."""
+
+    @_builtins.property
+    def record_stamped(self) -> Global___RecordStampedRequest:
+        """As the RPC RecordStamped."""
+
+    @_builtins.property
+    def record_paper_archived(self) -> Global___RecordPaperArchivedRequest:
+        """As the RPC RecordPaperArchived."""
+
+    @_builtins.property
+    def start_digital_signing(self) -> Global___StartDigitalSigningRequest:
+        """As the RPC StartDigitalSigning."""
+
+    @_builtins.property
+    def lock_book(self) -> Global___LockBookRequest:
+        """As the RPC LockBook."""
+
+    @_builtins.property
+    def return_book(self) -> Global___ReturnBookRequest:
+        """As the RPC ReturnBook."""
+
+    def __init__(
+        self,
+        *,
+        assign_print: Global___AssignPrintRequest | None = ...,
+        start_reconciliation: Global___StartReconciliationRequest | None = ...,
+        confirm_reconciliation: Global___ConfirmReconciliationRequest | None = ...,
+        record_hand_signed: Global___RecordHandSignedRequest | None = ...,
+        record_stamped: Global___RecordStampedRequest | None = ...,
+        record_paper_archived: Global___RecordPaperArchivedRequest | None = ...,
+        start_digital_signing: Global___StartDigitalSigningRequest | None = ...,
+        lock_book: Global___LockBookRequest | None = ...,
+        return_book: Global___ReturnBookRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "assign_print", b"assign_print", "confirm_reconciliation", b"confirm_reconciliation", "lock_book", b"lock_book", "record_hand_signed", b"record_hand_signed", "record_paper_archived", b"record_paper_archived", "record_stamped", b"record_stamped", "return_book", b"return_book", "start_digital_signing", b"start_digital_signing", "start_reconciliation", b"start_reconciliation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "assign_print", b"assign_print", "confirm_reconciliation", b"confirm_reconciliation", "lock_book", b"lock_book", "record_hand_signed", b"record_hand_signed", "record_paper_archived", b"record_paper_archived", "record_stamped", b"record_stamped", "return_book", b"return_book", "start_digital_signing", b"start_digital_signing", "start_reconciliation", b"start_reconciliation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_act: _TypeAlias = _typing.Literal["assign_print", "start_reconciliation", "confirm_reconciliation", "record_hand_signed", "record_stamped", "record_paper_archived", "start_digital_signing", "lock_book", "return_book"]  # noqa: Y015
+    _WhichOneofArgType_act: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_act) -> _WhichOneofReturnType_act | None: ...
+
+Global___BookAct: _TypeAlias = BookAct  # noqa: Y015
+
+@_typing.final
+class ActOnBooksRequest(_message.Message):
+    """Request of ActOnBooks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def acts(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookAct]:
+        """1-100 acts, all of the acting person."""
+
+    def __init__(
+        self,
+        *,
+        acts: _abc.Iterable[Global___BookAct] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acts", b"acts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActOnBooksRequest: _TypeAlias = ActOnBooksRequest  # noqa: Y015
+
+@_typing.final
+class BookActResult(_message.Message):
+    """What became of one act: one of the two is present."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOK_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def book(self) -> Global___Book:
+        """The book after the act, or as it is now when an earlier call made the act."""
+
+    @_builtins.property
+    def refusal(self) -> _common_pb2.Refusal:
+        """Why the act was refused: nothing of it was written."""
+
+    def __init__(
+        self,
+        *,
+        book: Global___Book | None = ...,
+        refusal: _common_pb2.Refusal | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["book", b"book", "refusal", b"refusal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["book", b"book", "refusal", b"refusal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BookActResult: _TypeAlias = BookActResult  # noqa: Y015
+
+@_typing.final
+class ActOnBooksResponse(_message.Message):
+    """Response of ActOnBooks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookActResult]:
+        """One result an act, in their order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___BookActResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActOnBooksResponse: _TypeAlias = ActOnBooksResponse  # noqa: Y015
+
+@_typing.final
 class GetBookRequest(_message.Message):
     """Request of GetBook."""
 

@@ -102,6 +102,11 @@ class BookServiceStub:
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.RevokeBookRequest.SerializeToString,
                 response_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.RevokeBookResponse.FromString,
                 _registered_method=True)
+        self.ActOnBooks = channel.unary_unary(
+                '/hoso.gradebook.v1.BookService/ActOnBooks',
+                request_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ActOnBooksRequest.SerializeToString,
+                response_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ActOnBooksResponse.FromString,
+                _registered_method=True)
         self.GetBook = channel.unary_unary(
                 '/hoso.gradebook.v1.BookService/GetBook',
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.GetBookRequest.SerializeToString,
@@ -236,6 +241,16 @@ class BookServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ActOnBooks(self, request, context):
+        """Many acts in one call, such as the same one on every transcript of a class. Each is done exactly as by its own RPC,
+        in its own transaction, in the order sent; a refused one stops no other. The call as a whole fails only with
+        INVALID_ARGUMENT, when it cannot be read, or UNAVAILABLE; what was done before stays, and sending the same call again
+        has no further effect on it. ReportMismatch and RevokeBook end a version, each with a reason of its own: one at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetBook(self, request, context):
         """One book.
         """
@@ -338,6 +353,11 @@ def add_BookServiceServicer_to_server(servicer, server):
                     servicer.RevokeBook,
                     request_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.RevokeBookRequest.FromString,
                     response_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.RevokeBookResponse.SerializeToString,
+            ),
+            'ActOnBooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActOnBooks,
+                    request_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ActOnBooksRequest.FromString,
+                    response_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.ActOnBooksResponse.SerializeToString,
             ),
             'GetBook': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBook,
@@ -719,6 +739,33 @@ class BookService:
             '/hoso.gradebook.v1.BookService/RevokeBook',
             hoso_dot_gradebook_dot_v1_dot_books__pb2.RevokeBookRequest.SerializeToString,
             hoso_dot_gradebook_dot_v1_dot_books__pb2.RevokeBookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActOnBooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.gradebook.v1.BookService/ActOnBooks',
+            hoso_dot_gradebook_dot_v1_dot_books__pb2.ActOnBooksRequest.SerializeToString,
+            hoso_dot_gradebook_dot_v1_dot_books__pb2.ActOnBooksResponse.FromString,
             options,
             channel_credentials,
             insecure,

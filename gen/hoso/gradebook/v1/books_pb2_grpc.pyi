@@ -78,6 +78,12 @@ class BookServiceStub:
     FreezeBook makes version + 1 and links both. A class book whose transcripts are being signed or are signed is
     refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are revoked first.
     """
+    ActOnBooks: _grpc.UnaryUnaryMultiCallable[_books_pb2.ActOnBooksRequest, _books_pb2.ActOnBooksResponse]
+    """Many acts in one call, such as the same one on every transcript of a class. Each is done exactly as by its own RPC,
+    in its own transaction, in the order sent; a refused one stops no other. The call as a whole fails only with
+    INVALID_ARGUMENT, when it cannot be read, or UNAVAILABLE; what was done before stays, and sending the same call again
+    has no further effect on it. ReportMismatch and RevokeBook end a version, each with a reason of its own: one at a time.
+    """
     GetBook: _grpc.UnaryUnaryMultiCallable[_books_pb2.GetBookRequest, _books_pb2.GetBookResponse]
     """One book."""
     ListBooks: _grpc.UnaryUnaryMultiCallable[_books_pb2.ListBooksRequest, _books_pb2.ListBooksResponse]
@@ -138,6 +144,12 @@ class BookServiceAsyncStub(BookServiceStub):
     """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is erased; the next
     FreezeBook makes version + 1 and links both. A class book whose transcripts are being signed or are signed is
     refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are revoked first.
+    """
+    ActOnBooks: _aio.UnaryUnaryMultiCallable[_books_pb2.ActOnBooksRequest, _books_pb2.ActOnBooksResponse]  # type: ignore[assignment]
+    """Many acts in one call, such as the same one on every transcript of a class. Each is done exactly as by its own RPC,
+    in its own transaction, in the order sent; a refused one stops no other. The call as a whole fails only with
+    INVALID_ARGUMENT, when it cannot be read, or UNAVAILABLE; what was done before stays, and sending the same call again
+    has no further effect on it. ReportMismatch and RevokeBook end a version, each with a reason of its own: one at a time.
     """
     GetBook: _aio.UnaryUnaryMultiCallable[_books_pb2.GetBookRequest, _books_pb2.GetBookResponse]  # type: ignore[assignment]
     """One book."""
@@ -274,6 +286,18 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is erased; the next
         FreezeBook makes version + 1 and links both. A class book whose transcripts are being signed or are signed is
         refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are revoked first.
+        """
+
+    @_abc_1.abstractmethod
+    def ActOnBooks(
+        self,
+        request: _books_pb2.ActOnBooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_books_pb2.ActOnBooksResponse, _abc.Awaitable[_books_pb2.ActOnBooksResponse]]:
+        """Many acts in one call, such as the same one on every transcript of a class. Each is done exactly as by its own RPC,
+        in its own transaction, in the order sent; a refused one stops no other. The call as a whole fails only with
+        INVALID_ARGUMENT, when it cannot be read, or UNAVAILABLE; what was done before stays, and sending the same call again
+        has no further effect on it. ReportMismatch and RevokeBook end a version, each with a reason of its own: one at a time.
         """
 
     @_abc_1.abstractmethod

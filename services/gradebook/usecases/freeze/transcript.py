@@ -16,12 +16,13 @@ from services.gradebook.content.transcript import Identity, Source, TranscriptFa
 from services.gradebook.domain import ClassRef, RecordType, Stage
 from services.gradebook.lifecycle import READ_ONLY, Act, State
 from services.gradebook.results import NamedPerson
-from services.gradebook.store import books, class_data, marks, places, register, remarks, transcripts
+from services.gradebook.store import achievements, books, class_data, marks, places, register, remarks, transcripts
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import Registration
 from services.gradebook.store.roster import ClassRow, YearRow
 from services.gradebook.usecases import access, open_corrections
+from services.gradebook.usecases.achievements import Kind
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
 
@@ -45,6 +46,7 @@ class _Desk:
     principal: NamedPerson
     absences: Mapping[int, tuple[int, int]]
     remarks: Mapping[tuple[int, str], str]
+    achievements: Mapping[tuple[int, int], str]
     registrations: Mapping[int, Registration]
     places: Mapping[int, list[dict[str, Any]]]
     earlier: Mapping[int, list[dict[str, Any]]]
@@ -126,6 +128,8 @@ def _content(tx: Tx, desk: _Desk, student: str, version: int, alive: BookRow | N
         absences=desk.absences.get(student_id),
         remarks=said,
         homeroom_remark=said.get("", ""),
+        certificates=desk.achievements.get((student_id, Kind.CERTIFICATES), ""),
+        competition=desk.achievements.get((student_id, Kind.COMPETITION), ""),
         places=desk.places.get(student_id, []),
         earlier=desk.earlier.get(student_id, []),
     )
@@ -150,6 +154,7 @@ def _desk(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage) -> _Desk:
         principal=common.principal(tx, year),
         absences=class_data.absences(tx, school_class.id),
         remarks=_remarks(tx, school_class.id),
+        achievements=achievements.standing(tx, year.id, ids),
         registrations=register.registrations(tx, year.school_id, ids),
         places=_places(tx, ids, year.name),
         earlier=_earlier(tx, ids, year.name),
