@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="3 pairs of 1 s: shows that all works, proves little")
     parser.add_argument("--pairs", type=int, help="pairs a ratio [5, with --quick 3]")
     parser.add_argument("--seconds", type=float, help="length of the system's slice in a pair [5, with --quick 1]")
-    parser.add_argument("--clients", type=int, default=4, help="concurrent clients that enter marks [4]")
+    parser.add_argument("--clients", type=int, default=8, help="concurrent clients that enter marks [8]")
     parser.add_argument("--only", nargs="+", choices=_GROUPS, metavar="GROUP", help=f"some of {', '.join(_GROUPS)}")
     parser.add_argument(
         "--city",

@@ -3,18 +3,21 @@
 The system checks every mark and writes it with its history and an audit row, all in one transaction a call. The first
 reference is a bare binary COPY of the same rows into a copy of the same table (same primary key, same checks), as many
 rows a transaction; the second is a bare upsert of the same rows (unnest … ON CONFLICT), the usual way of writing marks
-that may stand already. All three have the same number of connections at work on the same server.
+that may stand already; the third is the system's own transaction run directly, with history and audit row, by the
+statements that the service sends, made beforehand: what is left of the system then is gRPC, TLS, tokens, reading
+and checking. All have the same number of connections at work on the same server.
 """
 
 import itertools
 import struct
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from hoso.gradebook.v1 import marks_pb2, marks_pb2_grpc
+from hoso.gradebook.v1 import marks_pb2
 
 from bench import mark_school, school
 from bench import stack as stacks
@@ -23,14 +26,23 @@ from bench.pairs import Settings, Slice, Tell, amount_for, take_turns
 from bench.report import Row, compared
 from cli.connection import Services, call
 from deploy.local.layout import Stack
-from services.common import db
+from services.common import audit, db
+from services.common.db import Call
 from services.common.grpc_client import channel
+from services.common.identity import Caller
 from services.common.settings import DatabaseConfig
+from services.gradebook.domain import ClassRef
+from services.gradebook.entry import Cells, Changes
 from services.gradebook.rules import SCORES
+from services.gradebook.store import sheets as store
+from services.gradebook.store.marks import MARKS, Act, Written
+from services.gradebook.store.sheets import Planned, SheetKey
+from services.gradebook.usecases.marks import Request, entry_record
 
-COPY_TARGET, UPSERT_TARGET, COLUMN_TARGET = 0.25, 0.8, 0.5
+COPY_TARGET, BATCH_TARGET, COLUMN_TARGET = 0.25, 0.8, 0.5
 COPY = "bare binary COPY of the same rows"
-UPSERT = "upsert of the same rows by unnest … ON CONFLICT"
+UPSERT = "upsert of the marks alone by unnest … ON CONFLICT"
+DIRECT = "the same transaction run directly, with history and audit row"
 
 BATCH = Shape(students=200, columns=5)
 """The largest class that gradebook takes; five of its six columns make 1,000 marks."""
@@ -39,7 +51,6 @@ REAL = Shape(students=42, columns=6)
 
 COLUMN = Shape(students=45, columns=1)
 """One column of a class: what a teacher keys after a test."""
-COLUMN_CLIENTS = 8
 
 _MOST_CALLS_A_SECOND = {BATCH: 120, REAL: 240, COLUMN: 1200}
 _TRIAL_CALLS = {BATCH: 8, REAL: 8, COLUMN: 40}
@@ -63,24 +74,32 @@ _COPY_ROW = struct.Struct(">h" + "ii" * 4 + "ih" * 4)
 def measure(stack: Stack, settings: Settings, clients: int, tell: Tell) -> list[Row]:
     """Rows against COPY and against the upsert: 1,000 marks a call, a class's sheet, and one column of a class."""
     rows = []
-    for name, shape, many, copy_target, upsert_target in (
-        ("batch_1000", BATCH, clients, COPY_TARGET, UPSERT_TARGET),
-        ("class_42", REAL, clients, None, None),
-        ("column_45", COLUMN, COLUMN_CLIENTS, None, COLUMN_TARGET),
+    for name, shape, stream, copy_target, direct_target in (
+        ("import_1000", BATCH, True, COPY_TARGET, BATCH_TARGET),
+        ("class_42", REAL, False, None, None),
+        ("column_45", COLUMN, False, None, COLUMN_TARGET),
     ):
         with school.serving(stack) as database:
-            load = _Load(stack, database, shape, settings, many, tell)
+            load = _Load(stack, database, shape, settings, clients, tell, stream=stream)
             calls = load.calls_for(settings.seconds)
             rates = take_turns(
                 settings.pairs,
                 lambda _, load=load, calls=calls: load.system(calls),  # type: ignore[misc]
-                {COPY: lambda _, load=load: load.copy(), UPSERT: lambda _, load=load: load.upsert()},  # type: ignore[misc]
+                {
+                    COPY: lambda _, load=load: load.copy(),  # type: ignore[misc]
+                    UPSERT: lambda _, load=load: load.upsert(),  # type: ignore[misc]
+                    DIRECT: lambda _, load=load: load.direct(),  # type: ignore[misc]
+                },
                 tell,
             )
             load.close()
-        note = f"{shape.students} students × {shape.columns} columns a call, {many} clients, {many * calls} calls"
+        unit = "message of a stream" if stream else "call"
+        note = (
+            f"{shape.students} students × {shape.columns} columns a {unit}, {clients} clients, {clients * calls} sheets"
+        )
         rows.append(compared(f"marks.{name}", "marks/s", rates, COPY, target=copy_target, note=note))
-        rows.append(compared(f"marks.{name}.upsert", "marks/s", rates, UPSERT, target=upsert_target))
+        rows.append(compared(f"marks.{name}.direct", "marks/s", rates, DIRECT, target=direct_target))
+        rows.append(compared(f"marks.{name}.upsert", "marks/s", rates, UPSERT))
     return rows
 
 
@@ -97,9 +116,18 @@ class _Client:
         operator, vendor = Services(found, found.tls), Services(found, tls)
         self.token = mark_school.register(found, operator, vendor, code, classes, shape)
         self._peer = channel(stacks.peer(stack, "gradebook", f"vendor/{mark_school.VENDOR}"))
-        self.stub = marks_pb2_grpc.MarkServiceStub(self._peer)
+        # Requests are packed beforehand, as the references' rows are.
+        self.enter: Callable[..., marks_pb2.EnterMarksResponse] = self._peer.unary_unary(
+            "/hoso.gradebook.v1.MarkService/EnterMarks",
+            response_deserializer=marks_pb2.EnterMarksResponse.FromString,
+        )
+        self.import_: Callable[..., marks_pb2.ImportMarksResponse] = self._peer.stream_unary(
+            "/hoso.gradebook.v1.MarkService/ImportMarks",
+            response_deserializer=marks_pb2.ImportMarksResponse.FromString,
+        )
         self.sheets = mark_school.sheets(code, mark_school.class_names(classes))
         self.database = db.connect(database, autocommit=True)
+        self.pool = db.Database(database, max_size=1, by_key=True)
         self.keys = _keys(self.database, code)
         self.entered: list[Sheet] = []
 
@@ -114,17 +142,29 @@ class _Client:
         """End both connections."""
         self._peer.close()
         self.database.close()
+        self.pool.close()
 
 
 class _Load:
-    """All clients, and one slice of work in three ways. The amounts are marks."""
+    """All clients, and one slice of work in four ways. The amounts are marks.
+
+    stream: the system enters by ImportMarks, a stream for each client and slice; else by a call for each sheet.
+    """
 
     def __init__(
-        self, stack: Stack, database: DatabaseConfig, shape: Shape, settings: Settings, clients: int, tell: Tell
+        self,
+        stack: Stack,
+        database: DatabaseConfig,
+        shape: Shape,
+        settings: Settings,
+        clients: int,
+        tell: Tell,
+        *,
+        stream: bool,
     ) -> None:
-        self._shape = shape
+        self._shape, self._stream = shape, stream
         self._most = int(settings.seconds * _MOST_CALLS_A_SECOND[shape]) // clients + 1
-        calls = settings.pairs * self._most + _TRIAL_CALLS[shape]
+        calls = 2 * (settings.pairs * self._most + _TRIAL_CALLS[shape])  # by the system and directly
         classes = calls // mark_school.SHEETS_A_CLASS + 1
         tell(f"{shape.marks} marks a call: registering {clients} schools of {classes * shape.students} students")
         codes = [f"7900{number:04d}" for number in range(1, clients + 1)]
@@ -137,10 +177,11 @@ class _Load:
             connection.execute("ANALYZE")
 
     def calls_for(self, seconds: float) -> int:
-        """Calls of each client that fill `seconds`; also warms up all three ways."""
+        """Calls of each client that fill `seconds`; also warms up every way."""
         trial = self.system(_TRIAL_CALLS[self._shape])
         self.copy()
         self.upsert()
+        self.direct()
         calls = Slice(trial.amount / self._shape.marks / len(self._clients), trial.seconds)
         return amount_for(seconds, calls, least=_TRIAL_CALLS[self._shape], most=self._most)
 
@@ -150,7 +191,11 @@ class _Load:
         for client in self._clients:
             client.entered = client.take(calls)
             requests = [mark_school.request(sheet, self._shape) for sheet in client.entered]
-            work.append(partial(self._enter, client, requests))
+            if self._stream:
+                messages = [marks_pb2.ImportMarksRequest(sheet=one).SerializeToString() for one in requests]
+                work.append(partial(self._import, client, messages))
+            else:
+                work.append(partial(self._enter, client, [one.SerializeToString() for one in requests]))
         return self._together(work, calls)
 
     def copy(self) -> Slice:
@@ -169,6 +214,14 @@ class _Load:
             work.append(partial(_upsert, client.database, values))
         return self._together(work, len(self._clients[0].entered))
 
+    def direct(self) -> Slice:
+        """Each client runs the transactions of as many further sheets without the service."""
+        work = []
+        for client in self._clients:
+            sheets = client.take(len(client.entered))
+            work.append(partial(_direct, client.pool, [self._transaction(client, sheet) for sheet in sheets]))
+        return self._together(work, len(self._clients[0].entered))
+
     def close(self) -> None:
         """End all connections."""
         for client in self._clients:
@@ -182,11 +235,17 @@ class _Load:
             spent = time.perf_counter() - began
         return Slice(calls * len(work) * self._shape.marks, spent)
 
-    def _enter(self, client: _Client, requests: list[marks_pb2.EnterMarksRequest]) -> None:
+    def _enter(self, client: _Client, requests: list[bytes]) -> None:
         for request in requests:
-            answer = call(client.stub.EnterMarks, request, client.token)
+            answer = call(client.enter, request, client.token)
             if answer.changed != self._shape.marks:
                 raise RuntimeError(f"{answer.changed} marks were entered instead of {self._shape.marks}")
+
+    def _import(self, client: _Client, messages: list[bytes]) -> None:
+        answer = call(client.import_, iter(messages), client.token)
+        changed = {sheet.changed for sheet in answer.sheets}
+        if len(answer.sheets) != len(messages) or changed != {self._shape.marks}:
+            raise RuntimeError(f"{len(answer.sheets)} sheets of {changed} marks were entered")
 
     def _cells(self, students: list[int]) -> Iterator[tuple[int, int, int]]:
         for student, values in zip(students, self._shape.values, strict=True):
@@ -211,6 +270,21 @@ class _Load:
             for name, values in zip(("students", "columns", "vals"), columns, strict=True)
         }
         return {"class": class_id, "subject": subject_id, "semester": sheet.semester, **arrays}
+
+    def _transaction(self, client: _Client, sheet: Sheet) -> tuple[Sequence[Call], Sequence[Call]]:
+        """The statements of an entry's two round trips, as the service makes them."""
+        class_id, subject_id, students = client.keys.of(sheet)
+        teacher, vendor = mark_school.TEACHER, f"vendor/{mark_school.VENDOR}"
+        request = Request(uuid.uuid4(), bytes(32))
+        ref = ClassRef(sheet.school, mark_school.YEAR, sheet.school_class)
+        key = SheetKey(ref.school, ref.school_year, ref.name, sheet.subject, teacher, sheet.semester, request.id)
+        cells = Cells(*map(list, zip(*self._cells(students), strict=True)))
+        act = Act(request.id, request.sha256, MARKS, class_id, subject_id, sheet.semester, teacher, vendor)
+        writing, (digest,) = store.writing([Planned(act, Changes(cells, Cells(), []), 0)])
+        who = Caller(vendor, teacher, sheet.school)
+        written = Written(len(cells.values), digest)
+        record = entry_record(who, ref, act, written, subject=sheet.subject, semester=sheet.semester)
+        return store.opening([key]), [writing, audit.appending([record])]
 
 
 @dataclass(frozen=True)
@@ -249,3 +323,10 @@ def _copy(connection: db.Tx, buffers: list[bytes]) -> None:
 def _upsert(connection: db.Tx, sheets: list[dict[str, object]]) -> None:
     for values in sheets:
         connection.execute(_UPSERT, values)
+
+
+def _direct(pool: db.Database, transactions: list[tuple[Sequence[Call], Sequence[Call]]]) -> None:
+    for opening, ending in transactions:
+        with pool.transaction() as tx:
+            db.trip(tx, *opening)
+            db.trip(tx, *ending, commit=True)

@@ -199,4 +199,6 @@ def _is_hash(row: _Row, stored_hash: bytes) -> bool:
 
 
 def _storable(text: str) -> str:
+    if text.isascii() and "\0" not in text:
+        return text
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").replace("\0", "\ufffd")

@@ -144,12 +144,19 @@ class _Edge(grpc.ServerInterceptor):
         self._table = table
         self._verifier = verifier
         self._refused = refused
+        self._handlers: dict[str, Any] = {}
 
     def intercept_service(self, continuation: Any, details: Any) -> Any:
-        handler = continuation(details)
-        if handler is None:
-            return None
         rpc = details.method
+        if rpc not in self._handlers:
+            handler = continuation(details)
+            if handler is None:
+                return None
+            self._handlers[rpc] = self._guarded(rpc, handler)
+        return self._handlers[rpc]
+
+    def _guarded(self, rpc: str, handler: Any) -> Any:
+        """The handler of an RPC with everything that happens around each of its calls."""
         if handler.response_streaming:
             inner = handler.unary_stream or handler.stream_stream
 

@@ -50,7 +50,7 @@ class Together(Generic[Item, Answer]):
         place: _Place[Item, Answer] = _Place(item)
         with self._lock:
             self._waiting.append(place)
-            leader = self._next() if self._leaders == 0 or len(self._waiting) >= self._crowd else None
+            leader = self._next()
         if leader is not None and leader is not place:
             leader.gate.release()
         if leader is not place:
@@ -63,8 +63,9 @@ class Together(Generic[Item, Answer]):
         return found
 
     def _next(self) -> _Place[Item, Answer] | None:
-        """The first that waits, who is to lead the others; None when nobody waits or enough groups are under way."""
-        if not self._waiting or self._leaders == self._at_once:
+        """The first that waits, who is to lead the others; None when nobody is to begin now."""
+        enough = self._crowd if self._leaders else 1
+        if len(self._waiting) < enough or self._leaders == self._at_once:
             return None
         self._leaders += 1
         group = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]

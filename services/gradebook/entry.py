@@ -3,7 +3,7 @@
 The common case is a look-up a cell; only what the look-up does not know is examined further.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -138,7 +138,7 @@ def check_reassessment(columns: Sequence[int], semester: int) -> list[Violation]
 
 
 def read_rows(
-    rows: Iterable[tuple[str, Sequence[str]]],
+    rows: Collection[tuple[str, Sequence[str]]],
     columns: Sequence[int],
     students: Mapping[str, int],
     kind: SubjectKind,
@@ -156,6 +156,9 @@ def read_rows(
     table = _SCORE_VALUES if kind is SubjectKind.COMMENT_AND_SCORE else _COMMENT_VALUES
     if REASSESSMENT_COLUMN in columns:
         table = {**table, "V": NOT_SAT_VALUE}
+    full = _full_sheet(rows, columns, students, table)
+    if full is not None:
+        return full, []
     seen: set[int] = set()
     for index, (name, texts) in enumerate(rows):
         student = students.get(name)
@@ -183,6 +186,30 @@ def read_rows(
             cells.values += values  # type: ignore[arg-type]  # None was replaced above
             cells.students += [student] * width
     return cells, found
+
+
+def _full_sheet(
+    rows: Collection[tuple[str, Sequence[str]]],
+    columns: Sequence[int],
+    students: Mapping[str, int],
+    table: Mapping[str, int],
+) -> Cells | None:
+    """The cells of a sheet with a value in the table for every cell, as most are; None for any other, good or bad."""
+    ids = [students.get(name) for name, _ in rows]
+    values = [table.get(text) for _, texts in rows for text in texts]
+    if (
+        None in ids
+        or None in values
+        or _LEAVE in values
+        or len(set(ids)) < len(ids)
+        or any(len(texts) != len(columns) for _, texts in rows)
+    ):
+        return None
+    return Cells(
+        [one for one in ids for _ in columns if one is not None],
+        list(columns) * len(ids),
+        [value for value in values if value is not None],
+    )
 
 
 def read_student(

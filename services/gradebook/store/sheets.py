@@ -74,19 +74,25 @@ class Opened(NamedTuple):
     state: EntryState
 
 
-def open_sheets(tx: Tx, keys: Sequence[SheetKey]) -> list[Opened | None]:
-    """Look up, hold (as `share_year` does) and read several sheets in one round trip.
+def opening(keys: Sequence[SheetKey]) -> tuple[Call, Call]:
+    """The statements that hold sheets (as `share_year` does) and read them. No sheet and no request id may come twice.
 
-    One sheet is waited for, and is None only when the school has no such year. Of several, those that someone else
-    holds are None too: whoever waits for one lock while holding another may wait for ever. No sheet and no request id
-    may come twice.
+    One sheet is waited for. Of several, each that someone else holds is left: whoever waits for one lock while holding
+    another may wait for ever. Locks are a statement of their own, so that the next one sees what was committed
+    while we waited.
     """
-    alone = len(keys) == 1
     listed = [{**key._asdict(), "request_id": str(key.request_id), "place": n} for n, key in enumerate(keys)]
     values = [json.dumps(listed)]
-    # Locks are a statement of their own, so that the next one sees what was committed while we waited.
-    locked, read = trip(tx, (_WAIT_FOR if alone else _TRY_FOR, values), (_OPEN, values))
-    held = {row[0] for row in locked if alone or row[1]}
+    return (_WAIT_FOR if len(keys) == 1 else _TRY_FOR, values), (_OPEN, values)
+
+
+def open_sheets(tx: Tx, keys: Sequence[SheetKey]) -> list[Opened | None]:
+    """Look up, hold and read several sheets in one round trip, as `opening` says.
+
+    None for a sheet that someone else holds, of several, and for one whose school has no such year.
+    """
+    locked, read = trip(tx, *opening(keys))
+    held = {row[0] for row in locked if len(keys) == 1 or row[1]}
     found: list[Opened | None] = [None] * len(keys)
     width = len(Target._fields)
     for row in read:
@@ -105,7 +111,7 @@ WITH act AS MATERIALIZED (
         request_id uuid, request_sha256 text, kind smallint, class_id int, subject_id int, semester smallint,
         person text, client text, reason text, changed int, unchanged int, status smallint,
         students int[], columns smallint[], versions int[], vals smallint[])
-), cell AS MATERIALIZED (
+), cell AS NOT MATERIALIZED (
     SELECT a.class_id, a.subject_id, a.semester, c.student_id, c.column_no, c.version, c.value,
         CASE WHEN c.value IS NULL THEN 3 ELSE a.status END AS status
     FROM act a, unnest(a.students, a.columns, a.versions, a.vals) AS c (student_id, column_no, version, value)

@@ -5,7 +5,7 @@ now → is the sheet right → write cells, history and audit. Everything wrong 
 leaves nothing behind.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -266,7 +266,7 @@ def read_sheet(
     state: EntryState,
     semester: int,
     columns: Sequence[tuple[int, int]],
-    rows: Iterable[tuple[str, Sequence[str]]],
+    rows: Collection[tuple[str, Sequence[str]]],
     student_field: str = "rows[{}].student",
 ) -> tuple[list[int], entry.Cells]:
     """Column numbers and cells of a sheet. Raises Invalid with everything that is wrong with it."""

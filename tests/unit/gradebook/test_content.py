@@ -63,7 +63,7 @@ def class_data(index: int) -> ClassData:
     for subject, row in zip(subjects, SCHOOL.subjects[one.grade], strict=True):
         for semester in Semester:
             sheet = SCHOOL.sheet(one, row, semester)
-            cells, wrong = read_rows(sheet.items(), required_columns(subject.regular_count), ids, subject.kind)
+            cells, wrong = read_rows(list(sheet.items()), required_columns(subject.regular_count), ids, subject.kind)
             assert wrong == []
             for student, column, value in zip(cells.students, cells.columns, cells.values, strict=True):
                 marks.setdefault((subject.id, semester), {}).setdefault(student, {})[column] = value
