@@ -70,8 +70,9 @@ class ClassBookServiceServicer:
 
     def EnterAttendance(self, request, context):
         """Enters the absences of one month (homeroom teacher): replaces the month's sheet of the students named. A month may
-        be entered as often as needed until a book freezes it; every version is kept. From the first sheet on the year's
-        totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
+        be entered as often as needed, without a window, until a book freezes it or a window over its semester closes after
+        its last day; then only in a window (WINDOW_CLOSED) or by CorrectionService. Every version is kept. From the first
+        sheet on the year's totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

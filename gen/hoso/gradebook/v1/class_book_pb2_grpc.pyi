@@ -37,8 +37,9 @@ class ClassBookServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ClassBookServiceAsyncStub: ...
     EnterAttendance: _grpc.UnaryUnaryMultiCallable[_class_book_pb2.EnterAttendanceRequest, _class_book_pb2.EnterAttendanceResponse]
     """Enters the absences of one month (homeroom teacher): replaces the month's sheet of the students named. A month may
-    be entered as often as needed until a book freezes it; every version is kept. From the first sheet on the year's
-    totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
+    be entered as often as needed, without a window, until a book freezes it or a window over its semester closes after
+    its last day; then only in a window (WINDOW_CLOSED) or by CorrectionService. Every version is kept. From the first
+    sheet on the year's totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
     """
     GetAttendance: _grpc.UnaryUnaryMultiCallable[_class_book_pb2.GetAttendanceRequest, _class_book_pb2.GetAttendanceResponse]
     """The sheet of one month as it stands, and each student's totals of the month and of the year so far."""
@@ -62,8 +63,9 @@ class ClassBookServiceAsyncStub(ClassBookServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     EnterAttendance: _aio.UnaryUnaryMultiCallable[_class_book_pb2.EnterAttendanceRequest, _class_book_pb2.EnterAttendanceResponse]  # type: ignore[assignment]
     """Enters the absences of one month (homeroom teacher): replaces the month's sheet of the students named. A month may
-    be entered as often as needed until a book freezes it; every version is kept. From the first sheet on the year's
-    totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
+    be entered as often as needed, without a window, until a book freezes it or a window over its semester closes after
+    its last day; then only in a window (WINDOW_CLOSED) or by CorrectionService. Every version is kept. From the first
+    sheet on the year's totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
     """
     GetAttendance: _aio.UnaryUnaryMultiCallable[_class_book_pb2.GetAttendanceRequest, _class_book_pb2.GetAttendanceResponse]  # type: ignore[assignment]
     """The sheet of one month as it stands, and each student's totals of the month and of the year so far."""
@@ -90,8 +92,9 @@ class ClassBookServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_class_book_pb2.EnterAttendanceResponse, _abc.Awaitable[_class_book_pb2.EnterAttendanceResponse]]:
         """Enters the absences of one month (homeroom teacher): replaces the month's sheet of the students named. A month may
-        be entered as often as needed until a book freezes it; every version is kept. From the first sheet on the year's
-        totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
+        be entered as often as needed, without a window, until a book freezes it or a window over its semester closes after
+        its last day; then only in a window (WINDOW_CLOSED) or by CorrectionService. Every version is kept. From the first
+        sheet on the year's totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
         """
 
     @_abc_1.abstractmethod
