@@ -151,6 +151,9 @@ def test_who_may_do_what(world: World, desk: Desk) -> None:
         ({"evidence": {"description": "Bài", "sha256": b"1"}}, "evidence.sha256", "LENGTH"),
         ({"new_level": 1}, "new_level", "NOT_ALLOWED"),
         ({"subject": ""}, "subject", "REQUIRED"),
+        ({"kind": corrections_pb2.CORRECTION_KIND_MARK, "column": None}, "column", "REQUIRED"),
+        ({"kind": corrections_pb2.CORRECTION_KIND_ATTENDANCE}, "new_value", "NOT_ALLOWED"),
+        ({"month": "2025-10"}, "month", "NOT_ALLOWED"),
     ],
 )
 def test_a_bad_request_names_its_field(desk: Desk, fields: dict[str, Any], field: str, rule: str) -> None:

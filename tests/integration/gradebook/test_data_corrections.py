@@ -342,10 +342,18 @@ def test_books_that_hold_a_month_end_until_they_are_being_signed(world: World, s
     locked = refused("BOOK_LOCKED", lambda: sheets.decide(waiting))
     assert locked.facts["book"] == book.id
     refused("BOOK_LOCKED", lambda: of_sessions(sheets, [(8, MORNING, EXCUSED)], "2026-04", student=second))
-    world.ask("WithdrawCorrection", person=sheets.one.homeroom_teacher, correction=waiting.id)
+    world.ask(
+        "RevokeBook",
+        person=world.school.principal,
+        book=book.id,
+        reason="Sai điểm danh tháng 11.",
+        department_notice="123/SGDĐT ngày 20/01/2026",
+    )
+    assert book.id not in sheets.decide(waiting).voided_books
+    assert sheets.freeze(WHOLE_YEAR).version == book.version + 1
 
 
-def test_the_transcript_holds_totals_and_levels_but_no_single_sessions(world: World, totals: Desk) -> None:
+def test_the_book_lists_the_totals_that_changed(world: World, totals: Desk) -> None:
     book = totals.freeze(WHOLE_YEAR)
     content = printing.parse(world.ask("DownloadBookContent", client="service/print", book=book.id)).data
     columns = [(c["column"], c["old"], c["new"]) for c in content["corrections"]]
