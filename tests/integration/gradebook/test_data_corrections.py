@@ -10,11 +10,20 @@ import pytest
 from hoso.gradebook.v1 import books_pb2, class_book_pb2, common_pb2, corrections_pb2
 
 from services.common import audit
-from services.common.errors import Conflict, Invalid, NotFound, Rejected
+from services.common.errors import Conflict, Forbidden, Invalid, NotFound, Rejected
 from services.common.settings import DatabaseConfig
 from services.print import content as printing
 from tests.integration.gradebook.desk import DEPUTY, Desk, Sessions, deputy, enter, of_sessions, of_totals, refused
-from tests.integration.gradebook.world import FIRST, REASSESSMENT, SECOND, WHOLE_YEAR, World, served
+from tests.integration.gradebook.world import (
+    DEPARTMENT,
+    FIRST,
+    OTHER_VENDOR,
+    REASSESSMENT,
+    SECOND,
+    WHOLE_YEAR,
+    World,
+    served,
+)
 from tests.servers import Pki
 
 STATE = corrections_pb2.CorrectionState
@@ -250,6 +259,9 @@ def test_a_history_is_asked_for_by_what_it_is_of(sheets: Desk) -> None:
     ref = sheets.world.ref(sheets.one)
     with pytest.raises(NotFound):
         sheets.world.ask("GetDataHistory", school_class=ref, student="x", kind=ABSENCES)
+    for client in (OTHER_VENDOR, DEPARTMENT):
+        with pytest.raises(Forbidden):
+            sheets.world.ask("GetDataHistory", client=client, school_class=ref, student=sheets.student, kind=ABSENCES)
 
 
 def test_a_sheet_that_was_never_entered_is_added(sheets: Desk) -> None:
@@ -310,8 +322,10 @@ def test_books_that_hold_a_month_end_until_they_are_being_signed(world: World, s
     second = sheets.one.students[1].id
     first_book, year_book = sheets.freeze(), sheets.freeze(WHOLE_YEAR)
     spring = of_sessions(sheets, [(6, MORNING, PRESENT)], "2026-04", student=second)
-    done = approve(sheets, spring)
     # The book of semester I holds the sheets to December only.
+    assert sheets.freeze().id == first_book.id
+    refused("CORRECTION_OPEN", lambda: sheets.freeze(WHOLE_YEAR))
+    done = approve(sheets, spring)
     assert list(done.voided_books) == [year_book.id]
     assert world.ask("GetBook", book=first_book.id).book.state == books_pb2.BOOK_STATE_DATA_COMPLETE
     autumn = of_sessions(sheets, [(6, MORNING, PRESENT), (6, AFTERNOON, UNEXCUSED)], "2025-11", student=second)

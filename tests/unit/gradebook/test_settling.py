@@ -48,6 +48,26 @@ def test_a_month_ends_at_midnight_in_vietnam() -> None:
     assert month_end("2026-02") == datetime(2026, 2, 28, 17, tzinfo=UTC)
 
 
+def window(begin: datetime, end: datetime, closed: datetime | None) -> WindowRow:
+    kinds = (MarkKind.REGULAR,)
+    return WindowRow(1, "HK1", begin, end, (1,), kinds, closed, closed is None, (), "", False, "")
+
+
+@pytest.mark.parametrize(
+    ("month", "entry"),
+    [("2025-09", Entry.SETTLED), ("2025-10", Entry.SETTLED), ("2025-11", Entry.NOT_SETTLED)],
+)
+def test_a_window_that_closes_in_a_month_settles_those_before(month: str, entry: Entry) -> None:
+    begin, end = datetime(2025, 10, 1, tzinfo=UTC), datetime(2025, 11, 30, 16, 59, tzinfo=UTC)
+    what = cover(datum(Kind.ATTENDANCE, month=month), YEAR)
+    assert standing([window(begin, end, end)], what, NOW) == (entry, [])
+    later = end + timedelta(minutes=1)  # midnight in Vietnam
+    assert standing([window(begin, later, later)], what, NOW) == (Entry.SETTLED, [])
+    closing = Entry.CLOSING if entry is Entry.SETTLED else entry
+    assert standing([window(begin, end, None)], what, NOW)[0] is closing
+    assert standing([window(begin, end, None)], what, begin) == (Entry.OPEN, ["HK1"])
+
+
 hours = st.integers(-2000, 2000).map(lambda hour: NOW + timedelta(hours=hour))
 
 

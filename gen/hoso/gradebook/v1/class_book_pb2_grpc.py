@@ -102,7 +102,8 @@ class ClassBookServiceServicer:
 
     def EnterSummerConduct(self, request, context):
         """Enters conduct after the training in the summer (homeroom teacher; TT 22/2021 Điều 13). Only for students who must
-        train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked.
+        train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked. After closing:
+        CorrectionService.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,7 +51,8 @@ class ClassBookServiceStub:
     """Every version of every month's remark."""
     EnterSummerConduct: _grpc.UnaryUnaryMultiCallable[_class_book_pb2.EnterSummerConductRequest, _class_book_pb2.EnterSummerConductResponse]
     """Enters conduct after the training in the summer (homeroom teacher; TT 22/2021 Điều 13). Only for students who must
-    train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked.
+    train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked. After closing:
+    CorrectionService.
     """
 
 @_typing.type_check_only
@@ -77,7 +78,8 @@ class ClassBookServiceAsyncStub(ClassBookServiceStub):
     """Every version of every month's remark."""
     EnterSummerConduct: _aio.UnaryUnaryMultiCallable[_class_book_pb2.EnterSummerConductRequest, _class_book_pb2.EnterSummerConductResponse]  # type: ignore[assignment]
     """Enters conduct after the training in the summer (homeroom teacher; TT 22/2021 Điều 13). Only for students who must
-    train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked.
+    train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked. After closing:
+    CorrectionService.
     """
 
 class ClassBookServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -130,7 +132,8 @@ class ClassBookServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_class_book_pb2.EnterSummerConductResponse, _abc.Awaitable[_class_book_pb2.EnterSummerConductResponse]]:
         """Enters conduct after the training in the summer (homeroom teacher; TT 22/2021 Điều 13). Only for students who must
-        train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked.
+        train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked. After closing:
+        CorrectionService.
         """
 
 def add_ClassBookServiceServicer_to_server(servicer: ClassBookServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
