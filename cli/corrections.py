@@ -33,7 +33,7 @@ def list_corrections(
             c.id,
             c.school_class.name,
             c.student,
-            c.subject or "rèn luyện",
+            _what(c),
             _column(c),
             *_values(c),
             words.correction_state(c.state),
@@ -42,7 +42,7 @@ def list_corrections(
         )
         for c in corrections
     ]
-    columns = ("id", "lớp", "học sinh", "môn", "cột", "cũ", "mới", "trạng thái", "đề nghị lúc", "lý do")
+    columns = ("id", "lớp", "học sinh", "môn, loại", "cột, tháng", "cũ", "mới", "trạng thái", "đề nghị lúc", "lý do")
     show(f"Đề nghị sửa của trường {school}, {school_year}", columns, rows, corrections)
 
 
@@ -59,7 +59,7 @@ def show_correction(correction: Annotated[str, typer.Argument(help="Correction i
         ("rút lại", c.withdrawn),
     )
     rows = [(what, local_time(step.time), step.person, step.client, step.note) for what, step in steps if step.person]
-    where = f"{c.school_class.name}, {c.subject or 'rèn luyện'}, {_column(c)}, học sinh {c.student}"
+    where = f"{c.school_class.name}, {_what(c)}, {_column(c)}, học sinh {c.student}"
     title = f"{where}: {old} → {new} ({words.correction_state(c.state)})\nLý do: {c.reason}"
     title += f"\nMinh chứng: {c.evidence.description}"
     if c.snapshot.id:
@@ -67,12 +67,28 @@ def show_correction(correction: Annotated[str, typer.Argument(help="Correction i
     show(title, ("bước", "lúc", "người", "qua", "ghi chú"), rows, c)
 
 
+def _what(c: corrections_pb2.Correction) -> str:
+    """Subject of a mark, else which data."""
+    return c.subject or words.correction_kind(c.kind)
+
+
 def _column(c: corrections_pb2.Correction) -> str:
-    semester = "HK" + "I" * c.semester
-    return f"{words.column(c.column)} {semester}" if c.HasField("column") else semester
+    if c.HasField("column"):
+        return f"{words.column(c.column)} {words.semester(c.semester)}"
+    return c.month or (words.semester(c.semester) if c.semester else "cả năm")
 
 
 def _values(c: corrections_pb2.Correction) -> tuple[str, str]:
     if c.HasField("column"):
         return c.old_value or "-", c.new_value
+    if c.HasField("new_absences"):
+        old = words.absence_totals(c.old_absences) if c.HasField("old_absences") else "-"
+        return old, words.absence_totals(c.new_absences)
+    if c.sessions:
+        old = ", ".join(_session(one, one.old) for one in c.sessions)
+        return old, ", ".join(_session(one, one.new) for one in c.sessions)
     return words.level(c.old_level), words.level(c.new_level)
+
+
+def _session(one: corrections_pb2.SessionCorrection, says: int) -> str:
+    return f"{words.session(one.day, one.session)} {words.attendance(says)}"

@@ -1,6 +1,6 @@
 """Record types, columns, levels and states as people read them."""
 
-from hoso.gradebook.v1 import common_pb2, corrections_pb2, marks_pb2
+from hoso.gradebook.v1 import class_book_pb2, common_pb2, corrections_pb2, marks_pb2
 
 _RECORD_TYPES = {
     common_pb2.RECORD_TYPE_CLASS_BOOK: "sổ theo dõi và đánh giá học sinh (theo lớp học)",
@@ -22,6 +22,20 @@ _LEVELS = {
     common_pb2.LEVEL_SATISFACTORY: "Đạt",
     common_pb2.LEVEL_UNSATISFACTORY: "Chưa đạt",
 }
+_CORRECTION_KINDS = {
+    corrections_pb2.CORRECTION_KIND_MARK: "điểm",
+    corrections_pb2.CORRECTION_KIND_CONDUCT: "rèn luyện",
+    corrections_pb2.CORRECTION_KIND_SUMMER_CONDUCT: "rèn luyện sau hè",
+    corrections_pb2.CORRECTION_KIND_ABSENCES: "số buổi nghỉ",
+    corrections_pb2.CORRECTION_KIND_ATTENDANCE: "điểm danh",
+}
+_SESSIONS = {class_book_pb2.SESSION_MORNING: "sáng", class_book_pb2.SESSION_AFTERNOON: "chiều"}
+_ATTENDANCE = {
+    corrections_pb2.ATTENDANCE_UNSPECIFIED: "chưa điểm danh",
+    corrections_pb2.ATTENDANCE_PRESENT: "có mặt",
+    corrections_pb2.ATTENDANCE_EXCUSED: "P",
+    corrections_pb2.ATTENDANCE_UNEXCUSED: "K",
+}
 
 
 def record_type(one: int) -> str:
@@ -42,6 +56,31 @@ def column(one: marks_pb2.MarkColumn) -> str:
 def level(one: int) -> str:
     """A level; - for none."""
     return _LEVELS.get(common_pb2.Level.ValueType(one), "-")
+
+
+def semester(one: int) -> str:
+    """A semester, such as ``HKI``."""
+    return "HK" + "I" * one
+
+
+def correction_kind(kind: int) -> str:
+    """What a correction is about."""
+    return _CORRECTION_KINDS.get(corrections_pb2.CorrectionKind.ValueType(kind), str(kind))
+
+
+def session(day: int, half: int) -> str:
+    """A session of a month, such as ``3 sáng``."""
+    return f"{day} {_SESSIONS.get(class_book_pb2.Session.ValueType(half), str(half))}"
+
+
+def attendance(says: int) -> str:
+    """What a sheet says of a session: present, P (with leave), K (without)."""
+    return _ATTENDANCE.get(corrections_pb2.Attendance.ValueType(says), str(says))
+
+
+def absence_totals(one: corrections_pb2.AbsenceTotals) -> str:
+    """Absent sessions of the year, such as ``P 3, K 1``."""
+    return f"P {one.excused}, K {one.unexcused}"
 
 
 def correction_state(state: int) -> str:

@@ -39,6 +39,35 @@ def class_book_2(students: int = 42, stage: str = "WHOLE_YEAR", *, seed: int = 1
     return data
 
 
+def add_corrections(data: dict[str, Any]) -> None:
+    """Corrections of what is no mark: sessions of October, conduct after the summer, totals, one of them never entered.
+
+    Of students 1 and 2, by the homeroom teacher, the vice principal and the principal.
+    """
+    about = {
+        **data["corrections"][0],
+        "subject": None,
+        "semester": None,
+        "reason": "Gia đình nộp giấy xin phép muộn; đã đối chiếu.",
+        "requested_by": data["class"]["homeroom_teacher"],
+        "confirmed_by": {"id": "pht-001", "name": "Lê Thị Phó"},
+    }
+    session = {**about, "student": 1, "column": "ATTENDANCE_2025-10-08_MORNING"}
+    data["corrections"] += [
+        {**session, "old": "UNEXCUSED", "new": "PRESENT"},
+        {**session, "column": "ATTENDANCE_2025-10-08_AFTERNOON", "old": None, "new": "EXCUSED"},
+        {**about, "student": 2, "column": "CONDUCT_AFTER_SUMMER", "old": "UNSATISFACTORY", "new": "SATISFACTORY"},
+        {**about, "student": 2, "column": "ABSENCES_EXCUSED", "old": None, "new": 12},
+        {**about, "student": 2, "column": "ABSENCES_UNEXCUSED", "old": 46, "new": 0},
+    ]
+    row = data["attendance"][1]["rows"][0]
+    row |= {"absences": [{"day": 8, "session": "AFTERNOON", "excused": True}], "excused": 1, "unexcused": 0}
+    if data["year"]:
+        data["year"]["evaluation"][0]["absent_sessions"] = sum(
+            month["rows"][0]["excused"] + month["rows"][0]["unexcused"] for month in data["attendance"]
+        )
+
+
 def canonical_2(students: int = 42, stage: str = "WHOLE_YEAR", **more: Any) -> bytes:
     """`class_book_2` as canonical bytes."""
     return canonical_bytes(class_book_2(students, stage, **more))

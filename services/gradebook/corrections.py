@@ -1,4 +1,4 @@
-"""The life of a correction: requested, confirmed, approved; or rejected, or withdrawn. Pure.
+"""What a correction changes, and its life: requested, confirmed, approved; or rejected, or withdrawn. Pure.
 
 The homeroom teacher certifies (TT 22/2021 Điều 20 khoản 2), the principal approves. At least two different people stand
 behind every approval, three where the school has them: who asked does not also certify or decide while someone else of
@@ -12,9 +12,64 @@ from enum import Enum, IntEnum
 from typing import NamedTuple
 
 from services.common.errors import Forbidden, Rejected
+from services.gradebook import results
+from services.gradebook.domain import REASSESSMENT_COLUMN, Stage
 
-CONDUCT_COLUMN = 0
-"""Stands for a column where a correction is about conduct."""
+
+class Kind(IntEnum):
+    """What a correction is about; numbers of the proto's CorrectionKind."""
+
+    MARK = 1
+    CONDUCT = 2
+    SUMMER_CONDUCT = 3
+    ABSENCES = 4
+    ATTENDANCE = 5
+
+
+OF_CONDUCT = frozenset({Kind.CONDUCT, Kind.SUMMER_CONDUCT})
+
+
+class Datum(NamedTuple):
+    """What a correction changes: the smallest thing of one student that has versions of its own.
+
+    subject_id, column: of a mark; else None and 0. semester: of a mark or level, SUMMER after the summer's training;
+    None for absences and attendance. month: of a sheet of attendance, such as "2025-10"; else empty.
+    """
+
+    kind: Kind
+    class_id: int
+    student_id: int
+    subject_id: int | None = None
+    semester: int | None = None
+    column: int = 0
+    month: str = ""
+
+
+EXCUSED_TOTAL, UNEXCUSED_TOTAL = 1, 2
+"""Places of the year's absences, as the history of entries has them."""
+
+
+class Change(NamedTuple):
+    """A place of a datum, what it held and what it shall hold; None: nothing.
+
+    place: 0 in a mark or level, which is one value; EXCUSED_TOTAL or UNEXCUSED_TOTAL; in a sheet of attendance the
+    session, ten times the day plus 1 (morning) or 2 (afternoon). Values: as the database holds marks and levels;
+    sessions absent; what a sheet says of a session (`attendance_rules`).
+    """
+
+    place: int
+    old: int | None
+    new: int | None
+
+
+def first_stage(datum: Datum, school_year: str) -> Stage:
+    """The first stage whose books hold a datum; those of later stages hold it too."""
+    if datum.kind is Kind.ATTENDANCE:
+        return results.first_stage(school_year, datum.month)
+    if datum.kind is Kind.ABSENCES:
+        return Stage.WHOLE_YEAR
+    # The summer's conduct (SUMMER) has the number of its stage.
+    return Stage.AFTER_SUMMER if datum.column == REASSESSMENT_COLUMN else Stage(datum.semester or 0)
 
 
 class State(IntEnum):
@@ -33,15 +88,16 @@ OPEN = frozenset({State.REQUESTED, State.CONFIRMED})
 class ApprovedCorrection(NamedTuple):
     """An approved correction as frozen content tells it; people as (person id, name).
 
-    subject: None for conduct. old_value, new_value: as the database holds marks and levels; None: no mark.
+    subject: code; None for all but marks. semester, column, month: as in Datum.
     """
 
+    kind: Kind
     subject: str | None
-    semester: int
+    semester: int | None
     column: int
+    month: str
     student_id: int
-    old_value: int | None
-    new_value: int | None
+    changes: tuple[Change, ...]
     reason: str
     requested_by: tuple[str, str]
     confirmed_by: tuple[str, str]

@@ -9,7 +9,8 @@ from services.gradebook.content.times import vietnam_time
 from services.gradebook.domain import Stage
 from services.gradebook.results import Absences, ClassData, ClassStudent, first_stage
 
-_SESSIONS = {1: "MORNING", 2: "AFTERNOON"}
+SESSIONS = {1: "MORNING", 2: "AFTERNOON"}
+"""Halves of a day by the last digit of a session."""
 
 
 def attendance(data: ClassData, stage: Stage) -> list[dict[str, Any]]:
@@ -31,7 +32,7 @@ def _row(student: ClassStudent, absences: Absences | None) -> dict[str, Any]:
     return {
         "student": student.number,
         "absences": [
-            {"day": one // 10, "session": _SESSIONS[one % 10], "excused": one in absences.excused}
+            {"day": one // 10, "session": SESSIONS[one % 10], "excused": one in absences.excused}
             for one in sorted(absences.excused + absences.unexcused)
         ],
         "excused": len(absences.excused),
@@ -60,6 +61,6 @@ def _sessions(absences: Absences | None) -> dict[str, list[str]] | None:
     if absences is None:
         return None
     return {
-        name: [f"{one // 10:02d}{_SESSIONS[one % 10][0]}" for one in listed]
+        name: [f"{one // 10:02d}{SESSIONS[one % 10][0]}" for one in listed]
         for name, listed in (("excused", absences.excused), ("unexcused", absences.unexcused))
     }

@@ -1,11 +1,19 @@
-"""Approved corrections as frozen content lists them."""
+"""Approved corrections as frozen content lists them: one entry a place that was changed."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from services.gradebook.attendance_rules import EXCUSED, PRESENT, UNEXCUSED
+from services.gradebook.content.attendance import SESSIONS
 from services.gradebook.content.times import vietnam_time
-from services.gradebook.corrections import ApprovedCorrection
+from services.gradebook.corrections import (
+    EXCUSED_TOTAL,
+    OF_CONDUCT,
+    UNEXCUSED_TOTAL,
+    ApprovedCorrection,
+    Kind,
+)
 from services.gradebook.domain import (
     REASSESSMENT_COLUMN,
     column_name,
@@ -18,6 +26,16 @@ from services.gradebook.results import (
 )
 from services.gradebook.rules import Level
 
+ATTENDANCE = "ATTENDANCE_"
+"""What the column of a session of attendance begins with; day and half follow."""
+
+_SAID = {PRESENT: "PRESENT", EXCUSED: "EXCUSED", UNEXCUSED: "UNEXCUSED"}
+_COLUMNS = {
+    Kind.CONDUCT: {0: "CONDUCT"},
+    Kind.SUMMER_CONDUCT: {0: "CONDUCT_AFTER_SUMMER"},
+    Kind.ABSENCES: {EXCUSED_TOTAL: "ABSENCES_EXCUSED", UNEXCUSED_TOTAL: "ABSENCES_UNEXCUSED"},
+}
+
 
 def corrections_list(approved: Sequence[ApprovedCorrection], students: Sequence[ClassStudent]) -> list[dict[str, Any]]:
     """Approved corrections as a book lists them, in the order given, of the students in the list."""
@@ -26,10 +44,10 @@ def corrections_list(approved: Sequence[ApprovedCorrection], students: Sequence[
         {
             "student": numbers[one.student_id],
             "subject": one.subject,
-            "semester": f"SEMESTER_{one.semester}",
-            "column": _corrected_column(one),
-            "old": _corrected_value(one.subject, one.old_value),
-            "new": _corrected_value(one.subject, one.new_value),
+            "semester": f"SEMESTER_{one.semester}" if one.kind in {Kind.MARK, Kind.CONDUCT} else None,
+            "column": _column(one, change.place),
+            "old": _value(one.kind, change.old),
+            "new": _value(one.kind, change.new),
             "reason": one.reason,
             "requested_by": asdict(NamedPerson(*one.requested_by)),
             "confirmed_by": asdict(NamedPerson(*one.confirmed_by)),
@@ -38,16 +56,24 @@ def corrections_list(approved: Sequence[ApprovedCorrection], students: Sequence[
         }
         for one in approved
         if one.student_id in numbers
+        for change in one.changes
+        if change.old != change.new
     ]
 
 
-def _corrected_column(one: ApprovedCorrection) -> str:
-    if one.subject is None:
-        return "CONDUCT"
+def _column(one: ApprovedCorrection, place: int) -> str:
+    if one.kind is Kind.ATTENDANCE:
+        return f"{ATTENDANCE}{one.month}-{place // 10:02d}_{SESSIONS[place % 10]}"
+    if one.kind is not Kind.MARK:
+        return _COLUMNS[one.kind][place]
     return "REASSESSED" if one.column == REASSESSMENT_COLUMN else column_name(one.column)
 
 
-def _corrected_value(subject: str | None, value: int | None) -> str | None:
-    if subject is not None or value is None:
-        return keyed_code(value)
-    return level_code(next(level for level in Level if int(level) == value))
+def _value(kind: Kind, value: int | None) -> str | int | None:
+    if value is None or kind is Kind.ABSENCES:
+        return value
+    if kind is Kind.ATTENDANCE:
+        return _SAID[value]
+    if kind in OF_CONDUCT:
+        return level_code(next(level for level in Level if int(level) == value))
+    return keyed_code(value)

@@ -12,6 +12,7 @@ from typing import Any
 from services.common.canonical import canonical_bytes
 from services.common.errors import Rejected
 from services.gradebook.catalogue import RecordBook, SignatoryRole
+from services.gradebook.content.corrections import ATTENDANCE
 from services.gradebook.content.signatures import Signs, seal_of, signatories
 from services.gradebook.content.times import vietnam_time
 from services.gradebook.domain import Guardian, School, SchoolLevel, Stage
@@ -199,7 +200,7 @@ def _subject(content: Json, position: int, number: int, remarks: Mapping[str, st
     }
 
 
-def _result(value: str | None) -> str | None:
+def _result(value: Any) -> Any:
     return None if value == "ABSENT" else value
 
 
@@ -227,6 +228,7 @@ def _absences(content: Json, number: int, counted: tuple[int, int] | None) -> di
 
 
 def _corrections(content: Json, number: int) -> list[dict[str, Any]]:
+    """The student's corrections of what a transcript holds: not of single sessions of attendance, only of totals."""
     return [
         {
             **{name: value for name, value in one.items() if name != "student"},
@@ -234,7 +236,7 @@ def _corrections(content: Json, number: int) -> list[dict[str, Any]]:
             "new": _result(one["new"]),
         }
         for one in content["corrections"]
-        if one["student"] == number
+        if one["student"] == number and not one["column"].startswith(ATTENDANCE)
     ]
 
 

@@ -9,6 +9,7 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import timestamp
+from services.gradebook.results import Absences
 from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
 from services.gradebook.usecases import class_book
@@ -110,21 +111,26 @@ class ClassBooks(class_book_pb2_grpc.ClassBookServiceServicer):
         return class_book_pb2.EnterSummerConductResponse()
 
 
+def absences(sheet: Absences) -> list[class_book_pb2.Absence]:
+    """The absent sessions of a sheet, by day and half."""
+    return [
+        class_book_pb2.Absence(
+            day=session // 10,
+            session=cast("class_book_pb2.Session.ValueType", session % 10),
+            excused=session in sheet.excused,
+        )
+        for session in sorted(sheet.excused + sheet.unexcused)
+    ]
+
+
 def _row(one: SheetRow) -> class_book_pb2.AttendanceRow:
-    absences = one.sheet.absences
+    sheet = one.sheet.absences
     excused, unexcused = one.year
     return class_book_pb2.AttendanceRow(
         student=one.student,
-        absences=[
-            class_book_pb2.Absence(
-                day=session // 10,
-                session=cast("class_book_pb2.Session.ValueType", session % 10),
-                excused=session in absences.excused,
-            )
-            for session in sorted(absences.excused + absences.unexcused)
-        ],
-        excused=len(absences.excused),
-        unexcused=len(absences.unexcused),
+        absences=absences(sheet),
+        excused=len(sheet.excused),
+        unexcused=len(sheet.unexcused),
         year_excused=excused,
         year_unexcused=unexcused,
         version=one.sheet.version,

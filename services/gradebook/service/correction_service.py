@@ -1,25 +1,36 @@
 """CorrectionService; see proto/hoso/gradebook/v1/corrections.proto."""
 
+from collections.abc import Mapping
 from typing import cast
 
 import grpc
-from hoso.gradebook.v1 import common_pb2, corrections_pb2, corrections_pb2_grpc
+from hoso.gradebook.v1 import class_book_pb2, common_pb2, corrections_pb2, corrections_pb2_grpc, marks_pb2
 
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
-from services.gradebook.corrections import CONDUCT_COLUMN, State
+from services.gradebook.checks import Findings
+from services.gradebook.corrections import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Kind, State
 from services.gradebook.domain import PROTO_LEVEL_NUMBERS, keyed_text
-from services.gradebook.service import pages, window_messages
+from services.gradebook.service import class_book_service, pages, window_messages
 from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
+from services.gradebook.store.carrying import CARRIED_ABSENCES, CARRIED_CONDUCT
 from services.gradebook.store.corrections import CorrectionRow, StepRow
-from services.gradebook.usecases import corrections, decisions
-from services.gradebook.usecases.corrections import Wanted
+from services.gradebook.store.data_history import DataVersionRow
+from services.gradebook.store.marks import ABSENCES, ATTENDANCE, CONDUCT, CORRECTION
+from services.gradebook.usecases import corrections, decisions, reads
+from services.gradebook.usecases.correctable import Wanted, WantedSession
 
 _LEVELS = {int(level): number for level, number in PROTO_LEVEL_NUMBERS.items()}
 """Rank as the database holds it → number of the proto."""
+
+_ENTRY_KINDS = {
+    **dict.fromkeys((CONDUCT, ABSENCES, ATTENDANCE), "ENTRY"),
+    **dict.fromkeys((CARRIED_CONDUCT, CARRIED_ABSENCES), "CARRIED_OVER"),
+    CORRECTION: "CORRECTION",
+}
 
 _PERSON = Access(clients=("vendor/*",), person=True)
 _READ = Access(clients=("vendor/*", "operator/department"))
@@ -30,6 +41,7 @@ ACCESS = {
     "WithdrawCorrection": _PERSON,
     "GetCorrection": _READ,
     "ListCorrections": _READ,
+    "GetDataHistory": Access(clients=("vendor/*",)),
 }
 
 
@@ -52,23 +64,10 @@ class Corrections(corrections_pb2_grpc.CorrectionServiceServicer):
     def RequestCorrection(
         self, request: corrections_pb2.RequestCorrectionRequest, context: grpc.ServicerContext
     ) -> corrections_pb2.RequestCorrectionResponse:
-        """Ask for another value in one cell."""
+        """Ask for another value."""
         who = caller()
-        column = (request.column.kind, request.column.position) if request.HasField("column") else None
-        wanted = Wanted(
-            ref=class_ref(request.school_class),
-            subject=request.subject,
-            semester=request.semester,
-            column=column,
-            student=request.student,
-            new_value=request.new_value,
-            new_level=request.new_level,
-            reason=request.reason,
-            evidence=request.evidence.description,
-            evidence_sha256=request.evidence.sha256,
-        )
         identity = request_identity(request, request.request_id, who)
-        row = corrections.request_correction(self._database, who, identity, wanted)
+        row = corrections.request_correction(self._database, who, identity, _wanted(request))
         return corrections_pb2.RequestCorrectionResponse(correction=_correction(row))
 
     def ConfirmCorrection(
@@ -120,23 +119,77 @@ class Corrections(corrections_pb2_grpc.CorrectionServiceServicer):
             next_page_token=pages.encode((found[-1].number,)) if len(found) == limit else "",
         )
 
+    def GetDataHistory(
+        self, request: corrections_pb2.GetDataHistoryRequest, context: grpc.ServicerContext
+    ) -> corrections_pb2.GetDataHistoryResponse:
+        """Every version of a student's conduct, absences or attendance of a month."""
+        versions = reads.data_history(
+            self._database,
+            caller(),
+            class_ref(request.school_class),
+            request.kind,
+            request.semester,
+            request.month,
+            request.student,
+        )
+        return corrections_pb2.GetDataHistoryResponse(versions=[_version(request.kind, one) for one in versions])
+
+
+def _wanted(request: corrections_pb2.RequestCorrectionRequest) -> Wanted:
+    absences, column = request.new_absences, request.column
+    return Wanted(
+        kind=_kind(request),
+        ref=class_ref(request.school_class),
+        subject=request.subject,
+        semester=request.semester,
+        column=(column.kind, column.position) if request.HasField("column") else None,
+        student=request.student,
+        new_value=request.new_value,
+        new_level=request.new_level,
+        new_absences=(absences.excused, absences.unexcused) if request.HasField("new_absences") else None,
+        month=request.month,
+        sessions=tuple(WantedSession(one.day, one.session, one.new) for one in request.sessions),
+        reason=request.reason,
+        evidence=request.evidence.description,
+        evidence_sha256=request.evidence.sha256,
+    )
+
+
+def _kind(request: corrections_pb2.RequestCorrectionRequest) -> Kind:
+    """What a request is about. Raises Invalid ENUM."""
+    if not request.kind:
+        # From before there were kinds.
+        of_mark = request.subject or request.new_value or request.HasField("column")
+        return Kind.MARK if of_mark else Kind.CONDUCT
+    found = Findings()
+    found.one_of("kind", request.kind, set(Kind))
+    found.refuse()
+    return Kind(request.kind)
+
 
 def _correction(row: CorrectionRow) -> corrections_pb2.Correction:
-    of_conduct = row.column == CONDUCT_COLUMN
+    kind, old, new = row.datum.kind, row.changes[0].old, row.changes[0].new
+    of_mark, of_conduct = kind is Kind.MARK, kind in OF_CONDUCT
     return corrections_pb2.Correction(
         id=str(row.id),
         state=cast("corrections_pb2.CorrectionState.ValueType", row.state),
+        kind=cast("corrections_pb2.CorrectionKind.ValueType", int(kind)),
         school_class=common_pb2.ClassRef(school=row.school, school_year=row.school_year, name=row.class_name),
         subject=row.subject,
-        semester=cast("common_pb2.Semester.ValueType", row.semester),
-        column=None if of_conduct else window_messages.mark_column(row.column),
+        # The summer's training is of no semester.
+        semester=cast("common_pb2.Semester.ValueType", 0 if kind is Kind.SUMMER_CONDUCT else row.datum.semester or 0),
+        column=window_messages.mark_column(row.datum.column) if of_mark else None,
         student=row.student,
-        old_value="" if of_conduct else keyed_text(row.old_value),
+        old_value=keyed_text(old) if of_mark else "",
         old_version=row.old_version,
-        new_value="" if of_conduct else keyed_text(row.new_value) or "-",
+        new_value=keyed_text(new) or "-" if of_mark else "",
         new_version=row.old_version + 1 if row.state == State.APPROVED else 0,
-        old_level=_level(row.old_value if of_conduct else None),
-        new_level=_level(row.new_value if of_conduct else None),
+        old_level=_level(old if of_conduct else None),
+        new_level=_level(new if of_conduct else None),
+        old_absences=_totals({one.place: one.old for one in row.changes} if kind is Kind.ABSENCES else {}),
+        new_absences=_totals({one.place: one.new for one in row.changes} if kind is Kind.ABSENCES else {}),
+        month=row.datum.month,
+        sessions=[_session(one) for one in row.changes] if kind is Kind.ATTENDANCE else [],
         reason=row.reason,
         evidence=corrections_pb2.Evidence(description=row.evidence, sha256=row.evidence_sha256 or b""),
         requested=_step(row.requested),
@@ -148,8 +201,44 @@ def _correction(row: CorrectionRow) -> corrections_pb2.Correction:
     )
 
 
+def _totals(values: Mapping[int, int | None]) -> corrections_pb2.AbsenceTotals | None:
+    excused, unexcused = values.get(EXCUSED_TOTAL), values.get(UNEXCUSED_TOTAL)
+    if excused is None or unexcused is None:
+        return None
+    return corrections_pb2.AbsenceTotals(excused=excused, unexcused=unexcused)
+
+
+def _session(one: Change) -> corrections_pb2.SessionCorrection:
+    old, new = (cast("corrections_pb2.Attendance.ValueType", value or 0) for value in (one.old, one.new))
+    half = cast("class_book_pb2.Session.ValueType", one.place % 10)
+    return corrections_pb2.SessionCorrection(day=one.place // 10, session=half, old=old, new=new)
+
+
 def _level(rank: int | None) -> "common_pb2.Level.ValueType":
     return cast("common_pb2.Level.ValueType", 0 if rank is None else _LEVELS[rank])
+
+
+def _version(kind: int, one: DataVersionRow) -> corrections_pb2.DataVersion:
+    correction = None
+    if one.correction is not None:
+        correction = marks_pb2.VersionCorrection(
+            id=str(one.correction),
+            requested_by=one.requested_by or "",
+            confirmed_by=one.confirmed_by or "",
+            approved_by=one.person,
+        )
+    return corrections_pb2.DataVersion(
+        version=one.version,
+        level=_level(one.values[0] if kind in OF_CONDUCT else None),
+        absences=_totals(dict(enumerate(one.values, EXCUSED_TOTAL))) if kind == Kind.ABSENCES else None,
+        sessions=[] if one.absences is None else class_book_service.absences(one.absences),
+        person=one.person,
+        client=one.client,
+        time=timestamp(one.time),
+        reason=one.reason,
+        kind=_ENTRY_KINDS[one.kind],
+        correction=correction,
+    )
 
 
 def _step(step: StepRow | None) -> corrections_pb2.CorrectionStep | None:

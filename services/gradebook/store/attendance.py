@@ -1,4 +1,7 @@
-"""Attendance by month: one row a student, month and version; the highest version stands (ADR-0038)."""
+"""Attendance by month: one row a student, month and version; the highest version stands (ADR-0038).
+
+The year's totals of classes that keep none are keyed: written by `store.marks`.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -42,6 +45,24 @@ def month(tx: Tx, class_id: int, name: str) -> dict[int, StandingRow]:
         (class_id, f"{name}-01"),
     )
     return {row[0]: StandingRow(row[1], Absences(tuple(row[2]), tuple(row[3]))) for row in rows}
+
+
+def totals(tx: Tx, class_id: int, student_id: int) -> tuple[int, int, int] | None:
+    """Version of a student's totals of the year as keyed, absent sessions excused and unexcused; None before any."""
+    return tx.execute(
+        "SELECT version, excused, unexcused FROM absence WHERE class_id = %s AND student_id = %s",
+        (class_id, student_id),
+    ).fetchone()
+
+
+def totals_keyed(tx: Tx, class_id: int) -> bool:
+    """Whether the year's totals of the class were keyed; what students brought along from elsewhere aside."""
+    found = tx.execute(
+        "SELECT 1 FROM absence a JOIN enrolment e ON e.class_id = a.class_id AND e.student_id = a.student_id"
+        " WHERE a.class_id = %s AND e.joined_on IS NULL LIMIT 1",
+        (class_id,),
+    )
+    return found.fetchone() is not None
 
 
 def write(tx: Tx, act: Act, name: str, rows: Mapping[int, Absences]) -> tuple[Written, int]:

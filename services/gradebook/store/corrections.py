@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.common.db import Tx
-from services.gradebook.corrections import ApprovedCorrection, Progress, State
-from services.gradebook.domain import REASSESSMENT_COLUMN, Stage
+from services.gradebook.corrections import ApprovedCorrection, Change, Datum, Kind, Progress, State
+from services.gradebook.domain import Stage
 from services.gradebook.store.windows import SnapshotRow
 
 
@@ -23,8 +23,8 @@ class StepRow(NamedTuple):
 class CorrectionRow(NamedTuple):
     """A correction with what names it.
 
-    subject_id, subject: None and empty for conduct, whose column is 0. student: moet_student_id.
-    old_value, new_value: as in mark or conduct; None: no mark.
+    subject_id, subject: None and empty for all but marks. student: moet_student_id. old_version: of the datum when the
+    correction was requested; 0 when nothing was ever entered.
     """
 
     id: UUID
@@ -32,17 +32,12 @@ class CorrectionRow(NamedTuple):
     request_sha256: bytes
     school: str
     school_year: str
-    class_id: int
     class_name: str
-    subject_id: int | None
     subject: str
-    semester: int
-    column: int
-    student_id: int
     student: str
-    old_value: int | None
+    datum: Datum
     old_version: int
-    new_value: int | None
+    changes: tuple[Change, ...]
     reason: str
     evidence: str
     evidence_sha256: bytes | None
@@ -72,22 +67,21 @@ class NewCorrection(NamedTuple):
     id: UUID
     request_id: UUID
     request_sha256: bytes
-    class_id: int
-    subject_id: int | None
-    semester: int
-    column_no: int
-    student_id: int
-    old_value: int | None
+    datum: Datum
+    first_stage: Stage
     old_version: int
-    new_value: int | None
+    changes: tuple[Change, ...]
     reason: str
     evidence: str
     evidence_sha256: bytes | None
 
 
+_MONTH = "coalesce(to_char(k.month, 'YYYY-MM'), '')"
+_DATUM = f"k.kind, k.class_id, k.student_id, k.subject_id, k.semester, k.column_no, {_MONTH}"
+_CHANGES = "k.places, k.old_values, k.new_values"
 _CORRECTION = (
-    "SELECT k.id, k.number, k.request_sha256, s.code, y.name, c.id, c.name, u.id, coalesce(u.code, ''), k.semester,"
-    " k.column_no, p.id, p.moet_student_id, k.old_value, k.old_version, k.new_value, k.reason, k.evidence,"
+    "SELECT k.id, k.number, k.request_sha256, s.code, y.name, c.name, coalesce(u.code, ''), p.moet_student_id,"  # noqa: S608
+    f" {_DATUM}, k.old_version, {_CHANGES}, k.reason, k.evidence,"
     " k.evidence_sha256, k.state, k.voided_books, a.person, a.client, a.recorded_time, a.note,"
     " f.person, f.client, f.recorded_time, f.note, d.person, d.client, d.recorded_time, d.note,"
     " w.person, w.client, w.recorded_time, w.note,"
@@ -101,7 +95,8 @@ _CORRECTION = (
     " LEFT JOIN correction_step w ON w.correction_id = k.id AND w.state = 5"
     " LEFT JOIN snapshot n ON n.correction_id = k.id LEFT JOIN snapshot_record r ON r.snapshot_id = n.id"
 )
-_PLAIN = 21  # columns before the steps
+_NAMES, _FIELDS = 8, 7  # columns before the datum, and of it
+_PLAIN = 24  # columns before the steps
 
 
 def correction(tx: Tx, correction_id: UUID, *, lock: bool = False) -> CorrectionRow | None:
@@ -137,26 +132,25 @@ def open_ids(tx: Tx, classes: Sequence[int], stage: Stage, subject: str, student
     """
     rows = tx.execute(
         "SELECT k.id FROM correction k LEFT JOIN subject u ON u.id = k.subject_id JOIN student p ON p.id = k.student_id"
-        " WHERE k.state IN (1, 2) AND k.class_id = ANY(%s) AND k.semester = ANY(%s) AND (k.column_no <> %s OR %s)"
+        " WHERE k.state IN (1, 2) AND k.class_id = ANY(%s) AND k.first_stage <= %s"
         " AND %s IN ('', u.code) AND %s IN ('', p.moet_student_id) ORDER BY k.number",
-        (
-            list(classes),
-            list(stage.semesters),
-            REASSESSMENT_COLUMN,
-            stage is Stage.AFTER_SUMMER,
-            subject,
-            student,
-        ),
+        (list(classes), stage, subject, student),
     )
     return [row[0] for row in rows]
 
 
-def open_at(tx: Tx, class_id: int, subject_id: int | None, semester: int, column: int, student_id: int) -> UUID | None:
-    """The open correction of a cell."""
+def open_at(tx: Tx, datum: Datum) -> UUID | None:
+    """The open correction of a datum."""
     row = tx.execute(
-        "SELECT id FROM correction WHERE state IN (1, 2) AND class_id = %s AND coalesce(subject_id, 0) = %s"
-        " AND semester = %s AND column_no = %s AND student_id = %s",
-        (class_id, subject_id or 0, semester, column, student_id),
+        "SELECT id FROM correction WHERE state IN (1, 2) AND class_id = %(class_id)s AND student_id = %(student_id)s"
+        " AND kind = %(kind)s AND coalesce(semester, 0) = %(semester)s AND coalesce(subject_id, 0) = %(subject)s"
+        " AND column_no = %(column)s AND month IS NOT DISTINCT FROM %(month)s::date",
+        {
+            **datum._asdict(),
+            "semester": datum.semester or 0,
+            "subject": datum.subject_id or 0,
+            "month": _first_day(datum.month),
+        },
     ).fetchone()
     return None if row is None else row[0]
 
@@ -164,7 +158,7 @@ def open_at(tx: Tx, class_id: int, subject_id: int | None, semester: int, column
 def approved(tx: Tx, class_id: int, stage: Stage) -> list[ApprovedCorrection]:
     """The approved corrections of what a class's book of the stage holds, by time of approval."""
     rows = tx.execute(
-        "SELECT u.code, k.semester, k.column_no, k.student_id, k.old_value, k.new_value, k.reason,"
+        f"SELECT k.kind, u.code, k.semester, k.column_no, {_MONTH}, k.student_id, {_CHANGES}, k.reason,"  # noqa: S608
         " a.person, ta.name, f.person, tf.name, d.person, td.name, d.recorded_time"
         " FROM correction k JOIN school_class c ON c.id = k.class_id JOIN school_year y ON y.id = c.school_year_id"
         " LEFT JOIN subject u ON u.id = k.subject_id"
@@ -174,21 +168,38 @@ def approved(tx: Tx, class_id: int, stage: Stage) -> list[ApprovedCorrection]:
         " JOIN staff ta ON ta.school_id = y.school_id AND ta.person = a.person"
         " JOIN staff tf ON tf.school_id = y.school_id AND tf.person = f.person"
         " JOIN staff td ON td.school_id = y.school_id AND td.person = d.person"
-        " WHERE k.state = 3 AND k.class_id = %s AND k.semester = ANY(%s) AND (k.column_no <> %s OR %s)"
-        " ORDER BY d.recorded_time, k.number",
-        (class_id, list(stage.semesters), REASSESSMENT_COLUMN, stage is Stage.AFTER_SUMMER),
+        " WHERE k.state = 3 AND k.class_id = %s AND k.first_stage <= %s ORDER BY d.recorded_time, k.number",
+        (class_id, stage),
     )
     return [_approved(row) for row in rows]
 
 
 def add(tx: Tx, new: NewCorrection, person: str, client: str) -> None:
     """Write a request."""
-    names = ", ".join(NewCorrection._fields)
-    marks = ", ".join(["%s"] * len(new))
-    tx.execute(
-        f"INSERT INTO correction ({names}, state) VALUES ({marks}, %s)",  # noqa: S608 - our own field names
-        (*new, State.REQUESTED),
-    )
+    datum = new.datum
+    row = {
+        "id": new.id,
+        "request_id": new.request_id,
+        "request_sha256": new.request_sha256,
+        "kind": datum.kind,
+        "class_id": datum.class_id,
+        "student_id": datum.student_id,
+        "subject_id": datum.subject_id,
+        "semester": datum.semester,
+        "column_no": datum.column,
+        "month": _first_day(datum.month),
+        "first_stage": new.first_stage,
+        "old_version": new.old_version,
+        "places": [one.place for one in new.changes],
+        "old_values": [one.old for one in new.changes],
+        "new_values": [one.new for one in new.changes],
+        "reason": new.reason,
+        "evidence": new.evidence,
+        "evidence_sha256": new.evidence_sha256,
+        "state": State.REQUESTED,
+    }
+    places = ", ".join(f"%({name})s" for name in row)
+    tx.execute(f"INSERT INTO correction ({', '.join(row)}) VALUES ({places})", row)  # noqa: S608 - our own names
     add_step(tx, new.id, State.REQUESTED, person, client, "")
 
 
@@ -210,18 +221,29 @@ def add_step(tx: Tx, correction_id: UUID, state: State, person: str, client: str
     )
 
 
+def _first_day(month: str) -> str | None:
+    return f"{month}-01" if month else None
+
+
 def _approved(row: Sequence[Any]) -> ApprovedCorrection:
-    *plain, asked, asked_name, confirmed, confirmed_name, approved_by, approved_name, time = row
-    people = (asked, asked_name), (confirmed, confirmed_name), (approved_by, approved_name)
-    return ApprovedCorrection._make([*plain, *people, time])
+    kind, *where, places, old, new, reason, asked, asked_name, confirmed, confirmed_name, by, by_name, time = row
+    people = (asked, asked_name), (confirmed, confirmed_name), (by, by_name)
+    return ApprovedCorrection._make([Kind(kind), *where, _changes(places, old, new), reason, *people, time])
 
 
 def _row(row: Sequence[Any]) -> CorrectionRow:
-    *plain, voided = row[:_PLAIN]
+    names, rest = row[:_NAMES], row[_NAMES + _FIELDS : _PLAIN]
+    kind, *fields = row[_NAMES : _NAMES + _FIELDS]
+    old_version, places, old, new, *plain, voided = rest
     steps = [_step(row[start : start + 4]) for start in range(_PLAIN, _PLAIN + 16, 4)]
     snapshot = row[_PLAIN + 16 :]
     taken = None if snapshot[0] is None else SnapshotRow._make(snapshot)
-    return CorrectionRow._make([*plain, tuple(voided), *steps, taken])
+    datum, changes = Datum(Kind(kind), *fields), _changes(places, old, new)
+    return CorrectionRow._make([*names, datum, old_version, changes, *plain, tuple(voided), *steps, taken])
+
+
+def _changes(places: Sequence[int], old: Sequence[int | None], new: Sequence[int | None]) -> tuple[Change, ...]:
+    return tuple(map(Change, places, old, new))
 
 
 def _step(columns: Sequence[Any]) -> StepRow | None:

@@ -1,24 +1,18 @@
 """What a class book holds beside marks: attendance by month, the principal's remarks, conduct after the summer."""
 
-import calendar
-import re
 from collections.abc import Sequence
-from datetime import date, datetime
 from typing import NamedTuple
 
 from services.common.db import Database
-from services.common.errors import Violation
 from services.common.identity import Caller
-from services.gradebook import results, roster_rules
-from services.gradebook.checks import Findings, refuse
-from services.gradebook.content.times import VIETNAM
-from services.gradebook.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Role, Semester, Stage, year_start
+from services.gradebook import attendance_rules, results, roster_rules
+from services.gradebook.checks import Findings
+from services.gradebook.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Role, Semester, Stage
 from services.gradebook.results import Absences
-from services.gradebook.rules import Promotion
 from services.gradebook.store import attendance, books, class_data, marks, principal_remarks
 from services.gradebook.store.attendance import StandingRow
 from services.gradebook.store.principal_remarks import RemarkRow
-from services.gradebook.usecases import access, reassessment
+from services.gradebook.usecases import access, reassessment, settled
 from services.gradebook.usecases.marks import (
     Entered,
     Request,
@@ -32,16 +26,12 @@ from services.gradebook.usecases.marks import (
     students_of,
 )
 
-SESSIONS = (1, 2)
-"""Morning, afternoon: numbers of the proto's Session."""
-
-_MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
-_LAST_ATTENDANCE, _LAST_REMARK = 6, 8
-_FIRST_MONTH = 8
+_LAST_REMARK = 8
+"""August: the last month of a school year with a remark on the use of the book."""
 
 
 class Absence(NamedTuple):
-    """One absent session as a request names it. day: of the month; session: one of SESSIONS."""
+    """One absent session as a request names it. day: of the month; session: one of `attendance_rules.SESSIONS`."""
 
     day: int
     session: int
@@ -66,12 +56,13 @@ def enter_attendance(
 ) -> Entered:
     """Enter the absences of a month (homeroom teacher), instead of the sheet that the students named had before.
 
-    rows: moet_student_id and absences, none for a student who was never absent. No entry window is needed: attendance
-    is taken daily. Raises Invalid; Forbidden ROLE_REQUIRED; Rejected BOOK_LOCKED; Conflict REQUEST_ID_REUSED.
+    rows: moet_student_id and absences, none for a student who was never absent. No entry window is needed until one has
+    closed over the month: attendance is taken daily. Raises Invalid; Forbidden ROLE_REQUIRED; Rejected WINDOW_CLOSED,
+    BOOK_LOCKED; Conflict REQUEST_ID_REUSED.
     """
     roster_rules.check_class_ref(ref)
     found = Findings()
-    _check_month(found, "month", month, ref.school_year, _LAST_ATTENDANCE)
+    attendance_rules.check_month(found, "month", month, ref.school_year, attendance_rules.LAST_MONTH)
     found.count("rows", len(rows), 1, roster_rules.MAX_STUDENTS)
     found.refuse()
     sheets = [_absences(found, f"rows[{index}].absences", month, listed) for index, (_, listed) in enumerate(rows)]
@@ -82,6 +73,8 @@ def enter_attendance(
         if state.earlier is not None:
             return repeat(state.earlier, request, caller)
         students = students_of(state, [student for student, _ in rows])
+        assert target.class_id is not None
+        settled.check_attendance(tx, target.year_id, ref.school_year, target.class_id, month)
         check_free(state.books, results.first_stage(ref.school_year, month))
         act = new_act(request, marks.ATTENDANCE, target, caller)
         written, unchanged = attendance.write(tx, act, month, dict(zip(students, sheets, strict=True)))
@@ -93,7 +86,7 @@ def get_attendance(database: Database, caller: Caller, ref: ClassRef, month: str
     """The sheet of a month as it stands, by number in the class list, and the months that have one."""
     roster_rules.check_class_ref(ref)
     found = Findings()
-    _check_month(found, "month", month, ref.school_year, _LAST_ATTENDANCE, future=True)
+    attendance_rules.check_month(found, "month", month, ref.school_year, attendance_rules.LAST_MONTH, future=True)
     found.refuse()
     with database.transaction() as tx:
         _, school_class = access.school_class(tx, caller, ref)
@@ -112,7 +105,7 @@ def record_principal_remark(database: Database, caller: Caller, ref: ClassRef, m
     """
     roster_rules.check_class_ref(ref)
     found = Findings()
-    _check_month(found, "month", month, ref.school_year, _LAST_REMARK)
+    attendance_rules.check_month(found, "month", month, ref.school_year, _LAST_REMARK)
     found.text("remark", remark, longest=500)
     found.refuse()
     with database.transaction() as tx:
@@ -163,57 +156,18 @@ def enter_summer_conduct(
             return
         students = students_of(state, [student for student, _ in rows])
         check_open(state, {MarkKind.REASSESSMENT}, Stage.AFTER_SUMMER)
-        data = reassessment.read_class(tx, target, ref)
-        year = zip(data.students, results.class_results(data, Stage.WHOLE_YEAR), strict=True)
-        training = {student.id for student, result in year if result.promotion is Promotion.SUMMER_TRAINING}
-        refuse(
-            [
-                Violation(
-                    f"rows[{index}].student",
-                    "NOT_FOR_SUMMER_TRAINING",
-                    "Học sinh không thuộc diện rèn luyện trong kì nghỉ hè (Điều 13).",
-                )
-                for index, student in enumerate(students)
-                if student not in training
-            ]
+        reassessment.check_training(
+            tx, target, ref, {f"rows[{index}].student": student for index, student in enumerate(students)}
         )
         act = new_act(request, marks.CONDUCT, target, caller, semester=SUMMER)
         written = marks.write_conduct(tx, act, students, [PROTO_LEVELS[level] for _, level in rows])
         record(tx, caller, ref, act, written, semester=SUMMER)
 
 
-def _check_month(found: Findings, field: str, month: str, school_year: str, last: int, *, future: bool = False) -> None:
-    """A month of the school year, August to `last` of the next year, that has begun unless `future` is allowed."""
-    first = year_start(school_year)
-    if not _MONTH.fullmatch(month) or not f"{first}-{_FIRST_MONTH:02d}" <= month <= f"{first + 1}-{last:02d}":
-        message = f"Tháng phải có dạng {first}-09, từ {first}-{_FIRST_MONTH:02d} đến {first + 1}-{last:02d}."
-        found.add(field, "MONTH", message)
-    elif not future and month > _today().isoformat()[:7]:
-        found.add(field, "IN_THE_FUTURE", "Tháng này chưa đến.")
-
-
 def _absences(found: Findings, field: str, month: str, listed: Sequence[Absence]) -> Absences:
-    """The sessions of one student's month; adds what is wrong with them."""
-    days = calendar.monthrange(int(month[:4]), int(month[5:]))[1]
-    today = _today()
-    sessions: dict[int, bool] = {}
+    """The sheet of one student's month; adds what is wrong with its sessions."""
+    sessions: dict[int, int] = {}
     for index, one in enumerate(listed):
-        where = f"{field}[{index}]"
-        if one.session not in SESSIONS:
-            found.add(f"{where}.session", "ENUM", "Buổi phải là sáng hoặc chiều.")
-        elif not 1 <= one.day <= days:
-            found.add(f"{where}.day", "NO_SUCH_DATE", f"Tháng {month} có {days} ngày.")
-        elif date(int(month[:4]), int(month[5:]), one.day) > today:
-            found.add(f"{where}.day", "IN_THE_FUTURE", "Ngày này chưa đến.")
-        elif 10 * one.day + one.session in sessions:
-            found.add(where, "DUPLICATE", "Một buổi có hai lần.")
-        else:
-            sessions[10 * one.day + one.session] = one.excused
-    return Absences(
-        tuple(sorted(session for session, excused in sessions.items() if excused)),
-        tuple(sorted(session for session, excused in sessions.items() if not excused)),
-    )
-
-
-def _today() -> date:
-    return datetime.now(VIETNAM).date()
+        value = attendance_rules.EXCUSED if one.excused else attendance_rules.UNEXCUSED
+        attendance_rules.add_session(found, f"{field}[{index}]", month, one.day, one.session, value, sessions)
+    return attendance_rules.sheet(sessions)

@@ -1,4 +1,4 @@
-"""What a correction does to books: which living books hold the cell, which forbid it, ending those that do not."""
+"""What a correction does to books: which living books hold the datum, which forbid it, ending those that do not."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from services.common.db import Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
 from services.gradebook import lifecycle
-from services.gradebook.domain import REASSESSMENT_COLUMN, Stage
+from services.gradebook.corrections import Datum, first_stage
 from services.gradebook.lifecycle import RULES, Act, Actor, State
 from services.gradebook.store import books
 from services.gradebook.store.books import BookRow
@@ -17,12 +17,9 @@ from services.gradebook.store.corrections import CorrectionRow
 from services.gradebook.usecases.books import write_step
 
 
-def holding(
-    tx: Tx, class_id: int, subject_id: int | None, semester: int, column: int, student_id: int
-) -> list[BookRow]:
-    """The living books that hold a cell, locked until commit."""
-    first_stage = Stage.AFTER_SUMMER if column == REASSESSMENT_COLUMN else semester
-    return books.living(tx, class_id, subject_id, student_id, first_stage)
+def holding(tx: Tx, datum: Datum, school_year: str) -> list[BookRow]:
+    """The living books that hold a datum, locked until commit."""
+    return books.living(tx, datum.class_id, datum.subject_id, datum.student_id, first_stage(datum, school_year))
 
 
 def check(rows: Sequence[BookRow]) -> None:
@@ -31,7 +28,7 @@ def check(rows: Sequence[BookRow]) -> None:
         if book.state not in RULES[Act.CORRECT].sources:
             raise Rejected(
                 "BOOK_LOCKED",
-                "Sổ đã vào giai đoạn ký số: Hiệu trưởng thu hồi sổ theo thông báo của Sở (RevokeBook), sửa điểm, rồi"
+                "Sổ đã vào giai đoạn ký số: Hiệu trưởng thu hồi sổ theo thông báo của Sở (RevokeBook), sửa dữ liệu, rồi"
                 " chốt và phát hành lại phiên bản mới.",
                 book=book.id,
                 version=book.version,
@@ -40,7 +37,7 @@ def check(rows: Sequence[BookRow]) -> None:
 
 
 def end(tx: Tx, caller: Caller, rows: Sequence[BookRow], correction: CorrectionRow) -> None:
-    """End each book because a cell of it was corrected: MISMATCH, its print jobs void. Call `check` before."""
+    """End each book because something in it was corrected: MISMATCH, its print jobs void. Call `check` before."""
     for book in rows:
         after = lifecycle.step(book.life, Act.CORRECT, {Actor.SYSTEM})
         write_step(tx, caller, book, Act.CORRECT, after, correction.resource)

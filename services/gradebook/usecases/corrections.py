@@ -1,104 +1,55 @@
 """Asking for a correction after the window closed, and seeing corrections. Deciding them: usecases/decisions.py."""
 
 import uuid
-from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from services.common.db import Database, Tx
-from services.common.errors import Conflict, Invalid, NotFound, Rejected, Violation
+from services.common.errors import Conflict, NotFound, Rejected
 from services.common.identity import Caller
-from services.gradebook import entry, roster_rules
-from services.gradebook.checks import Findings, refuse
-from services.gradebook.corrections import CONDUCT_COLUMN, State
-from services.gradebook.domain import PROTO_LEVELS, SUBJECT_KINDS, ClassRef, MarkKind, Semester, column_kind
-from services.gradebook.entry import WITHDRAWN, Standing
-from services.gradebook.store import corrections, marks, roster, windows
+from services.gradebook import attendance_rules, roster_rules
+from services.gradebook import corrections as rules
+from services.gradebook.checks import Findings
+from services.gradebook.corrections import Kind, State
+from services.gradebook.domain import PROTO_LEVELS, ClassRef, Semester
+from services.gradebook.store import corrections, marks
 from services.gradebook.store.corrections import CorrectionRow, NewCorrection
-from services.gradebook.store.marks import Target
-from services.gradebook.usecases import access, corrected_books, reassessment
-from services.gradebook.usecases.marks import Request, homeroom_target, subject_target
+from services.gradebook.usecases import access, correctable, corrected_books, settled
+from services.gradebook.usecases.correctable import FIELDS, Asked, Wanted
+from services.gradebook.usecases.marks import Request
 
 REASON_LENGTHS = (10, 300)
 """The book's list of corrections prints the reason and holds no more."""
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a request asks for: a mark (subject, column as (kind, position), new_value), or conduct (new_level).
-
-    evidence, evidence_sha256: what proves it; the digest is empty when there is no scan.
-    """
-
-    ref: ClassRef
-    subject: str
-    semester: int
-    column: tuple[int, int] | None
-    student: str
-    new_value: str
-    new_level: int
-    reason: str
-    evidence: str
-    evidence_sha256: bytes
-
-
-class _Cell(NamedTuple):
-    """A cell, what it holds and what it shall hold; a value None is no mark."""
-
-    subject_id: int | None
-    column: int
-    student_id: int
-    standing: Standing
-    value: int | None
+_WORDS = {
+    "subject": "môn học",
+    "semester": "học kì",
+    "column": "cột điểm cần sửa",
+    "new_value": "giá trị mới; dấu “-” để rút điểm",
+    "new_level": "mức rèn luyện mới",
+    "new_absences": "tổng số buổi nghỉ mới, có phép và không phép",
+    "month": "tháng của bảng điểm danh",
+    "sessions": "các buổi cần sửa",
+}
 
 
 def request_correction(database: Database, caller: Caller, request: Request, wanted: Wanted) -> CorrectionRow:
-    """Ask for another value in one cell (its subject teacher; for conduct the homeroom teacher).
+    """Ask for another value (a mark: its subject teacher; all else: the homeroom teacher).
 
     Raises Invalid, also UNCHANGED; Forbidden NOT_ASSIGNED, ROLE_REQUIRED; Rejected WINDOW_OPEN, WINDOW_CLOSING,
-    WINDOW_NOT_CLOSED, BOOK_LOCKED, CORRECTION_OPEN, SCHOOL_NOT_AUTHORISED; Conflict REQUEST_ID_REUSED.
+    WINDOW_NOT_CLOSED, BOOK_LOCKED, CORRECTION_OPEN, ATTENDANCE_KEPT, ATTENDANCE_NOT_KEPT, SCHOOL_NOT_AUTHORISED;
+    Conflict REQUEST_ID_REUSED.
     """
     _check(wanted)
-    of_conduct = not wanted.subject
     with database.transaction() as tx:
-        if of_conduct:
-            target = homeroom_target(tx, caller, wanted.ref)
-        else:
-            target = subject_target(tx, caller, wanted.ref, wanted.subject)
-        marks.share_year(tx, target, wanted.semester, request.id)
+        target = correctable.target(tx, caller, wanted)
+        semester = correctable.semester_of(wanted)
+        marks.share_year(tx, target, semester, request.id)
         earlier = corrections.by_request(tx, request.id)
         if earlier is not None:
             return _repeat(earlier, request, caller)
-        cell = (_conduct_cell if of_conduct else _mark_cell)(tx, target, request, wanted)
-        assert target.class_id is not None
-        check_closed(tx, target.year_id, target.class_id, wanted.semester, None if of_conduct else cell.column)
-        corrected_books.check(
-            corrected_books.holding(tx, target.class_id, cell.subject_id, wanted.semester, cell.column, cell.student_id)
-        )
-        return _add(tx, caller, request, target.class_id, wanted, cell)
-
-
-def check_closed(tx: Tx, year_id: int, class_id: int, semester: int, column: int | None) -> None:
-    """Corrections are for cells that no window has open and one has closed. column None: conduct, in any window.
-
-    Raises Rejected WINDOW_OPEN, WINDOW_CLOSING, WINDOW_NOT_CLOSED.
-    """
-    # Windows for re-assessed marks alone let no conduct in.
-    kinds = set(MarkKind) - {MarkKind.REASSESSMENT} if column is None else {column_kind(column)}
-    covering = [
-        window
-        for window in windows.covering(tx, year_id, [semester], roster.grade_level(tx, class_id))
-        if kinds & set(window.mark_kinds)
-    ]
-    now = windows.now(tx)
-    running = [window for window in covering if window.closed_time is None and window.open_time <= now]
-    names = ",".join(window.name for window in running)
-    if any(window.close_time > now for window in running):
-        raise Rejected("WINDOW_OPEN", "Ô điểm đang trong thời hạn nhập; hãy nhập trực tiếp.", windows=names)
-    if running:
-        message = "Đợt nhập đã hết hạn và đang được đóng; hãy thử lại sau ít phút."
-        raise Rejected("WINDOW_CLOSING", message, windows=names)
-    if not any(window.closed_time is not None for window in covering):
-        raise Rejected("WINDOW_NOT_CLOSED", "Chưa có đợt nhập nào của ô điểm này được đóng.")
+        asked = correctable.read(tx, target, marks.entry_state(tx, target, semester, request.id), wanted)
+        settled.check_correctable(tx, target.year_id, wanted.ref.school_year, asked.datum)
+        corrected_books.check(corrected_books.holding(tx, asked.datum, wanted.ref.school_year))
+        return _add(tx, caller, request, wanted, asked)
 
 
 def get_correction(database: Database, caller: Caller, correction_id: str) -> CorrectionRow:
@@ -149,24 +100,39 @@ def find(tx: Tx, caller: Caller, correction_id: str, *, lock: bool = False) -> C
 def _check(wanted: Wanted) -> None:
     roster_rules.check_class_ref(wanted.ref)
     found = Findings()
-    found.one_of("semester", wanted.semester, set(Semester))
+    found.one_of("kind", wanted.kind, set(Kind))
+    found.refuse()
+    _check_fields(found, wanted)
     if wanted.subject:
         found.subject_code("subject", wanted.subject)
-        if wanted.column is None:
-            found.add("column", "REQUIRED", "Phải nêu cột điểm cần sửa.")
-        if not wanted.new_value:
-            found.add("new_value", "REQUIRED", "Phải nêu giá trị mới; dấu “-” để rút điểm.")
-        if wanted.new_level:
-            found.add("new_level", "NOT_ALLOWED", "Mức rèn luyện không đi cùng môn học.")
-    else:
+    if wanted.semester:
+        found.one_of("semester", wanted.semester, set(Semester))
+    if wanted.new_level:
         found.one_of("new_level", wanted.new_level, PROTO_LEVELS)
-        if wanted.column is not None or wanted.new_value:
-            found.add("subject", "REQUIRED", "Sửa điểm phải nêu môn học.")
+    if wanted.new_absences is not None:
+        attendance_rules.check_totals(found, "new_absences", *wanted.new_absences)
+    if wanted.month:
+        attendance_rules.check_month(found, "month", wanted.month, wanted.ref.school_year, attendance_rules.LAST_MONTH)
+    if wanted.sessions:
+        found.count("sessions", len(wanted.sessions), 1, attendance_rules.MAX_SESSIONS)
+    for index, one in enumerate(wanted.sessions):
+        found.one_of(f"sessions[{index}].new", one.value, attendance_rules.SAID)
     found.text("reason", wanted.reason, shortest=REASON_LENGTHS[0], longest=REASON_LENGTHS[1])
     found.text("evidence.description", wanted.evidence, longest=300)
     if len(wanted.evidence_sha256) not in {0, 32}:
         found.add("evidence.sha256", "LENGTH", "Mã băm SHA-256 phải có 32 byte, hoặc để trống.")
     found.refuse()
+
+
+def _check_fields(found: Findings, wanted: Wanted) -> None:
+    """A kind needs its fields and takes no others: what is left over would be lost without a word."""
+    needed = FIELDS[wanted.kind]
+    for name, words in _WORDS.items():
+        given = getattr(wanted, name) not in ("", 0, None, ())
+        if name in needed and not given:
+            found.add(name, "REQUIRED", f"Phải nêu {words}.")
+        elif given and name not in needed:
+            found.add(name, "NOT_ALLOWED", "Trường này không đi cùng loại dữ liệu cần sửa.")
 
 
 def _repeat(earlier: CorrectionRow, request: Request, caller: Caller) -> CorrectionRow:
@@ -180,69 +146,26 @@ def _repeat(earlier: CorrectionRow, request: Request, caller: Caller) -> Correct
     return earlier
 
 
-def _mark_cell(tx: Tx, target: Target, request: Request, wanted: Wanted) -> _Cell:
-    """The cell, its value read by the rules of entry."""
-    assert wanted.column is not None
-    assert target.subject_kind is not None
-    state = marks.entry_state(tx, target, wanted.semester, request.id)
-    numbers, wrong = entry.read_columns([wanted.column], target.regular_in(wanted.semester), "column")
-    refuse(wrong)
-    refuse(entry.check_reassessment(numbers, wanted.semester))
-    rows = [(wanted.student, [wanted.new_value])]
-    cells, wrong = entry.read_rows(
-        rows, numbers, state.students, SUBJECT_KINDS[target.subject_kind], "student", state.left
-    )
-    refuse([replace(one, field="student" if one.field == "student" else "new_value") for one in wrong])
-    if column_kind(numbers[0]) is MarkKind.REASSESSMENT:
-        reassessment.check(tx, target, wanted.ref, state.students, rows)
-    if not entry.changes(cells, state.standing, settle=False).count:
-        raise _unchanged("new_value")
-    ((student, column, value),) = zip(cells.students, cells.columns, cells.values, strict=True)
-    standing = state.standing.get((student, column), Standing(None, zero_by_rule=False, version=0))
-    return _Cell(target.subject_id, column, student, standing, None if value == WITHDRAWN else value)
-
-
-def _conduct_cell(tx: Tx, target: Target, request: Request, wanted: Wanted) -> _Cell:
-    assert target.class_id is not None
-    state = marks.entry_state(tx, target, wanted.semester, request.id)
-    wrong: list[Violation] = []
-    student = entry.read_student(wanted.student, state.students, set(), "student", wrong, state.left)
-    if student is None:
-        raise Invalid(wrong)
-    found = marks.standing(tx, target.class_id, None, wanted.semester, CONDUCT_COLUMN, student)
-    standing = found or Standing(None, zero_by_rule=False, version=0)
-    level = int(PROTO_LEVELS[wanted.new_level])
-    if level == standing.value:
-        raise _unchanged("new_level")
-    return _Cell(None, CONDUCT_COLUMN, student, standing, level)
-
-
-def _unchanged(field: str) -> Invalid:
-    return Invalid([Violation(field, "UNCHANGED", "Giá trị mới giống giá trị đang có.")])
-
-
-def _add(tx: Tx, caller: Caller, request: Request, class_id: int, wanted: Wanted, cell: _Cell) -> CorrectionRow:
-    standing = corrections.open_at(tx, class_id, cell.subject_id, wanted.semester, cell.column, cell.student_id)
+def _add(tx: Tx, caller: Caller, request: Request, wanted: Wanted, asked: Asked) -> CorrectionRow:
+    datum = asked.datum
+    standing = corrections.open_at(tx, datum)
     if standing is not None:
-        message = "Ô điểm này đang có một đề nghị sửa chưa được giải quyết."
+        message = "Dữ liệu này đang có một đề nghị sửa chưa được giải quyết."
         raise Rejected("CORRECTION_OPEN", message, correction=standing)
     new = NewCorrection(
         uuid.uuid4(),
         request.id,
         request.sha256,
-        class_id,
-        cell.subject_id,
-        wanted.semester,
-        cell.column,
-        cell.student_id,
-        cell.standing.value,
-        cell.standing.version,
-        cell.value,
+        datum,
+        rules.first_stage(datum, wanted.ref.school_year),
+        asked.version,
+        asked.changes,
         wanted.reason,
         wanted.evidence,
         wanted.evidence_sha256 or None,
     )
     corrections.add(tx, new, access.person(caller, wanted.ref.school), caller.client)
+    # Which days a child was absent stays out of the audit chain (ADR-0038).
     access.record(
         tx,
         caller,
@@ -250,10 +173,12 @@ def _add(tx: Tx, caller: Caller, request: Request, class_id: int, wanted: Wanted
         "CORRECTION_REQUESTED",
         f"corrections/{new.id}",
         school_class=wanted.ref.resource,
+        kind=datum.kind.name,
         subject=wanted.subject,
-        semester=wanted.semester,
-        column=cell.column,
-        old_version=cell.standing.version,
+        semester=datum.semester or 0,
+        column=datum.column,
+        month=datum.month,
+        old_version=asked.version,
         evidence_sha256=wanted.evidence_sha256.hex(),
     )
     row = corrections.correction(tx, new.id)

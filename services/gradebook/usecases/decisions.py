@@ -1,23 +1,21 @@
 """Confirming, deciding and taking back a correction. Approval changes everything that follows from it at once:
 
-the cell's next version, the class's next snapshot, the end of books that hold the cell and are not yet being signed.
+the next version of what was corrected, the class's next snapshot, the end of books that hold it and are not yet being
+signed.
 """
 
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
-from services.gradebook import entry
 from services.gradebook.checks import Findings
 from services.gradebook.corrections import RULES, Act, Offices, State, step
 from services.gradebook.domain import ClassRef, Role
-from services.gradebook.entry import WITHDRAWN, Cells
-from services.gradebook.store import corrections, marks, roster, sheets, windows
+from services.gradebook.store import corrections, marks, roster, windows
 from services.gradebook.store.class_data import ClassHead
 from services.gradebook.store.corrections import CorrectionRow
 from services.gradebook.store.roster import YearRow
-from services.gradebook.store.sheets import Planned
-from services.gradebook.usecases import access, corrected_books, snapshots
-from services.gradebook.usecases.corrections import check_closed, find
+from services.gradebook.usecases import access, correctable, corrected_books, settled, snapshots
+from services.gradebook.usecases.corrections import find
 from services.gradebook.usecases.snapshots import Occasion
 
 _LONGEST_NOTE = 300
@@ -31,8 +29,8 @@ def confirm(database: Database, caller: Caller, correction_id: str, note: str) -
 def decide(database: Database, caller: Caller, correction_id: str, note: str, *, approve: bool) -> CorrectionRow:
     """Approve or reject (principal, or who stands in); a rejection needs a note.
 
-    Raises as `corrections.step`, NotFound, Invalid; for an approval Rejected STALE when the cell has another version
-    than the request saw, BOOK_LOCKED, WINDOW_OPEN, WINDOW_CLOSING, SCHOOL_NOT_AUTHORISED.
+    Raises as `corrections.step`, NotFound, Invalid; for an approval Rejected STALE when the datum has another version
+    than the request saw, BOOK_LOCKED, WINDOW_OPEN, WINDOW_CLOSING, ATTENDANCE_KEPT, SCHOOL_NOT_AUTHORISED.
     """
     return _act(database, caller, correction_id, Act.APPROVE if approve else Act.REJECT, note)
 
@@ -88,14 +86,16 @@ def _offices(tx: Tx, year: YearRow, row: CorrectionRow) -> Offices:
 def _approve(tx: Tx, caller: Caller, year: YearRow, row: CorrectionRow, note: str) -> dict[str, object]:
     """Write everything that an approval changes; the year is held, so nothing else moves meanwhile."""
     access.check_authorised(row.school, row.school_year, year.authority)
-    check_closed(tx, year.id, row.class_id, row.semester, row.column or None)
-    held = corrected_books.holding(tx, row.class_id, row.subject_id, row.semester, row.column, row.student_id)
+    settled.check_correctable(tx, year.id, row.school_year, row.datum)
+    correctable.check_kept(tx, row.datum)
+    held = corrected_books.holding(tx, row.datum, row.school_year)
     corrected_books.check(held)
-    cells_sha256 = _write_cell(tx, caller, row)
+    cells_sha256 = _write(tx, caller, row)
     person = access.person(caller, row.school)
     voided = [book.id for book in held]
     corrections.move(tx, row.id, State.APPROVED, person, caller.client, note, voided)
-    head = ClassHead(row.class_id, row.class_name, roster.grade_level(tx, row.class_id))
+    class_id = row.datum.class_id
+    head = ClassHead(class_id, row.class_name, roster.grade_level(tx, class_id))
     (snapshot,) = snapshots.take(tx, year, [head], Occasion(windows.now(tx), correction_id=row.id))
     corrected_books.end(tx, caller, held, row)
     return {
@@ -106,32 +106,25 @@ def _approve(tx: Tx, caller: Caller, year: YearRow, row: CorrectionRow, note: st
     }
 
 
-def _write_cell(tx: Tx, caller: Caller, row: CorrectionRow) -> str:
-    """The cell's next version, through an act of entry whose request id is the correction's id."""
-    standing = marks.standing(tx, row.class_id, row.subject_id, row.semester, row.column, row.student_id)
-    version = standing.version if standing else 0
-    if version != row.old_version:
+def _write(tx: Tx, caller: Caller, row: CorrectionRow) -> str:
+    """The datum's next version, through an act of entry whose request id is the correction's id."""
+    present = correctable.version(tx, row.datum)
+    if present != row.old_version:
         raise Rejected(
             "STALE",
-            "Ô điểm đã thay đổi sau khi đề nghị; hãy từ chối đề nghị này và lập đề nghị mới.",
+            "Dữ liệu đã thay đổi sau khi đề nghị; hãy từ chối đề nghị này và lập đề nghị mới.",
             seen_version=row.old_version,
-            present_version=version,
+            present_version=present,
         )
     act = marks.Act(
         row.id,
         row.request_sha256,
         marks.CORRECTION,
-        row.class_id,
-        row.subject_id,
-        row.semester,
+        row.datum.class_id,
+        row.datum.subject_id,
+        row.datum.semester,
         access.person(caller, row.school),
         caller.client,
         row.reason,
     )
-    if row.subject_id is None:
-        assert row.new_value is not None
-        return marks.write_conduct(tx, act, [row.student_id], [row.new_value]).cells_sha256
-    value = WITHDRAWN if row.new_value is None else row.new_value
-    cell = Cells([row.student_id], [row.column], [value])
-    stands = {(row.student_id, row.column): standing} if standing else {}
-    return sheets.write_marks(tx, Planned(act, entry.changes(cell, stands, settle=False), unchanged=0))
+    return correctable.write(tx, act, row.datum, row.changes)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from services.common.db import Tx
 from services.common.errors import Violation
-from services.gradebook import entry
+from services.gradebook import attendance_rules, entry
 from services.gradebook.checks import Findings, refuse
 from services.gradebook.domain import (
     PROTO_LEVELS,
@@ -20,7 +20,6 @@ from services.gradebook.domain import (
 from services.gradebook.store import carrying, marks, roster
 from services.gradebook.store.carrying import Carried, CarriedMark, Journey, Luggage
 from services.gradebook.store.roster import ClassRow
-from services.gradebook.usecases.marks import MAX_ABSENCES
 from services.gradebook.usecases.scene import Scene
 
 MAX_SHEETS = 60
@@ -62,10 +61,7 @@ def check(found: Findings, earlier: Earlier) -> None:
         found.one_of(f"earlier_conduct[{index}].level", level, PROTO_LEVELS)
     found.unique("earlier_conduct", [semester for semester, _ in earlier.conduct], "Một học kì có hai lần.")
     if earlier.absences is not None:
-        for field, value in zip(("excused", "unexcused"), earlier.absences, strict=True):
-            found.number(f"earlier_absences.{field}", value, 0, MAX_ABSENCES)
-        if sum(earlier.absences) > MAX_ABSENCES:
-            found.add("earlier_absences", "OUT_OF_RANGE", f"Tổng số buổi nghỉ không quá {MAX_ABSENCES}.")
+        attendance_rules.check_totals(found, "earlier_absences", *earlier.absences)
 
 
 def enter(tx: Tx, scene: Scene, target: ClassRow, earlier: Earlier, school: str) -> Carried:

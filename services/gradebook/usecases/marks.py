@@ -15,7 +15,7 @@ from services.common.audit import Record
 from services.common.db import Database, Tx, execute
 from services.common.errors import Conflict, Forbidden, NotFound, Rejected, Violation
 from services.common.identity import Caller
-from services.gradebook import entry, roster_rules
+from services.gradebook import attendance_rules, entry, roster_rules
 from services.gradebook.checks import Findings, refuse
 from services.gradebook.domain import (
     PROTO_LEVELS,
@@ -34,7 +34,6 @@ from services.gradebook.store.marks import Act, EntryState, Target, Written
 from services.gradebook.store.sheets import Planned
 from services.gradebook.usecases import access
 
-MAX_ABSENCES = 400
 _ACTIONS = {
     marks.MARKS: "MARKS_ENTERED",
     marks.SETTLEMENT: "MARKS_SETTLED",
@@ -147,10 +146,7 @@ def enter_absences(
     found = Findings()
     found.count("rows", len(rows), 1, roster_rules.MAX_STUDENTS)
     for index, (_, excused, unexcused) in enumerate(rows):
-        found.number(f"rows[{index}].excused", excused, 0, MAX_ABSENCES)
-        found.number(f"rows[{index}].unexcused", unexcused, 0, MAX_ABSENCES)
-        if excused + unexcused > MAX_ABSENCES:
-            found.add(f"rows[{index}]", "OUT_OF_RANGE", f"Tổng số buổi nghỉ không quá {MAX_ABSENCES}.")
+        attendance_rules.check_totals(found, f"rows[{index}]", excused, unexcused)
     found.refuse()
     with database.transaction() as tx:
         target = homeroom_target(tx, caller, ref)

@@ -1,4 +1,4 @@
-"""What waits for open corrections: freezing a book that holds their cells, and signing it."""
+"""What waits for open corrections: freezing a book that holds what they change, and signing it."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def refuse(tx: Tx, classes: Sequence[int], stage: Stage, *, subject: str = "", s
     if found:
         raise Rejected(
             "CORRECTION_OPEN",
-            f"Còn {len(found)} đề nghị sửa điểm chưa được giải quyết.",
+            f"Còn {len(found)} đề nghị sửa chưa được giải quyết.",
             corrections=",".join(map(str, found[:_NAMED])),
             open=len(found),
         )

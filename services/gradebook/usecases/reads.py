@@ -5,13 +5,16 @@ from typing import NamedTuple
 from services.common.db import Database
 from services.common.errors import NotFound
 from services.common.identity import Caller
-from services.gradebook import entry, results, roster_rules
+from services.gradebook import attendance_rules, entry, results, roster_rules
 from services.gradebook.checks import Findings, refuse
-from services.gradebook.domain import ClassRef, Semester, Stage
+from services.gradebook.corrections import Datum, Kind
+from services.gradebook.domain import SUMMER, ClassRef, Semester, Stage
 from services.gradebook.results import ClassData, Missing
 from services.gradebook.rules import PupilResult
 from services.gradebook.store import class_data, marks
+from services.gradebook.store import data_history as store_history
 from services.gradebook.store.class_data import ClassHead
+from services.gradebook.store.data_history import DataVersionRow
 from services.gradebook.store.marks import VersionRow
 from services.gradebook.usecases import access
 from services.gradebook.usecases.marks import find_target
@@ -77,6 +80,33 @@ def mark_history(
         if student not in data:
             raise NotFound("STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp.", student=student)
         return marks.history(tx, target, semester, numbers[0], data[student])
+
+
+def data_history(
+    database: Database, caller: Caller, ref: ClassRef, kind: int, semester: int, month: str, student: str
+) -> list[DataVersionRow]:
+    """Every version of a student's conduct, absence totals or attendance of a month, oldest first.
+
+    kind: of `corrections.Kind`, but no mark; semester: of CONDUCT, else 0; month: of ATTENDANCE, else empty. Raises
+    Invalid; NotFound STUDENT_UNKNOWN.
+    """
+    roster_rules.check_class_ref(ref)
+    found = Findings()
+    found.one_of("kind", kind, set(Kind) - {Kind.MARK})
+    found.one_of("semester", semester, set(Semester) if kind == Kind.CONDUCT else {0})
+    if kind == Kind.ATTENDANCE:
+        attendance_rules.check_month(found, "month", month, ref.school_year, attendance_rules.LAST_MONTH, future=True)
+    elif month:
+        found.add("month", "NOT_ALLOWED", "Tháng chỉ đi cùng bảng điểm danh.")
+    found.refuse()
+    with database.transaction() as tx:
+        _, school_class = access.school_class(tx, caller, ref)
+        students = class_data.student_ids(tx, school_class.id)
+        if student not in students:
+            raise NotFound("STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp.", student=student)
+        at = SUMMER if kind == Kind.SUMMER_CONDUCT else semester or None
+        datum = Datum(Kind(kind), school_class.id, students[student], semester=at, month=month)
+        return store_history.history(tx, datum)
 
 
 def _stage(stage: int) -> Stage:

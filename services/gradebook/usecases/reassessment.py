@@ -1,4 +1,4 @@
-"""Who may be re-assessed in the summer, and in which subjects (TT 22/2021 Điều 14)."""
+"""Who may be re-assessed in the summer, and in which subjects (TT 22/2021 Điều 14); who must train (Điều 13)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,6 +8,7 @@ from services.gradebook import results
 from services.gradebook.checks import refuse
 from services.gradebook.domain import ClassRef, Stage
 from services.gradebook.results import ClassData
+from services.gradebook.rules import Promotion
 from services.gradebook.store import class_data, roster
 from services.gradebook.store.marks import Target
 
@@ -44,5 +45,23 @@ def check(
             )
             for index, (name, values) in enumerate(rows)
             if values[0] not in {"", "-"} and students[name] not in due
+        ]
+    )
+
+
+def check_training(tx: Tx, target: Target, ref: ClassRef, students: Mapping[str, int]) -> None:
+    """Check whose conduct after the summer is told. students: field of the request → student id.
+
+    Raises Invalid NOT_FOR_SUMMER_TRAINING for each student whose year does not call for training.
+    """
+    data = read_class(tx, target, ref)
+    year = zip(data.students, results.class_results(data, Stage.WHOLE_YEAR), strict=True)
+    training = {student.id for student, result in year if result.promotion is Promotion.SUMMER_TRAINING}
+    message = "Học sinh không thuộc diện rèn luyện trong kì nghỉ hè (Điều 13)."
+    refuse(
+        [
+            Violation(field, "NOT_FOR_SUMMER_TRAINING", message)
+            for field, student in students.items()
+            if student not in training
         ]
     )

@@ -96,9 +96,9 @@ def _corrections(data: dict[str, Any]) -> Iterator[Violation]:
         if correction["student"] not in numbers:
             yield Violation(f"{path}.student", "UNKNOWN_STUDENT", "Học sinh không có trong danh sách lớp.")
         subject = correction["subject"]
-        if correction["column"] == "CONDUCT":
+        if correction["column"].startswith(common.WITHOUT_SUBJECT):
             if subject is not None:
-                yield Violation(f"{path}.subject", "SUBJECT_OF_CONDUCT", "Kết quả rèn luyện không gắn với môn học.")
+                yield Violation(f"{path}.subject", "SUBJECT_OF_CONDUCT", "Nội dung sửa này không gắn với môn học.")
         elif subject not in codes:
             yield Violation(f"{path}.subject", "UNKNOWN_SUBJECT", "Môn học không có trong sổ.")
 

@@ -18,6 +18,8 @@ def violations(data: dict[str, Any]) -> Iterator[Violation]:
     yield from _months(data, data["principal_remarks"], "principal_remarks")
     for index, month in enumerate(data["attendance"]):
         yield from _sheet(data["students"], month, f"attendance[{index}]")
+    for index, one in enumerate(data["corrections"]):
+        yield from common.correction(one, data["school_year"], f"corrections[{index}]")
     if data["year"] is not None:
         yield from _totals(data)
         yield from _after_summer(data)

@@ -118,6 +118,35 @@ def sheet_rows(rows: Sequence[Row], kind: str, regular_count: int, semester: str
                 yield Violation(f"{here}.{key}", "YEAR_IN_SEMESTER_1", "Kết quả cả năm không thuộc học kì I.")
 
 
+_OF_NO_SEMESTER = ("CONDUCT_AFTER_SUMMER", "ABSENCES_", "ATTENDANCE_")
+WITHOUT_SUBJECT = ("CONDUCT", *_OF_NO_SEMESTER)
+"""What the columns of corrections that are of no subject begin with."""
+
+_SAID = frozenset({"PRESENT", "EXCUSED", "UNEXCUSED"})
+
+
+def correction(one: Row, school_year: str, path: str) -> Iterator[Violation]:
+    """What a correction says fits the column that it names: semester, day of a session, kind of old and new value."""
+    column = one["column"]
+    of_no_semester, of_attendance = column.startswith(_OF_NO_SEMESTER), column.startswith("ATTENDANCE_")
+    if (one["semester"] is None) is not of_no_semester:
+        yield Violation(f"{path}.semester", "SEMESTER_OF_COLUMN", "Học kì không phù hợp với nội dung sửa.")
+    if of_attendance:
+        _, on, _ = column.split("_")
+        yield from day(on, f"{path}.column", "Ngày được sửa điểm danh")
+        first = int(school_year[:4])
+        if not f"{first}-08" <= on[:7] <= f"{first + 1}-08":
+            yield Violation(f"{path}.column", "MONTH_OF_OTHER_YEAR", "Ngày không thuộc năm học của sổ.")
+    for key in ("old", "new"):
+        value = one[key]
+        if value is None and (key == "old" or not of_no_semester):
+            continue
+        wrong = isinstance(value, int) is not column.startswith("ABSENCES_")
+        if wrong or (value in _SAID) is not of_attendance:
+            message = "Giá trị không phù hợp với nội dung sửa."
+            yield Violation(f"{path}.{key}", "VALUE_OF_OTHER_COLUMN", message)
+
+
 def seal_of(data: Row) -> dict[str, str]:
     """The school as the signatory of its seal."""
     return {"id": data["school"]["code"], "name": data["school"]["name"]}

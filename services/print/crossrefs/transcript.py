@@ -91,9 +91,10 @@ def _corrections(data: dict[str, Any], last: dict[str, Any], path: str) -> Itera
         yield Violation(f"{path}.corrections_count", "CORRECTIONS_COUNT", message)
     for index, correction in enumerate(log):
         field, subject = f"corrections[{index}].subject", correction["subject"]
-        if correction["column"] == "CONDUCT":
+        yield from common.correction(correction, data["school_year"], f"corrections[{index}]")
+        if correction["column"].startswith(common.WITHOUT_SUBJECT):
             if subject is not None:
-                yield Violation(field, "SUBJECT_OF_CONDUCT", "Kết quả rèn luyện không gắn với môn học.")
+                yield Violation(field, "SUBJECT_OF_CONDUCT", "Nội dung sửa này không gắn với môn học.")
         elif subject not in last["corrected_subjects"]:
             message = "Môn học được sửa chữa chưa được nêu trong bảng."
             yield Violation(field, "UNKNOWN_SUBJECT", message)

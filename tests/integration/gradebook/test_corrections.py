@@ -11,16 +11,15 @@ import jsonschema
 import pytest
 from hoso.gradebook.v1 import books_pb2, common_pb2, corrections_pb2, marks_pb2
 
-from cli.demo_school import SchoolClass
 from services.common import audit
-from services.common.errors import Conflict, Forbidden, HosoError, Invalid, NotFound, Rejected
+from services.common.errors import Conflict, Forbidden, Invalid, NotFound, Rejected
 from services.common.settings import DatabaseConfig
+from tests.integration.gradebook.desk import DEPUTY, Desk, deputy, refused
 from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, REGULAR, SECOND, SEMESTER_1, World, served, sha256
 from tests.servers import Pki
 
 FORMATS = Path(__file__).parents[3] / "docs/formats"
 STATE = corrections_pb2.CorrectionState
-DEPUTY = "pht-001"
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +27,7 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
     """Two complete classes under a closed window; the school has a vice principal."""
     with served(pki_files, database("gradebook"), students=5) as world:
         world.put_roster()
-        world.ask(
-            "PutPeople",
-            school=world.school.code,
-            people=[{"id": DEPUTY, "name": "Lê Thị Phó", "roles": [common_pb2.ROLE_VICE_PRINCIPAL]}],
-        )
+        deputy(world)
         world.plan_window()
         for one in world.school.classes:
             world.complete(one)
@@ -40,63 +35,9 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
         yield world
 
 
-class Desk:
-    """The people of one class and their ways to correct a mark of its first student in maths, semester I."""
-
-    def __init__(self, world: World, index: int = 0) -> None:
-        self.world = world
-        self.one: SchoolClass = world.school.classes[index]
-        self.teacher = next(who for code, (who, *_) in self.one.assignments.items() if code == "TOAN")
-        self.student = self.one.students[0].id
-
-    def request(self, value: str = "9.5", *, person: str | None = None, **fields: Any) -> Any:
-        given = {
-            "request_id": str(uuid.uuid4()),
-            "school_class": self.world.ref(self.one),
-            "subject": "TOAN",
-            "semester": FIRST,
-            "column": {"kind": MIDTERM},
-            "student": self.student,
-            "new_value": value,
-            "reason": "Nhập nhầm điểm của bạn kế bên.",
-            "evidence": {"description": "Bài kiểm tra giữa kì, tủ hồ sơ tổ Toán", "sha256": bytes(32)},
-        }
-        return self.world.ask("RequestCorrection", person=person or self.teacher, **{**given, **fields}).correction
-
-    def conduct(self, level: int, *, person: str | None = None) -> Any:
-        return self.request("", person=person or self.one.homeroom_teacher, subject="", column=None, new_level=level)
-
-    def confirm(self, correction: Any, person: str | None = None, note: str = "") -> Any:
-        who = person or self.one.homeroom_teacher
-        return self.world.ask("ConfirmCorrection", person=who, correction=correction.id, note=note).correction
-
-    def decide(self, correction: Any, person: str | None = None, note: str = "", *, approve: bool = True) -> Any:
-        who = person or self.world.school.principal
-        fields = {"correction": correction.id, "approve": approve, "note": note}
-        return self.world.ask("DecideCorrection", person=who, **fields).correction
-
-    def approved(self, value: str) -> Any:
-        return self.decide(self.confirm(self.request(value)))
-
-    def sheet(self) -> Any:
-        answer = self.world.ask("GetMarkSheet", school_class=self.world.ref(self.one), subject="TOAN", semester=FIRST)
-        return answer.rows[0]
-
-    def freeze(self, stage: int = SEMESTER_1) -> Any:
-        who = self.one.homeroom_teacher
-        return self.world.ask("FreezeBook", person=who, school_class=self.world.ref(self.one), stage=stage).book
-
-
 @pytest.fixture(scope="module")
 def desk(world: World) -> Desk:
     return Desk(world)
-
-
-def refused(reason: str, call: Callable[[], Any]) -> HosoError:
-    with pytest.raises(HosoError) as caught:
-        call()
-    assert caught.value.reason == reason, caught.value
-    return caught.value
 
 
 def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(world: World, desk: Desk) -> None:
@@ -210,6 +151,9 @@ def test_who_may_do_what(world: World, desk: Desk) -> None:
         ({"evidence": {"description": "Bài", "sha256": b"1"}}, "evidence.sha256", "LENGTH"),
         ({"new_level": 1}, "new_level", "NOT_ALLOWED"),
         ({"subject": ""}, "subject", "REQUIRED"),
+        ({"kind": corrections_pb2.CORRECTION_KIND_MARK, "column": None}, "column", "REQUIRED"),
+        ({"kind": corrections_pb2.CORRECTION_KIND_ATTENDANCE}, "new_value", "NOT_ALLOWED"),
+        ({"month": "2025-10"}, "month", "NOT_ALLOWED"),
     ],
 )
 def test_a_bad_request_names_its_field(desk: Desk, fields: dict[str, Any], field: str, rule: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from services.common.canonical import canonical_bytes
 from services.print import render
 from services.print.render import Kind, Rendition
-from tests.class_book_2 import ABSENT, FAILED, RETESTED, TRAINED, canonical_2, class_book_2
+from tests.class_book_2 import ABSENT, FAILED, RETESTED, TRAINED, add_corrections, canonical_2, class_book_2
 from tests.integration.print.paper import TRICKY, check_layout, pages_of
 
 SIZES = [(42, "AFTER_SUMMER"), (50, "SEMESTER_1"), (1, "WHOLE_YEAR")]
@@ -89,6 +89,33 @@ def test_a_correction_names_in_the_margin_who_and_when(tmp_path: Path) -> None:
     (sheet,) = [p for p in pages if "MÔN HỌC: TOÁN" in p and "Học kì I – Lớp 6A1" in p]
     (line,) = [one for one in sheet if one.startswith(f"1 {data['students'][0]['name']} ")]
     assert line.endswith(f"{initials} 12/01/26")
+
+
+@pytest.mark.parametrize("students", [42, 12, 50])
+def test_corrections_of_what_is_no_mark_stand_under_their_list_and_in_the_log(students: int, tmp_path: Path) -> None:
+    data = class_book_2(students, "AFTER_SUMMER")
+    add_corrections(data)
+    data["corrections"] += [{**data["corrections"][1], "student": number} for number in range(3, 11)]
+    found = pages_of(render.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)
+    check_layout(found)
+    pages = [" ".join(page.lines()) for page in found]
+    first, second = (f"{number}. {data['students'][number - 1]['name']}" for number in (1, 2))
+    by = ".".join(word[0] for word in data["class"]["homeroom_teacher"]["name"].split()) + " 12/01/26"
+    (note,) = [page for page in pages if "Đã sửa 10 chỗ:" in page]
+    # The lines of a sheet shrink for the corrections told under it.
+    last = f"10. {data['students'][9]['name']}: điểm danh sáng 08/10/25"
+    assert students > 43 or ("ĐIỂM DANH THÁNG 10/2025" in note and last in note)
+    assert f"{first}: điểm danh sáng 08/10/25 K → có mặt ({by})" in note
+    assert f"{first}: điểm danh chiều 08/10/25 – → P ({by})" in note
+    (evaluation,) = [page for page in pages if "Đã sửa 3 chỗ:" in page]
+    assert f"{second}: rèn luyện sau hè Chưa đạt → Đạt ({by})" in evaluation
+    assert f"{second}: buổi nghỉ có phép – → 12 ({by})" in evaluation
+    assert f"{second}: buổi nghỉ không phép 46 → 0 ({by})" in evaluation
+    (log,) = [page for page in pages if "BẢNG KÊ SỬA CHỮA SAU THỜI HẠN NHẬP ĐIỂM" in page]
+    for words in ("sau hè", "Cả năm", "có mặt", "46", "Lê Thị Phó"):
+        assert words in log
+    (october,) = [page for page in pages if "ĐIỂM DANH THÁNG 10/2025" in page and "TT Họ và tên" in page][:1]
+    assert f"1 {data['students'][0]['name']} –P 1 1 0" in october
 
 
 def test_every_remark_with_its_month_principal_and_day(tmp_path: Path) -> None:

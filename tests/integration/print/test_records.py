@@ -88,10 +88,15 @@ def every_code_of_a_transcript() -> dict[str, Any]:
     row = ("transcript-1.schema.json", "$defs", "grade", "properties")
     (log,) = data["corrections"]
     columns = _codes("transcript-1.schema.json", "$defs", "correction", "properties", "column")
-    data["corrections"] = [
-        log | {"column": c, "subject": None if c == "CONDUCT" else "TOAN", "old": "GOOD" if c == "CONDUCT" else None}
-        for c in columns
-    ]
+    of_conduct: dict[str, Any] = {"subject": None, "old": "GOOD", "new": "SATISFACTORY"}
+    of_absences: dict[str, Any] = {"subject": None, "semester": None, "old": None, "new": 12}
+    changes = {
+        "CONDUCT": of_conduct,
+        "CONDUCT_AFTER_SUMMER": {**of_conduct, "semester": None},
+        "ABSENCES_EXCUSED": of_absences,
+        "ABSENCES_UNEXCUSED": of_absences,
+    }
+    data["corrections"] = [log | {"column": c, "subject": "TOAN", "old": None, **changes.get(c, {})} for c in columns]
     data["grades"][3]["corrections_count"] = len(columns)
     awards, promotions = _codes(*row, "award"), _codes(*row, "promotion")
     levels = _codes("transcript-1.schema.json", "$defs", "level")

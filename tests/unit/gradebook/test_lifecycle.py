@@ -4,13 +4,13 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from hoso.gradebook.v1 import books_pb2, common_pb2, corrections_pb2
+from hoso.gradebook.v1 import books_pb2, class_book_pb2, common_pb2, corrections_pb2
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from services.common.errors import Forbidden, Rejected
-from services.gradebook import catalogue, corrections, domain
+from services.gradebook import attendance_rules, catalogue, corrections, domain
 from services.gradebook.catalogue import RecordBook, record_books
 from services.gradebook.domain import SchoolLevel
 from services.gradebook.lifecycle import ENDED, READ_ONLY, RULES, Act, Actor, Life, State, rules, step
@@ -96,6 +96,7 @@ def test_the_states_and_words_are_those_of_the_contract() -> None:
     for ours, theirs, prefix in (
         (State, books_pb2.BookState, "BOOK_STATE_"),
         (corrections.State, corrections_pb2.CorrectionState, "CORRECTION_STATE_"),
+        (corrections.Kind, corrections_pb2.CorrectionKind, "CORRECTION_KIND_"),
         (domain.Semester, common_pb2.Semester, "SEMESTER_"),
         (domain.Stage, common_pb2.Stage, "STAGE_"),
         (domain.RecordType, common_pb2.RecordType, "RECORD_TYPE_"),
@@ -108,6 +109,8 @@ def test_the_states_and_words_are_those_of_the_contract() -> None:
     ):
         named = {f"{prefix}{member.name}": int(member) for member in ours}
         assert named == {name: number for name, number in theirs.items() if number}
+    assert {number for number in corrections_pb2.Attendance.values() if number} == attendance_rules.SAID
+    assert set(attendance_rules.SESSIONS) == {number for number in class_book_pb2.Session.values() if number}
     kinds = {f"SUBJECT_KIND_{kind.name}": number for number, kind in domain.SUBJECT_KINDS.items()}
     assert kinds == {name: number for name, number in common_pb2.SubjectKind.items() if number}
     levels = {level.name: number for number, level in domain.PROTO_LEVELS.items()}

@@ -18,6 +18,7 @@ from services.gradebook.domain import Guardian, RecordType, School, SchoolLevel,
 from services.gradebook.results import NamedPerson
 from services.print.content import parse
 from tests import content
+from tests.class_book_2 import add_corrections, class_book_2
 from tests.unit.gradebook.test_content import SCHOOL, class_data
 
 LOCKED = dt.datetime(2026, 5, 29, 2, 30, tzinfo=dt.UTC)
@@ -93,6 +94,19 @@ def test_each_year_is_taken_over_unchanged(first_grade: int, seeds: list[int], r
     for row, own in zip(last["grades"], earlier, strict=True):
         assert row == own["grades"][-1]
     assert [line["school_year"] for line in last["study_history"]] == [one["school_year"] for one in earlier]
+
+
+def test_corrections_of_totals_and_levels_are_taken_over_and_not_those_of_single_sessions() -> None:
+    book = class_book_2(4, "AFTER_SUMMER")
+    add_corrections(book)
+    first, second = (made(book, number, Stage.AFTER_SUMMER) for number in (1, 2))
+    assert [one["column"] for one in first["corrections"]] == [book["corrections"][0]["column"]]
+    assert [(one["column"], one["new"]) for one in second["corrections"]] == [
+        ("CONDUCT_AFTER_SUMMER", "SATISFACTORY"),
+        ("ABSENCES_EXCUSED", 12),
+        ("ABSENCES_UNEXCUSED", 0),
+    ]
+    assert (second["grades"][-1]["corrections_count"], second["grades"][-1]["corrected_subjects"]) == (3, [])
 
 
 def test_a_reissued_year_is_believed_before_what_later_years_repeat() -> None:

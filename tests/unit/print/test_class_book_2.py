@@ -8,7 +8,7 @@ import pytest
 from services.common.canonical import canonical_bytes
 from services.common.errors import Invalid
 from services.print import content
-from tests.class_book_2 import RETESTED, canonical_2, class_book_2
+from tests.class_book_2 import RETESTED, add_corrections, canonical_2, class_book_2
 
 Change = Callable[[dict[str, Any]], Any]
 STAGES = ["SEMESTER_1", "WHOLE_YEAR", "AFTER_SUMMER"]
@@ -114,3 +114,31 @@ def test_absent_is_a_value_of_both_kinds_of_subjects() -> None:
     comment = next(i for i, subject in enumerate(data["subjects"]) if subject["kind"] == "COMMENT_ONLY")
     data["semesters"][1]["marks"][comment]["rows"][0]["reassessed"] = "ABSENT"
     content.parse(canonical_bytes(data))
+
+
+# Places of the corrections that `add_corrections` makes; before them stands that of a mark.
+MARK, SESSION, SUMMER_CONDUCT, TOTAL = 0, 1, 3, 4
+CORRECTION_FAULTS: list[tuple[int, dict[str, Any], str, str]] = [
+    (SESSION, {"subject": "TOAN"}, "subject", "SUBJECT_OF_CONDUCT"),
+    (SESSION, {"semester": "SEMESTER_1"}, "semester", "SEMESTER_OF_COLUMN"),
+    (MARK, {"semester": None}, "semester", "SEMESTER_OF_COLUMN"),
+    (SESSION, {"column": "ATTENDANCE_2025-11-31_MORNING"}, "column", "NO_SUCH_DATE"),
+    (SESSION, {"column": "ATTENDANCE_2024-11-03_MORNING"}, "column", "MONTH_OF_OTHER_YEAR"),
+    (SESSION, {"new": "GOOD"}, "new", "VALUE_OF_OTHER_COLUMN"),
+    (SESSION, {"new": None}, "new", "VALUE_OF_OTHER_COLUMN"),
+    (MARK, {"old": "EXCUSED"}, "old", "VALUE_OF_OTHER_COLUMN"),
+    (MARK, {"new": 8}, "new", "VALUE_OF_OTHER_COLUMN"),
+    (TOTAL, {"new": "8"}, "new", "VALUE_OF_OTHER_COLUMN"),
+    (SUMMER_CONDUCT, {"subject": "TOAN"}, "subject", "SUBJECT_OF_CONDUCT"),
+]
+
+
+@pytest.mark.parametrize(("index", "change", "field", "rule"), CORRECTION_FAULTS)
+def test_a_correction_fits_what_it_names(index: int, change: dict[str, Any], field: str, rule: str) -> None:
+    data = class_book_2(6, "AFTER_SUMMER")
+    add_corrections(data)
+    content.parse(canonical_bytes(data))
+    data["corrections"][index] |= change
+    with pytest.raises(Invalid) as refused:
+        content.parse(canonical_bytes(data))
+    assert (f"corrections[{index}].{field}", rule) in [(v.field, v.rule) for v in refused.value.violations]

@@ -70,8 +70,9 @@ class ClassBookServiceServicer:
 
     def EnterAttendance(self, request, context):
         """Enters the absences of one month (homeroom teacher): replaces the month's sheet of the students named. A month may
-        be entered as often as needed until a book freezes it; every version is kept. From the first sheet on the year's
-        totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
+        be entered as often as needed, without a window, until a book freezes it or a window over its semester closes after
+        its last day; then only in a window (WINDOW_CLOSED) or by CorrectionService. Every version is kept. From the first
+        sheet on the year's totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,7 +102,8 @@ class ClassBookServiceServicer:
 
     def EnterSummerConduct(self, request, context):
         """Enters conduct after the training in the summer (homeroom teacher; TT 22/2021 Điều 13). Only for students who must
-        train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked.
+        train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked. After closing:
+        CorrectionService.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

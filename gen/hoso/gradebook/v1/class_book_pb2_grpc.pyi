@@ -37,8 +37,9 @@ class ClassBookServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ClassBookServiceAsyncStub: ...
     EnterAttendance: _grpc.UnaryUnaryMultiCallable[_class_book_pb2.EnterAttendanceRequest, _class_book_pb2.EnterAttendanceResponse]
     """Enters the absences of one month (homeroom teacher): replaces the month's sheet of the students named. A month may
-    be entered as often as needed until a book freezes it; every version is kept. From the first sheet on the year's
-    totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
+    be entered as often as needed, without a window, until a book freezes it or a window over its semester closes after
+    its last day; then only in a window (WINDOW_CLOSED) or by CorrectionService. Every version is kept. From the first
+    sheet on the year's totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
     """
     GetAttendance: _grpc.UnaryUnaryMultiCallable[_class_book_pb2.GetAttendanceRequest, _class_book_pb2.GetAttendanceResponse]
     """The sheet of one month as it stands, and each student's totals of the month and of the year so far."""
@@ -50,7 +51,8 @@ class ClassBookServiceStub:
     """Every version of every month's remark."""
     EnterSummerConduct: _grpc.UnaryUnaryMultiCallable[_class_book_pb2.EnterSummerConductRequest, _class_book_pb2.EnterSummerConductResponse]
     """Enters conduct after the training in the summer (homeroom teacher; TT 22/2021 Điều 13). Only for students who must
-    train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked.
+    train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked. After closing:
+    CorrectionService.
     """
 
 @_typing.type_check_only
@@ -62,8 +64,9 @@ class ClassBookServiceAsyncStub(ClassBookServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     EnterAttendance: _aio.UnaryUnaryMultiCallable[_class_book_pb2.EnterAttendanceRequest, _class_book_pb2.EnterAttendanceResponse]  # type: ignore[assignment]
     """Enters the absences of one month (homeroom teacher): replaces the month's sheet of the students named. A month may
-    be entered as often as needed until a book freezes it; every version is kept. From the first sheet on the year's
-    totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
+    be entered as often as needed, without a window, until a book freezes it or a window over its semester closes after
+    its last day; then only in a window (WINDOW_CLOSED) or by CorrectionService. Every version is kept. From the first
+    sheet on the year's totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
     """
     GetAttendance: _aio.UnaryUnaryMultiCallable[_class_book_pb2.GetAttendanceRequest, _class_book_pb2.GetAttendanceResponse]  # type: ignore[assignment]
     """The sheet of one month as it stands, and each student's totals of the month and of the year so far."""
@@ -75,7 +78,8 @@ class ClassBookServiceAsyncStub(ClassBookServiceStub):
     """Every version of every month's remark."""
     EnterSummerConduct: _aio.UnaryUnaryMultiCallable[_class_book_pb2.EnterSummerConductRequest, _class_book_pb2.EnterSummerConductResponse]  # type: ignore[assignment]
     """Enters conduct after the training in the summer (homeroom teacher; TT 22/2021 Điều 13). Only for students who must
-    train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked.
+    train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked. After closing:
+    CorrectionService.
     """
 
 class ClassBookServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -90,8 +94,9 @@ class ClassBookServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_class_book_pb2.EnterAttendanceResponse, _abc.Awaitable[_class_book_pb2.EnterAttendanceResponse]]:
         """Enters the absences of one month (homeroom teacher): replaces the month's sheet of the students named. A month may
-        be entered as often as needed until a book freezes it; every version is kept. From the first sheet on the year's
-        totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
+        be entered as often as needed, without a window, until a book freezes it or a window over its semester closes after
+        its last day; then only in a window (WINDOW_CLOSED) or by CorrectionService. Every version is kept. From the first
+        sheet on the year's totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
         """
 
     @_abc_1.abstractmethod
@@ -127,7 +132,8 @@ class ClassBookServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_class_book_pb2.EnterSummerConductResponse, _abc.Awaitable[_class_book_pb2.EnterSummerConductResponse]]:
         """Enters conduct after the training in the summer (homeroom teacher; TT 22/2021 Điều 13). Only for students who must
-        train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked.
+        train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked. After closing:
+        CorrectionService.
         """
 
 def add_ClassBookServiceServicer_to_server(servicer: ClassBookServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

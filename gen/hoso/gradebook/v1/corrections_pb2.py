@@ -23,49 +23,64 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hoso.gradebook.v1 import class_book_pb2 as hoso_dot_gradebook_dot_v1_dot_class__book__pb2
 from hoso.gradebook.v1 import common_pb2 as hoso_dot_gradebook_dot_v1_dot_common__pb2
 from hoso.gradebook.v1 import marks_pb2 as hoso_dot_gradebook_dot_v1_dot_marks__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#hoso/gradebook/v1/corrections.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\x1a\x1dhoso/gradebook/v1/marks.proto\"/\n\x08\x45vidence\x12\x13\n\x0b\x64\x65scription\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\"h\n\x0e\x43orrectionStep\x12\x0e\n\x06person\x18\x01 \x01(\t\x12\x0e\n\x06\x63lient\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04note\x18\x04 \x01(\t\"\x82\x06\n\nCorrection\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".hoso.gradebook.v1.CorrectionState\x12\x31\n\x0cschool_class\x18\x03 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12-\n\x08semester\x18\x05 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12-\n\x06\x63olumn\x18\x06 \x01(\x0b\x32\x1d.hoso.gradebook.v1.MarkColumn\x12\x0f\n\x07student\x18\x07 \x01(\t\x12\x11\n\told_value\x18\x08 \x01(\t\x12\x13\n\x0bold_version\x18\t \x01(\x05\x12\x11\n\tnew_value\x18\n \x01(\t\x12\x13\n\x0bnew_version\x18\x0b \x01(\x05\x12+\n\told_level\x18\x0c \x01(\x0e\x32\x18.hoso.gradebook.v1.Level\x12+\n\tnew_level\x18\r \x01(\x0e\x32\x18.hoso.gradebook.v1.Level\x12\x0e\n\x06reason\x18\x0e \x01(\t\x12-\n\x08\x65vidence\x18\x0f \x01(\x0b\x32\x1b.hoso.gradebook.v1.Evidence\x12\x34\n\trequested\x18\x10 \x01(\x0b\x32!.hoso.gradebook.v1.CorrectionStep\x12\x34\n\tconfirmed\x18\x11 \x01(\x0b\x32!.hoso.gradebook.v1.CorrectionStep\x12\x32\n\x07\x64\x65\x63ided\x18\x12 \x01(\x0b\x32!.hoso.gradebook.v1.CorrectionStep\x12\x34\n\twithdrawn\x18\x13 \x01(\x0b\x32!.hoso.gradebook.v1.CorrectionStep\x12-\n\x08snapshot\x18\x14 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Snapshot\x12\x14\n\x0cvoided_books\x18\x15 \x03(\t\"\xe0\x02\n\x18RequestCorrectionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x0cschool_class\x18\x02 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12-\n\x08semester\x18\x04 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12-\n\x06\x63olumn\x18\x05 \x01(\x0b\x32\x1d.hoso.gradebook.v1.MarkColumn\x12\x0f\n\x07student\x18\x06 \x01(\t\x12\x11\n\tnew_value\x18\x07 \x01(\t\x12+\n\tnew_level\x18\x08 \x01(\x0e\x32\x18.hoso.gradebook.v1.Level\x12\x0e\n\x06reason\x18\t \x01(\t\x12-\n\x08\x65vidence\x18\n \x01(\x0b\x32\x1b.hoso.gradebook.v1.Evidence\"N\n\x19RequestCorrectionResponse\x12\x31\n\ncorrection\x18\x01 \x01(\x0b\x32\x1d.hoso.gradebook.v1.Correction\"<\n\x18\x43onfirmCorrectionRequest\x12\x12\n\ncorrection\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\t\"N\n\x19\x43onfirmCorrectionResponse\x12\x31\n\ncorrection\x18\x01 \x01(\x0b\x32\x1d.hoso.gradebook.v1.Correction\"L\n\x17\x44\x65\x63ideCorrectionRequest\x12\x12\n\ncorrection\x18\x01 \x01(\t\x12\x0f\n\x07\x61pprove\x18\x02 \x01(\x08\x12\x0c\n\x04note\x18\x03 \x01(\t\"M\n\x18\x44\x65\x63ideCorrectionResponse\x12\x31\n\ncorrection\x18\x01 \x01(\x0b\x32\x1d.hoso.gradebook.v1.Correction\"/\n\x19WithdrawCorrectionRequest\x12\x12\n\ncorrection\x18\x01 \x01(\t\"O\n\x1aWithdrawCorrectionResponse\x12\x31\n\ncorrection\x18\x01 \x01(\x0b\x32\x1d.hoso.gradebook.v1.Correction\"*\n\x14GetCorrectionRequest\x12\x12\n\ncorrection\x18\x01 \x01(\t\"J\n\x15GetCorrectionResponse\x12\x31\n\ncorrection\x18\x01 \x01(\x0b\x32\x1d.hoso.gradebook.v1.Correction\"\xab\x01\n\x16ListCorrectionsRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x12\n\nclass_name\x18\x03 \x01(\t\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\".hoso.gradebook.v1.CorrectionState\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"f\n\x17ListCorrectionsResponse\x12\x32\n\x0b\x63orrections\x18\x01 \x03(\x0b\x32\x1d.hoso.gradebook.v1.Correction\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xd1\x01\n\x0f\x43orrectionState\x12 \n\x1c\x43ORRECTION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43ORRECTION_STATE_REQUESTED\x10\x01\x12\x1e\n\x1a\x43ORRECTION_STATE_CONFIRMED\x10\x02\x12\x1d\n\x19\x43ORRECTION_STATE_APPROVED\x10\x03\x12\x1d\n\x19\x43ORRECTION_STATE_REJECTED\x10\x04\x12\x1e\n\x1a\x43ORRECTION_STATE_WITHDRAWN\x10\x05\x32\xa1\x05\n\x11\x43orrectionService\x12n\n\x11RequestCorrection\x12+.hoso.gradebook.v1.RequestCorrectionRequest\x1a,.hoso.gradebook.v1.RequestCorrectionResponse\x12n\n\x11\x43onfirmCorrection\x12+.hoso.gradebook.v1.ConfirmCorrectionRequest\x1a,.hoso.gradebook.v1.ConfirmCorrectionResponse\x12k\n\x10\x44\x65\x63ideCorrection\x12*.hoso.gradebook.v1.DecideCorrectionRequest\x1a+.hoso.gradebook.v1.DecideCorrectionResponse\x12q\n\x12WithdrawCorrection\x12,.hoso.gradebook.v1.WithdrawCorrectionRequest\x1a-.hoso.gradebook.v1.WithdrawCorrectionResponse\x12\x62\n\rGetCorrection\x12\'.hoso.gradebook.v1.GetCorrectionRequest\x1a(.hoso.gradebook.v1.GetCorrectionResponse\x12h\n\x0fListCorrections\x12).hoso.gradebook.v1.ListCorrectionsRequest\x1a*.hoso.gradebook.v1.ListCorrectionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#hoso/gradebook/v1/corrections.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"hoso/gradebook/v1/class_book.proto\x1a\x1ehoso/gradebook/v1/common.proto\x1a\x1dhoso/gradebook/v1/marks.proto\"\xa5\x01\n\x11SessionCorrection\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\x05\x12+\n\x07session\x18\x02 \x01(\x0e\x32\x1a.hoso.gradebook.v1.Session\x12*\n\x03old\x18\x03 \x01(\x0e\x32\x1d.hoso.gradebook.v1.Attendance\x12*\n\x03new\x18\x04 \x01(\x0e\x32\x1d.hoso.gradebook.v1.Attendance\"3\n\rAbsenceTotals\x12\x0f\n\x07\x65xcused\x18\x01 \x01(\x05\x12\x11\n\tunexcused\x18\x02 \x01(\x05\"/\n\x08\x45vidence\x12\x13\n\x0b\x64\x65scription\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\"h\n\x0e\x43orrectionStep\x12\x0e\n\x06person\x18\x01 \x01(\t\x12\x0e\n\x06\x63lient\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04note\x18\x04 \x01(\t\"\xea\x07\n\nCorrection\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x05state\x18\x02 \x01(\x0e\x32\".hoso.gradebook.v1.CorrectionState\x12\x31\n\x0cschool_class\x18\x03 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x0f\n\x07subject\x18\x04 \x01(\t\x12-\n\x08semester\x18\x05 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12-\n\x06\x63olumn\x18\x06 \x01(\x0b\x32\x1d.hoso.gradebook.v1.MarkColumn\x12\x0f\n\x07student\x18\x07 \x01(\t\x12\x11\n\told_value\x18\x08 \x01(\t\x12\x13\n\x0bold_version\x18\t \x01(\x05\x12\x11\n\tnew_value\x18\n \x01(\t\x12\x13\n\x0bnew_version\x18\x0b \x01(\x05\x12+\n\told_level\x18\x0c \x01(\x0e\x32\x18.hoso.gradebook.v1.Level\x12+\n\tnew_level\x18\r \x01(\x0e\x32\x18.hoso.gradebook.v1.Level\x12\x0e\n\x06reason\x18\x0e \x01(\t\x12-\n\x08\x65vidence\x18\x0f \x01(\x0b\x32\x1b.hoso.gradebook.v1.Evidence\x12\x34\n\trequested\x18\x10 \x01(\x0b\x32!.hoso.gradebook.v1.CorrectionStep\x12\x34\n\tconfirmed\x18\x11 \x01(\x0b\x32!.hoso.gradebook.v1.CorrectionStep\x12\x32\n\x07\x64\x65\x63ided\x18\x12 \x01(\x0b\x32!.hoso.gradebook.v1.CorrectionStep\x12\x34\n\twithdrawn\x18\x13 \x01(\x0b\x32!.hoso.gradebook.v1.CorrectionStep\x12-\n\x08snapshot\x18\x14 \x01(\x0b\x32\x1b.hoso.gradebook.v1.Snapshot\x12\x14\n\x0cvoided_books\x18\x15 \x03(\t\x12/\n\x04kind\x18\x16 \x01(\x0e\x32!.hoso.gradebook.v1.CorrectionKind\x12\x36\n\x0cold_absences\x18\x17 \x01(\x0b\x32 .hoso.gradebook.v1.AbsenceTotals\x12\x36\n\x0cnew_absences\x18\x18 \x01(\x0b\x32 .hoso.gradebook.v1.AbsenceTotals\x12\r\n\x05month\x18\x19 \x01(\t\x12\x36\n\x08sessions\x18\x1a \x03(\x0b\x32$.hoso.gradebook.v1.SessionCorrection\"\x90\x04\n\x18RequestCorrectionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x0cschool_class\x18\x02 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12-\n\x08semester\x18\x04 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12-\n\x06\x63olumn\x18\x05 \x01(\x0b\x32\x1d.hoso.gradebook.v1.MarkColumn\x12\x0f\n\x07student\x18\x06 \x01(\t\x12\x11\n\tnew_value\x18\x07 \x01(\t\x12+\n\tnew_level\x18\x08 \x01(\x0e\x32\x18.hoso.gradebook.v1.Level\x12\x0e\n\x06reason\x18\t \x01(\t\x12-\n\x08\x65vidence\x18\n \x01(\x0b\x32\x1b.hoso.gradebook.v1.Evidence\x12/\n\x04kind\x18\x0b \x01(\x0e\x32!.hoso.gradebook.v1.CorrectionKind\x12\x36\n\x0cnew_absences\x18\x0c \x01(\x0b\x32 .hoso.gradebook.v1.AbsenceTotals\x12\r\n\x05month\x18\r \x01(\t\x12\x36\n\x08sessions\x18\x0e \x03(\x0b\x32$.hoso.gradebook.v1.SessionCorrection\"N\n\x19RequestCorrectionResponse\x12\x31\n\ncorrection\x18\x01 \x01(\x0b\x32\x1d.hoso.gradebook.v1.Correction\"<\n\x18\x43onfirmCorrectionRequest\x12\x12\n\ncorrection\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\t\"N\n\x19\x43onfirmCorrectionResponse\x12\x31\n\ncorrection\x18\x01 \x01(\x0b\x32\x1d.hoso.gradebook.v1.Correction\"L\n\x17\x44\x65\x63ideCorrectionRequest\x12\x12\n\ncorrection\x18\x01 \x01(\t\x12\x0f\n\x07\x61pprove\x18\x02 \x01(\x08\x12\x0c\n\x04note\x18\x03 \x01(\t\"M\n\x18\x44\x65\x63ideCorrectionResponse\x12\x31\n\ncorrection\x18\x01 \x01(\x0b\x32\x1d.hoso.gradebook.v1.Correction\"/\n\x19WithdrawCorrectionRequest\x12\x12\n\ncorrection\x18\x01 \x01(\t\"O\n\x1aWithdrawCorrectionResponse\x12\x31\n\ncorrection\x18\x01 \x01(\x0b\x32\x1d.hoso.gradebook.v1.Correction\"*\n\x14GetCorrectionRequest\x12\x12\n\ncorrection\x18\x01 \x01(\t\"J\n\x15GetCorrectionResponse\x12\x31\n\ncorrection\x18\x01 \x01(\x0b\x32\x1d.hoso.gradebook.v1.Correction\"\xab\x01\n\x16ListCorrectionsRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x12\n\nclass_name\x18\x03 \x01(\t\x12\x31\n\x05state\x18\x04 \x01(\x0e\x32\".hoso.gradebook.v1.CorrectionState\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"f\n\x17ListCorrectionsResponse\x12\x32\n\x0b\x63orrections\x18\x01 \x03(\x0b\x32\x1d.hoso.gradebook.v1.Correction\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xca\x01\n\x15GetDataHistoryRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x0f\n\x07student\x18\x02 \x01(\t\x12/\n\x04kind\x18\x03 \x01(\x0e\x32!.hoso.gradebook.v1.CorrectionKind\x12-\n\x08semester\x18\x04 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12\r\n\x05month\x18\x05 \x01(\t\"\xcb\x02\n\x0b\x44\x61taVersion\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12\'\n\x05level\x18\x02 \x01(\x0e\x32\x18.hoso.gradebook.v1.Level\x12\x32\n\x08\x61\x62sences\x18\x03 \x01(\x0b\x32 .hoso.gradebook.v1.AbsenceTotals\x12,\n\x08sessions\x18\x04 \x03(\x0b\x32\x1a.hoso.gradebook.v1.Absence\x12\x0e\n\x06person\x18\x05 \x01(\t\x12\x0e\n\x06\x63lient\x18\x06 \x01(\t\x12(\n\x04time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x0c\n\x04kind\x18\t \x01(\t\x12\x38\n\ncorrection\x18\n \x01(\x0b\x32$.hoso.gradebook.v1.VersionCorrection\"J\n\x16GetDataHistoryResponse\x12\x30\n\x08versions\x18\x01 \x03(\x0b\x32\x1e.hoso.gradebook.v1.DataVersion*\xca\x01\n\x0e\x43orrectionKind\x12\x1f\n\x1b\x43ORRECTION_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ORRECTION_KIND_MARK\x10\x01\x12\x1b\n\x17\x43ORRECTION_KIND_CONDUCT\x10\x02\x12\"\n\x1e\x43ORRECTION_KIND_SUMMER_CONDUCT\x10\x03\x12\x1c\n\x18\x43ORRECTION_KIND_ABSENCES\x10\x04\x12\x1e\n\x1a\x43ORRECTION_KIND_ATTENDANCE\x10\x05*r\n\nAttendance\x12\x1a\n\x16\x41TTENDANCE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41TTENDANCE_PRESENT\x10\x01\x12\x16\n\x12\x41TTENDANCE_EXCUSED\x10\x02\x12\x18\n\x14\x41TTENDANCE_UNEXCUSED\x10\x03*\xd1\x01\n\x0f\x43orrectionState\x12 \n\x1c\x43ORRECTION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43ORRECTION_STATE_REQUESTED\x10\x01\x12\x1e\n\x1a\x43ORRECTION_STATE_CONFIRMED\x10\x02\x12\x1d\n\x19\x43ORRECTION_STATE_APPROVED\x10\x03\x12\x1d\n\x19\x43ORRECTION_STATE_REJECTED\x10\x04\x12\x1e\n\x1a\x43ORRECTION_STATE_WITHDRAWN\x10\x05\x32\x88\x06\n\x11\x43orrectionService\x12n\n\x11RequestCorrection\x12+.hoso.gradebook.v1.RequestCorrectionRequest\x1a,.hoso.gradebook.v1.RequestCorrectionResponse\x12n\n\x11\x43onfirmCorrection\x12+.hoso.gradebook.v1.ConfirmCorrectionRequest\x1a,.hoso.gradebook.v1.ConfirmCorrectionResponse\x12k\n\x10\x44\x65\x63ideCorrection\x12*.hoso.gradebook.v1.DecideCorrectionRequest\x1a+.hoso.gradebook.v1.DecideCorrectionResponse\x12q\n\x12WithdrawCorrection\x12,.hoso.gradebook.v1.WithdrawCorrectionRequest\x1a-.hoso.gradebook.v1.WithdrawCorrectionResponse\x12\x62\n\rGetCorrection\x12\'.hoso.gradebook.v1.GetCorrectionRequest\x1a(.hoso.gradebook.v1.GetCorrectionResponse\x12h\n\x0fListCorrections\x12).hoso.gradebook.v1.ListCorrectionsRequest\x1a*.hoso.gradebook.v1.ListCorrectionsResponse\x12\x65\n\x0eGetDataHistory\x12(.hoso.gradebook.v1.GetDataHistoryRequest\x1a).hoso.gradebook.v1.GetDataHistoryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.gradebook.v1.corrections_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CORRECTIONSTATE']._serialized_start=2345
-  _globals['_CORRECTIONSTATE']._serialized_end=2554
-  _globals['_EVIDENCE']._serialized_start=154
-  _globals['_EVIDENCE']._serialized_end=201
-  _globals['_CORRECTIONSTEP']._serialized_start=203
-  _globals['_CORRECTIONSTEP']._serialized_end=307
-  _globals['_CORRECTION']._serialized_start=310
-  _globals['_CORRECTION']._serialized_end=1080
-  _globals['_REQUESTCORRECTIONREQUEST']._serialized_start=1083
-  _globals['_REQUESTCORRECTIONREQUEST']._serialized_end=1435
-  _globals['_REQUESTCORRECTIONRESPONSE']._serialized_start=1437
-  _globals['_REQUESTCORRECTIONRESPONSE']._serialized_end=1515
-  _globals['_CONFIRMCORRECTIONREQUEST']._serialized_start=1517
-  _globals['_CONFIRMCORRECTIONREQUEST']._serialized_end=1577
-  _globals['_CONFIRMCORRECTIONRESPONSE']._serialized_start=1579
-  _globals['_CONFIRMCORRECTIONRESPONSE']._serialized_end=1657
-  _globals['_DECIDECORRECTIONREQUEST']._serialized_start=1659
-  _globals['_DECIDECORRECTIONREQUEST']._serialized_end=1735
-  _globals['_DECIDECORRECTIONRESPONSE']._serialized_start=1737
-  _globals['_DECIDECORRECTIONRESPONSE']._serialized_end=1814
-  _globals['_WITHDRAWCORRECTIONREQUEST']._serialized_start=1816
-  _globals['_WITHDRAWCORRECTIONREQUEST']._serialized_end=1863
-  _globals['_WITHDRAWCORRECTIONRESPONSE']._serialized_start=1865
-  _globals['_WITHDRAWCORRECTIONRESPONSE']._serialized_end=1944
-  _globals['_GETCORRECTIONREQUEST']._serialized_start=1946
-  _globals['_GETCORRECTIONREQUEST']._serialized_end=1988
-  _globals['_GETCORRECTIONRESPONSE']._serialized_start=1990
-  _globals['_GETCORRECTIONRESPONSE']._serialized_end=2064
-  _globals['_LISTCORRECTIONSREQUEST']._serialized_start=2067
-  _globals['_LISTCORRECTIONSREQUEST']._serialized_end=2238
-  _globals['_LISTCORRECTIONSRESPONSE']._serialized_start=2240
-  _globals['_LISTCORRECTIONSRESPONSE']._serialized_end=2342
-  _globals['_CORRECTIONSERVICE']._serialized_start=2557
-  _globals['_CORRECTIONSERVICE']._serialized_end=3230
+  _globals['_CORRECTIONKIND']._serialized_start=3625
+  _globals['_CORRECTIONKIND']._serialized_end=3827
+  _globals['_ATTENDANCE']._serialized_start=3829
+  _globals['_ATTENDANCE']._serialized_end=3943
+  _globals['_CORRECTIONSTATE']._serialized_start=3946
+  _globals['_CORRECTIONSTATE']._serialized_end=4155
+  _globals['_SESSIONCORRECTION']._serialized_start=191
+  _globals['_SESSIONCORRECTION']._serialized_end=356
+  _globals['_ABSENCETOTALS']._serialized_start=358
+  _globals['_ABSENCETOTALS']._serialized_end=409
+  _globals['_EVIDENCE']._serialized_start=411
+  _globals['_EVIDENCE']._serialized_end=458
+  _globals['_CORRECTIONSTEP']._serialized_start=460
+  _globals['_CORRECTIONSTEP']._serialized_end=564
+  _globals['_CORRECTION']._serialized_start=567
+  _globals['_CORRECTION']._serialized_end=1569
+  _globals['_REQUESTCORRECTIONREQUEST']._serialized_start=1572
+  _globals['_REQUESTCORRECTIONREQUEST']._serialized_end=2100
+  _globals['_REQUESTCORRECTIONRESPONSE']._serialized_start=2102
+  _globals['_REQUESTCORRECTIONRESPONSE']._serialized_end=2180
+  _globals['_CONFIRMCORRECTIONREQUEST']._serialized_start=2182
+  _globals['_CONFIRMCORRECTIONREQUEST']._serialized_end=2242
+  _globals['_CONFIRMCORRECTIONRESPONSE']._serialized_start=2244
+  _globals['_CONFIRMCORRECTIONRESPONSE']._serialized_end=2322
+  _globals['_DECIDECORRECTIONREQUEST']._serialized_start=2324
+  _globals['_DECIDECORRECTIONREQUEST']._serialized_end=2400
+  _globals['_DECIDECORRECTIONRESPONSE']._serialized_start=2402
+  _globals['_DECIDECORRECTIONRESPONSE']._serialized_end=2479
+  _globals['_WITHDRAWCORRECTIONREQUEST']._serialized_start=2481
+  _globals['_WITHDRAWCORRECTIONREQUEST']._serialized_end=2528
+  _globals['_WITHDRAWCORRECTIONRESPONSE']._serialized_start=2530
+  _globals['_WITHDRAWCORRECTIONRESPONSE']._serialized_end=2609
+  _globals['_GETCORRECTIONREQUEST']._serialized_start=2611
+  _globals['_GETCORRECTIONREQUEST']._serialized_end=2653
+  _globals['_GETCORRECTIONRESPONSE']._serialized_start=2655
+  _globals['_GETCORRECTIONRESPONSE']._serialized_end=2729
+  _globals['_LISTCORRECTIONSREQUEST']._serialized_start=2732
+  _globals['_LISTCORRECTIONSREQUEST']._serialized_end=2903
+  _globals['_LISTCORRECTIONSRESPONSE']._serialized_start=2905
+  _globals['_LISTCORRECTIONSRESPONSE']._serialized_end=3007
+  _globals['_GETDATAHISTORYREQUEST']._serialized_start=3010
+  _globals['_GETDATAHISTORYREQUEST']._serialized_end=3212
+  _globals['_DATAVERSION']._serialized_start=3215
+  _globals['_DATAVERSION']._serialized_end=3546
+  _globals['_GETDATAHISTORYRESPONSE']._serialized_start=3548
+  _globals['_GETDATAHISTORYRESPONSE']._serialized_end=3622
+  _globals['_CORRECTIONSERVICE']._serialized_start=4158
+  _globals['_CORRECTIONSERVICE']._serialized_end=4934
 # @@protoc_insertion_point(module_scope)

@@ -26,14 +26,16 @@ if _version_not_supported:
 
 
 class CorrectionServiceStub:
-    """After a window closes a cell changes only here: requested with reason and evidence, confirmed by the homeroom teacher,
-    decided by the principal. Approval writes the next version of that one cell, takes a new snapshot of the class and ends
-    the class's books that were not yet being signed (MISMATCH). At least two different people stand behind every
+    """After a window closes what it covered changes only here: requested with reason and evidence, confirmed by the homeroom
+    teacher, decided by the principal. That is a mark, a level of conduct, a student's absence totals of the year, or
+    sessions of a student's attendance sheet of one month (CorrectionKind). Approval writes the next version of exactly
+    that, takes a new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH). At least two different people stand behind every
     approval: a homeroom teacher's own request is confirmed by a vice principal where the school has one, a principal's own
     request or confirmation is decided by a vice principal where the school has one.
     Errors: INVALID_ARGUMENT with BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
-    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first); PERMISSION_DENIED/NOT_ASSIGNED,
-    ROLE_REQUIRED, OTHER_PERSON_REQUIRED; NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first), ATTENDANCE_KEPT (correct the
+    sheets), ATTENDANCE_NOT_KEPT (correct the totals); PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED,
+    OTHER_PERSON_REQUIRED; NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def __init__(self, channel):
@@ -72,21 +74,28 @@ class CorrectionServiceStub:
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_corrections__pb2.ListCorrectionsRequest.SerializeToString,
                 response_deserializer=hoso_dot_gradebook_dot_v1_dot_corrections__pb2.ListCorrectionsResponse.FromString,
                 _registered_method=True)
+        self.GetDataHistory = channel.unary_unary(
+                '/hoso.gradebook.v1.CorrectionService/GetDataHistory',
+                request_serializer=hoso_dot_gradebook_dot_v1_dot_corrections__pb2.GetDataHistoryRequest.SerializeToString,
+                response_deserializer=hoso_dot_gradebook_dot_v1_dot_corrections__pb2.GetDataHistoryResponse.FromString,
+                _registered_method=True)
 
 
 class CorrectionServiceServicer:
-    """After a window closes a cell changes only here: requested with reason and evidence, confirmed by the homeroom teacher,
-    decided by the principal. Approval writes the next version of that one cell, takes a new snapshot of the class and ends
-    the class's books that were not yet being signed (MISMATCH). At least two different people stand behind every
+    """After a window closes what it covered changes only here: requested with reason and evidence, confirmed by the homeroom
+    teacher, decided by the principal. That is a mark, a level of conduct, a student's absence totals of the year, or
+    sessions of a student's attendance sheet of one month (CorrectionKind). Approval writes the next version of exactly
+    that, takes a new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH). At least two different people stand behind every
     approval: a homeroom teacher's own request is confirmed by a vice principal where the school has one, a principal's own
     request or confirmation is decided by a vice principal where the school has one.
     Errors: INVALID_ARGUMENT with BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
-    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first); PERMISSION_DENIED/NOT_ASSIGNED,
-    ROLE_REQUIRED, OTHER_PERSON_REQUIRED; NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first), ATTENDANCE_KEPT (correct the
+    sheets), ATTENDANCE_NOT_KEPT (correct the totals); PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED,
+    OTHER_PERSON_REQUIRED; NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def RequestCorrection(self, request, context):
-        """Asks for another value in one cell: REQUESTED (a mark: subject teacher of the class; conduct: homeroom teacher).
+        """Asks for another value: REQUESTED (a mark: subject teacher of the class; all else: homeroom teacher).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,6 +136,14 @@ class CorrectionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDataHistory(self, request, context):
+        """The whole history of a student's conduct, absence totals or attendance of a month: every version, who, when, through
+        which vendor, why. For marks: MarkService.GetMarkHistory.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CorrectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -160,6 +177,11 @@ def add_CorrectionServiceServicer_to_server(servicer, server):
                     request_deserializer=hoso_dot_gradebook_dot_v1_dot_corrections__pb2.ListCorrectionsRequest.FromString,
                     response_serializer=hoso_dot_gradebook_dot_v1_dot_corrections__pb2.ListCorrectionsResponse.SerializeToString,
             ),
+            'GetDataHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDataHistory,
+                    request_deserializer=hoso_dot_gradebook_dot_v1_dot_corrections__pb2.GetDataHistoryRequest.FromString,
+                    response_serializer=hoso_dot_gradebook_dot_v1_dot_corrections__pb2.GetDataHistoryResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'hoso.gradebook.v1.CorrectionService', rpc_method_handlers)
@@ -169,14 +191,16 @@ def add_CorrectionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CorrectionService:
-    """After a window closes a cell changes only here: requested with reason and evidence, confirmed by the homeroom teacher,
-    decided by the principal. Approval writes the next version of that one cell, takes a new snapshot of the class and ends
-    the class's books that were not yet being signed (MISMATCH). At least two different people stand behind every
+    """After a window closes what it covered changes only here: requested with reason and evidence, confirmed by the homeroom
+    teacher, decided by the principal. That is a mark, a level of conduct, a student's absence totals of the year, or
+    sessions of a student's attendance sheet of one month (CorrectionKind). Approval writes the next version of exactly
+    that, takes a new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH). At least two different people stand behind every
     approval: a homeroom teacher's own request is confirmed by a vice principal where the school has one, a principal's own
     request or confirmation is decided by a vice principal where the school has one.
     Errors: INVALID_ARGUMENT with BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
-    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first); PERMISSION_DENIED/NOT_ASSIGNED,
-    ROLE_REQUIRED, OTHER_PERSON_REQUIRED; NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first), ATTENDANCE_KEPT (correct the
+    sheets), ATTENDANCE_NOT_KEPT (correct the totals); PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED,
+    OTHER_PERSON_REQUIRED; NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @staticmethod
@@ -331,6 +355,33 @@ class CorrectionService:
             '/hoso.gradebook.v1.CorrectionService/ListCorrections',
             hoso_dot_gradebook_dot_v1_dot_corrections__pb2.ListCorrectionsRequest.SerializeToString,
             hoso_dot_gradebook_dot_v1_dot_corrections__pb2.ListCorrectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDataHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.gradebook.v1.CorrectionService/GetDataHistory',
+            hoso_dot_gradebook_dot_v1_dot_corrections__pb2.GetDataHistoryRequest.SerializeToString,
+            hoso_dot_gradebook_dot_v1_dot_corrections__pb2.GetDataHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

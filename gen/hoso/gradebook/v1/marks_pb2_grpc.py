@@ -192,7 +192,7 @@ class MarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EnterAbsences(self, request, context):
-        """Enters the year's total of absent sessions (homeroom teacher).
+        """Enters the year's total of absent sessions (homeroom teacher). After closing: CorrectionService.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -220,7 +220,8 @@ class MarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetMarkHistory(self, request, context):
-        """The whole history of one cell: who, when, through which vendor, old, new, why.
+        """The whole history of one cell: who, when, through which vendor, old, new, why. Of conduct, absences and attendance:
+        CorrectionService.GetDataHistory.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

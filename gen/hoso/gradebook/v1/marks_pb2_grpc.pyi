@@ -66,7 +66,7 @@ class MarkServiceStub:
     EnterConduct: _grpc.UnaryUnaryMultiCallable[_marks_pb2.EnterConductRequest, _marks_pb2.EnterConductResponse]
     """Enters the conduct levels of a class for a semester (homeroom teacher)."""
     EnterAbsences: _grpc.UnaryUnaryMultiCallable[_marks_pb2.EnterAbsencesRequest, _marks_pb2.EnterAbsencesResponse]
-    """Enters the year's total of absent sessions (homeroom teacher)."""
+    """Enters the year's total of absent sessions (homeroom teacher). After closing: CorrectionService."""
     GetMarkSheet: _grpc.UnaryUnaryMultiCallable[_marks_pb2.GetMarkSheetRequest, _marks_pb2.GetMarkSheetResponse]
     """The score sheet of one class, subject and semester, with averages."""
     GetClassSummary: _grpc.UnaryUnaryMultiCallable[_marks_pb2.GetClassSummaryRequest, _marks_pb2.GetClassSummaryResponse]
@@ -74,7 +74,9 @@ class MarkServiceStub:
     ListMissing: _grpc.UnaryUnaryMultiCallable[_marks_pb2.ListMissingRequest, _marks_pb2.ListMissingResponse]
     """What is still missing before a book of the class and stage can be frozen."""
     GetMarkHistory: _grpc.UnaryUnaryMultiCallable[_marks_pb2.GetMarkHistoryRequest, _marks_pb2.GetMarkHistoryResponse]
-    """The whole history of one cell: who, when, through which vendor, old, new, why."""
+    """The whole history of one cell: who, when, through which vendor, old, new, why. Of conduct, absences and attendance:
+    CorrectionService.GetDataHistory.
+    """
     DownloadSnapshot: _grpc.UnaryStreamMultiCallable[_marks_pb2.DownloadSnapshotRequest, _marks_pb2.DownloadSnapshotResponse]
     """The bytes of one snapshot, in chunks. For the archive."""
 
@@ -116,7 +118,7 @@ class MarkServiceAsyncStub(MarkServiceStub):
     EnterConduct: _aio.UnaryUnaryMultiCallable[_marks_pb2.EnterConductRequest, _marks_pb2.EnterConductResponse]  # type: ignore[assignment]
     """Enters the conduct levels of a class for a semester (homeroom teacher)."""
     EnterAbsences: _aio.UnaryUnaryMultiCallable[_marks_pb2.EnterAbsencesRequest, _marks_pb2.EnterAbsencesResponse]  # type: ignore[assignment]
-    """Enters the year's total of absent sessions (homeroom teacher)."""
+    """Enters the year's total of absent sessions (homeroom teacher). After closing: CorrectionService."""
     GetMarkSheet: _aio.UnaryUnaryMultiCallable[_marks_pb2.GetMarkSheetRequest, _marks_pb2.GetMarkSheetResponse]  # type: ignore[assignment]
     """The score sheet of one class, subject and semester, with averages."""
     GetClassSummary: _aio.UnaryUnaryMultiCallable[_marks_pb2.GetClassSummaryRequest, _marks_pb2.GetClassSummaryResponse]  # type: ignore[assignment]
@@ -124,7 +126,9 @@ class MarkServiceAsyncStub(MarkServiceStub):
     ListMissing: _aio.UnaryUnaryMultiCallable[_marks_pb2.ListMissingRequest, _marks_pb2.ListMissingResponse]  # type: ignore[assignment]
     """What is still missing before a book of the class and stage can be frozen."""
     GetMarkHistory: _aio.UnaryUnaryMultiCallable[_marks_pb2.GetMarkHistoryRequest, _marks_pb2.GetMarkHistoryResponse]  # type: ignore[assignment]
-    """The whole history of one cell: who, when, through which vendor, old, new, why."""
+    """The whole history of one cell: who, when, through which vendor, old, new, why. Of conduct, absences and attendance:
+    CorrectionService.GetDataHistory.
+    """
     DownloadSnapshot: _aio.UnaryStreamMultiCallable[_marks_pb2.DownloadSnapshotRequest, _marks_pb2.DownloadSnapshotResponse]  # type: ignore[assignment]
     """The bytes of one snapshot, in chunks. For the archive."""
 
@@ -223,7 +227,7 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _marks_pb2.EnterAbsencesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_marks_pb2.EnterAbsencesResponse, _abc.Awaitable[_marks_pb2.EnterAbsencesResponse]]:
-        """Enters the year's total of absent sessions (homeroom teacher)."""
+        """Enters the year's total of absent sessions (homeroom teacher). After closing: CorrectionService."""
 
     @_abc_1.abstractmethod
     def GetMarkSheet(
@@ -255,7 +259,9 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _marks_pb2.GetMarkHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_marks_pb2.GetMarkHistoryResponse, _abc.Awaitable[_marks_pb2.GetMarkHistoryResponse]]:
-        """The whole history of one cell: who, when, through which vendor, old, new, why."""
+        """The whole history of one cell: who, when, through which vendor, old, new, why. Of conduct, absences and attendance:
+        CorrectionService.GetDataHistory.
+        """
 
     @_abc_1.abstractmethod
     def DownloadSnapshot(

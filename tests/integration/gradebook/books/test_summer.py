@@ -2,106 +2,31 @@
 
 import json
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from hoso.gradebook.v1 import class_book_pb2, common_pb2, marks_pb2
 
 from cli.demo_school import SchoolClass
-from services.common.errors import HosoError, Invalid, Rejected
+from services.common.errors import Invalid, Rejected
 from services.print import content as printing
 from tests.integration.gradebook.books.line import Announce, Line
-from tests.integration.gradebook.world import AFTER_SUMMER, REASSESSMENT, SECOND, WHOLE_YEAR, World, columns
-
-SATISFACTORY, UNSATISFACTORY = common_pb2.LEVEL_SATISFACTORY, common_pb2.LEVEL_UNSATISFACTORY
-SCORED = ("VAN", "TOAN", "NN1", "GDCD", "LSDL", "KHTN", "CN", "TIN")
-
-
-def reasons(error: HosoError) -> list[tuple[str, str]]:
-    return [(v.field, v.rule) for v in error.violations] if isinstance(error, Invalid) else [("", error.reason)]
-
-
-def give(world: World, one: SchoolClass, student: str, marks: dict[str, str]) -> None:
-    """The same mark in every cell of a subject, in both semesters."""
-    for subject in world.school.subjects[one.grade]:
-        if mark := marks.get(subject.code):
-            for semester in (1, 2):
-                width = columns(subject)
-                world.enter(one, subject.code, semester, width, {student: [mark] * len(width)})
-
-
-def conduct(world: World, one: SchoolClass, levels: dict[str, int]) -> None:
-    for semester in (1, 2):
-        world.ask(
-            "EnterConduct",
-            person=one.homeroom_teacher,
-            request_id=str(uuid.uuid4()),
-            school_class=world.ref(one),
-            semester=semester,
-            rows=[marks_pb2.ConductRow(student=student, level=level) for student, level in levels.items()],  # type: ignore[arg-type]
-        )
-
-
-def train(world: World, one: SchoolClass, levels: dict[str, int]) -> None:
-    world.ask(
-        "EnterSummerConduct",
-        person=one.homeroom_teacher,
-        request_id=str(uuid.uuid4()),
-        school_class=world.ref(one),
-        rows=[class_book_pb2.SummerConductRow(student=student, level=level) for student, level in levels.items()],  # type: ignore[arg-type]
-    )
-
-
-def retest(world: World, one: SchoolClass, subject: str, marks: dict[str, str]) -> Any:
-    return world.enter(one, subject, SECOND, [(REASSESSMENT, 0)], {student: [mark] for student, mark in marks.items()})
-
-
-def missing(world: World, one: SchoolClass) -> set[tuple[str, str, str]]:
-    found = world.ask("ListMissing", school_class=world.ref(one), stage=AFTER_SUMMER).missing
-    return {(m.kind, m.student, m.subject) for m in found}
-
-
-def lock(line: Line) -> None:
-    line.reconcile()
-    line.start_signing()
-    line.signed()
-    line.sealed()
-    line.lock()
-
-
-def downloaded(world: World, line: Line) -> Any:
-    raw = world.ask("DownloadBookContent", client="service/print", book=line.book.id)
-    return printing.parse(raw, line.book.content_sha256.hex()).data
-
-
-def remark(world: World, one: SchoolClass, month: str, text: str) -> None:
-    world.ask(
-        "RecordPrincipalRemark",
-        person=world.school.principal,
-        school_class=world.ref(one),
-        month=month,
-        remark=text,
-    )
-
-
-def failing(world: World, one: SchoolClass) -> Sequence[str]:
-    """Everyone passes but: a and b fail VAN and TOAN, c fails conduct, d fails conduct and both subjects."""
-    a, b, c, d, e = (student.id for student in one.students)
-    for student in (a, b, c, d, e):
-        give(world, one, student, dict.fromkeys(SCORED, "7"))
-    for student in (a, b, d):
-        give(world, one, student, {"VAN": "3", "TOAN": "4.5"})
-    good = common_pb2.LEVEL_GOOD
-    conduct(world, one, {a: good, b: good, c: UNSATISFACTORY, d: UNSATISFACTORY, e: good})
-    world.ask(
-        "EnterAbsences",
-        person=one.homeroom_teacher,
-        request_id=str(uuid.uuid4()),
-        school_class=world.ref(one),
-        rows=[marks_pb2.AbsenceRow(student=student, excused=2) for student in (a, b, c, d, e)],
-    )
-    return a, b, c, d, e
+from tests.integration.gradebook.books.summer import (
+    SATISFACTORY,
+    SCORED,
+    UNSATISFACTORY,
+    conduct,
+    downloaded,
+    failing,
+    give,
+    lock,
+    missing,
+    reasons,
+    remark,
+    retest,
+    train,
+)
+from tests.integration.gradebook.world import AFTER_SUMMER, REASSESSMENT, SECOND, WHOLE_YEAR, World
 
 
 def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, announce: Announce) -> None:
@@ -307,13 +232,18 @@ def test_attendance_stands_in_the_books_that_hold_its_months(world: World, annou
     world.close_window()
     first = downloaded(world, Line(world, announce, common_pb2.STAGE_SEMESTER_1))
     assert [sheet["month"] for sheet in first["attendance"]] == months[:4]
-    with pytest.raises(Rejected) as held:
-        enter("2025-10", [])
-    assert held.value.reason == "BOOK_LOCKED"
     with pytest.raises(Rejected) as incomplete:
         Line(world, announce, WHOLE_YEAR)
     assert "ATTENDANCE 1 2026-05" in incomplete.value.facts["first"]
-    enter("2026-05", [(29, 1)])  # no window is open, and January to May are in no living book
+    with pytest.raises(Rejected) as closed:
+        enter("2026-05", [(29, 1)])
+    assert closed.value.reason == "WINDOW_CLOSED"
+    world.plan_window("LAI")
+    with pytest.raises(Rejected) as held:
+        enter("2025-10", [])
+    assert held.value.reason == "BOOK_LOCKED"
+    enter("2026-05", [(29, 1)])  # January to May are in no living book
+    world.close_window("LAI")
     year = downloaded(world, Line(world, announce, WHOLE_YEAR))
     assert [sheet["month"] for sheet in year["attendance"]] == months
     assert year["attendance"][4]["rows"][0] == {

@@ -1,0 +1,42 @@
+"""Whether a datum is entered directly or corrected now: the rule of `settling` over the windows of the school year."""
+
+from services.common.db import Tx
+from services.common.errors import Rejected
+from services.gradebook import settling
+from services.gradebook.corrections import Datum
+from services.gradebook.settling import Cover, Entry
+from services.gradebook.store import attendance, roster, windows
+
+
+def check_attendance(tx: Tx, year_id: int, school_year: str, class_id: int, month: str) -> None:
+    """Attendance of a month is entered without a window until one has closed over it, then in a window as marks are.
+
+    So is the first sheet of a class whose totals were keyed: they would count no more. Raises Rejected WINDOW_CLOSED.
+    """
+    covers = [settling.attendance_cover(month, school_year)]
+    if not attendance.is_kept(tx, class_id) and attendance.totals_keyed(tx, class_id):
+        covers.append(settling.TOTALS_COVER)
+    if any(_standing(tx, year_id, class_id, one)[0] in {Entry.SETTLED, Entry.CLOSING} for one in covers):
+        message = "Đợt nhập bao gồm dữ liệu này đã đóng; hãy lập đề nghị sửa hoặc chờ đợt nhập mới."
+        raise Rejected("WINDOW_CLOSED", message, month=month)
+
+
+def check_correctable(tx: Tx, year_id: int, school_year: str, datum: Datum) -> None:
+    """Corrections are for what no window has open and one has closed over.
+
+    Raises Rejected WINDOW_OPEN, WINDOW_CLOSING, WINDOW_NOT_CLOSED.
+    """
+    entry, names = _standing(tx, year_id, datum.class_id, settling.cover(datum, school_year))
+    if entry is Entry.OPEN:
+        message = "Dữ liệu này đang trong thời hạn nhập; hãy nhập trực tiếp."
+        raise Rejected("WINDOW_OPEN", message, windows=",".join(names))
+    if entry is Entry.CLOSING:
+        message = "Đợt nhập đã hết hạn và đang được đóng; hãy thử lại sau ít phút."
+        raise Rejected("WINDOW_CLOSING", message, windows=",".join(names))
+    if entry is Entry.NOT_SETTLED:
+        raise Rejected("WINDOW_NOT_CLOSED", "Chưa có đợt nhập nào của dữ liệu này được đóng.")
+
+
+def _standing(tx: Tx, year_id: int, class_id: int, cover: Cover) -> tuple[Entry, list[str]]:
+    found = windows.covering(tx, year_id, cover.semesters, roster.grade_level(tx, class_id))
+    return settling.standing(found, cover, windows.now(tx))

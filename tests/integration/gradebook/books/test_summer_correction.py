@@ -1,0 +1,99 @@
+"""Conduct after the summer, corrected once its window has closed."""
+
+from typing import Any
+
+import pytest
+from hoso.gradebook.v1 import corrections_pb2
+
+from services.common.errors import Invalid, Rejected
+from services.print import content as printing
+from tests.integration.gradebook.books.line import Announce, Line
+from tests.integration.gradebook.books.summer import (
+    SATISFACTORY,
+    UNSATISFACTORY,
+    failing,
+    lock,
+    missing,
+    reasons,
+    retest,
+    train,
+)
+from tests.integration.gradebook.desk import DEPUTY, Desk, deputy, refused
+from tests.integration.gradebook.world import AFTER_SUMMER, REASSESSMENT, SECOND, World
+
+
+def test_summer_conduct_is_corrected_after_its_window_and_the_locked_year_stays(
+    world: World, announce: Announce
+) -> None:
+    one = world.school.classes[0]
+    a, b, c, d, e = failing(world, one)
+    world.close_window()
+    world.plan_window("HE", semesters=(SECOND,), kinds=(REASSESSMENT,))
+    year = Line(world, announce)
+    lock(year)
+    desk = Desk(world)
+    deputy(world)
+
+    def ask(student: str, level: int, **fields: Any) -> Any:
+        return desk.about(corrections_pb2.CORRECTION_KIND_SUMMER_CONDUCT, student=student, new_level=level, **fields)
+
+    train(world, one, {c: SATISFACTORY, d: UNSATISFACTORY})
+    for subject in ("VAN", "TOAN"):
+        retest(world, one, subject, {a: "6", b: "2"})
+    refused("WINDOW_OPEN", lambda: ask(d, SATISFACTORY))
+    world.close_window("HE")
+    with pytest.raises(Rejected) as closed:
+        train(world, one, {d: SATISFACTORY})
+    assert closed.value.reason == "WINDOW_CLOSED"
+    summer = Line(world, announce, AFTER_SUMMER)
+
+    refused("ROLE_REQUIRED", lambda: ask(d, SATISFACTORY, person=desk.teacher))
+    for student, level, fields, fault in (
+        (e, SATISFACTORY, {}, ("student", "NOT_FOR_SUMMER_TRAINING")),
+        (d, UNSATISFACTORY, {}, ("new_level", "UNCHANGED")),
+        (d, 9, {}, ("new_level", "ENUM")),
+        (d, SATISFACTORY, {"semester": SECOND}, ("semester", "NOT_ALLOWED")),
+    ):
+        with pytest.raises(Invalid) as wrong:
+            ask(student, level, **fields)
+        assert reasons(wrong.value) == [fault]
+    asked = ask(d, SATISFACTORY)
+    assert (asked.semester, asked.old_level, asked.new_level, asked.old_version) == (
+        0,
+        UNSATISFACTORY,
+        SATISFACTORY,
+        1,
+    )
+    assert missing(world, one) == set()
+    done = desk.decide(desk.confirm(asked, DEPUTY))
+    # The book of the year was locked in May and says nothing of August; that of the summer ends.
+    assert list(done.voided_books) == [summer.book.id]
+    assert year.state == "LOCKED"
+    # Trained and Đạt now, the student has to be re-assessed.
+    assert missing(world, one) == {("MARK", d, subject) for subject in ("VAN", "TOAN")}
+    versions = world.ask(
+        "GetDataHistory",
+        school_class=world.ref(one),
+        student=d,
+        kind=corrections_pb2.CORRECTION_KIND_SUMMER_CONDUCT,
+    ).versions
+    assert [(v.level, v.kind) for v in versions] == [(UNSATISFACTORY, "ENTRY"), (SATISFACTORY, "CORRECTION")]
+    world.plan_window("HE-2", semesters=(SECOND,), kinds=(REASSESSMENT,))
+    for subject in ("VAN", "TOAN"):
+        retest(world, one, subject, {d: "V"})
+    world.close_window("HE-2")
+    again = Line(world, announce, AFTER_SUMMER)
+    content = printing.parse(world.ask("DownloadBookContent", client="service/print", book=again.book.id)).data
+    assert [(c["student"], c["semester"], c["column"], c["old"], c["new"]) for c in content["corrections"]] == [
+        (4, None, "CONDUCT_AFTER_SUMMER", "UNSATISFACTORY", "SATISFACTORY")
+    ]
+    assert content["year"]["evaluation"][3]["conduct_after_summer"] == "SATISFACTORY"
+    assert year.freeze().content_sha256 == year.book.content_sha256
+    lock(again)
+    transcripts = world.ask(
+        "FreezeClassTranscripts", person=one.homeroom_teacher, school_class=world.ref(one), stage=AFTER_SUMMER
+    ).books
+    raw = world.ask("DownloadBookContent", client="service/print", book=transcripts[-1].id)
+    corrected = printing.parse(raw).data["corrections"]
+    assert [(k["column"], k["new"]) for k in corrected] == [("CONDUCT_AFTER_SUMMER", "SATISFACTORY")]
+    refused("BOOK_LOCKED", lambda: ask(d, UNSATISFACTORY))

@@ -1,0 +1,110 @@
+"""The people of a class at their corrections: who asks, certifies, decides."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hoso.gradebook.v1 import class_book_pb2, common_pb2, corrections_pb2
+
+from cli.demo_school import SchoolClass
+from services.common.errors import HosoError
+from tests.integration.gradebook.world import FIRST, MIDTERM, SEMESTER_1, World
+
+DEPUTY = "pht-001"
+Sessions = list[tuple[int, int, int]]
+"""Day, half and what a sheet says or shall say of it."""
+
+
+def deputy(world: World) -> None:
+    """Give the school a vice principal."""
+    roles = [common_pb2.ROLE_VICE_PRINCIPAL]
+    world.ask("PutPeople", school=world.school.code, people=[{"id": DEPUTY, "name": "Lê Thị Phó", "roles": roles}])
+
+
+class Desk:
+    """The people of a class at their corrections: of a mark of its first student in maths, semester I, unless told."""
+
+    def __init__(self, world: World, index: int = 0) -> None:
+        self.world = world
+        self.one: SchoolClass = world.school.classes[index]
+        self.teacher = next(who for code, (who, *_) in self.one.assignments.items() if code == "TOAN")
+        self.student = self.one.students[0].id
+
+    def request(self, value: str = "9.5", *, person: str | None = None, **fields: Any) -> Any:
+        given = {
+            "request_id": str(uuid.uuid4()),
+            "school_class": self.world.ref(self.one),
+            "subject": "TOAN",
+            "semester": FIRST,
+            "column": {"kind": MIDTERM},
+            "student": self.student,
+            "new_value": value,
+            "reason": "Nhập nhầm điểm của bạn kế bên.",
+            "evidence": {"description": "Bài kiểm tra giữa kì, tủ hồ sơ tổ Toán", "sha256": bytes(32)},
+        }
+        wanted = {name: value for name, value in {**given, **fields}.items() if value is not None}
+        return self.world.ask("RequestCorrection", person=person or self.teacher, **wanted).correction
+
+    def about(self, kind: int, *, person: str | None = None, **fields: Any) -> Any:
+        """Ask for a correction of what is no mark, as the homeroom teacher."""
+        none = dict.fromkeys(("subject", "semester", "column", "new_value"))
+        return self.request(person=person or self.one.homeroom_teacher, **{**none, "kind": kind, **fields})
+
+    def conduct(self, level: int, *, person: str | None = None) -> Any:
+        return self.request("", person=person or self.one.homeroom_teacher, subject="", column=None, new_level=level)
+
+    def confirm(self, correction: Any, person: str | None = None, note: str = "") -> Any:
+        who = person or self.one.homeroom_teacher
+        return self.world.ask("ConfirmCorrection", person=who, correction=correction.id, note=note).correction
+
+    def decide(self, correction: Any, person: str | None = None, note: str = "", *, approve: bool = True) -> Any:
+        who = person or self.world.school.principal
+        fields = {"correction": correction.id, "approve": approve, "note": note}
+        return self.world.ask("DecideCorrection", person=who, **fields).correction
+
+    def approved(self, value: str) -> Any:
+        return self.decide(self.confirm(self.request(value)))
+
+    def sheet(self) -> Any:
+        answer = self.world.ask("GetMarkSheet", school_class=self.world.ref(self.one), subject="TOAN", semester=FIRST)
+        return answer.rows[0]
+
+    def freeze(self, stage: int = SEMESTER_1) -> Any:
+        who = self.one.homeroom_teacher
+        return self.world.ask("FreezeBook", person=who, school_class=self.world.ref(self.one), stage=stage).book
+
+
+def refused(reason: str, call: Callable[[], Any]) -> HosoError:
+    with pytest.raises(HosoError) as caught:
+        call()
+    assert caught.value.reason == reason, caught.value
+    return caught.value
+
+
+def enter(world: World, one: SchoolClass, month: str, students: list[str], sessions: Sessions) -> Any:
+    absences = [
+        class_book_pb2.Absence(day=d, session=s, excused=says == corrections_pb2.ATTENDANCE_EXCUSED)  # type: ignore[arg-type]
+        for d, s, says in sessions
+    ]
+    return world.ask(
+        "EnterAttendance",
+        person=one.homeroom_teacher,
+        request_id=str(uuid.uuid4()),
+        school_class=world.ref(one),
+        month=month,
+        rows=[class_book_pb2.AttendanceRow(student=student, absences=absences) for student in students],
+    )
+
+
+def of_sessions(desk: Desk, sessions: Sessions, month: str = "2025-10", **fields: Any) -> Any:
+    listed = [
+        corrections_pb2.SessionCorrection(day=d, session=s, new=says)  # type: ignore[arg-type]
+        for d, s, says in sessions
+    ]
+    return desk.about(corrections_pb2.CORRECTION_KIND_ATTENDANCE, month=month, sessions=listed, **fields)
+
+
+def of_totals(desk: Desk, excused: int, unexcused: int, **fields: Any) -> Any:
+    new = corrections_pb2.AbsenceTotals(excused=excused, unexcused=unexcused)
+    return desk.about(corrections_pb2.CORRECTION_KIND_ABSENCES, new_absences=new, **fields)

@@ -1,0 +1,128 @@
+"""Which windows settle what: none of another kind, and none that closed before the month ended."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.gradebook.attendance_rules import month_end
+from services.gradebook.corrections import Datum, Kind, first_stage
+from services.gradebook.domain import MIDTERM_COLUMN, REASSESSMENT_COLUMN, SUMMER, MarkKind, Semester, Stage
+from services.gradebook.settling import Cover, Entry, cover, standing
+from services.gradebook.store.windows import WindowRow
+
+YEAR = "2025-2026"
+NOW = datetime(2026, 1, 15, tzinfo=UTC)
+NO_SUMMER = frozenset({MarkKind.REGULAR, MarkKind.MIDTERM, MarkKind.FINAL})
+
+
+def datum(kind: Kind, *, semester: int | None = None, column: int = 0, month: str = "") -> Datum:
+    subject = 7 if kind is Kind.MARK else None
+    return Datum(kind, 1, 2, subject_id=subject, semester=semester, column=column, month=month)
+
+
+@pytest.mark.parametrize(
+    ("what", "stage", "semesters", "kinds"),
+    [
+        (datum(Kind.MARK, semester=1, column=MIDTERM_COLUMN), Stage.SEMESTER_1, (1,), {MarkKind.MIDTERM}),
+        (datum(Kind.MARK, semester=2, column=REASSESSMENT_COLUMN), Stage.AFTER_SUMMER, (2,), {MarkKind.REASSESSMENT}),
+        (datum(Kind.CONDUCT, semester=2), Stage.WHOLE_YEAR, (2,), NO_SUMMER),
+        (datum(Kind.SUMMER_CONDUCT, semester=SUMMER), Stage.AFTER_SUMMER, (2,), {MarkKind.REASSESSMENT}),
+        (datum(Kind.ABSENCES), Stage.WHOLE_YEAR, (1, 2), NO_SUMMER),
+        (datum(Kind.ATTENDANCE, month="2025-08"), Stage.SEMESTER_1, (1,), NO_SUMMER),
+        (datum(Kind.ATTENDANCE, month="2025-12"), Stage.SEMESTER_1, (1,), NO_SUMMER),
+        (datum(Kind.ATTENDANCE, month="2026-01"), Stage.WHOLE_YEAR, (2,), NO_SUMMER),
+        (datum(Kind.ATTENDANCE, month="2026-06"), Stage.WHOLE_YEAR, (2,), NO_SUMMER),
+    ],
+)
+def test_where_each_datum_belongs(what: Datum, stage: Stage, semesters: tuple[int, ...], kinds: set[MarkKind]) -> None:
+    found = cover(what, YEAR)
+    assert first_stage(what, YEAR) is stage
+    assert (found.semesters, found.kinds) == (semesters, kinds)
+    assert found.ended == (month_end(what.month) if what.month else None)
+
+
+def test_a_month_ends_at_midnight_in_vietnam() -> None:
+    assert month_end("2025-12") == datetime(2025, 12, 31, 17, tzinfo=UTC)
+    assert month_end("2026-02") == datetime(2026, 2, 28, 17, tzinfo=UTC)
+
+
+def window(begin: datetime, end: datetime, closed: datetime | None) -> WindowRow:
+    kinds = (MarkKind.REGULAR,)
+    return WindowRow(1, "HK1", begin, end, (1,), kinds, closed, closed is None, (), "", False, "")
+
+
+@pytest.mark.parametrize(
+    ("month", "entry"),
+    [("2025-09", Entry.SETTLED), ("2025-10", Entry.SETTLED), ("2025-11", Entry.NOT_SETTLED)],
+)
+def test_a_window_that_closes_in_a_month_settles_those_before(month: str, entry: Entry) -> None:
+    begin, end = datetime(2025, 10, 1, tzinfo=UTC), datetime(2025, 11, 30, 16, 59, tzinfo=UTC)
+    what = cover(datum(Kind.ATTENDANCE, month=month), YEAR)
+    assert standing([window(begin, end, end)], what, NOW) == (entry, [])
+    later = end + timedelta(minutes=1)  # midnight in Vietnam
+    assert standing([window(begin, later, later)], what, NOW) == (Entry.SETTLED, [])
+    closing = Entry.CLOSING if entry is Entry.SETTLED else entry
+    assert standing([window(begin, end, None)], what, NOW)[0] is closing
+    assert standing([window(begin, end, None)], what, begin) == (Entry.OPEN, ["HK1"])
+
+
+hours = st.integers(-2000, 2000).map(lambda hour: NOW + timedelta(hours=hour))
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> WindowRow:
+    """Planned, open, closing or closed, before its time or at it."""
+    begin = draw(hours)
+    end = begin + timedelta(hours=draw(st.integers(1, 1500)))
+    closed = draw(st.none() | st.integers(0, 2000).map(lambda hour: begin + timedelta(hours=hour)))
+    kinds = draw(st.frozensets(st.sampled_from(MarkKind), min_size=1))
+    is_open = closed is None and begin <= NOW < end
+    closed_time = None if closed is None or closed > NOW else closed
+    return WindowRow(1, "W", begin, end, (1, 2), tuple(kinds), closed_time, is_open, (), "", False, "")
+
+
+covers = st.builds(
+    Cover,
+    st.just(tuple(Semester)),
+    st.frozensets(st.sampled_from(MarkKind), min_size=1),
+    st.none() | hours,
+)
+
+
+def settles(one: WindowRow, what: Cover) -> bool:
+    """Whether a window that is past came to its end when the data were whole."""
+    end = one.closed_time or (one.close_time if one.close_time <= NOW else None)
+    begun = one.closed_time is not None or one.open_time <= NOW
+    return end is not None and begun and (what.ended is None or end >= what.ended)
+
+
+@given(st.lists(windows(), max_size=5), covers)
+def test_open_before_closing_before_settled(listed: list[WindowRow], what: Cover) -> None:
+    entry, _ = standing(listed, what, NOW)
+    of_kind = [one for one in listed if what.kinds & set(one.mark_kinds)]
+    running = [one for one in of_kind if one.closed_time is None and one.open_time <= NOW < one.close_time]
+    past = [one for one in of_kind if settles(one, what)]
+    if running:
+        assert entry is Entry.OPEN
+    elif any(one.closed_time is None for one in past):
+        assert entry is Entry.CLOSING
+    else:
+        assert entry is (Entry.SETTLED if past else Entry.NOT_SETTLED)
+
+
+@given(st.lists(windows(), max_size=4), covers)
+def test_windows_of_other_kinds_change_nothing(listed: list[WindowRow], what: Cover) -> None:
+    apart = [one for one in listed if what.kinds & set(one.mark_kinds)]
+    assert standing(listed, what, NOW) == standing(apart, what, NOW)
+
+
+@given(st.lists(windows(), max_size=4), covers)
+def test_closing_settles_for_good_until_a_new_window_opens(listed: list[WindowRow], what: Cover) -> None:
+    """As for marks: only a window that is open lets settled data be entered again."""
+    closed = WindowRow(9, "X", NOW, NOW, (1, 2), tuple(what.kinds), what.ended or NOW, False, (), "", False, "")
+    entry, _ = standing([*listed, closed], what, NOW)
+    assert entry is not Entry.NOT_SETTLED
+    fresh = closed._replace(closed_time=None, open_time=NOW, close_time=NOW + timedelta(hours=1), is_open=True)
+    assert standing([*listed, closed, fresh], what, NOW)[0] is Entry.OPEN
