@@ -292,7 +292,7 @@ def _checked(found: _Findings, rules: RuleSet, grade: int, path: str, subject: S
         surplus = 0 if count.maximum is None else len(marks.regular) - count.maximum
         undeclared = grade >= 10 and subject.topic_cluster_semester is None
         if surplus == 1 and undeclared and subject.kind is SubjectKind.COMMENT_AND_SCORE:
-            subject = replace(subject, topic_cluster_semester=semester)
+            subject = subject._replace(topic_cluster_semester=semester)
         elif surplus > 0:
             message = f"Môn {subject.name} có {len(marks.regular)} điểm thường xuyên, quy định là {count.maximum}."
             found.wrong(f"{path}.{key}.regular", "REGULAR_COUNT", message)

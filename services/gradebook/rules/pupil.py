@@ -47,8 +47,7 @@ class Periods(NamedTuple, Generic[T]):
     after_summer: T | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SubjectYear:
+class SubjectYear(NamedTuple):
     """One subject of one pupil in one year.
 
     periods_per_year: needed for a scored subject.

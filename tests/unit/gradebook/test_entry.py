@@ -1,10 +1,12 @@
 """Reading a mark sheet and planning what it changes, without a database."""
 
 import itertools
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.gradebook import entry
 from services.gradebook.domain import FINAL_COLUMN, MIDTERM_COLUMN, keyed_code, keyed_text, required_columns
 from services.gradebook.entry import WITHDRAWN, Cells, Standing, changes, read_columns, read_rows
 from services.gradebook.rules import SubjectKind
@@ -53,6 +55,21 @@ def test_a_score_is_stored_and_shown_in_its_shortest_form(tenths: int, separator
     shortest = f"{tenths / 10:g}"
     assert keyed_text(tenths) == keyed_code(tenths) == shortest
     assert read_rows([("s1", [shortest])], [1], STUDENTS, SCORE)[0].values == [tenths]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*STUDENTS, "who"]),
+            st.lists(st.sampled_from(["8", "7.5", "10", "", "-", "11", "8,5"]), min_size=1, max_size=3),
+        ),
+        max_size=5,
+    )
+)
+def test_a_full_sheet_is_read_as_line_by_line(rows: list[tuple[str, list[str]]]) -> None:
+    whole, wrong = read_rows(rows, [1, 2], STUDENTS, SCORE)
+    with patch.object(entry, "_full_sheet", return_value=None):
+        assert read_rows(rows, [1, 2], STUDENTS, SCORE) == (whole, wrong)
 
 
 @given(st.text(max_size=6))
