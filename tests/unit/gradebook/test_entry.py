@@ -57,19 +57,21 @@ def test_a_score_is_stored_and_shown_in_its_shortest_form(tenths: int, separator
     assert read_rows([("s1", [shortest])], [1], STUDENTS, SCORE)[0].values == [tenths]
 
 
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from([*STUDENTS, "who"]),
-            st.lists(st.sampled_from(["8", "7.5", "10", "", "-", "11", "8,5"]), min_size=1, max_size=3),
-        ),
-        max_size=5,
-    )
+GOOD = st.tuples(
+    st.sampled_from([*STUDENTS]), st.lists(st.sampled_from(["8", "10", "8,5", "-"]), min_size=2, max_size=2)
 )
-def test_a_full_sheet_is_read_as_line_by_line(rows: list[tuple[str, list[str]]]) -> None:
-    whole, wrong = read_rows(rows, [1, 2], STUDENTS, SCORE)
+ODD = st.sampled_from(
+    [("who", ["8", "8"]), ("s1", ["8", "11"]), ("s2", ["", "8"]), ("s3", ["8"]), ("s4", ["8", "8", "8"]), ("s5", [])]
+)
+
+
+@given(st.lists(GOOD, max_size=4, unique_by=lambda row: row[0]), st.lists(GOOD | ODD, max_size=1))
+def test_a_full_sheet_is_read_as_line_by_line(
+    rows: list[tuple[str, list[str]]], last: list[tuple[str, list[str]]]
+) -> None:
+    found = read_rows(rows + last, [1, 2], STUDENTS, SCORE)
     with patch.object(entry, "_full_sheet", return_value=None):
-        assert read_rows(rows, [1, 2], STUDENTS, SCORE) == (whole, wrong)
+        assert read_rows(rows + last, [1, 2], STUDENTS, SCORE) == found
 
 
 @given(st.text(max_size=6))
