@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hoso.gradebook.v1 import marks_pb2
+from hoso.gradebook.v1 import common_pb2, marks_pb2
 from rich.progress import Progress
 
 from cli.connection import Services
@@ -176,7 +176,7 @@ def _send(
             _refused(one.sheet.findings, answer.refusal, cells)
 
 
-def _refused(found: Findings, refusal: marks_pb2.SheetRefusal, cells: Cells) -> None:
+def _refused(found: Findings, refusal: common_pb2.Refusal, cells: Cells) -> None:
     """The gradebook's refusal by the worksheet's own addresses."""
     if not refusal.violations:
         found.error("", refusal.reason, refusal.message)

@@ -1,13 +1,11 @@
-"""Acts on books that come many in one call: which use case each is, and a refusal as a message."""
+"""Acts on books that come many in one call: which use case each is."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hoso.gradebook.v1 import books_pb2, common_pb2
+from hoso.gradebook.v1 import books_pb2
 
 from services.common.db import Database
-from services.common.errors import HosoError, Invalid
-from services.common.grpc_server import status_of
 from services.common.identity import Caller
 from services.gradebook.store.books import BookRow
 from services.gradebook.usecases import books
@@ -32,18 +30,6 @@ _ACTS: dict[str, Callable[[Database, Caller, Any], BookRow]] = {
 def read(database: Database, acts: Sequence[books_pb2.BookAct]) -> list[Acting | None]:
     """What each act does; None for one that is not set."""
     return [_acting(database, one) for one in acts]
-
-
-def refusal(error: HosoError) -> common_pb2.Refusal:
-    """Why an act was refused."""
-    violations = error.violations if isinstance(error, Invalid) else ()
-    return common_pb2.Refusal(
-        code=status_of(error).code,
-        reason=error.reason,
-        message=error.message,
-        facts=error.facts,
-        violations=[common_pb2.RefusedField(field=v.field, rule=v.rule, message=v.message) for v in violations],
-    )
 
 
 def _acting(database: Database, one: books_pb2.BookAct) -> Acting | None:

@@ -14,6 +14,7 @@ from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
 from services.gradebook.domain import RecordType
 from services.gradebook.service import book_acts, pages
+from services.gradebook.service.refusals import refusal
 from services.gradebook.service.roster_service import class_ref
 from services.gradebook.store.books import BookKey, BookRow, TransitionRow
 from services.gradebook.usecases import books, many_books, records
@@ -170,7 +171,7 @@ class Books(books_pb2_grpc.BookServiceServicer):
         )
         return books_pb2.ActOnBooksResponse(
             results=[
-                books_pb2.BookActResult(refusal=book_acts.refusal(one))
+                books_pb2.BookActResult(refusal=refusal(one))
                 if isinstance(one, HosoError)
                 else books_pb2.BookActResult(book=_book(one))
                 for one in found

@@ -5,8 +5,6 @@ from typing import cast
 
 from hoso.gradebook.v1 import common_pb2, marks_pb2
 
-from services.common.errors import HosoError, Invalid
-from services.common.grpc_server import status_of
 from services.gradebook.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
@@ -17,6 +15,7 @@ from services.gradebook.domain import (
 )
 from services.gradebook.results import ClassData, ClassSubject
 from services.gradebook.rules import Mark, PupilResult, format_mark
+from services.gradebook.service.refusals import refusal
 from services.gradebook.usecases.bulk import ExportedClass, Imported
 
 
@@ -73,18 +72,7 @@ def imported(one: Imported) -> marks_pb2.ImportedSheet:
         unchanged=one.entered.marks.unchanged,
         remarks_changed=one.entered.remarks.changed,
         remarks_unchanged=one.entered.remarks.unchanged,
-        refusal=None if one.refusal is None else _refusal(one.refusal),
-    )
-
-
-def _refusal(error: HosoError) -> marks_pb2.SheetRefusal:
-    violations = error.violations if isinstance(error, Invalid) else ()
-    return marks_pb2.SheetRefusal(
-        code=status_of(error).code,
-        reason=error.reason,
-        message=error.message,
-        facts=error.facts,
-        violations=[marks_pb2.SheetViolation(field=v.field, rule=v.rule, message=v.message) for v in violations],
+        refusal=None if one.refusal is None else refusal(one.refusal),
     )
 
 

@@ -311,7 +311,7 @@ Global___ClassRef: _TypeAlias = ClassRef  # noqa: Y015
 
 @_typing.final
 class Refusal(_message.Message):
-    """Why one of several acts in a call was refused: what the status of its own RPC would say."""
+    """Why one of several acts or sheets in a call was refused: what the status of its own RPC would say."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -343,7 +343,7 @@ class Refusal(_message.Message):
     code: _builtins.int
     """Canonical gRPC status code, such as 9 for FAILED_PRECONDITION."""
     reason: _builtins.str
-    """Stable code, such as BOOK_STATE, ROLE_REQUIRED or INVALID_INPUT."""
+    """Stable code, such as BOOK_STATE, WINDOW_CLOSED, NOT_ASSIGNED or INVALID_INPUT."""
     message: _builtins.str
     """Vietnamese sentence."""
     @_builtins.property
@@ -352,7 +352,7 @@ class Refusal(_message.Message):
 
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusedField]:
-        """What is wrong with the act's request, for INVALID_ARGUMENT."""
+        """For INVALID_ARGUMENT the first twenty-five things wrong with the request of the act."""
 
     def __init__(
         self,
@@ -381,9 +381,9 @@ class RefusedField(_message.Message):
     RULE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     field: _builtins.str
-    """Path within the act's own request, such as "officer"."""
+    """Path within the act's own request, such as "officer" or "rows[3].values[1]"."""
     rule: _builtins.str
-    """Stable code, such as OFFICER_ROLE."""
+    """Stable code, such as MARK_PRECISION."""
     message: _builtins.str
     """Vietnamese sentence."""
     def __init__(

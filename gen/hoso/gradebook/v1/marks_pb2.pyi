@@ -573,8 +573,10 @@ class ImportedSheet(_message.Message):
     remarks_unchanged: _builtins.int
     """Remarks that already had the text; 0 after a refusal."""
     @_builtins.property
-    def refusal(self) -> Global___SheetRefusal:
-        """Present when the sheet was refused: nothing of it was written."""
+    def refusal(self) -> _common_pb2.Refusal:
+        """Present when the sheet was refused: nothing of it was written. Paths as in EnterMarksRequest, such as
+        "rows[3].values[1]", or of a remark, such as "remarks[2].text".
+        """
 
     def __init__(
         self,
@@ -582,7 +584,7 @@ class ImportedSheet(_message.Message):
         request_id: _builtins.str = ...,
         changed: _builtins.int = ...,
         unchanged: _builtins.int = ...,
-        refusal: Global___SheetRefusal | None = ...,
+        refusal: _common_pb2.Refusal | None = ...,
         remarks_changed: _builtins.int = ...,
         remarks_unchanged: _builtins.int = ...,
     ) -> None: ...
@@ -593,98 +595,6 @@ class ImportedSheet(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportedSheet: _TypeAlias = ImportedSheet  # noqa: Y015
-
-@_typing.final
-class SheetRefusal(_message.Message):
-    """Why a sheet was refused: what the status of EnterMarks would say."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    @_typing.final
-    class FactsEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    CODE_FIELD_NUMBER: _builtins.int
-    REASON_FIELD_NUMBER: _builtins.int
-    MESSAGE_FIELD_NUMBER: _builtins.int
-    FACTS_FIELD_NUMBER: _builtins.int
-    VIOLATIONS_FIELD_NUMBER: _builtins.int
-    code: _builtins.int
-    """Canonical gRPC status code, such as 3 for INVALID_ARGUMENT."""
-    reason: _builtins.str
-    """Stable code, such as WINDOW_CLOSED, NOT_ASSIGNED or INVALID_INPUT."""
-    message: _builtins.str
-    """Vietnamese sentence."""
-    @_builtins.property
-    def facts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Values that the message names."""
-
-    @_builtins.property
-    def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___SheetViolation]:
-        """The first twenty-five things wrong with the sheet."""
-
-    def __init__(
-        self,
-        *,
-        code: _builtins.int = ...,
-        reason: _builtins.str = ...,
-        message: _builtins.str = ...,
-        facts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-        violations: _abc.Iterable[Global___SheetViolation] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "facts", b"facts", "message", b"message", "reason", b"reason", "violations", b"violations"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SheetRefusal: _TypeAlias = SheetRefusal  # noqa: Y015
-
-@_typing.final
-class SheetViolation(_message.Message):
-    """One thing wrong with a sheet."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FIELD_FIELD_NUMBER: _builtins.int
-    RULE_FIELD_NUMBER: _builtins.int
-    MESSAGE_FIELD_NUMBER: _builtins.int
-    field: _builtins.str
-    """Path within the EnterMarksRequest, such as "rows[3].values[1]", or of a remark, such as "remarks[2].text"."""
-    rule: _builtins.str
-    """Stable code, such as MARK_PRECISION."""
-    message: _builtins.str
-    """Vietnamese sentence."""
-    def __init__(
-        self,
-        *,
-        field: _builtins.str = ...,
-        rule: _builtins.str = ...,
-        message: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message", "rule", b"rule"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SheetViolation: _TypeAlias = SheetViolation  # noqa: Y015
 
 @_typing.final
 class ExportMarksRequest(_message.Message):
