@@ -5,7 +5,7 @@ The common case is a look-up a cell; only what the look-up does not know is exam
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from services.common.errors import Violation
 from services.gradebook.domain import (
@@ -205,11 +205,8 @@ def _full_sheet(
         or any(len(texts) != len(columns) for _, texts in rows)
     ):
         return None
-    return Cells(
-        [one for one in ids for _ in columns if one is not None],
-        list(columns) * len(ids),
-        [value for value in values if value is not None],
-    )
+    known = cast("list[int]", ids)
+    return Cells([one for one in known for _ in columns], list(columns) * len(ids), cast("list[int]", values))
 
 
 def read_student(

@@ -1,5 +1,6 @@
 """MarkService; see proto/hoso/gradebook/v1/marks.proto."""
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
@@ -38,6 +39,8 @@ _SMALL = 100
 """Cells of a sheet that is better entered together with others (ADR-0034)."""
 _AT_ONCE, _CROWD, _TOGETHER = 2, 4, 16
 """Transactions of small sheets at a time in a process, waiting sheets that begin the second one, and sheets of one."""
+_LARGE_AT_ONCE = 5
+"""Larger sheets at a time in a process: more only get in each other's way, and in that of small ones (ADR-0034)."""
 
 _IMPORT = "/hoso.gradebook.v1.MarkService/ImportMarks"
 _ENTRY_KINDS = {MARKS: "ENTRY", SETTLEMENT: "SETTLEMENT", CORRECTION: "CORRECTION", CARRIED_MARKS: "CARRIED_OVER"}
@@ -80,6 +83,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         self._small: Together[SheetEntry, Entered] = Together(
             partial(entering.enter_marks_many, database), at_once=_AT_ONCE, crowd=_CROWD, most=_TOGETHER
         )
+        self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
 
     def PlanWindow(
         self, request: marks_pb2.PlanWindowRequest, context: grpc.ServicerContext
@@ -173,7 +177,8 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
     def _enter(self, request: marks_pb2.EnterMarksRequest, who: Caller) -> Entered:
         one = _entry(request, request_identity(request, request.request_id, who), who)
         if len(one.rows) * len(one.columns) > _SMALL:
-            return entering.enter_marks(self._database, one)
+            with self._large:
+                return entering.enter_marks(self._database, one)
         return self._small.do(one)
 
     def _enter_imported(self, request: marks_pb2.ImportMarksRequest, who: Caller) -> EnteredSheet:
