@@ -284,7 +284,7 @@ class _Load:
         who = Caller(vendor, teacher, sheet.school)
         written = Written(len(cells.values), digest)
         record = entry_record(who, ref, act, written, subject=sheet.subject, semester=sheet.semester)
-        return store.opening([key]), [writing, audit.appending([record])]
+        return store.opening([key], wait=True), [writing, audit.appending([record])]
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,8 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._small: Together[SheetEntry, Entered] = Together(
-            partial(entering.enter_marks_many, database), at_once=_AT_ONCE, crowd=_CROWD, most=_TOGETHER
+        self._small: Together[SheetEntry, Entered | None] = Together(
+            partial(entering.try_together, database), at_once=_AT_ONCE, crowd=_CROWD, most=_TOGETHER
         )
         self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
 
@@ -179,7 +179,9 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         if len(one.rows) * len(one.columns) > _SMALL:
             with self._large:
                 return entering.enter_marks(self._database, one)
-        return self._small.do(one)
+        found = self._small.do(one)
+        # What has to wait does so here, where nobody waits for it.
+        return entering.enter_marks(self._database, one) if found is None else found
 
     def _enter_imported(self, request: marks_pb2.ImportMarksRequest, who: Caller) -> EnteredSheet:
         """One sheet of a stream; without remarks exactly as by EnterMarks."""

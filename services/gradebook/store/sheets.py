@@ -74,25 +74,26 @@ class Opened(NamedTuple):
     state: EntryState
 
 
-def opening(keys: Sequence[SheetKey]) -> tuple[Call, Call]:
+def opening(keys: Sequence[SheetKey], *, wait: bool) -> tuple[Call, Call]:
     """The statements that hold sheets (as `share_year` does) and read them. No sheet and no request id may come twice.
 
-    One sheet is waited for. Of several, each that someone else holds is left: whoever waits for one lock while holding
-    another may wait for ever. Locks are a statement of their own, so that the next one sees what was committed
+    wait: for what someone else holds, which only a transaction of one sheet may do: whoever waits for one lock while
+    holding another may wait for ever. Locks are a statement of their own, so that the next one sees what was committed
     while we waited.
     """
+    assert not wait or len(keys) == 1
     listed = [{**key._asdict(), "request_id": str(key.request_id), "place": n} for n, key in enumerate(keys)]
     values = [json.dumps(listed)]
-    return (_WAIT_FOR if len(keys) == 1 else _TRY_FOR, values), (_OPEN, values)
+    return (_WAIT_FOR if wait else _TRY_FOR, values), (_OPEN, values)
 
 
-def open_sheets(tx: Tx, keys: Sequence[SheetKey]) -> list[Opened | None]:
-    """Look up, hold and read several sheets in one round trip, as `opening` says.
+def open_sheets(tx: Tx, keys: Sequence[SheetKey], *, wait: bool) -> list[Opened | None]:
+    """Look up, hold and read sheets in one round trip, as `opening` says.
 
-    None for a sheet that someone else holds, of several, and for one whose school has no such year.
+    None for a sheet that someone else holds, without `wait`, and for one whose school has no such year.
     """
-    locked, read = trip(tx, *opening(keys))
-    held = {row[0] for row in locked if len(keys) == 1 or row[1]}
+    locked, read = trip(tx, *opening(keys, wait=wait))
+    held = {row[0] for row in locked if wait or row[1]}
     found: list[Opened | None] = [None] * len(keys)
     width = len(Target._fields)
     for row in read:

@@ -64,38 +64,32 @@ def enter_marks(database: Database, one: SheetEntry) -> Entered:
     YEAR_NOT_LOCKED; Conflict REQUEST_ID_REUSED; Unavailable.
     """
     _check(one)
-    (answer,) = _in_one_transaction(database, [one])
+    (answer,) = _in_one_transaction(database, [one], wait=True)
     if isinstance(answer, Exception):
         raise answer
     assert answer is not None
     return answer
 
 
-def enter_marks_many(database: Database, entries: Sequence[SheetEntry]) -> list[Answer]:
-    """Enter sheets, each as `enter_marks` does, most of them in one transaction; an error is returned, not raised.
+def try_together(database: Database, entries: Sequence[SheetEntry]) -> list[Answer | None]:
+    """Enter sheets in one transaction, each as `enter_marks` does, waiting for nobody; an error is returned.
 
-    Alone stays what others hold, what meets another request for the same sheet or with the same id, and everything when
-    the common transaction fails for a reason that is one sheet's own.
+    None for a sheet that is to be entered by `enter_marks`: what others hold, what meets another request for the same
+    sheet or with the same id, and everything when the common transaction fails for a reason that is one sheet's own.
     """
     answers: list[Answer | None] = [_fault(one) for one in entries]
     together = _apart([index for index, answer in enumerate(answers) if answer is None], entries)
-    if len(together) > 1:
-        try:
-            found = _in_one_transaction(database, [entries[index] for index in together])
-        except Unavailable as e:
-            found = [e] * len(together)
-        except StatementError:
-            found = [None] * len(together)
-        for index, answer in zip(together, found, strict=True):
-            answers[index] = answer
-    return [_alone(database, one) if done is None else done for one, done in zip(entries, answers, strict=True)]
-
-
-def _alone(database: Database, one: SheetEntry) -> Answer:
+    if not together:
+        return answers
     try:
-        return enter_marks(database, one)
-    except (HosoError, StatementError) as e:
-        return e
+        found = _in_one_transaction(database, [entries[index] for index in together], wait=False)
+    except Unavailable as e:
+        found = [e] * len(together)
+    except StatementError:
+        found = [None] * len(together)
+    for index, answer in zip(together, found, strict=True):
+        answers[index] = answer
+    return answers
 
 
 def _check(one: SheetEntry) -> None:
@@ -132,11 +126,11 @@ def _apart(indexes: Sequence[int], entries: Sequence[SheetEntry]) -> list[int]:
     return found
 
 
-def _in_one_transaction(database: Database, entries: Sequence[SheetEntry]) -> list[Answer | None]:
-    """Answers of checked sheets; None for what must be tried alone."""
+def _in_one_transaction(database: Database, entries: Sequence[SheetEntry], *, wait: bool) -> list[Answer | None]:
+    """Answers of checked sheets. wait: for what someone else holds, of a single sheet; else None is its answer."""
     with database.transaction() as tx:
-        opened = sheets.open_sheets(tx, [key(one) for one in entries])
-        decided = [decide(tx, one, found, alone=len(entries) == 1) for one, found in zip(entries, opened, strict=True)]
+        opened = sheets.open_sheets(tx, [key(one) for one in entries], wait=wait)
+        decided = [decide(tx, one, found, waited=wait) for one, found in zip(entries, opened, strict=True)]
         # Chains in the order of their names, so that no two transactions wait for each other.
         planned = sorted(
             ((one, what) for one, what in zip(entries, decided, strict=True) if isinstance(what, Planned)),
@@ -165,9 +159,9 @@ def key(one: SheetEntry) -> SheetKey:
     return SheetKey(ref.school, ref.school_year, ref.name, one.subject, one.caller.person, one.semester, one.request.id)
 
 
-def decide(tx: Tx, one: SheetEntry, found: Opened | None, *, alone: bool) -> Planned | Entered | HosoError | None:
-    """What is to be written, or the answer when nothing is; None for what someone else holds, of several sheets."""
-    if found is None and not alone:
+def decide(tx: Tx, one: SheetEntry, found: Opened | None, *, waited: bool) -> Planned | Entered | HosoError | None:
+    """What is to be written, or the answer when nothing is; None for what someone else holds and was not waited for."""
+    if found is None and not waited:
         return None
     try:
         target = check_subject_target(one.caller, one.ref, one.subject, found.target if found else None)

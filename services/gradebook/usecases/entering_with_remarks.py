@@ -37,7 +37,7 @@ def enter_sheet(database: Database, one: SheetEntry, texts: Sequence[tuple[str, 
     check_head(one.ref, one.subject, one.semester)
     access.person(one.caller, one.ref.school)
     with database.transaction() as tx:
-        (opened,) = sheets.open_sheets(tx, [entering.key(one)])
+        (opened,) = sheets.open_sheets(tx, [entering.key(one)], wait=True)
         check_subject_target(one.caller, one.ref, one.subject, opened.target if opened else None)
         assert opened is not None
         marks = _decide_marks(tx, one, opened)
@@ -61,7 +61,7 @@ def _decide_marks(tx: Tx, one: SheetEntry, opened: Opened) -> PlannedMarks | Ent
             entering.check_size(one)
         except Invalid as e:
             return e
-        decided = entering.decide(tx, one, opened, alone=True)
+        decided = entering.decide(tx, one, opened, waited=True)
         assert decided is not None
         return decided
     if opened.state.earlier is not None:

@@ -4,6 +4,7 @@ import threading
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from cli.demo_school import SchoolClass
 from services.common import audit
+from services.common.db import StatementError, Tx
 from services.common.errors import HosoError
 from services.common.identity import Caller
 from services.gradebook.domain import ClassRef
@@ -59,6 +61,21 @@ def sheet(
     )
 
 
+def enter_many(world: World, entries: Sequence[SheetEntry]) -> list[Answer]:
+    """As the service does: together, and then alone what is left, each in a thread of its own call."""
+
+    def alone(one: SheetEntry) -> Answer:
+        try:
+            return entering.enter_marks(world.database, one)
+        except (HosoError, StatementError) as e:
+            return e
+
+    return [
+        alone(one) if found is None else found
+        for one, found in zip(entries, entering.try_together(world.database, entries), strict=True)
+    ]
+
+
 def told(answer: Answer) -> object:
     if isinstance(answer, HosoError):
         return answer.reason, [(one.field, one.rule) for one in getattr(answer, "violations", ())]
@@ -92,8 +109,8 @@ def test_together_and_alone_agree(
             for subject, semester, column, values, who, number in drawn
         ]
 
-    together = entering.enter_marks_many(world.database, entries(first))
-    alone = [answer for one in entries(second) for answer in entering.enter_marks_many(world.database, [one])]
+    together = enter_many(world, entries(first))
+    alone = [answer for one in entries(second) for answer in enter_many(world, [one])]
     assert [told(answer) for answer in together] == [told(answer) for answer in alone]
     assert standing(world, first) == standing(world, second)
 
@@ -104,8 +121,8 @@ def test_the_chain_of_a_school_is_whole_after_groups_at_the_same_time(world: Wor
 
     def enter(number: int) -> list[Answer]:
         values = [f"{number % 10}.5"]
-        return entering.enter_marks_many(
-            world.database,
+        return enter_many(
+            world,
             [sheet(world, c, code, SECOND, (REGULAR, 2), values) for c in (one, other) for code in SUBJECTS],
         )
 
@@ -117,32 +134,56 @@ def test_the_chain_of_a_school_is_whole_after_groups_at_the_same_time(world: Wor
         assert audit.verify(tx) == []
 
 
-def test_a_sheet_that_someone_holds_is_waited_for_and_the_others_are_not(world: World) -> None:
+@pytest.mark.parametrize("with_others", [True, False])
+def test_what_someone_holds_is_left_and_the_others_are_entered(world: World, with_others: bool) -> None:
     one, other = world.school.classes[:2]
-    entries = [sheet(world, c, "VAN", FIRST, (REGULAR, 3), ["6"]) for c in (one, other)]
-    answers: list[Answer] = []
+    column = (REGULAR, 3 if with_others else 1)
+    held, free = (sheet(world, c, "VAN", FIRST, column, ["6"]) for c in (one, other))
     with world.database.transaction() as holder:
-        holder.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended('sheet/' || c.id || '/' || u.id || '/1', 0))"
-            " FROM school_class c JOIN subject u USING (school_year_id) WHERE c.name = %s AND u.code = 'VAN'"
-            " AND u.grade_level = c.grade_level",
-            (one.name,),
-        )
-        thread = threading.Thread(target=lambda: answers.extend(entering.enter_marks_many(world.database, entries)))
-        thread.start()
-        written = "SELECT 1 FROM mark JOIN school_class c ON c.id = class_id WHERE c.name = %s AND column_no = 3"
-        while not world.rows(written, other.name):
-            assert thread.is_alive()
-        assert not world.rows(written, one.name)
-    thread.join(10)
-    assert answers == [Entered(1, 0), Entered(1, 0)]
+        hold(holder, one)
+        if with_others:
+            assert entering.try_together(world.database, [held, free]) == [None, Entered(1, 0)]
+        else:
+            assert entering.try_together(world.database, [held]) == [None]
+    assert enter_many(world, [held]) == [Entered(1, 0)]
+
+
+def test_an_entry_that_waits_keeps_nobody_else_waiting(world: World) -> None:
+    """Through the service, where small sheets share transactions."""
+    one, other = world.school.classes[:2]
+    answers: list[Any] = []
+
+    def enter(c: SchoolClass) -> None:
+        answers.append(world.enter(c, "VAN", FIRST, [(REGULAR, 2)], {c.students[0].id: ["7"]}).changed)
+
+    with world.database.transaction() as holder:
+        hold(holder, one)
+        waiting = threading.Thread(target=enter, args=(one,))
+        waiting.start()
+        while not world.rows("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            assert waiting.is_alive()
+        enter(other)
+        assert answers == [1]
+        assert waiting.is_alive()
+    waiting.join(10)
+    assert answers == [1, 1]
+
+
+def hold(holder: Tx, one: SchoolClass) -> None:
+    """Hold the sheet of Ngữ văn and semester I of a class until the end of the transaction."""
+    holder.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('sheet/' || c.id || '/' || u.id || '/1', 0))"
+        " FROM school_class c JOIN subject u USING (school_year_id) WHERE c.name = %s AND u.code = 'VAN'"
+        " AND u.grade_level = c.grade_level",
+        (one.name,),
+    )
 
 
 def test_a_value_that_no_database_holds_spoils_only_its_own_sheet(world: World) -> None:
     one = world.school.classes[0]
     good = sheet(world, one, "TOAN", SECOND, (REGULAR, 4), ["9"])
     bad = sheet(world, one, "VAN", SECOND, (REGULAR, 4), ["9"], person="gv\0")
-    answers = entering.enter_marks_many(world.database, [bad, good])
+    answers = enter_many(world, [bad, good])
     assert isinstance(answers[0], Exception)
     assert answers[1] == Entered(1, 0)
 
@@ -158,6 +199,6 @@ def test_a_sheet_of_an_unknown_school_year_is_refused_by_its_own_name(world: Wor
         ClassRef(world.school.code, "2031-2032", one.name),
         *(unknown.subject, unknown.semester, unknown.columns, unknown.rows),
     )
-    answer = entering.enter_marks_many(world.database, [unknown] if alone else [good, unknown])[-1]
+    answer = enter_many(world, [unknown] if alone else [good, unknown])[-1]
     assert isinstance(answer, HosoError)
     assert answer.reason == "SCHOOL_YEAR_UNKNOWN"
