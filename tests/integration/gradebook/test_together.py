@@ -160,11 +160,12 @@ def test_an_entry_that_waits_keeps_nobody_else_waiting(world: World) -> None:
         hold(holder, one)
         waiting = threading.Thread(target=enter, args=(one,))
         waiting.start()
-        while not world.rows("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+        held_up = "SELECT pid, waitstart FROM pg_locks WHERE locktype = 'advisory' AND waitstart IS NOT NULL"
+        while not (begun := world.rows(held_up)):
             assert waiting.is_alive()
         enter(other)
         assert answers == [1]
-        assert waiting.is_alive()
+        assert world.rows(held_up) == begun, "it still waits, and has not given up in between"
     waiting.join(10)
     assert answers == [1, 1]
 
