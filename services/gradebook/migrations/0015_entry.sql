@@ -1,4 +1,4 @@
--- What an entry of marks looks up and writes, without what cost the most (ADR-0034).
+-- What an entry of marks looks up and writes, without what cost the most (ADR-0048).
 
 -- The student's code beside the name, so that the list of a class is read from one index. A student's code never changes.
 ALTER TABLE enrolment ADD COLUMN moet_student_id text;

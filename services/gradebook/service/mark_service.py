@@ -40,7 +40,7 @@ _SMALL = 100
 _AT_ONCE, _CROWD, _TOGETHER = 2, 4, 16
 """Transactions of small sheets at a time in a process, waiting sheets that begin the second one, and sheets of one."""
 _LARGE_AT_ONCE = 5
-"""Larger sheets at a time in a process: more only get in each other's way, and in that of small ones (ADR-0034)."""
+"""Larger sheets at a time in a process: more only get in each other's way, and in that of small ones (ADR-0048)."""
 
 _IMPORT = "/hoso.gradebook.v1.MarkService/ImportMarks"
 _ENTRY_KINDS = {MARKS: "ENTRY", SETTLEMENT: "SETTLEMENT", CORRECTION: "CORRECTION", CARRIED_MARKS: "CARRIED_OVER"}
