@@ -57,6 +57,7 @@ class _Worker:
         self._lease_s = lease_s
         self._stop = stop
         self._free = threading.Semaphore(concurrency)
+        # By run, not by the job's id: a job that stands aside may be claimed again before its run has ended here.
         self._running: dict[int, Job] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -90,7 +91,7 @@ class _Worker:
             self._wait_for_work()
             return
         with self._lock:
-            self._running[job.id] = job
+            self._running[id(job)] = job
         # A daemon thread: a handler that hangs must not keep the process from ending after STOP_S.
         # In a copy of this thread's context, whose log lines name the service and its role.
         context = contextvars.copy_context()
@@ -108,7 +109,7 @@ class _Worker:
                 self._record(job, self._outcome(job))
         finally:
             with self._lock:
-                del self._running[job.id]
+                del self._running[id(job)]
             self._free.release()
 
     def _outcome(self, job: Job) -> Exception | None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 
 from services.common import jobs, worker
 from services.common.db import Database
@@ -171,6 +172,42 @@ def test_standing_aside_burns_no_attempt(base: Database, error: Exception) -> No
     with base.transaction() as tx:
         jobs.stand_aside(tx, job, "NOT_YET")
     assert 59 < row(base)["delay"].total_seconds() <= 60  # type: ignore[attr-defined]
+
+
+def test_a_job_that_is_claimed_again_before_its_last_run_has_ended_costs_no_place(
+    base: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands aside, is due at once, and the thread of its first run is slow to end."""
+    go_on = threading.Event()
+    runs: list[Job] = []
+    bound = structlog.contextvars.bound_contextvars
+
+    @contextmanager
+    def ending_slowly(**facts: object) -> Iterator[None]:
+        first = not runs
+        with bound(**facts):
+            yield
+        if first:
+            assert go_on.wait(15)
+
+    def handler(job: Job) -> None:
+        runs.append(job)
+        if len(runs) == 1:
+            raise Waiting("LATER", "x")
+        with base.transaction() as tx:
+            jobs.finish(tx, job)
+
+    def done() -> bool:
+        with base.transaction() as tx:
+            jobs.wake(tx, KIND)
+        return row(base)["state"] == "done"
+
+    monkeypatch.setattr(structlog.contextvars, "bound_contextvars", ending_slowly)
+    with working(base, handler):
+        enqueue(base)
+        eventually(done)
+        go_on.set()
+    assert [job.id for job in runs] == [runs[0].id] * 2
 
 
 def test_wake_makes_those_that_stood_aside_due_but_not_those_that_failed(base: Database) -> None:
