@@ -36,7 +36,7 @@ class Actor(Protocol):
 
 
 class Record(NamedTuple):
-    """An act to be recorded; the fields are those of `append`."""
+    """An act to be recorded; the fields are what `append` takes, in its order."""
 
     chain: str
     action: str

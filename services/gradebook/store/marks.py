@@ -322,13 +322,12 @@ def standing(
 
 
 def _write(tx: Tx, statement: str, act: Act, *, count: int, **values: object) -> Written:
-    row = tx.execute(statement, {**act_fields(act), "count": count, **values}).fetchone()
+    row = tx.execute(statement, {**_act_fields(act), "count": count, **values}).fetchone()
     assert row is not None
     return Written(*row)
 
 
-def act_fields(act: Act) -> dict[str, object]:
-    """The parameters of a statement that records an act."""
+def _act_fields(act: Act) -> dict[str, object]:
     return {
         "request": act.request_id,
         "request_sha256": act.request_sha256,

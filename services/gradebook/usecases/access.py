@@ -133,16 +133,12 @@ def record(tx: Tx, caller: Caller, school: str, action: str, resource: str, /, *
 
     Returns its number in the chain.
     """
-    return audit.append(tx, _chain(school), action, resource, _texts(facts), caller)
+    return audit.append(tx, *school_record(caller, school, action, resource, **facts))
 
 
 def school_record(caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> Record:
     """The audit row that `record` leaves, for `audit.appending`."""
-    return Record(_chain(school), action, resource, _texts(facts), caller)
-
-
-def _chain(school: str) -> str:
-    return f"school/{school}"
+    return Record(f"school/{school}", action, resource, _texts(facts), caller)
 
 
 def record_department(tx: Tx, caller: Caller, action: str, resource: str, /, **facts: object) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from services.common import audit
 from services.common.audit import Record
-from services.common.db import Database, Tx, execute
+from services.common.db import Database, Tx
 from services.common.errors import Conflict, Forbidden, NotFound, Rejected, Violation
 from services.common.identity import Caller
 from services.gradebook import attendance_rules, entry, roster_rules
@@ -348,7 +348,7 @@ def plan(act: Act, state: EntryState, cells: entry.Cells) -> Planned:
 
 def record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> None:
     """Leave the audit row of an act of entry."""
-    execute(tx, audit.appending([entry_record(caller, ref, act, written, **facts)]))
+    audit.append(tx, *entry_record(caller, ref, act, written, **facts))
 
 
 def entry_record(caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> Record:
