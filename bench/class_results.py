@@ -12,8 +12,8 @@ from cli.connection import Persons, Services
 from cli.demo_school import school as invent
 from deploy.local.layout import Stack
 from services.common.db import Database
-from services.gradebook import results
-from services.gradebook.domain import Stage
+from services.gradebook.model import results
+from services.gradebook.model.domain import Stage
 from services.gradebook.store import class_data, roster
 
 STUDENTS = 45

@@ -11,7 +11,7 @@ from hoso.gradebook.v1 import common_pb2, marks_pb2, roster_pb2
 
 from cli.connection import Persons, Services, call
 from cli.profile import Profile
-from services.gradebook import roster_rules
+from services.gradebook.model import roster_rules
 
 YEAR = "2025-2026"
 VENDOR = "smas"

@@ -31,8 +31,8 @@ from services.common.db import Call
 from services.common.grpc_client import channel
 from services.common.identity import Caller
 from services.common.settings import DatabaseConfig
-from services.gradebook.domain import ClassRef
-from services.gradebook.entry import Cells, Changes
+from services.gradebook.model.domain import ClassRef
+from services.gradebook.model.sheet_rules import Cells, Changes
 from services.gradebook.rules import SCORES
 from services.gradebook.store import sheets as store
 from services.gradebook.store.marks import MARKS, Act, Written

@@ -11,6 +11,7 @@ from cli.sheets import layout
 from cli.sheets.layout import Column, tidy
 from cli.sheets.read import BookSheet, Row
 from cli.sheets.values import BadCell, comma, mark_text, remark_text
+from services.gradebook.model.remark_rules import check_remark
 from services.gradebook.rules import (
     BadMark,
     Comment,
@@ -22,7 +23,6 @@ from services.gradebook.rules import (
     semester_average,
     semester_comment,
 )
-from services.gradebook.rules.remarks import check_remark
 
 Sheet = marks_pb2.ExportMarksResponse
 _KINDS = {

@@ -16,7 +16,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from cli.sheets import layout
 from cli.sheets.layout import SEMESTERS, Column
-from services.gradebook.rules.remarks import MAX_REMARK
+from services.gradebook.model.remark_rules import MAX_REMARK
 
 _TOP = 7
 """The first of the table's two rows of heads."""

@@ -24,8 +24,7 @@ ONLY_IN = {
 }
 PURE = (
     "services/gradebook/rules/",
-    "services/gradebook/domain.py",
-    "services/gradebook/catalogue.py",
+    "services/gradebook/model/",
     "services/gradebook/content/",
     "services/print/content.py",
     "services/print/crossrefs/",

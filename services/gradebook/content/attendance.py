@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from services.gradebook.content.times import vietnam_time
-from services.gradebook.domain import Stage
-from services.gradebook.results import Absences, ClassData, ClassStudent, first_stage
+from services.gradebook.model.domain import Stage
+from services.gradebook.model.results import Absences, ClassData, ClassStudent, first_stage
+from services.gradebook.model.times import vietnam_time
 
 SESSIONS = {1: "MORNING", 2: "AFTERNOON"}
 """Halves of a day by the last digit of a session."""

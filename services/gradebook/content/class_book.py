@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from services.common.canonical import canonical_bytes
-from services.gradebook.catalogue import SignatoryRole, level_of, record_book
 from services.gradebook.content.attendance import attendance, principal_remarks
 from services.gradebook.content.corrections import corrections_list
 from services.gradebook.content.signatures import Signs, seal_of, signatories
-from services.gradebook.content.times import vietnam_time
-from services.gradebook.corrections import ApprovedCorrection
-from services.gradebook.domain import (
+from services.gradebook.model.catalogue import SignatoryRole, level_of, record_book
+from services.gradebook.model.correction_rules import ApprovedCorrection
+from services.gradebook.model.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
     NOT_SAT_VALUE,
@@ -27,7 +26,7 @@ from services.gradebook.domain import (
     mark_of,
     result_code,
 )
-from services.gradebook.results import (
+from services.gradebook.model.results import (
     ClassData,
     ClassStudent,
     ClassSubject,
@@ -35,6 +34,7 @@ from services.gradebook.results import (
     absent_sessions,
     class_results,
 )
+from services.gradebook.model.times import vietnam_time
 from services.gradebook.rules import Award, Level, Mark, Promotion, PupilResult
 
 BOOK_FORMAT = "hoso/class-book/2"

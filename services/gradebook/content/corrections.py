@@ -4,26 +4,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from services.gradebook.attendance_rules import EXCUSED, PRESENT, UNEXCUSED
 from services.gradebook.content.attendance import SESSIONS
-from services.gradebook.content.times import vietnam_time
-from services.gradebook.corrections import (
+from services.gradebook.model.attendance_rules import EXCUSED, PRESENT, UNEXCUSED
+from services.gradebook.model.correction_rules import (
     EXCUSED_TOTAL,
     OF_CONDUCT,
     UNEXCUSED_TOTAL,
     ApprovedCorrection,
     Kind,
 )
-from services.gradebook.domain import (
-    REASSESSMENT_COLUMN,
-    column_name,
-    keyed_code,
-    level_code,
-)
-from services.gradebook.results import (
-    ClassStudent,
-    NamedPerson,
-)
+from services.gradebook.model.domain import REASSESSMENT_COLUMN, column_name, keyed_code, level_code
+from services.gradebook.model.results import ClassStudent, NamedPerson
+from services.gradebook.model.times import vietnam_time
 from services.gradebook.rules import Level
 
 ATTENDANCE = "ATTENDANCE_"

@@ -6,12 +6,12 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from services.common.canonical import canonical_bytes
-from services.gradebook.catalogue import SignatoryRole, record_book
 from services.gradebook.content.signatures import Signs, seal_of, signatories
-from services.gradebook.content.times import vietnam_time
-from services.gradebook.domain import Guardian, RecordType, School, SchoolLevel, Sex, Student
-from services.gradebook.movements import Decision, Details, MovementKind, Standing, StudentState
-from services.gradebook.results import NamedPerson
+from services.gradebook.model.catalogue import SignatoryRole, record_book
+from services.gradebook.model.domain import Guardian, RecordType, School, SchoolLevel, Sex, Student
+from services.gradebook.model.movement_rules import Decision, Details, MovementKind, Standing, StudentState
+from services.gradebook.model.results import NamedPerson
+from services.gradebook.model.times import vietnam_time
 
 FORMAT = "hoso/student-register/1"
 MAX_ROWS, MAX_MOVEMENTS, MAX_CLASSES = 6000, 60, 16

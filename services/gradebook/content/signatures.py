@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from services.gradebook.catalogue import RecordBook, SignatoryRole
-from services.gradebook.domain import School
-from services.gradebook.results import NamedPerson
+from services.gradebook.model.catalogue import RecordBook, SignatoryRole
+from services.gradebook.model.domain import School
+from services.gradebook.model.results import NamedPerson
 
 _FIELD_ENDS = {
     SignatoryRole.SUBJECT_TEACHER: "teacher",

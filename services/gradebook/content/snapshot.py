@@ -7,8 +7,7 @@ from typing import Any
 
 from services.common.canonical import canonical_bytes
 from services.gradebook.content.attendance import principal_remarks, sessions
-from services.gradebook.content.times import vietnam_time
-from services.gradebook.domain import (
+from services.gradebook.model.domain import (
     REASSESSMENT_COLUMN,
     SUMMER,
     Semester,
@@ -18,11 +17,8 @@ from services.gradebook.domain import (
     level_code,
     required_columns,
 )
-from services.gradebook.results import (
-    ClassData,
-    ClassStudent,
-    ClassSubject,
-)
+from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject
+from services.gradebook.model.times import vietnam_time
 
 SNAPSHOT_FORMAT = "hoso/class-snapshot/2"
 

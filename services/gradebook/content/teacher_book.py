@@ -6,11 +6,10 @@ from datetime import date, datetime
 from typing import Any
 
 from services.common.canonical import canonical_bytes
-from services.gradebook.catalogue import RecordBook, SignatoryRole, level_of
 from services.gradebook.content.class_book import EXEMPTION_NOTE
 from services.gradebook.content.signatures import Signs, signatories
-from services.gradebook.content.times import vietnam_time
-from services.gradebook.domain import (
+from services.gradebook.model.catalogue import RecordBook, SignatoryRole, level_of
+from services.gradebook.model.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
     School,
@@ -20,7 +19,8 @@ from services.gradebook.domain import (
     keyed_code,
     result_code,
 )
-from services.gradebook.results import ClassData, ClassStudent, ClassSubject, NamedPerson, class_results
+from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, NamedPerson, class_results
+from services.gradebook.model.times import vietnam_time
 from services.gradebook.rules import SubjectResult
 
 MAX_CLASSES = 40

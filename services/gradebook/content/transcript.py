@@ -11,12 +11,12 @@ from typing import Any
 
 from services.common.canonical import canonical_bytes
 from services.common.errors import Rejected
-from services.gradebook.catalogue import RecordBook, SignatoryRole
 from services.gradebook.content.corrections import ATTENDANCE
 from services.gradebook.content.signatures import Signs, seal_of, signatories
-from services.gradebook.content.times import vietnam_time
-from services.gradebook.domain import Guardian, School, SchoolLevel, Stage
-from services.gradebook.results import NamedPerson
+from services.gradebook.model.catalogue import RecordBook, SignatoryRole
+from services.gradebook.model.domain import Guardian, School, SchoolLevel, Stage
+from services.gradebook.model.results import NamedPerson
+from services.gradebook.model.times import vietnam_time
 
 Json = Mapping[str, Any]
 """A part of parsed frozen content."""

@@ -12,7 +12,7 @@ from services.common.errors import HosoError
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
-from services.gradebook.domain import RecordType
+from services.gradebook.model.domain import RecordType
 from services.gradebook.service import book_acts, pages
 from services.gradebook.service.refusals import refusal
 from services.gradebook.service.roster_service import class_ref

@@ -9,7 +9,7 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import timestamp
-from services.gradebook.results import Absences
+from services.gradebook.model.results import Absences
 from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
 from services.gradebook.usecases import class_book

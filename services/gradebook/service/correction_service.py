@@ -10,16 +10,15 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
-from services.gradebook.checks import Findings
-from services.gradebook.corrections import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Kind, State
-from services.gradebook.domain import PROTO_LEVEL_NUMBERS, keyed_text
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.correction_rules import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Kind, State
+from services.gradebook.model.domain import PROTO_LEVEL_NUMBERS, keyed_text
+from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.service import class_book_service, pages, window_messages
 from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
-from services.gradebook.store.carrying import CARRIED_ABSENCES, CARRIED_CONDUCT
 from services.gradebook.store.corrections import CorrectionRow, StepRow
 from services.gradebook.store.data_history import DataVersionRow
-from services.gradebook.store.marks import ABSENCES, ATTENDANCE, CONDUCT, CORRECTION
 from services.gradebook.usecases import corrections, decisions, reads
 from services.gradebook.usecases.correctable import Wanted, WantedSession
 
@@ -27,9 +26,9 @@ _LEVELS = {int(level): number for level, number in PROTO_LEVEL_NUMBERS.items()}
 """Rank as the database holds it → number of the proto."""
 
 _ENTRY_KINDS = {
-    **dict.fromkeys((CONDUCT, ABSENCES, ATTENDANCE), "ENTRY"),
-    **dict.fromkeys((CARRIED_CONDUCT, CARRIED_ABSENCES), "CARRIED_OVER"),
-    CORRECTION: "CORRECTION",
+    **dict.fromkeys((EntryKind.CONDUCT, EntryKind.ABSENCES, EntryKind.ATTENDANCE), "ENTRY"),
+    **dict.fromkeys((EntryKind.CARRIED_CONDUCT, EntryKind.CARRIED_ABSENCES), "CARRIED_OVER"),
+    EntryKind.CORRECTION: "CORRECTION",
 }
 
 _PERSON = Access(clients=("vendor/*",), person=True)

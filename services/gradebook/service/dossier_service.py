@@ -13,9 +13,9 @@ from services.common.errors import Invalid, Violation
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
-from services.gradebook import control_log as log_words
-from services.gradebook.checks import moment
-from services.gradebook.dossiers import Document, Duty, Items, Round, Route, document_of
+from services.gradebook.model import control_log_words as log_words
+from services.gradebook.model.checks import moment
+from services.gradebook.model.dossier_rules import Document, Duty, Items, Round, Route, document_of
 from services.gradebook.service import pages
 from services.gradebook.store.control_log import LogRow
 from services.gradebook.store.dossiers import StepRow

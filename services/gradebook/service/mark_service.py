@@ -16,20 +16,15 @@ from services.common.grpc_server import Served
 from services.common.identity import Access, Caller, caller
 from services.common.message_fields import page_size, timestamp
 from services.common.together import Together
-from services.gradebook.checks import identifier, moment
-from services.gradebook.domain import (
-    PROTO_LEVEL_NUMBERS,
-    Semester,
-    Stage,
-    keyed_text,
-)
-from services.gradebook.results import ClassData, Missing, absent_sessions
+from services.gradebook.model.checks import identifier, moment
+from services.gradebook.model.domain import PROTO_LEVEL_NUMBERS, Semester, Stage, keyed_text
+from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.results import ClassData, Missing, absent_sessions
 from services.gradebook.rules import Level, PupilResult, format_mark
 from services.gradebook.service import pages, sheet_messages, window_messages
 from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
-from services.gradebook.store.carrying import CARRIED_MARKS
-from services.gradebook.store.marks import CORRECTION, MARKS, SETTLEMENT, VersionRow
+from services.gradebook.store.marks import VersionRow
 from services.gradebook.usecases import bulk, entering, marks, reads, windows
 from services.gradebook.usecases.entering import SheetEntry
 from services.gradebook.usecases.entering_with_remarks import NONE, EnteredSheet, enter_sheet
@@ -43,7 +38,12 @@ _LARGE_AT_ONCE = 5
 """Larger sheets at a time in a process: more only get in each other's way, and in that of small ones (ADR-0048)."""
 
 _IMPORT = "/hoso.gradebook.v1.MarkService/ImportMarks"
-_ENTRY_KINDS = {MARKS: "ENTRY", SETTLEMENT: "SETTLEMENT", CORRECTION: "CORRECTION", CARRIED_MARKS: "CARRIED_OVER"}
+_ENTRY_KINDS = {
+    EntryKind.MARKS: "ENTRY",
+    EntryKind.SETTLEMENT: "SETTLEMENT",
+    EntryKind.CORRECTION: "CORRECTION",
+    EntryKind.CARRIED_MARKS: "CARRIED_OVER",
+}
 _PERSON = Access(clients=("vendor/*",), person=True)
 _VENDOR = Access(clients=("vendor/*",))
 ACCESS = {
@@ -361,7 +361,7 @@ def _missing(one: Missing) -> marks_pb2.Missing:
 
 
 def _version(one: VersionRow) -> marks_pb2.MarkVersion:
-    recorded = "ZERO_BY_RULE" if one.kind == SETTLEMENT else "RECORDED"
+    recorded = "ZERO_BY_RULE" if one.kind == EntryKind.SETTLEMENT else "RECORDED"
     correction = None
     if one.correction is not None:
         correction = marks_pb2.VersionCorrection(

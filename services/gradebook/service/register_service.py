@@ -10,8 +10,8 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
-from services.gradebook.movements import Details, MovementKind
-from services.gradebook.register_rules import Asked, RegisterRow
+from services.gradebook.model.movement_rules import Details, MovementKind
+from services.gradebook.model.register_rules import Asked, RegisterRow
 from services.gradebook.service import pages
 from services.gradebook.service.roster_service import (
     class_ref,

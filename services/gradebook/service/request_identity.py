@@ -5,7 +5,7 @@ import hashlib
 from google.protobuf.message import Message
 
 from services.common.identity import Caller
-from services.gradebook.checks import identifier
+from services.gradebook.model.checks import identifier
 from services.gradebook.usecases.marks import Request
 
 

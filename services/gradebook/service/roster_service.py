@@ -9,7 +9,7 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
-from services.gradebook.domain import (
+from services.gradebook.model.domain import (
     Assignment,
     ClassRef,
     Guardian,

@@ -5,7 +5,7 @@ from typing import cast
 
 from hoso.gradebook.v1 import common_pb2, marks_pb2
 
-from services.gradebook.domain import (
+from services.gradebook.model.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
     REASSESSMENT_COLUMN,
@@ -13,7 +13,7 @@ from services.gradebook.domain import (
     Semester,
     keyed_text,
 )
-from services.gradebook.results import ClassData, ClassSubject
+from services.gradebook.model.results import ClassData, ClassSubject
 from services.gradebook.rules import Mark, PupilResult, format_mark
 from services.gradebook.service.refusals import refusal
 from services.gradebook.usecases.bulk import ExportedClass, Imported

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from services.common.db import Tx
-from services.gradebook.results import Absences
+from services.gradebook.model.results import Absences
 from services.gradebook.store.marks import Act, Written
 
 

@@ -8,8 +8,8 @@ from uuid import UUID
 from psycopg import sql
 
 from services.common.db import Tx
-from services.gradebook.domain import RecordType
-from services.gradebook.lifecycle import Life, State
+from services.gradebook.model.domain import RecordType
+from services.gradebook.model.lifecycle import Life, State
 
 
 class BookKey(NamedTuple):

@@ -12,12 +12,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from services.common.db import Tx
-from services.gradebook.results import Absences
+from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.results import Absences
 from services.gradebook.store import attendance
-from services.gradebook.store.marks import ATTENDANCE, Act, Written
-
-CARRIED_MARKS, CARRIED_CONDUCT, CARRIED_ABSENCES = 11, 12, 13
-"""Kinds of entries, beside those of store/marks.py."""
+from services.gradebook.store.marks import Act, Written
 
 _VIETNAM = timedelta(hours=7)
 
@@ -211,7 +209,7 @@ def _write_marks(tx: Tx, journey: Journey, marks: Sequence[CarriedMark]) -> list
         marks, key=lambda one: (one.subject_id, one.semester, one.why)
     ):
         cells = [written[key] for one in group if (key := (subject, semester, one.column)) in written]
-        acts += _record(tx, journey, CARRIED_MARKS, subject, semester, why, cells)
+        acts += _record(tx, journey, EntryKind.CARRIED_MARKS, subject, semester, why, cells)
     return acts
 
 
@@ -220,7 +218,7 @@ def _write_conduct(tx: Tx, journey: Journey, conduct: Sequence[tuple[int, int]])
     for semester, level in conduct:
         row = tx.execute(_PUT_CONDUCT, (journey.to_class_id, journey.student_id, semester, level)).fetchone()
         cells = [] if row is None else [_Cell(0, row[0], row[1])]
-        acts += _record(tx, journey, CARRIED_CONDUCT, None, semester, journey.origin, cells)
+        acts += _record(tx, journey, EntryKind.CARRIED_CONDUCT, None, semester, journey.origin, cells)
     return acts
 
 
@@ -229,13 +227,13 @@ def _write_absences(tx: Tx, journey: Journey, absences: tuple[int, int] | None) 
         return []
     row = tx.execute(_PUT_ABSENCES, (journey.to_class_id, journey.student_id, *absences)).fetchone()
     cells = [] if row is None else [_Cell(1, row[0], row[1]), _Cell(2, row[0], row[2])]
-    return _record(tx, journey, CARRIED_ABSENCES, None, None, journey.origin, cells)
+    return _record(tx, journey, EntryKind.CARRIED_ABSENCES, None, None, journey.origin, cells)
 
 
 def _attendance_act(journey: Journey, month: str) -> Act:
     digest = hashlib.sha256(f"{journey}{month}".encode()).digest()
     who = (journey.person, journey.client, journey.origin)
-    return Act(uuid.uuid4(), digest, ATTENDANCE, journey.to_class_id, None, None, *who)
+    return Act(uuid.uuid4(), digest, EntryKind.ATTENDANCE, journey.to_class_id, None, None, *who)
 
 
 def _record(

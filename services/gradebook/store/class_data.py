@@ -5,9 +5,9 @@ from datetime import date
 from typing import NamedTuple
 
 from services.common.db import Tx
-from services.gradebook.domain import SUBJECT_KINDS
-from services.gradebook.movements import list_note
-from services.gradebook.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet, year_totals
+from services.gradebook.model.domain import SUBJECT_KINDS
+from services.gradebook.model.movement_rules import list_note
+from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet, year_totals
 from services.gradebook.rules import Level
 from services.gradebook.store import attendance, exemptions, policies, principal_remarks
 from services.gradebook.store.roster import guardian

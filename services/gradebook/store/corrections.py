@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.common.db import Tx
-from services.gradebook.corrections import ApprovedCorrection, Change, Datum, Kind, Progress, State
-from services.gradebook.domain import Stage
+from services.gradebook.model.correction_rules import ApprovedCorrection, Change, Datum, Kind, Progress, State
+from services.gradebook.model.domain import Stage
 from services.gradebook.store.windows import SnapshotRow
 
 

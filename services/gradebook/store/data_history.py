@@ -6,15 +6,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.common.db import Tx
-from services.gradebook.corrections import Datum, Kind
-from services.gradebook.results import Absences
-from services.gradebook.store.carrying import CARRIED_ABSENCES, CARRIED_CONDUCT
-from services.gradebook.store.marks import ABSENCES, CONDUCT
+from services.gradebook.model.correction_rules import Datum, Kind
+from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.results import Absences
 
 _KINDS = {
-    Kind.CONDUCT: (CONDUCT, CARRIED_CONDUCT),
-    Kind.SUMMER_CONDUCT: (CONDUCT, CARRIED_CONDUCT),
-    Kind.ABSENCES: (ABSENCES, CARRIED_ABSENCES),
+    Kind.CONDUCT: (EntryKind.CONDUCT, EntryKind.CARRIED_CONDUCT),
+    Kind.SUMMER_CONDUCT: (EntryKind.CONDUCT, EntryKind.CARRIED_CONDUCT),
+    Kind.ABSENCES: (EntryKind.ABSENCES, EntryKind.CARRIED_ABSENCES),
 }
 """Kinds of entries that wrote a datum beside corrections."""
 

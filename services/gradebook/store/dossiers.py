@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from psycopg.types.json import Jsonb
 
 from services.common.db import Tx
-from services.gradebook.domain import SchoolLevel, SchoolYear, VendorStatus
-from services.gradebook.dossiers import (
+from services.gradebook.model.domain import SchoolLevel, SchoolYear, VendorStatus
+from services.gradebook.model.dossier_rules import (
     Act,
     Document,
     DossierState,

@@ -8,12 +8,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.common.db import Tx
-from services.gradebook.entry import Standing
-
-MARKS, SETTLEMENT, CONDUCT, ABSENCES, CORRECTION, ATTENDANCE = 1, 2, 3, 4, 5, 6
-"""Kinds of entries."""
-
-RECORDED, ZERO_BY_RULE = 1, 2
+from services.gradebook.model.entry_kinds import CellSource
+from services.gradebook.model.sheet_rules import Standing
 
 YEAR_LOCK = 0x4742  # "GB"; advisory locks of (this, school year id)
 
@@ -217,7 +213,7 @@ def _standing(columns: Sequence[Sequence[int] | None]) -> dict[tuple[int, int], 
     if columns[0] is None:
         return {}
     return {
-        (student, column): Standing(value, status == ZERO_BY_RULE, version)
+        (student, column): Standing(value, status == CellSource.ZERO_BY_RULE, version)
         for student, column, value, status, version in zip(*columns, strict=True)
     }
 

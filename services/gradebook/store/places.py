@@ -5,7 +5,7 @@ from datetime import date
 from typing import NamedTuple
 
 from services.common.db import Tx
-from services.gradebook.domain import Student
+from services.gradebook.model.domain import Student
 from services.gradebook.store.roster import guardian
 
 

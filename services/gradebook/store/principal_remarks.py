@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.common.db import Tx
-from services.gradebook.results import NamedPerson, PrincipalRemark
+from services.gradebook.model.results import NamedPerson, PrincipalRemark
 
 
 class RemarkRow(NamedTuple):

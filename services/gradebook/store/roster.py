@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 from services.common.db import Tx
-from services.gradebook.domain import (
+from services.gradebook.model.domain import (
     Guardian,
     Person,
     School,

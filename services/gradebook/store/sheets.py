@@ -10,16 +10,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.common.db import Call, Tx, execute, trip
-from services.gradebook.entry import WITHDRAWN, Changes
+from services.gradebook.model.entry_kinds import CellSource, EntryKind
+from services.gradebook.model.sheet_rules import WITHDRAWN, Changes
 from services.gradebook.store.marks import (
     NAMED,
-    RECORDED,
-    SETTLEMENT,
     STANDING,
     STATE,
     TARGET,
     YEAR_LOCK,
-    ZERO_BY_RULE,
     Act,
     EntryState,
     Target,
@@ -182,4 +180,4 @@ def _cells(changes: Changes) -> dict[str, str]:
 
 
 def _status(act: Act) -> int:
-    return ZERO_BY_RULE if act.kind == SETTLEMENT else RECORDED
+    return CellSource.ZERO_BY_RULE if act.kind == EntryKind.SETTLEMENT else CellSource.RECORDED

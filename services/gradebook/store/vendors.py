@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from psycopg.types.json import Jsonb
 
 from services.common.db import Tx
-from services.gradebook.domain import VendorStatus
+from services.gradebook.model.domain import VendorStatus
 
 _VENDORS_LOCK = "gradebook/vendors"
 

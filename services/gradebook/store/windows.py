@@ -6,31 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.common.db import Tx
-
-
-class WindowRow(NamedTuple):
-    """An entry window.
-
-    is_open: entry is possible right now. grade_levels: empty for all. closed_by: person; empty when time closed it.
-    job_key: of the job that closes it when its time comes, as it is planned now.
-    """
-
-    id: int
-    name: str
-    open_time: datetime
-    close_time: datetime
-    semesters: tuple[int, ...]
-    mark_kinds: tuple[int, ...]
-    closed_time: datetime | None
-    is_open: bool
-    grade_levels: tuple[int, ...]
-    closed_by: str
-    closed_by_time: bool
-    job_key: str
-
-    def covers(self, grade_level: int) -> bool:
-        """Whether it is for classes of this grade."""
-        return not self.grade_levels or grade_level in self.grade_levels
+from services.gradebook.model.windows import WindowRow
 
 
 class SnapshotRow(NamedTuple):

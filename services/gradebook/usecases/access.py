@@ -7,7 +7,7 @@ from services.common.audit import Record
 from services.common.db import Tx
 from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
 from services.common.identity import Caller
-from services.gradebook.domain import Authority, ClassRef
+from services.gradebook.model.domain import Authority, ClassRef
 from services.gradebook.store import roster
 from services.gradebook.store.roster import ClassRow, StaffRow, YearRow
 

@@ -7,10 +7,10 @@ from enum import IntEnum
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
-from services.gradebook import entry, roster_rules
-from services.gradebook.checks import Findings, refuse
-from services.gradebook.domain import ClassRef
-from services.gradebook.lifecycle import State
+from services.gradebook.model import roster_rules, sheet_rules
+from services.gradebook.model.checks import Findings, refuse
+from services.gradebook.model.domain import ClassRef
+from services.gradebook.model.lifecycle import State
 from services.gradebook.store import achievements, class_data, marks, transcripts
 from services.gradebook.store.achievements import AchievementEntry, AchievementRow
 from services.gradebook.store.marks import Target
@@ -88,7 +88,7 @@ def _students(tx: Tx, target: Target, names: Sequence[str]) -> list[int]:
     found = Findings()
     seen: set[int] = set()
     read = [
-        entry.read_student(name, present, seen, f"rows[{index}].student", found.violations, ids.keys())
+        sheet_rules.read_student(name, present, seen, f"rows[{index}].student", found.violations, ids.keys())
         for index, name in enumerate(names)
     ]
     refuse(found.violations)

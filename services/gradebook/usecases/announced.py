@@ -15,8 +15,8 @@ from hoso.signing.v1 import events_pb2 as signing_events
 from services.common.db import Tx
 from services.common.errors import NotFound, Rejected
 from services.common.identity import SYSTEM
-from services.gradebook import lifecycle
-from services.gradebook.lifecycle import ENDED, RULES, Act, Actor, State
+from services.gradebook.model import lifecycle
+from services.gradebook.model.lifecycle import ENDED, RULES, Act, Actor, State
 from services.gradebook.store import books, windows
 from services.gradebook.store.books import BookRow
 from services.gradebook.usecases import access

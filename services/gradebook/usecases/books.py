@@ -11,10 +11,10 @@ from services.common import outbox
 from services.common.db import Database, Tx
 from services.common.errors import Invalid, NotFound, Rejected, Violation
 from services.common.identity import Caller
-from services.gradebook import lifecycle, roster_rules
-from services.gradebook.checks import Findings
-from services.gradebook.domain import RecordType, Role
-from services.gradebook.lifecycle import Act, Actor, Life, State
+from services.gradebook.model import lifecycle, roster_rules
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import RecordType, Role
+from services.gradebook.model.lifecycle import Act, Actor, Life, State
 from services.gradebook.store import books, roster, transcripts
 from services.gradebook.store.books import BookKey, BookRow, TransitionRow
 from services.gradebook.store.roster import StaffRow

@@ -11,21 +11,20 @@ from typing import NamedTuple
 from services.common import identity
 from services.common.db import Database
 from services.common.errors import (
-    Conflict,
     Forbidden,
     HosoError,
     Invalid,
     NotFound,
-    Rejected,
     Unauthenticated,
     Unavailable,
     Violation,
 )
 from services.common.identity import Caller
-from services.gradebook import results, roster_rules
-from services.gradebook.checks import Findings
-from services.gradebook.domain import Semester, Stage
-from services.gradebook.results import ClassData
+from services.gradebook.model import results, roster_rules
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import Semester, Stage
+from services.gradebook.model.many import ANSWERS, Refused
+from services.gradebook.model.results import ClassData
 from services.gradebook.rules import PupilResult
 from services.gradebook.store import class_data, remarks, roster
 from services.gradebook.store.class_data import ClassHead
@@ -44,13 +43,8 @@ _ROUNDING = 1.05
 AT_ONCE = 8
 """Imports that a process takes at once, half of its threads, so that single entries always find one."""
 
-ANSWERS = (Invalid, NotFound, Conflict, Rejected, Unauthenticated, Forbidden)
-"""Errors that answer one of many; any other ends the call."""
 
 _places = threading.BoundedSemaphore(AT_ONCE)
-
-Refused = Callable[[Caller, HosoError], None]
-"""Called for each of many that its person may not do, to leave an audit row."""
 
 
 class Sheet(NamedTuple):

@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 from services.common.db import Database
 from services.common.identity import Caller
-from services.gradebook import attendance_rules, results, roster_rules
-from services.gradebook.checks import Findings
-from services.gradebook.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Role, Semester, Stage
-from services.gradebook.results import Absences
+from services.gradebook.model import attendance_rules, results, roster_rules
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Role, Semester, Stage
+from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.results import Absences
 from services.gradebook.store import attendance, books, class_data, marks, principal_remarks
 from services.gradebook.store.attendance import StandingRow
 from services.gradebook.store.principal_remarks import RemarkRow
@@ -76,7 +77,7 @@ def enter_attendance(
         assert target.class_id is not None
         settled.check_attendance(tx, target.year_id, ref.school_year, target.class_id, month)
         check_free(state.books, results.first_stage(ref.school_year, month))
-        act = new_act(request, marks.ATTENDANCE, target, caller)
+        act = new_act(request, EntryKind.ATTENDANCE, target, caller)
         written, unchanged = attendance.write(tx, act, month, dict(zip(students, sheets, strict=True)))
         record(tx, caller, ref, act, written, month=month)
         return Entered(written.changed, unchanged)
@@ -159,7 +160,7 @@ def enter_summer_conduct(
         reassessment.check_training(
             tx, target, ref, {f"rows[{index}].student": student for index, student in enumerate(students)}
         )
-        act = new_act(request, marks.CONDUCT, target, caller, semester=SUMMER)
+        act = new_act(request, EntryKind.CONDUCT, target, caller, semester=SUMMER)
         written = marks.write_conduct(tx, act, students, [PROTO_LEVELS[level] for _, level in rows])
         record(tx, caller, ref, act, written, semester=SUMMER)
 

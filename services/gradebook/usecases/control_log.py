@@ -5,9 +5,9 @@ from datetime import datetime
 from services.common.db import Database
 from services.common.errors import Forbidden, Invalid, Violation
 from services.common.identity import Caller
-from services.gradebook import roster_rules
-from services.gradebook.checks import Findings
-from services.gradebook.domain import Role
+from services.gradebook.model import roster_rules
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import Role
 from services.gradebook.store import control_log, dossiers
 from services.gradebook.store.control_log import LogRow
 from services.gradebook.usecases import access

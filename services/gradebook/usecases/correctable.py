@@ -10,11 +10,11 @@ from typing import NamedTuple
 from services.common.db import Tx
 from services.common.errors import Invalid, Rejected, Violation
 from services.common.identity import Caller
-from services.gradebook import attendance_rules, entry
-from services.gradebook.checks import Findings, refuse
-from services.gradebook.corrections import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Datum, Kind
-from services.gradebook.domain import PROTO_LEVELS, SUBJECT_KINDS, SUMMER, ClassRef, MarkKind, column_kind
-from services.gradebook.entry import WITHDRAWN, Cells, Standing
+from services.gradebook.model import attendance_rules, sheet_rules
+from services.gradebook.model.checks import Findings, refuse
+from services.gradebook.model.correction_rules import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Datum, Kind
+from services.gradebook.model.domain import PROTO_LEVELS, SUBJECT_KINDS, SUMMER, ClassRef, MarkKind, column_kind
+from services.gradebook.model.sheet_rules import WITHDRAWN, Cells, Standing
 from services.gradebook.store import attendance, marks, sheets
 from services.gradebook.store.marks import Act, EntryState, Target
 from services.gradebook.store.sheets import Planned
@@ -136,23 +136,23 @@ def _write_mark(tx: Tx, act: Act, datum: Datum, new: int | None) -> str:
     standing = _standing(tx, datum)
     cell = Cells([datum.student_id], [datum.column], [WITHDRAWN if new is None else new])
     stands = {(datum.student_id, datum.column): standing} if standing else {}
-    return sheets.write_marks(tx, Planned(act, entry.changes(cell, stands, settle=False), unchanged=0))
+    return sheets.write_marks(tx, Planned(act, sheet_rules.changes(cell, stands, settle=False), unchanged=0))
 
 
 def _read_mark(tx: Tx, found: Target, state: EntryState, wanted: Wanted) -> Asked:
     """A cell, its value read by the rules of entry."""
     assert wanted.column is not None
     assert found.subject_kind is not None
-    numbers, wrong = entry.read_columns([wanted.column], found.regular_in(wanted.semester), "column")
+    numbers, wrong = sheet_rules.read_columns([wanted.column], found.regular_in(wanted.semester), "column")
     refuse(wrong)
-    refuse(entry.check_reassessment(numbers, wanted.semester))
+    refuse(sheet_rules.check_reassessment(numbers, wanted.semester))
     rows = [(wanted.student, [wanted.new_value])]
     kind = SUBJECT_KINDS[found.subject_kind]
-    cells, wrong = entry.read_rows(rows, numbers, state.students, kind, "student", state.left)
+    cells, wrong = sheet_rules.read_rows(rows, numbers, state.students, kind, "student", state.left)
     refuse([replace(one, field="student" if one.field == "student" else "new_value") for one in wrong])
     if column_kind(numbers[0]) is MarkKind.REASSESSMENT:
         reassessment.check(tx, found, wanted.ref, state.students, rows)
-    if not entry.changes(cells, state.standing, settle=False).count:
+    if not sheet_rules.changes(cells, state.standing, settle=False).count:
         raise _unchanged(["new_value"])
     ((student, column, value),) = zip(cells.students, cells.columns, cells.values, strict=True)
     stands = state.standing.get((student, column), Standing(None, zero_by_rule=False, version=0))
@@ -222,7 +222,7 @@ def _datum(found: Target, wanted: Wanted, student: int) -> Datum:
 
 def _student(state: EntryState, wanted: Wanted) -> int:
     wrong: list[Violation] = []
-    student = entry.read_student(wanted.student, state.students, set(), "student", wrong, state.left)
+    student = sheet_rules.read_student(wanted.student, state.students, set(), "student", wrong, state.left)
     if student is None:
         raise Invalid(wrong)
     return student

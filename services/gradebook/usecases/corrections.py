@@ -5,11 +5,11 @@ import uuid
 from services.common.db import Database, Tx
 from services.common.errors import Conflict, NotFound, Rejected
 from services.common.identity import Caller
-from services.gradebook import attendance_rules, roster_rules
-from services.gradebook import corrections as rules
-from services.gradebook.checks import Findings
-from services.gradebook.corrections import Kind, State
-from services.gradebook.domain import PROTO_LEVELS, ClassRef, Semester
+from services.gradebook.model import attendance_rules, roster_rules
+from services.gradebook.model import correction_rules as rules
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.correction_rules import Kind, State
+from services.gradebook.model.domain import PROTO_LEVELS, ClassRef, Semester
 from services.gradebook.store import corrections, marks
 from services.gradebook.store.corrections import CorrectionRow, NewCorrection
 from services.gradebook.usecases import access, correctable, corrected_books, settled

@@ -7,9 +7,10 @@ signed.
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
-from services.gradebook.checks import Findings
-from services.gradebook.corrections import RULES, Act, Offices, State, step
-from services.gradebook.domain import ClassRef, Role
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.correction_rules import RULES, Act, Offices, State, step
+from services.gradebook.model.domain import ClassRef, Role
+from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.store import corrections, marks, roster, windows
 from services.gradebook.store.class_data import ClassHead
 from services.gradebook.store.corrections import CorrectionRow
@@ -119,7 +120,7 @@ def _write(tx: Tx, caller: Caller, row: CorrectionRow) -> str:
     act = marks.Act(
         row.id,
         row.request_sha256,
-        marks.CORRECTION,
+        EntryKind.CORRECTION,
         row.datum.class_id,
         row.datum.subject_id,
         row.datum.semester,

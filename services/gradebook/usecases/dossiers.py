@@ -11,10 +11,10 @@ from typing import NamedTuple
 from services.common.db import Database, Tx
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Violation
 from services.common.identity import Caller
-from services.gradebook import dossiers, roster_rules
-from services.gradebook.checks import Findings, refuse
-from services.gradebook.domain import Authority, Role
-from services.gradebook.dossiers import Act, Document, DossierState, Facts, Items, Reason, Round, Route
+from services.gradebook.model import dossier_rules, roster_rules
+from services.gradebook.model.checks import Findings, refuse
+from services.gradebook.model.domain import Authority, Role
+from services.gradebook.model.dossier_rules import Act, Document, DossierState, Facts, Items, Reason, Round, Route
 from services.gradebook.store import dossiers as store
 from services.gradebook.store import roster, vendors, windows
 from services.gradebook.store.dossiers import DossierRow, MissingRow, StepRow
@@ -53,7 +53,7 @@ def put_round(database: Database, caller: Caller, one: Round) -> None:
             caller,
             "DOSSIER_ROUND_PUT",
             f"rounds/{one.school_year}",
-            deadline=dossiers.local(one.deadline),
+            deadline=dossier_rules.local(one.deadline),
             direct_schools=",".join(one.direct_schools),
             offices=len(one.offices),
         )
@@ -65,7 +65,7 @@ def save_dossier(database: Database, caller: Caller, school: str, school_year: s
     Raises Invalid; Forbidden ROLE_REQUIRED; Rejected DOSSIER_STATE, ROUND_CLOSED.
     """
     roster_rules.check_year_ref(school, school_year)
-    dossiers.check_items(items, today())
+    dossier_rules.check_items(items, today())
     with database.transaction() as tx:
         year = _hold(tx, caller, school, school_year)
         staff = access.staff(tx, caller, year)
@@ -74,7 +74,7 @@ def save_dossier(database: Database, caller: Caller, school: str, school_year: s
             raise Forbidden("ROLE_REQUIRED", message, person=staff.person)
         newest = store.find(tx, year.id)
         one_round = store.find_round(tx, school_year)
-        version = dossiers.draft_version(
+        version = dossier_rules.draft_version(
             (newest.version, newest.state) if newest else None,
             authorised=year.authority != Authority.NONE,
             deadline=one_round.deadline if one_round else None,
@@ -90,7 +90,7 @@ def save_dossier(database: Database, caller: Caller, school: str, school_year: s
             "DOSSIER_SAVED",
             _resource(year),
             version=version,
-            items_sha256=dossiers.items_sha256(items).hex(),
+            items_sha256=dossier_rules.items_sha256(items).hex(),
         )
         return _found(tx, year, one_round)
 
@@ -111,14 +111,14 @@ def submit_dossier(database: Database, caller: Caller, school: str, school_year:
             raise Rejected("ROUND_NOT_OPEN", "Sở chưa mở đợt nhận hồ sơ của năm học này.", school_year=school_year)
         if dossier.state is DossierState.SUBMITTED:
             return Routed(dossier, _route(dossier, one_round))
-        target = dossiers.step(dossier.state, Act.SUBMIT)
-        submission = dossiers.complete(dossier.items, _facts(tx, year, dossier.items))
+        target = dossier_rules.step(dossier.state, Act.SUBMIT)
+        submission = dossier_rules.complete(dossier.items, _facts(tx, year, dossier.items))
         now = windows.now(tx)
-        late = dossiers.is_late(now, one_round.deadline)
-        digest = dossiers.items_sha256(dossier.items)
+        late = dossier_rules.is_late(now, one_round.deadline)
+        digest = dossier_rules.items_sha256(dossier.items)
         store.hand_in(tx, dossier.id, submission, digest, now, late=late, reason=Reason.LATE if late else 0)
         target = DossierState.REJECTED if late else target
-        note = f"Hạn nộp: {dossiers.local(one_round.deadline)}" if late else ""
+        note = f"Hạn nộp: {dossier_rules.local(one_round.deadline)}" if late else ""
         _step(tx, caller, dossier.id, Act.SUBMIT, dossier.state, target, note)
         access.record(
             tx,
@@ -130,7 +130,7 @@ def submit_dossier(database: Database, caller: Caller, school: str, school_year:
             items_sha256=digest.hex(),
             software=submission.software,
             late=late,
-            deadline=dossiers.local(one_round.deadline),
+            deadline=dossier_rules.local(one_round.deadline),
             to_state=target.name,
         )
         return _found(tx, year, one_round)
@@ -152,7 +152,7 @@ def forward_list(
     found = Findings()
     found.school_year("school_year", school_year)
     found.text("office", office, longest=150)
-    dossiers.check_document(found, "list", document, today())
+    dossier_rules.check_document(found, "list", document, today())
     found.unique("schools", schools, "Một trường có hai lần.")
     if found.count("schools", len(schools), 1, MAX_LISTED):
         for index, code in enumerate(schools):
@@ -178,10 +178,10 @@ def forward_list(
                 f"rounds/{school_year}",
                 office=office,
                 list_sha256=document.sha256,
-                received=dossiers.local(when),
+                received=dossier_rules.local(when),
                 schools=",".join(schools),
             )
-        return dossiers.is_late(when, one_round.deadline)
+        return dossier_rules.is_late(when, one_round.deadline)
 
 
 def start_review(database: Database, caller: Caller, school: str, school_year: str) -> Routed:
@@ -196,15 +196,15 @@ def start_review(database: Database, caller: Caller, school: str, school_year: s
         one_round = store.find_round(tx, school_year)
         if dossier.state is DossierState.UNDER_REVIEW:
             return Routed(dossier, _route(dossier, one_round))
-        target = dossiers.step(dossier.state, Act.START_REVIEW)
+        target = dossier_rules.step(dossier.state, Act.START_REVIEW)
         if _route(dossier, one_round) is Route.LIST:
             listed = store.listed_time(tx, school, school_year)
-            if listed is None or (one_round is not None and dossiers.is_late(listed, one_round.deadline)):
+            if listed is None or (one_round is not None and dossier_rules.is_late(listed, one_round.deadline)):
                 raise Rejected(
                     "NOT_ON_LIST",
                     "Trường THCS này chưa có trong danh sách tổng hợp được gửi về Sở đúng hạn.",
                     school=school,
-                    received=dossiers.local(listed) if listed else "",
+                    received=dossier_rules.local(listed) if listed else "",
                 )
         store.set_state(tx, dossier.id, target)
         _step(tx, caller, dossier.id, Act.START_REVIEW, dossier.state, target, "")
@@ -234,7 +234,7 @@ def decide_dossier(
         found.one_of("reason", reason, set(Reason))
     elif reason:
         found.add("reason", "NOT_APPLICABLE", "Chỉ nêu lí do khi không duyệt hồ sơ.")
-    dossiers.check_document(found, "decision", decision, today())
+    dossier_rules.check_document(found, "decision", decision, today())
     found.text("note", note, longest=500, shortest=0)
     found.refuse()
     approved = state == DossierState.APPROVED
@@ -245,7 +245,7 @@ def decide_dossier(
         one_round = store.find_round(tx, school_year)
         if (dossier.state, dossier.reason, dossier.decision) == (state, reason, decision):
             return Routed(dossier, _route(dossier, one_round))
-        target = dossiers.step(dossier.state, Act.APPROVE if approved else Act.REJECT)
+        target = dossier_rules.step(dossier.state, Act.APPROVE if approved else Act.REJECT)
         if approved:
             if not _appraised(tx, [dossier.software])[dossier.software]:
                 message = "Phần mềm của hồ sơ chưa được Sở thẩm định hoặc kết quả thẩm định không còn hiệu lực."
@@ -300,7 +300,7 @@ def list_missing(database: Database, school_year: str, after: str, limit: int) -
         one_round = store.find_round(tx, school_year)
         direct = one_round.direct_schools if one_round else ()
         rows = store.missing(tx, school_year, after, limit)
-        return [(row, dossiers.route(row.level, row.school, direct)) for row in rows]
+        return [(row, dossier_rules.route(row.level, row.school, direct)) for row in rows]
 
 
 def _hold(tx: Tx, caller: Caller, school: str, school_year: str) -> YearRow:
@@ -323,11 +323,11 @@ def _found(tx: Tx, year: YearRow, one_round: Round | None) -> Routed:
 
 
 def _route(dossier: DossierRow, one_round: Round | None) -> Route:
-    return dossiers.route(dossier.level, dossier.school, one_round.direct_schools if one_round else ())
+    return dossier_rules.route(dossier.level, dossier.school, one_round.direct_schools if one_round else ())
 
 
 def _facts(tx: Tx, year: YearRow, items: Items) -> Facts:
-    previous = store.approved(tx, year.school_id, dossiers.year_before(year.name))
+    previous = store.approved(tx, year.school_id, dossier_rules.year_before(year.name))
     software = [*items.software, *([previous.software] if previous else ())]
     people = [*(one.person for one in items.assignment), *(previous.assigned if previous else ())]
     staff = {row.person: row.roles for row in roster.staff(tx, year.school_id, people).values()}
@@ -338,7 +338,8 @@ def _appraised(tx: Tx, names: Sequence[str]) -> dict[str, bool]:
     day = today()
     found = vendors.find(tx, names)
     return {
-        name: name in found and dossiers.usable(found[name].status, found[name].valid_from, found[name].valid_to, day)
+        name: name in found
+        and dossier_rules.usable(found[name].status, found[name].valid_from, found[name].valid_to, day)
         for name in names
     }
 
@@ -353,7 +354,7 @@ def _not_listable(
         where = f"schools[{index}]"
         if code not in known:
             found.append(Violation(where, "SCHOOL_UNKNOWN", "Chưa có trường này."))
-        elif dossiers.route(known[code][1], code, one_round.direct_schools) is not Route.LIST:
+        elif dossier_rules.route(known[code][1], code, one_round.direct_schools) is not Route.LIST:
             found.append(Violation(where, "ROUTE_DIRECT", "Trường này nộp hồ sơ trực tiếp về Sở."))
     return found
 

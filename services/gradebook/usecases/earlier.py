@@ -9,15 +9,11 @@ from dataclasses import dataclass, replace
 
 from services.common.db import Tx
 from services.common.errors import Violation
-from services.gradebook import attendance_rules, entry
-from services.gradebook.checks import Findings, refuse
-from services.gradebook.domain import (
-    PROTO_LEVELS,
-    REASSESSMENT_COLUMN,
-    SUBJECT_KINDS,
-    Semester,
-)
-from services.gradebook.store import carrying, marks, roster
+from services.gradebook.model import attendance_rules, sheet_rules
+from services.gradebook.model.checks import Findings, refuse
+from services.gradebook.model.domain import PROTO_LEVELS, REASSESSMENT_COLUMN, SUBJECT_KINDS, Semester
+from services.gradebook.model.entry_kinds import CellSource
+from services.gradebook.store import carrying, roster
 from services.gradebook.store.carrying import Carried, CarriedMark, Journey, Luggage
 from services.gradebook.store.roster import ClassRow
 from services.gradebook.usecases.scene import Scene
@@ -80,7 +76,7 @@ def enter(tx: Tx, scene: Scene, target: ClassRow, earlier: Earlier, school: str)
         cells, wrong = _read(one, subject.regular_in(one.semester), subject.kind, f"earlier_marks[{index}]")
         found += wrong
         brought += [
-            CarriedMark(subject.id, one.semester, column, value, marks.RECORDED, origin)
+            CarriedMark(subject.id, one.semester, column, value, CellSource.RECORDED, origin)
             for column, value in zip(cells.columns, cells.values, strict=True)
         ]
     refuse(found)
@@ -89,17 +85,17 @@ def enter(tx: Tx, scene: Scene, target: ClassRow, earlier: Earlier, school: str)
     return carrying.unpack(tx, journey, Luggage(brought, conduct, earlier.absences))
 
 
-def _read(one: EarlierMarks, regular_count: int, kind: int, where: str) -> tuple[entry.Cells, list[Violation]]:
+def _read(one: EarlierMarks, regular_count: int, kind: int, where: str) -> tuple[sheet_rules.Cells, list[Violation]]:
     """The cells of a sheet by the rules of entry; a mark cannot be withdrawn, nor be a re-assessment."""
-    columns, wrong = entry.read_columns(one.columns, regular_count, f"{where}.columns[{{}}]")
+    columns, wrong = sheet_rules.read_columns(one.columns, regular_count, f"{where}.columns[{{}}]")
     if REASSESSMENT_COLUMN in columns:
         message = "Kết quả đánh giá lại không đi theo học sinh trong năm học."
         wrong = [*wrong, Violation(f"{where}.columns", "MARK_KIND", message)]
     if wrong:
-        return entry.Cells(), [
+        return sheet_rules.Cells(), [
             replace(fault, field=f"{where}.columns") if fault.field == "columns" else fault for fault in wrong
         ]
-    cells, wrong = entry.read_rows([("", one.values)], columns, {"": 0}, SUBJECT_KINDS[kind])
-    if entry.WITHDRAWN in cells.values:
+    cells, wrong = sheet_rules.read_rows([("", one.values)], columns, {"": 0}, SUBJECT_KINDS[kind])
+    if sheet_rules.WITHDRAWN in cells.values:
         wrong.append(Violation(f"{where}.values", "NOT_A_MARK", "Chỉ ghi điểm đã có, không rút điểm."))
     return cells, [replace(fault, field=fault.field.replace("rows[0]", where)) for fault in wrong]

@@ -15,10 +15,11 @@ from services.common import audit
 from services.common.db import Database, StatementError, Tx, trip
 from services.common.errors import HosoError, Unavailable, Violation
 from services.common.identity import Caller
-from services.gradebook import entry
-from services.gradebook.checks import refuse
-from services.gradebook.domain import ClassRef, MarkKind, column_kind
-from services.gradebook.store import marks, sheets
+from services.gradebook.model import sheet_rules
+from services.gradebook.model.checks import refuse
+from services.gradebook.model.domain import ClassRef, MarkKind, column_kind
+from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.store import sheets
 from services.gradebook.store.marks import Written
 from services.gradebook.store.sheets import Opened, Planned, SheetKey
 from services.gradebook.usecases import access, reassessment
@@ -100,8 +101,8 @@ def _check(one: SheetEntry) -> None:
 
 def check_size(one: SheetEntry) -> None:
     """Raises Invalid COUNT for a sheet without rows, or with too many."""
-    if not 1 <= len(one.rows) <= entry.MAX_ROWS:
-        refuse([Violation("rows", "COUNT", f"Phải có từ 1 đến {entry.MAX_ROWS} dòng.")])
+    if not 1 <= len(one.rows) <= sheet_rules.MAX_ROWS:
+        refuse([Violation("rows", "COUNT", f"Phải có từ 1 đến {sheet_rules.MAX_ROWS} dòng.")])
 
 
 def _fault(one: SheetEntry) -> HosoError | None:
@@ -169,12 +170,12 @@ def decide(tx: Tx, one: SheetEntry, found: Opened | None, *, waited: bool) -> Pl
         if found.state.earlier is not None:
             return repeat(found.state.earlier, one.request, one.caller)
         numbers, cells = read_sheet(target, found.state, one.semester, one.columns, one.rows)
-        refuse(entry.check_reassessment(numbers, one.semester))
+        refuse(sheet_rules.check_reassessment(numbers, one.semester))
         kinds = {column_kind(number) for number in numbers}
         check_open(found.state, kinds, first_stage_of(kinds, one.semester))
         if MarkKind.REASSESSMENT in kinds:
             reassessment.check(tx, target, one.ref, found.state.students, one.rows)
-        act = new_act(one.request, marks.MARKS, target, one.caller, semester=one.semester)
+        act = new_act(one.request, EntryKind.MARKS, target, one.caller, semester=one.semester)
         return plan(act, found.state, cells)
     except HosoError as e:
         return e

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from services.common.db import Database, Tx
 from services.common.errors import HosoError, Invalid
-from services.gradebook.checks import Findings, refuse
+from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.store import sheets
 from services.gradebook.store.marks import Written
 from services.gradebook.store.sheets import Opened

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from services.common.db import Database
 from services.common.errors import Conflict, NotFound, Rejected
 from services.common.identity import Caller
-from services.gradebook import roster_rules
-from services.gradebook.checks import Findings
-from services.gradebook.domain import PRACTICAL_SUBJECTS, ClassRef, Role, Semester
+from services.gradebook.model import roster_rules
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import PRACTICAL_SUBJECTS, ClassRef, Role, Semester
 from services.gradebook.store import class_data, exemptions, marks
 from services.gradebook.store.exemptions import Decision, DecisionRow
 from services.gradebook.usecases import access

@@ -15,9 +15,9 @@ from services.common.audit import Record
 from services.common.db import Database, Tx
 from services.common.errors import Conflict, Forbidden, NotFound, Rejected, Violation
 from services.common.identity import Caller
-from services.gradebook import attendance_rules, entry, roster_rules
-from services.gradebook.checks import Findings, refuse
-from services.gradebook.domain import (
+from services.gradebook.model import attendance_rules, roster_rules, sheet_rules
+from services.gradebook.model.checks import Findings, refuse
+from services.gradebook.model.domain import (
     PROTO_LEVELS,
     SUBJECT_KINDS,
     ClassRef,
@@ -27,7 +27,8 @@ from services.gradebook.domain import (
     Stage,
     column_kind,
 )
-from services.gradebook.lifecycle import READ_ONLY, State
+from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.lifecycle import READ_ONLY, State
 from services.gradebook.rules import SubjectKind
 from services.gradebook.store import attendance, marks, sheets
 from services.gradebook.store.marks import Act, EntryState, Target, Written
@@ -35,11 +36,11 @@ from services.gradebook.store.sheets import Planned
 from services.gradebook.usecases import access
 
 _ACTIONS = {
-    marks.MARKS: "MARKS_ENTERED",
-    marks.SETTLEMENT: "MARKS_SETTLED",
-    marks.CONDUCT: "CONDUCT_ENTERED",
-    marks.ABSENCES: "ABSENCES_ENTERED",
-    marks.ATTENDANCE: "ATTENDANCE_ENTERED",
+    EntryKind.MARKS: "MARKS_ENTERED",
+    EntryKind.SETTLEMENT: "MARKS_SETTLED",
+    EntryKind.CONDUCT: "CONDUCT_ENTERED",
+    EntryKind.ABSENCES: "ABSENCES_ENTERED",
+    EntryKind.ATTENDANCE: "ATTENDANCE_ENTERED",
 }
 
 
@@ -76,7 +77,7 @@ def settle_missing_marks(
     check_head(ref, subject, semester)
     found = Findings()
     found.text("reason", reason, shortest=10, longest=500)
-    found.count("students", len(students), 1, entry.MAX_ROWS)
+    found.count("students", len(students), 1, sheet_rules.MAX_ROWS)
     found.refuse()
     with database.transaction() as tx:
         target = subject_target(tx, caller, ref, subject)
@@ -91,7 +92,7 @@ def settle_missing_marks(
             message = "Điều 7 không áp dụng cho đánh giá lại; học sinh không dự thì ghi V."
             refuse([Violation("columns", "REASSESSMENT_NOT_SETTLED", message)])
         check_open(state, kinds, semester)
-        act = new_act(request, marks.SETTLEMENT, target, caller, semester=semester, reason=reason)
+        act = new_act(request, EntryKind.SETTLEMENT, target, caller, semester=semester, reason=reason)
         planned = plan(act, state, cells)
         written = Written(planned.changes.count, sheets.write_marks(tx, planned))
         record(tx, caller, ref, act, written, subject=subject, semester=semester)
@@ -125,7 +126,7 @@ def enter_conduct(
             return
         students = students_of(state, [student for student, _ in rows])
         check_open(state, set(), semester)
-        act = new_act(request, marks.CONDUCT, target, caller, semester=semester)
+        act = new_act(request, EntryKind.CONDUCT, target, caller, semester=semester)
         written = marks.write_conduct(tx, act, students, [PROTO_LEVELS[level] for _, level in rows])
         record(tx, caller, ref, act, written, semester=semester)
 
@@ -159,7 +160,7 @@ def enter_absences(
         assert target.class_id is not None
         if attendance.is_kept(tx, target.class_id):
             raise Rejected("ATTENDANCE_KEPT", "Lớp đã điểm danh theo tháng; tổng số buổi nghỉ được tính từ đó.")
-        act = new_act(request, marks.ABSENCES, target, caller)
+        act = new_act(request, EntryKind.ABSENCES, target, caller)
         written = marks.write_absences(tx, act, students, [row[1] for row in rows], [row[2] for row in rows])
         record(tx, caller, ref, act, written)
 
@@ -264,12 +265,12 @@ def read_sheet(
     columns: Sequence[tuple[int, int]],
     rows: Collection[tuple[str, Sequence[str]]],
     student_field: str = "rows[{}].student",
-) -> tuple[list[int], entry.Cells]:
+) -> tuple[list[int], sheet_rules.Cells]:
     """Column numbers and cells of a sheet. Raises Invalid with everything that is wrong with it."""
-    numbers, bad_columns = entry.read_columns(columns, target.regular_in(semester))
+    numbers, bad_columns = sheet_rules.read_columns(columns, target.regular_in(semester))
     # With a wrong column the values cannot be matched to columns; say so before complaining of every row.
     refuse(bad_columns)
-    cells, bad_rows = entry.read_rows(rows, numbers, state.students, _kind(target), student_field, state.left)
+    cells, bad_rows = sheet_rules.read_rows(rows, numbers, state.students, _kind(target), student_field, state.left)
     refuse(bad_rows)
     return numbers, cells
 
@@ -279,7 +280,7 @@ def students_of(state: EntryState, names: Sequence[str]) -> list[int]:
     seen: set[int] = set()
     found: list[Violation] = []
     ids = [
-        entry.read_student(name, state.students, seen, f"rows[{index}].student", found, state.left)
+        sheet_rules.read_student(name, state.students, seen, f"rows[{index}].student", found, state.left)
         for index, name in enumerate(names)
     ]
     refuse(found)
@@ -340,9 +341,9 @@ def new_act(
     )
 
 
-def plan(act: Act, state: EntryState, cells: entry.Cells) -> Planned:
+def plan(act: Act, state: EntryState, cells: sheet_rules.Cells) -> Planned:
     """What the cells change."""
-    changes = entry.changes(cells, state.standing, settle=act.kind == marks.SETTLEMENT)
+    changes = sheet_rules.changes(cells, state.standing, settle=act.kind == EntryKind.SETTLEMENT)
     return Planned(act, changes, len(cells.values) - changes.count)
 
 

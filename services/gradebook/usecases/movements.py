@@ -7,10 +7,10 @@ student's state allow it → class list, marks that follow, movement, audit (ADR
 from services.common.db import Database, Tx
 from services.common.errors import Invalid, Rejected, Violation
 from services.common.identity import Caller
-from services.gradebook import register_rules, roster_rules
-from services.gradebook.checks import Findings
-from services.gradebook.movements import LEAVING, MovementKind, StudentState, move
-from services.gradebook.register_rules import Asked, Checked
+from services.gradebook.model import register_rules, roster_rules
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.movement_rules import LEAVING, MovementKind, StudentState, move
+from services.gradebook.model.register_rules import Asked, Checked
 from services.gradebook.store import marks, places, register
 from services.gradebook.store.carrying import Carried
 from services.gradebook.store.register import MovementRow

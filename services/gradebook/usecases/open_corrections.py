@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from services.common.db import Tx
 from services.common.errors import Rejected
-from services.gradebook.domain import Stage
+from services.gradebook.model.domain import Stage
 from services.gradebook.store import books, corrections
 from services.gradebook.store.books import BookRow
 

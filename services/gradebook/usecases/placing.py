@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from services.common.db import Tx
 from services.common.errors import Invalid, Rejected, Violation
-from services.gradebook import roster_rules
-from services.gradebook.domain import Stage, Student
-from services.gradebook.movements import ends_place
+from services.gradebook.model import roster_rules
+from services.gradebook.model.domain import Stage, Student
+from services.gradebook.model.movement_rules import ends_place
 from services.gradebook.store import carrying, places, roster
 from services.gradebook.store.carrying import Carried, Journey
 from services.gradebook.store.places import Place

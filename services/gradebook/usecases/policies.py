@@ -2,7 +2,7 @@
 
 from services.common.db import Database
 from services.common.identity import Caller
-from services.gradebook.checks import Findings
+from services.gradebook.model.checks import Findings
 from services.gradebook.rules import Policy
 from services.gradebook.store import policies
 from services.gradebook.store.policies import Ruling

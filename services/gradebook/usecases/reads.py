@@ -5,11 +5,11 @@ from typing import NamedTuple
 from services.common.db import Database
 from services.common.errors import NotFound
 from services.common.identity import Caller
-from services.gradebook import attendance_rules, entry, results, roster_rules
-from services.gradebook.checks import Findings, refuse
-from services.gradebook.corrections import Datum, Kind
-from services.gradebook.domain import SUMMER, ClassRef, Semester, Stage
-from services.gradebook.results import ClassData, Missing
+from services.gradebook.model import attendance_rules, results, roster_rules, sheet_rules
+from services.gradebook.model.checks import Findings, refuse
+from services.gradebook.model.correction_rules import Datum, Kind
+from services.gradebook.model.domain import SUMMER, ClassRef, Semester, Stage
+from services.gradebook.model.results import ClassData, Missing
 from services.gradebook.rules import PupilResult
 from services.gradebook.store import class_data, marks
 from services.gradebook.store import data_history as store_history
@@ -74,7 +74,7 @@ def mark_history(
     with database.transaction() as tx:
         target = find_target(tx, caller, ref, subject)
         assert target.class_id is not None
-        numbers, wrong = entry.read_columns([column], target.regular_in(semester), "column")
+        numbers, wrong = sheet_rules.read_columns([column], target.regular_in(semester), "column")
         refuse(wrong)
         data = class_data.student_ids(tx, target.class_id)
         if student not in data:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from services.common.db import Tx
 from services.common.errors import Violation
-from services.gradebook import results
-from services.gradebook.checks import refuse
-from services.gradebook.domain import ClassRef, Stage
-from services.gradebook.results import ClassData
+from services.gradebook.model import results
+from services.gradebook.model.checks import refuse
+from services.gradebook.model.domain import ClassRef, Stage
+from services.gradebook.model.results import ClassData
 from services.gradebook.rules import Promotion
 from services.gradebook.store import class_data, roster
 from services.gradebook.store.marks import Target

@@ -5,10 +5,10 @@ from typing import NamedTuple
 from services.common.db import Database
 from services.common.errors import NotFound
 from services.common.identity import Caller
-from services.gradebook import catalogue, roster_rules
-from services.gradebook.catalogue import RecordBook
-from services.gradebook.checks import Findings
-from services.gradebook.domain import SchoolLevel
+from services.gradebook.model import catalogue, roster_rules
+from services.gradebook.model.catalogue import RecordBook
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import SchoolLevel
 from services.gradebook.store import transcripts
 from services.gradebook.store.books import BookRow
 from services.gradebook.usecases import access

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from services.common.db import Database, Tx
 from services.common.errors import Forbidden, NotFound, Violation
 from services.common.identity import Caller
-from services.gradebook import register_rules, roster_rules
-from services.gradebook.checks import Findings, refuse
-from services.gradebook.movements import GONE, MovementKind, Standing, StudentState
-from services.gradebook.register_rules import RegisterRow
+from services.gradebook.model import register_rules, roster_rules
+from services.gradebook.model.checks import Findings, refuse
+from services.gradebook.model.movement_rules import GONE, MovementKind, Standing, StudentState
+from services.gradebook.model.register_rules import RegisterRow
 from services.gradebook.store import marks, places, register
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import MovementRow, NewMovement, Registration

@@ -11,11 +11,11 @@ from typing import NamedTuple
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
-from services.gradebook import entry, roster_rules
-from services.gradebook.checks import Findings, refuse
-from services.gradebook.domain import ClassRef
-from services.gradebook.lifecycle import State
-from services.gradebook.rules.remarks import check_remark
+from services.gradebook.model import roster_rules, sheet_rules
+from services.gradebook.model.checks import Findings, refuse
+from services.gradebook.model.domain import ClassRef
+from services.gradebook.model.lifecycle import State
+from services.gradebook.model.remark_rules import check_remark
 from services.gradebook.store import books, class_data, marks, remarks, transcripts
 from services.gradebook.store.marks import Target
 from services.gradebook.store.remarks import RemarkEntry, RemarkRow
@@ -170,7 +170,7 @@ def _students(tx: Tx, target: Target, rows: Sequence[tuple[str, str]], field: st
     known = class_data.student_ids(tx, target.class_id)
     seen: set[int] = set()
     ids = [
-        entry.read_student(name, known, seen, f"{field}[{index}].student", found.violations)
+        sheet_rules.read_student(name, known, seen, f"{field}[{index}].student", found.violations)
         for index, (name, _) in enumerate(rows)
     ]
     refuse(found.violations)

@@ -5,11 +5,11 @@ from typing import NamedTuple
 from services.common.db import Database
 from services.common.errors import Invalid, Violation
 from services.common.identity import Caller
-from services.gradebook import anomalies, roster_rules
-from services.gradebook.anomalies import Anomaly
-from services.gradebook.checks import Findings
-from services.gradebook.completeness import Completeness, completeness
-from services.gradebook.domain import ClassRef, Semester, Stage
+from services.gradebook.model import anomalies, roster_rules
+from services.gradebook.model.anomalies import Anomaly
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.completeness import Completeness, completeness
+from services.gradebook.model.domain import ClassRef, Semester, Stage
 from services.gradebook.store import class_data
 from services.gradebook.store.class_data import ClassHead
 from services.gradebook.usecases import access

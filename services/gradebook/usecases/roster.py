@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected, Violation
 from services.common.identity import Caller
-from services.gradebook import dossiers, roster_rules
-from services.gradebook.checks import refuse
-from services.gradebook.domain import (
+from services.gradebook.model import dossier_rules, roster_rules
+from services.gradebook.model.checks import refuse
+from services.gradebook.model.domain import (
     SUBJECT_KINDS,
     Assignment,
     Authorisation,
@@ -26,7 +26,7 @@ from services.gradebook.domain import (
     Subject,
     year_start,
 )
-from services.gradebook.movements import StudentState, standing
+from services.gradebook.model.movement_rules import StudentState, standing
 from services.gradebook.rules import required_regular, rule_set
 from services.gradebook.store import dossiers as stored
 from services.gradebook.store import marks, places, register, roster, vendors, windows
@@ -53,7 +53,7 @@ def put_school_year(database: Database, caller: Caller, school: str, year: Schoo
         school_id, _ = _school(tx, school)
         vendors.share(tx)
         before = stored.year_standing(tx, school_id, year.name)
-        settled = dossiers.settled_year(year, before, windows.now(tx))
+        settled = dossier_rules.settled_year(year, before, windows.now(tx))
         roster.put_year(tx, school_id, settled)
         access.record(
             tx,

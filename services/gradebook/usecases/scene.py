@@ -7,9 +7,9 @@ from typing import NamedTuple
 from services.common.db import Tx
 from services.common.errors import Invalid, Violation
 from services.common.identity import Caller
-from services.gradebook.domain import Role
-from services.gradebook.movements import MovementKind, Standing, StudentState, recorders, standing
-from services.gradebook.register_rules import Checked
+from services.gradebook.model.domain import Role
+from services.gradebook.model.movement_rules import MovementKind, Standing, StudentState, recorders, standing
+from services.gradebook.model.register_rules import Checked
 from services.gradebook.store import register, roster
 from services.gradebook.store.carrying import Carried
 from services.gradebook.store.places import Place

@@ -2,9 +2,9 @@
 
 from services.common.db import Tx
 from services.common.errors import Rejected
-from services.gradebook import settling
-from services.gradebook.corrections import Datum
-from services.gradebook.settling import Cover, Entry
+from services.gradebook.model import settling
+from services.gradebook.model.correction_rules import Datum
+from services.gradebook.model.settling import Cover, Entry
 from services.gradebook.store import attendance, roster, windows
 
 

@@ -11,7 +11,7 @@ from hoso.gradebook.v1 import events_pb2
 from services.common import outbox
 from services.common.db import Tx
 from services.gradebook.content.snapshot import SnapshotFacts, class_snapshot
-from services.gradebook.domain import Semester
+from services.gradebook.model.domain import Semester
 from services.gradebook.store import class_data, windows
 from services.gradebook.store.class_data import ClassHead
 from services.gradebook.store.roster import YearRow

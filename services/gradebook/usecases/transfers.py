@@ -8,11 +8,11 @@ from dataclasses import replace
 from services.common.db import Database, Tx
 from services.common.errors import Invalid, Rejected, Violation
 from services.common.identity import Caller
-from services.gradebook import register_rules, roster_rules
-from services.gradebook.checks import Findings
-from services.gradebook.domain import ClassRef, Student
-from services.gradebook.movements import Details, MovementKind, move
-from services.gradebook.register_rules import Asked, Checked
+from services.gradebook.model import register_rules, roster_rules
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import ClassRef, Student
+from services.gradebook.model.movement_rules import Details, MovementKind, move
+from services.gradebook.model.register_rules import Asked, Checked
 from services.gradebook.store import marks, places, register
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import MovementRow

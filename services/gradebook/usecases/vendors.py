@@ -8,9 +8,9 @@ from typing import NamedTuple
 from services.common.db import Database
 from services.common.errors import NotFound
 from services.common.identity import Caller
-from services.gradebook.checks import Findings
-from services.gradebook.domain import VendorStatus
-from services.gradebook.dossiers import VIETNAM, Document, check_document
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import VendorStatus
+from services.gradebook.model.dossier_rules import VIETNAM, Document, check_document
 from services.gradebook.store import vendors
 from services.gradebook.store.vendors import NewAppraisal, VendorRow
 from services.gradebook.usecases import access

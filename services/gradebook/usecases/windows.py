@@ -14,12 +14,13 @@ from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected, Waiting
 from services.common.identity import SYSTEM, Caller
 from services.common.jobs import Job
-from services.gradebook import roster_rules
-from services.gradebook.checks import Findings
-from services.gradebook.domain import MarkKind, Role, Semester
+from services.gradebook.model import roster_rules
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import MarkKind, Role, Semester
+from services.gradebook.model.windows import WindowRow
 from services.gradebook.store import class_data, marks, windows
 from services.gradebook.store.roster import YearRow
-from services.gradebook.store.windows import SnapshotRow, WindowRow
+from services.gradebook.store.windows import SnapshotRow
 from services.gradebook.usecases import access, snapshots
 from services.gradebook.usecases.snapshots import Occasion
 

@@ -15,7 +15,7 @@ from services.common import audit
 from services.common.db import StatementError, Tx
 from services.common.errors import HosoError
 from services.common.identity import Caller
-from services.gradebook.domain import ClassRef
+from services.gradebook.model.domain import ClassRef
 from services.gradebook.usecases import entering
 from services.gradebook.usecases.entering import Answer, SheetEntry
 from services.gradebook.usecases.marks import Entered, Request

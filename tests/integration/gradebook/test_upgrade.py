@@ -9,8 +9,8 @@ import pytest
 
 from services.common.db import Database, migrate
 from services.common.settings import DatabaseConfig
-from services.gradebook.corrections import Change, Kind
-from services.gradebook.domain import Authorisation, Authority, Stage
+from services.gradebook.model.correction_rules import Change, Kind
+from services.gradebook.model.domain import Authorisation, Authority, Stage
 from services.gradebook.store import corrections
 from tests.integration.gradebook.world import MIGRATIONS
 

@@ -9,11 +9,11 @@ from hoso.gradebook.v1 import review_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.gradebook import anomalies
-from services.gradebook.anomalies import Anomaly, Kind, find
-from services.gradebook.completeness import completeness, percent
-from services.gradebook.domain import FINAL_COLUMN, MIDTERM_COLUMN, Semester, Stage, required_columns
-from services.gradebook.results import ClassData, ClassStudent, ClassSubject, missing
+from services.gradebook.model import anomalies
+from services.gradebook.model.anomalies import Anomaly, Kind, find
+from services.gradebook.model.completeness import completeness, percent
+from services.gradebook.model.domain import FINAL_COLUMN, MIDTERM_COLUMN, Semester, Stage, required_columns
+from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, missing
 from services.gradebook.rules import SubjectKind
 
 PUPILS = 24

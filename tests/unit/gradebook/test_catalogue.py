@@ -6,15 +6,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gradebook.catalogue import (
-    SEAL_RANK,
-    Preparer,
-    SignatoryRole,
-    level_of,
-    record_book,
-    record_books,
-)
-from services.gradebook.domain import RecordType, SchoolLevel, Stage
+from services.gradebook.model.catalogue import SEAL_RANK, Preparer, SignatoryRole, level_of, record_book, record_books
+from services.gradebook.model.domain import RecordType, SchoolLevel, Stage
 from services.print.formats import FORMATS, SCHEMA_FOLDER
 
 YEARS = st.integers(2021, 2045).map(lambda year: f"{year}-{year + 1}")

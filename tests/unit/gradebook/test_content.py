@@ -13,10 +13,10 @@ from cli import demo_people, demo_school
 from services.common.canonical import canonical_bytes
 from services.gradebook.content.class_book import BookFacts, class_book
 from services.gradebook.content.snapshot import SnapshotFacts, class_snapshot
-from services.gradebook.content.times import vietnam_time
-from services.gradebook.domain import Guardian, School, Semester, Stage, required_columns
-from services.gradebook.entry import read_rows
-from services.gradebook.results import ClassData, ClassStudent, ClassSubject, NamedPerson, class_results, missing
+from services.gradebook.model.domain import Guardian, School, Semester, Stage, required_columns
+from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, NamedPerson, class_results, missing
+from services.gradebook.model.sheet_rules import read_rows
+from services.gradebook.model.times import vietnam_time
 from services.gradebook.rules import Level, SubjectKind
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/formats/class-book-2.schema.json").read_text())

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gradebook.attendance_rules import EXCUSED, PRESENT, SAID, UNEXCUSED, said, sheet
 from services.gradebook.content.corrections import corrections_list
-from services.gradebook.corrections import ApprovedCorrection, Change, Kind
-from services.gradebook.domain import NOT_SAT_VALUE, REASSESSMENT_COLUMN, SUMMER
-from services.gradebook.results import ClassStudent
+from services.gradebook.model.attendance_rules import EXCUSED, PRESENT, SAID, UNEXCUSED, said, sheet
+from services.gradebook.model.correction_rules import ApprovedCorrection, Change, Kind
+from services.gradebook.model.domain import NOT_SAT_VALUE, REASSESSMENT_COLUMN, SUMMER
+from services.gradebook.model.results import ClassStudent
 
 STUDENT = ClassStudent(5, "s5", 3, "S 5", "2014-01-01", "", 1, "", "", "", None, None, "")
 PEOPLE = {name: (name, name.upper()) for name in ("requested_by", "confirmed_by", "approved_by")}

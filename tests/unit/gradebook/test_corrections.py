@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from services.common.errors import Forbidden, Rejected
-from services.gradebook.corrections import (
+from services.gradebook.model.correction_rules import (
     OPEN,
     RULES,
     Act,

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.common.errors import Invalid, Rejected
-from services.gradebook import control_log, corrections, dossiers, lifecycle
-from services.gradebook.domain import Authorisation, Role, SchoolLevel, SchoolYear, VendorStatus
-from services.gradebook.dossiers import (
+from services.gradebook.model import control_log_words, correction_rules, dossier_rules, lifecycle
+from services.gradebook.model.domain import Authorisation, Role, SchoolLevel, SchoolYear, VendorStatus
+from services.gradebook.model.dossier_rules import (
     Act,
     Document,
     DossierState,
@@ -47,12 +47,12 @@ RENEWED = replace(FACTS, previous=BEFORE)
 
 def faults(items: Items, facts: Facts = FACTS) -> set[tuple[str, str]]:
     with pytest.raises(Invalid) as caught:
-        dossiers.complete(items, facts)
+        dossier_rules.complete(items, facts)
     return {(one.field.removeprefix("items."), one.rule) for one in caught.value.violations}
 
 
 def test_a_whole_dossier_is_complete() -> None:
-    assert dossiers.complete(WHOLE, FACTS) == Submission("smas", {"ht": [1], "cb": [3, 5]})
+    assert dossier_rules.complete(WHOLE, FACTS) == Submission("smas", {"ht": [1], "cb": [3, 5]})
 
 
 EMPTY = Items()
@@ -96,8 +96,8 @@ def test_items_that_are_wrong(change: dict[str, object], fault: tuple[str, str])
 
 
 def test_a_renewal_needs_items_5_and_6_only() -> None:
-    assert dossiers.complete(RENEWAL, RENEWED) == BEFORE
-    assert dossiers.complete(replace(RENEWAL, software=("smas",), assignment=WHOLE.assignment), RENEWED) == BEFORE
+    assert dossier_rules.complete(RENEWAL, RENEWED) == BEFORE
+    assert dossier_rules.complete(replace(RENEWAL, software=("smas",), assignment=WHOLE.assignment), RENEWED) == BEFORE
     asked = {("entry_plan", "ITEM_5_MISSING"), ("windows", "ITEM_5_MISSING"), ("assessment_plan", "ITEM_6_MISSING")}
     assert faults(Items(renewal=True), RENEWED) == asked
 
@@ -129,13 +129,13 @@ def test_a_renewal_with_other_people_or_software_needs_the_whole_dossier() -> No
 
 def test_the_deadline_has_a_time_of_day_in_vietnam() -> None:
     """16:00 on 20/9 in Vietnam is 09:00 UTC; the instant itself is in time, a second later is not."""
-    deadline = dt.datetime(2026, 9, 20, 16, 0, tzinfo=dossiers.VIETNAM)
+    deadline = dt.datetime(2026, 9, 20, 16, 0, tzinfo=dossier_rules.VIETNAM)
     assert deadline == dt.datetime(2026, 9, 20, 9, 0, tzinfo=dt.UTC)
-    assert not dossiers.is_late(dt.datetime(2026, 9, 20, 8, 59, 59, tzinfo=dt.UTC), deadline)
-    assert not dossiers.is_late(dt.datetime(2026, 9, 20, 9, 0, 0, tzinfo=dt.UTC), deadline)
-    assert dossiers.is_late(dt.datetime(2026, 9, 20, 9, 0, 1, tzinfo=dt.UTC), deadline)
-    assert dossiers.is_late(dt.datetime(2026, 9, 20, 16, 0, 0, tzinfo=dt.UTC), deadline)
-    assert dossiers.local(deadline.astimezone(dt.UTC)) == "2026-09-20T16:00:00+07:00"
+    assert not dossier_rules.is_late(dt.datetime(2026, 9, 20, 8, 59, 59, tzinfo=dt.UTC), deadline)
+    assert not dossier_rules.is_late(dt.datetime(2026, 9, 20, 9, 0, 0, tzinfo=dt.UTC), deadline)
+    assert dossier_rules.is_late(dt.datetime(2026, 9, 20, 9, 0, 1, tzinfo=dt.UTC), deadline)
+    assert dossier_rules.is_late(dt.datetime(2026, 9, 20, 16, 0, 0, tzinfo=dt.UTC), deadline)
+    assert dossier_rules.local(deadline.astimezone(dt.UTC)) == "2026-09-20T16:00:00+07:00"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_the_deadline_has_a_time_of_day_in_vietnam() -> None:
     ],
 )
 def test_routes(level: int, direct: tuple[str, ...], route: Route) -> None:
-    assert dossiers.route(level, "79000001", direct) is route
+    assert dossier_rules.route(level, "79000001", direct) is route
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_routes(level: int, direct: tuple[str, ...], route: Route) -> None:
     ],
 )
 def test_which_software_may_be_named(status: int, first: dt.date | None, last: dt.date | None, *, usable: bool) -> None:
-    assert dossiers.usable(status, first, last, TODAY) is usable
+    assert dossier_rules.usable(status, first, last, TODAY) is usable
 
 
 @pytest.mark.parametrize(
@@ -183,15 +183,15 @@ def test_which_software_may_be_named(status: int, first: dt.date | None, last: d
 def test_documents(change: dict[str, object], rule_: str) -> None:
     wrong = replace(DOCUMENT, **change)  # type: ignore[arg-type]
     with pytest.raises(Invalid) as caught:
-        dossiers.check_items(replace(WHOLE, petition=wrong), TODAY)
+        dossier_rules.check_items(replace(WHOLE, petition=wrong), TODAY)
     assert [one.rule for one in caught.value.violations] == [rule_]
     assert caught.value.violations[0].field.startswith("items.petition.")
 
 
 def test_items_go_through_the_database_and_keep_their_digest() -> None:
     for items in (WHOLE, RENEWAL, EMPTY):
-        assert dossiers.items_of(dossiers.items_json(items)) == items
-    assert len({dossiers.items_sha256(items) for items in (WHOLE, RENEWAL, EMPTY)}) == 3
+        assert dossier_rules.items_of(dossier_rules.items_json(items)) == items
+    assert len({dossier_rules.items_sha256(items) for items in (WHOLE, RENEWAL, EMPTY)}) == 3
 
 
 NOW = dt.datetime(2026, 9, 1, tzinfo=dt.UTC)
@@ -224,21 +224,21 @@ def test_what_a_year_becomes_when_it_is_put(
     wanted: int, before: YearStanding | None, kind: int, since: dt.datetime | None
 ) -> None:
     year = SchoolYear("2026-2027", "smas", True, wanted)
-    settled = dossiers.settled_year(year, before, NOW)
+    settled = dossier_rules.settled_year(year, before, NOW)
     assert (settled.vendor, settled.authorisation, settled.authorised_time) == ("smas", kind, since)
 
 
 def test_the_vendor_of_an_approved_dossier_stays() -> None:
     year = SchoolYear("2026-2027", "smas", True, BY_DOSSIER)
     with pytest.raises(Rejected, match="một phần mềm"):
-        dossiers.settled_year(year, standing("vietschool", BY_DOSSIER, EARLIER, "vietschool"), NOW)
+        dossier_rules.settled_year(year, standing("vietschool", BY_DOSSIER, EARLIER, "vietschool"), NOW)
 
 
 def test_the_control_log_has_words_for_every_act_on_books_and_corrections() -> None:
     books = {f"BOOK_{act.value}" for act in lifecycle.Act if act is not lifecycle.Act.FREEZE}
-    fixed = {f"CORRECTION_{state.name}" for state in corrections.State}
-    assert books | fixed | {"BOOK_FROZEN"} <= set(control_log.TITLES)
-    assert control_log.title("SOMETHING_NEW") == "SOMETHING_NEW"
+    fixed = {f"CORRECTION_{state.name}" for state in correction_rules.State}
+    assert books | fixed | {"BOOK_FROZEN"} <= set(control_log_words.TITLES)
+    assert control_log_words.title("SOMETHING_NEW") == "SOMETHING_NEW"
 
 
 class Lives(RuleBasedStateMachine):
@@ -265,7 +265,9 @@ class Lives(RuleBasedStateMachine):
         over = self.state is DossierState.REJECTED or (self.state is DossierState.APPROVED and not self.authorised)
         allowed = self.state in (None, DossierState.DRAFT) or (over and self.now <= self.deadline)
         try:
-            version = dossiers.draft_version(newest, authorised=self.authorised, deadline=self.deadline, now=self.now)
+            version = dossier_rules.draft_version(
+                newest, authorised=self.authorised, deadline=self.deadline, now=self.now
+            )
         except Rejected:
             assert not allowed
             return
@@ -279,11 +281,11 @@ class Lives(RuleBasedStateMachine):
     def acts(self, act: Act) -> None:
         assert self.state is not None
         try:
-            after = dossiers.step(self.state, act)
+            after = dossier_rules.step(self.state, act)
         except Rejected:
-            assert self.state not in dossiers.RULES[act][0]
+            assert self.state not in dossier_rules.RULES[act][0]
             return
-        if act is Act.SUBMIT and dossiers.is_late(self.now, self.deadline):
+        if act is Act.SUBMIT and dossier_rules.is_late(self.now, self.deadline):
             after = DossierState.REJECTED
         self.versions[-1].append(after)
         self.authorised = self.authorised or after is DossierState.APPROVED

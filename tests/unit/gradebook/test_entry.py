@@ -6,9 +6,9 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gradebook import entry
-from services.gradebook.domain import FINAL_COLUMN, MIDTERM_COLUMN, keyed_code, keyed_text, required_columns
-from services.gradebook.entry import WITHDRAWN, Cells, Standing, changes, read_columns, read_rows
+from services.gradebook.model import sheet_rules
+from services.gradebook.model.domain import FINAL_COLUMN, MIDTERM_COLUMN, keyed_code, keyed_text, required_columns
+from services.gradebook.model.sheet_rules import WITHDRAWN, Cells, Standing, changes, read_columns, read_rows
 from services.gradebook.rules import SubjectKind
 
 SCORE, COMMENT = SubjectKind.COMMENT_AND_SCORE, SubjectKind.COMMENT_ONLY
@@ -70,7 +70,7 @@ def test_a_full_sheet_is_read_as_line_by_line(
     rows: list[tuple[str, list[str]]], last: list[tuple[str, list[str]]]
 ) -> None:
     found = read_rows(rows + last, [1, 2], STUDENTS, SCORE)
-    with patch.object(entry, "_full_sheet", return_value=None):
+    with patch.object(sheet_rules, "_full_sheet", return_value=None):
         assert read_rows(rows + last, [1, 2], STUDENTS, SCORE) == found
 
 

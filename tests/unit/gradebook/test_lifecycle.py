@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from services.common.errors import Forbidden, Rejected
-from services.gradebook import attendance_rules, catalogue, corrections, domain
-from services.gradebook.catalogue import RecordBook, record_books
-from services.gradebook.domain import SchoolLevel
-from services.gradebook.lifecycle import ENDED, READ_ONLY, RULES, Act, Actor, Life, State, rules, step
+from services.gradebook.model import attendance_rules, catalogue, correction_rules, domain
+from services.gradebook.model.catalogue import RecordBook, record_books
+from services.gradebook.model.domain import SchoolLevel
+from services.gradebook.model.lifecycle import ENDED, READ_ONLY, RULES, Act, Actor, Life, State, rules, step
 
 ACTS = [act for act in Act if act is not Act.FREEZE]
 RECORDS = record_books("2025-2026", SchoolLevel.LOWER_SECONDARY)
@@ -95,8 +95,8 @@ TestLives = Lives.TestCase
 def test_the_states_and_words_are_those_of_the_contract() -> None:
     for ours, theirs, prefix in (
         (State, books_pb2.BookState, "BOOK_STATE_"),
-        (corrections.State, corrections_pb2.CorrectionState, "CORRECTION_STATE_"),
-        (corrections.Kind, corrections_pb2.CorrectionKind, "CORRECTION_KIND_"),
+        (correction_rules.State, corrections_pb2.CorrectionState, "CORRECTION_STATE_"),
+        (correction_rules.Kind, corrections_pb2.CorrectionKind, "CORRECTION_KIND_"),
         (domain.Semester, common_pb2.Semester, "SEMESTER_"),
         (domain.Stage, common_pb2.Stage, "STAGE_"),
         (domain.RecordType, common_pb2.RecordType, "RECORD_TYPE_"),

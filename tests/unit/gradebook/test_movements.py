@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.common.errors import Rejected
-from services.gradebook.domain import Role
-from services.gradebook.movements import (
+from services.gradebook.model.domain import Role
+from services.gradebook.model.movement_rules import (
     MAX_NOTE,
     MovementKind,
     Standing,

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli import demo_names
-from services.gradebook import names
-from services.gradebook.names import legacy_reading
+from services.gradebook.model import names
+from services.gradebook.model.names import legacy_reading
 
 TCVN3 = {
     "NguyÔn V¨n An": "Nguyễn Văn An",

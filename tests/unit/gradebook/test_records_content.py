@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import Rejected
-from services.gradebook.catalogue import record_book
 from services.gradebook.content.teacher_book import TaughtClass, TeacherFacts, teacher_book
 from services.gradebook.content.transcript import Identity, Source, TranscriptFacts, numbers, transcript
-from services.gradebook.domain import Guardian, RecordType, School, SchoolLevel, Stage
-from services.gradebook.results import NamedPerson
+from services.gradebook.model.catalogue import record_book
+from services.gradebook.model.domain import Guardian, RecordType, School, SchoolLevel, Stage
+from services.gradebook.model.results import NamedPerson
 from services.print.content import parse
 from tests import content
 from tests.class_book_2 import add_corrections, class_book_2

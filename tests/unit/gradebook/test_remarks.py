@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.gradebook import names
-from services.gradebook.rules.remarks import MAX_REMARK, check_remark
+from services.gradebook.model import names
+from services.gradebook.model.remark_rules import MAX_REMARK, check_remark
 
 PASS = [
     "",

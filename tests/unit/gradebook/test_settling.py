@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gradebook.attendance_rules import month_end
-from services.gradebook.corrections import Datum, Kind, first_stage
-from services.gradebook.domain import MIDTERM_COLUMN, REASSESSMENT_COLUMN, SUMMER, MarkKind, Semester, Stage
-from services.gradebook.settling import Cover, Entry, cover, standing
-from services.gradebook.store.windows import WindowRow
+from services.gradebook.model.attendance_rules import month_end
+from services.gradebook.model.correction_rules import Datum, Kind, first_stage
+from services.gradebook.model.domain import MIDTERM_COLUMN, REASSESSMENT_COLUMN, SUMMER, MarkKind, Semester, Stage
+from services.gradebook.model.settling import Cover, Entry, cover, standing
+from services.gradebook.model.windows import WindowRow
 
 YEAR = "2025-2026"
 NOW = datetime(2026, 1, 15, tzinfo=UTC)

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.gradebook.domain import (
+from services.gradebook.model.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
     NOT_PASS_VALUE,
@@ -18,8 +18,7 @@ from services.gradebook.domain import (
     Stage,
     required_columns,
 )
-from services.gradebook.entry import check_reassessment, read_columns, read_rows
-from services.gradebook.results import (
+from services.gradebook.model.results import (
     Absences,
     ClassData,
     ClassStudent,
@@ -32,6 +31,7 @@ from services.gradebook.results import (
     retest_due,
     year_totals,
 )
+from services.gradebook.model.sheet_rules import check_reassessment, read_columns, read_rows
 from services.gradebook.rules import Level, Promotion, SubjectKind
 
 SCORE, COMMENT = SubjectKind.COMMENT_AND_SCORE, SubjectKind.COMMENT_ONLY

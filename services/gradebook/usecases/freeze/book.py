@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from services.common.db import Database
 from services.common.identity import Caller
-from services.gradebook.checks import Findings
-from services.gradebook.domain import ClassRef, RecordType
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import ClassRef, RecordType
 from services.gradebook.store.books import BookRow
 from services.gradebook.usecases.freeze.class_book import freeze_class_book
 from services.gradebook.usecases.freeze.register import freeze_student_register

@@ -5,12 +5,12 @@ import itertools
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
-from services.gradebook import results, roster_rules
 from services.gradebook.content import class_book as content
 from services.gradebook.content.class_book import BookFacts
-from services.gradebook.domain import ClassRef, RecordType, School, Stage, column_name
-from services.gradebook.lifecycle import READ_ONLY
-from services.gradebook.results import ClassData, Missing
+from services.gradebook.model import results, roster_rules
+from services.gradebook.model.domain import ClassRef, RecordType, School, Stage, column_name
+from services.gradebook.model.lifecycle import READ_ONLY
+from services.gradebook.model.results import ClassData, Missing
 from services.gradebook.store import books, class_data, corrections, marks
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.class_data import ClassHead

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from services.common.db import Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
-from services.gradebook import lifecycle
-from services.gradebook.catalogue import RecordBook, level_of, record_book
-from services.gradebook.checks import Findings
-from services.gradebook.domain import ClassRef, MarkKind, RecordType, Role, School, SchoolLevel, Semester, Stage
-from services.gradebook.lifecycle import ENDED, Act, Actor, State
-from services.gradebook.results import NamedPerson
+from services.gradebook.model import lifecycle
+from services.gradebook.model.catalogue import RecordBook, level_of, record_book
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import ClassRef, MarkKind, RecordType, Role, School, SchoolLevel, Semester, Stage
+from services.gradebook.model.lifecycle import ENDED, Act, Actor, State
+from services.gradebook.model.results import NamedPerson
 from services.gradebook.store import books, roster, windows
 from services.gradebook.store.books import BookRow, NewBook, Scope
 from services.gradebook.store.roster import ClassRow, StaffRow, YearRow

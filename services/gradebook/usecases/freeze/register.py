@@ -7,14 +7,14 @@ from datetime import datetime
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
-from services.gradebook import lifecycle, roster_rules
-from services.gradebook.catalogue import record_book
 from services.gradebook.content import register as content
 from services.gradebook.content.register import ClassYear, Move, RegisterFacts, RegisterLine
-from services.gradebook.domain import ClassRef, RecordType, Role, SchoolLevel
-from services.gradebook.lifecycle import Act, Actor
-from services.gradebook.movements import GONE, MovementKind
-from services.gradebook.results import NamedPerson
+from services.gradebook.model import lifecycle, roster_rules
+from services.gradebook.model.catalogue import record_book
+from services.gradebook.model.domain import ClassRef, RecordType, Role, SchoolLevel
+from services.gradebook.model.lifecycle import Act, Actor
+from services.gradebook.model.movement_rules import GONE, MovementKind
+from services.gradebook.model.results import NamedPerson
 from services.gradebook.store import marks, places, register, roster, year_results
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.places import Place

@@ -5,15 +5,15 @@ import itertools
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected
 from services.common.identity import Caller
-from services.gradebook import lifecycle, results, roster_rules
-from services.gradebook.catalogue import RecordBook, record_book
-from services.gradebook.checks import Findings
 from services.gradebook.content.class_book import MAX_STUDENTS
 from services.gradebook.content.corrections import corrections_list
 from services.gradebook.content.teacher_book import MAX_CLASSES, TaughtClass, TeacherFacts, teacher_book
-from services.gradebook.domain import ClassRef, RecordType, SchoolLevel, Stage, column_name
-from services.gradebook.lifecycle import Act, Actor
-from services.gradebook.results import ClassData, NamedPerson
+from services.gradebook.model import lifecycle, results, roster_rules
+from services.gradebook.model.catalogue import RecordBook, record_book
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import ClassRef, RecordType, SchoolLevel, Stage, column_name
+from services.gradebook.model.lifecycle import Act, Actor
+from services.gradebook.model.results import ClassData, NamedPerson
 from services.gradebook.store import books, class_data, corrections, marks, remarks
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.class_data import ClassHead

@@ -8,14 +8,14 @@ from typing import Any
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected
 from services.common.identity import Caller
-from services.gradebook import roster_rules
-from services.gradebook.catalogue import RecordBook
-from services.gradebook.checks import Findings
 from services.gradebook.content import transcript as content
 from services.gradebook.content.transcript import Identity, Source, TranscriptFacts
-from services.gradebook.domain import ClassRef, RecordType, Stage
-from services.gradebook.lifecycle import READ_ONLY, Act, State
-from services.gradebook.results import NamedPerson
+from services.gradebook.model import roster_rules
+from services.gradebook.model.catalogue import RecordBook
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import ClassRef, RecordType, Stage
+from services.gradebook.model.lifecycle import READ_ONLY, Act, State
+from services.gradebook.model.results import NamedPerson
 from services.gradebook.store import achievements, books, class_data, marks, places, register, remarks, transcripts
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.places import Place

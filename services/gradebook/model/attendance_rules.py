@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from services.gradebook.checks import Findings
-from services.gradebook.content.times import VIETNAM
-from services.gradebook.domain import year_start
-from services.gradebook.results import Absences
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import year_start
+from services.gradebook.model.results import Absences
+from services.gradebook.model.times import VIETNAM
 
 SESSIONS = (1, 2)
 """Morning, afternoon: numbers of the proto's Session."""

@@ -14,8 +14,8 @@ from typing import Any
 
 from services.common.canonical import canonical_bytes
 from services.common.errors import Rejected
-from services.gradebook.checks import Findings
-from services.gradebook.domain import Authorisation, Role, SchoolLevel, SchoolYear, VendorStatus
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import Authorisation, Role, SchoolLevel, SchoolYear, VendorStatus
 
 VIETNAM = timezone(timedelta(hours=7))
 """Indochina Time; Vietnam keeps no summer time, so deadlines of any year are told in it."""

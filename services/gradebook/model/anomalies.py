@@ -12,7 +12,7 @@ from enum import IntEnum
 from statistics import median
 from typing import NamedTuple
 
-from services.gradebook.domain import (
+from services.gradebook.model.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
     PASS_VALUE,
@@ -21,7 +21,7 @@ from services.gradebook.domain import (
     keyed_text,
     required_columns,
 )
-from services.gradebook.results import ClassData, ClassStudent, ClassSubject, class_results
+from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, class_results
 from services.gradebook.rules import SubjectKind
 
 OUTLIER_OWN = 40

@@ -1,7 +1,7 @@
 """What a teacher's remark on a student may be: nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu (TT 22/2021)."""
 
 from services.common.errors import Violation
-from services.gradebook.checks import Findings
+from services.gradebook.model.checks import Findings
 
 MAX_REMARK = 500
 """Longest remark, in characters: what its column in the teacher's book and the transcript holds."""

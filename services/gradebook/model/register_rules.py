@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from services.gradebook import roster_rules
-from services.gradebook.checks import Findings
-from services.gradebook.movements import WITHOUT_DECISION, Decision, Details, MovementKind, in_year, today
+from services.gradebook.model import roster_rules
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.movement_rules import WITHOUT_DECISION, Decision, Details, MovementKind, in_year, today
 
 MAX_ROWS = 200
 _NATIONAL_ID = re.compile(r"[0-9]{12}")

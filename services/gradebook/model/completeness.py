@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.gradebook.anomalies import Zeros
-from services.gradebook.domain import REASSESSMENT_COLUMN, Semester, Stage, required_columns
-from services.gradebook.results import ClassData, ClassSubject, missing
+from services.gradebook.model.anomalies import Zeros
+from services.gradebook.model.domain import REASSESSMENT_COLUMN, Semester, Stage, required_columns
+from services.gradebook.model.results import ClassData, ClassSubject, missing
 
 
 class SubjectCount(NamedTuple):

@@ -9,11 +9,11 @@ from datetime import datetime
 from enum import Enum
 from typing import NamedTuple
 
-from services.gradebook import results
-from services.gradebook.attendance_rules import month_end
-from services.gradebook.corrections import Datum, Kind
-from services.gradebook.domain import MarkKind, Semester, column_kind
-from services.gradebook.store.windows import WindowRow
+from services.gradebook.model import results
+from services.gradebook.model.attendance_rules import month_end
+from services.gradebook.model.correction_rules import Datum, Kind
+from services.gradebook.model.domain import MarkKind, Semester, column_kind
+from services.gradebook.model.windows import WindowRow
 
 _NO_MARKS = frozenset(MarkKind) - {MarkKind.REASSESSMENT}
 """Windows for re-assessments alone let nothing in that is of the ordinary year."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from services.gradebook.domain import RecordType, SchoolLevel, Stage, year_start
+from services.gradebook.model.domain import RecordType, SchoolLevel, Stage, year_start
 
 SEAL_RANK = 4
 """Rank of the school's seal, which always comes last (docs/architecture.md)."""

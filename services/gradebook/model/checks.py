@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from services.common.canonical import canonical_bytes
 from services.common.errors import Invalid, Violation
-from services.gradebook.names import legacy_reading
+from services.gradebook.model.names import legacy_reading
 
 REPORTED_VIOLATIONS = 25
 """Most violations in one answer: gRPC carries details in trailers, and clients refuse trailers beyond 8 KiB."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from services.gradebook.domain import (
+from services.gradebook.model.domain import (
     NOT_SAT_VALUE,
     REASSESSMENT_COLUMN,
     SUMMER,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 from services.common.errors import Violation
-from services.gradebook.domain import (
+from services.gradebook.model.domain import (
     NOT_PASS_VALUE,
     NOT_SAT_VALUE,
     PASS_VALUE,

@@ -12,8 +12,8 @@ from enum import Enum, IntEnum
 from typing import NamedTuple
 
 from services.common.errors import Forbidden, Rejected
-from services.gradebook import results
-from services.gradebook.domain import REASSESSMENT_COLUMN, Stage
+from services.gradebook.model import results
+from services.gradebook.model.domain import REASSESSMENT_COLUMN, Stage
 
 
 class Kind(IntEnum):

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from services.common.errors import Rejected
-from services.gradebook.domain import Guardian, Role, year_start
+from services.gradebook.model.domain import Guardian, Role, year_start
 
 MAX_NOTE = 200
 """Longest note of a student in a class book (docs/formats/class-book-2.schema.json)."""

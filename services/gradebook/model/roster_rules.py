@@ -5,8 +5,8 @@ Lengths are those of frozen content (docs/formats/class-book-2.schema.json): wha
 
 from collections.abc import Sequence
 
-from services.gradebook.checks import Findings
-from services.gradebook.domain import (
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import (
     SUBJECT_KINDS,
     Assignment,
     Authorisation,

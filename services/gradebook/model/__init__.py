@@ -1,0 +1,1 @@
+"""The rules and shapes of gradebook, pure: no module here reads or writes anything."""
