@@ -14,7 +14,8 @@ from deploy.local.layout import Stack
 from services.common.db import Database
 from services.gradebook.model import results
 from services.gradebook.model.domain import Stage
-from services.gradebook.store import class_data, roster
+from services.gradebook.roster import roster_store
+from services.gradebook.store import class_data
 
 STUDENTS = 45
 TARGET_MS = 5.0
@@ -35,7 +36,7 @@ def measure(stack: Stack, settings: Settings, tell: Tell) -> list[Row]:
         while time.perf_counter() < end:
             began = time.perf_counter()
             with database.transaction() as tx:
-                year = roster.year(tx, invented.code, invented.school_year)
+                year = roster_store.year(tx, invented.code, invented.school_year)
                 assert year is not None
                 heads = class_data.heads(tx, year.id)
                 data = class_data.read(tx, year.id, year.name, heads, Stage.WHOLE_YEAR.semesters)[heads[0].id]

@@ -32,10 +32,11 @@ from services.common.grpc_client import channel
 from services.common.identity import Caller
 from services.common.settings import DatabaseConfig
 from services.gradebook.model.domain import ClassRef
+from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.sheet_rules import Cells, Changes
 from services.gradebook.rules import SCORES
 from services.gradebook.store import sheets as store
-from services.gradebook.store.marks import MARKS, Act, Written
+from services.gradebook.store.marks import Act, Written
 from services.gradebook.store.sheets import Planned, SheetKey
 from services.gradebook.usecases.marks import Request, entry_record
 
@@ -279,7 +280,7 @@ class _Load:
         ref = ClassRef(sheet.school, mark_school.YEAR, sheet.school_class)
         key = SheetKey(ref.school, ref.school_year, ref.name, sheet.subject, teacher, sheet.semester, request.id)
         cells = Cells(*map(list, zip(*self._cells(students), strict=True)))
-        act = Act(request.id, request.sha256, MARKS, class_id, subject_id, sheet.semester, teacher, vendor)
+        act = Act(request.id, request.sha256, EntryKind.MARKS, class_id, subject_id, sheet.semester, teacher, vendor)
         writing, (digest,) = store.writing([Planned(act, Changes(cells, Cells(), []), 0)])
         who = Caller(vendor, teacher, sheet.school)
         written = Written(len(cells.values), digest)

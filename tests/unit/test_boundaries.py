@@ -94,7 +94,7 @@ def test_rules_do_no_input_or_output() -> None:
 
 def test_the_command_line_is_a_client() -> None:
     """It reaches services through gRPC only; the assessment rules are pure and may be used alone."""
-    allowed = ("services.common", "services.gradebook.rules")
+    allowed = ("services.common", "services.gradebook.rules", "services.gradebook.model.remark_rules")
     wrong = [
         (path, name)
         for path, names in modules("cli")

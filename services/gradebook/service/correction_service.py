@@ -25,7 +25,7 @@ from services.gradebook.usecases.correctable import Wanted, WantedSession
 _LEVELS = {int(level): number for level, number in PROTO_LEVEL_NUMBERS.items()}
 """Rank as the database holds it → number of the proto."""
 
-_ENTRY_KINDS = {
+_ENTRY_KINDS: dict[int, str] = {
     **dict.fromkeys((EntryKind.CONDUCT, EntryKind.ABSENCES, EntryKind.ATTENDANCE), "ENTRY"),
     **dict.fromkeys((EntryKind.CARRIED_CONDUCT, EntryKind.CARRIED_ABSENCES), "CARRIED_OVER"),
     EntryKind.CORRECTION: "CORRECTION",

@@ -38,7 +38,7 @@ _LARGE_AT_ONCE = 5
 """Larger sheets at a time in a process: more only get in each other's way, and in that of small ones (ADR-0048)."""
 
 _IMPORT = "/hoso.gradebook.v1.MarkService/ImportMarks"
-_ENTRY_KINDS = {
+_ENTRY_KINDS: dict[int, str] = {
     EntryKind.MARKS: "ENTRY",
     EntryKind.SETTLEMENT: "SETTLEMENT",
     EntryKind.CORRECTION: "CORRECTION",

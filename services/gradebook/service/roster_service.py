@@ -9,6 +9,7 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
+from services.gradebook.authority import school_years
 from services.gradebook.model.domain import (
     Assignment,
     ClassRef,
@@ -20,9 +21,11 @@ from services.gradebook.model.domain import (
     Student,
     Subject,
 )
+from services.gradebook.register import class_lists
+from services.gradebook.roster import roster
 from services.gradebook.rules import Policy
 from services.gradebook.service import pages
-from services.gradebook.usecases import policies, roster
+from services.gradebook.usecases import policies
 
 _OPERATOR = Access(clients=("operator/department",))
 _VENDOR = Access(clients=("vendor/*",))
@@ -85,7 +88,7 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         year = SchoolYear(
             one.school_year, one.vendor, one.paper_track_required, one.authorisation, one.authorisation_decision
         )
-        roster.put_school_year(self._database, caller(), request.school, year)
+        school_years.put_school_year(self._database, caller(), request.school, year)
         return roster_pb2.PutSchoolYearResponse()
 
     def PutAssessmentPolicy(
@@ -150,7 +153,7 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
     ) -> roster_pb2.PutStudentsResponse:
         """Register or update students of a class."""
         students = [student(one) for one in request.students]
-        roster.put_students(self._database, caller(), class_ref(request.school_class), students)
+        class_lists.put_students(self._database, caller(), class_ref(request.school_class), students)
         return roster_pb2.PutStudentsResponse()
 
     def PutAssignments(

@@ -10,8 +10,7 @@ from uuid import UUID
 from services.common.db import Tx
 from services.gradebook.model.entry_kinds import CellSource
 from services.gradebook.model.sheet_rules import Standing
-
-YEAR_LOCK = 0x4742  # "GB"; advisory locks of (this, school year id)
+from services.gradebook.roster.year_lock import YEAR_LOCK
 
 
 class Target(NamedTuple):
@@ -142,11 +141,6 @@ def share_year(tx: Tx, target: Target, semester: int | None, request_id: UUID) -
             f"sheet/{target.class_id}/{target.subject_id}/{semester}",
         ),
     )
-
-
-def hold_year(tx: Tx, year_id: int) -> None:
-    """Hold the year alone until commit: entries under way finish first, new ones wait."""
-    tx.execute("SELECT pg_advisory_xact_lock(%s, %s)", (YEAR_LOCK, year_id))
 
 
 STATE = (

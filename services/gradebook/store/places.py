@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from services.common.db import Tx
 from services.gradebook.model.domain import Student
-from services.gradebook.store.roster import guardian
+from services.gradebook.roster.roster_store import guardian
 
 
 class Place(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from services.common.db import Tx
 from services.gradebook.model.movement_rules import Decision, Details
-from services.gradebook.store.roster import guardian
+from services.gradebook.roster.roster_store import guardian
 
 _REGISTER_LOCK = 0x5342  # "SB", sổ đăng bộ; advisory locks of (this, school id)
 

@@ -12,12 +12,12 @@ from uuid import UUID
 from services.common.db import Call, Tx, execute, trip
 from services.gradebook.model.entry_kinds import CellSource, EntryKind
 from services.gradebook.model.sheet_rules import WITHDRAWN, Changes
+from services.gradebook.roster.year_lock import YEAR_LOCK
 from services.gradebook.store.marks import (
     NAMED,
     STANDING,
     STATE,
     TARGET,
-    YEAR_LOCK,
     Act,
     EntryState,
     Target,

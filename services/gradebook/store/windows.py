@@ -71,21 +71,6 @@ def year_of(tx: Tx, window_id: int) -> tuple[str, str, str]:
     return row[0], row[1], row[2]
 
 
-def seconds_until(tx: Tx, moment: datetime) -> float:
-    """From the beginning of this transaction, by the database's clock; negative when it is past."""
-    row = tx.execute("SELECT extract(epoch FROM %s - now())::float8", (moment,)).fetchone()
-    assert row is not None
-    return float(row[0])
-
-
-def now(tx: Tx) -> datetime:
-    """The database's clock, which decides about windows."""
-    row = tx.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None
-    moment: datetime = row[0]
-    return moment
-
-
 def put_window(
     tx: Tx,
     year_id: int,

@@ -11,10 +11,10 @@ from services.gradebook.model import roster_rules, sheet_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.lifecycle import State
-from services.gradebook.store import achievements, class_data, marks, transcripts
+from services.gradebook.roster import access, year_lock
+from services.gradebook.store import achievements, class_data, transcripts
 from services.gradebook.store.achievements import AchievementEntry, AchievementRow
 from services.gradebook.store.marks import Target
-from services.gradebook.usecases import access
 from services.gradebook.usecases.marks import Entered, Request, find_target, homeroom_target, repeat
 
 MAX_LENGTH = 300
@@ -40,7 +40,7 @@ def enter_achievements(
     _check_rows(rows)
     with database.transaction() as tx:
         target = homeroom_target(tx, caller, ref)
-        marks.hold_year(tx, target.year_id)
+        year_lock.hold_year(tx, target.year_id)
         earlier = achievements.earlier(tx, request.id)
         if earlier is not None:
             return repeat(earlier, request, caller)

@@ -17,9 +17,9 @@ from services.common.errors import NotFound, Rejected
 from services.common.identity import SYSTEM
 from services.gradebook.model import lifecycle
 from services.gradebook.model.lifecycle import ENDED, RULES, Act, Actor, State
+from services.gradebook.roster import access
 from services.gradebook.store import books, windows
 from services.gradebook.store.books import BookRow
-from services.gradebook.usecases import access
 from services.gradebook.usecases.books import write_step
 
 

@@ -15,10 +15,11 @@ from services.gradebook.model import lifecycle, roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import RecordType, Role
 from services.gradebook.model.lifecycle import Act, Actor, Life, State
-from services.gradebook.store import books, roster, transcripts
+from services.gradebook.roster import access, roster_store
+from services.gradebook.roster.roster_store import StaffRow
+from services.gradebook.store import books, transcripts
 from services.gradebook.store.books import BookKey, BookRow, TransitionRow
-from services.gradebook.store.roster import StaffRow
-from services.gradebook.usecases import access, open_corrections
+from services.gradebook.usecases import open_corrections
 
 DIGEST_PREFIX_BYTES = 8
 
@@ -39,7 +40,7 @@ def assign_print(database: Database, caller: Caller, book_id: str, officer: str)
     """
 
     def check(tx: Tx, book: BookRow) -> dict[str, object]:
-        row = roster.staff(tx, book.school_id, [officer]).get(officer) if officer.isprintable() else None
+        row = roster_store.staff(tx, book.school_id, [officer]).get(officer) if officer.isprintable() else None
         if row is None or Role.DATA_OFFICER not in row.roles:
             raise Invalid([Violation("officer", "OFFICER_ROLE", "Người được phân công phải là cán bộ phụ trách CSDL.")])
         if _is_preparer(book, row):
@@ -275,7 +276,7 @@ def _act(
 
 def _actors(tx: Tx, book: BookRow, person: str) -> set[Actor]:
     """In which capacities a person acts on a book."""
-    row = roster.staff(tx, book.school_id, [person]).get(person)
+    row = roster_store.staff(tx, book.school_id, [person]).get(person)
     if row is None:
         return set()
     actors = {actor for role, actor in _ROLE_ACTORS.items() if role in row.roles}
@@ -283,7 +284,7 @@ def _actors(tx: Tx, book: BookRow, person: str) -> set[Actor]:
         actors.add(Actor.PREPARER)
     if person == book.officer_person:
         actors.add(Actor.OFFICER)
-    if book.class_id is not None and roster.is_teacher_of_class(tx, book.class_id, row.id):
+    if book.class_id is not None and roster_store.is_teacher_of_class(tx, book.class_id, row.id):
         actors.add(Actor.SUBJECT_TEACHER)
     return actors
 

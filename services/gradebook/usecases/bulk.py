@@ -25,10 +25,10 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import Semester, Stage
 from services.gradebook.model.many import ANSWERS, Refused
 from services.gradebook.model.results import ClassData
+from services.gradebook.roster import access, roster_store
 from services.gradebook.rules import PupilResult
-from services.gradebook.store import class_data, remarks, roster
+from services.gradebook.store import class_data, remarks
 from services.gradebook.store.class_data import ClassHead
-from services.gradebook.usecases import access
 from services.gradebook.usecases.entering_with_remarks import NONE, EnteredSheet
 
 MAX_SHEETS = 2000
@@ -136,7 +136,7 @@ def export_marks(
     _check_export(school, school_year, classes, subjects, semester)
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
-        found = roster.school(tx, school)
+        found = roster_store.school(tx, school)
         assert found is not None
         heads = class_data.heads(tx, year.id)
     known = {one.name for one in heads}

@@ -10,10 +10,11 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Role, Semester, Stage
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.results import Absences
+from services.gradebook.roster import access, year_lock
 from services.gradebook.store import attendance, books, class_data, marks, principal_remarks
 from services.gradebook.store.attendance import StandingRow
 from services.gradebook.store.principal_remarks import RemarkRow
-from services.gradebook.usecases import access, reassessment, settled
+from services.gradebook.usecases import reassessment, settled
 from services.gradebook.usecases.marks import (
     Entered,
     Request,
@@ -113,7 +114,7 @@ def record_principal_remark(database: Database, caller: Caller, ref: ClassRef, m
         year, school_class = access.school_class(tx, caller, ref)
         principal = access.role(tx, caller, year, Role.PRINCIPAL, "Hiệu trưởng")
         access.check_authorised(ref.school, ref.school_year, year.authority)
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         version, standing = principal_remarks.newest(tx, school_class.id, month)
         if standing == remark:
             return version

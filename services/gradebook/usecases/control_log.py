@@ -8,9 +8,9 @@ from services.common.identity import Caller
 from services.gradebook.model import roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import Role
+from services.gradebook.roster import access
 from services.gradebook.store import control_log, dossiers
 from services.gradebook.store.control_log import LogRow
-from services.gradebook.usecases import access
 
 
 def list_log(

@@ -10,9 +10,10 @@ from services.gradebook.model import correction_rules as rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.correction_rules import Kind, State
 from services.gradebook.model.domain import PROTO_LEVELS, ClassRef, Semester
+from services.gradebook.roster import access
 from services.gradebook.store import corrections, marks
 from services.gradebook.store.corrections import CorrectionRow, NewCorrection
-from services.gradebook.usecases import access, correctable, corrected_books, settled
+from services.gradebook.usecases import correctable, corrected_books, settled
 from services.gradebook.usecases.correctable import FIELDS, Asked, Wanted
 from services.gradebook.usecases.marks import Request
 

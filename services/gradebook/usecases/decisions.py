@@ -11,11 +11,12 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.correction_rules import RULES, Act, Offices, State, step
 from services.gradebook.model.domain import ClassRef, Role
 from services.gradebook.model.entry_kinds import EntryKind
-from services.gradebook.store import corrections, marks, roster, windows
+from services.gradebook.roster import access, clock, roster_store, year_lock
+from services.gradebook.roster.roster_store import YearRow
+from services.gradebook.store import corrections, marks
 from services.gradebook.store.class_data import ClassHead
 from services.gradebook.store.corrections import CorrectionRow
-from services.gradebook.store.roster import YearRow
-from services.gradebook.usecases import access, correctable, corrected_books, settled, snapshots
+from services.gradebook.usecases import correctable, corrected_books, settled, snapshots
 from services.gradebook.usecases.corrections import find
 from services.gradebook.usecases.snapshots import Occasion
 
@@ -49,7 +50,7 @@ def _act(database: Database, caller: Caller, correction_id: str, act: Act, note:
         row = find(tx, caller, correction_id)
         year = access.year(tx, caller, row.school, row.school_year)
         if act is Act.APPROVE:
-            marks.hold_year(tx, year.id)
+            year_lock.hold_year(tx, year.id)
         row = find(tx, caller, correction_id, lock=True)
         person = access.person(caller, row.school)
         if _done_before(row, act, person, note):
@@ -75,12 +76,12 @@ def _done_before(row: CorrectionRow, act: Act, person: str, note: str) -> bool:
 
 
 def _offices(tx: Tx, year: YearRow, row: CorrectionRow) -> Offices:
-    school_class = roster.school_class(tx, year.id, row.class_name)
+    school_class = roster_store.school_class(tx, year.id, row.class_name)
     assert school_class is not None
     return Offices(
         school_class.homeroom_person,
-        {one.person for one in roster.staff_with_role(tx, year.school_id, Role.PRINCIPAL)},
-        {one.person for one in roster.staff_with_role(tx, year.school_id, Role.VICE_PRINCIPAL)},
+        {one.person for one in roster_store.staff_with_role(tx, year.school_id, Role.PRINCIPAL)},
+        {one.person for one in roster_store.staff_with_role(tx, year.school_id, Role.VICE_PRINCIPAL)},
     )
 
 
@@ -96,8 +97,8 @@ def _approve(tx: Tx, caller: Caller, year: YearRow, row: CorrectionRow, note: st
     voided = [book.id for book in held]
     corrections.move(tx, row.id, State.APPROVED, person, caller.client, note, voided)
     class_id = row.datum.class_id
-    head = ClassHead(class_id, row.class_name, roster.grade_level(tx, class_id))
-    (snapshot,) = snapshots.take(tx, year, [head], Occasion(windows.now(tx), correction_id=row.id))
+    head = ClassHead(class_id, row.class_name, roster_store.grade_level(tx, class_id))
+    (snapshot,) = snapshots.take(tx, year, [head], Occasion(clock.now(tx), correction_id=row.id))
     corrected_books.end(tx, caller, held, row)
     return {
         "cells_sha256": cells_sha256,

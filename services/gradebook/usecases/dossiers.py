@@ -15,11 +15,11 @@ from services.gradebook.model import dossier_rules, roster_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import Authority, Role
 from services.gradebook.model.dossier_rules import Act, Document, DossierState, Facts, Items, Reason, Round, Route
+from services.gradebook.roster import access, clock, roster_store
+from services.gradebook.roster.roster_store import YearRow
 from services.gradebook.store import dossiers as store
-from services.gradebook.store import roster, vendors, windows
+from services.gradebook.store import vendors
 from services.gradebook.store.dossiers import DossierRow, MissingRow, StepRow
-from services.gradebook.store.roster import YearRow
-from services.gradebook.usecases import access
 from services.gradebook.usecases.vendors import today
 
 MAX_LISTED = 500
@@ -78,7 +78,7 @@ def save_dossier(database: Database, caller: Caller, school: str, school_year: s
             (newest.version, newest.state) if newest else None,
             authorised=year.authority != Authority.NONE,
             deadline=one_round.deadline if one_round else None,
-            now=windows.now(tx),
+            now=clock.now(tx),
         )
         dossier_id = store.save(tx, year.id, version, items)
         before = newest.state if newest and newest.version == version else 0
@@ -113,7 +113,7 @@ def submit_dossier(database: Database, caller: Caller, school: str, school_year:
             return Routed(dossier, _route(dossier, one_round))
         target = dossier_rules.step(dossier.state, Act.SUBMIT)
         submission = dossier_rules.complete(dossier.items, _facts(tx, year, dossier.items))
-        now = windows.now(tx)
+        now = clock.now(tx)
         late = dossier_rules.is_late(now, one_round.deadline)
         digest = dossier_rules.items_sha256(dossier.items)
         store.hand_in(tx, dossier.id, submission, digest, now, late=late, reason=Reason.LATE if late else 0)
@@ -159,7 +159,7 @@ def forward_list(
             found.code(f"schools[{index}]", code)
     found.refuse()
     with database.transaction() as tx:
-        now = windows.now(tx)
+        now = clock.now(tx)
         one_round = store.find_round(tx, school_year)
         if one_round is None:
             raise Rejected("ROUND_NOT_OPEN", "Sở chưa mở đợt nhận hồ sơ của năm học này.", school_year=school_year)
@@ -330,7 +330,7 @@ def _facts(tx: Tx, year: YearRow, items: Items) -> Facts:
     previous = store.approved(tx, year.school_id, dossier_rules.year_before(year.name))
     software = [*items.software, *([previous.software] if previous else ())]
     people = [*(one.person for one in items.assignment), *(previous.assigned if previous else ())]
-    staff = {row.person: row.roles for row in roster.staff(tx, year.school_id, people).values()}
+    staff = {row.person: row.roles for row in roster_store.staff(tx, year.school_id, people).values()}
     return Facts(_appraised(tx, software), store.window_names(tx, year.id), staff, previous)
 
 

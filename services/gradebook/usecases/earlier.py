@@ -13,9 +13,10 @@ from services.gradebook.model import attendance_rules, sheet_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import PROTO_LEVELS, REASSESSMENT_COLUMN, SUBJECT_KINDS, Semester
 from services.gradebook.model.entry_kinds import CellSource
-from services.gradebook.store import carrying, roster
+from services.gradebook.roster import roster_store
+from services.gradebook.roster.roster_store import ClassRow
+from services.gradebook.store import carrying
 from services.gradebook.store.carrying import Carried, CarriedMark, Journey, Luggage
-from services.gradebook.store.roster import ClassRow
 from services.gradebook.usecases.scene import Scene
 
 MAX_SHEETS = 60
@@ -64,7 +65,7 @@ def enter(tx: Tx, scene: Scene, target: ClassRow, earlier: Earlier, school: str)
     """Write what the student brings, into the class joined. school: the old one's name. Raises Invalid."""
     decision = scene.checked.decision
     origin = f"Chuyển từ {school}" + (f" theo {decision.number}" if decision else "")
-    subjects = roster.subjects(tx, scene.year.id, target.grade_level)
+    subjects = roster_store.subjects(tx, scene.year.id, target.grade_level)
     found: list[Violation] = []
     brought: list[CarriedMark] = []
     for index, one in enumerate(earlier.marks):

@@ -19,10 +19,11 @@ from services.gradebook.model import sheet_rules
 from services.gradebook.model.checks import refuse
 from services.gradebook.model.domain import ClassRef, MarkKind, column_kind
 from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.roster import access
 from services.gradebook.store import sheets
 from services.gradebook.store.marks import Written
 from services.gradebook.store.sheets import Opened, Planned, SheetKey
-from services.gradebook.usecases import access, reassessment
+from services.gradebook.usecases import reassessment
 from services.gradebook.usecases.marks import (
     Entered,
     Request,

@@ -9,11 +9,12 @@ from typing import NamedTuple
 from services.common.db import Database, Tx
 from services.common.errors import HosoError, Invalid
 from services.gradebook.model.checks import Findings, refuse
+from services.gradebook.roster import access
 from services.gradebook.store import sheets
 from services.gradebook.store.marks import Written
 from services.gradebook.store.sheets import Opened
 from services.gradebook.store.sheets import Planned as PlannedMarks
-from services.gradebook.usecases import access, entering, remarks
+from services.gradebook.usecases import entering, remarks
 from services.gradebook.usecases.entering import SheetEntry
 from services.gradebook.usecases.marks import Entered, check_head, check_subject_target, record, repeat
 from services.gradebook.usecases.remarks import Planned as PlannedRemarks

@@ -12,9 +12,9 @@ from services.common.identity import Caller
 from services.gradebook.model import roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import PRACTICAL_SUBJECTS, ClassRef, Role, Semester
-from services.gradebook.store import class_data, exemptions, marks
+from services.gradebook.roster import access, year_lock
+from services.gradebook.store import class_data, exemptions
 from services.gradebook.store.exemptions import Decision, DecisionRow
-from services.gradebook.usecases import access
 from services.gradebook.usecases.marks import Request, find_target
 
 
@@ -40,7 +40,7 @@ def record_practical_exemption(
         year = access.year(tx, caller, ref.school, ref.school_year)
         person = access.role(tx, caller, year, Role.PRINCIPAL, "Hiệu trưởng").person
         target = find_target(tx, caller, ref, subject)
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         earlier = exemptions.request_sha256(tx, request.id)
         if earlier is not None:
             if earlier != request.sha256:

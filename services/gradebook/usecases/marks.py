@@ -29,13 +29,13 @@ from services.gradebook.model.domain import (
 )
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.lifecycle import READ_ONLY, State
+from services.gradebook.roster import access
 from services.gradebook.rules import SubjectKind
 from services.gradebook.store import attendance, marks, sheets
 from services.gradebook.store.marks import Act, EntryState, Target, Written
 from services.gradebook.store.sheets import Planned
-from services.gradebook.usecases import access
 
-_ACTIONS = {
+_ACTIONS: dict[int, str] = {
     EntryKind.MARKS: "MARKS_ENTERED",
     EntryKind.SETTLEMENT: "MARKS_SETTLED",
     EntryKind.CONDUCT: "CONDUCT_ENTERED",

@@ -11,10 +11,11 @@ from services.gradebook.model import register_rules, roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.movement_rules import LEAVING, MovementKind, StudentState, move
 from services.gradebook.model.register_rules import Asked, Checked
-from services.gradebook.store import marks, places, register
+from services.gradebook.roster import access, year_lock
+from services.gradebook.store import places, register
 from services.gradebook.store.carrying import Carried
 from services.gradebook.store.register import MovementRow
-from services.gradebook.usecases import access, placing, scene
+from services.gradebook.usecases import placing, scene
 from services.gradebook.usecases.scene import Scene
 
 _LAST_GRADES = (9, 12)
@@ -45,7 +46,7 @@ def held(tx: Tx, caller: Caller, school: str, school_year: str, checked: Checked
     """A movement of a student of this school, with year and student held. Raises Invalid STUDENT_UNKNOWN, Forbidden."""
     year = access.year(tx, caller, school, school_year)
     who = scene.recorder(tx, caller, year, checked.kind)
-    marks.hold_year(tx, year.id)
+    year_lock.hold_year(tx, year.id)
     ids = register.hold_students(tx, [checked.student])
     listed = places.of_students(tx, list(ids.values()), year.school_id)
     if not listed:

@@ -7,10 +7,11 @@ from services.common.errors import Invalid, Rejected, Violation
 from services.gradebook.model import roster_rules
 from services.gradebook.model.domain import Stage, Student
 from services.gradebook.model.movement_rules import ends_place
-from services.gradebook.store import carrying, places, roster
+from services.gradebook.roster import roster_store
+from services.gradebook.roster.roster_store import ClassRow
+from services.gradebook.store import carrying, places
 from services.gradebook.store.carrying import Carried, Journey
 from services.gradebook.store.places import Place
-from services.gradebook.store.roster import ClassRow
 from services.gradebook.usecases import open_corrections
 from services.gradebook.usecases.scene import Scene
 
@@ -44,7 +45,7 @@ def class_joined(tx: Tx, scene: Scene, left: Place | None, field: str = "to_clas
 
     Raises Invalid CLASS_UNKNOWN, SAME_CLASS, GRADE_LEVEL; Rejected BOOK_LOCKED.
     """
-    target = roster.school_class(tx, scene.year.id, scene.checked.to_class)
+    target = roster_store.school_class(tx, scene.year.id, scene.checked.to_class)
     if target is None:
         raise Invalid([Violation(field, "CLASS_UNKNOWN", "Không có lớp này trong năm học.")])
     if scene.present is not None and target.id == scene.present.class_id:
@@ -62,13 +63,13 @@ def join(tx: Tx, scene: Scene, target: ClassRow, personal: Student, number: int 
     """
     if places.come_back(tx, target.id, scene.student_id):
         return
-    place = len(roster.numbers(tx, target.id)) + 1
+    place = len(roster_store.numbers(tx, target.id)) + 1
     if number not in (0, place):
         message = f"Số thứ tự tiếp theo của lớp là {place}."
         raise Invalid([Violation("number", "NUMBERS_NOT_CONSECUTIVE", message)])
     if place > roster_rules.MAX_CLASS_SIZE:
         raise Rejected("CLASS_TOO_LARGE", "Lớp đã đủ số học sinh tối đa.", students=place - 1)
-    roster.put_students(tx, scene.year.id, target.id, [replace(personal, number=place)])
+    roster_store.put_students(tx, scene.year.id, target.id, [replace(personal, number=place)])
     places.mark_joined(tx, target.id, scene.student_id, scene.checked.kind, scene.checked.day)
 
 

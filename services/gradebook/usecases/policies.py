@@ -3,10 +3,10 @@
 from services.common.db import Database
 from services.common.identity import Caller
 from services.gradebook.model.checks import Findings
+from services.gradebook.roster import access
 from services.gradebook.rules import Policy
 from services.gradebook.store import policies
 from services.gradebook.store.policies import Ruling
-from services.gradebook.usecases import access
 
 
 def put_policy(database: Database, caller: Caller, school_year: str, policy: Policy, decision: str) -> None:

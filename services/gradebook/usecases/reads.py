@@ -10,13 +10,13 @@ from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.correction_rules import Datum, Kind
 from services.gradebook.model.domain import SUMMER, ClassRef, Semester, Stage
 from services.gradebook.model.results import ClassData, Missing
+from services.gradebook.roster import access
 from services.gradebook.rules import PupilResult
 from services.gradebook.store import class_data, marks
 from services.gradebook.store import data_history as store_history
 from services.gradebook.store.class_data import ClassHead
 from services.gradebook.store.data_history import DataVersionRow
 from services.gradebook.store.marks import VersionRow
-from services.gradebook.usecases import access
 from services.gradebook.usecases.marks import find_target
 
 MAX_MISSING = 1000

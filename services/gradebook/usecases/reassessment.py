@@ -8,14 +8,15 @@ from services.gradebook.model import results
 from services.gradebook.model.checks import refuse
 from services.gradebook.model.domain import ClassRef, Stage
 from services.gradebook.model.results import ClassData
+from services.gradebook.roster import roster_store
 from services.gradebook.rules import Promotion
-from services.gradebook.store import class_data, roster
+from services.gradebook.store import class_data
 from services.gradebook.store.marks import Target
 
 
 def read_class(tx: Tx, target: Target, ref: ClassRef) -> ClassData:
     """Everything of the class that an act of entry names."""
-    row = roster.school_class(tx, target.year_id, ref.name)
+    row = roster_store.school_class(tx, target.year_id, ref.name)
     assert row is not None
     head = class_data.ClassHead(row.id, row.name, row.grade_level)
     return class_data.read(tx, target.year_id, ref.school_year, [head], Stage.AFTER_SUMMER.semesters)[row.id]

@@ -9,9 +9,9 @@ from services.gradebook.model import catalogue, roster_rules
 from services.gradebook.model.catalogue import RecordBook
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import SchoolLevel
+from services.gradebook.roster import access
 from services.gradebook.store import transcripts
 from services.gradebook.store.books import BookRow
-from services.gradebook.usecases import access
 
 
 class Kept(NamedTuple):

@@ -11,11 +11,12 @@ from services.gradebook.model import register_rules, roster_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.movement_rules import GONE, MovementKind, Standing, StudentState
 from services.gradebook.model.register_rules import RegisterRow
-from services.gradebook.store import marks, places, register
+from services.gradebook.roster import access, year_lock
+from services.gradebook.roster.roster_store import YearRow
+from services.gradebook.store import places, register
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import MovementRow, NewMovement, Registration
-from services.gradebook.store.roster import YearRow
-from services.gradebook.usecases import access, scene
+from services.gradebook.usecases import scene
 from services.gradebook.usecases.scene import attending_elsewhere, standing_of
 
 _UPPER_SECONDARY = 10
@@ -50,7 +51,7 @@ def register_students(
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
         who = scene.recorder(tx, caller, year, MovementKind.ENROLLED)
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         ids = register.hold_students(tx, [row.student for row in rows])
         register.hold_register(tx, year.school_id)
         known = register.registrations(tx, year.school_id, list(ids.values()))

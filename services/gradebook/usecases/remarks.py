@@ -16,10 +16,10 @@ from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.lifecycle import State
 from services.gradebook.model.remark_rules import check_remark
-from services.gradebook.store import books, class_data, marks, remarks, transcripts
+from services.gradebook.roster import access, year_lock
+from services.gradebook.store import books, class_data, remarks, transcripts
 from services.gradebook.store.marks import Target
 from services.gradebook.store.remarks import RemarkEntry, RemarkRow
-from services.gradebook.usecases import access
 from services.gradebook.usecases.marks import (
     Entered,
     Request,
@@ -70,7 +70,7 @@ def enter_remarks(
     _check(ref, subject, period, rows)
     with database.transaction() as tx:
         target = subject_target(tx, caller, ref, subject) if subject else homeroom_target(tx, caller, ref)
-        marks.hold_year(tx, target.year_id)
+        year_lock.hold_year(tx, target.year_id)
         found = decide(tx, caller, request, target, subject, period, rows)
         if isinstance(found, Entered):
             return found

@@ -10,9 +10,9 @@ from services.gradebook.model.anomalies import Anomaly
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.completeness import Completeness, completeness
 from services.gradebook.model.domain import ClassRef, Semester, Stage
+from services.gradebook.roster import access
 from services.gradebook.store import class_data
 from services.gradebook.store.class_data import ClassHead
-from services.gradebook.usecases import access
 
 DEFAULT_CLASSES, MOST_CLASSES = 20, 50
 MOST_ANOMALIES = 500

@@ -10,12 +10,12 @@ from services.common.identity import Caller
 from services.gradebook.model.domain import Role
 from services.gradebook.model.movement_rules import MovementKind, Standing, StudentState, recorders, standing
 from services.gradebook.model.register_rules import Checked
-from services.gradebook.store import register, roster
+from services.gradebook.roster import access, roster_store
+from services.gradebook.roster.roster_store import StaffRow, YearRow
+from services.gradebook.store import register
 from services.gradebook.store.carrying import Carried
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import MovementRow, NewMovement
-from services.gradebook.store.roster import StaffRow, YearRow
-from services.gradebook.usecases import access
 
 DECIDERS = "Hiệu trưởng, Cán bộ phụ trách CSDL"
 REGISTRARS = "Văn thư, Cán bộ phụ trách CSDL"
@@ -95,7 +95,7 @@ def other_school(tx: Tx, checked: Checked, field: str) -> tuple[int | None, str]
     """Id and name of the other school of a transfer; no id when it is outside. Raises Invalid SCHOOL_UNKNOWN."""
     if not checked.other_school:
         return None, checked.other_name
-    found = roster.school(tx, checked.other_school)
+    found = roster_store.school(tx, checked.other_school)
     if found is None:
         message = "Hệ thống chưa có trường mang mã này; trường ngoài hệ thống thì ghi bằng tên."
         raise Invalid([Violation(field, "SCHOOL_UNKNOWN", message)])

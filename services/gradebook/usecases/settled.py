@@ -5,7 +5,8 @@ from services.common.errors import Rejected
 from services.gradebook.model import settling
 from services.gradebook.model.correction_rules import Datum
 from services.gradebook.model.settling import Cover, Entry
-from services.gradebook.store import attendance, roster, windows
+from services.gradebook.roster import clock, roster_store
+from services.gradebook.store import attendance, windows
 
 
 def check_attendance(tx: Tx, year_id: int, school_year: str, class_id: int, month: str) -> None:
@@ -38,5 +39,5 @@ def check_correctable(tx: Tx, year_id: int, school_year: str, datum: Datum) -> N
 
 
 def _standing(tx: Tx, year_id: int, class_id: int, cover: Cover) -> tuple[Entry, list[str]]:
-    found = windows.covering(tx, year_id, cover.semesters, roster.grade_level(tx, class_id))
-    return settling.standing(found, cover, windows.now(tx))
+    found = windows.covering(tx, year_id, cover.semesters, roster_store.grade_level(tx, class_id))
+    return settling.standing(found, cover, clock.now(tx))

@@ -12,9 +12,9 @@ from services.common import outbox
 from services.common.db import Tx
 from services.gradebook.content.snapshot import SnapshotFacts, class_snapshot
 from services.gradebook.model.domain import Semester
+from services.gradebook.roster.roster_store import YearRow
 from services.gradebook.store import class_data, windows
 from services.gradebook.store.class_data import ClassHead
-from services.gradebook.store.roster import YearRow
 from services.gradebook.store.windows import NewSnapshot
 
 

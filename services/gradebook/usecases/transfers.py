@@ -13,10 +13,11 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, Student
 from services.gradebook.model.movement_rules import Details, MovementKind, move
 from services.gradebook.model.register_rules import Asked, Checked
-from services.gradebook.store import marks, places, register
+from services.gradebook.roster import access, year_lock
+from services.gradebook.store import places, register
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import MovementRow
-from services.gradebook.usecases import access, earlier, placing, scene
+from services.gradebook.usecases import earlier, placing, scene
 from services.gradebook.usecases.earlier import Earlier
 from services.gradebook.usecases.movements import held
 from services.gradebook.usecases.scene import Scene
@@ -69,7 +70,7 @@ def transfer_in(
     with database.transaction() as tx:
         year, _ = access.school_class(tx, caller, ref)
         who = scene.recorder(tx, caller, year, checked.kind)
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         student = register.add_students(tx, [checked.student])[checked.student]
         everywhere = places.of_students(tx, [student])
         here = [place for place in everywhere if place.school_id == year.school_id]

@@ -11,9 +11,9 @@ from services.common.identity import Caller
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import VendorStatus
 from services.gradebook.model.dossier_rules import VIETNAM, Document, check_document
+from services.gradebook.roster import access
 from services.gradebook.store import vendors
 from services.gradebook.store.vendors import NewAppraisal, VendorRow
-from services.gradebook.usecases import access
 
 _FIRST, _LAST = date(2000, 1, 1), date(2199, 12, 31)
 _RESULTS = frozenset({VendorStatus.APPRAISED, VendorStatus.REFUSED, VendorStatus.SUSPENDED})

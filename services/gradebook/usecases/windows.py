@@ -18,10 +18,11 @@ from services.gradebook.model import roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import MarkKind, Role, Semester
 from services.gradebook.model.windows import WindowRow
-from services.gradebook.store import class_data, marks, windows
-from services.gradebook.store.roster import YearRow
+from services.gradebook.roster import access, clock, year_lock
+from services.gradebook.roster.roster_store import YearRow
+from services.gradebook.store import class_data, windows
 from services.gradebook.store.windows import SnapshotRow
-from services.gradebook.usecases import access, snapshots
+from services.gradebook.usecases import snapshots
 from services.gradebook.usecases.snapshots import Occasion
 
 CLOSE_JOB = "close-window"
@@ -62,13 +63,13 @@ def plan_window(
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
         access.role(tx, caller, year, Role.PRINCIPAL, _PRINCIPAL)
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         known_window = windows.window(tx, year.id, name)
         if known_window is not None and known_window.closed_time is not None:
             raise Rejected("WINDOW_CLOSED", "Đợt nhập này đã đóng; hãy lập đợt mới với tên khác.", window=name)
         windows.put_window(tx, year.id, name, open_time, close_time, semesters, mark_kinds, grade_levels)
         planned = _window(tx, year, name)
-        delay_s = windows.seconds_until(tx, close_time)
+        delay_s = clock.seconds_until(tx, close_time)
         jobs.enqueue(tx, CLOSE_JOB, planned.job_key, {"window": str(planned.id)}, delay_s=delay_s)
         access.record(
             tx,
@@ -94,11 +95,11 @@ def close_window(database: Database, caller: Caller, school: str, school_year: s
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
         access.role(tx, caller, year, Role.PRINCIPAL, _PRINCIPAL)
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         window = _window(tx, year, name)
         if window.closed_time is not None:
             return len(windows.snapshots(tx, window.id))
-        if windows.now(tx) < window.open_time:
+        if clock.now(tx) < window.open_time:
             raise Rejected("WINDOW_NOT_OPEN", "Đợt nhập này chưa bắt đầu.", window=name)
         return _close(tx, caller, year, window)
 
@@ -112,10 +113,10 @@ def close_by_time(database: Database, job: Job) -> None:
     with database.transaction() as tx:
         school, school_year, name = windows.year_of(tx, int(job.payload["window"]))
         year = access.year(tx, SYSTEM, school, school_year)
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         window = _window(tx, year, name)
         if window.closed_time is None and window.job_key == job.key:
-            if windows.now(tx) < window.close_time:
+            if clock.now(tx) < window.close_time:
                 raise Waiting("WINDOW_OPEN", "Đợt nhập này chưa hết hạn.")
             _close(tx, SYSTEM, year, window)
         jobs.finish(tx, job)

@@ -11,11 +11,12 @@ from services.gradebook.model import results, roster_rules
 from services.gradebook.model.domain import ClassRef, RecordType, School, Stage, column_name
 from services.gradebook.model.lifecycle import READ_ONLY
 from services.gradebook.model.results import ClassData, Missing
-from services.gradebook.store import books, class_data, corrections, marks
+from services.gradebook.roster import access, year_lock
+from services.gradebook.roster.roster_store import ClassRow, YearRow
+from services.gradebook.store import books, class_data, corrections
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.class_data import ClassHead
-from services.gradebook.store.roster import ClassRow, YearRow
-from services.gradebook.usecases import access, open_corrections
+from services.gradebook.usecases import open_corrections
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
 
@@ -34,7 +35,7 @@ def freeze_class_book(database: Database, caller: Caller, ref: ClassRef, stage: 
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
         common.check_homeroom(caller, ref, school_class)
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         scope = Scope(RecordType.CLASS_BOOK, year.id, class_id=school_class.id)
         frozen = Frozen(
             scope, checked, lambda version, _: _content(tx, year, school_class, checked, version), ref.resource

@@ -15,10 +15,10 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, MarkKind, RecordType, Role, School, SchoolLevel, Semester, Stage
 from services.gradebook.model.lifecycle import ENDED, Act, Actor, State
 from services.gradebook.model.results import NamedPerson
-from services.gradebook.store import books, roster, windows
+from services.gradebook.roster import access, clock, roster_store
+from services.gradebook.roster.roster_store import ClassRow, StaffRow, YearRow
+from services.gradebook.store import books, windows
 from services.gradebook.store.books import BookRow, NewBook, Scope
-from services.gradebook.store.roster import ClassRow, StaffRow, YearRow
-from services.gradebook.usecases import access
 
 
 class Frozen(NamedTuple):
@@ -123,7 +123,7 @@ def closing_time(tx: Tx, year: YearRow, stage: Stage, grade_level: int) -> datet
         for window in windows.covering(tx, year.id, list(semesters), grade_level)
         if (MarkKind.REASSESSMENT in window.mark_kinds if summer else set(window.mark_kinds) - {MarkKind.REASSESSMENT})
     ]
-    now = windows.now(tx)
+    now = clock.now(tx)
     running = [window.name for window in covering if window.closed_time is None and window.open_time <= now]
     closed = [window for window in covering if window.closed_time is not None]
     uncovered = semesters - {semester for window in closed for semester in window.semesters}
@@ -139,20 +139,20 @@ def closing_time(tx: Tx, year: YearRow, stage: Stage, grade_level: int) -> datet
 
 def school(tx: Tx, year: YearRow) -> School:
     """The school as its books print it."""
-    found = roster.school(tx, year.school)
+    found = roster_store.school(tx, year.school)
     assert found is not None
     return found[1]
 
 
 def homeroom(tx: Tx, year: YearRow, school_class: ClassRow) -> NamedPerson:
     """The homeroom teacher of a class."""
-    row = roster.staff(tx, year.school_id, [school_class.homeroom_person])[school_class.homeroom_person]
+    row = roster_store.staff(tx, year.school_id, [school_class.homeroom_person])[school_class.homeroom_person]
     return NamedPerson(row.person, row.name)
 
 
 def principal(tx: Tx, year: YearRow) -> NamedPerson:
     """The principal, of whom there must be exactly one. Raises Rejected PRINCIPAL_UNCLEAR."""
-    found: Sequence[StaffRow] = roster.staff_with_role(tx, year.school_id, Role.PRINCIPAL)
+    found: Sequence[StaffRow] = roster_store.staff_with_role(tx, year.school_id, Role.PRINCIPAL)
     if len(found) != 1:
         raise Rejected(
             "PRINCIPAL_UNCLEAR",

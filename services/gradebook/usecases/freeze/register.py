@@ -15,12 +15,13 @@ from services.gradebook.model.domain import ClassRef, RecordType, Role, SchoolLe
 from services.gradebook.model.lifecycle import Act, Actor
 from services.gradebook.model.movement_rules import GONE, MovementKind
 from services.gradebook.model.results import NamedPerson
-from services.gradebook.store import marks, places, register, roster, year_results
+from services.gradebook.roster import access, roster_store, year_lock
+from services.gradebook.roster.roster_store import YearRow
+from services.gradebook.store import places, register, year_results
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import MovementRow, Registration
-from services.gradebook.store.roster import YearRow
-from services.gradebook.usecases import access, scene
+from services.gradebook.usecases import scene
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
 
@@ -40,7 +41,7 @@ def freeze_student_register(database: Database, caller: Caller, ref: ClassRef, s
         year = access.year(tx, caller, ref.school, ref.school_year)
         roles = access.staff(tx, caller, year).roles
         lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if Role.SEAL_CUSTODIAN in roles else set())
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         register.hold_register(tx, year.school_id)
         scope = Scope(RecordType.STUDENT_REGISTER, year.id)
         resource = f"schools/{year.school}/years/{year.name}/register"
@@ -138,7 +139,7 @@ def _closing_time(tx: Tx, classes: Sequence[int], moves: dict[int, list[Movement
 
 
 def _data_officer(tx: Tx, year: YearRow) -> NamedPerson:
-    found = roster.staff_with_role(tx, year.school_id, Role.DATA_OFFICER)
+    found = roster_store.staff_with_role(tx, year.school_id, Role.DATA_OFFICER)
     if len(found) != 1:
         raise Rejected(
             "DATA_OFFICER_UNCLEAR",

@@ -14,11 +14,12 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, RecordType, SchoolLevel, Stage, column_name
 from services.gradebook.model.lifecycle import Act, Actor
 from services.gradebook.model.results import ClassData, NamedPerson
-from services.gradebook.store import books, class_data, corrections, marks, remarks
+from services.gradebook.roster import access, year_lock
+from services.gradebook.roster.roster_store import StaffRow, YearRow
+from services.gradebook.store import books, class_data, corrections, remarks
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.class_data import ClassHead
-from services.gradebook.store.roster import StaffRow, YearRow
-from services.gradebook.usecases import access, open_corrections
+from services.gradebook.usecases import open_corrections
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
 
@@ -44,7 +45,7 @@ def freeze_teacher_book(
         is_teacher = access.person(caller, ref.school) == teacher
         lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_teacher else set())
         who = access.staff(tx, caller, year)
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         heads = class_data.taught(tx, year.id, who.id, subject)
         if not heads:
             message = "Giáo viên không được phân công dạy môn này trong năm học."

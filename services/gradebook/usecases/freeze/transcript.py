@@ -16,12 +16,13 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, RecordType, Stage
 from services.gradebook.model.lifecycle import READ_ONLY, Act, State
 from services.gradebook.model.results import NamedPerson
-from services.gradebook.store import achievements, books, class_data, marks, places, register, remarks, transcripts
+from services.gradebook.roster import access, year_lock
+from services.gradebook.roster.roster_store import ClassRow, YearRow
+from services.gradebook.store import achievements, books, class_data, places, register, remarks, transcripts
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import Registration
-from services.gradebook.store.roster import ClassRow, YearRow
-from services.gradebook.usecases import access, open_corrections
+from services.gradebook.usecases import open_corrections
 from services.gradebook.usecases.achievements import Kind
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
@@ -90,7 +91,7 @@ def _freeze(
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
         common.check_homeroom(caller, ref, school_class)
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         desk = _desk(tx, year, school_class, checked)
         return [_one(tx, caller, ref, desk, student) for student in choose(desk)]
 

@@ -7,9 +7,9 @@ from services.common.audit import Record
 from services.common.db import Tx
 from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
 from services.common.identity import Caller
-from services.gradebook.model.domain import Authority, ClassRef
-from services.gradebook.store import roster
-from services.gradebook.store.roster import ClassRow, StaffRow, YearRow
+from services.gradebook.model.domain import Authority, ClassRef, School
+from services.gradebook.roster import roster_store
+from services.gradebook.roster.roster_store import ClassRow, StaffRow, YearRow
 
 VENDOR = "vendor/"
 
@@ -49,12 +49,20 @@ def check_authorised(school: str, school_year: str, authority: int) -> None:
         )
 
 
+def school(tx: Tx, code: str) -> tuple[int, School]:
+    """A school by its code, with its id. Raises NotFound SCHOOL_UNKNOWN."""
+    found = roster_store.school(tx, code)
+    if found is None:
+        raise NotFound("SCHOOL_UNKNOWN", "Chưa có trường này.", school=code)
+    return found
+
+
 def year(tx: Tx, caller: Caller, school: str, name: str) -> YearRow:
     """A school year that the caller may act in.
 
     Raises NotFound SCHOOL_YEAR_UNKNOWN, and Forbidden as check_vendor.
     """
-    found = roster.year(tx, school, name)
+    found = roster_store.year(tx, school, name)
     if found is None:
         raise NotFound("SCHOOL_YEAR_UNKNOWN", "Chưa có năm học này của trường.", school=school, school_year=name)
     check_vendor(caller, school, found.vendor, found.authority)
@@ -67,7 +75,7 @@ def some_year(tx: Tx, caller: Caller, school: str) -> YearRow:
     Two, because the next year may be opened with another vendor while the books of this one are still on their way.
     Raises NotFound SCHOOL_UNKNOWN, and Forbidden as check_vendor.
     """
-    found = roster.newest_years(tx, school, 2)
+    found = roster_store.newest_years(tx, school, 2)
     if not found:
         raise NotFound("SCHOOL_UNKNOWN", "Chưa có trường này, hoặc trường chưa mở năm học nào.", school=school)
     chosen = next((one for one in found if caller.client == VENDOR + one.vendor), found[0])
@@ -78,7 +86,7 @@ def some_year(tx: Tx, caller: Caller, school: str) -> YearRow:
 def school_class(tx: Tx, caller: Caller, ref: ClassRef) -> tuple[YearRow, ClassRow]:
     """A class that the caller may act in. Raises NotFound CLASS_UNKNOWN, and what `year` raises."""
     found_year = year(tx, caller, ref.school, ref.school_year)
-    found = roster.school_class(tx, found_year.id, ref.name)
+    found = roster_store.school_class(tx, found_year.id, ref.name)
     if found is None:
         raise class_unknown(ref)
     return found_year, found
@@ -106,7 +114,7 @@ def person(caller: Caller, school: str) -> str:
 def staff(tx: Tx, caller: Caller, found: YearRow) -> StaffRow:
     """The acting person's place in the school. Raises Forbidden PERSON_UNKNOWN, and what `person` raises."""
     name = person(caller, found.school)
-    row = roster.staff(tx, found.school_id, [name]).get(name)
+    row = roster_store.staff(tx, found.school_id, [name]).get(name)
     if row is None:
         raise Forbidden("PERSON_UNKNOWN", "Người thực hiện chưa có trong danh sách của trường.", person=name)
     return row

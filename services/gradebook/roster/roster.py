@@ -6,15 +6,14 @@ is entered and no book is frozen between a check and the change.
 
 from collections.abc import Sequence
 
-from services.common.db import Database, Tx
-from services.common.errors import NotFound, Rejected, Violation
+from services.common.db import Database
+from services.common.errors import Rejected, Violation
 from services.common.identity import Caller
-from services.gradebook.model import dossier_rules, roster_rules
+from services.gradebook.model import roster_rules
 from services.gradebook.model.checks import refuse
 from services.gradebook.model.domain import (
     SUBJECT_KINDS,
     Assignment,
-    Authorisation,
     ClassRef,
     Person,
     Role,
@@ -26,47 +25,17 @@ from services.gradebook.model.domain import (
     Subject,
     year_start,
 )
-from services.gradebook.model.movement_rules import StudentState, standing
+from services.gradebook.roster import access, roster_store, year_lock
+from services.gradebook.roster.roster_store import StaffRow, SubjectRow
 from services.gradebook.rules import required_regular, rule_set
-from services.gradebook.store import dossiers as stored
-from services.gradebook.store import marks, places, register, roster, vendors, windows
-from services.gradebook.store.roster import StaffRow, SubjectRow, YearRow
-from services.gradebook.usecases import access
 
 
 def put_school(database: Database, caller: Caller, school: School) -> None:
     """Register or update a school."""
     roster_rules.check_school(school)
     with database.transaction() as tx:
-        roster.put_school(tx, school)
+        roster_store.put_school(tx, school)
         access.record(tx, caller, school.code, "SCHOOL_PUT", f"schools/{school.code}")
-
-
-def put_school_year(database: Database, caller: Caller, school: str, year: SchoolYear) -> None:
-    """Open a school year or change its settings, as `dossiers.settled_year` decides.
-
-    Raises NotFound SCHOOL_UNKNOWN, Rejected VENDOR_OF_DOSSIER.
-    """
-    roster_rules.check_school_ref(school)
-    roster_rules.check_school_year(year)
-    with database.transaction() as tx:
-        school_id, _ = _school(tx, school)
-        vendors.share(tx)
-        before = stored.year_standing(tx, school_id, year.name)
-        settled = dossier_rules.settled_year(year, before, windows.now(tx))
-        roster.put_year(tx, school_id, settled)
-        access.record(
-            tx,
-            caller,
-            school,
-            "SCHOOL_YEAR_PUT",
-            f"schools/{school}/years/{year.name}",
-            vendor=settled.vendor,
-            paper_track_required=settled.paper_track_required,
-            authorisation=Authorisation(settled.authorisation).name,
-            decision=settled.authorisation_decision,
-            authorised=settled.authorised_time is not None,
-        )
 
 
 def put_people(database: Database, caller: Caller, school: str, people: Sequence[Person]) -> None:
@@ -75,7 +44,7 @@ def put_people(database: Database, caller: Caller, school: str, people: Sequence
     roster_rules.check_people(people)
     with database.transaction() as tx:
         year = access.some_year(tx, caller, school)
-        roster.put_people(tx, year.school_id, sorted(people, key=lambda one: one.id))
+        roster_store.put_people(tx, year.school_id, sorted(people, key=lambda one: one.id))
         roles = ";".join(f"{one.id}:{','.join(Role(role).name for role in one.roles)}" for one in people)
         access.record(tx, caller, school, "PEOPLE_PUT", f"schools/{school}", people=roles)
 
@@ -90,12 +59,12 @@ def put_subjects(
     roster_rules.check_year_ref(school, school_year)
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         roster_rules.check_subjects(subjects, school_year, grade, year.level)
         listed = [(subject, _regular_count(school_year, grade, subject)) for subject in subjects]
-        known = roster.subjects(tx, year.id, grade)
+        known = roster_store.subjects(tx, year.id, grade)
         _check_in_use(known, {one.code: (one.kind, count, one.topic_cluster_semester) for one, count in listed})
-        roster.put_subjects(tx, year.id, grade, listed)
+        roster_store.put_subjects(tx, year.id, grade, listed)
         access.record(
             tx,
             caller,
@@ -116,9 +85,9 @@ def put_classes(
     roster_rules.check_year_ref(school, school_year)
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
-        marks.hold_year(tx, year.id)
+        year_lock.hold_year(tx, year.id)
         roster_rules.check_classes(classes, school_year, year.level)
-        staff = roster.staff(tx, year.school_id, [one.homeroom_teacher for one in classes])
+        staff = roster_store.staff(tx, year.school_id, [one.homeroom_teacher for one in classes])
         refuse(
             [
                 Violation(f"classes[{index}].homeroom_teacher", "PERSON_UNKNOWN", "Trường không có người mang mã này.")
@@ -126,12 +95,12 @@ def put_classes(
                 if one.homeroom_teacher not in staff
             ]
         )
-        known = roster.classes(tx, year.id)
+        known = roster_store.classes(tx, year.id)
         for one in classes:
             before = known.get(one.name)
-            if before and before.grade_level != one.grade_level and roster.numbers(tx, before.id):
+            if before and before.grade_level != one.grade_level and roster_store.numbers(tx, before.id):
                 raise Rejected("CLASS_IN_USE", "Lớp đã có học sinh nên không đổi khối được.", school_class=one.name)
-        roster.put_classes(tx, year.id, [(one, staff[one.homeroom_teacher].id) for one in classes])
+        roster_store.put_classes(tx, year.id, [(one, staff[one.homeroom_teacher].id) for one in classes])
         access.record(
             tx,
             caller,
@@ -142,36 +111,17 @@ def put_classes(
         )
 
 
-def put_students(database: Database, caller: Caller, ref: ClassRef, students: Sequence[Student]) -> None:
-    """Register or update students of a class; the list must then run 1, 2, 3 … without a gap.
-
-    A new student must not be in another class or school that year, nor have left this school: moving is a movement
-    (ADR-0037). Raises Rejected STUDENT_IN_OTHER_CLASS, STUDENT_ELSEWHERE, MOVEMENT_REQUIRED.
-    """
-    roster_rules.check_class_ref(ref)
-    roster_rules.check_students(students)
-    with database.transaction() as tx:
-        year, school_class = access.school_class(tx, caller, ref)
-        marks.hold_year(tx, year.id)
-        names = [student.moet_student_id for student in students]
-        register.add_students(tx, names)
-        _check_newcomers(tx, year, school_class.id, names)
-        roster.put_students(tx, year.id, school_class.id, students)
-        roster_rules.check_numbers(roster.numbers(tx, school_class.id))
-        access.record(tx, caller, ref.school, "STUDENTS_PUT", ref.resource, students=",".join(names))
-
-
 def put_assignments(database: Database, caller: Caller, ref: ClassRef, assignments: Sequence[Assignment]) -> None:
     """Set who teaches the named subjects of a class. Raises Invalid when a subject or a person is unknown."""
     roster_rules.check_class_ref(ref)
     roster_rules.check_assignments(assignments)
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
-        marks.hold_year(tx, year.id)
-        subjects = roster.subjects(tx, year.id, school_class.grade_level)
-        staff = roster.staff(tx, year.school_id, [teacher for one in assignments for teacher in one.teachers])
+        year_lock.hold_year(tx, year.id)
+        subjects = roster_store.subjects(tx, year.id, school_class.grade_level)
+        staff = roster_store.staff(tx, year.school_id, [teacher for one in assignments for teacher in one.teachers])
         refuse(_unknown(assignments, subjects, staff))
-        roster.put_assignments(
+        roster_store.put_assignments(
             tx,
             school_class.id,
             [(subjects[one.subject].id, [staff[teacher].id for teacher in one.teachers]) for one in assignments],
@@ -190,10 +140,10 @@ def get_school(database: Database, caller: Caller, school: str) -> tuple[School,
     """A school and its years, newest first."""
     roster_rules.check_school_ref(school)
     with database.transaction() as tx:
-        school_id, found = _school(tx, school)
+        school_id, found = access.school(tx, school)
         if caller.client.startswith(access.VENDOR):
             access.some_year(tx, caller, school)
-        return found, roster.years(tx, school_id)
+        return found, roster_store.years(tx, school_id)
 
 
 def list_classes(
@@ -202,14 +152,14 @@ def list_classes(
     """A page of classes by grade and name."""
     roster_rules.check_year_ref(school, school_year)
     with database.transaction() as tx:
-        return roster.list_classes(tx, access.year(tx, caller, school, school_year).id, after, limit)
+        return roster_store.list_classes(tx, access.year(tx, caller, school, school_year).id, after, limit)
 
 
 def list_people(database: Database, caller: Caller, school: str, after: str, limit: int) -> list[Person]:
     """A page of people by id."""
     roster_rules.check_school_ref(school)
     with database.transaction() as tx:
-        return roster.list_people(tx, access.some_year(tx, caller, school).school_id, after, limit)
+        return roster_store.list_people(tx, access.some_year(tx, caller, school).school_id, after, limit)
 
 
 def list_students(database: Database, caller: Caller, ref: ClassRef) -> list[Student]:
@@ -217,31 +167,7 @@ def list_students(database: Database, caller: Caller, ref: ClassRef) -> list[Stu
     roster_rules.check_class_ref(ref)
     with database.transaction() as tx:
         _, school_class = access.school_class(tx, caller, ref)
-        return roster.students(tx, school_class.id)
-
-
-def _check_newcomers(tx: Tx, year: YearRow, class_id: int, names: Sequence[str]) -> None:
-    """Who is new in a class list is nowhere else that year, and in no state that only a movement ends."""
-    taken = places.taken_elsewhere(tx, year.school_id, year.name, class_id, names)
-    here = {name for name, same_school, present in taken if same_school and present}
-    there = {name for name, same_school, present in taken if not same_school and present}
-    histories = register.histories(tx, year.school_id, class_id, names)
-    gone = {name for name, moves in histories.items() if standing(moves).state is not StudentState.STUDYING}
-    gone |= {name for name, _, present in taken if not present}
-    for found, reason, message in (
-        (here, "STUDENT_IN_OTHER_CLASS", "Có học sinh đang ở lớp khác trong năm học này."),
-        (there, "STUDENT_ELSEWHERE", "Có học sinh đang học ở trường khác trong năm học này."),
-        (gone, "MOVEMENT_REQUIRED", "Có học sinh đã rời lớp hoặc rời trường; phải ghi biến động để vào lớp."),
-    ):
-        if found:
-            raise Rejected(reason, message, students=",".join(sorted(found)))
-
-
-def _school(tx: Tx, code: str) -> tuple[int, School]:
-    found = roster.school(tx, code)
-    if found is None:
-        raise NotFound("SCHOOL_UNKNOWN", "Chưa có trường này.", school=code)
-    return found
+        return roster_store.students(tx, school_class.id)
 
 
 def _regular_count(school_year: str, grade: int, subject: Subject) -> int:

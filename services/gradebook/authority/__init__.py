@@ -1,0 +1,1 @@
+"""Leave to keep the gradebook: dossiers, vendors, rulings, school years, the control log."""

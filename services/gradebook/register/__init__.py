@@ -1,0 +1,1 @@
+"""Class lists, movements and transfers of students, and what they carry along."""
