@@ -2,14 +2,14 @@
 
 from services.common.db import Database
 from services.common.identity import Caller
+from services.gradebook.authority import dossier_store as stored
+from services.gradebook.authority import vendor_store
 from services.gradebook.model import dossier_rules, roster_rules
 from services.gradebook.model.domain import (
     Authorisation,
     SchoolYear,
 )
 from services.gradebook.roster import access, clock, roster_store
-from services.gradebook.store import dossiers as stored
-from services.gradebook.store import vendors
 
 
 def put_school_year(database: Database, caller: Caller, school: str, year: SchoolYear) -> None:
@@ -21,7 +21,7 @@ def put_school_year(database: Database, caller: Caller, school: str, year: Schoo
     roster_rules.check_school_year(year)
     with database.transaction() as tx:
         school_id, _ = access.school(tx, school)
-        vendors.share(tx)
+        vendor_store.share(tx)
         before = stored.year_standing(tx, school_id, year.name)
         settled = dossier_rules.settled_year(year, before, clock.now(tx))
         roster_store.put_year(tx, school_id, settled)

@@ -13,16 +13,16 @@ from services.common.errors import Invalid, Violation
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
+from services.gradebook.authority import control_log, dossiers, vendors
+from services.gradebook.authority.control_log_store import LogRow
+from services.gradebook.authority.dossier_store import StepRow
+from services.gradebook.authority.dossiers import Routed
+from services.gradebook.authority.vendor_store import VendorRow
+from services.gradebook.authority.vendors import Appraisal
 from services.gradebook.model import control_log_words as log_words
 from services.gradebook.model.checks import moment
 from services.gradebook.model.dossier_rules import Document, Duty, Items, Round, Route, document_of
 from services.gradebook.service import pages
-from services.gradebook.store.control_log import LogRow
-from services.gradebook.store.dossiers import StepRow
-from services.gradebook.store.vendors import VendorRow
-from services.gradebook.usecases import control_log, dossiers, vendors
-from services.gradebook.usecases.dossiers import Routed
-from services.gradebook.usecases.vendors import Appraisal
 
 _LARGEST_SEQUENCE = 2**53
 _OPERATOR = Access(clients=("operator/department",))

@@ -9,7 +9,7 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
-from services.gradebook.authority import school_years
+from services.gradebook.authority import policies, school_years
 from services.gradebook.model.domain import (
     Assignment,
     ClassRef,
@@ -25,7 +25,6 @@ from services.gradebook.register import class_lists
 from services.gradebook.roster import roster
 from services.gradebook.rules import Policy
 from services.gradebook.service import pages
-from services.gradebook.usecases import policies
 
 _OPERATOR = Access(clients=("operator/department",))
 _VENDOR = Access(clients=("vendor/*",))

@@ -5,12 +5,13 @@ from datetime import date
 from typing import NamedTuple
 
 from services.common.db import Tx
+from services.gradebook.authority import policy_store
 from services.gradebook.model.domain import SUBJECT_KINDS
 from services.gradebook.model.movement_rules import list_note
 from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet, year_totals
 from services.gradebook.roster.roster_store import guardian
 from services.gradebook.rules import Level
-from services.gradebook.store import attendance, exemptions, policies, principal_remarks
+from services.gradebook.store import attendance, exemptions, principal_remarks
 
 _LEVELS = {int(level): level for level in Level}
 
@@ -78,7 +79,7 @@ def read(
         "SELECT class_id, semester, student_id, level FROM conduct WHERE class_id = ANY(%s)", (ids,)
     ):
         conduct.setdefault(class_id, {})[semester, student] = _LEVELS[level]
-    policy = policies.in_force(tx, school_year).policy
+    policy = policy_store.in_force(tx, school_year).policy
     absences: dict[int, dict[int, tuple[int, int]]] = {}
     for class_id, student, excused, unexcused in tx.execute(
         "SELECT class_id, student_id, excused, unexcused FROM absence WHERE class_id = ANY(%s)", (ids,)

@@ -15,8 +15,8 @@ def made_from(tx: Tx, source_id: UUID) -> list[BookRow]:
     return [BookRow(*row) for row in rows]
 
 
-def states(tx: Tx, year_id: int, students: Sequence[int]) -> list[int]:
-    """The states of the living transcripts of students (ids) in a school year."""
+def transcript_states(tx: Tx, year_id: int, students: Sequence[int]) -> list[int]:
+    """The transcript_states of the living transcripts of students (ids) in a school year."""
     rows = tx.execute(
         "SELECT state FROM book WHERE record_type = 3 AND school_year_id = %s AND student_id = ANY(%s)"
         " AND state NOT IN (5, 16)",

@@ -96,7 +96,7 @@ def _students(tx: Tx, target: Target, names: Sequence[str]) -> list[int]:
 
 
 def _check_free(tx: Tx, target: Target, students: Sequence[int]) -> None:
-    states = transcripts.states(tx, target.year_id, students)
+    states = transcripts.transcript_states(tx, target.year_id, students)
     if states:
         furthest = State(max(states))
         message = "Chứng chỉ, kết quả cuộc thi đã nằm trong học bạ đã chốt của năm học."

@@ -184,7 +184,7 @@ def _check_free(tx: Tx, target: Target, subject: str, period: int, students: Seq
     if subject and period != Period.WHOLE_YEAR:
         states += books.teacher_book_states(tx, target.class_id, subject, period)
     if period != Period.SEMESTER_1:
-        states += transcripts.states(tx, target.year_id, students)
+        states += transcripts.transcript_states(tx, target.year_id, students)
     if states:
         furthest = State(max(states))
         message = "Nhận xét đã nằm trong sổ hoặc học bạ đã chốt."

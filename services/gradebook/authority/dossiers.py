@@ -11,16 +11,16 @@ from typing import NamedTuple
 from services.common.db import Database, Tx
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Violation
 from services.common.identity import Caller
+from services.gradebook.authority import dossier_store as store
+from services.gradebook.authority import vendor_store
+from services.gradebook.authority.dossier_store import DossierRow, MissingRow, StepRow
+from services.gradebook.authority.vendors import today
 from services.gradebook.model import dossier_rules, roster_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import Authority, Role
 from services.gradebook.model.dossier_rules import Act, Document, DossierState, Facts, Items, Reason, Round, Route
 from services.gradebook.roster import access, clock, roster_store
 from services.gradebook.roster.roster_store import YearRow
-from services.gradebook.store import dossiers as store
-from services.gradebook.store import vendors
-from services.gradebook.store.dossiers import DossierRow, MissingRow, StepRow
-from services.gradebook.usecases.vendors import today
 
 MAX_LISTED = 500
 _WRITERS = frozenset({Role.PRINCIPAL, Role.VICE_PRINCIPAL, Role.DATA_OFFICER})
@@ -239,7 +239,7 @@ def decide_dossier(
     found.refuse()
     approved = state == DossierState.APPROVED
     with database.transaction() as tx:
-        vendors.share(tx)
+        vendor_store.share(tx)
         year = _hold(tx, caller, school, school_year)
         dossier = _newest(tx, year)
         one_round = store.find_round(tx, school_year)
@@ -336,7 +336,7 @@ def _facts(tx: Tx, year: YearRow, items: Items) -> Facts:
 
 def _appraised(tx: Tx, names: Sequence[str]) -> dict[str, bool]:
     day = today()
-    found = vendors.find(tx, names)
+    found = vendor_store.find(tx, names)
     return {
         name: name in found
         and dossier_rules.usable(found[name].status, found[name].valid_from, found[name].valid_to, day)

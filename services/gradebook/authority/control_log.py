@@ -5,12 +5,12 @@ from datetime import datetime
 from services.common.db import Database
 from services.common.errors import Forbidden, Invalid, Violation
 from services.common.identity import Caller
+from services.gradebook.authority import control_log_store, dossier_store
+from services.gradebook.authority.control_log_store import LogRow
 from services.gradebook.model import roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import Role
 from services.gradebook.roster import access
-from services.gradebook.store import control_log, dossiers
-from services.gradebook.store.control_log import LogRow
 
 
 def list_log(
@@ -25,7 +25,7 @@ def list_log(
     roster_rules.check_year_ref(school, school_year)
     with database.transaction() as tx:
         access.year(tx, caller, school, school_year)
-        return control_log.page(tx, school, school_year, after, limit)
+        return control_log_store.page(tx, school, school_year, after, limit)
 
 
 def record_check(database: Database, caller: Caller, school: str, school_year: str, up_to: int, remark: str) -> int:
@@ -43,12 +43,12 @@ def record_check(database: Database, caller: Caller, school: str, school_year: s
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
         staff = access.staff(tx, caller, year)
-        approved = dossiers.approved(tx, year.school_id, school_year)
+        approved = dossier_store.approved(tx, year.school_id, school_year)
         assigned = approved is None or staff.person in approved.assigned
         if Role.PRINCIPAL not in staff.roles and not (Role.VICE_PRINCIPAL in staff.roles and assigned):
             message = "Việc này chỉ dành cho: Hiệu trưởng, Phó Hiệu trưởng được phân công phụ trách."
             raise Forbidden("ROLE_REQUIRED", message, person=staff.person)
-        row = control_log.row(tx, school, up_to)
+        row = control_log_store.row(tx, school, up_to)
         if row is None:
             raise Invalid([Violation("up_to", "ROW_UNKNOWN", "Sổ theo dõi không có dòng mang số này.")])
         return access.record(

@@ -2,11 +2,11 @@
 
 from services.common.db import Database
 from services.common.identity import Caller
+from services.gradebook.authority import policy_store
+from services.gradebook.authority.policy_store import Ruling
 from services.gradebook.model.checks import Findings
 from services.gradebook.roster import access
 from services.gradebook.rules import Policy
-from services.gradebook.store import policies
-from services.gradebook.store.policies import Ruling
 
 
 def put_policy(database: Database, caller: Caller, school_year: str, policy: Policy, decision: str) -> None:
@@ -16,7 +16,7 @@ def put_policy(database: Database, caller: Caller, school_year: str, policy: Pol
     found.text("policy.decision", decision, shortest=1, longest=200)
     found.refuse()
     with database.transaction() as tx:
-        policies.put(tx, Ruling(policy, school_year, decision), caller.client)
+        policy_store.put(tx, Ruling(policy, school_year, decision), caller.client)
         access.record_department(
             tx,
             caller,
@@ -34,4 +34,4 @@ def get_policy(database: Database, school_year: str) -> Ruling:
     found.school_year("school_year", school_year)
     found.refuse()
     with database.transaction() as tx:
-        return policies.in_force(tx, school_year)
+        return policy_store.in_force(tx, school_year)

@@ -8,12 +8,12 @@ from typing import NamedTuple
 from services.common.db import Database
 from services.common.errors import NotFound
 from services.common.identity import Caller
+from services.gradebook.authority import vendor_store
+from services.gradebook.authority.vendor_store import NewAppraisal, VendorRow
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import VendorStatus
 from services.gradebook.model.dossier_rules import VIETNAM, Document, check_document
 from services.gradebook.roster import access
-from services.gradebook.store import vendors
-from services.gradebook.store.vendors import NewAppraisal, VendorRow
 
 _FIRST, _LAST = date(2000, 1, 1), date(2199, 12, 31)
 _RESULTS = frozenset({VendorStatus.APPRAISED, VendorStatus.REFUSED, VendorStatus.SUSPENDED})
@@ -38,12 +38,12 @@ def put_vendor(database: Database, caller: Caller, name: str, title: str, softwa
     found.text("vendor.version", version, longest=40)
     found.refuse()
     with database.transaction() as tx:
-        vendors.hold(tx)
-        before = vendors.find(tx, [name]).get(name)
+        vendor_store.hold(tx)
+        before = vendor_store.find(tx, [name]).get(name)
         status = VendorStatus(before.status) if before else VendorStatus.REGISTERED
         if before and before.version != version and status is not VendorStatus.SUSPENDED:
             status = VendorStatus.REGISTERED
-        vendors.put(tx, name, title, software, version, status)
+        vendor_store.put(tx, name, title, software, version, status)
         access.record_department(
             tx, caller, "VENDOR_PUT", f"vendors/{name}", title=title, version=version, status=status.name
         )
@@ -69,13 +69,13 @@ def appraise_vendor(database: Database, caller: Caller, name: str, appraisal: Ap
         last = date.fromisoformat(appraisal.valid_to)
     new = NewAppraisal(appraisal.status, asdict(appraisal.decision), first, last, appraisal.note)
     with database.transaction() as tx:
-        vendors.hold(tx)
-        vendor = vendors.find(tx, [name]).get(name)
+        vendor_store.hold(tx)
+        vendor = vendor_store.find(tx, [name]).get(name)
         if vendor is None:
             raise NotFound("VENDOR_UNKNOWN", "Chưa đăng kí nhà cung cấp này.", vendor=name)
         if _stands(vendor, new):
             return
-        vendors.appraise(tx, vendor, new)
+        vendor_store.appraise(tx, vendor, new)
         access.record_department(
             tx,
             caller,
@@ -96,7 +96,7 @@ def list_vendors(database: Database, status: int, after: str, limit: int) -> Seq
         found.one_of("status", status, set(VendorStatus))
     found.refuse()
     with database.transaction() as tx:
-        return vendors.page(tx, status, after, limit)
+        return vendor_store.page(tx, status, after, limit)
 
 
 def today() -> date:
