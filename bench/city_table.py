@@ -18,7 +18,7 @@ from bench.report import Row
 from deploy.local.layout import Stack
 from services.common import db
 from services.common.settings import DatabaseConfig
-from services.gradebook.store.class_data import MARKS_OF_CLASSES
+from services.gradebook.entry.store.class_data import MARKS_OF_CLASSES
 
 STUDENTS = 1_100_000
 """Secondary students of a large city."""

@@ -12,10 +12,10 @@ from cli.connection import Persons, Services
 from cli.demo_school import school as invent
 from deploy.local.layout import Stack
 from services.common.db import Database
+from services.gradebook.entry.store import class_data
 from services.gradebook.model import results
 from services.gradebook.model.domain import Stage
 from services.gradebook.roster import roster_store
-from services.gradebook.store import class_data
 
 STUDENTS = 45
 TARGET_MS = 5.0

@@ -31,14 +31,14 @@ from services.common.db import Call
 from services.common.grpc_client import channel
 from services.common.identity import Caller
 from services.common.settings import DatabaseConfig
+from services.gradebook.entry.acts import Request, entry_record
+from services.gradebook.entry.store import sheets as store
+from services.gradebook.entry.store.marks import Act, Written
+from services.gradebook.entry.store.sheets import Planned, SheetKey
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.sheet_rules import Cells, Changes
 from services.gradebook.rules import SCORES
-from services.gradebook.store import sheets as store
-from services.gradebook.store.marks import Act, Written
-from services.gradebook.store.sheets import Planned, SheetKey
-from services.gradebook.usecases.marks import Request, entry_record
 
 COPY_TARGET, UPSERT_TARGET, DIRECT_TARGET = 0.25, 0.8, 0.5
 COPY = "bare binary COPY of the same rows"

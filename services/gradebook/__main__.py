@@ -46,7 +46,7 @@ def work(config: Config, stop: threading.Event) -> None:
     """Close windows whose time has come."""
     from services.common import worker
     from services.common.db import Database
-    from services.gradebook.usecases import windows
+    from services.gradebook.entry import windows
 
     database = Database(config.database, max_size=config.work.concurrency + 3)
     handlers = {windows.CLOSE_JOB: lambda job: windows.close_by_time(database, job)}

@@ -19,7 +19,7 @@ ONLY_IN = {
     "pyhanko": {"services/signing/pades", "services/archive/evidence", "services/print/fields.py"},
     "minio": {"services/archive/worm.py", "services/archive/probe"},
     "typst": {"services/print/render.py"},
-    "psycopg": {"services/common/", "services/gradebook/authority/", *SERVICES_STORES},
+    "psycopg": {"services/common/", "services/gradebook/authority/", "services/gradebook/books/", *SERVICES_STORES},
     "grpc": {"services/common/", "cli/", *SERVICERS},
 }
 PURE = (

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from services.gradebook.content.attendance import SESSIONS
+from services.gradebook.entry.attendance_content import SESSIONS
 from services.gradebook.model.attendance_rules import EXCUSED, PRESENT, UNEXCUSED
 from services.gradebook.model.correction_rules import (
     EXCUSED_TOTAL,

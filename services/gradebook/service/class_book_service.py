@@ -9,11 +9,11 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import timestamp
+from services.gradebook.entry import attendance
+from services.gradebook.entry.attendance import Absence, SheetRow
 from services.gradebook.model.results import Absences
 from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
-from services.gradebook.usecases import class_book
-from services.gradebook.usecases.class_book import Absence, SheetRow
 
 _PERSON = Access(clients=("vendor/*",), person=True)
 _VENDOR = Access(clients=("vendor/*",))
@@ -47,7 +47,7 @@ class ClassBooks(class_book_pb2_grpc.ClassBookServiceServicer):
     ) -> class_book_pb2.EnterAttendanceResponse:
         """Enter a month's absences."""
         who = caller()
-        entered = class_book.enter_attendance(
+        entered = attendance.enter_attendance(
             self._database,
             who,
             request_identity(request, request.request_id, who),
@@ -64,7 +64,7 @@ class ClassBooks(class_book_pb2_grpc.ClassBookServiceServicer):
         self, request: class_book_pb2.GetAttendanceRequest, context: grpc.ServicerContext
     ) -> class_book_pb2.GetAttendanceResponse:
         """A month's sheet."""
-        rows, months = class_book.get_attendance(
+        rows, months = attendance.get_attendance(
             self._database, caller(), class_ref(request.school_class), request.month
         )
         return class_book_pb2.GetAttendanceResponse(rows=[_row(one) for one in rows], months=months)
@@ -73,7 +73,7 @@ class ClassBooks(class_book_pb2_grpc.ClassBookServiceServicer):
         self, request: class_book_pb2.RecordPrincipalRemarkRequest, context: grpc.ServicerContext
     ) -> class_book_pb2.RecordPrincipalRemarkResponse:
         """Record the principal's remark of a month."""
-        version = class_book.record_principal_remark(
+        version = attendance.record_principal_remark(
             self._database, caller(), class_ref(request.school_class), request.month, request.remark
         )
         return class_book_pb2.RecordPrincipalRemarkResponse(version=version)
@@ -92,7 +92,7 @@ class ClassBooks(class_book_pb2_grpc.ClassBookServiceServicer):
                     client=one.client,
                     time=timestamp(one.time),
                 )
-                for one in class_book.list_principal_remarks(self._database, caller(), class_ref(request.school_class))
+                for one in attendance.list_principal_remarks(self._database, caller(), class_ref(request.school_class))
             ]
         )
 
@@ -101,7 +101,7 @@ class ClassBooks(class_book_pb2_grpc.ClassBookServiceServicer):
     ) -> class_book_pb2.EnterSummerConductResponse:
         """Enter conduct after the summer."""
         who = caller()
-        class_book.enter_summer_conduct(
+        attendance.enter_summer_conduct(
             self._database,
             who,
             request_identity(request, request.request_id, who),

@@ -16,6 +16,11 @@ from services.common.grpc_server import Served
 from services.common.identity import Access, Caller, caller
 from services.common.message_fields import page_size, timestamp
 from services.common.together import Together
+from services.gradebook.entry import acts, bulk, marks, reads, windows
+from services.gradebook.entry.acts import Entered, Request
+from services.gradebook.entry.marks import SheetEntry
+from services.gradebook.entry.marks_with_remarks import NONE, EnteredSheet, enter_sheet
+from services.gradebook.entry.store.marks import VersionRow
 from services.gradebook.model.checks import identifier, moment
 from services.gradebook.model.domain import PROTO_LEVEL_NUMBERS, Semester, Stage, keyed_text
 from services.gradebook.model.entry_kinds import EntryKind
@@ -24,11 +29,6 @@ from services.gradebook.rules import Level, PupilResult, format_mark
 from services.gradebook.service import pages, sheet_messages, window_messages
 from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
-from services.gradebook.store.marks import VersionRow
-from services.gradebook.usecases import bulk, entering, marks, reads, windows
-from services.gradebook.usecases.entering import SheetEntry
-from services.gradebook.usecases.entering_with_remarks import NONE, EnteredSheet, enter_sheet
-from services.gradebook.usecases.marks import Entered, Request
 
 _SMALL = 100
 """Cells of a sheet that is better entered together with others (ADR-0034)."""
@@ -81,7 +81,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._small: Together[SheetEntry, Entered | None] = Together(
-            partial(entering.try_together, database), at_once=_AT_ONCE, crowd=_CROWD, most=_TOGETHER
+            partial(marks.try_together, database), at_once=_AT_ONCE, crowd=_CROWD, most=_TOGETHER
         )
         self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
 
@@ -178,10 +178,10 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         one = _entry(request, request_identity(request, request.request_id, who), who)
         if len(one.rows) * len(one.columns) > _SMALL:
             with self._large:
-                return entering.enter_marks(self._database, one)
+                return marks.enter_marks(self._database, one)
         found = self._small.do(one)
         # What has to wait does so here, where nobody waits for it.
-        return entering.enter_marks(self._database, one) if found is None else found
+        return marks.enter_marks(self._database, one) if found is None else found
 
     def _enter_imported(self, request: marks_pb2.ImportMarksRequest, who: Caller) -> EnteredSheet:
         """One sheet of a stream; without remarks exactly as by EnterMarks."""
@@ -200,7 +200,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
     ) -> marks_pb2.SettleMissingMarksResponse:
         """Turn missing marks into 0 or CĐ."""
         who = caller()
-        settled = marks.settle_missing_marks(
+        settled = acts.settle_missing_marks(
             self._database,
             who,
             request_identity(request, request.request_id, who),
@@ -218,7 +218,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
     ) -> marks_pb2.EnterConductResponse:
         """Enter conduct levels."""
         who = caller()
-        marks.enter_conduct(
+        acts.enter_conduct(
             self._database,
             who,
             request_identity(request, request.request_id, who),
@@ -233,7 +233,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
     ) -> marks_pb2.EnterAbsencesResponse:
         """Enter absent sessions."""
         who = caller()
-        marks.enter_absences(
+        acts.enter_absences(
             self._database,
             who,
             request_identity(request, request.request_id, who),

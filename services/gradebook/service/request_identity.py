@@ -5,8 +5,8 @@ import hashlib
 from google.protobuf.message import Message
 
 from services.common.identity import Caller
+from services.gradebook.entry.acts import Request
 from services.gradebook.model.checks import identifier
-from services.gradebook.usecases.marks import Request
 
 
 def request_identity(message: Message, request_id: str, who: Caller) -> Request:

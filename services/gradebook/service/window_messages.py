@@ -5,9 +5,9 @@ from typing import cast
 from hoso.gradebook.v1 import common_pb2, marks_pb2
 
 from services.common.message_fields import timestamp
+from services.gradebook.entry.store.windows import SnapshotRow
 from services.gradebook.model.domain import MarkKind, column_kind
 from services.gradebook.model.windows import WindowRow
-from services.gradebook.store.windows import SnapshotRow
 
 
 def window(one: WindowRow) -> marks_pb2.Window:

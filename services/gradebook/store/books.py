@@ -184,15 +184,6 @@ def classes_of(tx: Tx, book_id: UUID) -> list[int]:
     return [row[0] for row in rows]
 
 
-def alive_states(tx: Tx, class_id: int) -> list[tuple[int, int, int]]:
-    """Record type, stage and state of each class book of a class that is alive."""
-    rows = tx.execute(
-        "SELECT record_type, stage, state FROM book WHERE class_id = %s AND record_type = 1 AND state NOT IN (5, 16)",
-        (class_id,),
-    )
-    return rows.fetchall()
-
-
 def list_books(
     tx: Tx,
     year_id: int,
@@ -251,16 +242,6 @@ def add_classes(tx: Tx, book_id: UUID, classes: Sequence[int]) -> None:
         "INSERT INTO book_class (class_id, book_id) SELECT unnest(%s::integer[]), %s ON CONFLICT DO NOTHING",
         (list(classes), book_id),
     )
-
-
-def teacher_book_states(tx: Tx, class_id: int, subject_code: str, stage: int) -> list[int]:
-    """The states of the living teachers' books of a subject that hold a class, from a stage on."""
-    rows = tx.execute(
-        "SELECT b.state FROM book_class k JOIN book b ON b.id = k.book_id WHERE k.class_id = %s AND b.subject_code = %s"
-        " AND b.state NOT IN (5, 16) AND b.stage >= %s",
-        (class_id, subject_code, stage),
-    )
-    return [row[0] for row in rows]
 
 
 def contents(tx: Tx, book_ids: Sequence[UUID]) -> dict[UUID, bytes]:

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from services.common.db import Tx
+from services.gradebook.entry.store import attendance
+from services.gradebook.entry.store.marks import Act, Written
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.results import Absences
-from services.gradebook.store import attendance
-from services.gradebook.store.marks import Act, Written
 
 _VIETNAM = timedelta(hours=7)
 

@@ -15,16 +15,6 @@ def made_from(tx: Tx, source_id: UUID) -> list[BookRow]:
     return [BookRow(*row) for row in rows]
 
 
-def transcript_states(tx: Tx, year_id: int, students: Sequence[int]) -> list[int]:
-    """The transcript_states of the living transcripts of students (ids) in a school year."""
-    rows = tx.execute(
-        "SELECT state FROM book WHERE record_type = 3 AND school_year_id = %s AND student_id = ANY(%s)"
-        " AND state NOT IN (5, 16)",
-        (year_id, list(students)),
-    )
-    return [row[0] for row in rows]
-
-
 def of_earlier_years(tx: Tx, students: Sequence[int], school_year: str) -> dict[int, list[BookRow]]:
     """Student id → their living transcripts of the school years before, of any school, one a year, oldest first.
 

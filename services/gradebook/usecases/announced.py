@@ -15,10 +15,11 @@ from hoso.signing.v1 import events_pb2 as signing_events
 from services.common.db import Tx
 from services.common.errors import NotFound, Rejected
 from services.common.identity import SYSTEM
+from services.gradebook.entry.store import windows
 from services.gradebook.model import lifecycle
 from services.gradebook.model.lifecycle import ENDED, RULES, Act, Actor, State
 from services.gradebook.roster import access
-from services.gradebook.store import books, windows
+from services.gradebook.store import books
 from services.gradebook.store.books import BookRow
 from services.gradebook.usecases.books import write_step
 

@@ -11,6 +11,7 @@ from services.common import outbox
 from services.common.db import Database, Tx
 from services.common.errors import Invalid, NotFound, Rejected, Violation
 from services.common.identity import Caller
+from services.gradebook.entry import open_corrections
 from services.gradebook.model import lifecycle, roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import RecordType, Role
@@ -19,7 +20,6 @@ from services.gradebook.roster import access, roster_store
 from services.gradebook.roster.roster_store import StaffRow
 from services.gradebook.store import books, transcripts
 from services.gradebook.store.books import BookKey, BookRow, TransitionRow
-from services.gradebook.usecases import open_corrections
 
 DIGEST_PREFIX_BYTES = 8
 

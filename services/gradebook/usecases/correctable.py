@@ -10,16 +10,16 @@ from typing import NamedTuple
 from services.common.db import Tx
 from services.common.errors import Invalid, Rejected, Violation
 from services.common.identity import Caller
+from services.gradebook.entry import summer
+from services.gradebook.entry.acts import homeroom_target, subject_target
+from services.gradebook.entry.store import attendance, marks, sheets
+from services.gradebook.entry.store.marks import Act, EntryState, Target
+from services.gradebook.entry.store.sheets import Planned
 from services.gradebook.model import attendance_rules, sheet_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.correction_rules import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Datum, Kind
 from services.gradebook.model.domain import PROTO_LEVELS, SUBJECT_KINDS, SUMMER, ClassRef, MarkKind, column_kind
 from services.gradebook.model.sheet_rules import WITHDRAWN, Cells, Standing
-from services.gradebook.store import attendance, marks, sheets
-from services.gradebook.store.marks import Act, EntryState, Target
-from services.gradebook.store.sheets import Planned
-from services.gradebook.usecases import reassessment
-from services.gradebook.usecases.marks import homeroom_target, subject_target
 
 
 class WantedSession(NamedTuple):
@@ -151,7 +151,7 @@ def _read_mark(tx: Tx, found: Target, state: EntryState, wanted: Wanted) -> Aske
     cells, wrong = sheet_rules.read_rows(rows, numbers, state.students, kind, "student", state.left)
     refuse([replace(one, field="student" if one.field == "student" else "new_value") for one in wrong])
     if column_kind(numbers[0]) is MarkKind.REASSESSMENT:
-        reassessment.check(tx, found, wanted.ref, state.students, rows)
+        summer.check(tx, found, wanted.ref, state.students, rows)
     if not sheet_rules.changes(cells, state.standing, settle=False).count:
         raise _unchanged(["new_value"])
     ((student, column, value),) = zip(cells.students, cells.columns, cells.values, strict=True)
@@ -163,7 +163,7 @@ def _read_mark(tx: Tx, found: Target, state: EntryState, wanted: Wanted) -> Aske
 def _read_level(tx: Tx, found: Target, state: EntryState, wanted: Wanted) -> Asked:
     student = _student(state, wanted)
     if wanted.kind is Kind.SUMMER_CONDUCT:
-        reassessment.check_training(tx, found, wanted.ref, {"student": student})
+        summer.check_training(tx, found, wanted.ref, {"student": student})
     datum = _datum(found, wanted, student)
     stands = _standing(tx, datum) or Standing(None, zero_by_rule=False, version=0)
     level = int(PROTO_LEVELS[wanted.new_level])

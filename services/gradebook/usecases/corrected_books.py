@@ -8,12 +8,12 @@ from services.common import outbox
 from services.common.db import Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
+from services.gradebook.entry.store.corrections import CorrectionRow
 from services.gradebook.model import lifecycle
 from services.gradebook.model.correction_rules import Datum, first_stage
 from services.gradebook.model.lifecycle import RULES, Act, Actor, State
 from services.gradebook.store import books
 from services.gradebook.store.books import BookRow
-from services.gradebook.store.corrections import CorrectionRow
 from services.gradebook.usecases.books import write_step
 
 

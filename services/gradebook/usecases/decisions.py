@@ -7,18 +7,19 @@ signed.
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
+from services.gradebook.entry import settled, snapshots
+from services.gradebook.entry.snapshots import Occasion
+from services.gradebook.entry.store import corrections, marks
+from services.gradebook.entry.store.class_data import ClassHead
+from services.gradebook.entry.store.corrections import CorrectionRow
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.correction_rules import RULES, Act, Offices, State, step
 from services.gradebook.model.domain import ClassRef, Role
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.roster import access, clock, roster_store, year_lock
 from services.gradebook.roster.roster_store import YearRow
-from services.gradebook.store import corrections, marks
-from services.gradebook.store.class_data import ClassHead
-from services.gradebook.store.corrections import CorrectionRow
-from services.gradebook.usecases import correctable, corrected_books, settled, snapshots
+from services.gradebook.usecases import correctable, corrected_books
 from services.gradebook.usecases.corrections import find
-from services.gradebook.usecases.snapshots import Occasion
 
 _LONGEST_NOTE = 300
 

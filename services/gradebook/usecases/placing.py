@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from services.common.db import Tx
 from services.common.errors import Invalid, Rejected, Violation
+from services.gradebook.entry import open_corrections
 from services.gradebook.model import roster_rules
 from services.gradebook.model.domain import Stage, Student
 from services.gradebook.model.movement_rules import ends_place
@@ -12,7 +13,6 @@ from services.gradebook.roster.roster_store import ClassRow
 from services.gradebook.store import carrying, places
 from services.gradebook.store.carrying import Carried, Journey
 from services.gradebook.store.places import Place
-from services.gradebook.usecases import open_corrections
 from services.gradebook.usecases.scene import Scene
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cli.demo_school import SchoolClass
 from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Unavailable
 from services.common.settings import DatabaseConfig
-from services.gradebook.usecases import bulk
+from services.gradebook.entry import bulk
 from tests.integration.gradebook.streams import demo_sheets, export, send, sheet
 from tests.integration.gradebook.world import (
     DEPARTMENT,

@@ -18,7 +18,7 @@ from services.common.db import Database, migrate
 from services.common.errors import Invalid, Rejected
 from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig
 from services.gradebook.config import Config, WorkConfig
-from services.gradebook.usecases import windows
+from services.gradebook.entry import windows
 from tests.integration.gradebook.world import FIRST, MIGRATIONS, World, served, tls
 from tests.servers import Pki, PostgresServer
 

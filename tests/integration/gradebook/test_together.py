@@ -15,10 +15,10 @@ from services.common import audit
 from services.common.db import StatementError, Tx
 from services.common.errors import HosoError
 from services.common.identity import Caller
+from services.gradebook.entry import marks
+from services.gradebook.entry.acts import Entered, Request
+from services.gradebook.entry.marks import Answer, SheetEntry
 from services.gradebook.model.domain import ClassRef
-from services.gradebook.usecases import entering
-from services.gradebook.usecases.entering import Answer, SheetEntry
-from services.gradebook.usecases.marks import Entered, Request
 from tests.integration.gradebook.world import FINAL, FIRST, REGULAR, SECOND, VENDOR, World
 
 SUBJECTS = ["TOAN", "VAN", "KHTN"]
@@ -66,13 +66,13 @@ def enter_many(world: World, entries: Sequence[SheetEntry]) -> list[Answer]:
 
     def alone(one: SheetEntry) -> Answer:
         try:
-            return entering.enter_marks(world.database, one)
+            return marks.enter_marks(world.database, one)
         except (HosoError, StatementError) as e:
             return e
 
     return [
         alone(one) if found is None else found
-        for one, found in zip(entries, entering.try_together(world.database, entries), strict=True)
+        for one, found in zip(entries, marks.try_together(world.database, entries), strict=True)
     ]
 
 
@@ -142,9 +142,9 @@ def test_what_someone_holds_is_left_and_the_others_are_entered(world: World, wit
     with world.database.transaction() as holder:
         hold(holder, one)
         if with_others:
-            assert entering.try_together(world.database, [held, free]) == [None, Entered(1, 0)]
+            assert marks.try_together(world.database, [held, free]) == [None, Entered(1, 0)]
         else:
-            assert entering.try_together(world.database, [held]) == [None]
+            assert marks.try_together(world.database, [held]) == [None]
     assert enter_many(world, [held]) == [Entered(1, 0)]
 
 

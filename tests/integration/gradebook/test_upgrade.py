@@ -9,9 +9,9 @@ import pytest
 
 from services.common.db import Database, migrate
 from services.common.settings import DatabaseConfig
+from services.gradebook.entry.store import corrections
 from services.gradebook.model.correction_rules import Change, Kind
 from services.gradebook.model.domain import Authorisation, Authority, Stage
-from services.gradebook.store import corrections
 from tests.integration.gradebook.world import MIGRATIONS
 
 _A_CLASS = """

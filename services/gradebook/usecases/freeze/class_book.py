@@ -7,16 +7,16 @@ from services.common.errors import Rejected
 from services.common.identity import Caller
 from services.gradebook.content import class_book as content
 from services.gradebook.content.class_book import BookFacts
+from services.gradebook.entry import open_corrections
+from services.gradebook.entry.store import class_data, corrections, holding
+from services.gradebook.entry.store.class_data import ClassHead
 from services.gradebook.model import results, roster_rules
 from services.gradebook.model.domain import ClassRef, RecordType, School, Stage, column_name
 from services.gradebook.model.lifecycle import READ_ONLY
 from services.gradebook.model.results import ClassData, Missing
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import ClassRow, YearRow
-from services.gradebook.store import books, class_data, corrections
 from services.gradebook.store.books import BookRow, Scope
-from services.gradebook.store.class_data import ClassHead
-from services.gradebook.usecases import open_corrections
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
 
@@ -70,7 +70,8 @@ def _content(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, versio
 def _check_summer(tx: Tx, data: ClassData, school_class: ClassRow) -> None:
     """The year's book is locked, and someone had to be re-assessed or trained (ADR-0039)."""
     if not any(
-        stage == Stage.WHOLE_YEAR and state in READ_ONLY for _, stage, state in books.alive_states(tx, school_class.id)
+        stage == Stage.WHOLE_YEAR and state in READ_ONLY
+        for _, stage, state in holding.alive_states(tx, school_class.id)
     ):
         raise Rejected("YEAR_NOT_LOCKED", "Phải khóa sổ cả năm của lớp trước khi chốt sổ sau kì nghỉ hè.")
     if not any(one.promotion in content.PENDING for one in results.class_results(data, Stage.WHOLE_YEAR)):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from services.common.db import Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
+from services.gradebook.entry.store import windows
 from services.gradebook.model import lifecycle
 from services.gradebook.model.catalogue import RecordBook, level_of, record_book
 from services.gradebook.model.checks import Findings
@@ -17,7 +18,7 @@ from services.gradebook.model.lifecycle import ENDED, Act, Actor, State
 from services.gradebook.model.results import NamedPerson
 from services.gradebook.roster import access, clock, roster_store
 from services.gradebook.roster.roster_store import ClassRow, StaffRow, YearRow
-from services.gradebook.store import books, windows
+from services.gradebook.store import books
 from services.gradebook.store.books import BookRow, NewBook, Scope
 
 

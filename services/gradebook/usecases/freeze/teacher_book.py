@@ -8,6 +8,9 @@ from services.common.identity import Caller
 from services.gradebook.content.class_book import MAX_STUDENTS
 from services.gradebook.content.corrections import corrections_list
 from services.gradebook.content.teacher_book import MAX_CLASSES, TaughtClass, TeacherFacts, teacher_book
+from services.gradebook.entry import open_corrections
+from services.gradebook.entry.store import class_data, corrections, remarks
+from services.gradebook.entry.store.class_data import ClassHead
 from services.gradebook.model import lifecycle, results, roster_rules
 from services.gradebook.model.catalogue import RecordBook, record_book
 from services.gradebook.model.checks import Findings
@@ -16,10 +19,8 @@ from services.gradebook.model.lifecycle import Act, Actor
 from services.gradebook.model.results import ClassData, NamedPerson
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import StaffRow, YearRow
-from services.gradebook.store import books, class_data, corrections, remarks
+from services.gradebook.store import books
 from services.gradebook.store.books import BookRow, Scope
-from services.gradebook.store.class_data import ClassHead
-from services.gradebook.usecases import open_corrections
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
 

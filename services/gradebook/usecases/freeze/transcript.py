@@ -10,6 +10,9 @@ from services.common.errors import NotFound, Rejected
 from services.common.identity import Caller
 from services.gradebook.content import transcript as content
 from services.gradebook.content.transcript import Identity, Source, TranscriptFacts
+from services.gradebook.entry import open_corrections
+from services.gradebook.entry.achievements import Kind
+from services.gradebook.entry.store import achievements, class_data, remarks
 from services.gradebook.model import roster_rules
 from services.gradebook.model.catalogue import RecordBook
 from services.gradebook.model.checks import Findings
@@ -18,12 +21,10 @@ from services.gradebook.model.lifecycle import READ_ONLY, Act, State
 from services.gradebook.model.results import NamedPerson
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import ClassRow, YearRow
-from services.gradebook.store import achievements, books, class_data, places, register, remarks, transcripts
+from services.gradebook.store import books, places, register, transcripts
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import Registration
-from services.gradebook.usecases import open_corrections
-from services.gradebook.usecases.achievements import Kind
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
 

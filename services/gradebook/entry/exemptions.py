@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from services.common.db import Database
 from services.common.errors import Conflict, NotFound, Rejected
 from services.common.identity import Caller
+from services.gradebook.entry.acts import Request, find_target
+from services.gradebook.entry.store import class_data, exemptions
+from services.gradebook.entry.store.exemptions import Decision, DecisionRow
 from services.gradebook.model import roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import PRACTICAL_SUBJECTS, ClassRef, Role, Semester
 from services.gradebook.roster import access, year_lock
-from services.gradebook.store import class_data, exemptions
-from services.gradebook.store.exemptions import Decision, DecisionRow
-from services.gradebook.usecases.marks import Request, find_target
 
 
 def record_practical_exemption(

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from services.common.db import Tx
 from services.common.errors import Violation
+from services.gradebook.entry.store import class_data
+from services.gradebook.entry.store.marks import Target
 from services.gradebook.model import results
 from services.gradebook.model.checks import refuse
 from services.gradebook.model.domain import ClassRef, Stage
 from services.gradebook.model.results import ClassData
 from services.gradebook.roster import roster_store
 from services.gradebook.rules import Promotion
-from services.gradebook.store import class_data
-from services.gradebook.store.marks import Target
 
 
 def read_class(tx: Tx, target: Target, ref: ClassRef) -> ClassData:

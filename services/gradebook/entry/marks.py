@@ -15,16 +15,8 @@ from services.common import audit
 from services.common.db import Database, StatementError, Tx, trip
 from services.common.errors import HosoError, Unavailable, Violation
 from services.common.identity import Caller
-from services.gradebook.model import sheet_rules
-from services.gradebook.model.checks import refuse
-from services.gradebook.model.domain import ClassRef, MarkKind, column_kind
-from services.gradebook.model.entry_kinds import EntryKind
-from services.gradebook.roster import access
-from services.gradebook.store import sheets
-from services.gradebook.store.marks import Written
-from services.gradebook.store.sheets import Opened, Planned, SheetKey
-from services.gradebook.usecases import reassessment
-from services.gradebook.usecases.marks import (
+from services.gradebook.entry import summer
+from services.gradebook.entry.acts import (
     Entered,
     Request,
     check_head,
@@ -37,6 +29,14 @@ from services.gradebook.usecases.marks import (
     read_sheet,
     repeat,
 )
+from services.gradebook.entry.store import sheets
+from services.gradebook.entry.store.marks import Written
+from services.gradebook.entry.store.sheets import Opened, Planned, SheetKey
+from services.gradebook.model import sheet_rules
+from services.gradebook.model.checks import refuse
+from services.gradebook.model.domain import ClassRef, MarkKind, column_kind
+from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.roster import access
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def decide(tx: Tx, one: SheetEntry, found: Opened | None, *, waited: bool) -> Pl
         kinds = {column_kind(number) for number in numbers}
         check_open(found.state, kinds, first_stage_of(kinds, one.semester))
         if MarkKind.REASSESSMENT in kinds:
-            reassessment.check(tx, target, one.ref, found.state.students, one.rows)
+            summer.check(tx, target, one.ref, found.state.students, one.rows)
         act = new_act(one.request, EntryKind.MARKS, target, one.caller, semester=one.semester)
         return plan(act, found.state, cells)
     except HosoError as e:

@@ -7,15 +7,15 @@ from enum import IntEnum
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
+from services.gradebook.entry.acts import Entered, Request, find_target, homeroom_target, repeat
+from services.gradebook.entry.store import achievements, class_data, holding
+from services.gradebook.entry.store.achievements import AchievementEntry, AchievementRow
+from services.gradebook.entry.store.marks import Target
 from services.gradebook.model import roster_rules, sheet_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.lifecycle import State
 from services.gradebook.roster import access, year_lock
-from services.gradebook.store import achievements, class_data, transcripts
-from services.gradebook.store.achievements import AchievementEntry, AchievementRow
-from services.gradebook.store.marks import Target
-from services.gradebook.usecases.marks import Entered, Request, find_target, homeroom_target, repeat
 
 MAX_LENGTH = 300
 """Characters of one line; the limit of the transcript's shape."""
@@ -96,7 +96,7 @@ def _students(tx: Tx, target: Target, names: Sequence[str]) -> list[int]:
 
 
 def _check_free(tx: Tx, target: Target, students: Sequence[int]) -> None:
-    states = transcripts.transcript_states(tx, target.year_id, students)
+    states = holding.transcript_states(tx, target.year_id, students)
     if states:
         furthest = State(max(states))
         message = "Chứng chỉ, kết quả cuộc thi đã nằm trong học bạ đã chốt của năm học."

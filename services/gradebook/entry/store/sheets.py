@@ -10,10 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.common.db import Call, Tx, execute, trip
-from services.gradebook.model.entry_kinds import CellSource, EntryKind
-from services.gradebook.model.sheet_rules import WITHDRAWN, Changes
-from services.gradebook.roster.year_lock import YEAR_LOCK
-from services.gradebook.store.marks import (
+from services.gradebook.entry.store.marks import (
     NAMED,
     STANDING,
     STATE,
@@ -24,6 +21,9 @@ from services.gradebook.store.marks import (
     array_literal,
     state_of,
 )
+from services.gradebook.model.entry_kinds import CellSource, EntryKind
+from services.gradebook.model.sheet_rules import WITHDRAWN, Changes
+from services.gradebook.roster.year_lock import YEAR_LOCK
 
 
 class SheetKey(NamedTuple):

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.common.db import Tx
+from services.gradebook.entry.store.windows import SnapshotRow
 from services.gradebook.model.correction_rules import ApprovedCorrection, Change, Datum, Kind, Progress, State
 from services.gradebook.model.domain import Stage
-from services.gradebook.store.windows import SnapshotRow
 
 
 class StepRow(NamedTuple):

@@ -1,6 +1,6 @@
 """Entering a sheet of marks and the subject teacher's remarks of its semester in one transaction (ADR-0045).
 
-Order within the transaction as in `entering`; what is wrong with the marks and with the remarks is told at once.
+Order within the transaction as in `marks`; what is wrong with the marks and with the remarks is told at once.
 """
 
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 from services.common.db import Database, Tx
 from services.common.errors import HosoError, Invalid
+from services.gradebook.entry import marks, remarks
+from services.gradebook.entry.acts import Entered, check_head, check_subject_target, record, repeat
+from services.gradebook.entry.marks import SheetEntry
+from services.gradebook.entry.remarks import Planned as PlannedRemarks
+from services.gradebook.entry.store import sheets
+from services.gradebook.entry.store.marks import Written
+from services.gradebook.entry.store.sheets import Opened
+from services.gradebook.entry.store.sheets import Planned as PlannedMarks
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.roster import access
-from services.gradebook.store import sheets
-from services.gradebook.store.marks import Written
-from services.gradebook.store.sheets import Opened
-from services.gradebook.store.sheets import Planned as PlannedMarks
-from services.gradebook.usecases import entering, remarks
-from services.gradebook.usecases.entering import SheetEntry
-from services.gradebook.usecases.marks import Entered, check_head, check_subject_target, record, repeat
-from services.gradebook.usecases.remarks import Planned as PlannedRemarks
 
 NONE = Entered(0, 0)
 
@@ -33,36 +33,36 @@ def enter_sheet(database: Database, one: SheetEntry, texts: Sequence[tuple[str, 
     """Enter marks and remarks, all or nothing. one: may have no columns and rows; then only remarks are entered.
 
     texts: moet_student_id and the remark of the sheet's semester, "" to take it away; at least one.
-    Raises as `entering.enter_marks` does, and Rejected BOOK_LOCKED when a living book contains a remark.
+    Raises as `marks.enter_marks` does, and Rejected BOOK_LOCKED when a living book contains a remark.
     """
     check_head(one.ref, one.subject, one.semester)
     access.person(one.caller, one.ref.school)
     with database.transaction() as tx:
-        (opened,) = sheets.open_sheets(tx, [entering.key(one)], wait=True)
+        (opened,) = sheets.open_sheets(tx, [marks.key(one)], wait=True)
         check_subject_target(one.caller, one.ref, one.subject, opened.target if opened else None)
         assert opened is not None
-        marks = _decide_marks(tx, one, opened)
-        said = _decide_remarks(tx, one, opened, texts)
-        _refuse(marks, said)
-        digest = sheets.write_marks(tx, marks) if isinstance(marks, PlannedMarks) else ""
-        if isinstance(said, PlannedRemarks):
-            remarks.write(tx, said)
+        planned_marks = _decide_marks(tx, one, opened)
+        planned_remarks = _decide_remarks(tx, one, opened, texts)
+        _refuse(planned_marks, planned_remarks)
+        digest = sheets.write_marks(tx, planned_marks) if isinstance(planned_marks, PlannedMarks) else ""
+        if isinstance(planned_remarks, PlannedRemarks):
+            remarks.write(tx, planned_remarks)
         # The audit rows last, because writers to a chain wait for each other.
-        if isinstance(marks, PlannedMarks):
-            written = Written(marks.changes.count, digest)
-            record(tx, one.caller, one.ref, marks.act, written, subject=one.subject, semester=one.semester)
-        if isinstance(said, PlannedRemarks):
-            remarks.record(tx, one.caller, one.ref, said)
-    return EnteredSheet(_answer(marks), _answer(said))
+        if isinstance(planned_marks, PlannedMarks):
+            written = Written(planned_marks.changes.count, digest)
+            record(tx, one.caller, one.ref, planned_marks.act, written, subject=one.subject, semester=one.semester)
+        if isinstance(planned_remarks, PlannedRemarks):
+            remarks.record(tx, one.caller, one.ref, planned_remarks)
+    return EnteredSheet(_answer(planned_marks), _answer(planned_remarks))
 
 
 def _decide_marks(tx: Tx, one: SheetEntry, opened: Opened) -> PlannedMarks | Entered | HosoError:
     if one.rows or one.columns:
         try:
-            entering.check_size(one)
+            marks.check_size(one)
         except Invalid as e:
             return e
-        decided = entering.decide(tx, one, opened, waited=True)
+        decided = marks.decide(tx, one, opened, waited=True)
         assert decided is not None
         return decided
     if opened.state.earlier is not None:

@@ -15,6 +15,9 @@ from services.common.audit import Record
 from services.common.db import Database, Tx
 from services.common.errors import Conflict, Forbidden, NotFound, Rejected, Violation
 from services.common.identity import Caller
+from services.gradebook.entry.store import attendance, marks, sheets
+from services.gradebook.entry.store.marks import Act, EntryState, Target, Written
+from services.gradebook.entry.store.sheets import Planned
 from services.gradebook.model import attendance_rules, roster_rules, sheet_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import (
@@ -31,9 +34,6 @@ from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.lifecycle import READ_ONLY, State
 from services.gradebook.roster import access
 from services.gradebook.rules import SubjectKind
-from services.gradebook.store import attendance, marks, sheets
-from services.gradebook.store.marks import Act, EntryState, Target, Written
-from services.gradebook.store.sheets import Planned
 
 _ACTIONS: dict[int, str] = {
     EntryKind.MARKS: "MARKS_ENTERED",

@@ -11,23 +11,16 @@ from typing import NamedTuple
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
+from services.gradebook.entry.acts import Entered, Request, find_target, homeroom_target, repeat, subject_target
+from services.gradebook.entry.store import class_data, holding, remarks
+from services.gradebook.entry.store.marks import Target
+from services.gradebook.entry.store.remarks import RemarkEntry, RemarkRow
 from services.gradebook.model import roster_rules, sheet_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.lifecycle import State
 from services.gradebook.model.remark_rules import check_remark
 from services.gradebook.roster import access, year_lock
-from services.gradebook.store import books, class_data, remarks, transcripts
-from services.gradebook.store.marks import Target
-from services.gradebook.store.remarks import RemarkEntry, RemarkRow
-from services.gradebook.usecases.marks import (
-    Entered,
-    Request,
-    find_target,
-    homeroom_target,
-    repeat,
-    subject_target,
-)
 
 
 class Period(IntEnum):
@@ -182,9 +175,9 @@ def _check_free(tx: Tx, target: Target, subject: str, period: int, students: Seq
     assert target.class_id is not None
     states = []
     if subject and period != Period.WHOLE_YEAR:
-        states += books.teacher_book_states(tx, target.class_id, subject, period)
+        states += holding.teacher_book_states(tx, target.class_id, subject, period)
     if period != Period.SEMESTER_1:
-        states += transcripts.transcript_states(tx, target.year_id, students)
+        states += holding.transcript_states(tx, target.year_id, students)
     if states:
         furthest = State(max(states))
         message = "Nhận xét đã nằm trong sổ hoặc học bạ đã chốt."

@@ -2,11 +2,11 @@
 
 from services.common.db import Tx
 from services.common.errors import Rejected
+from services.gradebook.entry.store import attendance, windows
 from services.gradebook.model import settling
 from services.gradebook.model.correction_rules import Datum
 from services.gradebook.model.settling import Cover, Entry
 from services.gradebook.roster import clock, roster_store
-from services.gradebook.store import attendance, windows
 
 
 def check_attendance(tx: Tx, year_id: int, school_year: str, class_id: int, month: str) -> None:

@@ -10,12 +10,12 @@ from hoso.gradebook.v1 import events_pb2
 
 from services.common import outbox
 from services.common.db import Tx
-from services.gradebook.content.snapshot import SnapshotFacts, class_snapshot
+from services.gradebook.entry.snapshot_content import SnapshotFacts, class_snapshot
+from services.gradebook.entry.store import class_data, windows
+from services.gradebook.entry.store.class_data import ClassHead
+from services.gradebook.entry.store.windows import NewSnapshot
 from services.gradebook.model.domain import Semester
 from services.gradebook.roster.roster_store import YearRow
-from services.gradebook.store import class_data, windows
-from services.gradebook.store.class_data import ClassHead
-from services.gradebook.store.windows import NewSnapshot
 
 
 @dataclass(frozen=True, slots=True)

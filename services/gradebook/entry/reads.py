@@ -5,6 +5,12 @@ from typing import NamedTuple
 from services.common.db import Database
 from services.common.errors import NotFound
 from services.common.identity import Caller
+from services.gradebook.entry.acts import find_target
+from services.gradebook.entry.store import class_data, marks
+from services.gradebook.entry.store import data_history as store_history
+from services.gradebook.entry.store.class_data import ClassHead
+from services.gradebook.entry.store.data_history import DataVersionRow
+from services.gradebook.entry.store.marks import VersionRow
 from services.gradebook.model import attendance_rules, results, roster_rules, sheet_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.correction_rules import Datum, Kind
@@ -12,12 +18,6 @@ from services.gradebook.model.domain import SUMMER, ClassRef, Semester, Stage
 from services.gradebook.model.results import ClassData, Missing
 from services.gradebook.roster import access
 from services.gradebook.rules import PupilResult
-from services.gradebook.store import class_data, marks
-from services.gradebook.store import data_history as store_history
-from services.gradebook.store.class_data import ClassHead
-from services.gradebook.store.data_history import DataVersionRow
-from services.gradebook.store.marks import VersionRow
-from services.gradebook.usecases.marks import find_target
 
 MAX_MISSING = 1000
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from services.common.db import Tx
+from services.gradebook.entry.store.marks import Act, Written
 from services.gradebook.model.results import Absences
-from services.gradebook.store.marks import Act, Written
 
 
 class StandingRow(NamedTuple):

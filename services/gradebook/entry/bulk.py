@@ -20,6 +20,9 @@ from services.common.errors import (
     Violation,
 )
 from services.common.identity import Caller
+from services.gradebook.entry.marks_with_remarks import NONE, EnteredSheet
+from services.gradebook.entry.store import class_data, remarks
+from services.gradebook.entry.store.class_data import ClassHead
 from services.gradebook.model import results, roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import Semester, Stage
@@ -27,9 +30,6 @@ from services.gradebook.model.many import ANSWERS, Refused
 from services.gradebook.model.results import ClassData
 from services.gradebook.roster import access, roster_store
 from services.gradebook.rules import PupilResult
-from services.gradebook.store import class_data, remarks
-from services.gradebook.store.class_data import ClassHead
-from services.gradebook.usecases.entering_with_remarks import NONE, EnteredSheet
 
 MAX_SHEETS = 2000
 """Sheets a stream: a school of sixty classes with thirteen subjects has 1,560 a year."""

@@ -5,17 +5,8 @@ from typing import NamedTuple
 
 from services.common.db import Database
 from services.common.identity import Caller
-from services.gradebook.model import attendance_rules, results, roster_rules
-from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Role, Semester, Stage
-from services.gradebook.model.entry_kinds import EntryKind
-from services.gradebook.model.results import Absences
-from services.gradebook.roster import access, year_lock
-from services.gradebook.store import attendance, books, class_data, marks, principal_remarks
-from services.gradebook.store.attendance import StandingRow
-from services.gradebook.store.principal_remarks import RemarkRow
-from services.gradebook.usecases import reassessment, settled
-from services.gradebook.usecases.marks import (
+from services.gradebook.entry import settled, summer
+from services.gradebook.entry.acts import (
     Entered,
     Request,
     check_free,
@@ -27,6 +18,15 @@ from services.gradebook.usecases.marks import (
     repeat,
     students_of,
 )
+from services.gradebook.entry.store import attendance, class_data, holding, marks, principal_remarks
+from services.gradebook.entry.store.attendance import StandingRow
+from services.gradebook.entry.store.principal_remarks import RemarkRow
+from services.gradebook.model import attendance_rules, results, roster_rules
+from services.gradebook.model.checks import Findings
+from services.gradebook.model.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Role, Semester, Stage
+from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.results import Absences
+from services.gradebook.roster import access, year_lock
 
 _LAST_REMARK = 8
 """August: the last month of a school year with a remark on the use of the book."""
@@ -118,7 +118,7 @@ def record_principal_remark(database: Database, caller: Caller, ref: ClassRef, m
         version, standing = principal_remarks.newest(tx, school_class.id, month)
         if standing == remark:
             return version
-        check_free(books.alive_states(tx, school_class.id), results.first_stage(ref.school_year, month))
+        check_free(holding.alive_states(tx, school_class.id), results.first_stage(ref.school_year, month))
         version += 1
         principal_remarks.add(tx, school_class.id, month, version, remark, principal.person, caller.client)
         access.record(
@@ -158,7 +158,7 @@ def enter_summer_conduct(
             return
         students = students_of(state, [student for student, _ in rows])
         check_open(state, {MarkKind.REASSESSMENT}, Stage.AFTER_SUMMER)
-        reassessment.check_training(
+        summer.check_training(
             tx, target, ref, {f"rows[{index}].student": student for index, student in enumerate(students)}
         )
         act = new_act(request, EntryKind.CONDUCT, target, caller, semester=SUMMER)

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from services.common.db import Tx
 from services.gradebook.authority import policy_store
+from services.gradebook.entry.store import attendance, exemptions, principal_remarks
 from services.gradebook.model.domain import SUBJECT_KINDS
 from services.gradebook.model.movement_rules import list_note
 from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet, year_totals
 from services.gradebook.roster.roster_store import guardian
 from services.gradebook.rules import Level
-from services.gradebook.store import attendance, exemptions, principal_remarks
 
 _LEVELS = {int(level): level for level in Level}
 

@@ -14,16 +14,16 @@ from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected, Waiting
 from services.common.identity import SYSTEM, Caller
 from services.common.jobs import Job
+from services.gradebook.entry import snapshots
+from services.gradebook.entry.snapshots import Occasion
+from services.gradebook.entry.store import class_data, windows
+from services.gradebook.entry.store.windows import SnapshotRow
 from services.gradebook.model import roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import MarkKind, Role, Semester
 from services.gradebook.model.windows import WindowRow
 from services.gradebook.roster import access, clock, year_lock
 from services.gradebook.roster.roster_store import YearRow
-from services.gradebook.store import class_data, windows
-from services.gradebook.store.windows import SnapshotRow
-from services.gradebook.usecases import snapshots
-from services.gradebook.usecases.snapshots import Occasion
 
 CLOSE_JOB = "close-window"
 GRADES = range(6, 13)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from services.common.canonical import canonical_bytes
-from services.gradebook.content.attendance import principal_remarks, sessions
+from services.gradebook.entry.attendance_content import principal_remarks, sessions
 from services.gradebook.model.domain import (
     REASSESSMENT_COLUMN,
     SUMMER,

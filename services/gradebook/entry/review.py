@@ -5,14 +5,14 @@ from typing import NamedTuple
 from services.common.db import Database
 from services.common.errors import Invalid, Violation
 from services.common.identity import Caller
+from services.gradebook.entry.store import class_data
+from services.gradebook.entry.store.class_data import ClassHead
 from services.gradebook.model import anomalies, roster_rules
 from services.gradebook.model.anomalies import Anomaly
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.completeness import Completeness, completeness
 from services.gradebook.model.domain import ClassRef, Semester, Stage
 from services.gradebook.roster import access
-from services.gradebook.store import class_data
-from services.gradebook.store.class_data import ClassHead
 
 DEFAULT_CLASSES, MOST_CLASSES = 20, 50
 MOST_ANOMALIES = 500

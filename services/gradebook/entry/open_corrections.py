@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from services.common.db import Tx
 from services.common.errors import Rejected
+from services.gradebook.entry.store import corrections
 from services.gradebook.model.domain import Stage
-from services.gradebook.store import books, corrections
+from services.gradebook.store import books
 from services.gradebook.store.books import BookRow
 
 _NAMED = 10
