@@ -11,9 +11,9 @@ from services.gradebook.model.domain import (
     Student,
 )
 from services.gradebook.model.movement_rules import StudentState, standing
+from services.gradebook.register import place_store, register_store
 from services.gradebook.roster import access, roster_store, year_lock
 from services.gradebook.roster.roster_store import YearRow
-from services.gradebook.store import places, register
 
 
 def put_students(database: Database, caller: Caller, ref: ClassRef, students: Sequence[Student]) -> None:
@@ -28,7 +28,7 @@ def put_students(database: Database, caller: Caller, ref: ClassRef, students: Se
         year, school_class = access.school_class(tx, caller, ref)
         year_lock.hold_year(tx, year.id)
         names = [student.moet_student_id for student in students]
-        register.add_students(tx, names)
+        register_store.add_students(tx, names)
         _check_newcomers(tx, year, school_class.id, names)
         roster_store.put_students(tx, year.id, school_class.id, students)
         roster_rules.check_numbers(roster_store.numbers(tx, school_class.id))
@@ -37,10 +37,10 @@ def put_students(database: Database, caller: Caller, ref: ClassRef, students: Se
 
 def _check_newcomers(tx: Tx, year: YearRow, class_id: int, names: Sequence[str]) -> None:
     """Who is new in a class list is nowhere else that year, and in no state that only a movement ends."""
-    taken = places.taken_elsewhere(tx, year.school_id, year.name, class_id, names)
+    taken = place_store.taken_elsewhere(tx, year.school_id, year.name, class_id, names)
     here = {name for name, same_school, present in taken if same_school and present}
     there = {name for name, same_school, present in taken if not same_school and present}
-    histories = register.histories(tx, year.school_id, class_id, names)
+    histories = register_store.histories(tx, year.school_id, class_id, names)
     gone = {name for name, moves in histories.items() if standing(moves).state is not StudentState.STUDYING}
     gone |= {name for name, _, present in taken if not present}
     for found, reason, message in (

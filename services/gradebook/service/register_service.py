@@ -12,6 +12,11 @@ from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
 from services.gradebook.model.movement_rules import Details, MovementKind
 from services.gradebook.model.register_rules import Asked, RegisterRow
+from services.gradebook.register import movements, register, transfers
+from services.gradebook.register.earlier_marks import Earlier, EarlierMarks
+from services.gradebook.register.place_store import Place
+from services.gradebook.register.register import Entry
+from services.gradebook.register.register_store import MovementRow
 from services.gradebook.service import pages
 from services.gradebook.service.roster_service import (
     class_ref,
@@ -20,11 +25,6 @@ from services.gradebook.service.roster_service import (
     student,
     student_message,
 )
-from services.gradebook.store.places import Place
-from services.gradebook.store.register import MovementRow
-from services.gradebook.usecases import movements, register, transfers
-from services.gradebook.usecases.earlier import Earlier, EarlierMarks
-from services.gradebook.usecases.register import Entry
 
 _PERSON = Access(clients=("vendor/*",), person=True)
 _BOTH = Access(clients=("vendor/*", "operator/department"))

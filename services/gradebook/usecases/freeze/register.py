@@ -15,13 +15,13 @@ from services.gradebook.model.domain import ClassRef, RecordType, Role, SchoolLe
 from services.gradebook.model.lifecycle import Act, Actor
 from services.gradebook.model.movement_rules import GONE, MovementKind
 from services.gradebook.model.results import NamedPerson
+from services.gradebook.register import place_store, register_store, scene
+from services.gradebook.register.place_store import Place
+from services.gradebook.register.register_store import MovementRow, Registration
 from services.gradebook.roster import access, roster_store, year_lock
 from services.gradebook.roster.roster_store import YearRow
-from services.gradebook.store import places, register, year_results
+from services.gradebook.store import year_results
 from services.gradebook.store.books import BookRow, Scope
-from services.gradebook.store.places import Place
-from services.gradebook.store.register import MovementRow, Registration
-from services.gradebook.usecases import scene
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
 
@@ -42,7 +42,7 @@ def freeze_student_register(database: Database, caller: Caller, ref: ClassRef, s
         roles = access.staff(tx, caller, year).roles
         lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if Role.SEAL_CUSTODIAN in roles else set())
         year_lock.hold_year(tx, year.id)
-        register.hold_register(tx, year.school_id)
+        register_store.hold_register(tx, year.school_id)
         scope = Scope(RecordType.STUDENT_REGISTER, year.id)
         resource = f"schools/{year.school}/years/{year.name}/register"
         frozen = Frozen(scope, checked, lambda version, _: _content(tx, year, version), resource)
@@ -53,14 +53,14 @@ def freeze_student_register(database: Database, caller: Caller, ref: ClassRef, s
 
 def _content(tx: Tx, year: YearRow, version: int) -> bytes:
     _check_registered(tx, year)
-    registrations = register.list_registrations(tx, year.school_id, year.name, 0, content.MAX_ROWS + 1)
+    registrations = register_store.list_registrations(tx, year.school_id, year.name, 0, content.MAX_ROWS + 1)
     students = [one.student_id for one in registrations]
     moves: dict[int, list[MovementRow]] = {}
-    for move in register.movements_of(tx, students, year.school_id):
+    for move in register_store.movements_of(tx, students, year.school_id):
         if move.school_year <= year.name:
             moves.setdefault(move.student_id, []).append(move)
     listed: dict[int, list[Place]] = {}
-    for place in places.of_students(tx, students, year.school_id):
+    for place in place_store.of_students(tx, students, year.school_id):
         if place.school_year <= year.name:
             listed.setdefault(place.student_id, []).append(place)
     classes = sorted({place.class_id for own in listed.values() for place in own})
@@ -81,8 +81,8 @@ def _content(tx: Tx, year: YearRow, version: int) -> bytes:
 
 
 def _check_registered(tx: Tx, year: YearRow) -> None:
-    absent = places.unregistered(tx, year.school_id, year.id)
-    if absent or not register.last_number(tx, year.school_id):
+    absent = place_store.unregistered(tx, year.school_id, year.id)
+    if absent or not register_store.last_number(tx, year.school_id):
         raise Rejected(
             "DATA_INCOMPLETE",
             f"Còn {len(absent)} học sinh của năm học chưa có số đăng bộ.",

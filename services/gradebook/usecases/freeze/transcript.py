@@ -19,12 +19,13 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, RecordType, Stage
 from services.gradebook.model.lifecycle import READ_ONLY, Act, State
 from services.gradebook.model.results import NamedPerson
+from services.gradebook.register import place_store, register_store
+from services.gradebook.register.place_store import Place
+from services.gradebook.register.register_store import Registration
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import ClassRow, YearRow
-from services.gradebook.store import books, places, register, transcripts
+from services.gradebook.store import books, transcripts
 from services.gradebook.store.books import BookRow, Scope
-from services.gradebook.store.places import Place
-from services.gradebook.store.register import Registration
 from services.gradebook.usecases.freeze import common
 from services.gradebook.usecases.freeze.common import Frozen
 
@@ -157,7 +158,7 @@ def _desk(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage) -> _Desk:
         absences=class_data.absences(tx, school_class.id),
         remarks=_remarks(tx, school_class.id),
         achievements=achievements.standing(tx, year.id, ids),
-        registrations=register.registrations(tx, year.school_id, ids),
+        registrations=register_store.registrations(tx, year.school_id, ids),
         places=_places(tx, ids, year.name),
         earlier=_earlier(tx, ids, year.name),
     )
@@ -200,11 +201,11 @@ def _places(tx: Tx, students: list[int], school_year: str) -> dict[int, list[dic
     """The classes of the year, of any school, as the study history tells them."""
     found: dict[int, list[dict[str, Any]]] = {}
     numbers: dict[int, dict[int, Registration]] = {}
-    for place in places.of_students(tx, students):
+    for place in place_store.of_students(tx, students):
         if place.school_year != school_year:
             continue
         if place.school_id not in numbers:
-            numbers[place.school_id] = register.registrations(tx, place.school_id, students)
+            numbers[place.school_id] = register_store.registrations(tx, place.school_id, students)
         line = _line(place, numbers[place.school_id].get(place.student_id))
         found.setdefault(place.student_id, []).append(line)
     return found

@@ -10,12 +10,12 @@ from services.common.identity import Caller
 from services.gradebook.model.domain import Role
 from services.gradebook.model.movement_rules import MovementKind, Standing, StudentState, recorders, standing
 from services.gradebook.model.register_rules import Checked
+from services.gradebook.register import register_store
+from services.gradebook.register.carrying_store import Carried
+from services.gradebook.register.place_store import Place
+from services.gradebook.register.register_store import MovementRow, NewMovement
 from services.gradebook.roster import access, roster_store
 from services.gradebook.roster.roster_store import StaffRow, YearRow
-from services.gradebook.store import register
-from services.gradebook.store.carrying import Carried
-from services.gradebook.store.places import Place
-from services.gradebook.store.register import MovementRow, NewMovement
 
 DECIDERS = "Hiệu trưởng, Cán bộ phụ trách CSDL"
 REGISTRARS = "Văn thư, Cán bộ phụ trách CSDL"
@@ -122,7 +122,7 @@ def new_movement(scene: Scene) -> NewMovement:
 
 def write(tx: Tx, caller: Caller, scene: Scene, new: NewMovement, carried: Carried | None = None) -> MovementRow:
     """Append the movement and its audit row."""
-    written = register.add_movement(tx, new._replace(carried=carried.cells if carried else 0))
+    written = register_store.add_movement(tx, new._replace(carried=carried.cells if carried else 0))
     facts: dict[str, object] = {"movement": written.id, "kind": scene.checked.kind.name, "date": scene.checked.day}
     if carried:
         facts |= {

@@ -13,11 +13,11 @@ from services.gradebook.model import attendance_rules, sheet_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import PROTO_LEVELS, REASSESSMENT_COLUMN, SUBJECT_KINDS, Semester
 from services.gradebook.model.entry_kinds import CellSource
+from services.gradebook.register import carrying_store
+from services.gradebook.register.carrying_store import Carried, CarriedMark, Journey, Luggage
+from services.gradebook.register.scene import Scene
 from services.gradebook.roster import roster_store
 from services.gradebook.roster.roster_store import ClassRow
-from services.gradebook.store import carrying
-from services.gradebook.store.carrying import Carried, CarriedMark, Journey, Luggage
-from services.gradebook.usecases.scene import Scene
 
 MAX_SHEETS = 60
 
@@ -83,7 +83,7 @@ def enter(tx: Tx, scene: Scene, target: ClassRow, earlier: Earlier, school: str)
     refuse(found)
     conduct = [(semester, int(PROTO_LEVELS[level])) for semester, level in earlier.conduct]
     journey = Journey(scene.student_id, target.id, origin, scene.who.person, scene.client)
-    return carrying.unpack(tx, journey, Luggage(brought, conduct, earlier.absences))
+    return carrying_store.unpack(tx, journey, Luggage(brought, conduct, earlier.absences))
 
 
 def _read(one: EarlierMarks, regular_count: int, kind: int, where: str) -> tuple[sheet_rules.Cells, list[Violation]]:

@@ -11,12 +11,11 @@ from services.gradebook.model import register_rules, roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.movement_rules import LEAVING, MovementKind, StudentState, move
 from services.gradebook.model.register_rules import Asked, Checked
+from services.gradebook.register import place_store, placing, register_store, scene
+from services.gradebook.register.carrying_store import Carried
+from services.gradebook.register.register_store import MovementRow
+from services.gradebook.register.scene import Scene
 from services.gradebook.roster import access, year_lock
-from services.gradebook.store import places, register
-from services.gradebook.store.carrying import Carried
-from services.gradebook.store.register import MovementRow
-from services.gradebook.usecases import placing, scene
-from services.gradebook.usecases.scene import Scene
 
 _LAST_GRADES = (9, 12)
 
@@ -47,12 +46,12 @@ def held(tx: Tx, caller: Caller, school: str, school_year: str, checked: Checked
     year = access.year(tx, caller, school, school_year)
     who = scene.recorder(tx, caller, year, checked.kind)
     year_lock.hold_year(tx, year.id)
-    ids = register.hold_students(tx, [checked.student])
-    listed = places.of_students(tx, list(ids.values()), year.school_id)
+    ids = register_store.hold_students(tx, [checked.student])
+    listed = place_store.of_students(tx, list(ids.values()), year.school_id)
     if not listed:
         raise Invalid([Violation("student", "STUDENT_UNKNOWN", "Trường không có học sinh mang mã này.")])
     student = ids[checked.student]
-    return Scene(year, who, caller.client, student, checked, register.movements_of(tx, [student]), listed)
+    return Scene(year, who, caller.client, student, checked, register_store.movements_of(tx, [student]), listed)
 
 
 def _perform(tx: Tx, caller: Caller, one: Scene) -> MovementRow:

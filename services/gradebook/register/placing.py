@@ -8,12 +8,12 @@ from services.gradebook.entry import open_corrections
 from services.gradebook.model import roster_rules
 from services.gradebook.model.domain import Stage, Student
 from services.gradebook.model.movement_rules import ends_place
+from services.gradebook.register import carrying_store, place_store
+from services.gradebook.register.carrying_store import Carried, Journey
+from services.gradebook.register.place_store import Place
+from services.gradebook.register.scene import Scene
 from services.gradebook.roster import roster_store
 from services.gradebook.roster.roster_store import ClassRow
-from services.gradebook.store import carrying, places
-from services.gradebook.store.carrying import Carried, Journey
-from services.gradebook.store.places import Place
-from services.gradebook.usecases.scene import Scene
 
 
 def end_place(tx: Tx, scene: Scene) -> None:
@@ -21,7 +21,7 @@ def end_place(tx: Tx, scene: Scene) -> None:
     place, checked = scene.present, scene.checked
     if place is None or not ends_place(checked.kind, checked.day, scene.year.name):
         return
-    if not places.year_frozen(tx, place.class_id):
+    if not place_store.year_frozen(tx, place.class_id):
         leave(tx, scene, place)
 
 
@@ -31,12 +31,12 @@ def leave(tx: Tx, scene: Scene, place: Place) -> None:
     """
     student = scene.checked.student
     open_corrections.refuse(tx, [place.class_id], Stage.AFTER_SUMMER, student=student)
-    places.leave(tx, place.class_id, scene.student_id, scene.checked.kind, scene.checked.day)
+    place_store.leave(tx, place.class_id, scene.student_id, scene.checked.kind, scene.checked.day)
 
 
 def check_open(tx: Tx, class_id: int) -> None:
     """Raises Rejected BOOK_LOCKED when the class's year is frozen."""
-    if places.year_frozen(tx, class_id):
+    if place_store.year_frozen(tx, class_id):
         raise Rejected("BOOK_LOCKED", "Sổ cả năm của lớp đã chốt dữ liệu nên danh sách lớp không đổi được.")
 
 
@@ -61,7 +61,7 @@ def join(tx: Tx, scene: Scene, target: ClassRow, personal: Student, number: int 
 
     Raises Invalid NUMBERS_NOT_CONSECUTIVE; Rejected CLASS_TOO_LARGE.
     """
-    if places.come_back(tx, target.id, scene.student_id):
+    if place_store.come_back(tx, target.id, scene.student_id):
         return
     place = len(roster_store.numbers(tx, target.id)) + 1
     if number not in (0, place):
@@ -70,7 +70,7 @@ def join(tx: Tx, scene: Scene, target: ClassRow, personal: Student, number: int 
     if place > roster_rules.MAX_CLASS_SIZE:
         raise Rejected("CLASS_TOO_LARGE", "Lớp đã đủ số học sinh tối đa.", students=place - 1)
     roster_store.put_students(tx, scene.year.id, target.id, [replace(personal, number=place)])
-    places.mark_joined(tx, target.id, scene.student_id, scene.checked.kind, scene.checked.day)
+    place_store.mark_joined(tx, target.id, scene.student_id, scene.checked.kind, scene.checked.day)
 
 
 def follow(tx: Tx, scene: Scene, source: Place, target: ClassRow, number: int = 0) -> Carried | None:
@@ -79,7 +79,7 @@ def follow(tx: Tx, scene: Scene, source: Place, target: ClassRow, number: int = 
     if source.school_year != scene.year.name or source.class_id == target.id:
         return None
     origin = f"Chuyển từ {source.school_name}, lớp {source.class_name}"
-    luggage = carrying.pack(tx, scene.student_id, source.class_id, target.id, origin)
+    luggage = carrying_store.pack(tx, scene.student_id, source.class_id, target.id, origin)
     journey = Journey(scene.student_id, target.id, origin, scene.who.person, scene.client)
-    carrying.copy_exemptions(tx, journey, source.class_id)
-    return carrying.unpack(tx, journey, luggage)
+    carrying_store.copy_exemptions(tx, journey, source.class_id)
+    return carrying_store.unpack(tx, journey, luggage)

@@ -13,14 +13,13 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, Student
 from services.gradebook.model.movement_rules import Details, MovementKind, move
 from services.gradebook.model.register_rules import Asked, Checked
+from services.gradebook.register import earlier_marks, place_store, placing, register_store, scene
+from services.gradebook.register.earlier_marks import Earlier
+from services.gradebook.register.movements import held
+from services.gradebook.register.place_store import Place
+from services.gradebook.register.register_store import MovementRow
+from services.gradebook.register.scene import Scene
 from services.gradebook.roster import access, year_lock
-from services.gradebook.store import places, register
-from services.gradebook.store.places import Place
-from services.gradebook.store.register import MovementRow
-from services.gradebook.usecases import earlier, placing, scene
-from services.gradebook.usecases.earlier import Earlier
-from services.gradebook.usecases.movements import held
-from services.gradebook.usecases.scene import Scene
 
 
 def transfer_out(database: Database, caller: Caller, school: str, school_year: str, asked: Asked) -> MovementRow:
@@ -71,12 +70,12 @@ def transfer_in(
         year, _ = access.school_class(tx, caller, ref)
         who = scene.recorder(tx, caller, year, checked.kind)
         year_lock.hold_year(tx, year.id)
-        student = register.add_students(tx, [checked.student])[checked.student]
-        everywhere = places.of_students(tx, [student])
+        student = register_store.add_students(tx, [checked.student])[checked.student]
+        everywhere = place_store.of_students(tx, [student])
         here = [place for place in everywhere if place.school_id == year.school_id]
-        one = Scene(year, who, caller.client, student, checked, register.movements_of(tx, [student]), here)
+        one = Scene(year, who, caller.client, student, checked, register_store.movements_of(tx, [student]), here)
         if one.repeated:
-            return one.repeated, register.registrations(tx, year.school_id, [student])[student].number
+            return one.repeated, register_store.registrations(tx, year.school_id, [student])[student].number
         if (personal is None) != bool(everywhere):
             raise Invalid([_personal(known=bool(everywhere))])
         other_id, other_name = scene.other_school(tx, checked, "from_school")
@@ -93,7 +92,7 @@ def transfer_in(
             placing.join(tx, one, target, personal or everywhere[-1].personal, number)
             if brought:
                 access.check_authorised(year.school, year.name, year.authority)
-                carried = earlier.enter(tx, one, target, brought, other_name)
+                carried = earlier_marks.enter(tx, one, target, brought, other_name)
         given = _register(tx, one, details, other_name)
         new = scene.new_movement(one)._replace(
             other_school_id=other_id,
@@ -107,7 +106,7 @@ def transfer_in(
 
 def _check(ref: ClassRef, asked: Asked, personal: Student | None, details: Details | None, brought: Earlier) -> Checked:
     found = Findings()
-    earlier.check(found, brought)
+    earlier_marks.check(found, brought)
     if brought and asked.other_school:
         found.add("earlier_marks", "NOT_ALLOWED", "Điểm của năm học đi theo học sinh từ trường cũ trong hệ thống.")
     checked = register_rules.check_movement(found, asked, ref.school, ref.school_year, "from_school")
@@ -157,7 +156,7 @@ def _is_open(row: MovementRow, one: Scene) -> bool:
 
 
 def _check_nowhere_else(tx: Tx, one: Scene) -> None:
-    taken = places.taken_elsewhere(tx, one.year.school_id, one.year.name, 0, [one.checked.student])
+    taken = place_store.taken_elsewhere(tx, one.year.school_id, one.year.name, 0, [one.checked.student])
     if scene.attending_elsewhere(one.moves, one.year.school_id) or any(
         present for _, same_school, present in taken if not same_school
     ):
@@ -175,22 +174,22 @@ def _class_left(everywhere: list[Place], departure: MovementRow | None) -> Place
 
 def _register(tx: Tx, one: Scene, details: Details | None, from_school: str) -> int:
     """The student's register number in this school; a new one when there is none."""
-    register.hold_register(tx, one.year.school_id)
-    known = register.registrations(tx, one.year.school_id, [one.student_id]).get(one.student_id)
+    register_store.hold_register(tx, one.year.school_id)
+    known = register_store.registrations(tx, one.year.school_id, [one.student_id]).get(one.student_id)
     if known is not None and details is None:
         return known.number
-    number = known.number if known else register.last_number(tx, one.year.school_id) + 1
+    number = known.number if known else register_store.last_number(tx, one.year.school_id) + 1
     entered_on = known.entered_on if known else one.checked.day
-    used = details or register.newest_details(tx, one.student_id) or Details("", "Việt Nam", None, "", "")
+    used = details or register_store.newest_details(tx, one.student_id) or Details("", "Việt Nam", None, "", "")
     _check_identity(tx, one, used)
-    register.put_registration(
+    register_store.put_registration(
         tx, one.year.school_id, one.student_id, number, entered_on, replace(used, from_school=from_school)
     )
     return number
 
 
 def _check_identity(tx: Tx, one: Scene, details: Details) -> None:
-    owner = register.identity_owners(tx, one.year.school_id, [details.national_id]).get(details.national_id)
+    owner = register_store.identity_owners(tx, one.year.school_id, [details.national_id]).get(details.national_id)
     if owner not in (None, one.checked.student):
         message = "Số định danh cá nhân này đã có trong sổ đăng bộ cho học sinh khác."
         raise Invalid([Violation("details.national_id", "DUPLICATE", message)])

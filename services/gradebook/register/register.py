@@ -11,13 +11,12 @@ from services.gradebook.model import register_rules, roster_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.movement_rules import GONE, MovementKind, Standing, StudentState
 from services.gradebook.model.register_rules import RegisterRow
+from services.gradebook.register import place_store, register_store, scene
+from services.gradebook.register.place_store import Place
+from services.gradebook.register.register_store import MovementRow, NewMovement, Registration
+from services.gradebook.register.scene import attending_elsewhere, standing_of
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import YearRow
-from services.gradebook.store import places, register
-from services.gradebook.store.places import Place
-from services.gradebook.store.register import MovementRow, NewMovement, Registration
-from services.gradebook.usecases import scene
-from services.gradebook.usecases.scene import attending_elsewhere, standing_of
 
 _UPPER_SECONDARY = 10
 
@@ -52,11 +51,11 @@ def register_students(
         year = access.year(tx, caller, school, school_year)
         who = scene.recorder(tx, caller, year, MovementKind.ENROLLED)
         year_lock.hold_year(tx, year.id)
-        ids = register.hold_students(tx, [row.student for row in rows])
-        register.hold_register(tx, year.school_id)
-        known = register.registrations(tx, year.school_id, list(ids.values()))
+        ids = register_store.hold_students(tx, [row.student for row in rows])
+        register_store.hold_register(tx, year.school_id)
+        known = register_store.registrations(tx, year.school_id, list(ids.values()))
         refuse(_wrong_rows(tx, year, rows, days, ids, known))
-        number = register.last_number(tx, year.school_id)
+        number = register_store.last_number(tx, year.school_id)
         numbers = []
         for row, day in zip(rows, days, strict=True):
             student = ids[row.student]
@@ -65,7 +64,7 @@ def register_students(
             else:
                 number += 1
                 given = number
-            register.put_registration(tx, year.school_id, student, given, day, row.details)
+            register_store.put_registration(tx, year.school_id, student, given, day, row.details)
             if student not in known:
                 first = NewMovement(
                     year.school_id,
@@ -79,7 +78,7 @@ def register_students(
                     caller.client,
                     other_school=row.details.from_school,
                 )
-                register.add_movement(tx, first)
+                register_store.add_movement(tx, first)
             numbers.append(given)
         access.record(
             tx,
@@ -100,17 +99,19 @@ def get_register(
     """A page of the register by number; school_year empty: the whole register."""
     with database.transaction() as tx:
         year = _some_year(tx, caller, school, school_year)
-        return entries(tx, year.school_id, register.list_registrations(tx, year.school_id, school_year, after, limit))
+        return entries(
+            tx, year.school_id, register_store.list_registrations(tx, year.school_id, school_year, after, limit)
+        )
 
 
 def entries(tx: Tx, school_id: int, registrations: Sequence[Registration]) -> list[Entry]:
     """Lines of a school's register with what belongs to them, in two statements."""
     students = [one.student_id for one in registrations]
     moves: dict[int, list[MovementRow]] = {}
-    for movement in register.movements_of(tx, students, school_id):
+    for movement in register_store.movements_of(tx, students, school_id):
         moves.setdefault(movement.student_id, []).append(movement)
     listed: dict[int, list[Place]] = {}
-    for place in places.of_students(tx, students, school_id):
+    for place in place_store.of_students(tx, students, school_id):
         listed.setdefault(place.student_id, []).append(place)
     return [_entry(one, moves.get(one.student_id, []), listed.get(one.student_id, [])) for one in registrations]
 
@@ -123,7 +124,7 @@ def list_movements(
         refuse([Violation("school_year", "REQUIRED", "Phải nêu năm học hoặc học sinh.")])
     with database.transaction() as tx:
         year = _some_year(tx, caller, school, school_year)
-        return register.list_movements(tx, year.school_id, school_year, student, after, limit)
+        return register_store.list_movements(tx, year.school_id, school_year, student, after, limit)
 
 
 def student_path(database: Database, caller: Caller, school: str, student: str) -> Path:
@@ -137,15 +138,17 @@ def student_path(database: Database, caller: Caller, school: str, student: str) 
     found.refuse()
     with database.transaction() as tx:
         year = access.some_year(tx, caller, school)
-        ids = register.student_ids(tx, [student])
-        moves = register.movements_of(tx, list(ids.values()))
-        listed = places.of_students(tx, list(ids.values()))
+        ids = register_store.student_ids(tx, [student])
+        moves = register_store.movements_of(tx, list(ids.values()))
+        listed = place_store.of_students(tx, list(ids.values()))
         if year.school_id not in {move.school_id for move in moves} | {place.school_id for place in listed}:
             raise NotFound("STUDENT_UNKNOWN", "Trường không có học sinh mang mã này.", student=student)
         last = scene.deciding(moves)
         if (last.school_id if last else listed[-1].school_id) != year.school_id:
             raise Forbidden("STUDENT_ELSEWHERE", "Học sinh đã chuyển sang trường khác.", student=student)
-        numbers = {place.school_id: register.registrations(tx, place.school_id, [place.student_id]) for place in listed}
+        numbers = {
+            place.school_id: register_store.registrations(tx, place.school_id, [place.student_id]) for place in listed
+        }
         stations = [
             (place, known.number if (known := numbers[place.school_id].get(place.student_id)) else 0)
             for place in listed
@@ -161,11 +164,11 @@ def _wrong_rows(
     ids: dict[str, int],
     known: dict[int, Registration],
 ) -> list[Violation]:
-    here = {place.student_id: place for place in places.of_students(tx, list(ids.values()), year.school_id)}
+    here = {place.student_id: place for place in place_store.of_students(tx, list(ids.values()), year.school_id)}
     moves: dict[int, list[MovementRow]] = {}
-    for move in register.movements_of(tx, list(ids.values())):
+    for move in register_store.movements_of(tx, list(ids.values())):
         moves.setdefault(move.student_id, []).append(move)
-    owners = register.identity_owners(tx, year.school_id, [row.details.national_id for row in rows])
+    owners = register_store.identity_owners(tx, year.school_id, [row.details.national_id for row in rows])
     given: dict[str, str] = {}
     found = []
     for index, (row, day) in enumerate(zip(rows, days, strict=True)):
