@@ -5,7 +5,7 @@ from hoso.print.v1 import events_pb2 as print_events
 from hoso.signing.v1 import events_pb2 as signing_events
 
 from services.common.consume import Subscription
-from services.gradebook.usecases import announced
+from services.gradebook.books import announced
 
 SUBSCRIPTIONS = (
     Subscription(print_events.RenditionReady, announced.rendition_ready),

@@ -25,7 +25,7 @@ ONLY_IN = {
 PURE = (
     "services/gradebook/rules/",
     "services/gradebook/model/",
-    "services/gradebook/content/",
+    "services/gradebook/books/content/",
     "services/print/content.py",
     "services/print/crossrefs/",
     "services/print/formats.py",

@@ -6,8 +6,6 @@ from services.common.db import Tx
 from services.common.errors import Rejected
 from services.gradebook.entry.store import corrections
 from services.gradebook.model.domain import Stage
-from services.gradebook.store import books
-from services.gradebook.store.books import BookRow
 
 _NAMED = 10
 
@@ -25,9 +23,3 @@ def refuse(tx: Tx, classes: Sequence[int], stage: Stage, *, subject: str = "", s
             corrections=",".join(map(str, found[:_NAMED])),
             open=len(found),
         )
-
-
-def refuse_book(tx: Tx, book: BookRow) -> None:
-    """Raises Rejected CORRECTION_OPEN while corrections of what the book holds wait for a decision."""
-    classes = books.classes_of(tx, book.id) if book.class_id is None else [book.class_id]
-    refuse(tx, classes, Stage(book.stage), subject=book.subject, student=book.student)

@@ -7,9 +7,9 @@ from hoso.gradebook.v1 import books_pb2
 
 from services.common.db import Database
 from services.common.identity import Caller
-from services.gradebook.store.books import BookRow
-from services.gradebook.usecases import books
-from services.gradebook.usecases.many_books import Acting
+from services.gradebook.books import books
+from services.gradebook.books.book_store import BookRow
+from services.gradebook.books.many_books import Acting
 
 _ACTS: dict[str, Callable[[Database, Caller, Any], BookRow]] = {
     "assign_print": lambda database, who, act: books.assign_print(database, who, act.book, act.officer),

@@ -8,18 +8,18 @@ from services.common import outbox
 from services.common.db import Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
+from services.gradebook.books import book_store
+from services.gradebook.books.book_store import BookRow
+from services.gradebook.books.books import write_step
 from services.gradebook.entry.store.corrections import CorrectionRow
 from services.gradebook.model import lifecycle
 from services.gradebook.model.correction_rules import Datum, first_stage
 from services.gradebook.model.lifecycle import RULES, Act, Actor, State
-from services.gradebook.store import books
-from services.gradebook.store.books import BookRow
-from services.gradebook.usecases.books import write_step
 
 
 def holding(tx: Tx, datum: Datum, school_year: str) -> list[BookRow]:
     """The living books that hold a datum, locked until commit."""
-    return books.living(tx, datum.class_id, datum.subject_id, datum.student_id, first_stage(datum, school_year))
+    return book_store.living(tx, datum.class_id, datum.subject_id, datum.student_id, first_stage(datum, school_year))
 
 
 def check(rows: Sequence[BookRow]) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from cli import demo_people, demo_school
 from services.common.canonical import canonical_bytes
-from services.gradebook.content.class_book import BookFacts, class_book
+from services.gradebook.books.content.class_book import BookFacts, class_book
 from services.gradebook.entry.snapshot_content import SnapshotFacts, class_snapshot
 from services.gradebook.model.domain import Guardian, School, Semester, Stage, required_columns
 from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, NamedPerson, class_results, missing

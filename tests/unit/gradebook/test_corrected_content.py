@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gradebook.content.corrections import corrections_list
+from services.gradebook.books.content.corrections import corrections_list
 from services.gradebook.model.attendance_rules import EXCUSED, PRESENT, SAID, UNEXCUSED, said, sheet
 from services.gradebook.model.correction_rules import ApprovedCorrection, Change, Kind
 from services.gradebook.model.domain import NOT_SAT_VALUE, REASSESSMENT_COLUMN, SUMMER

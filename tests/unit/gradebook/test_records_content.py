@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.errors import Rejected
-from services.gradebook.content.teacher_book import TaughtClass, TeacherFacts, teacher_book
-from services.gradebook.content.transcript import Identity, Source, TranscriptFacts, numbers, transcript
+from services.gradebook.books.content.teacher_book import TaughtClass, TeacherFacts, teacher_book
+from services.gradebook.books.content.transcript import Identity, Source, TranscriptFacts, numbers, transcript
 from services.gradebook.model.catalogue import record_book
 from services.gradebook.model.domain import Guardian, RecordType, School, SchoolLevel, Stage
 from services.gradebook.model.results import NamedPerson

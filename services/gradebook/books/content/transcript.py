@@ -11,8 +11,8 @@ from typing import Any
 
 from services.common.canonical import canonical_bytes
 from services.common.errors import Rejected
-from services.gradebook.content.corrections import ATTENDANCE
-from services.gradebook.content.signatures import Signs, seal_of, signatories
+from services.gradebook.books.content.corrections import ATTENDANCE
+from services.gradebook.books.content.signatures import Signs, seal_of, signatories
 from services.gradebook.model.catalogue import RecordBook, SignatoryRole
 from services.gradebook.model.domain import Guardian, School, SchoolLevel, Stage
 from services.gradebook.model.results import NamedPerson

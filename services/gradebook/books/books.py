@@ -11,15 +11,15 @@ from services.common import outbox
 from services.common.db import Database, Tx
 from services.common.errors import Invalid, NotFound, Rejected, Violation
 from services.common.identity import Caller
+from services.gradebook.books import book_store, transcript_store
+from services.gradebook.books.book_store import BookKey, BookRow, TransitionRow
 from services.gradebook.entry import open_corrections
 from services.gradebook.model import lifecycle, roster_rules
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import RecordType, Role
+from services.gradebook.model.domain import RecordType, Role, Stage
 from services.gradebook.model.lifecycle import Act, Actor, Life, State
 from services.gradebook.roster import access, roster_store
 from services.gradebook.roster.roster_store import StaffRow
-from services.gradebook.store import books, transcripts
-from services.gradebook.store.books import BookKey, BookRow, TransitionRow
 
 DIGEST_PREFIX_BYTES = 8
 
@@ -108,7 +108,7 @@ def start_digital_signing(database: Database, caller: Caller, book_id: str) -> B
     """
 
     def check(tx: Tx, book: BookRow) -> dict[str, object]:
-        open_corrections.refuse_book(tx, book)
+        refuse_book(tx, book)
         return {}
 
     return _act(database, caller, book_id, Act.START_SIGNING, check=check, event=_signing_started)
@@ -143,7 +143,7 @@ def revoke_book(database: Database, caller: Caller, book_id: str, reason: str, d
 
 
 def _end_transcripts(tx: Tx, caller: Caller, source: BookRow) -> None:
-    made = transcripts.made_from(tx, source.id)
+    made = transcript_store.made_from(tx, source.id)
     signed = [one for one in made if one.state not in lifecycle.RULES[Act.LOSE_SOURCE].sources]
     if signed:
         raise Rejected(
@@ -161,7 +161,7 @@ def get_book(database: Database, caller: Caller, book_id: str) -> tuple[BookRow,
     """A book with its history. Raises NotFound BOOK_UNKNOWN."""
     with database.transaction() as tx:
         book = find(tx, caller, book_id)
-        return book, books.transitions(tx, book.id)
+        return book, book_store.transitions(tx, book.id)
 
 
 def list_books(
@@ -189,14 +189,14 @@ def list_books(
     found.refuse()
     with database.transaction() as tx:
         year_id = access.year(tx, caller, school, school_year).id
-        return books.list_books(tx, year_id, record_type, class_name, student, states, after, limit)
+        return book_store.list_books(tx, year_id, record_type, class_name, student, states, after, limit)
 
 
 def book_content(database: Database, caller: Caller, book_id: str) -> bytes:
     """The frozen bytes of a book. Raises NotFound BOOK_UNKNOWN."""
     with database.transaction() as tx:
         book = find(tx, caller, book_id)
-        data = books.content(tx, book.id)
+        data = book_store.content(tx, book.id)
         assert data is not None
         return data
 
@@ -207,7 +207,7 @@ def find(tx: Tx, caller: Caller, book_id: str, *, lock: bool = False) -> BookRow
         key = uuid.UUID(book_id)
     except ValueError:
         key = None
-    book = books.book(tx, key, lock=lock) if key else None
+    book = book_store.book(tx, key, lock=lock) if key else None
     if book is None:
         raise NotFound("BOOK_UNKNOWN", "Không có sổ này.")
     access.check_vendor(caller, book.school, book.vendor, book.authority)
@@ -216,7 +216,7 @@ def find(tx: Tx, caller: Caller, book_id: str, *, lock: bool = False) -> BookRow
 
 def write_step(tx: Tx, caller: Caller, book: BookRow, act: Act, after: Life, note: str, **columns: object) -> None:
     """Write what an act changed: the book, its history, the audit row."""
-    books.update(
+    book_store.update(
         tx,
         book.id,
         state=after.state,
@@ -226,7 +226,7 @@ def write_step(tx: Tx, caller: Caller, book: BookRow, act: Act, after: Life, not
         **columns,
     )
     person = caller.person or ""
-    books.add_transition(tx, book.id, act.value, book.state, after.state, person, caller.client, note)
+    book_store.add_transition(tx, book.id, act.value, book.state, after.state, person, caller.client, note)
     access.record(
         tx,
         caller,
@@ -267,7 +267,7 @@ def _act(
         after = lifecycle.step(book.life, act, actors)
         columns = check(tx, book) if check else {}
         write_step(tx, caller, book, act, after, note, **columns)
-        changed = books.book(tx, book.id)
+        changed = book_store.book(tx, book.id)
         assert changed is not None
         if event is not None:
             outbox.add(tx, event(changed))
@@ -299,7 +299,7 @@ def _is_preparer(book: BookRow, row: StaffRow) -> bool:
 def _done_before(tx: Tx, book: BookRow, act: Act, person: str, note: str) -> bool:
     """Whether this same call has already made its step; each act happens once in the life of a version."""
     return any(
-        (step.act, step.person, step.note) == (act.value, person, note) for step in books.transitions(tx, book.id)
+        (step.act, step.person, step.note) == (act.value, person, note) for step in book_store.transitions(tx, book.id)
     )
 
 
@@ -336,3 +336,9 @@ def _locked(book: BookRow) -> Message:
 
 def _voided(book: BookRow) -> Message:
     return events_pb2.BookVoided(book=str(book.id), version=book.version)
+
+
+def refuse_book(tx: Tx, book: BookRow) -> None:
+    """Raises Rejected CORRECTION_OPEN while corrections of what the book holds wait for a decision."""
+    classes = book_store.classes_of(tx, book.id) if book.class_id is None else [book.class_id]
+    open_corrections.refuse(tx, classes, Stage(book.stage), subject=book.subject, student=book.student)

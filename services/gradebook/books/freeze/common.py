@@ -9,6 +9,8 @@ from typing import NamedTuple
 from services.common.db import Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
+from services.gradebook.books import book_store
+from services.gradebook.books.book_store import BookRow, NewBook, Scope
 from services.gradebook.entry.store import windows
 from services.gradebook.model import lifecycle
 from services.gradebook.model.catalogue import RecordBook, level_of, record_book
@@ -18,8 +20,6 @@ from services.gradebook.model.lifecycle import ENDED, Act, Actor, State
 from services.gradebook.model.results import NamedPerson
 from services.gradebook.roster import access, clock, roster_store
 from services.gradebook.roster.roster_store import ClassRow, StaffRow, YearRow
-from services.gradebook.store import books
-from services.gradebook.store.books import BookRow, NewBook, Scope
 
 
 class Frozen(NamedTuple):
@@ -63,7 +63,7 @@ def freeze(tx: Tx, caller: Caller, ref: ClassRef, record: RecordBook, frozen: Fr
 
     Raises Rejected BOOK_STATE when a living version holds other data.
     """
-    last = books.newest(tx, frozen.scope, frozen.stage)
+    last = book_store.newest(tx, frozen.scope, frozen.stage)
     alive = last if last is not None and last.state not in ENDED else None
     version = alive.version if alive else (last.version if last else 0) + 1
     data = frozen.content(version, alive)
@@ -74,7 +74,7 @@ def freeze(tx: Tx, caller: Caller, ref: ClassRef, record: RecordBook, frozen: Fr
         uuid.uuid4(), frozen.scope, record.sealed, frozen.stage, version, data, digest, source_id=frozen.source_id
     )
     _add(tx, caller, ref, frozen.resource, new)
-    book = books.book(tx, new.id)
+    book = book_store.book(tx, new.id)
     assert book is not None
     return book
 
@@ -93,10 +93,10 @@ def _same(alive: BookRow, digest: bytes) -> BookRow:
 
 
 def _add(tx: Tx, caller: Caller, ref: ClassRef, resource: str, new: NewBook) -> None:
-    books.add(tx, new)
+    book_store.add(tx, new)
     person = access.person(caller, ref.school)
     state = State.DATA_COMPLETE
-    books.add_transition(tx, new.id, Act.FREEZE.value, None, state, person, caller.client, "")
+    book_store.add_transition(tx, new.id, Act.FREEZE.value, None, state, person, caller.client, "")
     access.record(
         tx,
         caller,

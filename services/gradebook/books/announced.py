@@ -15,13 +15,13 @@ from hoso.signing.v1 import events_pb2 as signing_events
 from services.common.db import Tx
 from services.common.errors import NotFound, Rejected
 from services.common.identity import SYSTEM
+from services.gradebook.books import book_store
+from services.gradebook.books.book_store import BookRow
+from services.gradebook.books.books import write_step
 from services.gradebook.entry.store import windows
 from services.gradebook.model import lifecycle
 from services.gradebook.model.lifecycle import ENDED, RULES, Act, Actor, State
 from services.gradebook.roster import access
-from services.gradebook.store import books
-from services.gradebook.store.books import BookRow
-from services.gradebook.usecases.books import write_step
 
 
 class _AboutBook(Protocol):
@@ -117,7 +117,7 @@ def snapshot_archived(tx: Tx, event: archive_events.SnapshotArchived) -> None:
 
 
 def _book(tx: Tx, event: _AboutBook) -> BookRow:
-    book = books.book(tx, _uuid(event.book), lock=True)
+    book = book_store.book(tx, _uuid(event.book), lock=True)
     if book is None:
         raise NotFound("BOOK_UNKNOWN", "Không có sổ này.", book=event.book)
     return book
@@ -158,6 +158,6 @@ def _advance(tx: Tx, book: BookRow, act: Act, **columns: str | bytes) -> None:
 
 
 def _problem(tx: Tx, book: BookRow, words: str) -> None:
-    books.update(tx, book.id, problem=words)
+    book_store.update(tx, book.id, problem=words)
     resource, facts = f"books/{book.id}", {"school_year": book.school_year, "version": book.version}
     access.record(tx, SYSTEM, book.school, "BOOK_PROBLEM", resource, **facts)

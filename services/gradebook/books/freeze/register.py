@@ -7,8 +7,12 @@ from datetime import datetime
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
-from services.gradebook.content import register as content
-from services.gradebook.content.register import ClassYear, Move, RegisterFacts, RegisterLine
+from services.gradebook.books import year_result_store
+from services.gradebook.books.book_store import BookRow, Scope
+from services.gradebook.books.content import register as content
+from services.gradebook.books.content.register import ClassYear, Move, RegisterFacts, RegisterLine
+from services.gradebook.books.freeze import common
+from services.gradebook.books.freeze.common import Frozen
 from services.gradebook.model import lifecycle, roster_rules
 from services.gradebook.model.catalogue import record_book
 from services.gradebook.model.domain import ClassRef, RecordType, Role, SchoolLevel
@@ -20,10 +24,6 @@ from services.gradebook.register.place_store import Place
 from services.gradebook.register.register_store import MovementRow, Registration
 from services.gradebook.roster import access, roster_store, year_lock
 from services.gradebook.roster.roster_store import YearRow
-from services.gradebook.store import year_results
-from services.gradebook.store.books import BookRow, Scope
-from services.gradebook.usecases.freeze import common
-from services.gradebook.usecases.freeze.common import Frozen
 
 _NAMED_MISSING = 10
 
@@ -64,7 +64,7 @@ def _content(tx: Tx, year: YearRow, version: int) -> bytes:
         if place.school_year <= year.name:
             listed.setdefault(place.student_id, []).append(place)
     classes = sorted({place.class_id for own in listed.values() for place in own})
-    results = year_results.promotions(tx, classes)
+    results = year_result_store.promotions(tx, classes)
     lines = [
         _line(one, moves.get(one.student_id, []), listed.get(one.student_id, []), results) for one in registrations
     ]
@@ -134,7 +134,7 @@ def _line(
 def _closing_time(tx: Tx, classes: Sequence[int], moves: dict[int, list[MovementRow]]) -> datetime:
     """When the last was recorded of what the register rests on: movements and frozen class books."""
     recorded = [move.time for move in itertools.chain.from_iterable(moves.values())]
-    frozen = year_results.last_frozen(tx, classes)
+    frozen = year_result_store.last_frozen(tx, classes)
     return max(recorded if frozen is None else [*recorded, frozen])
 
 

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from services.common.canonical import canonical_bytes
-from services.gradebook.content.signatures import Signs, seal_of, signatories
+from services.gradebook.books.content.signatures import Signs, seal_of, signatories
 from services.gradebook.model.catalogue import SignatoryRole, record_book
 from services.gradebook.model.domain import Guardian, RecordType, School, SchoolLevel, Sex, Student
 from services.gradebook.model.movement_rules import Decision, Details, MovementKind, Standing, StudentState

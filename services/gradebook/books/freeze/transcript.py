@@ -8,8 +8,12 @@ from typing import Any
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected
 from services.common.identity import Caller
-from services.gradebook.content import transcript as content
-from services.gradebook.content.transcript import Identity, Source, TranscriptFacts
+from services.gradebook.books import book_store, transcript_store
+from services.gradebook.books.book_store import BookRow, Scope
+from services.gradebook.books.content import transcript as content
+from services.gradebook.books.content.transcript import Identity, Source, TranscriptFacts
+from services.gradebook.books.freeze import common
+from services.gradebook.books.freeze.common import Frozen
 from services.gradebook.entry import open_corrections
 from services.gradebook.entry.achievements import Kind
 from services.gradebook.entry.store import achievements, class_data, remarks
@@ -24,10 +28,6 @@ from services.gradebook.register.place_store import Place
 from services.gradebook.register.register_store import Registration
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import ClassRow, YearRow
-from services.gradebook.store import books, transcripts
-from services.gradebook.store.books import BookRow, Scope
-from services.gradebook.usecases.freeze import common
-from services.gradebook.usecases.freeze.common import Frozen
 
 # Periods of remarks: those of the year are printed, else those of semester II.
 _PRINTED_PERIODS = (2, 3)
@@ -117,7 +117,7 @@ def _content(tx: Tx, desk: _Desk, student: str, version: int, alive: BookRow | N
     source = desk.source
     if alive is not None and alive.source_id == desk.source_book.id:
         # The archive may have taken the class book since; that does not make it another transcript.
-        data = books.content(tx, alive.id)
+        data = book_store.content(tx, alive.id)
         assert data is not None
         source = source.with_record(json.loads(data)["grades"][-1]["source"]["record"])
     registration = desk.registrations.get(student_id)
@@ -166,7 +166,7 @@ def _desk(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage) -> _Desk:
 
 def _source(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage) -> tuple[BookRow, Source]:
     """The class book of the stage, held until commit so that it is not revoked meanwhile."""
-    book = books.newest(tx, Scope(RecordType.CLASS_BOOK, year.id, class_id=school_class.id), stage)
+    book = book_store.newest(tx, Scope(RecordType.CLASS_BOOK, year.id, class_id=school_class.id), stage)
     if book is None or book.state not in READ_ONLY:
         raise Rejected(
             "CLASS_BOOK_REQUIRED",
@@ -174,9 +174,9 @@ def _source(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage) -> tupl
             school_class=school_class.name,
             book_state="" if book is None else State(book.state).name,
         )
-    data = books.content(tx, book.id)
+    data = book_store.content(tx, book.id)
     assert data is not None
-    locked_time = books.act_time(tx, book.id, Act.LOCK.value)
+    locked_time = book_store.act_time(tx, book.id, Act.LOCK.value)
     return book, Source(
         str(book.id), book.version, book.content_sha256, book.archive_record, json.loads(data), locked_time
     )
@@ -225,7 +225,7 @@ def _line(place: Place, registration: Registration | None) -> dict[str, Any]:
 
 def _earlier(tx: Tx, students: list[int], school_year: str) -> dict[int, list[dict[str, Any]]]:
     """The content of the transcripts of the years before, which must be locked: what may still end is not repeated."""
-    found = transcripts.of_earlier_years(tx, students, school_year)
+    found = transcript_store.of_earlier_years(tx, students, school_year)
     listed = [book for those in found.values() for book in those]
     for book in listed:
         if book.state not in READ_ONLY:
@@ -236,5 +236,5 @@ def _earlier(tx: Tx, students: list[int], school_year: str) -> dict[int, list[di
                 book=book.id,
                 school_year=book.school_year,
             )
-    data = books.contents(tx, [book.id for book in listed])
+    data = book_store.contents(tx, [book.id for book in listed])
     return {student: [json.loads(data[book.id]) for book in those] for student, those in found.items()}

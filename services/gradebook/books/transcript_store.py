@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from services.common.db import Tx
-from services.gradebook.store.books import BOOK_QUERY, BookRow
+from services.gradebook.books.book_store import BOOK_QUERY, BookRow
 
 
 def made_from(tx: Tx, source_id: UUID) -> list[BookRow]:

@@ -5,8 +5,11 @@ import itertools
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
-from services.gradebook.content import class_book as content
-from services.gradebook.content.class_book import BookFacts
+from services.gradebook.books.book_store import BookRow, Scope
+from services.gradebook.books.content import class_book as content
+from services.gradebook.books.content.class_book import BookFacts
+from services.gradebook.books.freeze import common
+from services.gradebook.books.freeze.common import Frozen
 from services.gradebook.entry import open_corrections
 from services.gradebook.entry.store import class_data, corrections, holding
 from services.gradebook.entry.store.class_data import ClassHead
@@ -16,9 +19,6 @@ from services.gradebook.model.lifecycle import READ_ONLY
 from services.gradebook.model.results import ClassData, Missing
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import ClassRow, YearRow
-from services.gradebook.store.books import BookRow, Scope
-from services.gradebook.usecases.freeze import common
-from services.gradebook.usecases.freeze.common import Frozen
 
 _NAMED_MISSING = 10
 

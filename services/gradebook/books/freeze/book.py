@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from services.common.db import Database
 from services.common.identity import Caller
+from services.gradebook.books.book_store import BookRow
+from services.gradebook.books.freeze.class_book import freeze_class_book
+from services.gradebook.books.freeze.register import freeze_student_register
+from services.gradebook.books.freeze.teacher_book import freeze_teacher_book
+from services.gradebook.books.freeze.transcript import freeze_transcript
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, RecordType
-from services.gradebook.store.books import BookRow
-from services.gradebook.usecases.freeze.class_book import freeze_class_book
-from services.gradebook.usecases.freeze.register import freeze_student_register
-from services.gradebook.usecases.freeze.teacher_book import freeze_teacher_book
-from services.gradebook.usecases.freeze.transcript import freeze_transcript
 
 _USED = {
     RecordType.CLASS_BOOK: {"school_class.name"},

@@ -6,8 +6,8 @@ from datetime import date, datetime
 from typing import Any
 
 from services.common.canonical import canonical_bytes
-from services.gradebook.content.class_book import EXEMPTION_NOTE
-from services.gradebook.content.signatures import Signs, signatories
+from services.gradebook.books.content.class_book import EXEMPTION_NOTE
+from services.gradebook.books.content.signatures import Signs, signatories
 from services.gradebook.model.catalogue import RecordBook, SignatoryRole, level_of
 from services.gradebook.model.domain import (
     FINAL_COLUMN,

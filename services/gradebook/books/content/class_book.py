@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from services.common.canonical import canonical_bytes
-from services.gradebook.content.attendance import attendance
-from services.gradebook.content.corrections import corrections_list
-from services.gradebook.content.signatures import Signs, seal_of, signatories
+from services.gradebook.books.content.attendance import attendance
+from services.gradebook.books.content.corrections import corrections_list
+from services.gradebook.books.content.signatures import Signs, seal_of, signatories
 from services.gradebook.entry.attendance_content import principal_remarks
 from services.gradebook.model.catalogue import SignatoryRole, level_of, record_book
 from services.gradebook.model.correction_rules import ApprovedCorrection

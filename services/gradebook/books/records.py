@@ -5,13 +5,13 @@ from typing import NamedTuple
 from services.common.db import Database
 from services.common.errors import NotFound
 from services.common.identity import Caller
+from services.gradebook.books import transcript_store
+from services.gradebook.books.book_store import BookRow
 from services.gradebook.model import catalogue, roster_rules
 from services.gradebook.model.catalogue import RecordBook
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import SchoolLevel
 from services.gradebook.roster import access
-from services.gradebook.store import transcripts
-from services.gradebook.store.books import BookRow
 
 
 class Kept(NamedTuple):
@@ -46,7 +46,7 @@ def list_student_transcripts(database: Database, caller: Caller, school: str, st
     found.refuse()
     with database.transaction() as tx:
         school_id = access.some_year(tx, caller, school).school_id
-        schools = transcripts.schools_of(tx, student)
+        schools = transcript_store.schools_of(tx, student)
         if school_id not in schools:
             raise NotFound("STUDENT_UNKNOWN", "Trường không có học sinh mang mã này.", student=student)
-        return transcripts.of_student(tx, student, None if schools[0] == school_id else school_id)
+        return transcript_store.of_student(tx, student, None if schools[0] == school_id else school_id)

@@ -5,9 +5,13 @@ import itertools
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected
 from services.common.identity import Caller
-from services.gradebook.content.class_book import MAX_STUDENTS
-from services.gradebook.content.corrections import corrections_list
-from services.gradebook.content.teacher_book import MAX_CLASSES, TaughtClass, TeacherFacts, teacher_book
+from services.gradebook.books import book_store
+from services.gradebook.books.book_store import BookRow, Scope
+from services.gradebook.books.content.class_book import MAX_STUDENTS
+from services.gradebook.books.content.corrections import corrections_list
+from services.gradebook.books.content.teacher_book import MAX_CLASSES, TaughtClass, TeacherFacts, teacher_book
+from services.gradebook.books.freeze import common
+from services.gradebook.books.freeze.common import Frozen
 from services.gradebook.entry import open_corrections
 from services.gradebook.entry.store import class_data, corrections, remarks
 from services.gradebook.entry.store.class_data import ClassHead
@@ -19,10 +23,6 @@ from services.gradebook.model.lifecycle import Act, Actor
 from services.gradebook.model.results import ClassData, NamedPerson
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import StaffRow, YearRow
-from services.gradebook.store import books
-from services.gradebook.store.books import BookRow, Scope
-from services.gradebook.usecases.freeze import common
-from services.gradebook.usecases.freeze.common import Frozen
 
 _NAMED_MISSING = 10
 
@@ -61,7 +61,7 @@ def freeze_teacher_book(
             f"schools/{ref.school}/years/{ref.school_year}/teachers/{teacher}/subjects/{subject}",
         )
         book = common.freeze(tx, caller, ref, record, frozen)
-        books.add_classes(tx, book.id, [head.id for head in heads])
+        book_store.add_classes(tx, book.id, [head.id for head in heads])
         return book
 
 

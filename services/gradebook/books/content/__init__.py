@@ -1,0 +1,1 @@
+"""The canonical content of each record type, pure."""

@@ -1,0 +1,1 @@
+"""Freezing: complete data become one version of a book, with one digest."""
