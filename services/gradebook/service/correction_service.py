@@ -10,6 +10,8 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
+from services.gradebook.corrections import corrections, decisions
+from services.gradebook.corrections.correctable import Wanted, WantedSession
 from services.gradebook.entry import reads
 from services.gradebook.entry.store.corrections import CorrectionRow, StepRow
 from services.gradebook.entry.store.data_history import DataVersionRow
@@ -20,8 +22,6 @@ from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.service import class_book_service, pages, window_messages
 from services.gradebook.service.request_identity import request_identity
 from services.gradebook.service.roster_service import class_ref
-from services.gradebook.usecases import corrections, decisions
-from services.gradebook.usecases.correctable import Wanted, WantedSession
 
 _LEVELS = {int(level): number for level, number in PROTO_LEVEL_NUMBERS.items()}
 """Rank as the database holds it → number of the proto."""

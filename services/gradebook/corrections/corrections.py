@@ -5,6 +5,8 @@ import uuid
 from services.common.db import Database, Tx
 from services.common.errors import Conflict, NotFound, Rejected
 from services.common.identity import Caller
+from services.gradebook.corrections import correctable, corrected_books
+from services.gradebook.corrections.correctable import FIELDS, Asked, Wanted
 from services.gradebook.entry import settled
 from services.gradebook.entry.acts import Request
 from services.gradebook.entry.store import corrections, marks
@@ -15,8 +17,6 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.correction_rules import Kind, State
 from services.gradebook.model.domain import PROTO_LEVELS, ClassRef, Semester
 from services.gradebook.roster import access
-from services.gradebook.usecases import correctable, corrected_books
-from services.gradebook.usecases.correctable import FIELDS, Asked, Wanted
 
 REASON_LENGTHS = (10, 300)
 """The book's list of corrections prints the reason and holds no more."""

@@ -7,6 +7,8 @@ signed.
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
+from services.gradebook.corrections import correctable, corrected_books
+from services.gradebook.corrections.corrections import find
 from services.gradebook.entry import settled, snapshots
 from services.gradebook.entry.snapshots import Occasion
 from services.gradebook.entry.store import corrections, marks
@@ -18,8 +20,6 @@ from services.gradebook.model.domain import ClassRef, Role
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.roster import access, clock, roster_store, year_lock
 from services.gradebook.roster.roster_store import YearRow
-from services.gradebook.usecases import correctable, corrected_books
-from services.gradebook.usecases.corrections import find
 
 _LONGEST_NOTE = 300
 
