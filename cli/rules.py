@@ -13,7 +13,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from services.common.errors import Invalid, Violation
-from services.gradebook.rules.evaluate import evaluate_case
+from services.gradebook.rules.evaluation.evaluate import evaluate_case
 
 app = typer.Typer(no_args_is_help=True)
 

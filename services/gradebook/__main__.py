@@ -12,13 +12,13 @@ def serve(config: Config, stop: threading.Event) -> None:
     """GRPC API."""
     from services.common import grpc_server, operations
     from services.common.db import Database
-    from services.gradebook import service
+    from services.gradebook import api
 
     # One connection for each call that may run at a time, and one for the health check.
     database = Database(config.database, max_size=config.server.max_workers + 1, by_key=True)
     grpc_server.serve(
         config.server,
-        [*service.served(database), operations.served(database)],
+        [*api.served(database), operations.served(database)],
         operations.record_refusal(database),
         {"database": database.ping},
         stop,

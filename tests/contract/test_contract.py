@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from services.archive import service as archive_service
 from services.common import operations
-from services.gradebook import service as gradebook_service
+from services.gradebook import api as gradebook_api
 from services.print import service as print_service
 from services.signing import service as signing_service
 
@@ -65,7 +65,7 @@ def test_events_carry_ids_and_digests_only() -> None:
 def _served() -> list[Any]:
     nothing: Any = SimpleNamespace(database=None)  # a servicer keeps it and uses it only when called
     return [
-        *gradebook_service.served(nothing),
+        *gradebook_api.served(nothing),
         print_service.served(nothing),
         signing_service.served(nothing, nothing),
         archive_service.served(nothing, ""),

@@ -20,7 +20,7 @@ ONLY_IN = {
     "minio": {"services/archive/worm.py", "services/archive/probe"},
     "typst": {"services/print/render.py"},
     "psycopg": {"services/common/", "services/gradebook/authority/", "services/gradebook/books/", *SERVICES_STORES},
-    "grpc": {"services/common/", "cli/", *SERVICERS},
+    "grpc": {"services/common/", "cli/", "services/gradebook/api", *SERVICERS},
 }
 PURE = (
     "services/gradebook/rules/",

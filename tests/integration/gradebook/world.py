@@ -44,10 +44,10 @@ from services.common import grpc_server, identity, operations
 from services.common.db import Database, migrate
 from services.common.grpc_client import calling, channel
 from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
-from services.gradebook import service
+from services.gradebook import api
 from tests.servers import Pki
 
-MIGRATIONS = Path(service.__file__).parents[1] / "migrations"
+MIGRATIONS = Path(api.__file__).parents[1] / "migrations"
 VENDOR = "vendor/smas"
 OTHER_VENDOR = "vendor/vietschool"
 DEPARTMENT = "operator/department"
@@ -285,7 +285,7 @@ def served(pki: Pki, config: DatabaseConfig, *, classes: int = 2, students: int 
         target=grpc_server.serve,
         args=(
             server,
-            [*service.served(database), operations.served(database)],
+            [*api.served(database), operations.served(database)],
             operations.record_refusal(database),
             {"database": database.ping},
             stop,

@@ -18,7 +18,7 @@ from hoso.gradebook.v1 import (
 from services.common import identity
 from services.common.errors import Forbidden
 from services.common.identity import Access
-from services.gradebook.service import (
+from services.gradebook.api import (
     achievement_service,
     book_service,
     class_book_service,

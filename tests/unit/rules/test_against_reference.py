@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.gradebook.rules import Comment, Policy, SubjectRole, learning_result
-from services.gradebook.rules.evaluate import evaluate_case
+from services.gradebook.rules.evaluation.evaluate import evaluate_case
 from services.gradebook.rules.legacy import ScoredSubject, academic_result
 from tests.unit.rules import rules_reference as reference
 

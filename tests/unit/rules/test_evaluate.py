@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from services.common.errors import Invalid
-from services.gradebook.rules.evaluate import evaluate_case
+from services.gradebook.rules.evaluation.evaluate import evaluate_case
 
 EIGHT = ("Ngữ văn", "Toán", "Ngoại ngữ 1", "GDCD", "LS&ĐL", "KHTN", "Công nghệ", "Tin học")
 

@@ -9,8 +9,8 @@ from hoso.gradebook.v1 import books_pb2
 
 from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Rejected, Unauthenticated
 from services.common.settings import DatabaseConfig
+from services.gradebook.api import book_acts
 from services.gradebook.books.many_books import MAX_ACTS, act_on_books
-from services.gradebook.service import book_acts
 from tests.integration.gradebook.books.line import Announce, Line
 from tests.integration.gradebook.records.lines import RecordLine, to_locked
 from tests.integration.gradebook.world import OTHER_VENDOR, VENDOR, WHOLE_YEAR, World, served

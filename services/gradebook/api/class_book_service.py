@@ -9,11 +9,11 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import timestamp
+from services.gradebook.api.messages import class_ref
+from services.gradebook.api.request_identity import request_identity
 from services.gradebook.entry import attendance
 from services.gradebook.entry.attendance import Absence, SheetRow
 from services.gradebook.model.results import Absences
-from services.gradebook.service.request_identity import request_identity
-from services.gradebook.service.roster_service import class_ref
 
 _PERSON = Access(clients=("vendor/*",), person=True)
 _VENDOR = Access(clients=("vendor/*",))

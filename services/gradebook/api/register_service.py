@@ -10,6 +10,8 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
+from services.gradebook.api import pages
+from services.gradebook.api.messages import class_ref, guardian, guardian_message, student, student_message
 from services.gradebook.model.movement_rules import Details, MovementKind
 from services.gradebook.model.register_rules import Asked, RegisterRow
 from services.gradebook.register import movements, register, transfers
@@ -17,14 +19,6 @@ from services.gradebook.register.earlier_marks import Earlier, EarlierMarks
 from services.gradebook.register.place_store import Place
 from services.gradebook.register.register import Entry
 from services.gradebook.register.register_store import MovementRow
-from services.gradebook.service import pages
-from services.gradebook.service.roster_service import (
-    class_ref,
-    guardian,
-    guardian_message,
-    student,
-    student_message,
-)
 
 _PERSON = Access(clients=("vendor/*",), person=True)
 _BOTH = Access(clients=("vendor/*", "operator/department"))

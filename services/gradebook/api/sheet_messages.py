@@ -5,6 +5,7 @@ from typing import cast
 
 from hoso.gradebook.v1 import common_pb2, marks_pb2
 
+from services.gradebook.api.refusals import refusal
 from services.gradebook.entry.bulk import ExportedClass, Imported
 from services.gradebook.model.domain import (
     FINAL_COLUMN,
@@ -16,7 +17,6 @@ from services.gradebook.model.domain import (
 )
 from services.gradebook.model.results import ClassData, ClassSubject
 from services.gradebook.rules import Mark, PupilResult, format_mark
-from services.gradebook.service.refusals import refusal
 
 
 def rows(

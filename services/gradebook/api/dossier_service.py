@@ -13,6 +13,7 @@ from services.common.errors import Invalid, Violation
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
+from services.gradebook.api import pages
 from services.gradebook.authority import control_log, dossiers, vendors
 from services.gradebook.authority.control_log_store import LogRow
 from services.gradebook.authority.dossier_store import StepRow
@@ -22,7 +23,6 @@ from services.gradebook.authority.vendors import Appraisal
 from services.gradebook.model import control_log_words as log_words
 from services.gradebook.model.checks import moment
 from services.gradebook.model.dossier_rules import Document, Duty, Items, Round, Route, document_of
-from services.gradebook.service import pages
 
 _LARGEST_SEQUENCE = 2**53
 _OPERATOR = Access(clients=("operator/department",))

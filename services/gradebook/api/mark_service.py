@@ -16,6 +16,9 @@ from services.common.grpc_server import Served
 from services.common.identity import Access, Caller, caller
 from services.common.message_fields import page_size, timestamp
 from services.common.together import Together
+from services.gradebook.api import pages, sheet_messages, window_messages
+from services.gradebook.api.messages import class_ref
+from services.gradebook.api.request_identity import request_identity
 from services.gradebook.entry import acts, bulk, marks, reads, windows
 from services.gradebook.entry.acts import Entered, Request
 from services.gradebook.entry.marks import SheetEntry
@@ -26,9 +29,6 @@ from services.gradebook.model.domain import PROTO_LEVEL_NUMBERS, Semester, Stage
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.results import ClassData, Missing, absent_sessions
 from services.gradebook.rules import Level, PupilResult, format_mark
-from services.gradebook.service import pages, sheet_messages, window_messages
-from services.gradebook.service.request_identity import request_identity
-from services.gradebook.service.roster_service import class_ref
 
 _SMALL = 100
 """Cells of a sheet that is better entered together with others (ADR-0034)."""

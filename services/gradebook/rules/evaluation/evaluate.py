@@ -20,8 +20,8 @@ may have `year`, as the homeroom teacher entered it.
 
 from typing import Any
 
-from services.gradebook.rules.articles import applied_articles
-from services.gradebook.rules.case import Case, read_case
+from services.gradebook.rules.evaluation.articles import applied_articles
+from services.gradebook.rules.evaluation.case import Case, read_case
 from services.gradebook.rules.learning import ENOUGH_SUBJECTS
 from services.gradebook.rules.legacy import AcademicResult
 from services.gradebook.rules.marks import Mark, format_mark

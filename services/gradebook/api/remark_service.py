@@ -7,10 +7,10 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import timestamp
+from services.gradebook.api.messages import class_ref
+from services.gradebook.api.request_identity import request_identity
 from services.gradebook.entry import remarks
 from services.gradebook.entry.store.remarks import RemarkRow
-from services.gradebook.service.request_identity import request_identity
-from services.gradebook.service.roster_service import class_ref
 
 ACCESS = {
     "EnterRemarks": Access(clients=("vendor/*",), person=True),

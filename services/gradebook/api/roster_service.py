@@ -9,22 +9,20 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
+from services.gradebook.api import pages
+from services.gradebook.api.messages import class_ref, student, student_message
 from services.gradebook.authority import policies, school_years
 from services.gradebook.model.domain import (
     Assignment,
-    ClassRef,
-    Guardian,
     Person,
     School,
     SchoolClass,
     SchoolYear,
-    Student,
     Subject,
 )
 from services.gradebook.register import class_lists
 from services.gradebook.roster import roster
 from services.gradebook.rules import Policy
-from services.gradebook.service import pages
 
 _OPERATOR = Access(clients=("operator/department",))
 _VENDOR = Access(clients=("vendor/*",))
@@ -54,11 +52,6 @@ def served(database: Database) -> Served:
         name="hoso.gradebook.v1.RosterService",
         access=ACCESS,
     )
-
-
-def class_ref(message: common_pb2.ClassRef) -> ClassRef:
-    """A class as a message names it."""
-    return ClassRef(message.school, message.school_year, message.name)
 
 
 class Roster(roster_pb2_grpc.RosterServiceServicer):
@@ -230,51 +223,3 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         """The students of a class."""
         found = roster.list_students(self._database, caller(), class_ref(request.school_class))
         return roster_pb2.ListStudentsResponse(students=[student_message(one) for one in found])
-
-
-def student(one: roster_pb2.Student) -> Student:
-    """A student as a message describes them."""
-    return Student(
-        one.moet_student_id,
-        one.number,
-        one.name,
-        one.birth_date,
-        one.birth_place,
-        one.sex,
-        one.ethnicity,
-        one.priority,
-        one.address,
-        guardian(one.father) if one.HasField("father") else None,
-        guardian(one.mother) if one.HasField("mother") else None,
-        one.note,
-    )
-
-
-def guardian(one: roster_pb2.Guardian) -> Guardian:
-    """A father, mother or guardian as a message describes them."""
-    return Guardian(one.name, one.job, one.phone, one.email)
-
-
-def student_message(one: Student) -> roster_pb2.Student:
-    """A student as messages carry them."""
-    return roster_pb2.Student(
-        moet_student_id=one.moet_student_id,
-        number=one.number,
-        name=one.name,
-        birth_date=one.birth_date,
-        birth_place=one.birth_place,
-        sex=cast("common_pb2.Sex.ValueType", one.sex),
-        ethnicity=one.ethnicity,
-        priority=one.priority,
-        address=one.address,
-        father=guardian_message(one.father),
-        mother=guardian_message(one.mother),
-        note=one.note,
-        joined_on=one.joined_on,
-        left_on=one.left_on,
-    )
-
-
-def guardian_message(one: Guardian | None) -> roster_pb2.Guardian | None:
-    """A father, mother or guardian as messages carry them; None, an absent field, stays None."""
-    return None if one is None else roster_pb2.Guardian(name=one.name, job=one.job, phone=one.phone, email=one.email)

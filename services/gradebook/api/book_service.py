@@ -12,15 +12,15 @@ from services.common.errors import HosoError
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
+from services.gradebook.api import book_acts, pages
+from services.gradebook.api.messages import class_ref
+from services.gradebook.api.refusals import refusal
 from services.gradebook.books import books, many_books, records
 from services.gradebook.books.book_store import BookKey, BookRow, TransitionRow
 from services.gradebook.books.freeze.book import Request as FreezeRequest
 from services.gradebook.books.freeze.book import freeze_book
 from services.gradebook.books.freeze.transcript import freeze_class_transcripts
 from services.gradebook.model.domain import RecordType
-from services.gradebook.service import book_acts, pages
-from services.gradebook.service.refusals import refusal
-from services.gradebook.service.roster_service import class_ref
 
 _ACT = "/hoso.gradebook.v1.BookService/ActOnBooks"
 _PERSON = Access(clients=("vendor/*",), person=True)

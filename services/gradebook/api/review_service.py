@@ -8,12 +8,12 @@ from hoso.gradebook.v1 import common_pb2, review_pb2, review_pb2_grpc
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
+from services.gradebook.api import pages, window_messages
+from services.gradebook.api.messages import class_ref
 from services.gradebook.entry import review
 from services.gradebook.entry.review import ClassCompleteness
 from services.gradebook.model.anomalies import Anomaly, Cell
 from services.gradebook.model.completeness import SubjectCount, percent
-from services.gradebook.service import pages, window_messages
-from services.gradebook.service.roster_service import class_ref
 
 _READ = Access(clients=("vendor/*", "operator/department"))
 ACCESS = {"GetCompleteness": _READ, "ReviewClass": _READ}

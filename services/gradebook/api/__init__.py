@@ -2,7 +2,7 @@
 
 from services.common.db import Database
 from services.common.grpc_server import Served
-from services.gradebook.service import (
+from services.gradebook.api import (
     achievement_service,
     book_service,
     class_book_service,

@@ -10,6 +10,9 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
+from services.gradebook.api import class_book_service, pages, window_messages
+from services.gradebook.api.messages import class_ref
+from services.gradebook.api.request_identity import request_identity
 from services.gradebook.corrections import corrections, decisions
 from services.gradebook.corrections.correctable import Wanted, WantedSession
 from services.gradebook.entry import reads
@@ -19,9 +22,6 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.correction_rules import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Kind, State
 from services.gradebook.model.domain import PROTO_LEVEL_NUMBERS, keyed_text
 from services.gradebook.model.entry_kinds import EntryKind
-from services.gradebook.service import class_book_service, pages, window_messages
-from services.gradebook.service.request_identity import request_identity
-from services.gradebook.service.roster_service import class_ref
 
 _LEVELS = {int(level): number for level, number in PROTO_LEVEL_NUMBERS.items()}
 """Rank as the database holds it → number of the proto."""
