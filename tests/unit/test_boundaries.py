@@ -20,7 +20,7 @@ ONLY_IN = {
     "minio": {"services/archive/worm.py", "services/archive/probe"},
     "typst": {"services/print/render.py"},
     "psycopg": {"services/common/", *SERVICES_STORES},
-    "grpc": {"services/common/", "cli/", *SERVICERS},
+    "grpc": {"services/common/", "cli/", "demo/", *SERVICERS},
 }
 PURE = (
     "services/gradebook/rules/",
@@ -65,7 +65,7 @@ def test_common_imports_no_service_and_no_domain_contract() -> None:
         (path, name)
         for path, names in modules("services/common")
         for name in names
-        if top(name) in {"services", "hoso", "cli", "deploy"} and not name.startswith(allowed)
+        if top(name) in {"services", "hoso", "cli", "demo", "deploy"} and not name.startswith(allowed)
     ]
     assert wrong == []
 
@@ -75,7 +75,7 @@ def test_each_heavy_library_has_its_place(library: str) -> None:
     places = tuple(ONLY_IN[library])
     wrong = [
         path
-        for folder in ("services", "cli")
+        for folder in ("services", "cli", "demo")
         for path, names in modules(folder)
         if any(top(name) == library for name in names) and not path.startswith(places)
     ]
@@ -98,7 +98,8 @@ def test_the_command_line_is_a_client() -> None:
     allowed = ("services.common", "services.gradebook.rules")
     wrong = [
         (path, name)
-        for path, names in modules("cli")
+        for folder in ("cli", "demo")
+        for path, names in modules(folder)
         for name in names
         if (top(name) == "services" and not name.startswith(allowed)) or top(name) in {"psycopg", "minio", "pkcs11"}
     ]

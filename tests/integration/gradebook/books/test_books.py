@@ -13,7 +13,7 @@ import pytest
 from hoso.gradebook.v1 import books_pb2, books_pb2_grpc
 
 from cli.connection import every
-from cli.demo_school import SchoolClass
+from demo.school import SchoolClass
 from services.common.canonical import canonical_bytes
 from services.common.consume import Outcome
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected

@@ -11,9 +11,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.gradebook.v1 import common_pb2, marks_pb2, roster_pb2
 
 from cli.connection import Persons, Services, call
-from cli.demo_dossier import VENDOR
-from cli.demo_people import Guardian, Student
-from cli.demo_school import School, SchoolClass, Subject
+from demo.dossier import VENDOR
+from demo.people import Guardian, Student
+from demo.school import School, SchoolClass, Subject
 from services.common.errors import NotFound
 
 WINDOWS = {1: "HK1", 2: "HK2"}
