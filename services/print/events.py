@@ -2,8 +2,8 @@
 
 from hoso.gradebook.v1 import events_pb2
 
-from services.common.consume import Subscription
 from services.common.db import Tx
+from services.common.intake import Subscription
 from services.print import usecases
 
 
