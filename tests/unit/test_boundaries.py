@@ -28,7 +28,7 @@ PURE = (
     "services/gradebook/catalogue.py",
     "services/gradebook/content/",
     "services/print/content.py",
-    "services/print/crossrefs/",
+    "services/print/consistency/",
     "services/print/formats.py",
 )
 IMPURE = {"psycopg", "grpc", "pika", "minio", "pyhanko", "typst", "structlog", "socket", "subprocess", "time", "hoso"}
