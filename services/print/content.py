@@ -1,8 +1,8 @@
 """Frozen content at print's edge: canonical bytes in, a checked record out, or every fault with its path.
 
-The formats are in `formats`: the shape of each is a schema in ``docs/formats``, the rules beyond it are numbered beside
-it and live in `consistency`. Print checks that the document is whole and consistent with itself; whether marks and levels
-are right is gradebook's business.
+The formats are in `formats`: the shape of each is a schema in ``docs/formats``, the rules beyond
+it are numbered there too and live in `consistency`. Print checks that the document is whole and
+consistent with itself; whether marks and levels are right is gradebook's business.
 """
 
 import json

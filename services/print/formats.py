@@ -1,7 +1,7 @@
 """The formats that print knows: what each one's content must be and which template makes its pages.
 
-A new form is one more entry here, its schema in ``docs/formats``, a module in `consistency` and a folder in `templates`.
-An entry stays for as long as a record made with it exists.
+A new form is one more entry here, its schema in ``docs/formats``, a module in `consistency` and a
+folder in `templates`. An entry stays for as long as a record made with it exists.
 """
 
 import json
