@@ -14,7 +14,7 @@ from cli.connection import SERVICES, Persons, Services
 from cli.output import EXIT_NEGATIVE, errors
 from cli.profile import DemoConfig, Profile
 from cli.signing import register_record
-from demo import books, dossier, load, report, story
+from demo import books, dossier, keys, load, report, story
 from demo.acts import Acts, DemoFailed, Staff
 from demo.books import AFTER_SUMMER, WHOLE_YEAR, Play
 from demo.school import MONTHS_OF, SEMESTERS, School, SchoolClass, neighbour, school, with_story
@@ -51,7 +51,10 @@ def run(*, classes: int, students: int, paper: bool, story: bool, code: str) -> 
     try:
         with Progress(*columns, console=errors) as progress:
             _step(progress, "Chờ dịch vụ sẵn sàng", lambda: _wait_until_ready(found))
-            plays = [_prepare(progress, found, found.demo, operator, vendor, one, paper=paper) for one in schools]
+            plays = [
+                _prepare(progress, found, found.demo, operator, vendor, school=school, paper=paper)
+                for school in schools
+            ]
             if story:
                 _year_with_story(progress, *plays, paper=paper)
             else:
@@ -69,36 +72,36 @@ def _prepare(
     demo: DemoConfig,
     operator: Services,
     vendor: Services,
-    one: School,
     *,
+    school: School,
     paper: bool,
 ) -> Play:
     """Keys, the Department's leave, the roster and the register of one school."""
-    persons = Persons(found, one.code)
-    keys, record = _step(progress, f"Lễ tạo khóa: {one.name}", lambda: keys.perform(demo, one))
+    persons = Persons(found, school.code)
+    signatories, record = _step(progress, f"Lễ tạo khóa: {school.name}", lambda: keys.perform(demo, school))
     register_record(operator, record)
     _step(
         progress,
         "Trường, lớp, học sinh, phân công",
-        lambda: load.roster(operator, vendor, persons, one, paper=paper),
+        lambda: load.roster(operator, vendor, persons, school, paper=paper),
     )
     for semester in SEMESTERS:
-        load.plan_window(vendor, persons, one, semester)
+        load.plan_window(vendor, persons, school, semester)
     windows = list(load.WINDOWS.values())
     _step(
         progress,
         "Hồ sơ đăng kí sổ điện tử, Sở duyệt",
-        lambda: dossier.adopt(operator, vendor, persons, one, windows),
+        lambda: dossier.adopt(operator, vendor, persons, school, windows),
     )
     acts = Acts(
         vendor=vendor,
         persons=persons,
-        staff=Staff(one.principal, one.data_officer, one.seal_custodian),
-        school=one.code,
-        homeroom={c.name: c.homeroom_teacher for c in one.classes},
-        pin_files={key.signatory: key.pin_file for key in keys},
+        staff=Staff(school.principal, school.data_officer, school.seal_custodian),
+        school=school.code,
+        homeroom={c.name: c.homeroom_teacher for c in school.classes},
+        pin_files={key.signatory: key.pin_file for key in signatories},
     )
-    play = Play(operator, vendor, persons, one, acts)
+    play = Play(operator, vendor, persons, school, acts)
     _step(progress, "Sổ đăng bộ: ghi danh học sinh", lambda: story.register(play))
     return play
 

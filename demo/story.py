@@ -222,7 +222,7 @@ def reassess(play: Play) -> Summer:
     summer = Summer([(c, summary.student) for c, summary in waiting])
     kinds = [common_pb2.MARK_KIND_REASSESSMENT]
     where = (play.vendor, play.persons, play.school, SUMMER_WINDOW)
-    if not waiting or not load.open_window(*where, common_pb2.SEMESTER_SECOND, kinds):
+    if not waiting or not load.open_window(*where, semester=common_pb2.SEMESTER_SECOND, kinds=kinds):
         return summer
     for c, summary in waiting:
         if summary.promotion == "RETEST":
