@@ -32,7 +32,7 @@ demo: up ## take a real-sized school through the whole line, from marks to verif
 test: setup ## run all tests against real servers (stack `test`); TESTS=path runs a part
 	@$(PYTHON) -m pytest $(TESTS)
 
-check: setup ## style, types, import boundaries, proto lint and compatibility, stubs, pinned requirements
+check: setup ## style, types, import contracts, file lengths, proto lint and compatibility, stubs, pinned requirements
 	@$(PYTHON) -m deploy.checks
 
 bench: setup ## measure against bare parts; writes .run/bench/bench.json

@@ -4,9 +4,9 @@ from bench import city_table, school
 from bench import stack as stacks
 from bench.pairs import Tell
 from bench.report import Row
-from cli import demo_dossier
 from cli.connection import Persons, Services
-from cli.demo_school import school as invent
+from demo import dossier
+from demo.school import school as invent
 from deploy.local.layout import Stack
 
 SCHOOLS = (3, 6, 12, 24)
@@ -26,7 +26,7 @@ def growth(stack: Stack, tell: Tell) -> list[Row]:
     with school.serving(stack) as database:
         found = school.profile(stack)
         operator = Services(found, found.tls)
-        vendor = Services(found, stacks.tls(stack, f"vendor/{demo_dossier.VENDOR}"))
+        vendor = Services(found, stacks.tls(stack, f"vendor/{dossier.VENDOR}"))
         before = 0
         for point in SCHOOLS:
             keying = closing = 0.0

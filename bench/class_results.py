@@ -7,9 +7,9 @@ from bench import school
 from bench import stack as stacks
 from bench.pairs import Settings, Tell
 from bench.report import Row
-from cli import demo_dossier
 from cli.connection import Persons, Services
-from cli.demo_school import school as invent
+from demo import dossier
+from demo.school import school as invent
 from deploy.local.layout import Stack
 from services.common.db import Database
 from services.gradebook.entry.store import class_data
@@ -26,7 +26,7 @@ def measure(stack: Stack, settings: Settings, tell: Tell) -> list[Row]:
     tell(f"one class of {STUDENTS}: keying its year")
     with school.serving(stack) as config:
         found = school.profile(stack)
-        vendor = Services(found, stacks.tls(stack, f"vendor/{demo_dossier.VENDOR}"))
+        vendor = Services(found, stacks.tls(stack, f"vendor/{dossier.VENDOR}"))
         invented = invent(classes=1, students_per_class=STUDENTS)
         school.enter_year(Services(found, found.tls), vendor, Persons(found, invented.code), invented)
         database = Database(config, by_key=True)

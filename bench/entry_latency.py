@@ -131,7 +131,7 @@ def _clients(stack: Stack) -> list[_Client]:
     clients = []
     for school_number in range(_SCHOOLS):
         code = f"7901{school_number:04d}"
-        token = mark_school.register(found, operator, vendor, code, 1, _SHAPE)
+        token = mark_school.register(found, operator, vendor, code, classes=1, shape=_SHAPE)
         sheets = mark_school.sheets(code, mark_school.class_names(1))
         for number in range(school_number, CLIENTS, _SCHOOLS):
             clients.append(_Client(stack, token, next(sheets), number))

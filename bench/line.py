@@ -22,7 +22,7 @@ from bench.pairs import Tell
 from bench.report import Row
 from cli.books import all_books, state_name
 from cli.connection import Services, call
-from cli.demo_school import CODE, SCHOOL_YEAR
+from demo.school import CODE, SCHOOL_YEAR
 from deploy.local import bringup, postgres
 from deploy.local.layout import REPOSITORY, Stack
 from services.common import db

@@ -106,7 +106,7 @@ def request(sheet: Sheet, shape: Shape) -> marks_pb2.EnterMarksRequest:
     )
 
 
-def register(found: Profile, operator: Services, vendor: Services, school: str, classes: int, shape: Shape) -> str:
+def register(found: Profile, operator: Services, vendor: Services, school: str, *, classes: int, shape: Shape) -> str:
     """Register the school with an open window over everything, through the RPCs. Returns the token of its teacher."""
     persons = Persons(found, school)
     token = persons.token(TEACHER)

@@ -81,7 +81,7 @@ def measure(stack: Stack, settings: Settings, clients: int, tell: Tell) -> list[
         ("column_45", COLUMN, False, None, None, DIRECT_TARGET),
     ):
         with school.serving(stack) as database:
-            load = _Load(stack, database, shape, settings, clients, tell, stream=stream)
+            load = _Load(stack, database, shape, settings, clients=clients, tell=tell, stream=stream)
             calls = load.calls_for(settings.seconds)
             rates = take_turns(
                 settings.pairs,
@@ -115,7 +115,7 @@ class _Client:
         found = school.profile(stack)
         tls = stacks.tls(stack, f"vendor/{mark_school.VENDOR}")
         operator, vendor = Services(found, found.tls), Services(found, tls)
-        self.token = mark_school.register(found, operator, vendor, code, classes, shape)
+        self.token = mark_school.register(found, operator, vendor, code, classes=classes, shape=shape)
         self._peer = channel(stacks.peer(stack, "gradebook", f"vendor/{mark_school.VENDOR}"))
         # Requests are packed beforehand, as the references' rows are.
         self.enter: Callable[..., marks_pb2.EnterMarksResponse] = self._peer.unary_unary(
@@ -158,9 +158,9 @@ class _Load:
         database: DatabaseConfig,
         shape: Shape,
         settings: Settings,
+        *,
         clients: int,
         tell: Tell,
-        *,
         stream: bool,
     ) -> None:
         self._shape, self._stream = shape, stream

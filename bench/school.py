@@ -9,10 +9,10 @@ import grpc
 from hoso.gradebook.v1 import books_pb2, common_pb2
 
 from bench import stack as stacks
-from cli import demo_dossier, demo_load
 from cli.connection import Persons, Services, call, download
-from cli.demo_school import SEMESTERS, School, SchoolClass, school
 from cli.profile import Profile
+from demo import dossier, load
+from demo.school import SEMESTERS, School, SchoolClass, school
 from deploy.local import rabbitmq
 from deploy.local.layout import Stack
 from services import gradebook
@@ -51,7 +51,7 @@ def contents(stack: Stack, *, classes: int, students: int = STUDENTS) -> list[by
     with serving(stack):
         found = profile(stack)
         operator = Services(found, found.tls)
-        vendor = Services(found, stacks.tls(stack, f"vendor/{demo_dossier.VENDOR}"))
+        vendor = Services(found, stacks.tls(stack, f"vendor/{dossier.VENDOR}"))
         reader = Services(found, stacks.tls(stack, "service/print"))
         invented = school(classes=classes, students_per_class=students)
         persons = Persons(found, invented.code)
@@ -65,25 +65,23 @@ def contents(stack: Stack, *, classes: int, students: int = STUDENTS) -> list[by
 
 def enter_year(operator: Services, vendor: Services, persons: Persons, invented: School) -> tuple[float, float]:
     """A school's whole year: roster, dossier, marks, both windows closed. Returns seconds of keying and of closing."""
-    demo_load.roster(operator, vendor, persons, invented, paper=False)
+    load.roster(operator, vendor, persons, invented, paper=False)
     for semester in SEMESTERS:
-        demo_load.plan_window(vendor, persons, invented, semester)
-    demo_dossier.adopt(operator, vendor, persons, invented, list(demo_load.WINDOWS.values()))
+        load.plan_window(vendor, persons, invented, semester)
+    dossier.adopt(operator, vendor, persons, invented, list(load.WINDOWS.values()))
     keying = closing = 0.0
     for semester in SEMESTERS:
         began = time.perf_counter()
-        demo_load.key_marks(vendor, persons, invented, semester, lambda: None)
+        load.key_marks(vendor, persons, invented, semester, lambda: None)
         for one in invented.classes:
-            demo_load.key_absences(vendor, persons, invented, one)
+            load.key_absences(vendor, persons, invented, one)
         keyed = time.perf_counter()
-        demo_load.close_window(vendor, persons, invented, demo_load.WINDOWS[semester])
+        load.close_window(vendor, persons, invented, load.WINDOWS[semester])
         keying += keyed - began
         closing += time.perf_counter() - keyed
     return keying, closing
 
 
 def _freeze(vendor: Services, persons: Persons, invented: School, one: SchoolClass) -> str:
-    request = books_pb2.FreezeBookRequest(
-        school_class=demo_load.class_ref(invented, one), stage=common_pb2.STAGE_WHOLE_YEAR
-    )
+    request = books_pb2.FreezeBookRequest(school_class=load.class_ref(invented, one), stage=common_pb2.STAGE_WHOLE_YEAR)
     return call(vendor.books.FreezeBook, request, persons.token(one.homeroom_teacher)).book.id

@@ -40,13 +40,13 @@ def measure(stack: Stack, content: bytes, settings: Settings, tell: Tell) -> lis
     with tokens.supervisor(stack, keys) as client:
         for name, key in zip(_ALGORITHMS, keys, strict=True):
             tell(f"key {name}")
-            rates, timings = _compare(stack, key, client, pdf, field, settings, tell)
+            rates, timings = _compare(stack, key, client, pdf, field=field, settings=settings, tell=tell)
             rows += _rows(name, rates, timings, len(pdf))
     return rows
 
 
 def _compare(
-    stack: Stack, key: tokens.Key, client: TokenClient, pdf: bytes, field: str, settings: Settings, tell: Tell
+    stack: Stack, key: tokens.Key, client: TokenClient, pdf: bytes, *, field: str, settings: Settings, tell: Tell
 ) -> tuple[Rates, list[Timings]]:
     timings: list[Timings] = []
     profile = SignerProfile(

@@ -65,6 +65,7 @@ def all_books(
     school: str,
     school_year: str,
     record_type: "common_pb2.RecordType.ValueType" = common_pb2.RECORD_TYPE_CLASS_BOOK,
+    *,
     class_name: str = "",
     states: "Sequence[books_pb2.BookState.ValueType]" = (),
 ) -> list[books_pb2.Book]:
@@ -84,7 +85,7 @@ def list_books(
 ) -> None:
     """The books of one kind in a school year with their states."""
     record_type = common_pb2.RecordType.Value(f"RECORD_TYPE_{type_.value}")
-    books = all_books(operator(), school, school_year, record_type, class_name)
+    books = all_books(operator(), school, school_year, record_type, class_name=class_name)
     rows = [
         (b.id, _of(b), _stage(b.stage), b.version, state_name(b.state), b.content_sha256.hex()[:16], b.problem)
         for b in books

@@ -103,6 +103,7 @@ def forward(
     school_year: SchoolYear,
     office: Annotated[str, typer.Argument(help="The office that permitted the schools.")],
     schools: Annotated[list[str], typer.Argument(help="School codes.")],
+    *,
     document: DocumentFile,
     number: Number,
     issued_on: IssuedOn,
@@ -131,6 +132,7 @@ def review(school: School, school_year: SchoolYear) -> None:
 def decide(
     school: School,
     school_year: SchoolYear,
+    *,
     document: DocumentFile,
     number: Number,
     issued_on: IssuedOn,
@@ -181,6 +183,7 @@ def put_vendor(
 def appraise(
     name: Annotated[str, typer.Argument(help="Vendor name.")],
     result: Annotated[str, typer.Argument(help=f"One of {', '.join(_RESULTS)}.")],
+    *,
     document: DocumentFile,
     number: Number,
     issued_on: IssuedOn,

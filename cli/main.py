@@ -19,8 +19,8 @@ from cli import (
     signing,
     windows,
 )
-from cli.demo_school import CODE
 from cli.output import Output, explain
+from demo.school import CODE
 from services.common.config import ConfigError
 from services.common.errors import HosoError
 
@@ -65,7 +65,7 @@ def demo(
     code: Annotated[str, typer.Option("--school", help="School code, eight digits; each makes another school.")] = CODE,
 ) -> None:
     """Take a school through two semesters and a summer, then verify what the archive holds."""
-    from cli.demo import run  # noqa: PLC0415 - what only the demo needs is loaded only for it
+    from demo.run import run  # noqa: PLC0415 - what only the demo needs is loaded only for it
 
     raise typer.Exit(run(classes=classes, students=students, paper=paper, story=story, code=code))
 

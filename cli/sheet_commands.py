@@ -11,7 +11,8 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
 def import_sheets(
-    file: Annotated[Path, typer.Argument(help="Workbook (.xlsx) with one score sheet a worksheet.")],
+    file: Annotated[Path, typer.Argument(help="Workbook (.xlsx) with one score sheet per worksheet.")],
+    *,
     check: Annotated[bool, typer.Option("--check", help="Only say what is wrong and what would change.")] = False,
     partial: Annotated[bool, typer.Option("--partial", help="Send the good sheets even when others are bad.")] = False,
     school: Annotated[str, typer.Option(help="School code, for sheets that do not say it.")] = "",
@@ -36,6 +37,7 @@ def import_sheets(
 
 
 def export_sheets(
+    *,
     school: Annotated[str, typer.Option(help="School code.")],
     year: Annotated[str, typer.Option(help="School year, such as 2025-2026.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Workbook to write.")],
@@ -52,4 +54,6 @@ def export_sheets(
     from cli.sheets.exporting import run  # noqa: PLC0415 - see above
 
     Output.as_json = Output.as_json or json
-    raise typer.Exit(run(out, school, year, school_class or [], subject or [], semester, force=force))
+    raise typer.Exit(
+        run(out, school, year, classes=school_class or [], subjects=subject or [], semester=semester, force=force)
+    )

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cli import demo_report, profile
+from cli import profile
 from cli.connection import operator
 from cli.output import console
+from demo import report
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 COLUMNS = 116
@@ -45,7 +46,7 @@ def main() -> int:
     for name, (kind, text) in PAGES.items():
         _page(of_year[kind], text, FOLDER / name)
     console.record, console.width = True, COLUMNS
-    demo_report.conclude(demo.folder, operator(), rows)
+    report.conclude(demo.folder, operator(), rows)
     console.save_svg(str(FOLDER / "demo.svg"), title="make demo", code_format=_SVG)
     return 0
 

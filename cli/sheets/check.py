@@ -124,7 +124,7 @@ def check(sheet: BookSheet, target: Sheet, elsewhere: Mapping[str, str]) -> Plan
         else:
             lines[code] = row
             _identity(sheet, row, listed[code])
-            _marks(sheet, row, listed[code], allowed, kind, plan)
+            _marks(sheet, row, listed[code], allowed=allowed, kind=kind, plan=plan)
             _remark(sheet, row, listed[code], plan)
     absent = [row.name for code, row in listed.items() if code not in lines and not row.left]
     if absent:
@@ -198,6 +198,7 @@ def _marks(
     sheet: BookSheet,
     row: Row,
     known: marks_pb2.ExportedRow,
+    *,
     allowed: set[Column],
     kind: SubjectKind,
     plan: Plan,

@@ -9,7 +9,7 @@ from cli.sheets import gradebook, write
 
 
 def run(
-    out: Path, school: str, school_year: str, classes: list[str], subjects: list[str], semester: int, *, force: bool
+    out: Path, school: str, school_year: str, *, classes: list[str], subjects: list[str], semester: int, force: bool
 ) -> int:
     """Write the workbook; the exit code."""
     if out.exists() and not force:

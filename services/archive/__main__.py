@@ -77,11 +77,11 @@ def work(config: "ArchiveConfig", stop: threading.Event) -> None:
 def migrate(config: "ArchiveConfig", stop: threading.Event) -> None:
     """Database schema and broker topology."""
     from services.archive.events import SUBSCRIPTIONS
-    from services.common import consume, db, topology
+    from services.common import db, intake, topology
 
     for name in db.migrate(config.database, [Path(__file__).parent / "migrations"]):
         print(name)  # noqa: T201 - for the administrator who runs it
-    topology.declare(config.broker, "archive", consume.event_types(SUBSCRIPTIONS))
+    topology.declare(config.broker, "archive", intake.event_types(SUBSCRIPTIONS))
 
 
 def provision(config: "ArchiveConfig", stop: threading.Event) -> None:

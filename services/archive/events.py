@@ -5,8 +5,8 @@ from hoso.gradebook.v1 import common_pb2, events_pb2
 from services.archive import domain
 from services.archive.domain import LOCK_BOOK_JOB, LOCK_SNAPSHOT_JOB
 from services.common import jobs
-from services.common.consume import Subscription
 from services.common.db import Tx
+from services.common.intake import Subscription
 
 _KINDS = {
     common_pb2.RECORD_TYPE_UNSPECIFIED: domain.CLASS_BOOK,  # events of before there were other types

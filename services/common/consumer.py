@@ -22,7 +22,7 @@ from nameko.messaging import Consumer, QueueConsumer
 from nameko.runners import ServiceRunner
 
 from services.common import amqp, log, ready, topology
-from services.common.consume import Delivery, Intake, Outcome
+from services.common.intake import Delivery, Intake, Outcome
 from services.common.settings import BrokerConfig
 
 MAX_HOLD_S = 5.0

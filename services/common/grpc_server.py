@@ -182,7 +182,7 @@ class _Edge(grpc.ServerInterceptor):
         return make(call, handler.request_deserializer, handler.response_serializer)
 
     def _around(self, rpc: str, request: Any, context: grpc.ServicerContext) -> "_Call":
-        return _Call(self._table, self._verifier, self._refused, rpc, request, context)
+        return _Call(self._table, self._verifier, self._refused, rpc=rpc, request=request, context=context)
 
 
 class _Call:
@@ -193,6 +193,7 @@ class _Call:
         table: Mapping[str, Access],
         verifier: TokenVerifier,
         refused: Refusal,
+        *,
         rpc: str,
         request: Any,
         context: grpc.ServicerContext,

@@ -3,10 +3,13 @@
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+
+from services.common.errors import HosoError
 
 
 def configure(service: str, role: str) -> None:
@@ -37,6 +40,16 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     """The logger for one module; `name` is usually ``__name__``."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger(module=name)
     return logger
+
+
+def describe(error: BaseException) -> str:
+    """An error without its text, which may hold a person's data: code or type, and the place it was raised at."""
+    code = error.reason if isinstance(error, HosoError) else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return code
+    place = frames[-1]
+    return f"{code} in {place.name} ({place.filename.rpartition('/')[2]}:{place.lineno})"
 
 
 class _LibraryFormatter(logging.Formatter):

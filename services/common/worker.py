@@ -3,14 +3,13 @@
 import contextvars
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 
 import structlog
 
 from services.common import jobs, log, ready
 from services.common.db import Database
-from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Rejected, Unavailable, Waiting
+from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Unavailable, Waiting
 from services.common.jobs import Job, LeaseLost
 
 Handler = Callable[[Job], None]
@@ -121,7 +120,7 @@ class _Worker:
 
     def _record(self, job: Job, error: Exception | None) -> None:
         """Write how the job ended. While the database is away the lease runs out and the job is simply run again."""
-        reason = "NOT_FINISHED" if error is None else describe(error)
+        reason = "NOT_FINISHED" if error is None else log.describe(error)
         try:
             with self._database.transaction() as tx:
                 if isinstance(error, LeaseLost):
@@ -154,13 +153,3 @@ class _Worker:
             if not self._free.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 _log.warning("handlers did not end in time; their leases will run out", jobs=len(self._running))
                 return
-
-
-def describe(error: BaseException) -> str:
-    """An error without its text, which may hold a person's data: code or type, and the place it was raised at."""
-    code = error.reason if isinstance(error, HosoError) else type(error).__name__
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return code
-    place = frames[-1]
-    return f"{code} in {place.name} ({place.filename.rpartition('/')[2]}:{place.lineno})"

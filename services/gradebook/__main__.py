@@ -57,12 +57,12 @@ def work(config: Config, stop: threading.Event) -> None:
 def migrate(config: Config, stop: threading.Event) -> None:
     """Database schema and broker topology."""
     del stop
-    from services.common import consume, db, topology
+    from services.common import db, intake, topology
     from services.gradebook.events import SUBSCRIPTIONS
 
     for name in db.migrate(config.database, [Path(__file__).parent / "migrations"]):
         print(name)  # noqa: T201 - for the administrator who runs it
-    topology.declare(config.broker, "gradebook", consume.event_types(SUBSCRIPTIONS))
+    topology.declare(config.broker, "gradebook", intake.event_types(SUBSCRIPTIONS))
 
 
 def check_config(config: Config, stop: threading.Event) -> int:

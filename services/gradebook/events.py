@@ -4,7 +4,7 @@ from hoso.archive.v1 import events_pb2 as archive_events
 from hoso.print.v1 import events_pb2 as print_events
 from hoso.signing.v1 import events_pb2 as signing_events
 
-from services.common.consume import Subscription
+from services.common.intake import Subscription
 from services.gradebook.books import announced
 
 SUBSCRIPTIONS = (

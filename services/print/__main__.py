@@ -58,12 +58,12 @@ def work(config: PrintConfig, stop: threading.Event) -> None:
 
 def migrate(config: PrintConfig, stop: threading.Event) -> None:
     """Database schema and broker topology."""
-    from services.common import consume, db, topology
+    from services.common import db, intake, topology
     from services.print.events import SUBSCRIPTIONS
 
     for name in db.migrate(config.database, [Path(__file__).parent / "migrations"]):
         print(name)  # noqa: T201 - for the administrator who runs it
-    topology.declare(config.broker, "print", consume.event_types(SUBSCRIPTIONS))
+    topology.declare(config.broker, "print", intake.event_types(SUBSCRIPTIONS))
 
 
 def check_config(config: PrintConfig, stop: threading.Event) -> int:

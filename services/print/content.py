@@ -1,8 +1,8 @@
 """Frozen content at print's edge: canonical bytes in, a checked record out, or every fault with its path.
 
-The formats are in `formats`: the shape of each is a schema in ``docs/formats``, the rules beyond it are numbered beside
-it and live in `crossrefs`. Print checks that the document is whole and consistent with itself; whether marks and levels
-are right is gradebook's business.
+The formats are in `formats`: the shape of each is a schema in ``docs/formats``, the rules beyond
+it are numbered there too and live in `consistency`. Print checks that the document is whole and
+consistent with itself; whether marks and levels are right is gradebook's business.
 """
 
 import json
@@ -48,7 +48,7 @@ def parse(raw: bytes, expected_digest: str | None = None) -> Content:
 
     `expected_digest` is the lower-case hex SHA-256 that named the content in the event. Raises Invalid: digest differs
     (CONTENT_DIGEST), not JSON (CONTENT_JSON), not in canonical form (CONTENT_NOT_CANONICAL), of no known format
-    (FORMAT_UNKNOWN), not of its schema (SCHEMA_…), inconsistent with itself (see `crossrefs`), or with a character no
+    (FORMAT_UNKNOWN), not of its schema (SCHEMA_…), inconsistent with itself (see `consistency`), or with a character no
     bundled font can print (NO_GLYPH).
     """
     digest = sha256(raw)

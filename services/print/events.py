@@ -2,19 +2,23 @@
 
 from hoso.gradebook.v1 import events_pb2
 
-from services.common.consume import Subscription
 from services.common.db import Tx
+from services.common.intake import Subscription
 from services.print import usecases
 
 
 def print_assigned(tx: Tx, event: events_pb2.BookPrintAssigned) -> None:
     """Queue the unsigned print copy. Raises ValueError when the event names no digest."""
-    usecases.queue(tx, event.book, event.version, event.school, "UNSIGNED", event.content_sha256)
+    usecases.queue(
+        tx, event.book, event.version, school=event.school, kind="UNSIGNED", content_sha256=event.content_sha256
+    )
 
 
 def signing_started(tx: Tx, event: events_pb2.BookSigningStarted) -> None:
     """Queue the signing copy. Raises ValueError when the event names no digest."""
-    usecases.queue(tx, event.book, event.version, event.school, "SIGNING", event.content_sha256)
+    usecases.queue(
+        tx, event.book, event.version, school=event.school, kind="SIGNING", content_sha256=event.content_sha256
+    )
 
 
 def voided(tx: Tx, event: events_pb2.BookVoided) -> None:

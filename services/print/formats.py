@@ -1,7 +1,7 @@
 """The formats that print knows: what each one's content must be and which template makes its pages.
 
-A new form is one more entry here, its schema in ``docs/formats``, a module in `crossrefs` and a folder in `templates`.
-An entry stays for as long as a record made with it exists.
+A new form is one more entry here, its schema in ``docs/formats``, a module in `consistency` and a
+folder in `templates`. An entry stays for as long as a record made with it exists.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema_rs
 
 from services.common.errors import Violation
-from services.print.crossrefs import class_book, class_book_2, student_register, teacher_book, transcript
+from services.print.consistency import class_book, class_book_2, student_register, teacher_book, transcript
 
 SCHEMA_FOLDER = Path(__file__).resolve().parents[2] / "docs" / "formats"
 

@@ -17,7 +17,7 @@ RENDER_JOB = "render"
 KINDS = {"UNSIGNED": print_pb2.RENDITION_KIND_UNSIGNED, "SIGNING": print_pb2.RENDITION_KIND_SIGNING}
 
 
-def queue(tx: Tx, book: str, version: int, school: str, kind: str, content_sha256: bytes) -> None:
+def queue(tx: Tx, book: str, version: int, *, school: str, kind: str, content_sha256: bytes) -> None:
     """Queue a rendition; once for each version and kind. Raises ValueError when the digest is not 32 bytes.
 
     A print that somebody waits for at a school goes before signing copies, which wait for keys anyhow.

@@ -77,12 +77,12 @@ def tokens(config: "SigningConfig", stop: threading.Event) -> None:
 
 def migrate(config: "SigningConfig", stop: threading.Event) -> None:
     """Database schema and broker topology."""
-    from services.common import consume, db, topology
+    from services.common import db, intake, topology
     from services.signing.events import SUBSCRIPTIONS
 
     for name in db.migrate(config.database, [Path(__file__).parent / "migrations"]):
         print(name)  # noqa: T201 - for the administrator who runs it
-    topology.declare(config.broker, "signing", consume.event_types(SUBSCRIPTIONS))
+    topology.declare(config.broker, "signing", intake.event_types(SUBSCRIPTIONS))
 
 
 def check_config(config: "SigningConfig", stop: threading.Event) -> int:

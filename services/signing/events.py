@@ -5,8 +5,8 @@ from hoso.print.v1 import events_pb2 as print_events
 from hoso.print.v1 import print_pb2
 
 from services.common import jobs
-from services.common.consume import Subscription
 from services.common.db import Tx
+from services.common.intake import Subscription
 from services.signing import domain, store
 
 

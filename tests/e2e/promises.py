@@ -10,12 +10,12 @@ from hoso.gradebook.v1 import books_pb2, common_pb2, marks_pb2
 from hoso.operations.v1 import operations_pb2
 from hoso.signing.v1 import signing_pb2
 
-from cli import demo_load
 from cli.archive import all_records
 from cli.books import all_books
 from cli.connection import SERVICES, Services, call, download
-from cli.demo_books import TYPES
-from cli.demo_school import School
+from demo import load as demo_load
+from demo.books import TYPES
+from demo.school import School
 from services.common import dead_letters
 from services.common.settings import BrokerConfig
 from tests.e2e.conftest import Line

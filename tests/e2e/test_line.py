@@ -3,7 +3,7 @@
 import random
 import time
 
-from cli.demo_school import School, neighbour, school, with_story
+from demo.school import School, neighbour, school, with_story
 from tests.e2e import promises
 from tests.e2e.conftest import Line, finished
 

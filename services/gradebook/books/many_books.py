@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from services.common.errors import Forbidden, HosoError, Unauthenticated
 from services.common.identity import Caller
 from services.gradebook.books.book_store import BookRow
+from services.gradebook.entry.bulk import ANSWERS, Refused
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.many import ANSWERS, Refused
 
 MAX_ACTS = 100
 """Acts a call: a class has at most seventy transcripts, and a call holds a thread of the server while it lasts."""

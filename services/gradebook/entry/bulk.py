@@ -11,10 +11,12 @@ from typing import NamedTuple
 from services.common import identity
 from services.common.db import Database
 from services.common.errors import (
+    Conflict,
     Forbidden,
     HosoError,
     Invalid,
     NotFound,
+    Rejected,
     Unauthenticated,
     Unavailable,
     Violation,
@@ -26,7 +28,6 @@ from services.gradebook.entry.store.class_data import ClassHead
 from services.gradebook.model import results, roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import Semester, Stage
-from services.gradebook.model.many import ANSWERS, Refused
 from services.gradebook.model.results import ClassData
 from services.gradebook.roster import access, roster_store
 from services.gradebook.rules import PupilResult
@@ -43,6 +44,12 @@ _ROUNDING = 1.05
 AT_ONCE = 8
 """Imports that a process takes at once, half of its threads, so that single entries always find one."""
 
+
+ANSWERS = (Invalid, NotFound, Conflict, Rejected, Unauthenticated, Forbidden)
+"""Errors that answer one of many requests in a call; any other error ends the call."""
+
+Refused = Callable[[Caller, HosoError], None]
+"""Called for each refused request of a call, to leave an audit row."""
 
 _places = threading.BoundedSemaphore(AT_ONCE)
 

@@ -16,9 +16,9 @@ from typing import Any  # noqa: E402
 from google.protobuf.wrappers_pb2 import StringValue  # noqa: E402
 
 from services.common import config, consume, log  # noqa: E402
-from services.common.consume import Subscription  # noqa: E402
 from services.common.db import Tx  # noqa: E402
 from services.common.errors import Unavailable  # noqa: E402
+from services.common.intake import Subscription  # noqa: E402
 from services.common.settings import BrokerConfig, DatabaseConfig  # noqa: E402
 
 

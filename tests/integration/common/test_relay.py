@@ -13,8 +13,8 @@ import pytest
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 
 from services.common import outbox, relay, topology
-from services.common.consume import Delivery, Intake, Outcome, Subscription
 from services.common.db import Database
+from services.common.intake import Delivery, Intake, Outcome, Subscription
 from services.common.settings import BrokerConfig, DatabaseConfig
 
 from . import messages

@@ -6,7 +6,7 @@ from typing import Any
 
 from hoso.gradebook.v1 import marks_pb2, marks_pb2_grpc, remarks_pb2
 
-from cli.demo_school import SchoolClass
+from demo.school import SchoolClass
 from services.common.grpc_client import calling
 from tests.integration.gradebook.world import VENDOR, World, columns
 

@@ -10,7 +10,7 @@ from hoso.gradebook.v1 import marks_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli.demo_school import SchoolClass
+from demo.school import SchoolClass
 from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Unavailable
 from services.common.settings import DatabaseConfig
 from services.gradebook.entry import bulk

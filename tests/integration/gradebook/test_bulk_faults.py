@@ -19,8 +19,8 @@ import grpc
 import pytest
 from hoso.gradebook.v1 import marks_pb2, marks_pb2_grpc
 
-from cli import demo_school
-from cli.demo_school import SchoolClass
+from demo import school as demo_school
+from demo.school import SchoolClass
 from deploy.local.configs import dump
 from services.common.db import Database, migrate
 from services.common.errors import Forbidden, HosoError, Unavailable

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hoso.gradebook.v1 import marks_pb2, remarks_pb2
 
-from cli.demo_school import SchoolClass
+from demo.school import SchoolClass
 from services.common import audit
 from services.common.errors import Conflict
 from services.common.settings import DatabaseConfig

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hoso.gradebook.v1 import marks_pb2
 
-from cli.demo_school import SchoolClass
+from demo.school import SchoolClass
 from services.common.errors import Conflict, Forbidden, HosoError, Invalid, NotFound, Rejected, Unauthenticated
 from services.common.identity import issue_token
 from tests.integration.gradebook.world import (

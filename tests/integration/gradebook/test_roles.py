@@ -20,7 +20,7 @@ import pytest
 from google.protobuf import json_format
 from hoso.archive.v1 import events_pb2 as archive_events
 
-from cli import demo_school
+from demo import school as demo_school
 from deploy.local.configs import dump
 from services.common import amqp, topology
 from services.common.db import Database

@@ -9,10 +9,10 @@ import openpyxl
 import pytest
 from typer.testing import CliRunner
 
-from cli.demo_school import SchoolClass
 from cli.main import app
 from cli.output import Output
 from cli.profile import Profile
+from demo.school import SchoolClass
 from deploy.local.configs import dump
 from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.world import DEPARTMENT, FIRST, ISSUER, VENDOR, World, columns, served, tls

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli.demo_school import SchoolClass
+from demo.school import SchoolClass
 from services.common import audit
 from services.common.db import StatementError, Tx
 from services.common.errors import HosoError

@@ -38,8 +38,9 @@ from hoso.gradebook.v1 import (
     roster_pb2_grpc,
 )
 
-from cli import demo_people, demo_school
-from cli.demo_school import School, SchoolClass, Subject
+from demo import people as demo_people
+from demo import school as demo_school
+from demo.school import School, SchoolClass, Subject
 from services.common import grpc_server, identity, operations
 from services.common.db import Database, migrate
 from services.common.grpc_client import calling, channel

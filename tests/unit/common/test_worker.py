@@ -3,7 +3,7 @@
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
-from services.common import outbox, topology, worker
+from services.common import log, outbox, topology
 from services.common.errors import Rejected
 
 
@@ -26,7 +26,7 @@ def raised(error: Exception) -> Exception:
     ],
 )
 def test_an_error_is_described_by_code_and_place(error: Exception, start: str) -> None:
-    text = worker.describe(error)
+    text = log.describe(error)
     assert text.startswith(start)
     assert "Nguyễn" not in text
 

@@ -9,7 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from cli import demo_people, demo_school
+from demo import people as demo_people
+from demo import school as demo_school
 from services.common.canonical import canonical_bytes
 from services.gradebook.books.content.class_book import BookFacts, class_book
 from services.gradebook.entry.snapshot_content import SnapshotFacts, class_snapshot

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli import demo_names
+from demo import names as demo_names
 from services.gradebook.model import names
 from services.gradebook.model.names import legacy_reading
 

@@ -11,7 +11,7 @@ import pytest
 from services.common.canonical import canonical_bytes, sha256
 from services.common.errors import Invalid
 from services.print import content, fonts, formats
-from services.print.crossrefs.common import signature_field
+from services.print.consistency.common import signature_field
 from tests.content import canonical, class_book
 
 Change = Callable[[dict[str, Any]], Any]

@@ -9,7 +9,7 @@ from hoso.print.v1 import events_pb2 as print_events
 from hoso.print.v1 import print_pb2
 from hoso.signing.v1 import events_pb2 as signing_events
 
-from services.common.consume import Outcome
+from services.common.intake import Outcome
 from tests.integration.gradebook.world import WHOLE_YEAR, World, sha256
 
 PDF = sha256(b"sealed PDF")

@@ -6,7 +6,7 @@ from typing import Any
 
 from hoso.gradebook.v1 import class_book_pb2, common_pb2, marks_pb2
 
-from cli.demo_school import SchoolClass
+from demo.school import SchoolClass
 from services.common.errors import HosoError, Invalid
 from services.print import content as printing
 from tests.integration.gradebook.books.line import Line

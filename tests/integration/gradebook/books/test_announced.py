@@ -8,8 +8,8 @@ from hoso.archive.v1 import events_pb2 as archive_events
 from hoso.print.v1 import events_pb2 as print_events
 from hoso.print.v1 import print_pb2
 
-from services.common.consume import Outcome
 from services.common.errors import Rejected
+from services.common.intake import Outcome
 from tests.integration.gradebook.books.line import PDF, Announce, Line, State
 from tests.integration.gradebook.world import (
     World,

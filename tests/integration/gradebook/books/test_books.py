@@ -13,10 +13,10 @@ import pytest
 from hoso.gradebook.v1 import books_pb2, books_pb2_grpc
 
 from cli.connection import every
-from cli.demo_school import SchoolClass
+from demo.school import SchoolClass
 from services.common.canonical import canonical_bytes
-from services.common.consume import Outcome
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected
+from services.common.intake import Outcome
 from tests.integration.gradebook.books.line import Announce, Line, State
 from tests.integration.gradebook.world import (
     DEPARTMENT,

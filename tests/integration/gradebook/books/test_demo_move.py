@@ -8,11 +8,11 @@ import pytest
 from hoso.gradebook.v1 import books_pb2
 from rich.progress import Progress
 
-from cli import demo_books
 from cli.connection import Persons, Services
-from cli.demo_acts import Acts, DemoFailed, Staff
-from cli.demo_books import Play
 from cli.profile import Profile
+from demo import books as demo_books
+from demo.acts import Acts, DemoFailed, Staff
+from demo.books import Play
 from tests.integration.gradebook.books.line import Announce, Line
 from tests.integration.gradebook.world import DEPARTMENT, ISSUER, VENDOR, World, tls
 

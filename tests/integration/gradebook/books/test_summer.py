@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hoso.gradebook.v1 import class_book_pb2, common_pb2, marks_pb2
 
-from cli.demo_school import SchoolClass
+from demo.school import SchoolClass
 from services.common.errors import Invalid, Rejected
 from services.print import content as printing
 from tests.integration.gradebook.books.line import Announce, Line

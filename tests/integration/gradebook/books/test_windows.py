@@ -8,8 +8,8 @@ from hoso.archive.v1 import events_pb2 as archive_events
 from hoso.gradebook.v1 import marks_pb2
 
 from services.common.canonical import canonical_bytes
-from services.common.consume import Outcome
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected
+from services.common.intake import Outcome
 from tests.integration.gradebook.books.line import PDF, Announce
 from tests.integration.gradebook.world import (
     FINAL,

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from services.common.consume import Delivery, Intake, Outcome
+from services.common.intake import Delivery, Intake, Outcome
 from services.common.settings import DatabaseConfig
 from services.gradebook.events import SUBSCRIPTIONS
 from tests.integration.gradebook.books.line import Announce

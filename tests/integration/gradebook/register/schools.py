@@ -4,7 +4,7 @@ from typing import Any
 
 from hoso.gradebook.v1 import register_pb2
 
-from cli import demo_school
+from demo import school as demo_school
 from tests.integration.gradebook.world import World
 
 Kind = register_pb2.MovementKind

@@ -15,8 +15,8 @@ from cli import words
 from cli.archive import print_verification
 from cli.books import record_type_name, state_name
 from cli.connection import Services, call, download
-from cli.demo_load import in_parallel
 from cli.output import EXIT_NEGATIVE, Output, console, show_json
+from demo.load import in_parallel
 
 Row = dict[str, Any]
 

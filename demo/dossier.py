@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.gradebook.v1 import dossiers_pb2
 
 from cli.connection import Persons, Services, call
-from cli.demo_school import School
+from demo.school import School
 from services.common.errors import NotFound
 
 VENDOR = "smas"

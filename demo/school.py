@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from cli.demo_people import Person, Student, office, students, teachers
+from demo.people import Person, Student, office, students, teachers
 
 SCHOOL_YEAR = "2025-2026"
 SEMESTERS = (1, 2)

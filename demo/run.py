@@ -9,14 +9,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hoso.gradebook.v1 import common_pb2
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from cli import demo_books, demo_dossier, demo_keys, demo_load, demo_report, demo_story, profile
+from cli import profile
 from cli.connection import SERVICES, Persons, Services
-from cli.demo_acts import Acts, DemoFailed, Staff
-from cli.demo_books import AFTER_SUMMER, WHOLE_YEAR, Play
-from cli.demo_school import MONTHS_OF, SEMESTERS, School, SchoolClass, neighbour, school, with_story
 from cli.output import EXIT_NEGATIVE, errors
 from cli.profile import DemoConfig, Profile
 from cli.signing import register_record
+from demo import books, dossier, keys, load, report, story
+from demo.acts import Acts, DemoFailed, Staff
+from demo.books import AFTER_SUMMER, WHOLE_YEAR, Play
+from demo.school import MONTHS_OF, SEMESTERS, School, SchoolClass, neighbour, school, with_story
 from services.common.config import ConfigError
 from services.common.grpc_client import channel
 from services.common.settings import PeerConfig
@@ -50,7 +51,10 @@ def run(*, classes: int, students: int, paper: bool, story: bool, code: str) -> 
     try:
         with Progress(*columns, console=errors) as progress:
             _step(progress, "Chờ dịch vụ sẵn sàng", lambda: _wait_until_ready(found))
-            plays = [_prepare(progress, found, found.demo, operator, vendor, one, paper=paper) for one in schools]
+            plays = [
+                _prepare(progress, found, found.demo, operator, vendor, school=school, paper=paper)
+                for school in schools
+            ]
             if story:
                 _year_with_story(progress, *plays, paper=paper)
             else:
@@ -59,7 +63,7 @@ def run(*, classes: int, students: int, paper: bool, story: bool, code: str) -> 
     except DemoFailed as e:
         errors.print(f"[red]{e}[/]", highlight=False)
         return EXIT_NEGATIVE
-    return demo_report.conclude(found.demo.folder, operator, rows)
+    return report.conclude(found.demo.folder, operator, rows)
 
 
 def _prepare(
@@ -68,37 +72,37 @@ def _prepare(
     demo: DemoConfig,
     operator: Services,
     vendor: Services,
-    one: School,
     *,
+    school: School,
     paper: bool,
 ) -> Play:
     """Keys, the Department's leave, the roster and the register of one school."""
-    persons = Persons(found, one.code)
-    keys, record = _step(progress, f"Lễ tạo khóa: {one.name}", lambda: demo_keys.perform(demo, one))
+    persons = Persons(found, school.code)
+    signatories, record = _step(progress, f"Lễ tạo khóa: {school.name}", lambda: keys.perform(demo, school))
     register_record(operator, record)
     _step(
         progress,
         "Trường, lớp, học sinh, phân công",
-        lambda: demo_load.roster(operator, vendor, persons, one, paper=paper),
+        lambda: load.roster(operator, vendor, persons, school, paper=paper),
     )
     for semester in SEMESTERS:
-        demo_load.plan_window(vendor, persons, one, semester)
-    windows = list(demo_load.WINDOWS.values())
+        load.plan_window(vendor, persons, school, semester)
+    windows = list(load.WINDOWS.values())
     _step(
         progress,
         "Hồ sơ đăng kí sổ điện tử, Sở duyệt",
-        lambda: demo_dossier.adopt(operator, vendor, persons, one, windows),
+        lambda: dossier.adopt(operator, vendor, persons, school, windows),
     )
     acts = Acts(
         vendor=vendor,
         persons=persons,
-        staff=Staff(one.principal, one.data_officer, one.seal_custodian),
-        school=one.code,
-        homeroom={c.name: c.homeroom_teacher for c in one.classes},
-        pin_files={key.signatory: key.pin_file for key in keys},
+        staff=Staff(school.principal, school.data_officer, school.seal_custodian),
+        school=school.code,
+        homeroom={c.name: c.homeroom_teacher for c in school.classes},
+        pin_files={key.signatory: key.pin_file for key in signatories},
     )
-    play = Play(operator, vendor, persons, one, acts)
-    _step(progress, "Sổ đăng bộ: ghi danh học sinh", lambda: demo_story.register(play))
+    play = Play(operator, vendor, persons, school, acts)
+    _step(progress, "Sổ đăng bộ: ghi danh học sinh", lambda: story.register(play))
     return play
 
 
@@ -107,52 +111,52 @@ def _year(progress: Progress, play: Play, *, paper: bool) -> None:
     for semester in SEMESTERS:
         _semester(progress, play, semester)
     _step(progress, "Chốt sổ cả năm", lambda: _freeze_class_books(play))
-    demo_books.move([play], progress, "Cả năm", paper=paper)
-    _wait_for_snapshots(play, progress, list(demo_load.WINDOWS.values()))
+    books.move([play], progress, "Cả năm", paper=paper)
+    _wait_for_snapshots(play, progress, list(load.WINDOWS.values()))
 
 
 def _year_with_story(progress: Progress, home: Play, away: Play, *, paper: bool) -> None:
-    """Two semesters and a summer; what happens in them is in `demo_story`, the books in `demo_books`."""
+    """Two semesters and a summer; what happens in them is in `story`, the books in `books`."""
     plays = [home, away]
     first = home.school.classes[0]
     for play in plays:
         _semester(progress, play, 1)
-    _step(progress, "Sửa điểm sau khi khóa đợt nhập", lambda: demo_story.correct(home))
+    _step(progress, "Sửa điểm sau khi khóa đợt nhập", lambda: story.correct(home))
     home.freeze(common_pb2.STAGE_SEMESTER_1, first.homeroom_teacher, first)
-    _step(progress, "Chuyển trường giữa năm học", lambda: demo_story.transfer(home, away))
+    _step(progress, "Chuyển trường giữa năm học", lambda: story.transfer(home, away))
     for play in plays:
         _semester(progress, play, 2)
-    _step(progress, "Nhận xét của giáo viên", lambda: demo_story.remark(home))
-    _step(progress, "Chứng chỉ, kết quả cuộc thi", lambda: demo_story.achieve(home))
+    _step(progress, "Nhận xét của giáo viên", lambda: story.remark(home))
+    _step(progress, "Chứng chỉ, kết quả cuộc thi", lambda: story.achieve(home))
 
     _step(progress, "Chốt sổ cả năm", lambda: _freeze_class_books(*plays))
-    demo_books.move(plays, progress, "Cả năm", paper=paper)
+    books.move(plays, progress, "Cả năm", paper=paper)
 
-    summer = _step(progress, "Kiểm tra lại, rèn luyện trong hè", lambda: demo_story.reassess(home))
+    summer = _step(progress, "Kiểm tra lại, rèn luyện trong hè", lambda: story.reassess(home))
     _step(progress, "Chốt học bạ, sổ của giáo viên, sổ sau hè", lambda: _freeze_after_year(home, away, summer.classes))
-    demo_books.move(plays, progress, "Học bạ, sổ sau hè", paper=paper)
+    books.move(plays, progress, "Học bạ, sổ sau hè", paper=paper)
 
-    _step(progress, "Thu hồi một học bạ, cấp lại", lambda: demo_books.revoke_one_transcript(home))
+    _step(progress, "Thu hồi một học bạ, cấp lại", lambda: books.revoke_one_transcript(home))
     _step(progress, "Chốt học bạ sau hè, sổ đăng bộ", lambda: _freeze_last(home, summer.students))
-    demo_books.move(plays, progress, "Sổ đăng bộ, học bạ cấp lại", paper=paper)
-    _wait_for_snapshots(home, progress, [*demo_load.WINDOWS.values(), demo_story.SUMMER_WINDOW])
+    books.move(plays, progress, "Sổ đăng bộ, học bạ cấp lại", paper=paper)
+    _wait_for_snapshots(home, progress, [*load.WINDOWS.values(), story.SUMMER_WINDOW])
 
 
 def _semester(progress: Progress, play: Play, semester: int) -> None:
     """The entry window of a semester: marks, conduct, attendance; then it closes."""
     vendor, persons, one = play.vendor, play.persons, play.school
-    if not demo_load.plan_window(vendor, persons, one, semester):
+    if not load.plan_window(vendor, persons, one, semester):
         return
     months = MONTHS_OF[semester]
-    total = demo_load.sheet_count(one) + len(months) * len(one.classes)
+    total = load.sheet_count(one) + len(months) * len(one.classes)
     bar = progress.add_task(f"Học kì {semester}: nhập điểm, rèn luyện, điểm danh", total=total)
-    demo_load.key_marks(vendor, persons, one, semester, lambda: progress.advance(bar))
-    demo_story.key_attendance(play, months, lambda: progress.advance(bar))
-    _step(progress, "Hiệu trưởng nhận xét hằng tháng", lambda: demo_story.remark_monthly(play, months))
+    load.key_marks(vendor, persons, one, semester, lambda: progress.advance(bar))
+    story.key_attendance(play, months, lambda: progress.advance(bar))
+    _step(progress, "Hiệu trưởng nhận xét hằng tháng", lambda: story.remark_monthly(play, months))
     _step(
         progress,
         "Khóa đợt nhập điểm",
-        lambda: demo_load.close_window(vendor, persons, one, demo_load.WINDOWS[semester]),
+        lambda: load.close_window(vendor, persons, one, load.WINDOWS[semester]),
     )
 
 
@@ -169,7 +173,7 @@ def _freeze_after_year(home: Play, away: Play, summer: list[SchoolClass]) -> Non
     assert home.school.story is not None
     transcript = common_pb2.RECORD_TYPE_TRANSCRIPT
     away.freeze(WHOLE_YEAR, joined.homeroom_teacher, joined, record_type=transcript, student=home.school.story.leaver)
-    subject = demo_books.TEACHER_BOOK_SUBJECT
+    subject = books.TEACHER_BOOK_SUBJECT
     teacher = first.assignments[subject][0]
     home.freeze(WHOLE_YEAR, teacher, record_type=common_pb2.RECORD_TYPE_TEACHER_BOOK, teacher=teacher, subject=subject)
     for c in summer:
@@ -187,11 +191,11 @@ def _freeze_last(home: Play, reassessed: list[tuple[SchoolClass, str]]) -> None:
     home.freeze(WHOLE_YEAR, home.school.seal_custodian, record_type=register)
 
 
-def _report(progress: Progress, demo: DemoConfig, operator: Services, plays: list[Play]) -> list[demo_report.Row]:
+def _report(progress: Progress, demo: DemoConfig, operator: Services, plays: list[Play]) -> list[report.Row]:
     """Read every record back from the archive and verify it."""
     books = [book for play in plays for book in play.all_versions() if book.archive_record]
     bar = progress.add_task("Đọc lại và kiểm tra hồ sơ", total=len(books))
-    return demo_report.write(demo.folder, operator, books, lambda: progress.advance(bar))
+    return report.write(demo.folder, operator, books, lambda: progress.advance(bar))
 
 
 def _step(progress: Progress, title: str, work: Callable[[], Result]) -> Result:
@@ -224,11 +228,9 @@ def _wait_for_snapshots(play: Play, progress: Progress, windows: Sequence[str]) 
     """Until the archive holds the snapshot of every class, taken when each window was closed."""
     total = len(windows) * len(play.school.classes)
     bar = progress.add_task("Bản lưu tại thời điểm khóa điểm", total=total)
-    deadline = time.monotonic() + demo_books.STALLED_S
+    deadline = time.monotonic() + books.STALLED_S
     while True:
-        held = sum(
-            len(demo_load.archived_snapshots(play.vendor, play.persons, play.school, window)) for window in windows
-        )
+        held = sum(len(load.archived_snapshots(play.vendor, play.persons, play.school, window)) for window in windows)
         progress.update(bar, completed=held)
         if held == total:
             return

@@ -16,11 +16,11 @@ from hoso.gradebook.v1 import (
     remarks_pb2,
 )
 
-from cli import demo_load
-from cli.demo_books import Play
-from cli.demo_load import Step, in_parallel
-from cli.demo_people import Student
-from cli.demo_school import (
+from demo import load
+from demo.books import Play
+from demo.load import Step, in_parallel
+from demo.people import Student
+from demo.school import (
     CORRECTED_SUBJECT,
     JOINING_DATE,
     LEAVING_DATE,
@@ -222,14 +222,14 @@ def reassess(play: Play) -> Summer:
     summer = Summer([(c, summary.student) for c, summary in waiting])
     kinds = [common_pb2.MARK_KIND_REASSESSMENT]
     where = (play.vendor, play.persons, play.school, SUMMER_WINDOW)
-    if not waiting or not demo_load.open_window(*where, common_pb2.SEMESTER_SECOND, kinds):
+    if not waiting or not load.open_window(*where, semester=common_pb2.SEMESTER_SECOND, kinds=kinds):
         return summer
     for c, summary in waiting:
         if summary.promotion == "RETEST":
             _reassess_student(play, c, summary)
         else:
             _key_summer_conduct(play, c, summary.student)
-    demo_load.close_window(*where)
+    load.close_window(*where)
     return summer
 
 

@@ -4,7 +4,7 @@ import datetime as dt
 import random
 from dataclasses import dataclass
 
-from cli import demo_names
+from demo import names
 
 _SEXES = ("MALE", "FEMALE")
 
@@ -50,7 +50,7 @@ def office(rng: random.Random, code: str) -> tuple[Person, ...]:
     roles = ("PRINCIPAL", "VICE_PRINCIPAL", "DATA_OFFICER", "SEAL_CUSTODIAN")
     ids = ("ht-01", "pht-01", "cb-01", "vt-01")
     return tuple(
-        Person(f"{code}-{i}", demo_names.person_name(rng, rng.choice(_SEXES)), (role,))
+        Person(f"{code}-{i}", names.person_name(rng, rng.choice(_SEXES)), (role,))
         for i, role in zip(ids, roles, strict=True)
     )
 
@@ -68,9 +68,7 @@ def teachers(rng: random.Random, code: str) -> tuple[tuple[Person, ...], dict[st
     taught_by: dict[str, list[str]] = {}
     for subject, count in _STAFFING.items():
         for _ in range(count):
-            person = Person(
-                f"{code}-gv-{len(staff) + 1:02d}", demo_names.person_name(rng, rng.choice(_SEXES)), ("TEACHER",)
-            )
+            person = Person(f"{code}-gv-{len(staff) + 1:02d}", names.person_name(rng, rng.choice(_SEXES)), ("TEACHER",))
             staff.append(person)
             taught_by.setdefault(subject, []).append(person.id)
     return tuple(staff), taught_by
@@ -86,19 +84,19 @@ def students(rng: random.Random, code: str, class_index: int, grade: int, count:
             Student(
                 id="",
                 number=0,
-                name=demo_names.person_name(rng, sex),
+                name=names.person_name(rng, sex),
                 birth_date=born.isoformat(),
                 birth_place=rng.choice(("Hải Phòng",) * 12 + ("Hải Dương", "Quảng Ninh", "Thái Bình", "Hà Nội")),
                 sex=sex,
-                ethnicity=rng.choice(demo_names.ETHNICITIES),
-                priority=rng.choice(demo_names.PRIORITIES),
-                address=demo_names.address(rng),
+                ethnicity=rng.choice(names.ETHNICITIES),
+                priority=rng.choice(names.PRIORITIES),
+                address=names.address(rng),
                 father=_guardian(rng, "MALE"),
                 mother=_guardian(rng, "FEMALE"),
                 ability=min(9.6, max(4.2, rng.gauss(7.6, 1.05))),
             )
         )
-    found.sort(key=lambda s: demo_names.alphabetical(s.name))
+    found.sort(key=lambda s: names.alphabetical(s.name))
     return tuple(
         Student(**{**vars(s), "id": f"31{code[-3:]}{class_index + 1:02d}{i + 1:03d}", "number": i + 1})
         for i, s in enumerate(found)
@@ -108,4 +106,4 @@ def students(rng: random.Random, code: str, class_index: int, grade: int, count:
 def _guardian(rng: random.Random, sex: str) -> Guardian | None:
     if rng.random() < 0.04:
         return None
-    return Guardian(demo_names.person_name(rng, sex), rng.choice(demo_names.JOBS), demo_names.phone(rng))
+    return Guardian(names.person_name(rng, sex), rng.choice(names.JOBS), names.phone(rng))

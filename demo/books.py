@@ -11,9 +11,9 @@ from rich.progress import Progress
 from cli import words
 from cli.books import all_books
 from cli.connection import Persons, Services, call
-from cli.demo_acts import Acts, DemoFailed
-from cli.demo_load import class_ref, request_id
-from cli.demo_school import School, SchoolClass
+from demo.acts import Acts, DemoFailed
+from demo.load import class_ref, request_id
+from demo.school import School, SchoolClass
 from services.common.errors import Rejected
 
 Answer = TypeVar("Answer")

@@ -6,8 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.demo_school import School
 from cli.profile import DemoConfig
+from demo.school import School
 from services.common.errors import HosoError
 
 PERSON_ALGORITHM = "ECDSA_P256_SHA256"

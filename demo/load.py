@@ -11,9 +11,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.gradebook.v1 import common_pb2, marks_pb2, roster_pb2
 
 from cli.connection import Persons, Services, call
-from cli.demo_dossier import VENDOR
-from cli.demo_people import Guardian, Student
-from cli.demo_school import School, SchoolClass, Subject
+from demo.dossier import VENDOR
+from demo.people import Guardian, Student
+from demo.school import School, SchoolClass, Subject
 from services.common.errors import NotFound
 
 WINDOWS = {1: "HK1", 2: "HK2"}
@@ -75,7 +75,7 @@ def roster(operator: Services, vendor: Services, persons: Persons, school: Schoo
 def plan_window(vendor: Services, persons: Persons, school: School, semester: int) -> bool:
     """Plan the entry window of a semester. False when it is closed already: nothing is to be keyed."""
     kinds = [common_pb2.MARK_KIND_REGULAR, common_pb2.MARK_KIND_MIDTERM, common_pb2.MARK_KIND_FINAL]
-    return open_window(vendor, persons, school, WINDOWS[semester], _PROTO_SEMESTER[semester], kinds)
+    return open_window(vendor, persons, school, WINDOWS[semester], semester=_PROTO_SEMESTER[semester], kinds=kinds)
 
 
 def open_window(
@@ -83,6 +83,7 @@ def open_window(
     persons: Persons,
     school: School,
     name: str,
+    *,
     semester: "common_pb2.Semester.ValueType",
     kinds: Sequence["common_pb2.MarkKind.ValueType"],
 ) -> bool:
@@ -115,7 +116,7 @@ def key_marks(vendor: Services, persons: Persons, school: School, semester: int,
     work: list[Callable[[], None]] = []
     for c in school.classes:
         for subject in school.subjects[c.grade]:
-            work.append(partial(_key_sheet, vendor, persons, school, c, subject, semester))
+            work.append(partial(_key_sheet, vendor, persons, school, c, subject=subject, semester=semester))
         work.append(partial(_key_conduct, vendor, persons, school, c, semester))
     in_parallel(work, step)
 
@@ -142,7 +143,7 @@ def archived_snapshots(vendor: Services, persons: Persons, school: School, windo
 
 
 def _key_sheet(
-    vendor: Services, persons: Persons, school: School, c: SchoolClass, subject: Subject, semester: int
+    vendor: Services, persons: Persons, school: School, c: SchoolClass, *, subject: Subject, semester: int
 ) -> None:
     columns = [
         marks_pb2.MarkColumn(kind=common_pb2.MARK_KIND_REGULAR, position=i + 1) for i in range(subject.regular_count)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from services.common.errors import Violation
-from services.print.crossrefs import common
+from services.print.consistency import common
 
 
 def violations(data: dict[str, Any]) -> Iterator[Violation]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from services.common.errors import Violation
-from services.print.crossrefs import class_book, common
+from services.print.consistency import class_book, common
 
 _SESSIONS = {"MORNING": 1, "AFTERNOON": 2}
 _PENDING = ("RETEST", "SUMMER_TRAINING")

@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.json_format import ParseError
 from google.protobuf.type_pb2 import Field
 
-from services.common.consume import Delivery, Intake, Outcome, Subscription, event_types
+from services.common.intake import Delivery, Intake, Outcome, Subscription, event_types
 from services.common.settings import DatabaseConfig, TlsConfig
 
 SUBSCRIPTION = Subscription(Field, lambda tx, event: None)
