@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import generate
+from . import departments, generate
 
 REPOSITORY = generate.REPOSITORY
 _BIN = Path(sys.executable).parent
@@ -37,6 +37,7 @@ def main() -> int:
         ("proto compatibility", proto_compatibility),
         ("generated stubs", generated_stubs),
         ("pinned requirements", pinned_requirements),
+        ("picture of departments", departments_picture),
     )
     failed = 0
     for name, check in checks:
@@ -79,6 +80,12 @@ def generated_stubs() -> Iterator[str]:
             a, b = fresh / name, committed / name
             if not (a.exists() and b.exists() and filecmp.cmp(a, b, shallow=False)):
                 yield f"gen/{name} is not what proto/ gives; run: make gen"
+
+
+def departments_picture() -> Iterator[str]:
+    """The committed picture of gradebook's departments is what its imports give."""
+    if not departments.PICTURE.exists() or departments.PICTURE.read_text(encoding="utf-8") != departments.draw():
+        yield f"{departments.PICTURE.relative_to(REPOSITORY)} is not what the imports give; run: make pictures"
 
 
 def pinned_requirements() -> Iterator[str]:

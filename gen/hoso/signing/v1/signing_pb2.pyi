@@ -55,7 +55,7 @@ class _DocumentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Documen
     DOCUMENT_STATE_SIGNING: _DocumentState.ValueType  # 1
     """Collecting personal signatures."""
     DOCUMENT_STATE_SIGNED: _DocumentState.ValueType  # 2
-    """All personal signatures are there; of a record without a seal: closed."""
+    """All personal signatures are set; for a record without a seal: closed."""
     DOCUMENT_STATE_SEALED: _DocumentState.ValueType  # 3
     """Sealed."""
     DOCUMENT_STATE_VOID: _DocumentState.ValueType  # 4
@@ -69,7 +69,7 @@ DOCUMENT_STATE_UNSPECIFIED: DocumentState.ValueType  # 0
 DOCUMENT_STATE_SIGNING: DocumentState.ValueType  # 1
 """Collecting personal signatures."""
 DOCUMENT_STATE_SIGNED: DocumentState.ValueType  # 2
-"""All personal signatures are there; of a record without a seal: closed."""
+"""All personal signatures are set; for a record without a seal: closed."""
 DOCUMENT_STATE_SEALED: DocumentState.ValueType  # 3
 """Sealed."""
 DOCUMENT_STATE_VOID: DocumentState.ValueType  # 4
