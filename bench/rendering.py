@@ -52,7 +52,7 @@ def rendered(contents: list[bytes]) -> Slice:
     began = time.perf_counter()
     pages = 0
     for content, kind in _copies(contents):
-        pages += render.render(content, kind).pages
+        pages += render.render(parse(content), kind).pages
     return Slice(pages, time.perf_counter() - began)
 
 

@@ -18,6 +18,7 @@ from bench.report import Row, compared
 from deploy.local import softhsm
 from deploy.local.layout import Stack
 from services.print import render
+from services.print.content import parse
 from services.signing import token_wire as wire
 from services.signing.pades import PersonalMark, SignerProfile, Timings, sign_field
 from services.signing.token_client import TokenClient
@@ -33,7 +34,7 @@ def measure(stack: Stack, content: bytes, settings: Settings, tell: Tell) -> lis
 
     content: canonical bytes of the class book that is signed.
     """
-    pdf = render.render(content, render.Kind.SIGNING).pdf
+    pdf = render.render(parse(content), render.Kind.SIGNING).pdf
     field = json.loads(content)["signatories"][0]["field"]
     keys = tokens.make_keys(stack, _ALGORITHMS)
     rows = []

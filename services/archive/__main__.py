@@ -2,13 +2,15 @@
 
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.common import process
+from services.common import process, roles
 
 if TYPE_CHECKING:
     from services.archive.config import ArchiveConfig
+    from services.common.intake import Subscription
 
 
 def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
@@ -31,21 +33,6 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
         stop,
     )
     database.close()
-
-
-def consume(config: "ArchiveConfig", stop: threading.Event) -> int:
-    """Events from RabbitMQ."""
-    from services.archive.events import SUBSCRIPTIONS
-    from services.common import consume
-
-    return consume.run("archive", config.broker, config.database, SUBSCRIPTIONS)
-
-
-def relay(config: "ArchiveConfig", stop: threading.Event) -> None:
-    """Outbox to RabbitMQ."""
-    from services.common import relay
-
-    relay.run(config.database, config.broker, "archive", stop)
 
 
 def work(config: "ArchiveConfig", stop: threading.Event) -> None:
@@ -72,16 +59,6 @@ def work(config: "ArchiveConfig", stop: threading.Event) -> None:
     handlers = locking.handlers(archive)
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()
-
-
-def migrate(config: "ArchiveConfig", stop: threading.Event) -> None:
-    """Database schema and broker topology."""
-    from services.archive.events import SUBSCRIPTIONS
-    from services.common import db, intake, topology
-
-    for name in db.migrate(config.database, [Path(__file__).parent / "migrations"]):
-        print(name)  # noqa: T201 - for the administrator who runs it
-    topology.declare(config.broker, "archive", intake.event_types(SUBSCRIPTIONS))
 
 
 def provision(config: "ArchiveConfig", stop: threading.Event) -> None:
@@ -115,27 +92,28 @@ def check_config(config: "ArchiveConfig", stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     from services.archive.check_config import problems
 
-    found = problems(config)
-    for line in found or ["configuration is good"]:
-        print(line)  # noqa: T201 - for the administrator who runs it
-    return 1 if found else 0
+    return roles.report(problems(config))
+
+
+def _subscriptions() -> "Iterable[Subscription]":
+    from services.archive.events import SUBSCRIPTIONS
+
+    return SUBSCRIPTIONS
 
 
 def main() -> int:
     """Choose the role."""
     from services.archive.config import ArchiveConfig
 
-    roles = {
+    table = {
         "serve": serve,
-        "consume": consume,
-        "relay": relay,
         "work": work,
-        "migrate": migrate,
         "provision": provision,
         "probe": probe,
         "check-config": check_config,
+        **roles.shared("archive", _subscriptions, Path(__file__).parent / "migrations"),
     }
-    return process.main("archive", ArchiveConfig, roles)
+    return process.main("archive", ArchiveConfig, table)
 
 
 if __name__ == "__main__":

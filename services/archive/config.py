@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.common.config import ConfigError
-from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
+from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,6 @@ class StoreConfig:
     forbidden_ports: tuple[str, ...] = field(default=())
     region: str = "us-east-1"
     timeout_s: float = 30.0
-
-
-@dataclass(frozen=True)
-class WorkConfig:
-    """Role `work`. concurrency: records under way at a time in one process; lease_s: see `worker.run`."""
-
-    concurrency: int = 2
-    lease_s: float = 60.0
 
 
 @dataclass(frozen=True)

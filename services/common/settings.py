@@ -68,3 +68,11 @@ class PeerConfig:
 
     address: str
     tls: TlsConfig
+
+
+@dataclass(frozen=True)
+class WorkConfig:
+    """The role `work`. concurrency: jobs run at a time in one process; lease_s: see `worker.run`."""
+
+    concurrency: int = 2
+    lease_s: float = 60.0

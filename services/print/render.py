@@ -19,7 +19,7 @@ import segno
 import typst
 
 from services.print import fields, fonts
-from services.print.content import Content, parse
+from services.print.content import Content
 from services.print.fields import FieldPlace
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -54,17 +54,11 @@ class RenderError(Exception):
     """The engine refused checked content: a fault of ours (template, fonts, engine), never of the school."""
 
 
-def render(content: bytes, kind: Kind, expected_digest: str | None = None) -> Rendition:
-    """Check frozen content and make its PDF/A-3b.
+def render(book: Content, kind: Kind) -> Rendition:
+    """Make the PDF/A-3b of a checked record. Raises RenderError.
 
-    `content`: canonical bytes of one of the `formats`; `expected_digest`: their SHA-256 in hex, when known.
-    Raises Invalid (see `content.parse`), RenderError. Safe to call from several threads; each keeps its own compiler.
+    Safe to call from several threads; each keeps its own compiler.
     """
-    return render_book(parse(content, expected_digest), kind)
-
-
-def render_book(book: Content, kind: Kind) -> Rendition:
-    """Make the PDF/A-3b of a checked record. Raises RenderError."""
     compiler = _compiler(book.format.template)
     if next(_copies) % COPIES_REMEMBERED == 0:
         _forget()

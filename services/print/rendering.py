@@ -38,7 +38,7 @@ def handler(database: Database, gradebook: books_pb2_grpc.BookServiceStub) -> Ca
             with database.transaction() as tx:
                 usecases.fail(tx, job, e)
             return
-        rendition = render.render_book(book, render.Kind(job.payload["kind"]))
+        rendition = render.render(book, render.Kind(job.payload["kind"]))
         fields = signature_fields(book) if rendition.fields else ()
         with database.transaction() as tx:
             usecases.keep(tx, job, rendition.pdf, rendition.pages, fields)

@@ -5,12 +5,14 @@
 
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.common import process
+from services.common import process, roles
 
 if TYPE_CHECKING:
+    from services.common.intake import Subscription
     from services.signing.ceremony import CeremonyConfig
     from services.signing.config import SigningConfig
 
@@ -32,21 +34,6 @@ def serve(config: "SigningConfig", stop: threading.Event) -> None:
         stop,
     )
     database.close()
-
-
-def consume(config: "SigningConfig", stop: threading.Event) -> int:
-    """Events from RabbitMQ."""
-    from services.common import consume
-    from services.signing.events import SUBSCRIPTIONS
-
-    return consume.run("signing", config.broker, config.database, SUBSCRIPTIONS)
-
-
-def relay(config: "SigningConfig", stop: threading.Event) -> None:
-    """Outbox to RabbitMQ."""
-    from services.common import relay
-
-    relay.run(config.database, config.broker, "signing", stop)
 
 
 def work(config: "SigningConfig", stop: threading.Event) -> None:
@@ -75,24 +62,11 @@ def tokens(config: "SigningConfig", stop: threading.Event) -> None:
     tokens.run(config.tokens, stop)
 
 
-def migrate(config: "SigningConfig", stop: threading.Event) -> None:
-    """Database schema and broker topology."""
-    from services.common import db, intake, topology
-    from services.signing.events import SUBSCRIPTIONS
-
-    for name in db.migrate(config.database, [Path(__file__).parent / "migrations"]):
-        print(name)  # noqa: T201 - for the administrator who runs it
-    topology.declare(config.broker, "signing", intake.event_types(SUBSCRIPTIONS))
-
-
 def check_config(config: "SigningConfig", stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     from services.signing.check_config import problems
 
-    found = problems(config)
-    for line in found or ["configuration is good"]:
-        print(line)  # noqa: T201 - for the administrator who runs it
-    return 1 if found else 0
+    return roles.report(problems(config))
 
 
 def ceremony(config: "CeremonyConfig", stop: threading.Event) -> None:
@@ -100,6 +74,12 @@ def ceremony(config: "CeremonyConfig", stop: threading.Event) -> None:
     from services.signing import ceremony
 
     print(ceremony.write_record(config, ceremony.perform(config)))  # noqa: T201 - the record is its output
+
+
+def _subscriptions() -> "Iterable[Subscription]":
+    from services.signing.events import SUBSCRIPTIONS
+
+    return SUBSCRIPTIONS
 
 
 def main() -> int:
@@ -110,16 +90,14 @@ def main() -> int:
         return process.main("signing", CeremonyConfig, {"ceremony": ceremony})
     from services.signing.config import SigningConfig
 
-    roles = {
+    table = {
         "serve": serve,
-        "consume": consume,
-        "relay": relay,
         "work": work,
         "tokens": tokens,
-        "migrate": migrate,
         "check-config": check_config,
+        **roles.shared("signing", _subscriptions, Path(__file__).parent / "migrations"),
     }
-    return process.main("signing", SigningConfig, roles)
+    return process.main("signing", SigningConfig, table)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,8 @@
 
 from dataclasses import dataclass, field
 
-from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
+from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
 from services.signing.tokens_config import TokensConfig
-
-
-@dataclass(frozen=True)
-class WorkConfig:
-    """Role `work`. concurrency: signatures under way at a time in one process; lease_s: see `worker.run`."""
-
-    concurrency: int = 2
-    lease_s: float = 60.0
 
 
 @dataclass(frozen=True)

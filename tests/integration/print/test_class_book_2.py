@@ -10,8 +10,8 @@ import pikepdf
 import pytest
 
 from services.common.canonical import canonical_bytes
-from services.print import render
 from services.print.render import Kind, Rendition
+from tests import printing
 from tests.class_book_2 import ABSENT, FAILED, RETESTED, TRAINED, add_corrections, canonical_2, class_book_2
 from tests.integration.print.paper import TRICKY, check_layout, pages_of
 
@@ -23,7 +23,7 @@ def rendered(students: int, stage: str) -> Rendition:
     data = class_book_2(students, stage)
     for student, name in zip(data["students"][2:], TRICKY if students == 50 else [], strict=False):
         student["name"] = name
-    return render.render(canonical_bytes(data), Kind.SIGNING)
+    return printing.render(canonical_bytes(data), Kind.SIGNING)
 
 
 @pytest.mark.parametrize(("students", "stage"), SIZES)
@@ -96,7 +96,7 @@ def test_corrections_of_what_is_no_mark_stand_under_their_list_and_in_the_log(st
     data = class_book_2(students, "AFTER_SUMMER")
     add_corrections(data)
     data["corrections"] += [{**data["corrections"][1], "student": number} for number in range(3, 11)]
-    found = pages_of(render.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)
+    found = pages_of(printing.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)
     check_layout(found)
     pages = [" ".join(page.lines()) for page in found]
     first, second = (f"{number}. {data['students'][number - 1]['name']}" for number in (1, 2))
@@ -132,7 +132,7 @@ def test_every_remark_with_its_month_principal_and_day(tmp_path: Path) -> None:
 def test_the_content_is_attached_and_the_bytes_are_the_same_again() -> None:
     raw = canonical_2(42, "AFTER_SUMMER")
     pdf = rendered(42, "AFTER_SUMMER").pdf
-    assert render.render(raw, Kind.SIGNING).pdf == pdf
+    assert printing.render(raw, Kind.SIGNING).pdf == pdf
     with pikepdf.open(io.BytesIO(pdf)) as document:
         (name,) = document.attachments
         assert json.loads(document.attachments[name].get_file().read_bytes()) == json.loads(raw)

@@ -14,9 +14,9 @@ import pytest
 
 from services.common.canonical import canonical_bytes
 from services.common.errors import Invalid
-from services.print import formats, render
+from services.print import formats
 from services.print.render import Kind, Rendition
-from tests import records
+from tests import printing, records
 from tests.integration.print.paper import MARK, TRICKY, check_layout, pages_of
 
 ACHIEVED = (
@@ -165,7 +165,7 @@ every_record = pytest.mark.parametrize("name", list(MAKERS))
 
 @cache
 def rendered(name: str, kind: Kind) -> Rendition:
-    return render.render(canonical_bytes(MAKERS[name]()), kind)
+    return printing.render(canonical_bytes(MAKERS[name]()), kind)
 
 
 def texts(name: str, folder: Path, kind: Kind = Kind.SIGNING) -> list[str]:
@@ -210,7 +210,7 @@ def test_digest_on_every_page_and_the_mark_on_the_print_copy_only(name: str, tmp
 
 def test_the_same_record_gives_the_same_bytes() -> None:
     for name in ("teacher book", "transcript", "register"):
-        again = render.render(canonical_bytes(MAKERS[name]()), Kind.SIGNING)
+        again = printing.render(canonical_bytes(MAKERS[name]()), Kind.SIGNING)
         assert again.pdf == rendered(name, Kind.SIGNING).pdf
 
 
@@ -283,7 +283,7 @@ def test_a_register_shows_number_family_and_movements_of_everyone(tmp_path: Path
 
 
 def test_a_register_of_a_large_school_is_rendered() -> None:
-    rendition = render.render(canonical_bytes(records.student_register(300)), Kind.SIGNING)
+    rendition = printing.render(canonical_bytes(records.student_register(300)), Kind.SIGNING)
     assert rendition.pages == 3 * 15 + 4
 
 
@@ -299,5 +299,5 @@ def test_what_cannot_be_printed_names_its_row(name: str, change: Callable[[Any],
     data = MAKERS[name]()
     change(data)
     with pytest.raises(Invalid) as refused:
-        render.render(canonical_bytes(data), Kind.UNSIGNED)
+        printing.render(canonical_bytes(data), Kind.UNSIGNED)
     assert [(v.field, v.rule) for v in refused.value.violations] == [(field, "NO_GLYPH")]

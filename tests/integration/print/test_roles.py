@@ -24,8 +24,8 @@ from deploy.local import configs, layout
 from services.common import chunks, identity, outbox, topology
 from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
 from services.common.grpc_client import calling, channel
-from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
-from services.print.config import PrintConfig, WorkConfig
+from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
+from services.print.config import PrintConfig
 from tests import servers
 from tests.content import canonical
 from tests.integration.common import messages

@@ -25,7 +25,7 @@ from services.print import render
 from services.signing import domain, store, usecases
 from services.signing.domain import Document, Required, Signatory
 from services.signing.token_client import TokenClient
-from tests import servers
+from tests import printing, servers
 from tests.content import canonical, class_book
 from tests.records import student_register
 
@@ -280,7 +280,7 @@ def token_service(hsm: Hsm, tmp_path: Path, stack: Stack, pki_files: servers.Pki
 @pytest.fixture(scope="session")
 def signing_copy() -> bytes:
     """A class book's signing copy as print makes it."""
-    return render.render(canonical(5, "SEMESTER_1"), render.Kind.SIGNING).pdf
+    return printing.render(canonical(5, "SEMESTER_1"), render.Kind.SIGNING).pdf
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509.oid import NameOID
 
-from services.print.render import Kind, render
+from services.print.render import Kind
 from services.signing import token_wire
 from services.signing.pades import PersonalMark, SealMark, SignerProfile, sign_field
 from tests import content
+from tests.printing import render
 
 NOW = dt.datetime(2026, 6, 1, 9, 0, tzinfo=dt.UTC)
 _DER = serialization.Encoding.DER

@@ -21,9 +21,10 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from services.archive import evidence
 from services.archive.report import Report
 from services.common.canonical import canonical_bytes
-from services.print.render import Kind, render
+from services.print.render import Kind
 from services.signing.pades import cms_der
 from tests import records
+from tests.printing import render
 from tests.unit.archive.signed_books import NOW, Ca, sign, signatories, signing_copy
 
 AT = NOW + timedelta(hours=1)

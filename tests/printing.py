@@ -1,0 +1,9 @@
+"""Frozen content to PDF in one call, as print's job `render` does it."""
+
+from services.print import render as engine
+from services.print.content import parse
+
+
+def render(content: bytes, kind: engine.Kind) -> engine.Rendition:
+    """Check canonical bytes of one of the formats and make their PDF. Raises Invalid, RenderError."""
+    return engine.render(parse(content), kind)
