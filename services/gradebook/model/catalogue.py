@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from services.gradebook.model.domain import RecordType, SchoolLevel, Stage, year_start
+from services.gradebook.rules import rule_set
 
 SEAL_RANK = 4
 """Rank of the school's seal, which always comes last (docs/architecture.md)."""
@@ -137,6 +138,11 @@ def record_books(school_year: str, level: SchoolLevel) -> Sequence[RecordBook]:
 def record_book(record_type: RecordType, school_year: str, level: SchoolLevel) -> RecordBook:
     """One record book of the catalogue."""
     return next(one for one in record_books(school_year, level) if one.record_type is record_type)
+
+
+def regime(school_year: str, grade: int) -> str:
+    """The assessment regulation that a grade follows in a school year, as contents name it, such as ``TT22``."""
+    return rule_set(year_start(school_year), grade).regime.name
 
 
 def level_of(grade: int) -> SchoolLevel:
