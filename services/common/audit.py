@@ -127,8 +127,10 @@ def verify_all(tx: Tx, chain: str | None = None) -> tuple[int, list[Break]]:
         cursor.itersize = _FETCH_ROWS
         cursor.execute(
             "SELECT chain, h.sequence, h.hash, e.sequence, e.recorded_time, e.action, e.subject, e.client, e.person,"
-            " e.school, e.facts, e.previous_hash, e.hash FROM audit_head h FULL JOIN audit_entry e USING (chain)"
-            " WHERE %(chain)s::text IS NULL OR chain = %(chain)s ORDER BY chain, e.sequence",
+            " e.school, e.facts, e.previous_hash, e.hash"
+            " FROM (SELECT * FROM audit_head WHERE %(chain)s::text IS NULL OR chain = %(chain)s) h FULL JOIN"
+            " (SELECT * FROM audit_entry WHERE %(chain)s::text IS NULL OR chain = %(chain)s) e USING (chain)"
+            " ORDER BY chain, e.sequence",
             {"chain": chain},
         )
         for name, head_sequence, head_hash, *entry in cursor:

@@ -86,7 +86,8 @@ def wake(tx: Tx, kind: str) -> None:
     """
     tx.execute(
         "UPDATE job SET woken = true, due_time = CASE state WHEN 'waiting' THEN now() ELSE due_time END"
-        " WHERE id IN (SELECT id FROM job WHERE kind = %s AND (state = 'running' OR (state = 'waiting' AND waits > 0))"
+        " WHERE id IN (SELECT id FROM job WHERE state IN ('waiting', 'running') AND kind = %s"
+        " AND (state = 'running' OR waits > 0)"
         " ORDER BY id FOR UPDATE)",
         (kind,),
     )

@@ -47,8 +47,8 @@ _REFUSE = (
     " due_time = now() + make_interval(secs => least(300, power(2, least(attempts, 10)))) WHERE id = ANY(%s)"
 )
 _PURGE = (
-    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox"
-    " WHERE published_time < now() - make_interval(days => %s) LIMIT %s)"
+    "DELETE FROM outbox WHERE id = ANY(ARRAY(SELECT id FROM outbox"
+    " WHERE published_time < now() - make_interval(days => %s) ORDER BY published_time LIMIT %s))"
 )
 _log = log.get(__name__)
 

@@ -141,9 +141,7 @@ def absences(tx: Tx, class_id: int) -> dict[int, tuple[int, int]]:
 def student_ids(tx: Tx, class_id: int) -> dict[str, int]:
     """moet_student_id → id of the students of a class, by number in its list."""
     rows = tx.execute(
-        "SELECT s.moet_student_id, s.id FROM enrolment e JOIN student s ON s.id = e.student_id WHERE e.class_id = %s"
-        " ORDER BY e.number",
-        (class_id,),
+        "SELECT moet_student_id, student_id FROM enrolment WHERE class_id = %s ORDER BY number", (class_id,)
     )
     return dict(rows.fetchall())
 
@@ -183,10 +181,9 @@ def _subjects(tx: Tx, year_id: int, classes: Sequence[ClassHead]) -> dict[int, l
 def _students(tx: Tx, classes: Sequence[int]) -> dict[int, list[ClassStudent]]:
     found: dict[int, list[ClassStudent]] = {}
     for class_id, *details, father, mother, note, joined, joined_kind, left, left_kind in tx.execute(
-        "SELECT e.class_id, s.id, s.moet_student_id, e.number, e.name, e.birth_date::text, e.birth_place, e.sex,"
-        " e.ethnicity, e.priority, e.address, e.father, e.mother, e.note, e.joined_on, e.joined_kind, e.left_on,"
-        " e.left_kind FROM enrolment e JOIN student s ON s.id = e.student_id"
-        " WHERE e.class_id = ANY(%s) ORDER BY e.class_id, e.number",
+        "SELECT class_id, student_id, moet_student_id, number, name, birth_date::text, birth_place, sex, ethnicity,"
+        " priority, address, father, mother, note, joined_on, joined_kind, left_on, left_kind FROM enrolment"
+        " WHERE class_id = ANY(%s) ORDER BY class_id, number",
         (list(classes),),
     ):
         moved = list_note(note, joined and (joined_kind, joined), left and (left_kind, left))

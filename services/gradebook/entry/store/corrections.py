@@ -117,9 +117,12 @@ def list_corrections(
 ) -> list[CorrectionRow]:
     """A page of the corrections of a year, oldest first; class_id and state None: of any."""
     rows = tx.execute(
-        f"{_CORRECTION} WHERE c.school_year_id = %(year)s AND k.number > %(after)s"
-        " AND (%(class)s::integer IS NULL OR k.class_id = %(class)s)"
-        " AND (%(state)s::smallint IS NULL OR k.state = %(state)s) ORDER BY k.number LIMIT %(limit)s",
+        # Class by class, else the planner walks the corrections of the whole city by number.
+        f"{_CORRECTION} WHERE k.id = ANY(ARRAY(SELECT n.id FROM school_class l CROSS JOIN LATERAL (SELECT id, number"
+        "  FROM correction WHERE class_id = l.id AND number > %(after)s"
+        "  AND (%(state)s::smallint IS NULL OR state = %(state)s) ORDER BY number LIMIT %(limit)s) n"
+        " WHERE l.school_year_id = %(year)s AND (%(class)s::integer IS NULL OR l.id = %(class)s)"
+        " ORDER BY n.number LIMIT %(limit)s)) ORDER BY k.number",
         {"year": year_id, "class": class_id, "state": state, "after": after, "limit": limit},
     )
     return [_row(row) for row in rows]
