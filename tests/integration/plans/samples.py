@@ -6,6 +6,7 @@ This is the only module here that names parts of the services: when they move, i
 import datetime as dt
 import importlib
 import pkgutil
+import re
 import types
 import uuid
 from collections.abc import Callable
@@ -15,15 +16,15 @@ from typing import Any
 from hoso.archive.v1 import events_pb2
 
 from services.common import audit, jobs, outbox, relay
-from services.common.consume import Delivery, Intake, Subscription
 from services.common.db import Database, Tx
 from services.common.identity import Caller
+from services.common.intake import Delivery, Intake, Subscription
 from services.common.settings import DatabaseConfig
-from services.gradebook.corrections import Kind
-from services.gradebook.domain import ClassRef, MarkKind, RecordType
-from services.gradebook.usecases import entering
-from services.gradebook.usecases.entering import SheetEntry
-from services.gradebook.usecases.marks import Request
+from services.gradebook.entry import marks
+from services.gradebook.entry.acts import Request
+from services.gradebook.entry.marks import SheetEntry
+from services.gradebook.model.correction_rules import Kind
+from services.gradebook.model.domain import ClassRef, MarkKind, RecordType
 
 SERVICES = ("gradebook", "print", "signing", "archive")
 CALLER = Caller(client="vendor/v1", person="P5", school="S1")
@@ -48,11 +49,13 @@ ANY_TABLE = {
 
 def stores(service: str) -> list[types.ModuleType]:
     """The modules of a service whose functions take a transaction and execute SQL."""
-    name = f"services.{service}.store"
-    store = importlib.import_module(name)
-    paths = getattr(store, "__path__", [])
-    inner = [importlib.import_module(f"{name}.{one.name}") for one in pkgutil.iter_modules(paths)]
-    return [store, *inner, *((jobs, outbox, audit) if service == "gradebook" else ())]
+    package = importlib.import_module(f"services.{service}")
+    names = [module.name for module in pkgutil.walk_packages(package.__path__, f"services.{service}.")]
+    modules = [importlib.import_module(name) for name in names if _STORE.search(name)]
+    return [*modules, *((jobs, outbox, audit) if service == "gradebook" else ())]
+
+
+_STORE = re.compile(r"\.store(\.|$)|_store$|\.roster\.(clock|year_lock)$")
 
 
 def values(service: str, tx: Tx) -> dict[str, Any]:
@@ -123,13 +126,15 @@ _BOOK = {"staff_id": None, "subject_code": None, "student_id": None, "source_id"
 SPECIAL: dict[str, list[dict[str, Any]]] = {
     "attendance.month": [{"name": "2025-10"}],
     "attendance.write": [{"name": "2025-10"}],
-    "books.add": [{"id": uuid.UUID(int=8), "record_type": RecordType.CLASS_BOOK, "version": 9, "stage": 3, **_BOOK}],
+    "book_store.add": [
+        {"id": uuid.UUID(int=8), "record_type": RecordType.CLASS_BOOK, "version": 9, "stage": 3, **_BOOK}
+    ],
     "data_history.history": [{"kind": Kind.CONDUCT}, {"kind": Kind.ATTENDANCE}],
     "store.add_document": [
         {},
         {"Document.id": uuid.UUID(int=8), "book": "new", "Document.state": "SIGNING", "Required.state": "PENDING"},
     ],
-    "vendors.appraise": [{"name": "v1", "status": 2}],
+    "vendor_store.appraise": [{"name": "v1", "status": 2}],
 }
 """Functions whose statements depend on a value, or that stop before the last one with the usual values."""
 
@@ -184,7 +189,7 @@ def further_calls(service: str, config: DatabaseConfig, tx: Tx) -> list[Callable
 def _entered(config: DatabaseConfig, sheet: SheetEntry) -> None:
     database = Database(config, max_size=1)
     try:
-        entering.enter_marks(database, sheet)
+        marks.enter_marks(database, sheet)
     finally:
         database.close()
 
@@ -195,10 +200,10 @@ _VERIFIED = "recomputes every row, for which it was called"
 _NEWEST_PROBE = "one row, from the end of the index: a deployment has one store"
 _FEW_ROWS = "a handful of rows, however large the city"
 ALLOWED: dict[str, dict[str, str]] = {
-    "policies.in_force": {"assessment_policy_year": "one row: the newest of a year or of one before"},
-    "vendors.page": {"vendor_pkey": _PAGES},
-    "dossiers.page": {"school_code_key": _PAGES, "dossier_open": "the dossiers that are open, for such a page"},
-    "dossiers.missing": {"school_code_key": _PAGES, "school_pkey": _PAGES},
+    "policy_store.in_force": {"assessment_policy_year": "one row: the newest of a year or of one before"},
+    "vendor_store.page": {"vendor_pkey": _PAGES},
+    "dossier_store.page": {"school_code_key": _PAGES, "dossier_open": "the dossiers that are open, for such a page"},
+    "dossier_store.missing": {"school_code_key": _PAGES, "school_pkey": _PAGES},
     "jobs.wake": {"job_due": _OPEN_JOBS},
     "jobs.state": {"job_due": _OPEN_JOBS, "job_dead": "counts the dead jobs, which a partial index holds"},
     "jobs.claim": {"job_due": "the first due job, in the order of the index"},
