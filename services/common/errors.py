@@ -1,8 +1,8 @@
 """The errors a service may raise, named by what the caller must do next.
 
 Use cases and rules raise these; `grpc_server` turns them into gRPC statuses with machine-readable details
-(`google.rpc.ErrorInfo`, and `google.rpc.BadRequest` for field violations, AIP-193), `jobs` and `consume` decide by
-them whether to try again. Servicers never touch `context.abort`.
+(`google.rpc.ErrorInfo`, and `google.rpc.BadRequest` for field violations, AIP-193); `worker` and
+`intake` decide by them whether to try again. Servicers never touch `context.abort`.
 """
 
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ CLIENT_URI = "urn:hoso:"
 AUDIENCE = "hoso"
 MAX_LIFETIME_S = 12 * 3600
 KNOWN_TOKENS = 20_000
-"""Valid tokens that a process knows at most, the oldest forgotten first: about 6 MiB."""
+"""Size of the cache of verified tokens, about 6 MiB; the oldest is evicted first."""
 
 
 @dataclass(frozen=True)
@@ -58,27 +58,27 @@ _verifier: contextvars.ContextVar["TokenVerifier"] = contextvars.ContextVar("ver
 
 
 def caller() -> Caller:
-    """The caller of the RPC that this thread is serving. A LookupError outside of an RPC is a bug of ours."""
+    """The caller of the RPC that this thread is serving. Raises LookupError outside of an RPC."""
     return _current.get()
 
 
 def acting(who: Caller) -> contextvars.Token[Caller]:
-    """Set the caller of this thread; used by the gRPC server around each call, and by tests of use cases."""
+    """Set the caller of this thread; used by the gRPC server for each call and by tests of use cases."""
     return _current.set(who)
 
 
 def verifying(verifier: "TokenVerifier") -> None:
-    """Set what `bearing` checks tokens with in this thread; used by the gRPC server around each call."""
+    """Set the verifier that `bearing` uses in this thread; used by the gRPC server for each call."""
     _verifier.set(verifier)
 
 
 def bearing(token: str) -> Caller:
-    """The client of the RPC that this thread is serving, acting for the person of another token than the call's own.
+    """The calling client, acting for the person of this token instead of the call's own.
 
-    For streams whose messages belong to several persons. Raises Unauthenticated as TokenVerifier.verify.
+    For streams whose messages belong to several persons. Raises as TokenVerifier.verify.
     """
-    found, school = _verifier.get().verify(token)
-    return Caller(client=_current.get().client, person=found, school=school)
+    person_id, school = _verifier.get().verify(token)
+    return Caller(client=_current.get().client, person=person_id, school=school)
 
 
 def person(school: str) -> str:
@@ -125,11 +125,11 @@ class TokenVerifier:
     def verify(self, token: str) -> tuple[str, str]:
         """The person id and school code in a valid token.
 
-        A token that was found valid is known by its SHA-256 until it expires, because checking its signature costs more
-        than entering a mark; refused tokens are never kept. Issuers' keys are read once a process, so a key that is
-        taken away ends with the process, known tokens or not.
-        Raises Unauthenticated TOKEN_INVALID or TOKEN_EXPIRED; the reason of a refusal does not say which check failed
-        beyond that, so that a forger learns nothing.
+        A valid token is cached by its SHA-256 until it expires, because checking its signature costs
+        more than entering a mark; refused tokens are never cached. Issuers' keys are read once per
+        process, so a withdrawn key stays valid until the process restarts, cached tokens or not.
+        Raises Unauthenticated TOKEN_INVALID or TOKEN_EXPIRED, without naming the failed check, so
+        that a forger learns nothing.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         with self._lock:
@@ -169,7 +169,7 @@ class TokenVerifier:
 
 
 class _Verified(NamedTuple):
-    """What a valid token says. expires: Unix time in seconds."""
+    """The claims of a valid token. expires: Unix time in seconds."""
 
     person: str
     school: str
@@ -177,7 +177,7 @@ class _Verified(NamedTuple):
 
 
 def issue_token(issuer: str, private_key_pem: str, *, person_id: str, school: str, lifetime_s: int = 3600) -> str:
-    """A person token as an issuer makes it after login. For the local stack, the demo and tests."""
+    """A person token as an issuer makes it after login; for the local stack, the demo and tests."""
     now = int(time.time())
     claims = {
         "iss": issuer,

@@ -78,8 +78,8 @@ def _last(data: dict[str, Any], last: dict[str, Any], path: str) -> Iterator[Vio
         ("school.code", last["school"]["code"], data["school"]["code"]),
         ("principal", last["principal"], data["principal"]),
     ]
-    for key, found, wanted in expected:
-        if found != wanted:
+    for key, given, wanted in expected:
+        if given != wanted:
             message = "Năm học cuối trong học bạ phải là năm học đang được ký."
             yield Violation(f"{path}.{key}", "LAST_GRADE_DIFFERS", message)
 

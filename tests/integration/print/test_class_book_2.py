@@ -10,7 +10,8 @@ import pikepdf
 import pytest
 
 from services.common.canonical import canonical_bytes
-from services.print.render import Kind, Rendition
+from services.print.kind import Kind
+from services.print.render import Rendition
 from tests import printing
 from tests.class_book_2 import ABSENT, FAILED, RETESTED, TRAINED, add_corrections, canonical_2, class_book_2
 from tests.integration.print.paper import TRICKY, check_layout, pages_of

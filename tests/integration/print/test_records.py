@@ -15,7 +15,8 @@ import pytest
 from services.common.canonical import canonical_bytes
 from services.common.errors import Invalid
 from services.print import formats
-from services.print.render import Kind, Rendition
+from services.print.kind import Kind
+from services.print.render import Rendition
 from tests import printing, records
 from tests.integration.print.paper import MARK, TRICKY, check_layout, pages_of
 

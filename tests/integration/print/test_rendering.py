@@ -16,7 +16,8 @@ from services.common.canonical import canonical_bytes
 from services.common.errors import Invalid
 from services.print import render
 from services.print.content import parse
-from services.print.render import Kind, Rendition
+from services.print.kind import Kind
+from services.print.render import Rendition
 from tests import printing
 from tests.content import canonical, class_book
 from tests.integration.print.paper import MARK, TRICKY, check_layout, pages_of
@@ -183,7 +184,7 @@ def test_the_unsigned_copy_is_marked_on_every_page_and_the_signing_copy_nowhere(
 @pytest.mark.parametrize("kind", list(Kind))
 def test_another_process_makes_the_same_bytes(kind: Kind, tmp_path: Path) -> None:
     code = (
-        "import hashlib; from services.print.render import Kind; from tests.content import canonical;"
+        "import hashlib; from services.print.kind import Kind; from tests.content import canonical;"
         "from tests.printing import render;"
         f"print(hashlib.sha256(render(canonical(42), Kind.{kind.name}).pdf).hexdigest())"
     )
