@@ -19,7 +19,7 @@ def import_sheets(
     year: Annotated[str, typer.Option(help="School year, for sheets that do not say it.")] = "",
     semester: Annotated[int, typer.Option(min=0, max=2, help="Semester, for sheets that do not say it.")] = 0,
     token_file: Annotated[
-        Path | None, typer.Option(help="Tokens of the teachers who enter the sheets, one a line.")
+        Path | None, typer.Option(help="Tokens of the teachers who enter the sheets, one per line.")
     ] = None,
     json: _Json = False,
 ) -> None:

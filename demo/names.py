@@ -1,4 +1,4 @@
-"""Vietnamese names, places and trades from which the demo school's invented people are drawn."""
+"""Vietnamese names, places and trades of the demo school's invented people."""
 
 import random
 import unicodedata

@@ -30,6 +30,6 @@ def run(
     part = out.with_name(f"{out.name}.part")
     write.workbook(sheets).save(part)
     part.replace(out)
-    found = {"file": str(out), "sheets": len(sheets), "students": sum(len(one.rows) for one in sheets)}
-    show(f"Đã ghi {out}", ("bảng điểm", "dòng học sinh"), [(found["sheets"], found["students"])], found)
+    summary = {"file": str(out), "sheets": len(sheets), "students": sum(len(sheet.rows) for sheet in sheets)}
+    show(f"Đã ghi {out}", ("bảng điểm", "dòng học sinh"), [(summary["sheets"], summary["students"])], summary)
     return 0
