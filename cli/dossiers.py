@@ -1,4 +1,4 @@
-"""`hoso dossiers`, `hoso vendors`, `hoso control-log`: authorisation to keep electronic gradebooks."""
+"""`hoso dossiers`, `hoso vendors`, `hoso control-log`: permission for electronic gradebooks."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta, timezone

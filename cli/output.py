@@ -55,7 +55,9 @@ def show_json(data: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A value made of JSON types: messages as proto JSON with the proto's field names, digests in hexadecimal."""
+    """A value made of JSON types: messages as proto JSON with the proto's field names, digests in
+    hexadecimal.
+    """
     if isinstance(value, Message):
         data = json_format.MessageToDict(
             value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
@@ -70,7 +72,9 @@ def plain(value: Any) -> Any:
 
 
 def _show_digests(message: Message, data: dict[str, Any]) -> None:
-    """Write digests into `data`, the message as a dict, in hexadecimal, also those of inner messages."""
+    """Write digests into `data`, the message as a dict, in hexadecimal, also those of inner
+    messages.
+    """
     for field, value in message.ListFields():
         if field.name.endswith("sha256") and isinstance(value, bytes):
             data[field.name] = value.hex()

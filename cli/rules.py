@@ -32,9 +32,11 @@ def evaluate(
         Path, typer.Argument(help="File of JSON lines, one student and year per line; - is stdin.")
     ] = Path("-"),
 ) -> None:
-    """Compute averages, levels, promotion and awards: JSON lines in, JSON lines out, in the same order.
+    """Compute averages, levels, promotion and awards: JSON lines in, JSON lines out, in the same
+    order.
 
-    A bad line is answered by {"error": ...} in its place. Exit codes: 0 every line good, 1 some bad, 2 unusable input.
+    A bad line is answered by {"error": ...} in its place. Exit codes: 0 every line good, 1 some
+    bad, 2 unusable input.
     """
     # A lone surrogate in a name is written as its JSON escape instead of ending the run.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
@@ -79,7 +81,9 @@ def _parse(text: bytes) -> Any:
 
 
 def _refusal(number: int, case: object, error: Invalid) -> dict[str, Any]:
-    """The answer to a bad line: the first violation, then the others, and the case's id if it has one."""
+    """The answer to a bad line: the first violation, then the others, and the case's id if it has
+    one.
+    """
     first, *others = ({"field": v.field, "rule": v.rule, "message": v.message} for v in error.violations)
     refusal: dict[str, Any] = {"error": {"line": number, **first}}
     if others:

@@ -1,7 +1,7 @@
 """What the people of the demo school do with a book in each state, as they would through a vendor.
 
-The demo is driven by the books' states alone: work done before an interruption shows in the state and
-is not repeated, so the demo may be stopped, killed or repeated at any time.
+The demo is driven by the books' states alone: work done before an interruption shows in the state
+and is not repeated, so the demo may be stopped, killed or repeated at any time.
 """
 
 import re
@@ -116,14 +116,18 @@ class Acts:
         self._as(self.staff.data_officer, self.vendor.books.StartReconciliation, request)
 
     def _review(self, book: books_pb2.Book) -> None:
-        """Confirm with the digest read off the printed pages: the officer, then the book's preparer."""
+        """Confirm with the digest read off the printed pages: the officer, then the book's
+        preparer.
+        """
         digest = bytes.fromhex(self._digest_on_pages(book))
         request = books_pb2.ConfirmReconciliationRequest(book=book.id, content_sha256=digest)
         for person in (self.staff.data_officer, self._preparer(book)):
             self._as(person, self.vendor.books.ConfirmReconciliation, request)
 
     def _preparer(self, book: books_pb2.Book) -> str:
-        """The person who froze the book: its teacher, văn thư for the register, else the homeroom teacher."""
+        """The person who froze the book: its teacher, văn thư for the register, else the homeroom
+        teacher.
+        """
         if book.record_type == common_pb2.RECORD_TYPE_STUDENT_REGISTER:
             return self.staff.seal_custodian
         return book.teacher or self.homeroom[book.school_class.name]

@@ -1,4 +1,4 @@
-"""The demo's record books: each type is frozen by its preparer, then moved until all are returned."""
+"""The demo's record books: frozen by their preparers, then moved until all are returned."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -83,7 +83,9 @@ class Play:
         self._once(self.vendor.books.FreezeClassTranscripts, request, c.homeroom_teacher)
 
     def all_versions(self, states: "Sequence[books_pb2.BookState.ValueType]" = ()) -> list[books_pb2.Book]:
-        """The school's books of every type, replaced versions too. states: only those; empty for all."""
+        """The school's books of every type, replaced versions too. states: only those; empty for
+        all.
+        """
         return [
             book
             for record_type in TYPES
@@ -133,7 +135,9 @@ _SIGNING = {books_pb2.BOOK_STATE_DIGITAL_SIGNING, books_pb2.BOOK_STATE_SIGNED}
 
 
 def revoke_one_transcript(play: Play) -> None:
-    """Revoke a returned transcript that proves wrong, with the Department's notice, and issue it again."""
+    """Revoke a returned transcript that proves wrong, with the Department's notice, and issue it
+    again.
+    """
     c = play.school.classes[0]
     student = c.students[-1].id
     transcript = max(_transcripts_of(play, student), key=lambda book: book.version)

@@ -86,5 +86,7 @@ def _ceremony_file(demo: DemoConfig, school: School, keys: list[DemoKey], folder
 
 
 def _text(value: object) -> str:
-    """A TOML basic string. Names and paths of the demo hold no quote, backslash or control character."""
+    """A TOML basic string. Names and paths of the demo hold no quote, backslash or control
+    character.
+    """
     return f'"{value}"'

@@ -1,4 +1,4 @@
-"""The demo school's roster and marks, entered as a vendor would; repeating a call changes nothing."""
+"""The demo school's roster and marks, entered as by a vendor; repeating a call changes nothing."""
 
 import datetime as dt
 import uuid
@@ -32,7 +32,9 @@ def class_ref(school: School, school_class: SchoolClass) -> common_pb2.ClassRef:
 
 
 def roster(operator: Services, vendor: Services, persons: Persons, school: School, *, paper: bool) -> None:
-    """School and year by the Department, people, subjects, classes, students and assignments by the vendor."""
+    """School and year by the Department, people, subjects, classes, students and assignments by the
+    vendor.
+    """
     token = persons.token(school.data_officer)
     call(operator.roster.PutSchool, roster_pb2.PutSchoolRequest(school=_school(school)), patient=True)
     year = roster_pb2.SchoolYear(

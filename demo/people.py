@@ -11,7 +11,9 @@ _SEXES = ("MALE", "FEMALE")
 
 @dataclass(frozen=True)
 class Person:
-    """Someone who works in the school. roles: PRINCIPAL, VICE_PRINCIPAL, DATA_OFFICER, SEAL_CUSTODIAN, TEACHER."""
+    """Someone who works in the school. roles: PRINCIPAL, VICE_PRINCIPAL, DATA_OFFICER,
+    SEAL_CUSTODIAN, TEACHER.
+    """
 
     id: str
     name: str
@@ -29,7 +31,9 @@ class Guardian:
 
 @dataclass(frozen=True)
 class Student:
-    """A student with the personal details of the book. ability: drives the marks, not in the record."""
+    """A student with the personal details of the book. ability: drives the marks, not in the
+    record.
+    """
 
     id: str
     number: int

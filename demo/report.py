@@ -24,8 +24,8 @@ Row = dict[str, Any]
 def write(folder: Path, operator: Services, books: Sequence[books_pb2.Book], step: Callable[[], None]) -> list[Row]:
     """Verify and fetch every archived book; returns one row per record.
 
-    The PDFs go into one folder per school, with the rows in report.json next to them. They are written
-    as fetched from the archive, and their digest is checked once more.
+    The PDFs go into one folder per school, with the rows in report.json next to them. They are
+    written as fetched from the archive, and their digest is checked once more.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = [{}] * len(books)
@@ -40,7 +40,7 @@ def write(folder: Path, operator: Services, books: Sequence[books_pb2.Book], ste
 
 
 def conclude(folder: Path, operator: Services, rows: list[Row]) -> int:
-    """Show a record's verification in full, the verdicts of other tools, and where the files are."""
+    """Show a record's full verification, the verdicts of other tools, and where the files are."""
     first = next((row for row in rows if row["type"] == "TRANSCRIPT"), rows[0])
     answer = call(operator.archive.VerifyRecord, archive_pb2.VerifyRecordRequest(record=first["record"]), patient=True)
     good = all(row["verification"]["valid"] for row in rows)

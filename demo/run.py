@@ -167,7 +167,9 @@ def _freeze_class_books(*plays: Play) -> None:
 
 
 def _freeze_after_year(home: Play, away: Play, summer: list[SchoolClass]) -> None:
-    """The books based on locked class books: transcripts, a teacher's book, class books after summer."""
+    """The books based on locked class books: transcripts, a teacher's book, class books after
+    summer.
+    """
     first, joined = home.school.classes[0], away.school.classes[0]
     home.freeze_transcripts(WHOLE_YEAR, first)
     assert home.school.story is not None

@@ -54,7 +54,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class SchoolClass:
-    """A class with its students and who teaches what (subject code → person ids in signing order)."""
+    """A class. assignments: subject code → person ids of its teachers, in signing order."""
 
     name: str
     grade: int
@@ -87,7 +87,8 @@ class Story:
 class School:
     """The whole school in one school year.
 
-    story: None for an ordinary year. newcomer: the student who joins the first class in semester II.
+    story: None for an ordinary year. newcomer: the student who joins the first class in semester
+    II.
     """
 
     code: str
@@ -112,7 +113,9 @@ class School:
         return frozenset(t for c in self.classes for teachers in c.assignments.values() for t in teachers)
 
     def present(self, school_class: SchoolClass, semester: int) -> list[Student]:
-        """The students of a class in a semester; in semester II without the leaver, with the newcomer."""
+        """The students of a class in a semester; in semester II without the leaver, with the
+        newcomer.
+        """
         leaver = self.story.leaver if self.story is not None and semester == 2 else ""
         members = [s for s in school_class.students if s.id != leaver]
         if self.newcomer is not None and semester == 2 and school_class == self.classes[0]:
@@ -120,7 +123,9 @@ class School:
         return members
 
     def sheet(self, school_class: SchoolClass, subject: Subject, semester: int) -> dict[str, list[str]]:
-        """A score sheet as keyed: student id → regular marks by position, then mid-term, then end-term."""
+        """A score sheet as keyed: student id → regular marks by position, then mid-term, then
+        end-term.
+        """
         rng = random.Random(f"{self.seed}/{school_class.name}/{subject.code}/{semester}")
         marks = {s.id: _marks(rng, s, subject, semester) for s in self.present(school_class, semester)}
         if self.story is not None and subject.code in FAILED_SUBJECTS:
@@ -162,7 +167,9 @@ class School:
         return sheet
 
     def absences(self, school_class: SchoolClass) -> dict[str, tuple[int, int]]:
-        """Excused and unexcused absent sessions of the year; one student of 6A1 exceeds the 45 of Điều 12."""
+        """Excused and unexcused absent sessions of the year; one student of 6A1 exceeds the 45 of
+        Điều 12.
+        """
         rng = random.Random(f"{self.seed}/{school_class.name}/absences")
         totals = {s.id: (min(int(rng.expovariate(0.5)), 12), int(rng.random() < 0.08)) for s in school_class.students}
         if school_class.name == "6A1":
@@ -196,7 +203,9 @@ def _school_days(month: str) -> list[dt.date]:
 
 
 def school(*, classes: int = 20, students_per_class: int = 42, seed: int = 2025, code: str = CODE) -> School:
-    """The demo school: up to 20 classes 6A1 … 9A5 of 5 to 50 students. code: eight digits; all ids follow it."""
+    """The demo school: up to 20 classes 6A1 … 9A5 of 5 to 50 students. code: eight digits; all ids
+    follow it.
+    """
     rng = random.Random(f"{seed}/{code}")
     board = office(rng, code)
     staff, taught_by = teachers(rng, code)
@@ -278,7 +287,8 @@ def _marks(rng: random.Random, student: Student, subject: Subject, semester: int
     for position in range(count):
         regular = position < subject.regular_count
         value = min(10.0, max(0.5, level + rng.gauss(0.3 if regular else -0.2, 0.7)))
-        # Regular marks are mostly whole or half points; written tests come in quarters rounded to one decimal.
+        # Regular marks are mostly whole or half points; written tests come in quarters rounded to
+        # one decimal.
         tenths = round(value * 2) * 5 if regular else round(value * 10)
         texts.append(f"{tenths // 10}.{tenths % 10}" if tenths % 10 else str(tenths // 10))
     return texts

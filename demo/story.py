@@ -175,7 +175,9 @@ def remark(play: Play) -> None:
 
 
 def achieve(play: Play) -> None:
-    """A certificate and two prizes of the best students of the first class, for page B of their transcripts."""
+    """A certificate and two prizes of the best students of the first class, for page B of their
+    transcripts.
+    """
     c = play.school.classes[0]
     best, next_best = sorted(play.school.present(c, 2), key=lambda s: s.ability, reverse=True)[:2]
     lines = {

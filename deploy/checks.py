@@ -1,4 +1,6 @@
-"""``python -m deploy.checks``: everything about the code that needs no server. Runs all, then says what failed."""
+"""``python -m deploy.checks``: everything about the code that needs no server. Runs all, then says
+what failed.
+"""
 
 import filecmp
 import os
@@ -60,7 +62,9 @@ def file_lengths() -> Iterator[str]:
 
 
 def proto_compatibility() -> Iterator[str]:
-    """No message, field or RPC of the last released contract was changed or removed (buf's rules of category FILE)."""
+    """No message, field or RPC of the last released contract was changed or removed (buf's rules of
+    category FILE).
+    """
     if not _RELEASED.exists():
         yield f"{_RELEASED.relative_to(REPOSITORY)} is missing; make it with: buf build proto -o {_RELEASED.name}"
         return
@@ -82,7 +86,9 @@ def generated_stubs() -> Iterator[str]:
 
 
 def pinned_requirements() -> Iterator[str]:
-    """Each requirement is pinned with hashes, run.txt is a part of dev.txt, and no package index is named."""
+    """Each requirement is pinned with hashes, run.txt is a part of dev.txt, and no package index is
+    named.
+    """
     folder = REPOSITORY / "requirements"
     pins = {name: _pins((folder / f"{name}.txt").read_text(encoding="utf-8")) for name in ("run", "dev")}
     for name, pinned in pins.items():

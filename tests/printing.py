@@ -6,5 +6,5 @@ from services.print.kind import Kind
 
 
 def render(content: bytes, kind: Kind) -> engine.Rendition:
-    """Check canonical bytes of one of the formats and make their PDF. Raises Invalid, RenderError."""
+    """Check canonical bytes of a format and make their PDF. Raises Invalid, RenderError."""
     return engine.render(parse(content), kind)

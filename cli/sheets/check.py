@@ -1,4 +1,4 @@
-"""Comparing a worksheet with the gradebook: every problem by cell, and the cells that would change."""
+"""Comparing a worksheet with the gradebook: problems by cell, and the cells that would change."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,9 @@ _TONES = {"\u0300", "\u0301", "\u0303", "\u0309", "\u0323"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A cell whose mark is new to the gradebook. old, new: canonical texts; new "-" withdraws the mark."""
+    """A cell whose mark is new to the gradebook. old, new: canonical texts; new "-" withdraws the
+    mark.
+    """
 
     cell: str
     student: str
@@ -135,7 +137,9 @@ def check(sheet: BookSheet, target: Sheet, elsewhere: Mapping[str, str]) -> Plan
 
 
 def _columns(sheet: BookSheet, target: Sheet) -> set[Column]:
-    """The subject's columns in the semester; the worksheet may have others as long as they are empty."""
+    """The subject's columns in the semester; the worksheet may have others as long as they are
+    empty.
+    """
     allowed = {Column(layout.REGULAR, position) for position in range(1, target.regular_count + 1)}
     allowed |= {Column(layout.MIDTERM), Column(layout.FINAL)}
     if target.semester == common_pb2.SEMESTER_SECOND:
@@ -186,7 +190,7 @@ def _identity(sheet: BookSheet, row: Row, known: marks_pb2.ExportedRow) -> None:
 
 
 def name_key(name: str) -> tuple[tuple[str, ...], ...]:
-    """A name for comparison: without case, a tone on either vowel of its syllable («Hoà» is «Hòa»)."""
+    """A name for comparison: without case, the tone on either vowel («Hoà» is «Hòa»)."""
     words = []
     for word in tidy(name).casefold().split(" "):
         letters = unicodedata.normalize("NFD", word)
@@ -282,7 +286,9 @@ def _average(
 
 
 def _agrees(value: object, expected: Mark) -> bool:
-    """Whether a worksheet's result is the expected one; a number that Excel shows rounded may differ."""
+    """Whether a worksheet's result is the expected one; a number that Excel shows rounded may
+    differ.
+    """
     if isinstance(expected, Comment):
         return layout.plain(str(value)) in {layout.plain(expected.value), layout.plain(_WORDS[expected])}
     if isinstance(value, float | int):

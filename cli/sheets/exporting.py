@@ -1,4 +1,6 @@
-"""`hoso export`: score sheets of a school, a class or a subject as a workbook that `hoso import` reads."""
+"""`hoso export`: score sheets of a school, a class or a subject as a workbook that `hoso import`
+reads.
+"""
 
 from pathlib import Path
 

@@ -23,7 +23,9 @@ class BadFile(Exception):
 
 
 def load(path: Path, *, values: bool = False) -> Workbook:
-    """Open a workbook with its formulas, or with the values that Excel last computed for them. Raises BadFile."""
+    """Open a workbook with its formulas, or with the values that Excel last computed for them.
+    Raises BadFile.
+    """
     _check(path)
     if not openpyxl.DEFUSEDXML:
         raise BadFile("Thiếu thư viện defusedxml nên không mở tệp Excel; hãy cài đặt lại.")

@@ -57,7 +57,7 @@ def send(
 
 
 class Teachers:
-    """Tokens of the teachers who enter the sheets: from a file, or issued by the profile's issuer."""
+    """Tokens of the teachers who enter the sheets: from a file, or by the profile's issuer."""
 
     def __init__(self, configured: Profile, token_file: Path | None) -> None:
         self._profile = configured
@@ -67,7 +67,9 @@ class Teachers:
         self._persons: dict[str, Persons] = {}
 
     def token(self, school: str, teachers: Sequence[str]) -> str:
-        """The token of the first teacher of a sheet, in signing order, who has one; empty if none has."""
+        """The token of the first teacher of a sheet, in signing order, who has one; empty if none
+        has.
+        """
         if self._tokens is not None:
             return next((self._tokens[person] for person in teachers if person in self._tokens), "")
         if school not in self._persons:

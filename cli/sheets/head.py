@@ -34,7 +34,9 @@ _NUMBERS = {"i": 1, "1": 1, "ii": 2, "2": 2}
 
 @dataclass(slots=True)
 class Head:
-    """The head of a worksheet; missing parts are empty or 0. subject: code; subject_name: as printed."""
+    """The head of a worksheet; missing parts are empty or 0. subject: code; subject_name: as
+    printed.
+    """
 
     school: str = ""
     school_year: str = ""

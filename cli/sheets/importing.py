@@ -1,4 +1,5 @@
-"""`hoso import`: a workbook is read and checked whole, then the cells that differ from the gradebook are sent.
+"""`hoso import`: a workbook is read and checked whole, then the cells that differ from the
+gradebook are sent.
 
 Nothing is sent while the file has an error, unless the user asks for the good sheets alone.
 """
@@ -46,7 +47,8 @@ class Outcome:
 def run(path: Path, defaults: Head, token_file: Path | None, *, only_check: bool, partial: bool) -> int:
     """Check the file and, unless `only_check`, send it; the exit code.
 
-    defaults: for worksheets with an incomplete head. partial: send good worksheets even if others are bad.
+    defaults: for worksheets with an incomplete head. partial: send good worksheets even if others
+    are bad.
     """
     try:
         workbook = files.load(path)

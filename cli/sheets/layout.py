@@ -1,4 +1,4 @@
-"""The columns of a score sheet, those of the teacher's book (TT 22/2021, Phụ lục), and their heads."""
+"""The columns of a score sheet, as in the teacher's book (TT 22/2021, Phụ lục), and their heads."""
 
 import re
 import unicodedata
@@ -20,7 +20,9 @@ MAX_REGULAR = 9
 
 
 class Column(NamedTuple):
-    """A column of marks. kind: number of the proto's MarkKind; position: from 1 for regular marks, else 0."""
+    """A column of marks. kind: number of the proto's MarkKind; position: from 1 for regular marks,
+    else 0.
+    """
 
     kind: int
     position: int = 0
@@ -67,7 +69,9 @@ def tidy(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text for comparison: lower-case letters and digits without accents; «ĐĐGtx 1» is ``ddgtx1``."""
+    """A text for comparison: lower-case letters and digits without accents; «ĐĐGtx 1» is
+    ``ddgtx1``.
+    """
     bare = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
     return "".join(c for c in bare if c.isascii() and c.isalnum())
 

@@ -1,4 +1,5 @@
-"""Reading the score sheets of a workbook in the forms that people use: heads, columns, students, cells.
+"""Reading the score sheets of a workbook in the forms that people use: heads, columns, students,
+cells.
 
 Nothing is checked against the gradebook here. What a cell may never hold (a formula, an error, part
 of a merged range) is reported.
@@ -56,8 +57,8 @@ class BookSheet:
 def read(workbook: Workbook, computed: Callable[[], Workbook]) -> tuple[list[BookSheet], Findings]:
     """The score sheets of a workbook, and the findings about the whole file.
 
-    computed: loads the workbook with the values that Excel last computed; called only when an average
-    is a formula.
+    computed: loads the workbook with the values that Excel last computed; called only when an
+    average is a formula.
     """
     whole = Findings()
     sheets: list[BookSheet] = []
@@ -120,7 +121,7 @@ def _spread(sheet: Worksheet) -> dict[tuple[int, int], str]:
 def _columns(
     grid: list[list[_Cell]], first: int, spread: Mapping[tuple[int, int], str]
 ) -> tuple[dict[int, str | Column], int]:
-    """Column index → its content, and the last row of the table's head, which has one or two rows."""
+    """Column index → its content, and the last row of the table's head (of one or two rows)."""
 
     def head(row: int, column: int) -> str:
         if not 0 <= row < len(grid) or column >= len(grid[row]):
@@ -165,7 +166,8 @@ def _is_group(head: Callable[[int, int], str], row: int, second: int, column: in
 def _put(keys: dict[int, str | Column], column: int, key: str | Column, *, own: bool) -> None:
     """Record a column's content. own: the head is the column's own, not one that spans it.
 
-    A head «Họ và tên» over two columns has the family name in the first and the given name in the second.
+    A head «Họ và tên» over two columns has the family name in the first and the given name in the
+    second.
     """
     if own:
         keys[column] = key

@@ -18,7 +18,9 @@ _CASELESS = {"đ": "Đ", "cđ": "CĐ", "đạt": "Đạt", "chưa đạt": "Chư
 
 
 class BadCell(Exception):
-    """A cell that holds no mark or remark. `rule`: stable code; `str()`: a Vietnamese sentence in lower case."""
+    """A cell that holds no mark or remark. `rule`: stable code; `str()`: a Vietnamese sentence in
+    lower case.
+    """
 
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(message)
@@ -26,7 +28,9 @@ class BadCell(Exception):
 
 
 def mark_text(value: object, kind: SubjectKind) -> str:
-    """The canonical text of a mark: "" for an empty cell, "-", "8", "7.5", "Đ", "CĐ". Raises BadCell."""
+    """The canonical text of a mark: "" for an empty cell, "-", "8", "7.5", "Đ", "CĐ". Raises
+    BadCell.
+    """
     if value is None:
         return ""
     if isinstance(value, dt.datetime | dt.date | dt.time):
@@ -77,7 +81,9 @@ def identifier(value: object) -> str:
 
 
 def birth_date(value: object) -> str:
-    """A date as ISO 8601, from a date cell or from a text such as 9/3/2014; "" when it cannot be read."""
+    """A date as ISO 8601, from a date cell or from a text such as 9/3/2014; "" when it cannot be
+    read.
+    """
     if isinstance(value, dt.datetime):
         return value.date().isoformat()
     if isinstance(value, dt.date):

@@ -1,4 +1,4 @@
-"""Connections to RabbitMQ: TLS with both sides checked; the certificate's common name is the user."""
+"""Connections to RabbitMQ: mutual TLS; the certificate's common name is the user."""
 
 import logging
 import ssl

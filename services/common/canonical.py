@@ -1,4 +1,5 @@
-"""Canonical bytes of a JSON value, and their digest: the same facts give the same bytes everywhere, for decades.
+"""Canonical bytes of a JSON value, and their digest: the same facts give the same bytes everywhere,
+for decades.
 
 RFC 8785 (JSON Canonicalization Scheme) allows two things that an official record must not have:
 floating-point numbers, whose text depends on rules few readers know, and text that looks equal
@@ -14,7 +15,9 @@ from typing import Any
 from services.common.errors import Invalid, Violation
 
 MAX_INTEGER = 2**53 - 1
-"""Largest integer that every JSON reader keeps exactly (RFC 8785 section 3.2.2.3, RFC 7493 section 2.2)."""
+"""Largest integer that every JSON reader keeps exactly (RFC 8785 section 3.2.2.3, RFC 7493 section
+2.2).
+"""
 
 _REFUSED_CATEGORIES = {
     "Cc": ("CONTROL_CHARACTER", "ký tự điều khiển"),
@@ -28,11 +31,12 @@ _REFUSED_CATEGORIES = {
 
 
 def canonical_bytes(value: Any) -> bytes:
-    """The RFC 8785 bytes (UTF-8) of a JSON value made of dict, list, tuple, str, int, bool and None.
+    """The RFC 8785 bytes (UTF-8) of a JSON value made of dict, list, tuple, str, int, bool and
+    None.
 
-    Raises Invalid with one violation per fault, its `field` the JSON path: floats, other types, integers beyond
-    2**53 - 1, keys that are not printable ASCII, text that is not in normalization form C, and invisible,
-    private-use or unassigned characters.
+    Raises Invalid with one violation per fault, its `field` the JSON path: floats, other types,
+    integers beyond 2**53 - 1, keys that are not printable ASCII, text that is not in normalization
+    form C, and invisible, private-use or unassigned characters.
     """
     if not _is_clean(value):
         violations: list[Violation] = []
@@ -40,14 +44,16 @@ def canonical_bytes(value: Any) -> bytes:
         # Subclasses of str and int, such as enumerations, fail the quick check and may be good.
         if violations:
             raise Invalid(violations)
-    # Without floats and with ASCII keys, the standard library writes the bytes of RFC 8785: the same
-    # order of keys and the same escapes, twenty times faster than the reference implementation, with
-    # which the tests compare it.
+    # Without floats and with ASCII keys, the standard library writes the bytes of RFC 8785: the
+    # same order of keys and the same escapes, twenty times faster than the reference
+    # implementation, with which the tests compare it.
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def sha256(data: bytes) -> str:
-    """SHA-256 of `data` in lower-case hexadecimal (64 characters), as digests are written in events and on pages."""
+    """SHA-256 of `data` in lower-case hexadecimal (64 characters), as digests are written in events
+    and on pages.
+    """
     return hashlib.sha256(data).hexdigest()
 
 

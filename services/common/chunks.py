@@ -18,8 +18,8 @@ def split(data: bytes) -> Iterator[bytes]:
 def join(pieces: Iterable[bytes], *, sha256: bytes) -> bytes:
     """The joined pieces, at most 64 MiB. sha256: the announced digest (32 bytes).
 
-    Raises Unavailable STREAM_CUT when nothing came, Rejected TOO_LARGE, Rejected DIGEST_MISMATCH when
-    the bytes have another digest.
+    Raises Unavailable STREAM_CUT when nothing came, Rejected TOO_LARGE, Rejected DIGEST_MISMATCH
+    when the bytes have another digest.
     """
     data = collect(pieces)
     if not data:

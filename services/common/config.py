@@ -22,7 +22,8 @@ class ConfigError(Exception):
 def load(cls: type[T], path: Path) -> T:
     """Read the TOML file at `path` into the frozen dataclass `cls`.
 
-    Nested tables become nested dataclasses. Raises ConfigError naming every unknown, missing or mistyped key.
+    Nested tables become nested dataclasses. Raises ConfigError naming every unknown, missing or
+    mistyped key.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -7,7 +7,8 @@ from services.common.intake import Intake, Subscription
 from services.common.settings import BrokerConfig, DatabaseConfig
 
 PREFETCH = 10
-"""Messages that the broker sends ahead of acknowledgements; they are handled in order, one by one."""
+"""Messages that the broker sends ahead of acknowledgements; they are handled in order, one by one.
+"""
 
 # Native code that blocks or crashes under eventlet; see the import rules in docs/architecture.md.
 _NEVER_HERE = ("grpc", "pyhanko", "pkcs11", "minio", "typst")
@@ -23,10 +24,10 @@ def run(
 ) -> int:
     """Consume ``<service>.events`` until SIGTERM or SIGINT; returns the process's exit code.
 
-    While the broker is away it is waited for, also at start; while the database is away messages are
-    held. Exit code 0 after a signal; 1 when the consumer broke, for the supervisor to start it again.
-    Raises RuntimeError when the process has loaded what must not run under eventlet, or when eventlet
-    has not patched the standard library.
+    While the broker is away it is waited for, also at start; while the database is away messages
+    are held. Exit code 0 after a signal; 1 when the consumer broke, for the supervisor to start it
+    again. Raises RuntimeError when the process has loaded what must not run under eventlet, or when
+    eventlet has not patched the standard library.
     """
     loaded = [name for name in _NEVER_HERE if name in sys.modules]
     if loaded:

@@ -144,7 +144,8 @@ class _Receiver:
             try:
                 self._settle(message, outcome, reason)
             except self._broker_errors as e:
-                # The broker has the message back and delivers it again; the inbox knows what was done.
+                # The broker has the message back and delivers it again; the inbox knows what was
+                # done.
                 _log.warning("broker lost before the acknowledgement", error=type(e).__name__)
 
     def _take(self, message: Message) -> tuple[Outcome, str]:
@@ -164,7 +165,9 @@ class _Receiver:
             pause_s = min(MAX_HOLD_S, pause_s * 2)
 
     def _settle(self, message: Message, outcome: Outcome, reason: str) -> None:
-        """Acknowledge last. The broker redelivers a message that is neither acknowledged nor rejected."""
+        """Acknowledge last. The broker redelivers a message that is neither acknowledged nor
+        rejected.
+        """
         if outcome is Outcome.HOLD or not _connected(message):
             return
         if outcome is Outcome.RETRY:
@@ -182,7 +185,7 @@ class _Receiver:
         message.ack()
 
     def _rest(self, message: Message, attempt: int, reason: str) -> None:
-        """Put a copy on the retry ladder and wait for the broker's confirm. Raises a broker error."""
+        """Put a copy on the retry ladder and wait for the broker's confirm. Raises broker errors."""
         rest_s = topology.RETRY_S[attempt]
         _log.warning("event not handled; trying again", reason=reason, attempt=attempt + 1, rest_s=rest_s)
         with _connect(self._broker) as connection:

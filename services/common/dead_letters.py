@@ -29,7 +29,8 @@ class DeadLetter:
     id: the event id; without one, ``sha256:`` and the first 16 hex digits of the body's digest.
     type: full proto name as sent, possibly empty. body: as it arrived; ids and digests only.
     attempts: times on the retry ladder. error: the last known error, possibly empty.
-    dead_time: when it became a dead letter (aware, UTC, whole seconds); None if the broker gave none.
+    dead_time: when it became a dead letter (aware, UTC, whole seconds); None if the broker gave
+    none.
     """
 
     id: str
@@ -64,9 +65,9 @@ def show(config: BrokerConfig, service: str, letter_id: str) -> DeadLetter:
 def replay(config: BrokerConfig, service: str, letter_ids: Sequence[str] | None = None) -> list[DeadLetter]:
     """Return dead letters (None: all) to the service's queue with a full set of attempts.
 
-    An event that was handled before is recognised by its id and changes nothing. Raises NotFound for
-    an unknown id, before anything is replayed; Unavailable when the broker breaks off, in which case
-    a letter may be in both queues.
+    An event that was handled before is recognised by its id and changes nothing. Raises NotFound
+    for an unknown id, before anything is replayed; Unavailable when the broker breaks off, in which
+    case a letter may be in both queues.
     """
 
     def give_back(channel: BlockingChannel, held: _Held) -> None:
@@ -89,7 +90,8 @@ def replay(config: BrokerConfig, service: str, letter_ids: Sequence[str] | None 
 
 
 def discard(config: BrokerConfig, service: str, letter_ids: Sequence[str], *, reason: str) -> list[DeadLetter]:
-    """Remove dead letters for good and return them; the caller records them in an audit trail with `reason`.
+    """Remove dead letters for good and return them; the caller records them in an audit trail with
+    `reason`.
 
     Raises Invalid when `reason` is blank; NotFound for an unknown id, before anything is removed;
     Unavailable.

@@ -1,4 +1,4 @@
-"""Channels to other services: mTLS, retries of UNAVAILABLE only, statuses turned into our errors."""
+"""Channels to other services: mTLS, retries of UNAVAILABLE only, statuses as our errors."""
 
 import json
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ _ERRORS: dict[grpc.StatusCode, type[HosoError]] = {
 
 
 def channel(peer: PeerConfig) -> grpc.Channel:
-    """A channel to `peer` with our client certificate. It connects when first used and reconnects."""
+    """A channel to `peer` with our client certificate, connecting (again) when used."""
     tls = peer.tls
     credentials = grpc.ssl_channel_credentials(
         root_certificates=tls.ca_file.read_bytes(),
@@ -93,7 +93,9 @@ def calling(peer: str) -> Iterator[None]:
 
 
 def translate(error: grpc.RpcError, peer: str) -> HosoError | None:
-    """The error of `errors` for a status, with its reason and facts; None for a code that means a bug."""
+    """The error of `errors` for a status, with its reason and facts; None for a code that means a
+    bug.
+    """
     code = error.code()
     info, violations = _details(error)
     reason = info.reason or f"{peer.upper()}_{code.name}"

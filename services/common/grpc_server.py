@@ -1,4 +1,5 @@
-"""The gRPC edge of every service: mTLS, callers, access (deny by default), errors, health, stopping.
+"""The gRPC edge of every service: mTLS, callers, access (deny by default), errors, health,
+stopping.
 
 Servicers stay plain: they turn messages into arguments, call a use case and raise the errors of
 `errors`. One interceptor does the rest: client name → person token → access table → handler → error
@@ -63,7 +64,9 @@ Refusal = Callable[[Caller, str, HosoError], None]
 
 @dataclass(frozen=True)
 class Served:
-    """One gRPC service of a process: how it is added to a server, its full name, and who may call which RPC."""
+    """One gRPC service of a process: how it is added to a server, its full name, and who may call
+    which RPC.
+    """
 
     add: Callable[[grpc.Server], None]
     name: str
@@ -71,7 +74,9 @@ class Served:
 
 
 def status_of(error: HosoError) -> status_pb2.Status:
-    """The gRPC status of an expected error: code, ErrorInfo, and BadRequest with every violation (AIP-193)."""
+    """The gRPC status of an expected error: code, ErrorInfo, and BadRequest with every violation
+    (AIP-193).
+    """
     status = status_pb2.Status(code=_CODES.get(type(error), code_pb2.UNKNOWN), message=error.message)
     _attach(status, error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.facts))
     if isinstance(error, Invalid):
@@ -85,7 +90,8 @@ def status_of(error: HosoError) -> status_pb2.Status:
 def build(config: ServerConfig, served: Sequence[Served], refused: Refusal) -> grpc.Server:
     """A server with all interceptors, health and reflection, bound to its port but not started.
 
-    Raises RuntimeError when the port is taken, config.ConfigError when the issuers' keys cannot be read.
+    Raises RuntimeError when the port is taken, config.ConfigError when the issuers' keys cannot be
+    read.
     """
     table = {f"/{service.name}/{rpc}": access for service in served for rpc, access in service.access.items()} | _PUBLIC
     server = grpc.server(
@@ -121,10 +127,11 @@ def serve(
     dependencies: Mapping[str, Callable[[], None]],
     stop: threading.Event,
 ) -> None:
-    """Serve until `stop` is set, then report NOT_SERVING, give running calls `grace_s` to end, return.
+    """Serve until `stop` is set, then report NOT_SERVING, give running calls `grace_s` to end,
+    return.
 
-    dependencies: name → check that raises when the dependency is away; run every two seconds. Health
-        reports each by name, and "" (the whole) as SERVING only while all are.
+    dependencies: name → check that raises when the dependency is away; run every two seconds.
+        Health reports each by name, and "" (the whole) as SERVING only while all are.
     """
     server = build(config, served, refused)
     health_servicer = health.HealthServicer()
@@ -187,7 +194,7 @@ class _Edge(grpc.ServerInterceptor):
 
 
 class _Call:
-    """One call: on entry identify the caller and check access; on exit turn an error into a status."""
+    """One call: identifies the caller and checks access; on exit turns an error into a status."""
 
     def __init__(
         self,
@@ -217,14 +224,16 @@ class _Call:
         if isinstance(error, grpc.RpcError) and not self._context.is_active():
             _log.info("caller gone", rpc=self._rpc, client=self._caller.client)
             return
-        # Text that PostgreSQL cannot store and no use case refused is the caller's fault, not a bug.
+        # Text that PostgreSQL cannot store and no use case refused is the caller's fault, not a
+        # bug.
         if (
             isinstance(error, psycopg.DataError)
             and isinstance(self._request, Message)
             and (violations := list(_nul_characters(self._request)))
         ):
             self._fail(Invalid(violations))
-        # The message of a library's exception may quote a row; type and place suffice to find the bug.
+        # The message of a library's exception may quote a row; type and place suffice to find the
+        # bug.
         _log.error("internal error", rpc=self._rpc, error=type(error).__name__, frames="".join(traceback.format_tb(tb)))
         self._abort(status_pb2.Status(code=code_pb2.INTERNAL, message="internal error"))
 

@@ -1,7 +1,8 @@
 """Who is calling: the client by its certificate, the acting person by a signed token.
 
-The client name is the certificate's URI SAN without ``urn:hoso:`` (``vendor/smas``, ``service/print``). The person
-travels as ``authorization: Bearer <JWT>`` signed with EdDSA (RFC 8037) by an issuer that the Department trusts.
+The client name is the certificate's URI SAN without ``urn:hoso:`` (``vendor/smas``,
+``service/print``). The person travels as ``authorization: Bearer <JWT>`` signed with EdDSA (RFC
+8037) by an issuer that the Department trusts.
 """
 
 import contextvars
@@ -44,7 +45,9 @@ class Caller:
 
 @dataclass(frozen=True)
 class Access:
-    """Which clients may call an RPC (shell patterns such as ``vendor/*``), and whether a person must act."""
+    """Which clients may call an RPC (shell patterns such as ``vendor/*``), and whether a person
+    must act.
+    """
 
     clients: tuple[str, ...]
     person: bool = False
@@ -63,12 +66,14 @@ def caller() -> Caller:
 
 
 def acting(who: Caller) -> contextvars.Token[Caller]:
-    """Set the caller of this thread; used by the gRPC server for each call and by tests of use cases."""
+    """Set the caller of this thread; used by the gRPC server for each call and by tests of use
+    cases.
+    """
     return _current.set(who)
 
 
 def verifying(verifier: "TokenVerifier") -> None:
-    """Set the verifier that `bearing` uses in this thread; used by the gRPC server for each call."""
+    """Set the verifier of `bearing` in this thread; used by the gRPC server for each call."""
     _verifier.set(verifier)
 
 
@@ -84,7 +89,8 @@ def bearing(token: str) -> Caller:
 def person(school: str) -> str:
     """The acting person, who must hold a token for `school`.
 
-    Raises Unauthenticated PERSON_REQUIRED without a token, Forbidden WRONG_SCHOOL when the token is for another school.
+    Raises Unauthenticated PERSON_REQUIRED without a token, Forbidden WRONG_SCHOOL when the token is
+    for another school.
     """
     who = caller()
     if who.person is None:
@@ -95,7 +101,9 @@ def person(school: str) -> str:
 
 
 def client_of(subject_alternative_names: Iterable[bytes]) -> str:
-    """The client name in a peer certificate. Raises Unauthenticated CERTIFICATE_UNNAMED when it has none."""
+    """The client name in a peer certificate. Raises Unauthenticated CERTIFICATE_UNNAMED when it has
+    none.
+    """
     for name in subject_alternative_names:
         text = name.decode("utf-8", "replace")
         if text.startswith(CLIENT_URI):
@@ -104,7 +112,7 @@ def client_of(subject_alternative_names: Iterable[bytes]) -> str:
 
 
 def check_access(rpc: str, client: str, access: Access | None, *, has_person: bool) -> None:
-    """Refuse by default: raises Forbidden CLIENT_NOT_ALLOWED, or Unauthenticated PERSON_REQUIRED."""
+    """Deny by default: raises Forbidden CLIENT_NOT_ALLOWED or Unauthenticated PERSON_REQUIRED."""
     if access is None or not any(fnmatchcase(client, pattern) for pattern in access.clients):
         raise Forbidden("CLIENT_NOT_ALLOWED", "Máy gọi không được phép dùng chức năng này.", client=client, rpc=rpc)
     if access.person and not has_person:
@@ -112,7 +120,9 @@ def check_access(rpc: str, client: str, access: Access | None, *, has_person: bo
 
 
 class TokenVerifier:
-    """Checks person tokens against the issuers in a JSON file: ``{"<iss>": "<PEM of an Ed25519 public key>"}``."""
+    """Checks person tokens against the issuers in a JSON file: ``{"<iss>": "<PEM of an Ed25519
+    public key>"}``.
+    """
 
     def __init__(self, issuers_file: Path) -> None:
         self._known: OrderedDict[bytes, _Verified] = OrderedDict()
@@ -125,11 +135,11 @@ class TokenVerifier:
     def verify(self, token: str) -> tuple[str, str]:
         """The person id and school code in a valid token.
 
-        A valid token is cached by its SHA-256 until it expires, because checking its signature costs
-        more than entering a mark; refused tokens are never cached. Issuers' keys are read once per
-        process, so a withdrawn key stays valid until the process restarts, cached tokens or not.
-        Raises Unauthenticated TOKEN_INVALID or TOKEN_EXPIRED, without naming the failed check, so
-        that a forger learns nothing.
+        A valid token is cached by its SHA-256 until it expires, because checking its signature
+        costs more than entering a mark; refused tokens are never cached. Issuers' keys are read
+        once per process, so a withdrawn key stays valid until the process restarts, cached tokens
+        or not. Raises Unauthenticated TOKEN_INVALID or TOKEN_EXPIRED, without naming the failed
+        check, so that a forger learns nothing.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         with self._lock:

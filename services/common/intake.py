@@ -1,8 +1,9 @@
-"""Taking in events: a service's subscriptions; each event is handled once, in one short transaction.
+"""Taking in events: a service's subscriptions; each event is handled once, in one short
+transaction.
 
 The inbox row (unique event id) and the handler's writes commit together, so a repeated message
-changes nothing. Handlers do no heavy work: they change state or queue a job. Nothing here depends on
-nameko or eventlet; `consume` starts the process that receives the messages.
+changes nothing. Handlers do no heavy work: they change state or queue a job. Nothing here depends
+on nameko or eventlet; `consume` starts the process that receives the messages.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -68,7 +69,9 @@ class Intake:
         self._connection: Tx | None = None
 
     def take(self, delivery: Delivery) -> tuple[Outcome, str]:
-        """Handle a delivery: its outcome and the reason (a code and a place, without personal data)."""
+        """Handle a delivery: its outcome and the reason (a code and a place, without personal
+        data).
+        """
         try:
             event_id, subscription, event = self._decode(delivery)
         except (ValueError, LookupError, json_format.ParseError) as e:
@@ -89,7 +92,9 @@ class Intake:
             self._connection = None
 
     def _decode(self, delivery: Delivery) -> tuple[UUID, Subscription, Message]:
-        """Raises LookupError for an unknown type, ValueError or ParseError for an unreadable id or body."""
+        """Raises LookupError for an unknown type, ValueError or ParseError for an unreadable id or
+        body.
+        """
         subscription = self._subscriptions[delivery.type]
         # Fields that only a newer sender knows are no reason to refuse an event.
         event = json_format.Parse(delivery.body.decode("utf-8"), subscription.event(), ignore_unknown_fields=True)

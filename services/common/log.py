@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object per line on standard error, facts as fields, no personal data."""
+"""Structured logs: a JSON object per line on standard error, facts as fields, no personal data."""
 
 import json
 import logging
@@ -43,7 +43,9 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def describe(error: BaseException) -> str:
-    """An error without its text, which may hold personal data: code or type, and where it was raised."""
+    """An error without its text, which may hold personal data: code or type, and where it was
+    raised.
+    """
     code = error.reason if isinstance(error, HosoError) else type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
@@ -53,7 +55,9 @@ def describe(error: BaseException) -> str:
 
 
 class _LibraryFormatter(logging.Formatter):
-    """Lines of libraries that use `logging`; an exception gives its type only, as its text may quote."""
+    """Lines of libraries that use `logging`; an exception gives its type only, as its text may
+    quote.
+    """
 
     def __init__(self, process: dict[str, str]) -> None:
         super().__init__()

@@ -18,8 +18,8 @@ _PREFIX = "hoso."
 class State:
     """Events not yet published.
 
-    pending: their number. oldest_time: when the oldest was written. refused: how many the broker has
-    sent back at least once; last_error: the newest reason, empty when none.
+    pending: their number. oldest_time: when the oldest was written. refused: how many the broker
+    has sent back at least once; last_error: the newest reason, empty when none.
     """
 
     pending: int
@@ -31,7 +31,8 @@ class State:
 def add(tx: Tx, event: Message) -> str:
     """Announce `event` when and only when `tx` commits. Returns its event id (UUID).
 
-    Events carry ids and digests only, never names, marks or files: no personal data on broker disks.
+    Events carry ids and digests only, never names, marks or files: no personal data on broker
+    disks.
     """
     event_id = uuid.uuid4()
     body = json_format.MessageToJson(event, preserving_proto_field_name=True, indent=None)
@@ -44,7 +45,9 @@ def add(tx: Tx, event: Message) -> str:
 
 
 def routing_key(event_type: str) -> str:
-    """The routing key of a full proto name: the name without ``hoso.``, such as ``gradebook.v1.BookLocked``."""
+    """The routing key of a full proto name: the name without ``hoso.``, such as
+    ``gradebook.v1.BookLocked``.
+    """
     return event_type.removeprefix(_PREFIX)
 
 

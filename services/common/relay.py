@@ -1,9 +1,10 @@
-"""The `relay` role: publishes outbox rows to RabbitMQ, at least once, in order of id, many at a time.
+"""The `relay` role: publishes outbox rows to RabbitMQ, at least once, in order of id, many at a
+time.
 
 A row is marked only after the broker has confirmed it (publisher confirms) and routed it
 (`mandatory`): a confirm alone says nothing about a queue. One thread runs one pika connection and
-one PostgreSQL connection; the latter holds an advisory lock, so that a service has one working relay,
-and losing it stops the work.
+one PostgreSQL connection; the latter holds an advisory lock, so that a service has one working
+relay, and losing it stops the work.
 """
 
 import functools
@@ -63,7 +64,7 @@ class _Row(NamedTuple):
 
 
 def run(database: DatabaseConfig, config: BrokerConfig, service: str, stop: threading.Event) -> None:
-    """Publish until `stop` is set; after losing broker or database, try again with growing pauses."""
+    """Publish until `stop` is set; reconnect to broker and database with growing pauses."""
     pause_s = 0.0
     while not stop.wait(pause_s):
         started = time.monotonic()
@@ -147,7 +148,7 @@ class _Session:
             self._fail(reason)
 
     def _fail(self, error: BaseException) -> None:
-        """End this session; `run` raises the error. The connection gets a moment to close properly."""
+        """End this session; `run` raises the error. The connection may take a moment to close."""
         self._error = self._error or error
         if self._broker.is_open:
             self._broker.close()
@@ -156,7 +157,7 @@ class _Session:
             self._loop.stop()
 
     def _guarded(self, callback: Any) -> Any:
-        """The callback with its errors: any error ends this session, as pika would not handle it."""
+        """The callback, guarded: any error in it ends this session; pika would not handle it."""
 
         @functools.wraps(callback)
         def call(*arguments: object) -> None:
@@ -262,7 +263,7 @@ class _Session:
         self._next_purge = time.monotonic() + (0 if removed == _PURGE_ROWS else _PURGE_S)
 
     def _finish(self) -> None:
-        """Wait at most _STOP_S for outstanding confirms; unmarked rows are published again later."""
+        """Wait at most _STOP_S for open confirms; unmarked rows are published again later."""
         deadline = time.monotonic() + _STOP_S
 
         def look() -> None:

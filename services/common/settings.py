@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class TlsConfig:
-    """PEM files: our certificate and key, and the CA we trust. Only its owner may read `key_file`."""
+    """PEM files: our certificate and key, the trusted CA. Only its owner may read `key_file`."""
 
     ca_file: Path
     cert_file: Path
@@ -19,7 +19,7 @@ class TlsConfig:
 
 @dataclass(frozen=True)
 class DatabaseConfig:
-    """A PostgreSQL database, reached over TLS; the client certificate's common name maps to `user`."""
+    """A PostgreSQL database, reached over TLS; our certificate's common name maps to `user`."""
 
     host: str
     port: int
@@ -32,8 +32,8 @@ class DatabaseConfig:
 class BrokerConfig:
     """A RabbitMQ virtual host, reached over TLS with SASL EXTERNAL.
 
-    user: the client certificate's common name, such as ``service/gradebook``; the broker takes it from
-        the certificate, we need it only where a client library asks for a name.
+    user: the client certificate's common name, such as ``service/gradebook``; the broker takes it
+        from the certificate, we need it only where a client library asks for a name.
     """
 
     host: str
@@ -48,7 +48,8 @@ class ServerConfig:
     """A gRPC listener.
 
     listen: ``host:port``.
-    issuers_file: JSON object of the trusted token issuers and their Ed25519 public keys (PEM), by ``iss``.
+    issuers_file: JSON object of the trusted token issuers and their Ed25519 public keys (PEM), by
+    ``iss``.
     max_workers: threads that handle calls, 1 to 64.
     grace_s: seconds that running calls get to finish after SIGTERM.
     max_message_bytes: largest request or response; PDFs travel in chunks of 256 KiB.
@@ -72,7 +73,7 @@ class PeerConfig:
 
 @dataclass(frozen=True)
 class WorkConfig:
-    """The role `work`. concurrency: jobs run at a time in one process; lease_s: see `worker.run`."""
+    """The role `work`. concurrency: jobs at a time in one process; lease_s: see `worker.run`."""
 
     concurrency: int = 2
     lease_s: float = 60.0

@@ -1,8 +1,8 @@
 """Combining simultaneous calls, where the fixed cost of a piece of work exceeds its own.
 
 There is no delay and no extra thread. A call that finds no other running begins at once, alone;
-calls that arrive meanwhile wait, and the first of them does the work of all. When many wait, another
-group begins before the running one has ended.
+calls that arrive meanwhile wait, and the first of them does the work of all. When many wait,
+another group begins before the running one has ended.
 """
 
 import threading
@@ -37,7 +37,8 @@ class Together(Generic[Item, Answer]):
 
         work: answers a group of items, in their order, with an answer or an exception for each; an
             exception that it raises is the answer to all. at_once: groups that may run at the same
-            time. crowd: waiting items that start another group while one runs. most: items per group.
+            time. crowd: waiting items that start another group while one runs. most: items per
+            group.
         """
         self._work = work
         self._at_once, self._crowd, self._most = at_once, crowd, most
@@ -46,7 +47,9 @@ class Together(Generic[Item, Answer]):
         self._leaders = 0
 
     def do(self, item: Item) -> Answer:
-        """The answer to an item, worked out alone or with others. Raises it when it is an exception."""
+        """The answer to an item, worked out alone or with others. Raises it when it is an
+        exception.
+        """
         place: _Place[Item, Answer] = _Place(item)
         with self._lock:
             self._waiting.append(place)

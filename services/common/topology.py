@@ -17,10 +17,13 @@ RETRY_S = (1, 10, 60, 600)
 """The retry ladder: how long a failed message rests before each further attempt, in seconds."""
 ATTEMPT_HEADER = "hoso-attempt"
 ERROR_HEADER = "hoso-error"
-"""Headers of a message on the ladder: failures so far, last error (code and place, no personal data)."""
+"""Headers of a message on the ladder: failures so far, last error (code and place, no personal
+data).
+"""
 
-# Without a dead-letter exchange, RabbitMQ 4 drops a message after 20 deliveries (3.x: never). A crash
-# of the consumer counts against every message it held, so the limit need only end an endless loop.
+# Without a dead-letter exchange, RabbitMQ 4 drops a message after 20 deliveries (3.x: never). A
+# crash of the consumer counts against every message it held, so the limit need only end an endless
+# loop.
 _DELIVERY_LIMIT = 1_000
 # Listing dead letters must never drop one.
 _NO_DELIVERY_LIMIT = 1_000_000_000
@@ -42,7 +45,8 @@ def dead_queue(service: str) -> str:
 
 
 def declare(config: BrokerConfig, service: str, event_types: Iterable[str]) -> None:
-    """Declare the exchange and `service`'s queues, and bind the events it subscribes to (full proto names).
+    """Declare the exchange and `service`'s queues, and bind the events it subscribes to (full proto
+    names).
 
     Repeating it changes nothing. Raises Unavailable when the broker is away, pika's
     ChannelClosedByBroker when a queue exists with other arguments. Works on RabbitMQ 3.10 to 4.x.
@@ -66,7 +70,9 @@ def declare(config: BrokerConfig, service: str, event_types: Iterable[str]) -> N
 
 
 def ping(config: BrokerConfig, service: str) -> None:
-    """Check, for `check-config`, that the exchange and `service`'s queues exist. Raises Unavailable."""
+    """Check, for `check-config`, that the exchange and `service`'s queues exist. Raises
+    Unavailable.
+    """
     with amqp.channel(config) as open_channel:
         try:
             open_channel.exchange_declare(EXCHANGE, passive=True)

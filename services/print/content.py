@@ -38,7 +38,7 @@ class Content:
 
     @property
     def record_name(self) -> str:
-        """The record's name for people and the QR code: ``CLASS_BOOK/79000123/2025-2026/6A1/…/v1``."""
+        """The name for people and the QR code: ``CLASS_BOOK/79000123/2025-2026/6A1/…/v1``."""
         d = self.data
         parts = (d["record_type"], d["school"]["code"], d["school_year"], self.format.scope(d), d["stage"])
         return "/".join(part for part in parts if part) + f"/v{d['version']}"
@@ -47,10 +47,11 @@ class Content:
 def parse(raw: bytes, expected_digest: str | None = None) -> Content:
     """Check `raw` as frozen content of the format that it names, and return it.
 
-    expected_digest: lower-case hex SHA-256 of the content, where it is known. Raises Invalid: digest
-    differs (CONTENT_DIGEST), not JSON (CONTENT_JSON), not in canonical form (CONTENT_NOT_CANONICAL),
-    of no known format (FORMAT_UNKNOWN), not of its schema (SCHEMA_…), inconsistent with itself (see
-    `consistency`), or with a character that no bundled font can print (NO_GLYPH).
+    expected_digest: lower-case hex SHA-256 of the content, where it is known. Raises Invalid:
+    digest differs (CONTENT_DIGEST), not JSON (CONTENT_JSON), not in canonical form
+    (CONTENT_NOT_CANONICAL), of no known format (FORMAT_UNKNOWN), not of its schema (SCHEMA_…),
+    inconsistent with itself (see `consistency`), or with a character that no bundled font can print
+    (NO_GLYPH).
     """
     digest = sha256(raw)
     if expected_digest is not None and digest != expected_digest:

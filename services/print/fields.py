@@ -19,7 +19,9 @@ from pyhanko.sign.fields import SigFieldSpec, append_signature_field
 
 @dataclass(frozen=True)
 class FieldPlace:
-    """The place of a signature field: `page` from 1, the rest in points from the page's upper left corner."""
+    """The place of a signature field: `page` from 1, the rest in points from the page's upper left
+    corner.
+    """
 
     name: str
     page: int
@@ -30,7 +32,7 @@ class FieldPlace:
 
 
 class _DeterministicWriter(IncrementalPdfFileWriter):
-    """Writes the same bytes for the same input; pyHanko would add the time and a random identifier."""
+    """Writes the same bytes for the same input; pyHanko would add the time and a random id."""
 
     @classmethod
     def _handle_id(cls, prev: PdfFileReader) -> generic.ArrayObject:
@@ -45,7 +47,9 @@ class _DeterministicWriter(IncrementalPdfFileWriter):
 
 
 def add(pdf: bytes, places: Sequence[FieldPlace]) -> bytes:
-    """`pdf` with one empty, visible and printable signature field for each of `places`, in that order."""
+    """`pdf` with one empty, visible and printable signature field for each of `places`, in that
+    order.
+    """
     writer = _DeterministicWriter(io.BytesIO(pdf))
     for place in places:
         page = writer.find_page_for_modification(place.page - 1)[0].get_object()  # type: ignore[no-untyped-call]

@@ -23,9 +23,9 @@ SCHEMA_FOLDER = Path(__file__).resolve().parents[2] / "docs" / "formats"
 class Format:
     """One format of frozen content.
 
-    name: as the content gives it. schema: file in ``docs/formats``. violations: the rules beyond the
-    schema, run on data that fits it. template: folder in ``templates``. scope: the record's subject
-    within its school and year, such as the class's name; part of the record's name.
+    name: as the content gives it. schema: file in ``docs/formats``. violations: the rules beyond
+    the schema, run on data that fits it. template: folder in ``templates``. scope: the record's
+    subject within its school and year, such as the class's name; part of the record's name.
     """
 
     name: str

@@ -26,7 +26,8 @@ from services.print.kind import Kind
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 PDF_STANDARD: Literal["a-3b"] = "a-3b"
-"""ISO 19005-3 level B: the archival form that allows attachments of any type; ours is the content."""
+"""ISO 19005-3 level B: the archival form that allows attachments of any type; ours is the content.
+"""
 
 _FORGET_ROUNDS = 3
 COPIES_REMEMBERED = 4
@@ -44,7 +45,7 @@ class Rendition:
 
 
 class RenderError(Exception):
-    """The engine refused checked content: our fault (template, fonts, engine), never the school's."""
+    """The engine refused checked content: our fault (template, fonts, engine), not the school's."""
 
 
 def render(book: Content, kind: Kind) -> Rendition:
@@ -95,7 +96,7 @@ def _forget() -> None:
 
 
 def inputs(book: Content, kind: Kind) -> dict[str, str]:
-    """The template's `sys.inputs`: content, its digest, the record's name, the QR code, the kind."""
+    """The template's `sys.inputs`: content, digest, the record's name, the QR code, the kind."""
     return {
         "content": book.raw.decode(),
         "digest": book.digest,

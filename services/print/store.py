@@ -25,7 +25,9 @@ _BY_BOOK = _SELECT + " WHERE r.book = %s ORDER BY r.created_time DESC, r.version
 
 @dataclass(frozen=True)
 class SignatureField:
-    """A signature field of a signing copy. name: in the PDF; order: of signing, from 1; signatory: who signs."""
+    """A signature field of a signing copy. name: in the PDF; order: of signing, from 1; signatory:
+    who signs.
+    """
 
     name: str
     order: int

@@ -131,7 +131,9 @@ def readable(tx: Tx, rendition: str) -> StoredRendition:
 
 
 def of_book(tx: Tx, book: str) -> list[StoredRendition]:
-    """The renditions of a book that the caller may see, newest first; see `readable` for what is raised."""
+    """The renditions of a book that the caller may see, newest first; see `readable` for what is
+    raised.
+    """
     renditions = store.list_of_book(tx, book)
     for school in {rendition.school for rendition in renditions}:
         _may_read(school)
@@ -139,7 +141,7 @@ def of_book(tx: Tx, book: str) -> list[StoredRendition]:
 
 
 def download(tx: Tx, rendition: str) -> bytes:
-    """The PDF of a rendition that is not void. Raises Rejected RENDITION_VOID, and as `readable`."""
+    """The PDF of a valid rendition. Raises Rejected RENDITION_VOID, and as `readable`."""
     stored = readable(tx, rendition)
     if stored.void:
         raise Rejected(

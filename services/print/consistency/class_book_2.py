@@ -12,7 +12,7 @@ _PENDING = ("RETEST", "SUMMER_TRAINING")
 
 
 def violations(data: dict[str, Any]) -> Iterator[Violation]:
-    """Every inconsistency of the class book `data`, with its path; nothing when it is consistent."""
+    """Every inconsistency of the class book `data`, with its path."""
     yield from class_book.violations({**data, "semesters": [_without_absent(part) for part in data["semesters"]]})
     yield from _months(data, data["attendance"], "attendance")
     yield from _months(data, data["principal_remarks"], "principal_remarks")

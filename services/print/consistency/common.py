@@ -1,4 +1,6 @@
-"""Rules that several record types share: dates, lists of students, cells of a score sheet, signatories."""
+"""Rules that several record types share: dates, lists of students, cells of a score sheet,
+signatories.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -26,7 +28,9 @@ GRADES = {"LOWER_SECONDARY": frozenset(_LOWER), "UPPER_SECONDARY": frozenset(_UP
 
 
 def signature_field(order: int, role: str, subject: str | None) -> str:
-    """The name of a signatory's field in the PDF, such as ``sig-01-teacher-TOAN`` or ``sig-15-seal``."""
+    """The name of a signatory's field in the PDF, such as ``sig-01-teacher-TOAN`` or
+    ``sig-15-seal``.
+    """
     return f"sig-{order:02d}-" + (f"teacher-{subject}" if role == "SUBJECT_TEACHER" else _FIELD_ENDS[role])
 
 
@@ -97,14 +101,16 @@ def semesters_of(data: Row, parts: Sequence[Row], path: str) -> list[Violation]:
 
 
 def values_of_kind(kind: str, cells: Iterable[tuple[str, str | None]], path: str) -> Iterator[Violation]:
-    """Marks and results fit the subject's kind: comments for COMMENT_ONLY, numbers for the others."""
+    """Marks and results fit the subject's kind: comments for COMMENT_ONLY, else numbers."""
     for key, value in cells:
         if value is not None and (value in _COMMENT_VALUES) is not (kind == "COMMENT_ONLY"):
             yield Violation(f"{path}.{key}", "VALUE_OF_OTHER_KIND", "Giá trị không hợp với cách đánh giá môn học.")
 
 
 def sheet_rows(rows: Sequence[Row], kind: str, regular_count: int, semester: str, path: str) -> Iterator[Violation]:
-    """Rows of a score sheet: number of regular marks, kinds of values, no year results in semester I."""
+    """Rows of a score sheet: number of regular marks, kinds of values, no year results in semester
+    I.
+    """
     for index, row in enumerate(rows):
         here = f"{path}[{index}]"
         if len(row["regular"]) != regular_count:
@@ -126,7 +132,7 @@ _ATTENDANCE = frozenset({"PRESENT", "EXCUSED", "UNEXCUSED"})
 
 
 def correction(row: Row, school_year: str, path: str) -> Iterator[Violation]:
-    """A correction fits its column: semester, day of a session, kind of the old and the new value."""
+    """A correction fits its column: semester, day of a session, kinds of old and new value."""
     column = row["column"]
     of_no_semester, of_attendance = column.startswith(_OF_NO_SEMESTER), column.startswith("ATTENDANCE_")
     if (row["semester"] is None) is not of_no_semester:
@@ -153,7 +159,9 @@ def seal_of(data: Row) -> dict[str, str]:
 
 
 def signatories(data: Row, fixed: Mapping[str, Row]) -> Iterator[Violation]:
-    """Order, ranks and field names of all signatories; each role of `fixed` is held by that person alone."""
+    """Order, ranks and field names of all signatories; each role of `fixed` is held by that person
+    alone.
+    """
     rank = 1
     for index, signatory in enumerate(data["signatories"]):
         path = f"signatories[{index}]"

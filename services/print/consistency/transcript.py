@@ -1,4 +1,4 @@
-"""Rules 1 to 7 of ``docs/formats/transcript-1.md``: what JSON Schema cannot say about a transcript."""
+"""Rules 1 to 7 of ``docs/formats/transcript-1.md``: beyond JSON Schema."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ _PROMOTED = ("PROMOTED", "PROGRAMME_COMPLETED")
 
 
 def violations(data: dict[str, Any]) -> Iterator[Violation]:
-    """Every inconsistency of the transcript `data`, with its path; nothing when it is consistent."""
+    """Every inconsistency of the transcript `data`, with its path."""
     yield from common.header(data)
     yield from common.day(data["student"]["birth_date"], "student.birth_date", "Ngày sinh")
     yield from _history(data["study_history"])

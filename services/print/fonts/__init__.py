@@ -33,7 +33,7 @@ def can_print(text: str) -> bool:
 
 
 def violations(value: Any, path: str = "") -> Iterator[Violation]:
-    """One NO_GLYPH violation per text in `value` with a character that no bundled font can print."""
+    """One NO_GLYPH violation per text in `value` with a character that no bundled font has."""
     if isinstance(value, str):
         if missing := sorted(set(value).difference(printable())):
             shown = ", ".join(f"“{char}” (U+{ord(char):04X})" for char in missing)

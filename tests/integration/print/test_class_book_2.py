@@ -1,4 +1,6 @@
-"""Pages of class books of format 2: attendance, the summer's columns, corrections in the margin, remarks."""
+"""Pages of class books of format 2: attendance, the summer's columns, corrections in the margin,
+remarks.
+"""
 
 import calendar
 import io

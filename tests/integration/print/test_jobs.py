@@ -1,4 +1,6 @@
-"""From an event to a stored, announced rendition over a real database, with what may go wrong on the way."""
+"""From an event to a stored, announced rendition over a real database, with what may go wrong on
+the way.
+"""
 
 import base64
 import json

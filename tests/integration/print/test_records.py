@@ -1,4 +1,6 @@
-"""Pages of teacher's books, transcripts and student registers: complete, sound, with a field for everyone who signs."""
+"""Pages of teacher's books, transcripts and student registers: complete, sound, with a field for
+everyone who signs.
+"""
 
 import json
 import re

@@ -1,4 +1,6 @@
-"""Print as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in front."""
+"""Print as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in
+front.
+"""
 
 import contextlib
 import signal

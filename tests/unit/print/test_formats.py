@@ -1,4 +1,6 @@
-"""Print's edge for teacher's books, transcripts and student registers: schemas, names, and how each fault is named."""
+"""Print's edge for teacher's books, transcripts and student registers: schemas, names, and how each
+fault is named.
+"""
 
 import json
 from collections.abc import Callable

@@ -25,7 +25,9 @@ def target(
     exempt: tuple[int, ...] = (),
     name: str = "6A1",
 ) -> marks_pb2.ExportMarksResponse:
-    """A sheet of three students with four regular columns (two for a comment subject) as the gradebook holds it."""
+    """A sheet of three students with four regular columns (two for a comment subject) as the
+    gradebook holds it.
+    """
     count = 2 if comment_only else 4
     return marks_pb2.ExportMarksResponse(
         school_class=common_pb2.ClassRef(school="31000705", school_year="2025-2026", name=name),
@@ -69,7 +71,9 @@ def through_file(book: Workbook, folder: Path) -> Workbook:
 
 
 def sheets(book: Workbook, computed: Workbook | None = None) -> list[BookSheet]:
-    """The score sheets of a workbook. computed: with what Excel computed; by default nothing, as in a fresh export."""
+    """The score sheets of a workbook. computed: with what Excel computed; by default nothing, as in
+    a fresh export.
+    """
     found, _ = read.read(book, lambda: computed or _never_computed(book))
     return found
 

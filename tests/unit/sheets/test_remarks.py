@@ -1,4 +1,6 @@
-"""The column «Nhận xét»: what an export writes there, what an import takes from it, and what it refuses by its cell."""
+"""The column «Nhận xét»: what an export writes there, what an import takes from it, and what it
+refuses by its cell.
+"""
 
 import datetime as dt
 import unicodedata
@@ -87,7 +89,9 @@ def test_notes_have_a_column_of_their_own(tmp_path: Path) -> None:
 
 
 def test_long_remarks_are_seen_whole_on_the_screen_and_on_paper(tmp_path: Path) -> None:
-    """LibreOffice gives a row of wrapped text no height of its own, and a portrait page made the table illegible."""
+    """LibreOffice gives a row of wrapped text no height of its own, and a portrait page made the
+    table illegible.
+    """
     book, _ = exported(remarked("Cần cẩn thận hơn. " * 20, "", "Khá."))
     guide, sheet = through_file(book, tmp_path).worksheets
     heights = [sheet.row_dimensions[row].height for row in (9, 10, 11)]

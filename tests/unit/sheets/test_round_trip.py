@@ -1,4 +1,6 @@
-"""What is exported reads back as it was: no change, no finding; and an edited cell is the one that changes."""
+"""What is exported reads back as it was: no change, no finding; and an edited cell is the one that
+changes.
+"""
 
 from pathlib import Path
 
@@ -90,7 +92,9 @@ SCORE = st.sampled_from(["", *sorted({canonical(text, SubjectKind.COMMENT_AND_SC
     after=st.lists(st.lists(SCORE, min_size=6, max_size=6), min_size=3, max_size=3),
 )
 def test_any_marks_go_round(tmp_path: Path, before: list[list[str]], after: list[list[str]]) -> None:
-    """A workbook exported from one state and imported into another changes exactly the cells that hold another mark."""
+    """A workbook exported from one state and imported into another changes exactly the cells that
+    hold another mark.
+    """
     source, standing = target((after[0], after[1], after[2])), target((before[0], before[1], before[2]))
     book, _ = exported(source)
     plan, _ = checked(through_file(book, tmp_path), standing)
