@@ -185,7 +185,7 @@ class _Receiver:
         message.ack()
 
     def _rest(self, message: Message, attempt: int, reason: str) -> None:
-        """Put a copy on the retry ladder and wait for the broker's confirm. Raises broker errors."""
+        """Put a copy on the retry ladder and wait for the broker's confirm. Raises on failure."""
         rest_s = topology.RETRY_S[attempt]
         _log.warning("event not handled; trying again", reason=reason, attempt=attempt + 1, rest_s=rest_s)
         with _connect(self._broker) as connection:

@@ -97,9 +97,9 @@ def _command(role: str, file: Path) -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind((layout.HOST, 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind((layout.HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

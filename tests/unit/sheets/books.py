@@ -57,9 +57,9 @@ def target(
     )
 
 
-def exported(one: marks_pb2.ExportMarksResponse) -> tuple[Workbook, Worksheet]:
+def exported(known: marks_pb2.ExportMarksResponse) -> tuple[Workbook, Worksheet]:
     """The workbook of one sheet, and its worksheet."""
-    book = write.workbook([one])
+    book = write.workbook([known])
     return book, book.worksheets[1]
 
 
@@ -74,8 +74,8 @@ def sheets(book: Workbook, computed: Workbook | None = None) -> list[BookSheet]:
     """The score sheets of a workbook. computed: with what Excel computed; by default nothing, as in
     a fresh export.
     """
-    found, _ = read.read(book, lambda: computed or _never_computed(book))
-    return found
+    book_sheets, _ = read.read(book, lambda: computed or _never_computed(book))
+    return book_sheets
 
 
 def _never_computed(book: Workbook) -> Workbook:
@@ -85,10 +85,10 @@ def _never_computed(book: Workbook) -> Workbook:
     return empty
 
 
-def checked(book: Workbook, one: marks_pb2.ExportMarksResponse, **elsewhere: str) -> tuple[Plan, list[Finding]]:
+def checked(book: Workbook, known: marks_pb2.ExportMarksResponse, **elsewhere: str) -> tuple[Plan, list[Finding]]:
     """The only score sheet of a workbook against the gradebook's."""
     (sheet,) = sheets(book)
-    plan = check(sheet, one, {code.removeprefix("s"): name for code, name in elsewhere.items()})
+    plan = check(sheet, known, {code.removeprefix("s"): name for code, name in elsewhere.items()})
     return plan, sheet.findings.found
 
 
