@@ -99,8 +99,8 @@ def pinned_requirements() -> Iterator[str]:
         text = (folder / f"{name}.txt").read_text(encoding="utf-8")
         if re.search(r"https?://|--(extra-)?index-url|--find-links", text):
             yield f"requirements/{name}.txt names a package index"
-    for name, found in pins.items():
-        yield from (f"requirements/{name}.txt: {package} has no hash" for package, (_, ok) in found.items() if not ok)
+    for name, pinned in pins.items():
+        yield from (f"requirements/{name}.txt: {package} has no hash" for package, (_, ok) in pinned.items() if not ok)
     for package, (version, _) in pins["run"].items():
         if pins["dev"].get(package, ("", False))[0] != version:
             yield f"{package}: run.txt pins {version}, dev.txt another version"
@@ -108,12 +108,12 @@ def pinned_requirements() -> Iterator[str]:
 
 def _pins(text: str) -> dict[str, tuple[str, bool]]:
     """Package → version, and whether a hash follows. A pin and its hashes are one logical line."""
-    found = {}
+    pins = {}
     for line in text.replace("\\\n", " ").splitlines():
         pin = re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", line)
         if pin:
-            found[_plain(pin[1])] = (pin[2], "--hash=sha256:" in line)
-    return found
+            pins[_plain(pin[1])] = (pin[2], "--hash=sha256:" in line)
+    return pins
 
 
 def _plain(package: str) -> str:
