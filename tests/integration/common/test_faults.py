@@ -66,7 +66,7 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def servers(stack: layout.Stack) -> Iterator[Servers]:
-    """A PostgreSQL and a RabbitMQ beside those of the other tests, with everything in place for one
+    """A PostgreSQL and a RabbitMQ apart from those of the other tests, with everything in place for one
     service.
     """
     own = replace(

@@ -1,4 +1,4 @@
-"""Reading rendered pages: their words and where each stands."""
+"""Reading rendered pages: their words with their positions."""
 
 import subprocess
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Page:
     words: tuple[Word, ...]
 
     def lines(self) -> list[str]:
-        """Texts that stand on one height, from left to right."""
+        """Texts at the same height, from left to right."""
         rows: list[list[Word]] = []
         for word in sorted(self.words, key=lambda w: w.middle):
             if not rows or word.middle - rows[-1][0].middle > 2:
