@@ -19,6 +19,7 @@ from deploy.local import softhsm
 from deploy.local.layout import Stack
 from services.print import render
 from services.print.content import parse
+from services.print.kind import Kind
 from services.signing import token_wire as wire
 from services.signing.pades import PersonalMark, SignerProfile, Timings, sign_field
 from services.signing.token_client import TokenClient
@@ -34,7 +35,7 @@ def measure(stack: Stack, content: bytes, settings: Settings, tell: Tell) -> lis
 
     content: canonical bytes of the class book that is signed.
     """
-    pdf = render.render(parse(content), render.Kind.SIGNING).pdf
+    pdf = render.render(parse(content), Kind.SIGNING).pdf
     field = json.loads(content)["signatories"][0]["field"]
     keys = tokens.make_keys(stack, _ALGORITHMS)
     rows = []

@@ -1,4 +1,4 @@
-"""The demo's key ceremony: one token for each person who signs and one for the school's seal, then registration."""
+"""The demo's key ceremony: one token for each signatory and one for the school's seal."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ class DemoKey:
 
 
 def signatories(folder: Path, school: School) -> list[DemoKey]:
-    """Everyone who signs a book of the school: teachers, principal, and the seal last."""
+    """The signatories of the school's books: teachers, office, and the seal last."""
     office = {school.principal, school.data_officer}
     signing = [p for p in school.people if p.id in office or p.id in school.teachers]
     pins = folder / "pins"
@@ -34,10 +34,10 @@ def signatories(folder: Path, school: School) -> list[DemoKey]:
 
 
 def perform(demo: DemoConfig, school: School) -> tuple[list[DemoKey], Path]:
-    """Write the ceremony's file and carry the ceremony out in a process of its own, as an operator would.
+    """Write the ceremony's configuration and run it in a process of its own, as an operator would.
 
-    Returns the keys and the file of the ceremony's record. Repeating it changes nothing. Raises HosoError with the
-    end of the ceremony's output when it fails.
+    Returns the keys and the file of the ceremony's record. Repeating it changes nothing. Raises
+    HosoError with the end of the ceremony's output when it fails.
     """
     folder = demo.folder / "ceremony"
     (folder / "pins").mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,5 +86,7 @@ def _ceremony_file(demo: DemoConfig, school: School, keys: list[DemoKey], folder
 
 
 def _text(value: object) -> str:
-    """A TOML basic string. Names and paths of the demo hold no quote, backslash or control character."""
+    """A TOML basic string. Names and paths of the demo hold no quote, backslash or control
+    character.
+    """
     return f'"{value}"'

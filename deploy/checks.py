@@ -1,4 +1,6 @@
-"""``python -m deploy.checks``: everything about the code that needs no server. Runs all, then says what failed."""
+"""``python -m deploy.checks``: everything about the code that needs no server. Runs all, then says
+what failed.
+"""
 
 import filecmp
 import os
@@ -61,7 +63,9 @@ def file_lengths() -> Iterator[str]:
 
 
 def proto_compatibility() -> Iterator[str]:
-    """No message, field or RPC of the last released contract was changed or removed (buf's rules of category FILE)."""
+    """No message, field or RPC of the last released contract was changed or removed (buf's rules of
+    category FILE).
+    """
     if not _RELEASED.exists():
         yield f"{_RELEASED.relative_to(REPOSITORY)} is missing; make it with: buf build proto -o {_RELEASED.name}"
         return
@@ -89,7 +93,9 @@ def departments_picture() -> Iterator[str]:
 
 
 def pinned_requirements() -> Iterator[str]:
-    """Each requirement is pinned with hashes, run.txt is a part of dev.txt, and no package index is named."""
+    """Each requirement is pinned with hashes, run.txt is a part of dev.txt, and no package index is
+    named.
+    """
     folder = REPOSITORY / "requirements"
     pins = {name: _pins((folder / f"{name}.txt").read_text(encoding="utf-8")) for name in ("run", "dev")}
     for name, pinned in pins.items():
@@ -100,8 +106,8 @@ def pinned_requirements() -> Iterator[str]:
         text = (folder / f"{name}.txt").read_text(encoding="utf-8")
         if re.search(r"https?://|--(extra-)?index-url|--find-links", text):
             yield f"requirements/{name}.txt names a package index"
-    for name, found in pins.items():
-        yield from (f"requirements/{name}.txt: {package} has no hash" for package, (_, ok) in found.items() if not ok)
+    for name, pinned in pins.items():
+        yield from (f"requirements/{name}.txt: {package} has no hash" for package, (_, ok) in pinned.items() if not ok)
     for package, (version, _) in pins["run"].items():
         if pins["dev"].get(package, ("", False))[0] != version:
             yield f"{package}: run.txt pins {version}, dev.txt another version"
@@ -109,12 +115,12 @@ def pinned_requirements() -> Iterator[str]:
 
 def _pins(text: str) -> dict[str, tuple[str, bool]]:
     """Package → version, and whether a hash follows. A pin and its hashes are one logical line."""
-    found = {}
+    pins = {}
     for line in text.replace("\\\n", " ").splitlines():
         pin = re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", line)
         if pin:
-            found[_plain(pin[1])] = (pin[2], "--hash=sha256:" in line)
-    return found
+            pins[_plain(pin[1])] = (pin[2], "--hash=sha256:" in line)
+    return pins
 
 
 def _plain(package: str) -> str:

@@ -2,8 +2,9 @@
 
 from services.print import render as engine
 from services.print.content import parse
+from services.print.kind import Kind
 
 
-def render(content: bytes, kind: engine.Kind) -> engine.Rendition:
-    """Check canonical bytes of one of the formats and make their PDF. Raises Invalid, RenderError."""
+def render(content: bytes, kind: Kind) -> engine.Rendition:
+    """Check canonical bytes of a format and make their PDF. Raises Invalid, RenderError."""
     return engine.render(parse(content), kind)

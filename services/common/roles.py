@@ -63,7 +63,7 @@ def shared(service: str, subscriptions: "Callable[[], Iterable[Subscription]]", 
 
 
 def report(problems: Sequence[str]) -> int:
-    """Print what `check-config` found, one line per problem, and return the exit code: 1 for any."""
+    """Print the problems of `check-config`, one per line; the exit code is 1 if there are any."""
     for line in problems or ["configuration is good"]:
         print(line)  # noqa: T201 - for the administrator who runs it
     return 1 if problems else 0

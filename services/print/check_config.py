@@ -1,4 +1,4 @@
-"""The role `check-config`: reach every dependency and say in one line each what is wrong."""
+"""The role `check-config`: reach every dependency and report each problem in one line."""
 
 import contextlib
 import uuid
@@ -17,19 +17,19 @@ _PATIENCE_S = 5.0
 
 
 def problems(config: PrintConfig) -> list[str]:
-    """What keeps print from working, empty when nothing does."""
+    """Whatever keeps print from working; empty when nothing does."""
     checks: dict[str, Callable[[], None]] = {
         "database": lambda: _database(config.database),
         "broker": lambda: topology.ping(config.broker, "print"),
         "gradebook": lambda: _gradebook(config.gradebook),
     }
-    found = []
+    failures = []
     for name, check in checks.items():
         try:
             check()
         except HosoError as e:
-            found.append(f"{name}: {e.reason} {e.message}")
-    return found
+            failures.append(f"{name}: {e.reason} {e.message}")
+    return failures
 
 
 def _database(config: DatabaseConfig) -> None:

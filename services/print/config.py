@@ -1,4 +1,4 @@
-"""Configuration of print, one TOML file a process."""
+"""Configuration of print: one TOML file per process."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, S
 
 @dataclass(frozen=True)
 class PrintConfig:
-    """Everything print needs. gradebook: where frozen content comes from."""
+    """The configuration of every role. gradebook: where frozen content comes from."""
 
     database: DatabaseConfig
     broker: BrokerConfig

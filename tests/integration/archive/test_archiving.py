@@ -28,7 +28,7 @@ from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Unava
 from services.common.grpc_client import channel
 from services.common.identity import Caller
 from services.common.settings import DatabaseConfig
-from services.print.render import Kind
+from services.print.kind import Kind
 from tests import records, servers
 from tests.integration.archive import peers as stand_ins
 from tests.integration.archive.conftest import RunningStore

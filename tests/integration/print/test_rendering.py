@@ -1,4 +1,6 @@
-"""The pages themselves: what stands on them, that nothing overlaps, and that the file is what archives accept."""
+"""The pages themselves: what stands on them, that nothing overlaps, and that the file is what
+archives accept.
+"""
 
 import json
 import re
@@ -16,7 +18,8 @@ from services.common.canonical import canonical_bytes
 from services.common.errors import Invalid
 from services.print import render
 from services.print.content import parse
-from services.print.render import Kind, Rendition
+from services.print.kind import Kind
+from services.print.render import Rendition
 from tests import printing
 from tests.content import canonical, class_book
 from tests.integration.print.paper import MARK, TRICKY, check_layout, pages_of
@@ -129,7 +132,8 @@ def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
     pdf = rendered(50, "SEMESTER_1", Kind.UNSIGNED, tricky=True).pdf
     text = " ".join(word.text for page in pages_of(pdf, tmp_path) for word in page.words)
     for name in TRICKY:
-        # At least: personal details, twelve lists, one summary. A wrapped name is still in reading order.
+        # At least: personal details, twelve lists, one summary. A wrapped name is still in reading
+        # order.
         assert text.count(" ".join(name.split())) >= 2
 
 
@@ -183,7 +187,7 @@ def test_the_unsigned_copy_is_marked_on_every_page_and_the_signing_copy_nowhere(
 @pytest.mark.parametrize("kind", list(Kind))
 def test_another_process_makes_the_same_bytes(kind: Kind, tmp_path: Path) -> None:
     code = (
-        "import hashlib; from services.print.render import Kind; from tests.content import canonical;"
+        "import hashlib; from services.print.kind import Kind; from tests.content import canonical;"
         "from tests.printing import render;"
         f"print(hashlib.sha256(render(canonical(42), Kind.{kind.name}).pdf).hexdigest())"
     )
@@ -258,7 +262,8 @@ def test_one_empty_field_for_each_signatory_at_its_place(
     homeroom, principal, seal = rendition.fields[-3:]
     assert {(round(f.width / MM), round(f.height / MM)) for f in teachers} == {(60, 24)}
     assert homeroom.page == principal.page == seal.page
-    # The seal at its actual size over the left third of the principal's signature (NĐ 30/2020, Phụ lục I).
+    # The seal at its actual size over the left third of the principal's signature (NĐ 30/2020, Phụ
+    # lục I).
     assert (round(seal.width / MM), round(seal.height / MM)) == (36, 36)
     assert seal.x + seal.width - principal.x == pytest.approx(principal.width / 3, abs=0.1)
 

@@ -1,4 +1,6 @@
-"""Print as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in front."""
+"""Print as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in
+front.
+"""
 
 import contextlib
 import signal
@@ -95,9 +97,9 @@ def _command(role: str, file: Path) -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind((layout.HOST, 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind((layout.HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

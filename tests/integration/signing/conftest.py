@@ -21,7 +21,7 @@ from deploy.local.layout import Stack
 from services.common import db, identity
 from services.common.errors import Unavailable
 from services.common.settings import BrokerConfig, DatabaseConfig
-from services.print import render
+from services.print.kind import Kind
 from services.signing import domain, store, usecases
 from services.signing.domain import Document, Required, Signatory
 from services.signing.token_client import TokenClient
@@ -280,7 +280,7 @@ def token_service(hsm: Hsm, tmp_path: Path, stack: Stack, pki_files: servers.Pki
 @pytest.fixture(scope="session")
 def signing_copy() -> bytes:
     """A class book's signing copy as print makes it."""
-    return printing.render(canonical(5, "SEMESTER_1"), render.Kind.SIGNING).pdf
+    return printing.render(canonical(5, "SEMESTER_1"), Kind.SIGNING).pdf
 
 
 @pytest.fixture(scope="module")

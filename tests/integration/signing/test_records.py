@@ -9,7 +9,7 @@ import pytest
 
 from services.archive import evidence
 from services.common.canonical import canonical_bytes
-from services.print.render import Kind
+from services.print.kind import Kind
 from tests import records
 from tests.integration.signing.conftest import SCHOOL, Service, required_by, until
 from tests.printing import render

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509.oid import NameOID
 
-from services.print.render import Kind
+from services.print.kind import Kind
 from services.signing import token_wire
 from services.signing.pades import PersonalMark, SealMark, SignerProfile, sign_field
 from tests import content

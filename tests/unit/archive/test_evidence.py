@@ -21,7 +21,7 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from services.archive import evidence
 from services.archive.report import Report
 from services.common.canonical import canonical_bytes
-from services.print.render import Kind
+from services.print.kind import Kind
 from services.signing.pades import cms_der
 from tests import records
 from tests.printing import render

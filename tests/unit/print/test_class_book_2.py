@@ -1,4 +1,6 @@
-"""Class books of format 2 at print's edge: good ones pass, and each rule beyond the schema names its fault."""
+"""Class books of format 2 at print's edge: good ones pass, and each rule beyond the schema names
+its fault.
+"""
 
 from collections.abc import Callable
 from typing import Any
