@@ -1,6 +1,7 @@
 """``python -m services.signing <role> --config <file.toml>``: the roles of signing, wired by hand.
 
-`ceremony` reads a configuration of its own (`ceremony.CeremonyConfig`); all others read `config.SigningConfig`.
+`ceremony` reads a configuration of its own (`ceremony.CeremonyConfig`); all others read
+`config.SigningConfig`.
 """
 
 import sys
@@ -56,14 +57,16 @@ def work(config: "SigningConfig", stop: threading.Event) -> None:
     from services.common import worker
     from services.common.db import Database
     from services.common.grpc_client import channel
-    from services.signing import domain, fetch_job, signing_job
+    from services.signing import domain, fetch_job, open_keys, signing_job
     from services.signing.token_client import TokenClient
 
     database = Database(config.database)
+    tokens = TokenClient(config.tokens.socket)
     handlers = {
         domain.FETCH_JOB: fetch_job.handler(database, PrintServiceStub(channel(config.print))),
-        domain.SIGN_JOB: signing_job.handler(database, TokenClient(config.tokens.socket)),
+        domain.SIGN_JOB: signing_job.handler(database, tokens),
     }
+    threading.Thread(target=open_keys.watch, args=(database, tokens, stop), name="open-keys", daemon=True).start()
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()
 
@@ -89,10 +92,10 @@ def check_config(config: "SigningConfig", stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     from services.signing.check_config import problems
 
-    found = problems(config)
-    for line in found or ["configuration is good"]:
+    lines = problems(config)
+    for line in lines or ["configuration is good"]:
         print(line)  # noqa: T201 - for the administrator who runs it
-    return 1 if found else 0
+    return 1 if lines else 0
 
 
 def ceremony(config: "CeremonyConfig", stop: threading.Event) -> None:
