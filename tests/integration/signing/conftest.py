@@ -335,6 +335,13 @@ class Service(Signing):
         self, pdf: bytes, required: list[Required] = REQUIRED, *, book: str | None = None, version: int = 1
     ) -> uuid.UUID:
         """A document as the job `fetch` stores it."""
+        with self.database.transaction() as tx:
+            return self.take_in_within(tx, pdf, required, book=book, version=version)
+
+    def take_in_within(
+        self, tx: db.Tx, pdf: bytes, required: list[Required], *, book: str | None = None, version: int = 1
+    ) -> uuid.UUID:
+        """The same in a transaction of the test."""
         name = uuid.uuid4()
         document = Document(
             id=name,
@@ -348,9 +355,13 @@ class Service(Signing):
             pdf_sha256=hashlib.sha256(pdf).digest(),
             pdf_size_bytes=len(pdf),
         )
-        with self.database.transaction() as tx:
-            usecases.take_in(tx, document, required, pdf)
+        usecases.take_in(tx, document, required, pdf)
         return name
+
+    def register(self, person: str) -> None:
+        """The operator registers a signatory of the ceremony's record."""
+        with acting("operator/department"):
+            usecases.put_signatory(self.database, signatory_of(self.hsm.signatory(person)))
 
     def activate(self, *people: str, most: int = 1_000) -> None:
         """Each of them enters the PIN."""
