@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from services.signing.ceremony import CeremonyConfig
     from services.signing.config import SigningConfig
 
+EX_TEMPFAIL = 75
+"""Exit code (sysexits.h) of a ceremony that has stopped and waits for certificates."""
+
 
 def serve(config: "SigningConfig", stop: threading.Event) -> None:
     """GRPC API."""
@@ -98,11 +101,17 @@ def check_config(config: "SigningConfig", stop: threading.Event) -> int:
     return 1 if lines else 0
 
 
-def ceremony(config: "CeremonyConfig", stop: threading.Event) -> None:
-    """Key ceremony; prints its record."""
+def ceremony(config: "CeremonyConfig", stop: threading.Event) -> int:
+    """Key ceremony; prints its record, or stops for the certificates that its requests ask for."""
     from services.signing import ceremony
 
-    print(ceremony.write_record(config, ceremony.perform(config)))  # noqa: T201 - the record is its output
+    outcome = ceremony.perform(config)
+    if isinstance(outcome, str):
+        print(outcome)  # noqa: T201 - the record is its output
+        return 0
+    waiting = "\n".join(map(str, outcome.missing))
+    print(f"The requests are in {config.requests_dir}. Run this again when these certificates are there:\n{waiting}")  # noqa: T201
+    return EX_TEMPFAIL
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from deploy.local import pki, softhsm
+from deploy.local.certificate_authority import CertificateAuthority
 from deploy.local.layout import Stack
 from services.common import db, identity
 from services.common.errors import Unavailable
@@ -34,6 +35,9 @@ CUSTODIAN = "vt-001"
 ALGORITHMS = {"gv-002": "RSA_PKCS1_SHA256", "gv-003": "RSA_PSS_SHA256", SCHOOL: "RSA_PKCS1_SHA256"}
 """Everybody else signs with ECDSA P-256."""
 
+
+STOPPED = 75
+"""Exit code of a ceremony that waits for certificates."""
 
 MIGRATIONS = Path(store.__file__).parent / "migrations"
 
@@ -77,8 +81,21 @@ class Hsm:
         return tuple(bytes.fromhex(der) for der in self.signatory(name)["certificate_chain"])
 
     def ceremony(self) -> subprocess.CompletedProcess[str]:
-        """Run the ceremony as an administrator does."""
+        """Hold the ceremony to its end: when it stops, the authority answers its requests."""
+        done = self.ceremony_step()
+        if done.returncode != STOPPED:
+            return done
+        self.authority.answer(self.folder / "requests", self.folder / "certs")
+        return self.ceremony_step()
+
+    def ceremony_step(self) -> subprocess.CompletedProcess[str]:
+        """Run the ceremony once, as an administrator does."""
         return run_role("ceremony", self.folder / "ceremony.toml", self.environment)
+
+    @property
+    def authority(self) -> CertificateAuthority:
+        """The stack's own certificate authority, in a folder of this test."""
+        return CertificateAuthority(self.folder / "ca")
 
 
 def run_role(role: str, config: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -147,8 +164,9 @@ def ceremony_toml(folder: Path, keys: list[dict[str, Any]]) -> str:
         f'module = "{softhsm.module()}"',
         'module_name = "softhsm"',
         f'so_pin_file = "{folder}/pins/so.pin"',
-        f'ca_dir = "{folder}/ca"',
+        f'requests_dir = "{folder}/requests"',
         f'certificates_dir = "{folder}/certs"',
+        f'authority_file = "{folder}/ca/certs/root.cert.pem"',
         f'record_file = "{folder}/record.json"',
         "create_pins = true",
     ]
