@@ -1,7 +1,9 @@
-"""Signing: documents a second through the signing path, against the bare rate of the same key, and where time goes.
+"""Signing: documents a second through the signing path, against the bare rate of the same key, and
+where time goes.
 
-A document is one signature into the first field of a class book's signing copy: parse, digest, token supervisor and
-owner process, CMS, write, check of the own output. The bare rate is C_Sign in a loop in one process.
+A document is one signature into the first field of a class book's signing copy: parse, digest,
+token supervisor and owner process, CMS, write, check of the own output. The bare rate is C_Sign in
+a loop in one process.
 """
 
 import datetime as dt
@@ -45,7 +47,7 @@ class Parts:
 
 
 def measure(stack: Stack, content: bytes, settings: Settings, tell: Tell) -> list[Row]:
-    """For each kind of key one row of documents a second, and one row for each part of a signature's time.
+    """Per kind of key: a row of documents per second, and a row per part of a signature's time.
 
     content: canonical bytes of the class book that is signed.
     """

@@ -1,4 +1,6 @@
-"""Tokens for the bench: keys from the key ceremony in SoftHSM, the real supervisor, and a token used bare."""
+"""Tokens for the bench: keys from the key ceremony in SoftHSM, the real supervisor, and a token
+used bare.
+"""
 
 import contextlib
 import hashlib
@@ -46,7 +48,9 @@ class Key:
 
 
 def make_keys(stack: Stack, algorithms: Mapping[str, str]) -> list[Key]:
-    """One key for each name → algorithm, made by the key ceremony. Raises RuntimeError with its words when it fails."""
+    """One key per name → algorithm, made by the key ceremony. Raises RuntimeError with its output
+    when it fails.
+    """
     folder = stack.root / "keys"
     (folder / "pins").mkdir(mode=0o700, parents=True)
     plans = tuple(
@@ -78,12 +82,12 @@ def make_keys(stack: Stack, algorithms: Mapping[str, str]) -> list[Key]:
     _hold(stack, folder / "ceremony.toml")
     authority.answer(config.requests_dir, config.certificates_dir)
     _hold(stack, folder / "ceremony.toml")
-    found = {one["id"]: one for one in json.loads(record.read_text(encoding="utf-8"))["signatories"]}
-    return [_key(plan, found[plan.signatory]) for plan in plans]
+    entries = {entry["id"]: entry for entry in json.loads(record.read_text(encoding="utf-8"))["signatories"]}
+    return [_key(plan, entries[plan.signatory]) for plan in plans]
 
 
 def _hold(stack: Stack, config: Path) -> None:
-    """Carry the ceremony as far as it goes: to its requests (75), or with certificates to its end."""
+    """Hold the ceremony as far as it goes: to its requests (75), or to its end."""
     done = subprocess.run(
         [sys.executable, "-m", "services.signing", "ceremony", "--config", str(config)],
         cwd=REPOSITORY,
@@ -122,7 +126,9 @@ def supervisor(stack: Stack, keys: Sequence[Key]) -> Iterator[TokenClient]:
 
 
 class BareToken:
-    """The same key in one process without anything around it. Make it in a process that loads no other module."""
+    """The same key in one process without anything around it. Make it in a process that loads no
+    other module.
+    """
 
     def __init__(self, key: Key, environment: dict[str, str], login_lock: Path) -> None:
         os.environ.update(environment)  # the PKCS#11 module reads it when it is loaded

@@ -20,7 +20,8 @@ SEAL_ALGORITHM = "RSA_PKCS1_SHA256"
 
 _REQUESTS = "requests"
 _CERTIFICATES = "certificates"
-_EX_TEMPFAIL = 75  # the ceremony has stopped and waits for certificates (services/signing/__main__.py)
+# The ceremony has stopped and waits for certificates (services/signing/__main__.py).
+_EX_TEMPFAIL = 75
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class DemoKey:
 
 
 def signatories(folder: Path, school: School) -> list[DemoKey]:
-    """Everyone who signs a book of the school: teachers, principal, and the seal last."""
+    """Everybody who signs a book of the school: teachers, principal, and the seal last."""
     office = {school.principal, school.data_officer}
     signing = [p for p in school.people if p.id in office or p.id in school.teachers]
     pins = folder / "pins"
@@ -106,5 +107,7 @@ def _ceremony_file(demo: DemoConfig, school: School, keys: list[DemoKey], folder
 
 
 def _text(value: object) -> str:
-    """A TOML basic string. Names and paths of the demo hold no quote, backslash or control character."""
+    """A TOML basic string. Names and paths of the demo hold no quote, backslash or control
+    character.
+    """
     return f'"{value}"'

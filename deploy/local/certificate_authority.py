@@ -1,10 +1,10 @@
-"""A certificate authority for tests and demonstrations, by certomancer: root → issuing CA → persons and
-seals.
+"""A certificate authority for tests and demonstrations, by certomancer: root → issuing CA → persons
+and seals.
 
 It stands where the Government's CA (Decree 68/2024/NĐ-CP) or a licensed public CA stands in
 production, and does what they do: it sees a signed request and never a private key. Its folder is a
-complete certomancer configuration, so `certomancer --config certomancer.yml animate` serves the CRLs
-and OCSP answers that its certificates name.
+complete certomancer configuration, so `certomancer --config certomancer.yml animate` serves the
+CRLs and OCSP answers that its certificates name.
 
 ``python -m deploy.local.certificate_authority <its folder> <requests> <certificates>`` answers the
 requests of a key ceremony.
@@ -30,7 +30,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 _ARCH: Final = "hoso-test"
 _CONFIG: Final = "certomancer.yml"
 _YEAR: Final = dt.timedelta(days=365)
-_SUBSCRIBER_YEARS: Final = 3  # Decree 23/2025/NĐ-CP: certificates of subscribers last three years at most.
+# Decree 23/2025/NĐ-CP: certificates of subscribers last three years at most.
+_SUBSCRIBER_YEARS: Final = 3
 
 
 class RequestRefusedError(Exception):
@@ -61,7 +62,7 @@ class CertificateAuthority:
             self._save(config)
 
     def issue(self, requests: Sequence[bytes]) -> list[x509.Certificate]:
-        """Certificates for DER-encoded PKCS#10 requests, in their order. Raises RequestRefusedError."""
+        """Certificates for PKCS#10 requests (DER), in their order. Raises RequestRefusedError."""
         with self._locked():
             config: dict[str, Any] = yaml.safe_load((self._folder / _CONFIG).read_text(encoding="utf-8"))
             labels = [self._register(config, request) for request in requests]
@@ -72,7 +73,8 @@ class CertificateAuthority:
             return [_read_certificate(self._certificate_file(label)) for label in labels]
 
     def answer(self, requests_dir: Path, certificates_dir: Path) -> None:
-        """Answer every ``<name>.csr`` of a folder by ``<name>.pem``: its certificate, then the issuer's.
+        """Answer every ``<name>.csr`` of a folder by ``<name>.pem``: its certificate, then the
+        issuer's.
 
         Raises RequestRefusedError.
         """
@@ -223,8 +225,8 @@ def _crl_at(repository: str) -> dict[str, Any]:
 
 
 def _write_private_key(path: Path) -> None:
-    # P-256, because certomancer reads the key again for every certificate and OpenSSL checks RSA keys
-    # slowly.
+    # P-256, because certomancer reads the key again for every certificate and OpenSSL checks RSA
+    # keys slowly.
     key = ec.generate_private_key(ec.SECP256R1())
     path.touch(mode=0o600)
     path.write_bytes(

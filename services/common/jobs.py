@@ -1,4 +1,4 @@
-"""Heavy work: rows that worker threads claim, run and finish, at least once and never two at a time.
+"""Heavy work: rows that worker threads claim, run and finish, at least once, one thread at a time.
 
 A handler may be killed at any point and run again, so it looks up what it has already done, and it
 calls `finish` in the transaction that writes its result: when its lease was taken over meanwhile,
@@ -97,9 +97,9 @@ def enqueue(
 def request(tx: Tx, kind: str, payloads: Mapping[str, Mapping[str, str]]) -> None:
     """Make jobs due as soon as `tx` commits, each with its key and payload, also those done before.
 
-    A job that runs now and ends with `finish_for_now` or stands aside is run again at once, since it
-    may have looked too early. Jobs that failed keep their pause, and dead ones stay dead until an
-    operator replays them.
+    A job that runs now and ends with `finish_for_now` or stands aside is run again at once, since
+    it may have looked too early. Jobs that failed keep their pause, and dead ones stay dead until
+    an operator replays them.
     """
     if not payloads:
         return
@@ -131,10 +131,10 @@ def aside(tx: Tx, kind: str) -> list[str]:
 
 
 def wake(tx: Tx, kind: str, keys: Collection[str]) -> None:
-    """What these jobs may wait for has happened: if they stand aside, they are due when `tx` commits.
+    """What these jobs may wait for has happened: those that stand aside are due when `tx` commits.
 
-    A job that is running now and stands aside later is tried again at once, since it may have looked
-    too early.
+    A job that is running now and stands aside later is tried again at once, since it may have
+    looked too early.
     """
     tx.execute(
         "UPDATE job SET woken = true, due_time = CASE state WHEN 'waiting' THEN now() ELSE due_time END"
@@ -218,7 +218,8 @@ def state(tx: Tx) -> State:
 def claim(tx: Tx, kinds: Sequence[str], lease_s: float) -> Job | None:
     """Take the next due job of these kinds for `lease_s` seconds, or None; for `worker.run`.
 
-    A job whose lease ran out is taken over; that has burned an attempt, and the eighth makes it dead.
+    A job whose lease ran out is taken over; that has burned an attempt, and the eighth makes it
+    dead.
     """
     with tx.cursor(row_factory=class_row(Job)) as cursor:
         while True:
@@ -240,9 +241,9 @@ def claim(tx: Tx, kinds: Sequence[str], lease_s: float) -> Job | None:
 
 
 def renew(tx: Tx, jobs: Sequence[Job], lease_s: float) -> None:
-    """Prolong the leases of running jobs; for the heartbeat. A lease that was taken over stays lost."""
-    # A row that is locked is being finished or asked for, in a transaction that may lock several rows
-    # in another order: it is left to the next heartbeat, of which there are three to a lease.
+    """Prolong the leases of running jobs; a lease that was taken over stays lost."""
+    # A row that is locked is being finished or asked for, in a transaction that may lock several
+    # rows in another order: it is left to the next heartbeat, of which there are three to a lease.
     tx.execute(
         "UPDATE job SET due_time = clock_timestamp() + make_interval(secs => %s)"
         " WHERE id IN (SELECT id FROM job WHERE lease = ANY(%s) AND id = ANY(%s) FOR UPDATE SKIP LOCKED)",

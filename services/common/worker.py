@@ -36,14 +36,16 @@ def run(
     lease_s: float,
     stop: threading.Event,
 ) -> None:
-    """Work until `stop` is set: up to `concurrency` jobs at a time, of the kinds that `handlers` names.
+    """Work until `stop` is set: up to `concurrency` jobs at a time, of the kinds that `handlers`
+    names.
 
-    A handler calls `jobs.finish` or `jobs.finish_for_now` in the transaction that writes its result.
+    A handler calls `jobs.finish` or `jobs.finish_for_now` in the transaction that writes its
+    result.
     What it raises decides what follows: Waiting and Unavailable stand aside without burning an
-    attempt; Rejected, Invalid, NotFound and Forbidden make the job dead; anything else, and returning
-    without finishing, is retried and dead after eight attempts.
-    lease_s: how soon a killed worker's job is taken over by another, at least 3; it is renewed three
-    times as often.
+    attempt; Rejected, Invalid, NotFound and Forbidden make the job dead; anything else, and
+    returning without finishing, is retried and dead after eight attempts.
+    lease_s: how soon a killed worker's job is taken over by another, at least 3; it is renewed
+    three times as often.
     """
     _Worker(database, handlers, concurrency, lease_s, stop).run()
 
@@ -63,7 +65,8 @@ class _Worker:
         self._lease_s = lease_s
         self._stop = stop
         self._free = threading.Semaphore(concurrency)
-        # By run, not by the job's id: a job that stands aside may be claimed again before its run has ended here.
+        # By run, not by the job's id: a job that stands aside may be claimed again before its run
+        # has ended here.
         self._running: dict[int, Job] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -126,7 +129,7 @@ class _Worker:
         return None
 
     def _record(self, job: Job, error: Exception | None) -> None:
-        """Write how the job ended. While the database is away the lease runs out and the job is run again."""
+        """Write how the job ended; if the database is away, its lease ends and it is run again."""
         reason = "NOT_FINISHED" if error is None else describe(error)
         try:
             with self._database.transaction() as tx:
@@ -163,7 +166,7 @@ class _Worker:
 
 
 def describe(error: BaseException) -> str:
-    """An error without its text, which may hold personal data: code or type, and where it was raised."""
+    """Code or type of an error and its place, without its text, which may hold personal data."""
     code = error.reason if isinstance(error, HosoError) else type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:

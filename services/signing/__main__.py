@@ -110,7 +110,8 @@ def ceremony(config: "CeremonyConfig", stop: threading.Event) -> int:
         print(outcome)  # noqa: T201 - the record is its output
         return 0
     waiting = "\n".join(map(str, outcome.missing))
-    print(f"The requests are in {config.requests_dir}. Run this again when these certificates are there:\n{waiting}")  # noqa: T201
+    text = f"The requests are in {config.requests_dir}. Run this again when these certificates are there:\n{waiting}"
+    print(text)  # noqa: T201 - tells the administrator how to go on
     return EX_TEMPFAIL
 
 

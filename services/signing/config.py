@@ -16,7 +16,7 @@ from services.signing.tokens_config import TokensConfig
 
 @dataclass(frozen=True)
 class WorkConfig:
-    """Role `work`. concurrency: signatures under way at a time in one process; lease_s: see `worker.run`."""
+    """Role `work`. concurrency: jobs that one process runs at a time; lease_s: see `worker.run`."""
 
     concurrency: int = 2
     lease_s: float = 60.0
@@ -24,7 +24,7 @@ class WorkConfig:
 
 @dataclass(frozen=True)
 class SigningConfig:
-    """Everything signing needs. print: where print's gRPC API is. tokens: the supervisor of PKCS#11 owners."""
+    """Everything signing needs. print: where print's gRPC API is. tokens: the token supervisor."""
 
     database: DatabaseConfig
     broker: BrokerConfig

@@ -86,19 +86,21 @@ class Document:
 
 
 def due(required: Sequence[Required]) -> list[Required]:
-    """The pending signatures whose turn it is: every lower rank has signed. In the order of the book."""
+    """The pending signatures whose turn it is: every lower rank has signed. In the order of the
+    book.
+    """
     pending = [signature for signature in required if signature.state == PENDING]
     lowest = min((signature.rank for signature in pending), default=0)
     return sorted((s for s in pending if s.rank == lowest), key=lambda signature: signature.position)
 
 
 def left_after(required: Sequence[Required], signed: Required) -> list[Required]:
-    """The signatures still to be made once `signed` is stored; none: `signed` closes the document."""
+    """The signatures still to be made once `signed` is stored; without any, the document is closed."""
     return [signature for signature in required if signature.state == PENDING and signature.field != signed.field]
 
 
 def state_after(required: Sequence[Required], signed: Required) -> str:
-    """The document's state once `signed` is stored. A record without a seal ends SIGNED (ADR-0015)."""
+    """The document's state once `signed` is stored. Without a seal it ends SIGNED (ADR-0015)."""
     left = left_after(required, signed)
     if not left:
         return SEALED if signed.rank == SEAL_RANK else SIGNED

@@ -40,5 +40,5 @@ def watch(database: Database, tokens: TokenClient, stop: threading.Event) -> Non
 
 
 def _opening(key: KeyStatus) -> _Opening:
-    """Names one opening: an activation has its own end, an owner that was started again its own pid."""
+    """Identifies an opening: activations differ in their end, restarted owners in their pid."""
     return key.signatory, key.until, key.pid

@@ -75,10 +75,10 @@ def handler(database: Database, tokens: TokenClient) -> Callable[[Job], None]:
 
 
 def _choose(database: Database, tokens: TokenClient, job: Job, document_id: uuid.UUID) -> Required | None:
-    """A due signature whose key is open; None when this job can do nothing, and then it is finished.
+    """A due signature whose key is open; None, and the job is finished, when there is none.
 
-    Raises Unavailable when the token of an open key is away: before anything is recorded, so that an
-    HSM that is away for hours does not fill the journal with attempts.
+    Raises Unavailable when the token of an open key is away: before anything is recorded, so that
+    an HSM that is away for hours does not fill the journal with attempts.
     """
     with database.transaction() as tx:
         turn = _turn(tx, job, document_id)
@@ -101,7 +101,7 @@ def _choose(database: Database, tokens: TokenClient, job: Job, document_id: uuid
 
 
 def _turn(tx: Tx, job: Job, document_id: uuid.UUID) -> list[Required]:
-    """The signatures whose turn it is; empty when another job or the end of the book overtook this job."""
+    """The signatures whose turn it is; empty when this job was overtaken."""
     document = store.document(tx, document_id, lock=True)
     if document.revision != int(job.payload["revision"]) or document.state == domain.VOID:
         return []
@@ -148,7 +148,7 @@ def _sign(database: Database, tokens: TokenClient, task: _Task) -> Signed:
 
 
 def _store(tx: Tx, job: Job, task: _Task, signed: Signed) -> None:
-    """Step 5. Under the row lock, the signature is appended to the revision that was signed, or not at all."""
+    """Step 5. Under the row lock, only the revision that was signed can get the signature."""
     document = store.document(tx, task.document.id, lock=True)
     if document.state == domain.VOID:
         # The version ended while the token signed: the value is not stored.

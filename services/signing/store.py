@@ -97,8 +97,8 @@ def signatories(tx: Tx, school: str, *, after: str, limit: int) -> list[Signator
 def add_document(tx: Tx, document: Document, required: Sequence[Required], pdf: bytes) -> bool:
     """Store a signing copy and who must sign it.
 
-    False, and nothing changes, when the document exists already. Raises Rejected DOCUMENT_EXISTS when
-    the book version has another document.
+    False, and nothing changes, when the document exists already. Raises Rejected DOCUMENT_EXISTS
+    when the book version has another document.
     """
     new = tx.execute(
         "INSERT INTO document (id, book, version, school, state, content_sha256, revision, pdf_sha256, pdf_size_bytes)"

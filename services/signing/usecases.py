@@ -24,7 +24,7 @@ _FOR_THE_PERSON = {"PIN_INCORRECT", "PIN_LOCKED", "PIN_EXPIRED", "TOKEN_IN_USE"}
 
 @dataclass(frozen=True)
 class Pending:
-    """What waits for a signatory, whether the key is active, and how many signatures it has left."""
+    """What waits for a signatory, whether the key is active, and its signatures left."""
 
     pending: list[store.PendingSignature]
     key_active: bool
@@ -110,7 +110,7 @@ def activate_key(
 
 
 def deactivate_key(database: Database, tokens: TokenClient, signatory_id: str) -> None:
-    """Lock a key now: its keeper, or the Department's operator. Raises Forbidden NOT_THE_SIGNATORY."""
+    """Lock a key now; for its keeper and the operator. Raises Forbidden NOT_THE_SIGNATORY."""
     with database.transaction() as tx:
         signatory = store.signatory(tx, signatory_id)
     if not caller().client.startswith("operator/"):
@@ -120,7 +120,9 @@ def deactivate_key(database: Database, tokens: TokenClient, signatory_id: str) -
 
 
 def list_pending(database: Database, tokens: TokenClient, signatory_id: str) -> Pending:
-    """What waits for a signatory: for its keeper and the operator. Raises Forbidden NOT_THE_SIGNATORY."""
+    """What waits for a signatory: for its keeper and the operator. Raises Forbidden
+    NOT_THE_SIGNATORY.
+    """
     with database.transaction() as tx:
         signatory = store.signatory(tx, signatory_id)
         if not caller().client.startswith("operator/"):

@@ -1,5 +1,5 @@
-"""The key ceremony: from a reviewed file to tokens whose keys were born inside them, with certificates
-of an authority that is not ours.
+"""The key ceremony: from a reviewed file to tokens whose keys were born inside them, with
+certificates of an authority that is not ours.
 
 For each signatory: token initialised, PIN set, key pair generated in the token (sensitive, not
 extractable, local), request signed by the key itself. Then the ceremony stops. The certificate

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def write_whole(file: Path, data: bytes) -> None:
-    """Write `file` and its folder; whoever reads it finds the old content or the new, never a part."""
+    """Write `file` and its folder; a reader finds the old content or the new, never a part."""
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_name(f".{file.name}.new")
     with new.open("wb") as stream:

@@ -1,4 +1,6 @@
-"""Certificates that the authority issued and somebody brought back: read, judged, and refused by rule."""
+"""Certificates that the authority issued and somebody brought back: read, judged, and refused by
+rule.
+"""
 
 import datetime as dt
 from collections.abc import Sequence

@@ -12,7 +12,8 @@ from services.signing import token_wire as wire
 LABEL_BYTES: Final = 32
 """Length of a token's label (CK_TOKEN_INFO.label)."""
 
-_PRINTABLE_STRING: Final = re.compile(r"[A-Za-z0-9'()+,./:=?-]{1,64}")  # X.520 serialNumber, X.680 PrintableString
+# X.520 serialNumber, X.680 PrintableString
+_PRINTABLE_STRING: Final = re.compile(r"[A-Za-z0-9'()+,./:=?-]{1,64}")
 
 
 class CeremonyError(ConfigError):
@@ -27,8 +28,8 @@ class KeyPlan:
     """One signatory's token.
 
     signatory: person id, or the school code for the seal. name: as the certificate shall say (CN);
-    organisation: the school's name (O); school: its code. token: label. custodian: person id, for the
-    seal and only there.
+    organisation: the school's name (O); school: its code. token: label. custodian: person id, for
+    the seal and only there.
     """
 
     signatory: str

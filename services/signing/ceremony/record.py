@@ -64,8 +64,8 @@ def key_record(config: CeremonyConfig, plan: KeyPlan, key: KeyInToken, issued: I
 def write(config: CeremonyConfig, records: Sequence[KeyRecord], issued: Sequence[Issued]) -> str:
     """Write the record (JSON) and return its text.
 
-    ``keys`` is what the witnesses read out and sign, with ``authorities``, the roots under which the
-    certificates stand. ``signatories`` is ready for `PutSignatory` (``hoso keys register``),
+    ``keys`` is what the witnesses read out and sign, with ``authorities``, the roots under which
+    the certificates stand. ``signatories`` is ready for `PutSignatory` (``hoso keys register``),
     certificates in hexadecimal DER.
     """
     document = {

@@ -14,7 +14,7 @@ from services.signing.ceremony.token import OpenKey
 
 
 def write(file: Path, key: OpenKey, plan: KeyPlan) -> None:
-    """Write the request of this key and this name. A request that is there and asks for the same stays."""
+    """Write the request of this key and this name, unless the file asks for the same already."""
     info = csr.CertificationRequestInfo(
         {
             "version": "v1",

@@ -1,4 +1,4 @@
-"""Tokens of a ceremony and the keys in them (PKCS#11 v2.40). A private key never leaves its token."""
+"""Tokens of a ceremony and the keys in them (PKCS#11 v2.40); no private key leaves its token."""
 
 import contextlib
 import ctypes
@@ -48,7 +48,7 @@ class KeyInToken:
 
 @dataclass(frozen=True)
 class OpenKey:
-    """A key in an open session, good until the session ends. made_now: this session generated it."""
+    """A key, usable until its session ends. made_now: this session generated it."""
 
     session: Any
     private: Any
@@ -107,10 +107,11 @@ def _new_token(library: Any, config: CeremonyConfig, plan: KeyPlan) -> Any:
 
 
 def _init_token(module: Path, slot_id: int, so_pin: str, label: str) -> None:
-    """Call C_InitToken, which python-pkcs11 does not offer, in the module that is already initialised
-    (PKCS#11 v2.40, 5.5).
+    """Call C_InitToken, which python-pkcs11 does not offer, in the module that is already
+    initialised (PKCS#11 v2.40, 5.5).
     """
-    position = 9  # of C_InitToken in CK_FUNCTION_LIST, after the version, which is padded to a pointer's size
+    # Of C_InitToken in CK_FUNCTION_LIST, after the version, which is padded to a pointer's size.
+    position = 9
     table = ctypes.POINTER(ctypes.c_void_p)()
     library = ctypes.CDLL(str(module))
     if library.C_GetFunctionList(ctypes.byref(table)) != 0:
@@ -153,7 +154,9 @@ def _key_type(plan: KeyPlan) -> KeyType:
 
 
 def _attested(private: Any, plan: KeyPlan) -> dict[str, bool]:
-    """Read the attributes back from the token: a template is a wish, the token's answer is the fact."""
+    """Read the attributes back from the token: the template is only what was
+    asked for.
+    """
     answers = {name: bool(private[attribute]) for name, (attribute, _) in _REQUIRED_KEY_ATTRIBUTES.items()}
     wrong = [name for name, (_, wanted) in _REQUIRED_KEY_ATTRIBUTES.items() if answers[name] != wanted]
     if wrong:

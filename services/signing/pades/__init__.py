@@ -1,5 +1,5 @@
-"""PAdES: puts one signature into one prepared field of a PDF, and checks a signed PDF against the list
-of those who must have signed.
+"""PAdES: puts one signature into one prepared field of a PDF, and checks a signed PDF against the
+list of those who must have signed.
 
 The only importer of pyHanko in this service. It computes digests and never sees a key: signature
 values come from the caller's `raw_sign`.

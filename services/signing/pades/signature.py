@@ -42,7 +42,9 @@ _BYTE_RANGE: Final = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d
 
 
 class OwnOutputError(Exception):
-    """The signature just made does not verify, or does not cover the file. Nothing of it may be stored."""
+    """The signature just made does not verify, or does not cover the file. Nothing of it may be
+    stored.
+    """
 
 
 @dataclass(frozen=True)
@@ -148,8 +150,8 @@ def verify_newest(pdf: bytes, certificate: bytes) -> bytes:
     """Check the newest signature without pyHanko and return its ByteRange digest.
 
     It must verify with `certificate`, name it in signing-certificate-v2, be the last thing in the
-    file, leave out nothing but its own hexadecimal string, and be padded with zeros only. Also stops
-    faulty RSA-CRT results of a token, which would reveal the key, from leaving.
+    file, leave out nothing but its own hexadecimal string, and be padded with zeros only. Also
+    stops faulty RSA-CRT results of a token, which would reveal the key, from leaving.
     Raises OwnOutputError.
     """
     ranges = list(_BYTE_RANGE.finditer(pdf))
@@ -165,8 +167,8 @@ def verify_newest(pdf: bytes, certificate: bytes) -> bytes:
     digest = hashlib.sha256(memoryview(pdf)[:first])
     digest.update(memoryview(pdf)[second:])
     (signer_info,) = info["content"]["signer_infos"]
-    # Signed with the tag of a SET, stored with an implicit one (RFC 5652, 5.4). Taken before anything
-    # inside is read, because asn1crypto encodes again whatever it has once parsed.
+    # Signed with the tag of a SET, stored with an implicit one (RFC 5652, 5.4). Taken before
+    # anything inside is read, because asn1crypto encodes again whatever it has once parsed.
     signed = hashlib.sha256(b"\x31" + signer_info["signed_attrs"].dump()[1:]).digest()
     attributes = {attribute["type"].native: attribute["values"][0] for attribute in signer_info["signed_attrs"]}
     if attributes["message_digest"].native != digest.digest():
@@ -181,7 +183,9 @@ def verify_newest(pdf: bytes, certificate: bytes) -> bytes:
 
 
 def verify_raw(certificate: bytes, algorithm: str, digest: bytes, signature: bytes) -> bool:
-    """Whether `signature` over the SHA-256 `digest` was made by the private key of `certificate` (DER)."""
+    """Whether `signature` over the SHA-256 `digest` was made by the private key of `certificate`
+    (DER).
+    """
     key = load_der_x509_certificate(certificate).public_key()
     hashed = utils.Prehashed(hashes.SHA256())
     try:
