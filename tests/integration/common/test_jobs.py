@@ -49,9 +49,9 @@ def enqueue(base: Database, key: str = "a", **options: object) -> None:
 
 def row(base: Database, key: str = "a") -> dict[str, object]:
     with base.transaction() as tx, tx.cursor(row_factory=psycopg.rows.dict_row) as cursor:
-        found = cursor.execute("SELECT *, due_time - now() AS delay FROM job WHERE key = %s", (key,)).fetchone()
-    assert found is not None
-    return found
+        columns = cursor.execute("SELECT *, due_time - now() AS delay FROM job WHERE key = %s", (key,)).fetchone()
+    assert columns is not None
+    return columns
 
 
 def claim(base: Database, lease_s: float = 30.0) -> Job | None:
@@ -311,7 +311,9 @@ def test_a_request_leaves_failed_and_dead_jobs_alone(base: Database) -> None:
 
 
 def test_leases_are_renewed_while_another_transaction_holds_some_of_their_rows(base: Database) -> None:
-    """`request` locks rows in the order of keys; the heartbeat must neither wait for it nor block it."""
+    """`request` locks rows in the order of keys; the heartbeat must neither wait for it nor block
+    it.
+    """
     for key in ("b", "a"):
         enqueue(base, key)
     held = [job for job in (claim(base, lease_s=5.0), claim(base, lease_s=5.0)) if job]
@@ -345,10 +347,10 @@ def test_an_unexpected_error_is_retried_later_and_keeps_no_text(base: Database) 
     enqueue(base)
     with working(base, handle):
         eventually(lambda: row(base)["last_error"] is not None)
-    found = row(base)
-    assert (found["state"], found["attempt"]) == ("waiting", 1)
-    assert str(found["last_error"]).startswith("ValueError in handle (test_jobs.py:")
-    assert "Nguyễn" not in str(found["last_error"])
+    failed = row(base)
+    assert (failed["state"], failed["attempt"]) == ("waiting", 1)
+    assert str(failed["last_error"]).startswith("ValueError in handle (test_jobs.py:")
+    assert "Nguyễn" not in str(failed["last_error"])
 
 
 def test_delays_grow_and_the_eighth_failure_is_the_last(base: Database) -> None:

@@ -1,4 +1,6 @@
-"""The key ceremony with a certificate authority that is not ours: requests, stop, certificates, go on."""
+"""The key ceremony with a certificate authority that is not ours: requests, stop, certificates, go
+on.
+"""
 
 import contextlib
 import datetime as dt
@@ -73,7 +75,7 @@ def openssl(folder: Path, *arguments: str) -> None:
 
 
 def issue_with_openssl(hsm: Hsm, people: list[str]) -> None:
-    """A root and an issuing authority answer the requests; the chain comes with each certificate."""
+    """A root and an issuing authority answer the requests; the issuer comes with each."""
     folder = hsm.folder / "outside"
     folder.mkdir()
     authority = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
@@ -135,7 +137,7 @@ def test_from_requests_to_a_signature(
     record = hsm.record
     assert [key["made_now"] for key in record["keys"]] == [True, True]
     root = x509.load_pem_x509_certificate((tmp_path / "authority.pem").read_bytes())
-    assert [one["sha256"] for one in record["authorities"]] == [root.fingerprint(hashes.SHA256()).hex()]
+    assert [authority["sha256"] for authority in record["authorities"]] == [root.fingerprint(hashes.SHA256()).hex()]
     assert [certificates_in_token(hsm, person) for person in (FIRST, SECOND)] == [1, 1]
 
     required = [
@@ -341,7 +343,9 @@ def test_a_file_without_a_root_is_no_authority(prepared: Hsm) -> None:
 
 
 def test_a_corrected_name_and_a_renewed_certificate(tmp_path: Path) -> None:
-    """The request follows the reviewed file; a new certificate for the same key stands beside the old one."""
+    """The request follows the reviewed file; a new certificate for the same key stands beside the
+    old one.
+    """
     hsm = hsm_of(tmp_path, SECOND)
     assert hsm.ceremony_step().returncode == STOPPED
     request = tmp_path / "requests" / f"{SECOND}.csr"

@@ -1,4 +1,4 @@
-"""Documents that wait for a person: rows that cost nothing, and that are found when the key opens."""
+"""Documents that wait for a person: rows that cost nothing until the key opens."""
 
 import contextlib
 import threading
@@ -37,7 +37,9 @@ def required_of(*people: str) -> list[Required]:
 
 
 def wait_for(tx: Tx, count: int, *signatories: str) -> None:
-    """`count` documents without bytes; each of `signatories` signs all of them, in this order of rank."""
+    """`count` documents without bytes; each of `signatories` signs all of them, in this order of
+    rank.
+    """
     tx.execute(
         "WITH made AS (INSERT INTO document (id, book, version, school, state, content_sha256, revision, pdf_sha256,"
         " pdf_size_bytes) SELECT gen_random_uuid(), gen_random_uuid()::text, 1, 'school ' || n / 40, 'SIGNING', '', 0,"
@@ -101,7 +103,7 @@ def open_jobs(base: Database) -> int:
 def test_waiting_documents_cost_an_idle_worker_nothing(service: Service) -> None:
     with service.tokens(), emptied(service):
         with service.database.transaction() as tx:
-            for table in ("document", "required_signature", "job"):  # its pages would be counted too
+            for table in ("document", "required_signature", "job"):  # it would count
                 tx.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
         without = read_while_idle(service, 6)
         with service.database.transaction() as tx:
@@ -127,7 +129,7 @@ def own_counters(tx: Tx) -> Counter[tuple[str, str]]:
 
 
 def test_opening_a_key_touches_its_signatorys_documents_alone(service: Service) -> None:
-    """40 documents in which it is the teacher's turn and 60 in which it is not yet, among 100,000."""
+    """40 documents in which it is the teacher's turn, 60 in which it is not yet, 100,000 others."""
     with emptied(service):
         with service.database.transaction() as tx:
             wait_for(tx, CITY, "teacher of <school>", "principal of <school>")
@@ -135,7 +137,8 @@ def test_opening_a_key_touches_its_signatorys_documents_alone(service: Service) 
             wait_for(tx, 60, SECOND, FIRST, PRINCIPAL)
         with service.database.transaction() as tx:
             tx.execute("ANALYZE document, required_signature, job")
-        for _ in range(8):  # from the sixth time on, PostgreSQL may use a plan that fits any signatory
+        # From the sixth time on, PostgreSQL may use a plan that fits any signatory.
+        for _ in range(8):
             with service.database.transaction() as tx:
                 before = own_counters(tx)
                 usecases.queue_due(tx, FIRST)
@@ -161,7 +164,9 @@ def test_a_document_waits_without_a_job(service: Service, signing_copy: bytes) -
 
 
 class KeeperMeanwhile(TokenClient):
-    """A real client in whose calls somebody enters a PIN, once, right after the supervisor's answer."""
+    """A real client in whose calls somebody enters a PIN, once, right after the supervisor's
+    answer.
+    """
 
     def __init__(self, service: Service, person: str, call: str) -> None:
         super().__init__(service.socket)
@@ -274,7 +279,9 @@ def test_a_standing_key_that_opens_later_than_its_documents_come(service: Servic
 
 
 def test_a_worker_that_starts_finds_the_keys_that_are_open(service: Service, signing_copy: bytes) -> None:
-    """As after an upgrade: jobs that waited for a key ended with the migration, and the key is open."""
+    """As after an upgrade: jobs that waited for a key ended with the migration, and the key is
+    open.
+    """
     with service.tokens():
         name = service.take_in(signing_copy, required_of(FIRST))
         service.activate(FIRST)

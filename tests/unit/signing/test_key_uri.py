@@ -109,7 +109,7 @@ NO_MODULE, NO_TOKEN, NO_KEY = "MODULE_NAME_MISSING", "TOKEN_MISSING", "KEY_MISSI
     ],
 )
 def test_the_rfcs_examples_as_they_stand(uri: str, rules: set[str]) -> None:
-    """RFC 7512, section 3: none names a private key in a token and a module without anything else."""
+    """RFC 7512, section 3: none names a private key, its token and its module alone."""
     with pytest.raises(Invalid) as refused:
         key_uri.parse(uri)
     assert {violation.rule for violation in refused.value.violations} == rules
