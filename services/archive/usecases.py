@@ -94,7 +94,7 @@ def record_probe(tx: Tx, report: ProbeReport) -> None:
     store.add_probe(tx, report)
     if report.passed:
         for kind in (domain.LOCK_SNAPSHOT_JOB, domain.LOCK_BOOK_JOB):
-            jobs.wake(tx, kind)
+            jobs.wake(tx, kind, jobs.aside(tx, kind))
     facts = {"bucket": report.bucket, "passed": str(report.passed)}
     audit.append(tx, _CHAIN, "STORE_PROBED", report.endpoint, facts, SYSTEM)
 

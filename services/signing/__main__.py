@@ -1,6 +1,7 @@
 """``python -m services.signing <role> --config <file.toml>``: the roles of signing, wired by hand.
 
-`ceremony` reads a configuration of its own (`ceremony.CeremonyConfig`); all others read `config.SigningConfig`.
+`ceremony` reads a configuration of its own (`ceremony.CeremonyConfig`); all others read
+`config.SigningConfig`.
 """
 
 import sys
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from services.common.intake import Subscription
     from services.signing.ceremony import CeremonyConfig
     from services.signing.config import SigningConfig
+
+EX_TEMPFAIL = 75
+"""Exit code (sysexits.h) of a ceremony that has stopped and waits for certificates."""
 
 
 def serve(config: "SigningConfig", stop: threading.Event) -> None:
@@ -43,14 +47,16 @@ def work(config: "SigningConfig", stop: threading.Event) -> None:
     from services.common import worker
     from services.common.db import Database
     from services.common.grpc_client import channel
-    from services.signing import domain, fetch_job, signing_job
+    from services.signing import domain, fetch_job, open_keys, signing_job
     from services.signing.token_client import TokenClient
 
     database = Database(config.database)
+    tokens = TokenClient(config.tokens.socket)
     handlers = {
         domain.FETCH_JOB: fetch_job.handler(database, PrintServiceStub(channel(config.print))),
-        domain.SIGN_JOB: signing_job.handler(database, TokenClient(config.tokens.socket)),
+        domain.SIGN_JOB: signing_job.handler(database, tokens),
     }
+    threading.Thread(target=open_keys.watch, args=(database, tokens, stop), name="open-keys", daemon=True).start()
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()
 
@@ -69,11 +75,18 @@ def check_config(config: "SigningConfig", stop: threading.Event) -> int:
     return roles.report(problems(config))
 
 
-def ceremony(config: "CeremonyConfig", stop: threading.Event) -> None:
-    """Key ceremony; prints its record."""
+def ceremony(config: "CeremonyConfig", stop: threading.Event) -> int:
+    """Key ceremony; prints its record, or stops for the certificates that its requests ask for."""
     from services.signing import ceremony
 
-    print(ceremony.write_record(config, ceremony.perform(config)))  # noqa: T201 - the record is its output
+    outcome = ceremony.perform(config)
+    if isinstance(outcome, str):
+        print(outcome)  # noqa: T201 - the record is its output
+        return 0
+    waiting = "\n".join(map(str, outcome.missing))
+    text = f"The requests are in {config.requests_dir}. Run this again when these certificates are there:\n{waiting}"
+    print(text)  # noqa: T201 - tells the administrator how to go on
+    return EX_TEMPFAIL
 
 
 def _subscriptions() -> "Iterable[Subscription]":

@@ -16,7 +16,7 @@ from services.signing.tokens_config import TokensConfig
 
 @dataclass(frozen=True)
 class SigningConfig:
-    """Everything signing needs. print: where print's gRPC API is. tokens: the supervisor of PKCS#11 owners."""
+    """Everything signing needs. print: where print's gRPC API is. tokens: the token supervisor."""
 
     database: DatabaseConfig
     broker: BrokerConfig

@@ -1,4 +1,6 @@
-"""Teacher's books and registers under signature: who closes them, with real tokens and the real worker."""
+"""Teacher's books and registers under signature: who closes them, with real tokens and the real
+worker.
+"""
 
 import base64
 import datetime as dt
