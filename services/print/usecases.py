@@ -8,7 +8,7 @@ from hoso.print.v1 import events_pb2, print_pb2
 from services.common import audit, identity, jobs, outbox
 from services.common.db import Tx
 from services.common.errors import Invalid, NotFound, Rejected
-from services.common.identity import SYSTEM, caller
+from services.common.identity import SYSTEM
 from services.common.jobs import Job
 from services.print import store
 from services.print.store import SignatureField, StoredRendition
@@ -116,7 +116,7 @@ def readable(tx: Tx, rendition: str) -> StoredRendition:
         found = None
     if found is None:
         raise NotFound("RENDITION_UNKNOWN", "Không có bản in này.", rendition=rendition)
-    _may_read(found.school)
+    identity.may_read(found.school)
     return found
 
 
@@ -124,7 +124,7 @@ def of_book(tx: Tx, book: str) -> list[StoredRendition]:
     """The renditions of a book that the caller may see, newest first; see `readable` for what is raised."""
     found = store.list_of_book(tx, book)
     for school in {one.school for one in found}:
-        _may_read(school)
+        identity.may_read(school)
     return found
 
 
@@ -140,9 +140,3 @@ def download(tx: Tx, rendition: str) -> bytes:
 
 def _facts(job: Job) -> dict[str, str]:
     return {name: job.payload[name] for name in ("book", "version", "kind", "content_sha256")}
-
-
-def _may_read(school: str) -> None:
-    """Operators and services read every school; others act for a person of that school."""
-    if not caller().client.startswith(("service/", "operator/")):
-        identity.person(school)

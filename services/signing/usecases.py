@@ -120,12 +120,6 @@ def list_pending(database: Database, tokens: TokenClient, signatory_id: str) -> 
     return Pending(found, key is not None, (key.remaining or 0) if key else 0)
 
 
-def may_read(school: str) -> None:
-    """Services and operators read every school; others act for a person of that school. Raises Forbidden."""
-    if not caller().client.startswith(("service/", "operator/")):
-        identity.person(school)
-
-
 def take_in(tx: Tx, document: Document, required: list[Required], pdf: bytes) -> None:
     """Store print's signing copy and queue its first signature; void at once when its version has ended meanwhile."""
     store.lock_book(tx, document.book)
