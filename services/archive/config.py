@@ -1,10 +1,10 @@
-"""Configuration of archive, one TOML file a process."""
+"""Configuration of archive: one TOML file for all of its roles."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.common.config import ConfigError
-from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
+from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class StoreConfig:
 
 @dataclass(frozen=True)
 class WorkConfig:
-    """Role `work`. concurrency: records under way at a time in one process; lease_s: see `worker.run`."""
+    """Role `work`. concurrency: jobs under way at a time in one process; lease_s: see `worker.run`."""
 
     concurrency: int = 2
     lease_s: float = 60.0
@@ -45,6 +45,7 @@ class WorkConfig:
 class ArchiveConfig:
     """Everything archive needs.
 
+    anchor: how archive anchors its own audit heads, through its own address.
     gradebook, signing: where snapshots and sealed documents come from.
     trust_roots_file: PEM of the CA roots that signatures must lead to: the national root and the Government CA's. A
         root that was ever trusted stays in it, because old records are verified against it.
@@ -57,6 +58,7 @@ class ArchiveConfig:
     signing: PeerConfig
     store: StoreConfig
     trust_roots_file: Path
+    anchor: AnchorConfig | None = None
     work: WorkConfig = field(default_factory=WorkConfig)
 
 

@@ -1,5 +1,6 @@
 """What the archive knows: records, retention policies, and the rules about them. No I/O, clock, SQL or proto."""
 
+import enum
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,11 +10,6 @@ import rfc8785
 
 from services.common.errors import Invalid, Violation
 
-CLASS_BOOK = "CLASS_BOOK"
-TEACHER_BOOK = "TEACHER_BOOK"
-TRANSCRIPT = "TRANSCRIPT"
-STUDENT_REGISTER = "STUDENT_REGISTER"
-SNAPSHOT = "SNAPSHOT"
 LOCK_SNAPSHOT_JOB = "lock-snapshot"
 LOCK_BOOK_JOB = "lock-book"
 CHAIN_START = bytes(32)
@@ -21,9 +17,27 @@ _VIETNAM = timezone(timedelta(hours=7))
 _MAX_REFERENCE = 300
 
 
+class Kind(enum.StrEnum):
+    """What is kept, as the tables, `RecordKind` of the proto and gradebook's `RecordType` name it.
+
+    The only list of kinds: a new one is added here, to the proto, and to `retention_bounds` by a migration.
+    """
+
+    CLASS_BOOK = "CLASS_BOOK"
+    TEACHER_BOOK = "TEACHER_BOOK"
+    TRANSCRIPT = "TRANSCRIPT"
+    STUDENT_REGISTER = "STUDENT_REGISTER"
+    SNAPSHOT = "SNAPSHOT"
+    AUDIT_ANCHOR = "AUDIT_ANCHOR"
+
+
 @dataclass(frozen=True)
 class Policy:
-    """How long a kind of record is kept. permanent: the bounded term is renewed by a job before it ends (ADR-0023)."""
+    """How long a kind of record is kept.
+
+    years: bounded term. permanent: the record must be kept for ever, so its term has to be extended before it ends;
+    no job does that (ADR-0023).
+    """
 
     kind: str
     version: int
@@ -42,7 +56,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Record:
-    """One line of the register: which locked object is which record.
+    """A line of the register: which locked object is which record.
 
     source: book id or snapshot id. version: of the book; 0 for a snapshot. content_sha256: of the frozen content;
     object_sha256: of the object's bytes. retain_until, archive_time: aware UTC.
@@ -63,6 +77,17 @@ class Record:
     retain_until: datetime
     archive_time: datetime
     policy_version: int
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A locked statement of a service's audit heads. number: from 1; sha256: of its bytes, as the key says."""
+
+    service: str
+    number: int
+    sha256: bytes
+    key: str
+    version_id: str
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ CHUNK_BYTES = 256 * 1024
 _REFUSES_US = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"})
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed"})
 # MinIO and S3 say the first (which the SDK turns into None), SeaweedFS the others, when nothing is set on the version.
-_NOT_SET = frozenset({"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "NoSuchObjectLegalHold"})
+_NOT_SET = frozenset({"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"})
 _BUSY = frozenset({"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "XMinioServerNotInitialized"})
 
 
@@ -163,12 +163,23 @@ class WormStore:
 
     def versions(self, key: str) -> list[Version]:
         """The whole history of `key`, newest first; more than one entry means that somebody else wrote there."""
-        with _store_errors(key):
-            listed = self._client.list_objects(self.bucket, prefix=key, recursive=True, include_version=True)
+        return [version for name, version in self.list_versions(key) if name == key]
+
+    def list_versions(self, prefix: str) -> list[tuple[str, Version]]:
+        """Every version and delete marker of every key that begins with `prefix`, with its key. Raises Unavailable."""
+        with _store_errors(prefix):
+            listed = self._client.list_objects(self.bucket, prefix=prefix, recursive=True, include_version=True)
             return [
-                Version(o.version_id or "", bool(o.is_delete_marker), bool(o.is_latest), o.size or 0)
-                for o in listed
-                if o.object_name == key
+                (
+                    str(entry.object_name),
+                    Version(
+                        version_id=entry.version_id or "",
+                        is_marker=bool(entry.is_delete_marker),
+                        is_latest=bool(entry.is_latest),
+                        size_bytes=entry.size or 0,
+                    ),
+                )
+                for entry in listed
             ]
 
     def read(self, key: str, version_id: str) -> bytes:
@@ -206,7 +217,7 @@ class WormStore:
         until = whole_seconds(retain_until)
         held = self.retention(key, version_id)
         if held is None or held.mode != COMPLIANCE:
-            raise _tampered(key, "the version is not under COMPLIANCE")
+            raise tampered(key, "the version is not under COMPLIANCE")
         if until < whole_seconds(held.retain_until):
             raise Rejected(
                 "RETENTION_SHORTER",
@@ -220,21 +231,16 @@ class WormStore:
                     self.bucket, key, S3Retention(COMPLIANCE, until), version_id=version_id
                 )
 
-    def legal_hold(self, key: str, version_id: str) -> bool:
-        """Whether a legal hold lies on the version."""
-        with _store_errors(key):
-            try:
-                return bool(self._client.is_object_legal_hold_enabled(self.bucket, key, version_id=version_id))
-            except S3Error as e:
-                if e.code not in _NOT_SET:
-                    raise
-                return False
+    def require_locked(self, key: str, version_id: str, data: bytes, retain_until: datetime) -> None:
+        """What the store acknowledged must be what it gives back, under COMPLIANCE until `retain_until` or later.
 
-    def set_legal_hold(self, key: str, version_id: str, *, on: bool) -> None:
-        """Lay a legal hold on the version, or lift it. A hold has no date: reason and review stand in the register."""
-        change = self._client.enable_object_legal_hold if on else self._client.disable_object_legal_hold
-        with _store_errors(key):
-            change(self.bucket, key, version_id=version_id)
+        Raises Rejected STORE_TAMPERED, NotFound OBJECT_MISSING, Unavailable.
+        """
+        held = self.retention(key, version_id)
+        same = self.read(key, version_id) == data
+        if not same or held is None or held.mode != COMPLIANCE or held.retain_until < whole_seconds(retain_until):
+            message = "Kho lưu trữ trả về khác với nội dung đã gửi."
+            raise Rejected("STORE_TAMPERED", message, key=key, same=same, lock=held)
 
     def _put_new(
         self, key: str, data: bytes, sha256: bytes, until: datetime, metadata: Mapping[str, str]
@@ -266,13 +272,13 @@ class WormStore:
     def _adopt(self, key: str, data: bytes, until: datetime, there: list[Version]) -> str:
         """The id of the only version of `key` when it is ours already, extended to `until` when its lock is shorter."""
         if len(there) != 1 or there[0].is_marker:
-            raise _tampered(key, f"{len(there)} versions, {sum(v.is_marker for v in there)} delete markers")
+            raise tampered(key, f"{len(there)} versions, {sum(v.is_marker for v in there)} delete markers")
         version_id = there[0].version_id
         if self.read(key, version_id) != data:
-            raise _tampered(key, "the version holds other bytes than its name says")
+            raise tampered(key, "the version holds other bytes than its name says")
         held = self.retention(key, version_id)
         if held is None or held.mode != COMPLIANCE:
-            raise _tampered(key, "the version is not under COMPLIANCE")
+            raise tampered(key, "the version is not under COMPLIANCE")
         if held.retain_until < until:
             self.extend(key, version_id, until)
         return version_id
@@ -281,7 +287,8 @@ class WormStore:
         return Rejected("BUCKET_NOT_LOCKED", "Kho lưu trữ chưa bật chế độ khóa đối tượng.", bucket=self.bucket, why=why)
 
 
-def _tampered(key: str, why: str) -> Rejected:
+def tampered(key: str, why: str) -> Rejected:
+    """The error STORE_TAMPERED: the store holds what archive did not put there."""
     return Rejected("STORE_TAMPERED", "Kho lưu trữ có dấu hiệu bị can thiệp; cần kiểm tra ngay.", key=key, why=why)
 
 

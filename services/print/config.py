@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
+from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
 
 
 @dataclass(frozen=True)
@@ -22,3 +22,4 @@ class PrintConfig:
     server: ServerConfig
     gradebook: PeerConfig
     work: WorkConfig = field(default_factory=WorkConfig)
+    anchor: AnchorConfig | None = None

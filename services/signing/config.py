@@ -10,7 +10,7 @@
 
 from dataclasses import dataclass, field
 
-from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
+from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
 from services.signing.tokens_config import TokensConfig
 
 
@@ -32,3 +32,4 @@ class SigningConfig:
     print: PeerConfig
     tokens: TokensConfig
     work: WorkConfig = field(default_factory=WorkConfig)
+    anchor: AnchorConfig | None = None

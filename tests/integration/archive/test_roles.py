@@ -327,6 +327,7 @@ def test_operator_sees_the_proof_and_sets_policies(up: Line) -> None:
         (pb.RECORD_KIND_TEACHER_BOOK, 1, 10, False),
         (pb.RECORD_KIND_TRANSCRIPT, 1, 20, True),
         (pb.RECORD_KIND_STUDENT_REGISTER, 1, 20, True),
+        (pb.RECORD_KIND_AUDIT_ANCHOR, 1, 20, False),
     }
     policy = pb.RetentionPolicy(
         kind=pb.RECORD_KIND_CLASS_BOOK, years=50, permanent=True, legal_reference="Quyết định của Sở"
