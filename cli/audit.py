@@ -1,4 +1,6 @@
-"""`hoso audit`: the audit chains of every service, recomputed and compared with their newest anchor (ADR-0051)."""
+"""`hoso audit`: the audit chains of every service, recomputed and compared with their newest anchor
+(ADR-0051).
+"""
 
 import time
 from collections.abc import Iterator
@@ -49,7 +51,9 @@ def audit(
     chain: Annotated[str, typer.Option(help="Only this chain, such as school/79000001.")] = "",
     max_anchor_age: Annotated[float, typer.Option(help="Hours that the newest anchor may be old.")] = 36.0,
 ) -> None:
-    """Recompute the audit chains and compare them with their newest anchor. Exit code 1 when one is bad."""
+    """Recompute the audit chains and compare them with their newest anchor. Exit code 1 when one is
+    bad.
+    """
     if context.invoked_subcommand is not None:
         return
     settings = profile.load()
@@ -105,7 +109,9 @@ def anchors(service: Annotated[str, typer.Argument(help="gradebook, print, signi
 
 
 def _read_anchor(services: Services, name: str, trusted: bytes, result: _Result) -> None:
-    """Take the newest anchor of a service, of which nothing is believed that its signature does not cover."""
+    """Take the newest anchor of a service, of which nothing is believed that its signature does not
+    cover.
+    """
     try:
         answer = call(services.anchors.GetAnchor, anchors_pb2.GetAnchorRequest(service=name))
         result.statement = anchor.read(answer.statement, name, trusted)
@@ -133,7 +139,9 @@ def _check_chains(services: Services, name: str, chain: str, result: _Result) ->
 
 
 def _check_age(result: _Result, max_age: timedelta) -> None:
-    """An anchor must be there and young, unless nothing has been recorded for long enough to need one."""
+    """An anchor must be there and young, unless nothing has been recorded for long enough to need
+    one.
+    """
     now = datetime.now(UTC)
     if result.statement is not None:
         if now - result.statement.time > max_age:
@@ -145,7 +153,9 @@ def _check_age(result: _Result, max_age: timedelta) -> None:
 
 @contextmanager
 def _bar(name: str) -> Iterator[Any]:
-    """A progress bar on standard error while one service is checked; it advances with each message of the stream."""
+    """A progress bar on standard error while one service is checked; it advances with each message
+    of the stream.
+    """
     text = TextColumn("{task.fields[rows]} dòng, {task.completed:.0f}/{task.total:.0f} chuỗi")
     with Progress(
         TextColumn(f"{name:<9}"), BarColumn(), text, console=errors, transient=True, disable=Output.as_json

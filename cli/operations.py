@@ -22,7 +22,9 @@ Letter = Annotated[str, typer.Argument(help="Id of the dead letter, as listed.")
 
 
 def status() -> None:
-    """Open work of every service and the age of its oldest item. Exit code 5 when a service is away."""
+    """Open work of every service and the age of its oldest item. Exit code 5 when a service is
+    away.
+    """
     services = operator()
     data: dict[str, object] = {}
     rows: list[tuple[object, ...]] = []

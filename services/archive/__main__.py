@@ -91,7 +91,9 @@ def migrate(config: "ArchiveConfig", stop: threading.Event) -> None:
 
 
 def provision(config: "ArchiveConfig", stop: threading.Event) -> None:
-    """Create the locked bucket and the probe's bucket where they are missing; prove that both are locked."""
+    """Create the locked bucket and the probe's bucket where they are missing; prove that both are
+    locked.
+    """
     from services.archive import probe
     from services.archive.worm import WormStore, admin_credentials, own_credentials
 

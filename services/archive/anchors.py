@@ -1,7 +1,8 @@
-"""Anchored audit heads: locking the next one of a service, and reading them back from the store (ADR-0051).
+"""Anchored audit heads: locking the next one of a service, and reading them back from the store
+(ADR-0051).
 
-An anchor is one object, ``anchors/<service>/<number, ten digits>/<SHA-256>``. What there is comes from the store's own
-listing and never from the database, whose owner could otherwise hide the newest anchors.
+An anchor is an object ``anchors/<service>/<number, ten digits>/<SHA-256>``. Anchors are listed by
+the store and never by the database, whose owner could hide the newest ones.
 """
 
 import re
@@ -28,7 +29,9 @@ _KEY = re.compile(r"anchors/[a-z-]+/([0-9]{10})/([0-9a-f]{64})")
 
 @dataclass(frozen=True)
 class Anchors:
-    """What anchoring needs. endpoint: of the store; trusted: PEM of the CAs that issue anchor certificates."""
+    """What anchoring needs. endpoint: of the store; trusted: PEM of the CAs that issue anchor
+    certificates.
+    """
 
     database: Database
     worm: WormStore
@@ -38,8 +41,8 @@ class Anchors:
     def lock(self, signed: bytes) -> tuple[Anchor, datetime]:
         """Lock the next anchor of the calling service; also returns until when it is retained.
 
-        Raises Forbidden ANCHOR_OF_ANOTHER; Rejected ANCHOR_INVALID, ANCHOR_TIME, ANCHOR_NOT_NEXT, ANCHOR_GOES_BACK,
-        STORE_TAMPERED; Unavailable, also STORE_NOT_PROVEN.
+        Raises Forbidden ANCHOR_OF_ANOTHER; Rejected ANCHOR_INVALID, ANCHOR_TIME, ANCHOR_NOT_NEXT,
+        ANCHOR_GOES_BACK, STORE_TAMPERED; Unavailable, also STORE_NOT_PROVEN.
         """
         statement = self._read_own(signed)
         now = datetime.now(UTC)
@@ -55,8 +58,8 @@ class Anchors:
                 usecases.require_proven(tx, self.endpoint, self.worm.bucket)
             except Waiting as e:
                 raise Unavailable(e.reason, e.message, **e.facts) from e
-            # Anchors of one service are locked one after the other. The transaction stays open while the
-            # store works, which a few times a day is nothing.
+            # Anchors of one service are locked one after the other. The transaction stays open
+            # while the store works, which a few times a day is nothing.
             store.hold_anchors(tx, statement.service)
             self._require_next(tx, statement)
             policy = store.policy(tx, Kind.AUDIT_ANCHOR)
@@ -107,7 +110,9 @@ class Anchors:
             raise Rejected("ANCHOR_INVALID", "Mốc nhật kí không hợp lệ.", service=service, why=e.reason) from e
 
     def _require_next(self, tx: Tx, statement: Statement) -> None:
-        """The statement must follow the newest one in the store, and no chain may have gone back since."""
+        """The statement must follow the newest one in the store, and no chain may have gone back
+        since.
+        """
         number, digest = 0, b""
         by_number = self._by_number(statement.service)
         if by_number:

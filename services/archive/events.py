@@ -1,4 +1,4 @@
-"""What archive hears: snapshots that were taken, books that were locked. Each becomes one job."""
+"""Events that archive handles: a snapshot was taken, a book was locked. Each queues one job."""
 
 from hoso.gradebook.v1 import common_pb2, events_pb2
 
@@ -20,7 +20,9 @@ def snapshot_taken(tx: Tx, event: events_pb2.SnapshotTaken) -> None:
 
 
 def book_locked(tx: Tx, event: events_pb2.BookLocked) -> None:
-    """Queue locking a closed book. Raises ValueError when the event names no digest, or a type that is not known."""
+    """Queue locking a closed book. Raises ValueError when the event names no digest, or a type that
+    is not known.
+    """
     payload = {
         "kind": _kind(event.record_type),
         "book": event.book,

@@ -1,7 +1,9 @@
-"""The jobs that lock records: fetch by name and digest, check, put under object lock, read back, register.
+"""The jobs that lock records: fetch by name and digest, check, put under object lock, read back,
+register.
 
-A job may be killed at any point. Before the put nothing has happened; after it the next attempt finds the same object
-under its content address and registers it, so that no object is left over and none is locked twice.
+A job may be killed at any point. Before the put nothing has happened; after it the next attempt
+finds the same object under its content address and registers it, so that no object is left over and
+none is locked twice.
 """
 
 import hashlib
@@ -28,7 +30,9 @@ _log = log.get(__name__)
 
 @dataclass(frozen=True)
 class Archive:
-    """What a job needs. roots: trusted CA certificates as PEM; gradebook, signing: where the bytes come from."""
+    """What a job needs. roots: trusted CA certificates as PEM; gradebook, signing: where the bytes
+    come from.
+    """
 
     database: Database
     worm: WormStore
@@ -49,7 +53,8 @@ def handlers(archive: Archive) -> Mapping[str, Callable[[Job], None]]:
 def lock_snapshot(archive: Archive, job: Job) -> None:
     """Lock the data of a class as it was when its entry window closed.
 
-    Raises Waiting STORE_NOT_PROVEN, Unavailable, Rejected DIGEST_MISMATCH or STORE_TAMPERED, NotFound.
+    Raises Waiting STORE_NOT_PROVEN, Unavailable, Rejected DIGEST_MISMATCH or STORE_TAMPERED,
+    NotFound.
     """
     announced = bytes.fromhex(job.payload["content_sha256"])
     snapshot = job.payload["snapshot"]
@@ -80,9 +85,9 @@ def lock_book(archive: Archive, job: Job) -> None:
         pdf,
         announced,
         bytes.fromhex(job.payload["content_sha256"]),
-        evidence.Subject(kind, job.payload["school"], job.payload["school_year"], version),
-        [archive.roots],
-        datetime.now(UTC),
+        subject=evidence.Subject(kind, job.payload["school"], job.payload["school_year"], version),
+        roots=[archive.roots],
+        at=datetime.now(UTC),
     )
     if not report.valid:
         _log.warning("closed book refused", kind=kind, failed=report.failed)

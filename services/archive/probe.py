@@ -1,8 +1,10 @@
-"""The WORM probe: tries everything that could remove or change a locked object, as the store's own administrator.
+"""The WORM probe: tries everything that could remove or change a locked object, as the store's
+administrator.
 
-"Supports object lock" is no evidence: several stores refuse a plain delete and still accept COMPLIANCE → GOVERNANCE
-followed by a bypass. No record is accepted until this report passes for the configured store (ADR-0021). It works in a
-bucket of its own with locks of seconds; one object there stays locked for a day.
+"Supports object lock" is no evidence: several stores refuse a plain delete and still accept
+COMPLIANCE → GOVERNANCE followed by a bypass. No record is accepted until this report passes for the
+configured store (ADR-0021). It works in a bucket of its own with locks of seconds; one object there
+stays locked for a day.
 """
 
 from collections.abc import Callable
@@ -24,12 +26,14 @@ from services.common.errors import Unavailable
 
 
 def run(config: StoreConfig, admin: Credentials, own: Credentials) -> Report:
-    """Probe the configured store; takes some ten seconds. Raises Unavailable when it cannot be reached."""
+    """Probe the configured store; takes some ten seconds. Raises Unavailable when it cannot be
+    reached.
+    """
     return attack(config, connect(config, admin), connect(config, own), own)
 
 
 def attack(config: StoreConfig, admin: Minio, own: Minio, own_credentials: Credentials) -> Report:
-    """`run` with given clients, so that tests can put a lying store between."""
+    """`run` with given clients, so that tests can use a store that lies."""
     started = datetime.now(UTC)
     target = Target(config, admin, own, own_credentials, config.probe_bucket)
     _clean(target)
@@ -65,11 +69,13 @@ def _outside(target: Target, address: str) -> Check:
 
 
 def _clean(target: Target) -> None:
-    """Remove what earlier runs left and whose lock has ended, so that the probe bucket does not grow for ever."""
+    """Remove what earlier runs left and whose lock has ended, so that the probe bucket does not
+    grow for ever.
+    """
     try:
         listed = list(target.admin.list_objects(target.bucket, prefix="probe/", recursive=True, include_version=True))
         left = [DeleteObject(str(o.object_name), o.version_id) for o in listed]
-        # Those still locked are refused one by one; that is what they are for.
+        # Those still locked are refused, as they should be.
         for _ in target.admin.remove_objects(target.bucket, left):
             pass
     except S3Error as e:
@@ -79,10 +85,11 @@ def _clean(target: Target) -> None:
 
 
 def provision(config: StoreConfig, admin: Credentials) -> list[str]:
-    """Create the records and the probe bucket with object lock where they are missing; the names of those made.
+    """Create the records and the probe bucket with object lock where they are missing; the names of
+    those made.
 
-    Never makes an existing bucket lockable: what it holds was not locked, and the operator must decide about it.
-    Raises Unavailable.
+    Never makes an existing bucket lockable: what it holds was not locked, and the operator must
+    decide about it. Raises Unavailable.
     """
     client = connect(config, admin)
     made = []

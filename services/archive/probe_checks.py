@@ -248,7 +248,8 @@ def _own_account(target: Target) -> str:
 
 
 def _locked_shortly(target: Target) -> tuple[LockedObject, LockedObject, list[str]]:
-    """Two objects under a short lock, the second under a legal hold too, and what trying to delete them refusals.
+    """Two objects under a short lock, the second under a legal hold too, and what trying to delete
+    them refusals.
 
     On a busy machine the shortest lock may end before the attempt; only the longest decides.
     """

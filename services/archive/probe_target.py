@@ -1,4 +1,6 @@
-"""What the WORM probe works with: the two accounts of the store, and how to make, attack and look at objects."""
+"""What the WORM probe works with: the two accounts of the store, and how to make, attack and look
+at objects.
+"""
 
 import io
 import uuid
@@ -73,7 +75,9 @@ class Target:
         )
 
     def retain(self, obj: LockedObject, lock: Retention | None, *, bypass: bool = False) -> None:
-        """Set the retention, as administrator; None clears it. The SDK cannot send the bypass header here either."""
+        """Set the retention, as administrator; None clears it. The SDK cannot send the bypass
+        header here either.
+        """
         body = marshal(lock) if lock else b"<Retention></Retention>"
         headers: dict[str, str | list[str] | tuple[str]] = {"Content-MD5": str(md5sum_hash(body))}
         if bypass:
@@ -86,7 +90,9 @@ class Target:
         return self.own.get_object_retention(self.bucket, obj.key, version_id=obj.version_id)
 
     def must_be_intact(self, obj: LockedObject) -> None:
-        """The object must still be there and locked as before, whatever the store said. Raises Hole."""
+        """The object must still be there and locked as before, whatever the store said. Raises
+        Hole.
+        """
         lock = self.retention(obj)
         if lock is None or lock.mode != COMPLIANCE or whole_seconds(lock.retain_until_date) != obj.retain_until:
             raise Hole(f"retention became {lock}")
@@ -94,14 +100,18 @@ class Target:
             raise Hole("the bytes changed")
 
     def must_refuse(self, obj: LockedObject, *attempts: Callable[[], object]) -> str:
-        """Every attempt is refused, and `obj` is intact after all of them. Returns the refusals, raises Hole."""
+        """Every attempt is refused, and `obj` is intact after all of them. Returns the refusals,
+        raises Hole.
+        """
         refusals = [refused(attempt) for attempt in attempts]
         self.must_be_intact(obj)
         return ", ".join(dict.fromkeys(refusals))
 
 
 def refused(attempt: Callable[[], object]) -> str:
-    """What the store said when it refused. Raises Hole when it did not, S3Error when it is the store that failed."""
+    """What the store said when it refused. Raises Hole when it did not, S3Error when it is the
+    store that failed.
+    """
     try:
         attempt()
     except S3Error as e:

@@ -32,7 +32,9 @@ ACCESS = {
 
 
 def served(verifier: Verifier, endpoint: str) -> Served:
-    """ArchiveService, ready for `grpc_server.serve`. endpoint: of the configured store, for its report."""
+    """ArchiveService, ready for `grpc_server.serve`. endpoint: of the configured store, for its
+    report.
+    """
     servicer = Archive(verifier, endpoint)
     return Served(
         add=lambda server: archive_pb2_grpc.add_ArchiveServiceServicer_to_server(servicer, server),

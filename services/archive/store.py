@@ -50,7 +50,9 @@ class _RegisterHead:
 
 
 def add_record(tx: Tx, record: Record) -> None:
-    """Add a line at the end of the register's chain. Call it late: others that register wait until `tx` ends."""
+    """Add a line at the end of the register's chain. Call it late: others that register wait until
+    `tx` ends.
+    """
     head = one_row(rows(tx, _RegisterHead, "SELECT sequence, hash FROM register_head FOR UPDATE"))
     sequence = head.sequence + 1
     digest = row_hash(record, sequence, head.hash)
@@ -92,7 +94,9 @@ def list_records(tx: Tx, school: str, kind: str | None, limit: int, before: int 
 
 
 def chain_around(tx: Tx, record_id: UUID) -> tuple[Link, bytes | None, bytes | None]:
-    """A record's link, the hash of the row before it, and the hash that the row after it (or the head) follows."""
+    """A record's link, the hash of the row before it, and the hash that the row after it (or the
+    head) follows.
+    """
     link = one_row(rows(tx, Link, "SELECT sequence, previous_hash, hash FROM record WHERE id = %s", (record_id,)))
     before: bytes | None = CHAIN_START
     if link.sequence > 1:
@@ -180,7 +184,7 @@ def hold_anchors(tx: Tx, service: str) -> None:
 
 
 def add_anchor(tx: Tx, anchor: Anchor, retain_until: datetime) -> None:
-    """Keep a row of a locked anchor; a repetition after a crash changes nothing."""
+    """Keep a row of a locked anchor. Repeating changes nothing."""
     tx.execute(
         "INSERT INTO audit_anchor (service, number, sha256, key, version_id, retain_until)"
         " VALUES (%(service)s, %(number)s, %(sha256)s, %(key)s, %(version_id)s, %(retain_until)s)"

@@ -1,7 +1,8 @@
-"""What archive does in its database, each in the caller's transaction: register, refuse, set a policy, record a probe.
+"""What archive does in its database, each in the caller's transaction: register, refuse, set a
+policy, record a probe.
 
-Read this file first. `locking` locks an object before its record is added here; `verification` reads it again later;
-`anchors` locks the audit heads of the services.
+Read this file first. `locking` locks an object before its record is added here; `verification`
+reads it again later; `anchors` locks the audit heads of the services.
 """
 
 from collections.abc import Sequence
@@ -39,9 +40,9 @@ def require_proven(tx: Tx, endpoint: str, bucket: str) -> None:
 def already_registered(tx: Tx, job: Job, *, kind: str, source: str, version: int, object_sha256: bytes | None) -> bool:
     """Whether this record is in the register already; then `job` is finished.
 
-    object_sha256: what the object must be; None when only the content is announced.
-    Raises Rejected RECORD_DIFFERS when the register holds another object for the same book version: nothing archived is
-    ever replaced.
+    object_sha256: what the object must be; None when only the content is announced. Raises Rejected
+    RECORD_DIFFERS when the register holds another object for the same book version: nothing
+    archived is ever replaced.
     """
     record = store.find_source(tx, kind, source, version)
     if record is None:
@@ -101,9 +102,11 @@ def record_probe(tx: Tx, report: ProbeReport) -> None:
 
 
 def put_policy(tx: Tx, asked: Policy) -> Policy:
-    """Add the next version of a retention policy; records already archived keep their term, which is never shortened.
+    """Add the next version of a retention policy; records already archived keep their term, which
+    is never shortened.
 
-    Putting what is in force already changes nothing. Raises Invalid: RETENTION_YEARS, LEGAL_REFERENCE.
+    Putting what is in force already changes nothing. Raises Invalid: RETENTION_YEARS,
+    LEGAL_REFERENCE.
     """
     domain.check_policy(asked, store.lock_bounds(tx, asked.kind))
     current = store.policy(tx, asked.kind)

@@ -1,4 +1,6 @@
-"""Verifying a record: the locked object is read again and everything the register says about it is checked."""
+"""Verifying a record: the locked object is read again and everything the register says about it is
+checked.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -60,13 +62,20 @@ class Verifier:
             return None
 
     def _evidence(self, record: Record, data: bytes) -> Report:
-        """The signatures, as of the moment of archiving: from then on the lock is what proves that they existed."""
+        """The signatures, as of the moment of archiving: from then on the lock is what proves that
+        they existed.
+        """
         if record.kind == Kind.SNAPSHOT:
             same = hashlib.sha256(data).digest() == record.content_sha256
             return Report((Check("CONTENT_DIGEST", same, f"SHA-256 {record.content_sha256.hex()}"),))
         subject = evidence.Subject(record.kind, record.school, record.school_year, record.version)
         return evidence.verify(
-            data, record.object_sha256, record.content_sha256, subject, [self.roots], record.archive_time
+            data,
+            record.object_sha256,
+            record.content_sha256,
+            subject=subject,
+            roots=[self.roots],
+            at=record.archive_time,
         )
 
 

@@ -1,8 +1,9 @@
-"""Signed statements of a service's audit heads: written by the service, locked by archive, checked by anybody.
+"""Signed statements of a service's audit heads: written by the service, locked by archive, checked
+by anybody.
 
-A statement is a JWS (RFC 7515, compact, ES256) over canonical JSON (RFC 8785) and carries its signer's certificate, so
-that it can be checked in twenty years with the CA's certificate and any JOSE library. The format is described in
-docs/formats/audit-anchor-1.md.
+A statement is a JWS (RFC 7515, compact, ES256) over canonical JSON (RFC 8785) and carries its
+signer's certificate, so that it can be checked in twenty years with the CA's certificate and any
+JOSE library. The format is described in docs/formats/audit-anchor-1.md.
 """
 
 import base64
@@ -34,7 +35,9 @@ _DIGEST_BYTES = 32
 
 
 class AnchorInvalid(Exception):
-    """The statement proves nothing. reason: a stable code such as ``SIGNATURE`` or ``ANOTHER_SERVICE``."""
+    """The statement proves nothing. reason: a stable code such as ``SIGNATURE`` or
+    ``ANOTHER_SERVICE``.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -45,8 +48,8 @@ class AnchorInvalid(Exception):
 class Statement:
     """What a service says about its audit chains at one moment.
 
-    number: from 1, without gaps. previous_sha256: of the statement before it, 32 bytes; empty for the first.
-    time: aware UTC. heads: of every chain that has rows, each chain once.
+    number: from 1, without gaps. previous_sha256: of the statement before it, 32 bytes; empty for
+    the first. time: aware UTC. heads: of every chain that has rows, each chain once.
     """
 
     service: str
@@ -65,7 +68,9 @@ class Signer:
 
 
 def load_signer(config: AnchorConfig, service: str) -> Signer:
-    """The key and certificate of `service`. Raises ConfigError when they are missing, wrong or not of this service."""
+    """The key and certificate of `service`. Raises ConfigError when they are missing, wrong or not
+    of this service.
+    """
     try:
         key = serialization.load_pem_private_key(read_secret(config.key_file).encode(), password=None)
         certificate = x509.load_pem_x509_certificate(config.cert_file.read_bytes())
@@ -90,9 +95,10 @@ def sign(statement: Statement, signer: Signer) -> bytes:
 def read(signed: bytes, service: str, trusted: bytes) -> Statement:
     """Check a signed statement of `service` in every respect and return what it says.
 
-    trusted: PEM certificates of the CAs that issue anchor certificates; each must have issued them directly. The
-    certificate must have been valid at the time that the statement names.
-    Raises AnchorInvalid: FORMAT, CERTIFICATE, SIGNATURE, ANOTHER_SERVICE, SIGNER_NAME, CERTIFICATE_EXPIRED.
+    trusted: PEM certificates of the CAs that issue anchor certificates; each must have issued them
+    directly. The certificate must have been valid at the time that the statement names. Raises
+    AnchorInvalid: FORMAT, CERTIFICATE, SIGNATURE, ANOTHER_SERVICE, SIGNER_NAME,
+    CERTIFICATE_EXPIRED.
     """
     certificate = _certificate(signed, trusted)
     public_key = certificate.public_key()
@@ -113,7 +119,9 @@ def read(signed: bytes, service: str, trusted: bytes) -> Statement:
 
 
 def went_back(earlier: Sequence[Head], later: Sequence[Head]) -> list[str]:
-    """The chains whose later head cannot follow the earlier one: gone, shorter, or as long with another hash."""
+    """The chains whose later head cannot follow the earlier one: gone, shorter, or as long with
+    another hash.
+    """
     heads = {head.chain: head for head in later}
     return [
         head.chain
@@ -146,7 +154,9 @@ def _payload(statement: Statement) -> bytes:
 
 
 def _parse(payload: bytes) -> Statement:
-    """Only the canonical form of a whole statement is one: what it is written back to must be the same bytes."""
+    """Only the canonical form of a whole statement is one: what it is written back to must be the
+    same bytes.
+    """
     try:
         fields: Mapping[str, Any] = json.loads(payload)
         statement = Statement(

@@ -1,7 +1,8 @@
-"""The job that anchors a service's audit heads in the archive, once a day and when an operator asks (ADR-0051).
+"""The job that anchors a service's audit heads in the archive, once a day and when an operator asks
+(ADR-0051).
 
-The service compares its chains with its newest anchor before it makes the next one: a chain that was forged or put back
-is never anchored, so the newest anchor always tells of it.
+The service compares its chains with its newest anchor before it makes the next one: a chain that
+was forged or put back is never anchored, so the newest anchor always tells of it.
 """
 
 import threading
@@ -22,7 +23,9 @@ from services.common.jobs import Job
 from services.common.settings import AnchorConfig
 
 JOB = "anchor-audit"
-"""Kind of the job. Its key is a day in UTC (``2026-12-01``), or ``asked/<uuid>`` when an operator asked for it."""
+"""Kind of the job. Its key is a day in UTC (``2026-12-01``), or ``asked/<uuid>`` when an operator
+asked for it.
+"""
 
 _LOOK_S = 60.0
 _PATIENCE_S = 5.0
@@ -86,8 +89,9 @@ def queue_day(tx: Tx, now: datetime) -> bool:
 def make(anchoring: Anchoring, job: Job) -> None:
     """Anchor the heads as they are, unless the job is of a day that has its anchor; finishes `job`.
 
-    Raises Rejected AUDIT_DIFFERS_FROM_ANCHOR when a chain is not the one that was anchored, ANCHOR_INVALID when the
-    newest anchor is not ours; Waiting when another anchor was locked meanwhile; Unavailable.
+    Raises Rejected AUDIT_DIFFERS_FROM_ANCHOR when a chain is not the one that was anchored,
+    ANCHOR_INVALID when the newest anchor is not ours; Waiting when another anchor was locked
+    meanwhile; Unavailable.
     """
     newest = _newest(anchoring)
     if newest is None or job.key.startswith("asked/") or _day(newest[0].time) < job.key:
@@ -146,7 +150,9 @@ def _lock(anchoring: Anchoring, statement: Statement) -> None:
 
 
 def _queue_every_day(database: Database, stop: threading.Event) -> None:
-    """Queue the job when this process starts and whenever a new day has begun in UTC (07:00 in Vietnam)."""
+    """Queue the job when this process starts and whenever a new day has begun in UTC (07:00 in
+    Vietnam).
+    """
     queued = ""
     while not stop.is_set():
         now = datetime.now(UTC)

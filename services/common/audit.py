@@ -33,7 +33,9 @@ _START = bytes(32)
 
 
 class Actor(Protocol):
-    """Who is calling, as `identity.Caller` knows it: certificate name, acting person and school (None when absent)."""
+    """Who is calling, as `identity.Caller` knows it: certificate name, acting person and school
+    (None when absent).
+    """
 
     @property
     def client(self) -> str: ...  # noqa: D102 - described above
@@ -57,11 +59,12 @@ class Record(NamedTuple):
 class Break:
     """The first bad row of a chain.
 
-    reason: ``HASH_MISMATCH`` (the row was edited), ``LINK_MISMATCH`` (it does not follow the row before it),
-        ``ROW_MISSING`` (there is no row with this sequence), ``ROW_UNEXPECTED`` (rows beyond the head),
-        ``HEAD_MISMATCH`` (the last row is not the one that the head names), ``ANCHOR_MISMATCH`` (the row is not
-        the one that was anchored), ``SHORTER_THAN_ANCHOR`` (the chain, which may be gone, ends before its
-        anchored row).
+    reason: ``HASH_MISMATCH`` (the row was edited), ``LINK_MISMATCH`` (it does not follow the row
+    before it),
+        ``ROW_MISSING`` (there is no row with this sequence), ``ROW_UNEXPECTED`` (rows beyond the
+        head), ``HEAD_MISMATCH`` (the last row is not the one that the head names),
+        ``ANCHOR_MISMATCH`` (the row is not the one that was anchored), ``SHORTER_THAN_ANCHOR`` (the
+        chain, which may be gone, ends before its anchored row).
     """
 
     chain: str
@@ -80,7 +83,9 @@ class Head:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far `check_chains` is. breaks: found since the last progress; oldest_time: of all rows checked, aware UTC."""
+    """How far `check_chains` is. breaks: found since the last progress; oldest_time: of all rows
+    checked, aware UTC.
+    """
 
     rows: int
     chains_done: int
@@ -105,7 +110,9 @@ class _Row(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """A row beside its chain's head, both of one snapshot. Without a head, or without further rows, there are nulls."""
+    """A row beside its chain's head, both of one snapshot. Without a head, or without further rows,
+    there are nulls.
+    """
 
     head_sequence: int | None
     head_hash: bytes | None
@@ -123,13 +130,15 @@ class _Line(NamedTuple):
 
 
 def append(tx: Tx, chain: str, action: str, subject: str, facts: Mapping[str, str], caller: Actor) -> int:
-    """Record an act; it stands when and only when `tx` commits. Returns the row's sequence number in its chain.
+    """Record an act; it stands when and only when `tx` commits. Returns the row's sequence number
+    in its chain.
 
-    chain: what must be read in one order, for example ``school/79000001`` or ``keys``. Writers to one chain wait for
-    each other until commit, so call it last in the transaction, and for several chains in the order of their names.
-    action: stable upper-snake code, such as ``BOOK_LOCKED``; subject: resource name, such as ``books/12``.
-    facts: ids, digests, old and new values. An audit row is never refused for its text: what PostgreSQL cannot hold
-    (NUL, lone surrogates) is replaced by U+FFFD.
+    chain: what must be read in one order, for example ``school/79000001`` or ``keys``. Writers to
+    one chain wait for each other until commit, so call it last in the transaction, and for several
+    chains in the order of their names. action: stable upper-snake code, such as ``BOOK_LOCKED``;
+    subject: resource name, such as ``books/12``. facts: ids, digests, old and new values. An audit
+    row is never refused for its text: what PostgreSQL cannot hold (NUL, lone surrogates) is
+    replaced by U+FFFD.
     """
     statement, parameters = appending([Record(chain, action, subject, facts, caller)])
     sequence: int = one_row(RawCursor(tx, row_factory=scalar_row).execute(statement, parameters))
@@ -154,7 +163,9 @@ def _fields(record: Record) -> dict[str, object]:
 
 
 def heads(tx: Tx) -> list[Head]:
-    """The end of every chain that has rows, in the order of their names, for anchoring outside of the database."""
+    """The end of every chain that has rows, in the order of their names, for anchoring outside of
+    the database.
+    """
     statement = 'SELECT chain, sequence, hash AS sha256 FROM audit_head WHERE sequence > 0 ORDER BY chain COLLATE "C"'
     return rows(tx, Head, statement).fetchall()
 
@@ -174,7 +185,9 @@ def differences(tx: Tx, anchored: Sequence[Head]) -> list[Break]:
 
 
 def verify(tx: Tx, chain: str | None = None) -> list[Break]:
-    """Recompute every chain, or only `chain`, and name the first bad row of each; empty when all is well."""
+    """Recompute every chain, or only `chain`, and name the first bad row of each; empty when all is
+    well.
+    """
     return verify_all(tx, chain)[1]
 
 
@@ -188,11 +201,13 @@ def verify_all(tx: Tx, chain: str | None = None) -> tuple[int, list[Break]]:
 
 
 def check_chains(database: Database, chain: str = "", anchored: Sequence[Head] = ()) -> Iterator[Progress]:
-    """Recompute one chain after the other and compare it with its anchored head; progress after each BATCH_ROWS rows.
+    """Recompute one chain after the other and compare it with its anchored head; progress after
+    each BATCH_ROWS rows.
 
-    Each batch is a short transaction, and none is open while the receiver works. Rows appended meanwhile are checked
-    when they are there in time, and are no break. chain: only this one; empty means all, those that only an anchor
-    knows included. Raises NotFound AUDIT_CHAIN_UNKNOWN, Unavailable.
+    Each batch is a short transaction, and none is open while the receiver works. Rows appended
+    meanwhile are checked when they are there in time, and are no break. chain: only this one; empty
+    means all, those that only an anchor knows included. Raises NotFound AUDIT_CHAIN_UNKNOWN,
+    Unavailable.
     """
     anchored_by_chain = {head.chain: head for head in anchored}
     with database.transaction() as tx:
@@ -218,7 +233,9 @@ def check_chains(database: Database, chain: str = "", anchored: Sequence[Head] =
 
 
 def _chains(tx: Tx) -> list[str]:
-    """The names of all chains, those with rows and no head included: one look into the index for each chain."""
+    """The names of all chains, those with rows and no head included: one look into the index for
+    each chain.
+    """
     statement = (
         "WITH RECURSIVE c AS ((SELECT chain FROM audit_entry ORDER BY chain LIMIT 1) UNION ALL"
         " SELECT (SELECT e.chain FROM audit_entry e WHERE e.chain > c.chain ORDER BY e.chain LIMIT 1) FROM c"
@@ -229,9 +246,11 @@ def _chains(tx: Tx) -> list[str]:
 
 
 class _ChainCheck:
-    """The check of one chain in steps, each of which may run in a transaction of its own: rows are only appended.
+    """The check of one chain in steps, each of which may run in a transaction of its own: rows are
+    only appended.
 
-    problem: the first break; nothing after it is checked. rows: how many were checked, the bad one included.
+    problem: the first break; nothing after it is checked. rows: how many were checked, the bad one
+    included.
     """
 
     def __init__(self, chain: str, anchored: Head | None = None) -> None:
@@ -246,7 +265,8 @@ class _ChainCheck:
 
     def step(self, tx: Tx) -> None:
         """Check the next BATCH_ROWS rows."""
-        # One statement, hence one snapshot of rows and head: what is appended meanwhile is neither seen nor missed.
+        # One statement, hence one snapshot of rows and head: what is appended meanwhile is neither
+        # seen nor missed.
         lines = rows(
             tx,
             _Line,

@@ -41,7 +41,8 @@ def served(database: Database) -> Served:
 def record_refusal(database: Database) -> Refusal:
     """What `grpc_server.serve` calls after a refusal: an audit row in the chain ``access``.
 
-    A caller who may not pass is refused even while the database is away; then the log line alone remains.
+    A caller who may not pass is refused even while the database is away; then the log line alone
+    remains.
     """
 
     def record(who: Caller, rpc: str, error: HosoError) -> None:

@@ -31,7 +31,8 @@ MIGRATIONS = layout.REPOSITORY / "services" / "archive" / "migrations"
 class AnchorLine:
     """The archive that locks anchors, and how others reach it.
 
-    databases: of the services by name, that of archive among them. addresses: of each service's gRPC server.
+    databases: of the services by name, that of archive among them. addresses: of each service's
+    gRPC server.
     """
 
     pki: servers.Pki
@@ -88,7 +89,9 @@ class AnchorLine:
 
 @contextlib.contextmanager
 def serving(pki: servers.Pki, store: RunningStore, configs: Mapping[str, DatabaseConfig]) -> Iterator[AnchorLine]:
-    """Every service of `configs` (archive among them) serves its operations, and archive its anchors."""
+    """Every service of `configs` (archive among them) serves its operations, and archive its
+    anchors.
+    """
     with contextlib.ExitStack() as stop:
         databases, addresses = {}, {}
         for service, config in configs.items():

@@ -1,4 +1,6 @@
-"""What whoever owns a database can do to its audit chains: everything, with entirely correct hashes."""
+"""What whoever owns a database can do to its audit chains: everything, with entirely correct
+hashes.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,7 +19,9 @@ _TABLES = ("audit_entry", "audit_head")
 
 @contextlib.contextmanager
 def superuser(stack: Stack, config: DatabaseConfig) -> Iterator[psycopg.Connection[Any]]:
-    """PostgreSQL's superuser in the database, the audit tables without their triggers; all is put back at the end."""
+    """PostgreSQL's superuser in the database, the audit tables without their triggers; all is put
+    back at the end.
+    """
     with psycopg.connect(
         host=str(stack.sockets), port=config.port, user=postgres.SUPERUSER, dbname=config.name, autocommit=True
     ) as root:

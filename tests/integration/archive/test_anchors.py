@@ -1,4 +1,6 @@
-"""Anchored audit heads on both stores: made once a day, locked, read from the store alone, and what is refused."""
+"""Anchored audit heads on both stores: made once a day, locked, read from the store alone, and what
+is refused.
+"""
 
 import io
 from collections.abc import Callable, Iterator
@@ -260,7 +262,9 @@ def test_a_chain_that_was_changed_is_not_anchored(line: AnchorLine, forgery: str
 
 
 def test_a_store_that_was_tampered_with_is_named(line: AnchorLine) -> None:
-    """A second version of an anchor, which only an account of the store can put. Last, because it stays there."""
+    """A second version of an anchor, which only an account of the store can put. Last, because it
+    stays there.
+    """
     locked = newest(line)[0]
     intruder = worm.connect(line.store.config, line.store.admin)
     intruder.put_object(line.store.config.bucket, locked.key, io.BytesIO(b"forged"), 6)

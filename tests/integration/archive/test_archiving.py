@@ -1,4 +1,6 @@
-"""From an event to a locked, registered and verified record, on both stores, with what may go wrong on the way."""
+"""From an event to a locked, registered and verified record, on both stores, with what may go wrong
+on the way.
+"""
 
 import base64
 import dataclasses
@@ -121,9 +123,9 @@ class Bench:
 
     def record(self, kind: str, source: str, version: int) -> Record:
         with self.archive.database.transaction() as tx:
-            found = store.find_source(tx, kind, source, version)
-        assert found is not None
-        return found
+            record = store.find_source(tx, kind, source, version)
+        assert record is not None
+        return record
 
     def query(self, statement: str) -> list[Any]:
         with self.archive.database.transaction() as tx:
@@ -308,7 +310,8 @@ def test_crash_between_lock_and_register_leaves_one_object_and_one_record(bench:
     snapshot = bench.announce_snapshot(data)
     job = bench.claim()
     assert job is not None
-    # Another worker took the job over while this one was at the store: its transaction may not commit.
+    # Another worker took the job over while this one was at the store: its transaction may not
+    # commit.
     late = dataclasses.replace(job, lease=uuid.uuid4())
     with pytest.raises(jobs.LeaseLost):
         locking.lock_snapshot(bench.archive, late)

@@ -48,16 +48,16 @@ class Command:
 
     def bad(self, *arguments: str) -> dict[str, Any]:
         """What `hoso --json audit` finds wrong, by service; it must be something."""
-        result = self.hoso("--json", "audit", *arguments)
-        assert result.exit_code == 1, result.output
-        answer = json.loads(result.stdout)
+        ended = self.hoso("--json", "audit", *arguments)
+        assert ended.exit_code == 1, ended.output
+        answer = json.loads(ended.stdout)
         return {
             service: (
-                [(b["chain"], int(b["sequence"]), b["reason"]) for b in found["breaks"]],
-                [p["reason"] for p in found["problems"]],
+                [(b["chain"], int(b["sequence"]), b["reason"]) for b in result["breaks"]],
+                [p["reason"] for p in result["problems"]],
             )
-            for service, found in answer.items()
-            if found["breaks"] or found["problems"]
+            for service, result in answer.items()
+            if result["breaks"] or result["problems"]
         }
 
     def verify_audit(self, service: str) -> operations_pb2.VerifyAuditResponse:
@@ -127,7 +127,9 @@ def test_an_old_anchor_is_told(anchored: Command) -> None:
 
 @pytest.mark.parametrize("forgery", ["rewritten", "cut short", "removed"])
 def test_a_forged_chain_is_good_in_itself_and_found_by_its_anchor(anchored: Command, forgery: str) -> None:
-    """The superuser drops the triggers and leaves a chain whose hashes and head are entirely correct."""
+    """The superuser drops the triggers and leaves a chain whose hashes and head are entirely
+    correct.
+    """
     with superuser(anchored.line.pki.stack, anchored.line.databases["signing"].config) as root:
         if forgery == "rewritten":
             rewrite(root, CHAIN, "marks/forged")
@@ -148,7 +150,7 @@ def test_a_forged_chain_is_good_in_itself_and_found_by_its_anchor(anchored: Comm
 
 def test_one_chain_alone(anchored: Command) -> None:
     answer = json.loads(anchored.hoso("--json", "audit", "--chain", "department").stdout)
-    assert {service: (found["rows"], found["chains"]) for service, found in answer.items()} == dict.fromkeys(
+    assert {service: (result["rows"], result["chains"]) for service, result in answer.items()} == dict.fromkeys(
         SERVICES, (1, 1)
     )
     with anchored.line.databases["archive"].transaction() as tx:
@@ -161,7 +163,9 @@ def test_one_chain_alone(anchored: Command) -> None:
 
 
 def test_an_anchor_that_another_put_into_the_store_is_not_believed(anchored: Command) -> None:
-    """The store's account and the anchor key of another service do not help. Last, because it stays there."""
+    """The store's account and the anchor key of another service do not help. Last, because it stays
+    there.
+    """
     line, keys = anchored.line, anchored.line.anchoring("archive").signer
     until = datetime.now(UTC) + timedelta(minutes=1)
     for service in ("print", "signing"):

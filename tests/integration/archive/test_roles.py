@@ -1,4 +1,6 @@
-"""Archive as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in front."""
+"""Archive as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in
+front.
+"""
 
 import contextlib
 import hashlib
@@ -107,9 +109,9 @@ def _command(role: str, file: Path) -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind((layout.HOST, 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as free:
+        free.bind((layout.HOST, 0))
+        return int(free.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +217,9 @@ def test_sealed_book_from_event_to_event(up: Line, ca: Ca) -> None:
 
 
 def test_killed_workers_lose_and_double_nothing(up: Line) -> None:
-    """kill -9 of `work` again and again while it locks: every snapshot is archived once, each under one version."""
+    """kill -9 of `work` again and again while it locks: every snapshot is archived once, each under
+    one version.
+    """
     wanted = {up.announce_snapshot(os.urandom(1_000_000)) for _ in range(40)}
     database = Database(up.config.database)
     interrupted = 0

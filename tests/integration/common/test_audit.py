@@ -1,4 +1,6 @@
-"""The audit chain on a real PostgreSQL: what is written is found again, and every kind of tampering is named."""
+"""The audit chain on a real PostgreSQL: what is written is found again, and every kind of tampering
+is named.
+"""
 
 import socket
 import threading
@@ -148,11 +150,11 @@ def test_a_row_that_was_hashed_anew_no_longer_fits_the_next(chain: Database) -> 
     assert rows is not None
     forged = audit._Row(*rows)._replace(subject="marks/99")
     digest = audit._hash(forged).hex()
-    found = tamper(
+    problems = tamper(
         chain,
         f"UPDATE audit_entry SET subject = 'marks/99', hash = '\\x{digest}' WHERE {ENTRY} = 2",
     )
-    assert found == [Break(CHAIN, 3, "LINK_MISMATCH")]
+    assert problems == [Break(CHAIN, 3, "LINK_MISMATCH")]
 
 
 @pytest.mark.parametrize(
@@ -244,12 +246,15 @@ def test_rows_whose_head_is_gone_are_found(chain: Database, postgres_server: Pos
 
 
 def breaks(base: Database, anchored: list[Head]) -> list[Break]:
-    found = [problem for progress in audit.check_chains(base, anchored=anchored) for problem in progress.breaks]
+    """What a full check says; the quick comparison must name the same chains at their anchored
+    rows.
+    """
+    problems = [problem for progress in audit.check_chains(base, anchored=anchored) for problem in progress.breaks]
     with base.transaction() as tx:
         assert audit.differences(tx, anchored) == [
-            Break(h.chain, h.sequence, b.reason) for h in anchored for b in found if b.chain == h.chain
+            Break(h.chain, h.sequence, b.reason) for h in anchored for b in problems if b.chain == h.chain
         ]
-    return found
+    return problems
 
 
 def test_a_forged_chain_is_found_by_its_anchored_head_alone(chain: Database, postgres_server: PostgresServer) -> None:

@@ -35,7 +35,9 @@ class AnchorCa:
     def signer(
         self, name: str, *, signs: bool = True, days: tuple[int, int] = (-1, 1), curve: ec.EllipticCurve | None = None
     ) -> Signer:
-        """A key with a certificate for ``urn:hoso:<name>``. days: from and to when it is valid, from today."""
+        """A key with a certificate for ``urn:hoso:<name>``. days: from and to when it is valid,
+        from today.
+        """
         key = ec.generate_private_key(curve or ec.SECP256R1())
         now = datetime.datetime.now(datetime.UTC)
         usage = dict.fromkeys(

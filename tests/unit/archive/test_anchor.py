@@ -1,4 +1,6 @@
-"""A statement of audit heads is read back exactly, and everything that is not one is refused with its reason."""
+"""A statement of audit heads is read back exactly, and everything that is not one is refused with
+its reason.
+"""
 
 import base64
 import json

@@ -148,7 +148,7 @@ Global___Record: _TypeAlias = Record  # noqa: Y015
 
 @_typing.final
 class Check(_message.Message):
-    """One check of a verification."""
+    """A check of a verification."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -178,7 +178,7 @@ Global___Check: _TypeAlias = Check  # noqa: Y015
 
 @_typing.final
 class SignatureReport(_message.Message):
-    """One signature found in a closed record."""
+    """A signature in a closed record."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
