@@ -17,7 +17,7 @@ from hoso.gradebook.v1 import (
     review_pb2_grpc,
     roster_pb2_grpc,
 )
-from hoso.operations.v1 import operations_pb2_grpc
+from hoso.operations.v1 import anchors_pb2_grpc, operations_pb2_grpc
 from hoso.print.v1 import print_pb2_grpc
 from hoso.signing.v1 import signing_pb2_grpc
 
@@ -57,6 +57,7 @@ class Services:
         self.print = print_pb2_grpc.PrintServiceStub(peers["print"])
         self.signing = signing_pb2_grpc.SigningServiceStub(peers["signing"])
         self.archive = archive_pb2_grpc.ArchiveServiceStub(peers["archive"])
+        self.anchors = anchors_pb2_grpc.AnchorServiceStub(peers["archive"])
         self.operations = {name: operations_pb2_grpc.OperationsServiceStub(peer) for name, peer in peers.items()}
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
     """GRPC API."""
-    from services.archive import service
+    from services.archive import service, service_anchors
+    from services.archive.anchors import Anchors
     from services.archive.config import read_roots
     from services.archive.verification import Verifier
     from services.archive.worm import WormStore, own_credentials
@@ -25,9 +26,14 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
     database = Database(config.database)
     worm = WormStore(config.store, own_credentials(config.store))
     verifier = Verifier(database, worm, read_roots(config.trust_roots_file))
+    anchors = Anchors(database, worm, config.store.endpoint, config.server.tls.ca_file.read_bytes())
     grpc_server.serve(
         config.server,
-        [service.served(verifier, config.store.endpoint), operations.served(database)],
+        [
+            service.served(verifier, config.store.endpoint),
+            service_anchors.served(anchors),
+            operations.served(database),
+        ],
         operations.record_refusal(database),
         {"database": database.ping, "store": worm.require_lock},
         stop,
@@ -36,14 +42,14 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
 
 
 def work(config: "ArchiveConfig", stop: threading.Event) -> None:
-    """Lock snapshots and sealed books."""
+    """Lock snapshots and sealed books; anchor our own audit heads."""
     from hoso.gradebook.v1.marks_pb2_grpc import MarkServiceStub
     from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
 
     from services.archive import locking
     from services.archive.config import read_roots
     from services.archive.worm import WormStore, own_credentials
-    from services.common import worker
+    from services.common import anchoring, worker
     from services.common.db import Database
     from services.common.grpc_client import channel
 
@@ -56,13 +62,15 @@ def work(config: "ArchiveConfig", stop: threading.Event) -> None:
         gradebook=MarkServiceStub(channel(config.gradebook)),
         signing=SigningServiceStub(channel(config.signing)),
     )
-    handlers = locking.handlers(archive)
+    handlers = {**locking.handlers(archive), **anchoring.start("archive", database, config.anchor, stop)}
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()
 
 
 def provision(config: "ArchiveConfig", stop: threading.Event) -> None:
-    """Create the locked bucket and the probe's bucket where they are missing; prove that both are locked."""
+    """Create the locked bucket and the probe's bucket where they are missing; prove that both are
+    locked.
+    """
     from services.archive import probe
     from services.archive.worm import WormStore, admin_credentials, own_credentials
 

@@ -100,6 +100,15 @@ def person(school: str) -> str:
     return who.person
 
 
+def may_read(school: str) -> None:
+    """Operators and services read every school; any other client needs a person of that school.
+
+    Raises Unauthenticated PERSON_REQUIRED, Forbidden WRONG_SCHOOL.
+    """
+    if not caller().client.startswith(("service/", "operator/")):
+        person(school)
+
+
 def client_of(subject_alternative_names: Iterable[bytes]) -> str:
     """The client name in a peer certificate. Raises Unauthenticated CERTIFICATE_UNNAMED when it has
     none.

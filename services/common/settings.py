@@ -77,3 +77,17 @@ class WorkConfig:
 
     concurrency: int = 2
     lease_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class AnchorConfig:
+    """How a service anchors its audit heads in the archive (ADR-0051).
+
+    key_file: ECDSA P-256 private key (PEM), used for nothing else and readable by its owner only.
+    cert_file: its certificate (PEM), named ``urn:hoso:anchor/<service>`` and issued by a CA in `archive.tls.ca_file`.
+    archive: where the signed statements are locked; archive itself reaches its own address.
+    """
+
+    key_file: Path
+    cert_file: Path
+    archive: PeerConfig

@@ -33,12 +33,13 @@ def serve(config: Config, stop: threading.Event) -> None:
 
 def work(config: Config, stop: threading.Event) -> None:
     """Close windows whose time has come."""
-    from services.common import worker
+    from services.common import anchoring, worker
     from services.common.db import Database
     from services.gradebook.entry import windows
 
     database = Database(config.database, max_size=config.work.concurrency + 3)
     handlers = {windows.CLOSE_JOB: lambda job: windows.close_by_time(database, job)}
+    handlers.update(anchoring.start("gradebook", database, config.anchor, stop))
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()
 
@@ -46,11 +47,11 @@ def work(config: Config, stop: threading.Event) -> None:
 def check_config(config: Config, stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     del stop
-    from services.common import topology
+    from services.common import anchoring, topology
     from services.common.db import Database
     from services.common.errors import Unavailable
 
-    found = []
+    found = anchoring.problems("gradebook", config.anchor)
     database = Database(config.database, max_size=1)
     try:
         database.ping()

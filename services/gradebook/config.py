@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig, WorkConfig
+from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, ServerConfig, WorkConfig
 
 
 @dataclass(frozen=True)
@@ -13,3 +13,4 @@ class Config:
     broker: BrokerConfig
     server: ServerConfig
     work: WorkConfig = field(default_factory=WorkConfig)
+    anchor: AnchorConfig | None = None

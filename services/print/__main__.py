@@ -34,7 +34,7 @@ def work(config: PrintConfig, stop: threading.Event) -> None:
     """Render books."""
     from hoso.gradebook.v1 import books_pb2_grpc
 
-    from services.common import worker
+    from services.common import anchoring, worker
     from services.common.db import Database
     from services.common.grpc_client import channel
     from services.print import rendering, usecases
@@ -42,6 +42,7 @@ def work(config: PrintConfig, stop: threading.Event) -> None:
     database = Database(config.database)
     gradebook = books_pb2_grpc.BookServiceStub(channel(config.gradebook))
     handlers = {usecases.RENDER_JOB: rendering.handler(database, gradebook)}
+    handlers.update(anchoring.start("print", database, config.anchor, stop))
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()
 

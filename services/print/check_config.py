@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hoso.gradebook.v1 import books_pb2, books_pb2_grpc
 
-from services.common import topology
+from services.common import anchoring, topology
 from services.common.db import Database
 from services.common.errors import HosoError, NotFound
 from services.common.grpc_client import calling, channel
@@ -23,7 +23,7 @@ def problems(config: PrintConfig) -> list[str]:
         "broker": lambda: topology.ping(config.broker, "print"),
         "gradebook": lambda: _gradebook(config.gradebook),
     }
-    failures = []
+    failures = anchoring.problems("print", config.anchor)
     for name, check in checks.items():
         try:
             check()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
+from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
 
 
 @dataclass(frozen=True)
@@ -14,3 +14,4 @@ class PrintConfig:
     server: ServerConfig
     gradebook: PeerConfig
     work: WorkConfig = field(default_factory=WorkConfig)
+    anchor: AnchorConfig | None = None

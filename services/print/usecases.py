@@ -8,7 +8,7 @@ from hoso.print.v1 import events_pb2, print_pb2
 from services.common import audit, identity, jobs, outbox
 from services.common.db import Tx
 from services.common.errors import Invalid, NotFound, Rejected
-from services.common.identity import SYSTEM, caller
+from services.common.identity import SYSTEM
 from services.common.jobs import Job
 from services.print import store
 from services.print.kind import Kind
@@ -126,7 +126,7 @@ def readable(tx: Tx, rendition: str) -> StoredRendition:
         stored = None
     if stored is None:
         raise NotFound("RENDITION_UNKNOWN", "Không có bản in này.", rendition=rendition)
-    _may_read(stored.school)
+    identity.may_read(stored.school)
     return stored
 
 
@@ -136,7 +136,7 @@ def of_book(tx: Tx, book: str) -> list[StoredRendition]:
     """
     renditions = store.list_of_book(tx, book)
     for school in {rendition.school for rendition in renditions}:
-        _may_read(school)
+        identity.may_read(school)
     return renditions
 
 
@@ -157,9 +157,3 @@ def _subject(job: Job) -> tuple[str, int, Kind]:
 
 def _facts(job: Job) -> dict[str, str]:
     return {name: job.payload[name] for name in ("book", "version", "kind", "content_sha256")}
-
-
-def _may_read(school: str) -> None:
-    """Operators and services may read every school; others must act for a person of that school."""
-    if not caller().client.startswith(("service/", "operator/")):
-        identity.person(school)

@@ -44,7 +44,7 @@ def work(config: "SigningConfig", stop: threading.Event) -> None:
     """Fetch signing copies and sign."""
     from hoso.print.v1.print_pb2_grpc import PrintServiceStub
 
-    from services.common import worker
+    from services.common import anchoring, worker
     from services.common.db import Database
     from services.common.grpc_client import channel
     from services.signing import domain, fetch_job, open_keys, signing_job
@@ -56,6 +56,7 @@ def work(config: "SigningConfig", stop: threading.Event) -> None:
         domain.FETCH_JOB: fetch_job.handler(database, PrintServiceStub(channel(config.print))),
         domain.SIGN_JOB: signing_job.handler(database, tokens),
     }
+    handlers.update(anchoring.start("signing", database, config.anchor, stop))
     threading.Thread(target=open_keys.watch, args=(database, tokens, stop), name="open-keys", daemon=True).start()
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()

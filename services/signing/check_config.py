@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hoso.print.v1 import print_pb2, print_pb2_grpc
 
-from services.common import topology
+from services.common import anchoring, topology
 from services.common.db import Database
 from services.common.errors import HosoError, NotFound
 from services.common.grpc_client import calling, channel
@@ -26,6 +26,7 @@ def problems(config: SigningConfig) -> list[str]:
         "tokens (start the role `tokens`)": TokenClient(config.tokens.socket, timeout_s=_TIMEOUT_S).ping,
     }
     lines = [f"module {name}: {file} is not there" for name, file in config.tokens.modules.items() if not file.exists()]
+    lines += anchoring.problems("signing", config.anchor)
     for name, check in checks.items():
         try:
             check()

@@ -10,7 +10,7 @@
 
 from dataclasses import dataclass, field
 
-from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
+from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
 from services.signing.tokens_config import TokensConfig
 
 
@@ -24,3 +24,4 @@ class SigningConfig:
     print: PeerConfig
     tokens: TokensConfig
     work: WorkConfig = field(default_factory=WorkConfig)
+    anchor: AnchorConfig | None = None

@@ -132,15 +132,6 @@ def list_pending(database: Database, tokens: TokenClient, signatory_id: str) -> 
     return Pending(pending, active is not None, (active.remaining or 0) if active else 0)
 
 
-def may_read(school: str) -> None:
-    """Services and operators read every school; others act for a person of that school.
-
-    Raises Forbidden.
-    """
-    if not caller().client.startswith(("service/", "operator/")):
-        identity.person(school)
-
-
 def take_in(tx: Tx, document: Document, required: list[Required], pdf: bytes) -> None:
     """Store print's signing copy and queue a first look at who may sign it.
 
