@@ -11,6 +11,7 @@ from cli import (
     corrections,
     dossiers,
     operations,
+    permissions,
     policy,
     register,
     review,
@@ -48,6 +49,7 @@ app.command("export")(sheet_commands.export_sheets)
 app.command("status")(operations.status)
 app.command("audit")(operations.audit)
 app.command("control-log")(dossiers.control_log)
+app.command("permissions")(permissions.print_permissions)
 
 
 @app.callback()
