@@ -114,8 +114,9 @@ def _table(title: str, *columns: tuple[str, int]) -> Table:
     """A table over the whole width. columns: heading and share of the width."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", expand=True)
     for heading, ratio in columns:
-        # A letter's number stays in one piece.
-        table.add_column(heading, ratio=ratio, min_width=15 if heading == _SOURCE else None)
+        # The number of a letter stays in one piece.
+        fixed = len("3260/GDĐT-GDTrH") if heading == _SOURCE else None
+        table.add_column(heading, width=fixed, ratio=None if fixed else ratio)
     return table
 
 

@@ -40,8 +40,8 @@ def freeze_student_register(database: Database, caller: Caller, ref: ClassRef, s
     checked = common.check_stage(RecordType.STUDENT_REGISTER, ref.school_year, stage)
     with database.transaction() as tx:
         year = access.year(tx, caller, ref.school, ref.school_year)
-        roles = access.staff(tx, caller, year).roles
-        lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_eligible(Actor.PREPARER, roles) else set())
+        who = access.staff(tx, caller, year)
+        lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_eligible(Actor.PREPARER, who.roles) else set())
         year_lock.hold_year(tx, year.id)
         register_store.hold_register(tx, year.school_id)
         scope = Scope(RecordType.STUDENT_REGISTER, year.id)
