@@ -11,7 +11,7 @@ from services.signing import domain as signing
 
 def test_print_checks_the_ranks_of_the_catalogue() -> None:
     ranks = {signatory.role.name: signatory.rank for listed in SIGNATORIES.values() for signatory in listed}
-    assert consistency.RANKS == ranks
+    assert ranks == consistency.RANKS
     assert set(ranks) == set(SignatoryRole.__members__)
 
 
