@@ -196,6 +196,6 @@ def _check_person(progress: Progress, act: Act, person: str, offices: Offices) -
             act=act.value,
             person=person,
         )
-    # Whoever may do it here acts as one of the table's actors, be it in their stead.
+    # A stand-in acts in the place of the actors that the table lists.
     actors = permission.value.actors if person in allowed else frozenset()
     check(permission, actors, act=act.value, person=person)

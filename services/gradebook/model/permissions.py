@@ -12,7 +12,7 @@ signing grants to its keeper; whether the state of things allows an act, which l
 
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, unique
 
 from services.common.errors import Forbidden
@@ -137,10 +137,10 @@ def _grant(
 
 
 def _grant_with_stand_in(name: str, actor: Actor, case: str, source: str) -> Grant:
-    """A row of the corrections, whose actor a vice principal may have to stand in for."""
+    """A row of the corrections for whose actor a vice principal stands in."""
     listed = _grant(Group.CORRECTIONS, name, actor, source=source)
     stand_ins = frozenset({Actor.VICE_PRINCIPAL})
-    return Grant(listed.group, name, listed.actors, source, stand_ins, case, listed.reason, listed.refusal)
+    return replace(listed, stand_ins=stand_ins, stand_in_case=case)
 
 
 _HOMEROOM_ONLY = "Việc này chỉ dành cho giáo viên chủ nhiệm của lớp."
@@ -154,7 +154,7 @@ _OWN_REQUEST = (
 )
 _HAS_A_PART = (
     "khi Hiệu trưởng chính là người đề nghị hoặc xác nhận; không có Phó Hiệu trưởng khác thì Hiệu trưởng quyết định,"
-    " miễn là việc sửa có ít nhất hai người"
+    " miễn là có ít nhất hai người tham gia việc sửa"
 )
 
 _LETTER_3260, _LETTER_3368 = "3260/GDĐT-GDTrH", "3368/GDĐT-TrH"

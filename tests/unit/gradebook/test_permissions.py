@@ -74,19 +74,17 @@ def test_no_other_module_names_a_role_or_an_actor_that_is_one() -> None:
     named, known = [], set()
     for path, tree in modules():
         named += [(path, name) for of in ("Role", "Actor") for name in attributes(tree, of) if name in roles]
-        if any(isinstance(node, ast.Name | ast.alias) and "Role" in ast.unparse(node) for node in _names(tree)):
+        if any(_is_role(node) for node in ast.walk(tree)):
             known.add(path)
     assert named == []
     assert known == set(OF_ROLE)
 
 
-def _names(tree: ast.Module) -> Iterator[ast.AST]:
-    """Mentions of `Role` itself; `SignatoryRole` and `SubjectRole` are other things."""
-    for node in ast.walk(tree):
-        if (isinstance(node, ast.Name) and node.id == "Role") or (isinstance(node, ast.alias) and node.name == "Role"):
-            yield node
-        elif isinstance(node, ast.ClassDef) and node.name == "Role":
-            yield ast.alias(name="Role", asname=None)
+def _is_role(node: ast.AST) -> bool:
+    """Whether this is a mention of `Role`; `SignatoryRole` and `SubjectRole` are other things."""
+    if isinstance(node, ast.Name):
+        return node.id == "Role"
+    return isinstance(node, ast.alias | ast.ClassDef) and node.name == "Role"
 
 
 def test_no_other_module_compares_the_roles_of_a_person() -> None:
@@ -176,7 +174,7 @@ def test_a_role_alone_has_the_permissions_that_list_it(permission: Permission, r
     assert allowed is (role in {SCHOOL_ROLES.get(actor) for actor in permission.value.actors})
 
 
-def test_only_a_vice_principal_is_in_charge_beside_the_principal() -> None:
+def test_a_relation_goes_to_holders_of_its_role_only() -> None:
     for role in Role:
         in_charge = Actor.VICE_PRINCIPAL_IN_CHARGE in capacities([role], in_charge=True)
         assert in_charge is (role is Role.VICE_PRINCIPAL)
