@@ -12,6 +12,7 @@ from cli import (
     corrections,
     dossiers,
     operations,
+    permissions,
     policy,
     register,
     review,
@@ -49,6 +50,7 @@ app.command("import")(sheet_commands.import_sheets)
 app.command("export")(sheet_commands.export_sheets)
 app.command("status")(operations.status)
 app.command("control-log")(dossiers.control_log)
+app.command("permissions")(permissions.print_permissions)
 
 
 @app.callback()

@@ -17,6 +17,7 @@ from services.common.identity import Access, Caller, caller
 from services.common.message_fields import page_size, timestamp
 from services.common.together import Together
 from services.gradebook.api import pages, sheet_messages, window_messages
+from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref
 from services.gradebook.api.request_identity import request_identity
 from services.gradebook.entry import acts, bulk, marks, reads, windows
@@ -27,6 +28,7 @@ from services.gradebook.entry.store.marks import VersionRow
 from services.gradebook.model.checks import identifier, moment
 from services.gradebook.model.domain import PROTO_LEVEL_NUMBERS, Semester, Stage, keyed_text
 from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.permissions import Permission
 from services.gradebook.model.results import ClassData, Missing, absent_sessions
 from services.gradebook.rules import Level, PupilResult, format_mark
 
@@ -44,19 +46,18 @@ _ENTRY_KINDS: dict[int, str] = {
     EntryKind.CORRECTION: "CORRECTION",
     EntryKind.CARRIED_MARKS: "CARRIED_OVER",
 }
-_PERSON = Access(clients=("vendor/*",), person=True)
 _VENDOR = Access(clients=("vendor/*",))
 ACCESS = {
-    "PlanWindow": _PERSON,
-    "CloseWindow": _PERSON,
+    "PlanWindow": access_for(Permission.PLAN_WINDOW),
+    "CloseWindow": access_for(Permission.CLOSE_WINDOW),
     "ListWindows": Access(clients=("vendor/*", "operator/department")),
     "GetWindow": Access(clients=("vendor/*", "operator/department")),
-    "EnterMarks": _PERSON,
+    "EnterMarks": access_for(Permission.ENTER_MARKS, Permission.ENTER_SUBJECT_REMARKS),
     "ImportMarks": _VENDOR,
     "ExportMarks": _VENDOR,
-    "SettleMissingMarks": _PERSON,
-    "EnterConduct": _PERSON,
-    "EnterAbsences": _PERSON,
+    "SettleMissingMarks": access_for(Permission.SETTLE_MISSING_MARKS),
+    "EnterConduct": access_for(Permission.ENTER_CONDUCT),
+    "EnterAbsences": access_for(Permission.ENTER_ABSENCES),
     "GetMarkSheet": _VENDOR,
     "GetClassSummary": _VENDOR,
     "ListMissing": _VENDOR,

@@ -15,6 +15,7 @@ from services.gradebook.model import roster_rules, sheet_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.lifecycle import State
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access, year_lock
 
 MAX_LENGTH = 300
@@ -39,7 +40,7 @@ def enter_achievements(
     _check(ref, kind)
     _check_rows(rows)
     with database.transaction() as tx:
-        target = homeroom_target(tx, caller, ref)
+        target = homeroom_target(tx, caller, ref, Permission.ENTER_ACHIEVEMENTS)
         year_lock.hold_year(tx, target.year_id)
         earlier = achievements.earlier(tx, request.id)
         if earlier is not None:

@@ -13,7 +13,7 @@ from uuid import UUID
 from services.common import audit
 from services.common.audit import Record
 from services.common.db import Database, Tx
-from services.common.errors import Conflict, Forbidden, NotFound, Rejected, Violation
+from services.common.errors import Conflict, NotFound, Rejected, Violation
 from services.common.identity import Caller
 from services.gradebook.entry.store import attendance, marks, sheets
 from services.gradebook.entry.store.marks import Act, EntryState, Target, Written
@@ -32,6 +32,7 @@ from services.gradebook.model.domain import (
 )
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.lifecycle import READ_ONLY, State
+from services.gradebook.model.permissions import Actor, Permission, check
 from services.gradebook.roster import access
 from services.gradebook.rules import SubjectKind
 
@@ -80,7 +81,7 @@ def settle_missing_marks(
     found.count("students", len(students), 1, sheet_rules.MAX_ROWS)
     found.refuse()
     with database.transaction() as tx:
-        target = subject_target(tx, caller, ref, subject)
+        target = subject_target(tx, caller, ref, subject, Permission.SETTLE_MISSING_MARKS)
         state = open_state(tx, target, semester, request.id)
         if state.earlier is not None:
             return repeat(state.earlier, request, caller).changed
@@ -119,7 +120,7 @@ def enter_conduct(
         found.one_of(f"rows[{index}].level", level, PROTO_LEVELS)
     found.refuse()
     with database.transaction() as tx:
-        target = homeroom_target(tx, caller, ref)
+        target = homeroom_target(tx, caller, ref, Permission.ENTER_CONDUCT)
         state = open_state(tx, target, semester, request.id)
         if state.earlier is not None:
             repeat(state.earlier, request, caller)
@@ -150,7 +151,7 @@ def enter_absences(
         attendance_rules.check_totals(found, f"rows[{index}]", excused, unexcused)
     found.refuse()
     with database.transaction() as tx:
-        target = homeroom_target(tx, caller, ref)
+        target = homeroom_target(tx, caller, ref, Permission.ENTER_ABSENCES)
         state = open_state(tx, target, None, request.id)
         if state.earlier is not None:
             repeat(state.earlier, request, caller)
@@ -194,42 +195,33 @@ def check_target(caller: Caller, ref: ClassRef, subject: str | None, target: Tar
     return target
 
 
-def check_subject_target(caller: Caller, ref: ClassRef, subject: str, found: Target | None) -> Target:
-    """The target of an entry of marks, whose teacher the caller must be.
+def check_subject_target(
+    caller: Caller, ref: ClassRef, subject: str, found: Target | None, permission: Permission
+) -> Target:
+    """The target of an act on a class's subject, for which the caller must have the permission.
 
     Raises as find_target; Forbidden NOT_ASSIGNED, Rejected SCHOOL_NOT_AUTHORISED.
     """
     target = check_target(caller, ref, subject, found)
-    if not target.assigned:
-        raise Forbidden(
-            "NOT_ASSIGNED",
-            "Giáo viên không được phân công dạy môn này ở lớp này.",
-            person=caller.person,
-            school_class=ref.name,
-            subject=subject,
-        )
+    actors = {Actor.ASSIGNED_TEACHER} if target.assigned else set()
+    check(permission, actors, person=caller.person, school_class=ref.name, subject=subject)
     access.check_authorised(ref.school, ref.school_year, target.authority)
     return target
 
 
-def subject_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str) -> Target:
-    """The class and subject, whose teacher the acting person must be. Raises as check_subject_target."""
+def subject_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str, permission: Permission) -> Target:
+    """The class and subject, for which the acting person must have the permission. Raises as check_subject_target."""
     access.person(caller, ref.school)
     found = marks.find_target(tx, ref.school, ref.school_year, ref.name, subject, caller.person)
-    return check_subject_target(caller, ref, subject, found)
+    return check_subject_target(caller, ref, subject, found, permission)
 
 
-def homeroom_target(tx: Tx, caller: Caller, ref: ClassRef) -> Target:
+def homeroom_target(tx: Tx, caller: Caller, ref: ClassRef, permission: Permission) -> Target:
     """The class that a call of its homeroom teacher names. Raises Forbidden ROLE_REQUIRED, and as find_target."""
     person = access.person(caller, ref.school)
     target = find_target(tx, caller, ref, None)
-    if target.homeroom_person != person:
-        raise Forbidden(
-            "ROLE_REQUIRED",
-            "Việc này chỉ dành cho giáo viên chủ nhiệm của lớp.",
-            person=person,
-            school_class=ref.name,
-        )
+    actors = {Actor.HOMEROOM_TEACHER} if target.homeroom_person == person else set()
+    check(permission, actors, person=person, school_class=ref.name)
     access.check_authorised(ref.school, ref.school_year, target.authority)
     return target
 

@@ -23,8 +23,9 @@ from services.gradebook.entry.store.attendance import StandingRow
 from services.gradebook.entry.store.principal_remarks import RemarkRow
 from services.gradebook.model import attendance_rules, results, roster_rules
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Role, Semester, Stage
+from services.gradebook.model.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Semester, Stage
 from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.permissions import Permission
 from services.gradebook.model.results import Absences
 from services.gradebook.roster import access, year_lock
 
@@ -70,7 +71,7 @@ def enter_attendance(
     sheets = [_absences(found, f"rows[{index}].absences", month, listed) for index, (_, listed) in enumerate(rows)]
     found.refuse()
     with database.transaction() as tx:
-        target = homeroom_target(tx, caller, ref)
+        target = homeroom_target(tx, caller, ref, Permission.ENTER_ATTENDANCE)
         state = open_state(tx, target, None, request.id)
         if state.earlier is not None:
             return repeat(state.earlier, request, caller)
@@ -112,7 +113,7 @@ def record_principal_remark(database: Database, caller: Caller, ref: ClassRef, m
     found.refuse()
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
-        principal = access.role(tx, caller, year, Role.PRINCIPAL, "Hiệu trưởng")
+        principal = access.require(tx, caller, year, Permission.RECORD_PRINCIPAL_REMARK)
         access.check_authorised(ref.school, ref.school_year, year.authority)
         year_lock.hold_year(tx, year.id)
         version, standing = principal_remarks.newest(tx, school_class.id, month)
@@ -151,7 +152,7 @@ def enter_summer_conduct(
         found.one_of(f"rows[{index}].level", level, PROTO_LEVELS)
     found.refuse()
     with database.transaction() as tx:
-        target = homeroom_target(tx, caller, ref)
+        target = homeroom_target(tx, caller, ref, Permission.ENTER_SUMMER_CONDUCT)
         state = open_state(tx, target, Semester.SECOND, request.id)
         if state.earlier is not None:
             repeat(state.earlier, request, caller)

@@ -14,7 +14,8 @@ from services.gradebook.entry.store import class_data, exemptions
 from services.gradebook.entry.store.exemptions import Decision, DecisionRow
 from services.gradebook.model import roster_rules
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import PRACTICAL_SUBJECTS, ClassRef, Role, Semester
+from services.gradebook.model.domain import PRACTICAL_SUBJECTS, ClassRef, Semester
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access, year_lock
 
 
@@ -38,7 +39,7 @@ def record_practical_exemption(
     _check(ref, subject, semesters, decision)
     with database.transaction() as tx:
         year = access.year(tx, caller, ref.school, ref.school_year)
-        person = access.role(tx, caller, year, Role.PRINCIPAL, "Hiệu trưởng").person
+        person = access.require(tx, caller, year, Permission.RECORD_EXEMPTION).person
         target = find_target(tx, caller, ref, subject)
         year_lock.hold_year(tx, year.id)
         earlier = exemptions.request_sha256(tx, request.id)

@@ -36,6 +36,7 @@ from services.gradebook.model import sheet_rules
 from services.gradebook.model.checks import refuse
 from services.gradebook.model.domain import ClassRef, MarkKind, column_kind
 from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access
 
 
@@ -166,7 +167,9 @@ def decide(tx: Tx, one: SheetEntry, found: Opened | None, *, waited: bool) -> Pl
     if found is None and not waited:
         return None
     try:
-        target = check_subject_target(one.caller, one.ref, one.subject, found.target if found else None)
+        target = check_subject_target(
+            one.caller, one.ref, one.subject, found.target if found else None, Permission.ENTER_MARKS
+        )
         assert found is not None
         if found.state.earlier is not None:
             return repeat(found.state.earlier, one.request, one.caller)

@@ -17,6 +17,7 @@ from services.gradebook.entry.store.marks import Written
 from services.gradebook.entry.store.sheets import Opened
 from services.gradebook.entry.store.sheets import Planned as PlannedMarks
 from services.gradebook.model.checks import Findings, refuse
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access
 
 NONE = Entered(0, 0)
@@ -39,7 +40,9 @@ def enter_sheet(database: Database, one: SheetEntry, texts: Sequence[tuple[str, 
     access.person(one.caller, one.ref.school)
     with database.transaction() as tx:
         (opened,) = sheets.open_sheets(tx, [marks.key(one)], wait=True)
-        check_subject_target(one.caller, one.ref, one.subject, opened.target if opened else None)
+        target = opened.target if opened else None
+        for permission in (Permission.ENTER_MARKS, Permission.ENTER_SUBJECT_REMARKS):
+            check_subject_target(one.caller, one.ref, one.subject, target, permission)
         assert opened is not None
         planned_marks = _decide_marks(tx, one, opened)
         planned_remarks = _decide_remarks(tx, one, opened, texts)

@@ -19,6 +19,7 @@ from services.gradebook.model import roster_rules, sheet_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.lifecycle import State
+from services.gradebook.model.permissions import Permission
 from services.gradebook.model.remark_rules import check_remark
 from services.gradebook.roster import access, year_lock
 
@@ -62,7 +63,10 @@ def enter_remarks(
     """
     _check(ref, subject, period, rows)
     with database.transaction() as tx:
-        target = subject_target(tx, caller, ref, subject) if subject else homeroom_target(tx, caller, ref)
+        if subject:
+            target = subject_target(tx, caller, ref, subject, Permission.ENTER_SUBJECT_REMARKS)
+        else:
+            target = homeroom_target(tx, caller, ref, Permission.ENTER_HOMEROOM_REMARKS)
         year_lock.hold_year(tx, target.year_id)
         found = decide(tx, caller, request, target, subject, period, rows)
         if isinstance(found, Entered):
