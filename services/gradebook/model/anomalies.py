@@ -243,7 +243,7 @@ def _semester_jumps(column: _Column, first: Mapping[int, int], second: Mapping[i
 
 
 def _jumping(before: Mapping[int, int], after: Mapping[int, int], limit: int) -> list[int]:
-    """Students whose change reaches the limit, by itself and relative to the class's median change."""
+    """Students whose change reaches the limit, both by itself and relative to the class median."""
     changes = {student: after[student] - before[student] for student in before if student in after}
     if len(changes) < COLUMN_MARKS:
         return []

@@ -26,12 +26,12 @@ _LAST_SECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 _CLAUSE_END = re.compile(r"[,;:!?()\"/]+")
 """Ends of clauses that are not letters in any old encoding; `legacy_reading` handles full stops."""
 _WORDS = re.compile(r"[^\s!-@\[-`{-~]+")
-"""Runs without spaces, ASCII digits and punctuation; other signs may be letters in old encodings."""
+"""Runs without spaces, ASCII digits and punctuation; other signs may be old letters."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def refuse(violations: Collection[Violation]) -> None:
-    """Raises Invalid with the violations, at most the first 25 of them; does nothing without any."""
+    """Raises Invalid with the first 25 of the violations; returns if there are none."""
     if not violations:
         return
     shown = list(violations)[:REPORTED_VIOLATIONS]
@@ -73,7 +73,7 @@ class Findings:
             self.add(field, "SPACES", "Không được có khoảng trắng ở đầu, ở cuối hoặc hai khoảng trắng liền nhau.")
 
     def name(self, field: str, value: str, *, longest: int) -> None:
-        """A person's or school's name: a text in Unicode, not in an old font's encoding (TCVN3, VNI)."""
+        """A person's or school's name: a text in Unicode, not in the encoding of an old font."""
         meant = legacy_reading(value[:longest])
         if meant is None:
             self.text(field, value, longest=longest)

@@ -41,7 +41,7 @@ class Completeness(NamedTuple):
 
 
 def percent(required: int, absent: int) -> int:
-    """Percentage that is not absent, rounded down so that 100 means all; 100 if nothing is required."""
+    """Percentage that is not absent, rounded down so that 100 means all; 100 of nothing."""
     return 100 * (required - absent) // required if required else 100
 
 

@@ -37,7 +37,7 @@ from services.gradebook.rules import (
 )
 
 Sheet = Mapping[int, Mapping[int, int]]
-"""Student id → column number → value, of one subject and semester. A cell without a mark is omitted."""
+"""Student id → column number → value, of one subject and semester; cells without marks omitted."""
 
 _EMPTY: Mapping[int, int] = {}
 NONE_BROUGHT: Mapping[int, tuple[int, int]] = {}
@@ -69,7 +69,7 @@ class ClassSubject:
     topic_cluster_semester: int = 0
 
     def regular_in(self, semester: int) -> int:
-        """Regular marks in a semester, including the result of a topic cluster (TT 22/2021 Điều 6)."""
+        """Regular marks in a semester, with the result of a topic cluster (TT 22/2021 Điều 6)."""
         return self.regular_count + (self.topic_cluster_semester == semester)
 
 
@@ -228,7 +228,7 @@ def _sat(value: int) -> int | None:
 
 
 def reassessments(data: ClassData, student: ClassStudent) -> dict[str, int]:
-    """Subject code → re-assessment of a student as stored, NOT_SAT_VALUE where they did not sit it."""
+    """Subject code → a student's re-assessment as stored; NOT_SAT_VALUE if they did not sit it."""
     rows = ((subject.code, data.cells(subject.id, Semester.SECOND, student.id)) for subject in data.subjects)
     return {code: cells[REASSESSMENT_COLUMN] for code, cells in rows if REASSESSMENT_COLUMN in cells}
 
@@ -301,7 +301,7 @@ def required_months(data: ClassData, stage: Stage) -> list[str]:
 
 
 def first_stage(school_year: str, month: str) -> Stage:
-    """The first stage whose book holds a month: semester I until December, whole year until June."""
+    """The first stage whose book holds a month: semester I to December, whole year to June."""
     first = year_start(school_year)
     if month <= f"{first}-12":
         return Stage.SEMESTER_1
@@ -324,7 +324,7 @@ def year_totals(
 
 
 def absent_sessions(data: ClassData, student: int) -> int | None:
-    """Sessions absent in the year, excused and unexcused together (TT 22/2021 Điều 12 khoản 1 điểm c)."""
+    """Absent sessions of the year, excused or not (TT 22/2021 Điều 12 khoản 1 điểm c)."""
     counts = data.absences.get(student)
     return None if counts is None else sum(counts)
 

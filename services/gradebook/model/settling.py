@@ -68,7 +68,7 @@ def attendance_cover(month: str, school_year: str) -> Cover:
 
 
 def window_verdict(windows: Sequence[WindowRow], what: Cover, now: datetime) -> tuple[WindowVerdict, list[str]]:
-    """The verdict of windows over the cover's semesters, and the names of the open or closing ones."""
+    """The verdict of windows over the cover's semesters, with names of the open or closing ones."""
     covering = [window for window in windows if what.kinds & set(window.mark_kinds)]
     begun = [window for window in covering if window.closed_time is None and window.open_time <= now]
     if running := [window.name for window in begun if window.close_time > now]:

@@ -1,4 +1,4 @@
-"""Names in old encodings are found, and names of every people of the country and of foreigners pass."""
+"""Names in old encodings are detected; names of all peoples and of foreigners pass."""
 
 import random
 import unicodedata

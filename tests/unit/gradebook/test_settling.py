@@ -1,4 +1,4 @@
-"""Which windows settle a datum: none of another kind, and none that closed before its month ended."""
+"""Which windows settle a datum: none of another kind, none that closed within its month."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -138,7 +138,7 @@ BARS58 = {"Giỏi": ("8", "6.5"), "Khá": ("6.5", "5"), "Trung bình": ("5", "3.
 
 
 def meets58(law, marks, rank, pardoned=None):
-    """Whether subjects meet a rank apart from the mean; a pardoned subject counts as good enough."""
+    """Whether subjects meet a rank apart from the mean; a pardoned one counts as good enough."""
     bar, floor = (Fraction(text) for text in BARS58[rank])
     lead = False
     for name, mark in marks.items():

@@ -56,7 +56,7 @@ def test_foreign_language_alone_below_gets_the_published_adjustment():
 
 
 def test_the_one_bad_subject_may_be_the_leading_one():
-    """Toán is the only leading subject here; without it the pupil would be Khá, so it is adjusted."""
+    """Toán is the only leading subject here; but for it the pupil would be Khá: adjusted."""
     result = rank([34, 76, 76, 76, 75, 75, 75, 75])
     assert (result.overall, result.base, result.level) == (70, Y, TB)
 

@@ -1,4 +1,4 @@
-"""TT22: conduct of the year, promotion, re-assessment, summer training, retention, awards; order."""
+"""TT22: conduct of the year, promotion, summer, retention, awards; order of results."""
 
 import pytest
 from hypothesis import given

@@ -67,8 +67,7 @@ class BookFacts:
 def class_book(data: ClassData, facts: BookFacts) -> bytes:
     """The canonical bytes of a class book.
 
-    Every required mark must be there, every subject must have a teacher, and the limits above must
-    hold.
+    The data must have every required mark and a teacher for every subject, within the limits above.
     """
     results = class_results(data, facts.stage)
     record = record_book(RecordType.CLASS_BOOK, data.school_year, level_of(data.grade_level))

@@ -1,4 +1,4 @@
-"""Frozen content of a student register; shape: docs/formats/student-register-1.schema.json. Pure."""
+"""Frozen content of a student register (docs/formats/student-register-1.schema.json). Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -42,7 +42,10 @@ class RegisterFacts:
 
 
 class ClassYear(NamedTuple):
-    """A student's class in one school year. result: promotion as in the class book; None without one."""
+    """A student's class in one school year.
+
+    result: promotion as in the class book; None without one.
+    """
 
     school_year: str
     name: str
@@ -79,7 +82,10 @@ class RegisterLine:
 
 
 def student_register(lines: Sequence[RegisterLine], facts: RegisterFacts) -> bytes:
-    """The canonical bytes of a register. lines: in order of register numbers, within the limits above."""
+    """The canonical bytes of a register.
+
+    lines: in the order of register numbers, within the limits above.
+    """
     level = SchoolLevel(facts.school.level)
     # The register of every level has the same format and signatories.
     record = record_book(RecordType.STUDENT_REGISTER, facts.school_year, SchoolLevel.LOWER_SECONDARY)
@@ -96,7 +102,7 @@ def student_register(lines: Sequence[RegisterLine], facts: RegisterFacts) -> byt
             "principal": asdict(facts.principal),
             "data_officer": asdict(facts.data_officer),
             "rows": [_row(line) for line in lines],
-            # Nobody records why and by whose leave a detail was put right
+            # No reason or approval is recorded for corrected details
             # (docs/formats/student-register-1.md).
             "corrections": [],
             "signatories": _signatories(record, facts),

@@ -20,7 +20,7 @@ class Signs(NamedTuple):
     """A signatory in a role. subject: code, for subject teachers only."""
 
     role: SignatoryRole
-    who: NamedPerson
+    person: NamedPerson
     subject: str | None = None
 
 
@@ -38,8 +38,8 @@ def signatories(record: RecordBook, listed: Sequence[Signs]) -> list[dict[str, A
             "rank": ranks[signs.role],
             "field": f"sig-{order:02d}-{_FIELD_ENDS[signs.role]}{f'-{signs.subject}' if signs.subject else ''}",
             "role": signs.role.name,
-            "signatory": signs.who.id,
-            "name": signs.who.name,
+            "signatory": signs.person.id,
+            "name": signs.person.name,
             "subject": signs.subject,
         }
         for order, signs in enumerate(listed, 1)

@@ -29,10 +29,11 @@ MAX_CLASSES = 40
 
 @dataclass(frozen=True, slots=True)
 class TaughtClass:
-    """A class of the teacher. data: with the one subject only.
+    """A class of the teacher.
 
-    left_on: student id → day of leaving; remarks: (semester, student id) → the teacher's remark;
-    corrections: as the content lists them, without the class.
+    data: with the teacher's subject only. left_on: student id → day of leaving.
+    remarks: (semester, student id) → the teacher's remark.
+    corrections: as listed in content, without the class.
     """
 
     name: str
@@ -144,6 +145,6 @@ def _row(
 
 
 def _remark(taught: TaughtClass, subject: ClassSubject, student: ClassStudent, semester: Semester) -> str:
-    """The form's only text column: the note of an exemption (Điều 10), then the teacher's remark."""
+    """The form's only text column: the note of an exemption (Điều 10), then the remark."""
     exempt = (subject.id, semester, student.id) in taught.data.exempt
     return ". ".join(filter(None, (EXEMPTION_NOTE if exempt else "", taught.remarks.get((semester, student.id), ""))))

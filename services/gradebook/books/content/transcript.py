@@ -1,9 +1,7 @@
-"""Frozen content of a transcript (docs/formats/transcript-1.md), from frozen class books and
-earlier transcripts.
+"""Frozen content of a transcript (docs/formats/transcript-1.md).
 
-The row of the year is what the class book says of the student, whose lists the subject teachers
-have signed; rows of the years before are taken over unchanged from the student's earlier
-transcripts (ADR-0036).
+The row of the year comes from the class book, whose lists the subject teachers have signed; rows of
+earlier years are copied unchanged from the student's earlier transcripts (ADR-0036).
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,12 +59,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptFacts:
-    """What a transcript says beside class book and earlier transcripts.
+    """Everything a transcript states apart from the class book.
 
-    absences: excused and unexcused sessions, used where the class book has only their sum. remarks:
-    subject code → the subject teacher's remark. certificates, competition: as entered, empty when
-    none. places: this year's lines of the study history. earlier: the earlier transcripts, parsed,
-    one a school year, oldest first.
+    absences: excused and unexcused sessions, used where the class book has only their sum.
+    remarks: subject code → the subject teacher's remark.
+    certificates, competition: as entered, empty if none.
+    places: this year's lines of the study history.
+    earlier: the earlier transcripts, parsed, one per school year, oldest first.
     """
 
     homeroom_teacher: NamedPerson
@@ -84,11 +83,10 @@ class TranscriptFacts:
 
 
 def numbers(content: Json, stage: Stage) -> dict[str, int]:
-    """moet_student_id → number of those of a class book who get a transcript of the stage, by
-    number.
+    """moet_student_id → number of the students who get a transcript of the stage, by number.
 
-    Who left during the year gets none; after the summer only those for whom the summer brought
-    something.
+    Students who left during the year get none. After the summer, only students with summer training
+    or a re-assessment get one.
     """
     chosen = {}
     for student, evaluation in zip(content["students"], content["year"]["evaluation"], strict=True):
@@ -270,7 +268,7 @@ def _earlier_grades(earlier: Sequence[Json], row: Json, level: str) -> list[Json
 
 
 def _history(earlier: Sequence[Json], school_year: str) -> list[Json]:
-    """The lines of the study history of earlier years; each year as in its own transcript, if any."""
+    """The study history of earlier years; each year as in its own transcript if there is one."""
     lines: dict[str, list[Json]] = {}
     for earlier_transcript in earlier:
         by_year: dict[str, list[Json]] = {}
