@@ -94,8 +94,7 @@ class Findings:
             self._legacy(field, "Câu chữ", meant)
 
     def statement(self, field: str, value: str, *, longest: int) -> None:
-        """A text that names something, such as a certificate, and may contain numbers and foreign
-        words.
+        """A text that names something, such as a certificate; numbers and foreign words are allowed.
 
         The words that are not plain ASCII are tested together for an old encoding, then the whole.
         """

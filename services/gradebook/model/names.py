@@ -1,4 +1,4 @@
-"""Detects names in an encoding older than Unicode: TCVN3 (ABC), VNI, or misread UTF-8.
+"""Detects names that are not proper Unicode: in TCVN3 (ABC) or VNI, or misread UTF-8.
 
 Such a name would be stored and printed as it looks, «NguyÔn V¨n», and no later step could notice.
 It is detected in two ways: by characters that occur in no name, and by words that are not
