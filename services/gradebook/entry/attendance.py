@@ -172,5 +172,7 @@ def _absences(found: Findings, field: str, month: str, listed: Sequence[Absence]
     sessions: dict[int, int] = {}
     for index, one in enumerate(listed):
         value = attendance_rules.EXCUSED if one.excused else attendance_rules.UNEXCUSED
-        attendance_rules.add_session(found, f"{field}[{index}]", month, one.day, one.session, value, sessions)
+        attendance_rules.add_session(
+            found, f"{field}[{index}]", month, day=one.day, session=one.session, value=value, sessions=sessions
+        )
     return attendance_rules.sheet(sessions)

@@ -19,6 +19,7 @@ COMMON = [
     "common/0002_job.sql",
     "common/0003_audit.sql",
     "common/0004_audit_append.sql",
+    "common/0005_audit_without_subjects.sql",
 ]
 
 

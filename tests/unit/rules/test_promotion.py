@@ -1,4 +1,4 @@
-"""TT22: conduct of the year, promotion, re-assessment, summer training, retention, awards; order of results."""
+"""TT22: conduct of the year, promotion, summer, retention, awards; order of results."""
 
 import pytest
 from hypothesis import given
@@ -10,9 +10,9 @@ from services.gradebook.rules import (
     Level,
     Policy,
     Promotion,
+    PromotionInput,
     PupilYear,
     SemesterMarks,
-    Standing,
     SubjectKind,
     SubjectYear,
     assess,
@@ -143,10 +143,10 @@ def test_failing_both_is_trained_first_and_then_retested():
 
 
 def test_no_decision_while_a_fact_is_open():
-    assert decide(Standing(7, None, TOT, 0)) is None
-    assert decide(Standing(7, TOT, None, 0)) is None
-    assert decide(Standing(7, TOT, TOT, None)) is None
-    assert decide(Standing(7, None, None, 46)) is Promotion.RETAINED
+    assert decide(PromotionInput(7, None, TOT, 0)) is None
+    assert decide(PromotionInput(7, TOT, None, 0)) is None
+    assert decide(PromotionInput(7, TOT, TOT, None)) is None
+    assert decide(PromotionInput(7, None, None, 46)) is Promotion.RETAINED
 
 
 @pytest.mark.parametrize(
