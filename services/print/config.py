@@ -15,7 +15,11 @@ class WorkConfig:
 
 @dataclass(frozen=True)
 class PrintConfig:
-    """Everything print needs. gradebook: where frozen content comes from."""
+    """Everything print needs.
+
+    gradebook: where frozen content comes from. anchor: how the audit heads are anchored; without it
+    they are not.
+    """
 
     database: DatabaseConfig
     broker: BrokerConfig
