@@ -60,9 +60,8 @@ class Break:
     """The first bad row of a chain.
 
     reason: ``HASH_MISMATCH`` (the row was edited), ``LINK_MISMATCH`` (it does not follow the row
-    before it),
-        ``ROW_MISSING`` (there is no row with this sequence), ``ROW_UNEXPECTED`` (rows beyond the
-        head), ``HEAD_MISMATCH`` (the last row is not the one that the head names),
+        before it), ``ROW_MISSING`` (there is no row with this sequence),
+        ``ROW_UNEXPECTED`` (rows beyond the head), ``HEAD_MISMATCH`` (the last row is not the one that the head names),
         ``ANCHOR_MISMATCH`` (the row is not the one that was anchored), ``SHORTER_THAN_ANCHOR`` (the
         chain, which may be gone, ends before its anchored row).
     """
