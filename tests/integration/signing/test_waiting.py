@@ -113,7 +113,7 @@ def test_waiting_documents_cost_an_idle_worker_nothing(service: Service) -> None
         waiting = read_while_idle(service, 6)
     assert without["job"] >= 4  # it asks for due jobs every second
     assert (waiting["document"], waiting["required_signature"]) == (0, 0)
-    assert waiting["job"] <= without["job"] + 4
+    assert waiting["job"] < 2 * without["job"]  # one look more or less
 
 
 def own_counters(tx: Tx) -> Counter[tuple[str, str]]:
