@@ -56,7 +56,12 @@ class Archive:
         """As of the moment of archiving, as archive itself verifies: certificates end, the record does not."""
         subject = evidence.Subject(record.kind, record.school, record.school_year, record.version)
         return evidence.verify(
-            pdf, record.object_sha256, record.content_sha256, subject, [self.roots], record.archive_time
+            pdf,
+            record.object_sha256,
+            record.content_sha256,
+            subject=subject,
+            roots=[self.roots],
+            at=record.archive_time,
         )
 
 
