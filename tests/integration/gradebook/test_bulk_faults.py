@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,9 +25,11 @@ from services.common.db import Database, migrate
 from services.common.errors import Forbidden, HosoError, Unavailable
 from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig
 from services.gradebook.config import Config
+from services.gradebook.usecases import bulk
 from tests.integration.gradebook.streams import DEADLINE_S, demo_sheets, send, sheet
 from tests.integration.gradebook.world import FINAL, FIRST, MIGRATIONS, OTHER_VENDOR, SECOND, VENDOR, World, tls
 from tests.servers import Pki
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
 
@@ -118,12 +119,12 @@ def whole(world: World) -> bool:
     )
 
 
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 20
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
+def imports_have_ended() -> bool:
+    """Whether the server, which runs in this process, has every place for an import free again."""
+    taken = [bulk._places.acquire(blocking=False) for _ in range(bulk.AT_ONCE)]
+    for _ in filter(None, taken):
+        bulk._places.release()
+    return all(taken)
 
 
 def half_stream(world: World, sheets: list[marks_pb2.ImportMarksRequest], count: int) -> tuple[Any, threading.Event]:
@@ -141,12 +142,12 @@ def half_stream(world: World, sheets: list[marks_pb2.ImportMarksRequest], count:
 def test_half_a_stream_keeps_its_whole_sheets_and_the_whole_stream_may_follow(world: World, one: SchoolClass) -> None:
     sheets = demo_sheets(world, one, 1)
     call, go_on = half_stream(world, sheets, 5)
-    until(lambda: len(entered(world)) == 5)
+    eventually(lambda: len(entered(world)) == 5)
     call.cancel()
     go_on.set()
     with pytest.raises(grpc.FutureCancelledError):
         call.result()
-    time.sleep(0.3)
+    eventually(imports_have_ended)
     assert set(entered(world)) == {one.sheet.request_id for one in sheets[:5]}
     assert whole(world)
     first = send(world, sheets)
@@ -211,10 +212,10 @@ def test_a_client_killed_in_the_middle_leaves_whole_sheets(world: World, tmp_pat
     )
     before = len(entered(world))
     client = subprocess.Popen([sys.executable, "-c", script])
-    until(lambda: len(entered(world)) >= before + 3)
+    eventually(lambda: len(entered(world)) >= before + 3)
     client.send_signal(signal.SIGKILL)
     client.wait(10)
-    time.sleep(0.3)
+    eventually(imports_have_ended)
     settled = len(entered(world))
     assert settled < before + len(sheets)
     assert whole(world)
@@ -233,7 +234,7 @@ def test_a_server_killed_in_the_middle_leaves_whole_sheets(serving: tuple[World,
         for number, one_sheet in enumerate(sheets):
             yield one_sheet
             if number == 6:
-                until(lambda: len(entered(world)) >= len(before) + 2)
+                eventually(lambda: len(entered(world)) >= len(before) + 2)
                 process.kill()
                 killed.set()
 
@@ -244,7 +245,7 @@ def test_a_server_killed_in_the_middle_leaves_whole_sheets(serving: tuple[World,
     survived = set(entered(world)) - before
     assert 2 <= len(survived) < len(sheets)
     process.start()
-    until(lambda: _answers(world))
+    eventually(lambda: _answers(world))
     answers = send(world, sheets)
     assert all(answer.changed for answer in answers)
     assert set(entered(world)) - before == {one_sheet.sheet.request_id for one_sheet in sheets}

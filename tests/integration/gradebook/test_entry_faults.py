@@ -1,7 +1,6 @@
 """Entry while things break: a lost database connection, a client that gives up, a call that comes too late."""
 
 import threading
-import time
 import uuid
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from services.common.errors import HosoError, Invalid, Unavailable
 from tests.integration.gradebook.world import FINAL, FIRST, World
+from tests.waiting import eventually
 
 
 def counts(world: World) -> tuple[Any, ...]:
@@ -24,14 +24,6 @@ def waiting(world: World) -> list[int]:
         " AND wait_event = 'advisory'"
     )
     return [row[0] for row in found]
-
-
-def until(condition: Any) -> Any:
-    deadline = time.monotonic() + 10
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
 
 
 def enter_in_background(world: World, request_id: str, value: str) -> tuple[threading.Thread, list[Any]]:
@@ -58,11 +50,11 @@ def test_a_connection_killed_in_the_middle_writes_nothing_and_the_retry_writes_o
     with world.database.transaction() as holder:
         holder.execute("SELECT pg_advisory_xact_lock(18242, id) FROM school_year")
         thread, answers = enter_in_background(world, request_id, "7")
-        (victim,) = until(lambda: waiting(world))
+        (victim,) = eventually(lambda: waiting(world))
         assert counts(world) == before
         assert world.rows("SELECT pg_terminate_backend(%s)", victim) == [(True,)]
         # The client was told UNAVAILABLE and tries again by itself, with the same request id.
-        until(lambda: [pid for pid in waiting(world) if pid != victim])
+        eventually(lambda: [pid for pid in waiting(world) if pid != victim])
         assert counts(world) == before
     thread.join(20)
     assert [answer.changed for answer in answers] == [1]
@@ -76,7 +68,7 @@ def test_an_entry_that_waited_for_a_closing_is_refused(world: World) -> None:
     with world.database.transaction() as closing:
         closing.execute("SELECT pg_advisory_xact_lock(18242, id) FROM school_year")
         thread, answers = enter_and_note_refusal(world)
-        until(lambda: waiting(world))
+        eventually(lambda: waiting(world))
         closing.execute("UPDATE entry_window SET closed_time = now()")
     thread.join(20)
     assert answers == ["WINDOW_CLOSED"]
