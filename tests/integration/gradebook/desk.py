@@ -22,6 +22,15 @@ def deputy(world: World) -> None:
     world.ask("PutPeople", school=world.school.code, people=[{"id": DEPUTY, "name": "Lê Thị Phó", "roles": roles}])
 
 
+def complete_school(world: World) -> None:
+    """The roster with a vice principal, and the data of a year of every class, under an open window."""
+    world.put_roster()
+    deputy(world)
+    world.plan_window()
+    for school_class in world.school.classes:
+        world.complete(school_class)
+
+
 class Desk:
     """The people of a class at their corrections: of a mark of its first student in maths, semester I, unless told."""
 

@@ -1,6 +1,5 @@
 """Short ways to send and read streams of score sheets."""
 
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -28,14 +27,7 @@ def sheet(
 ) -> marks_pb2.ImportMarksRequest:
     """A sheet with the token of its first teacher, or of the person named, or as given."""
     return marks_pb2.ImportMarksRequest(
-        sheet=marks_pb2.EnterMarksRequest(
-            request_id=request_id or str(uuid.uuid4()),
-            school_class=world.ref(one),
-            subject=subject,
-            semester=semester,
-            columns=[marks_pb2.MarkColumn(kind=kind, position=position) for kind, position in columns],
-            rows=[marks_pb2.MarkRow(student=student, values=values) for student, values in rows.items()],
-        ),
+        sheet=marks_pb2.EnterMarksRequest(**world.sheet(one, subject, semester, columns, rows, request_id)),
         person_token=world.token(person or one.assignments[subject][0]) if token is None else token,
         remarks=[remarks_pb2.RemarkRow(student=student, text=text) for student, text in (remarks or {}).items()],
     )

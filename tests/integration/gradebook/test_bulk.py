@@ -1,7 +1,6 @@
 """Streams of score sheets: each all or nothing, one bad sheet stops no other, sending again is harmless."""
 
 import uuid
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from cli.demo_school import SchoolClass
 from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Unavailable
-from services.common.settings import DatabaseConfig
 from services.gradebook.usecases import bulk
 from tests.integration.gradebook.streams import demo_sheets, export, send, sheet
 from tests.integration.gradebook.world import (
@@ -24,17 +22,9 @@ from tests.integration.gradebook.world import (
     REGULAR,
     SECOND,
     World,
-    served,
 )
-from tests.servers import Pki
 
-
-@pytest.fixture(scope="module")
-def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
-    with served(pki_files, database("gradebook"), classes=2, students=5) as world:
-        world.put_roster()
-        world.plan_window()
-        yield world
+SCHOOL = {"classes": 2, "students": 5}
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,22 +10,13 @@ from hoso.gradebook.v1 import marks_pb2, remarks_pb2
 from cli.demo_school import SchoolClass
 from services.common import audit
 from services.common.errors import Conflict
-from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.records.lines import remark
 from tests.integration.gradebook.streams import export, send, sheet
-from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, SECOND, World, served
-from tests.servers import Pki
+from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, SECOND, World
 
 PERIOD_1, PERIOD_2 = remarks_pb2.REMARK_PERIOD_SEMESTER_1, remarks_pb2.REMARK_PERIOD_SEMESTER_2
+SCHOOL = {"classes": 2, "students": 5}
 COLUMN = [(FINAL, 0)]
-
-
-@pytest.fixture(scope="module")
-def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
-    with served(pki_files, database("gradebook"), classes=2, students=5) as world:
-        world.put_roster()
-        world.plan_window()
-        yield world
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from hoso.gradebook.v1 import books_pb2, common_pb2, corrections_pb2, marks_pb2
 from services.common import audit
 from services.common.errors import Conflict, Forbidden, Invalid, NotFound, Rejected
 from services.common.settings import DatabaseConfig
-from tests.integration.gradebook.desk import DEPUTY, Desk, deputy, refused
+from tests.integration.gradebook.desk import DEPUTY, Desk, complete_school, refused
 from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, REGULAR, SECOND, SEMESTER_1, World, served, sha256
 from tests.servers import Pki
 
@@ -26,11 +26,7 @@ STATE = corrections_pb2.CorrectionState
 def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
     """Two complete classes under a closed window; the school has a vice principal."""
     with served(pki_files, database("gradebook"), students=5) as world:
-        world.put_roster()
-        deputy(world)
-        world.plan_window()
-        for one in world.school.classes:
-            world.complete(one)
+        complete_school(world)
         world.close_window()
         yield world
 

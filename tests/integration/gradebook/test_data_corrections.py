@@ -14,7 +14,16 @@ from services.common.db import StatementError
 from services.common.errors import Conflict, Forbidden, Invalid, NotFound, Rejected
 from services.common.settings import DatabaseConfig
 from services.print import content as printing
-from tests.integration.gradebook.desk import DEPUTY, Desk, Sessions, deputy, enter, of_sessions, of_totals, refused
+from tests.integration.gradebook.desk import (
+    DEPUTY,
+    Desk,
+    Sessions,
+    complete_school,
+    enter,
+    of_sessions,
+    of_totals,
+    refused,
+)
 from tests.integration.gradebook.world import (
     DEPARTMENT,
     FIRST,
@@ -40,11 +49,7 @@ MONTHS = [f"2025-{m:02d}" for m in range(9, 13)] + [f"2026-{m:02d}" for m in ran
 def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
     """Two complete classes under a closed window: one keeps the year's totals, the other attendance by month."""
     with served(pki_files, database("gradebook"), students=5) as world:
-        world.put_roster()
-        deputy(world)
-        world.plan_window()
-        for one in world.school.classes:
-            world.complete(one)
+        complete_school(world)
         for month in MONTHS:
             # The last student came late: no sheet of September.
             students = [one.id for one in world.school.classes[1].students[: -1 if month == MONTHS[0] else None]]

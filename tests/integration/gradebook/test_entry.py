@@ -106,16 +106,7 @@ def test_a_settled_cell_is_zero_by_rule_with_its_reason(world: World, one: Schoo
     reason = "Học sinh không dự kiểm tra bù, không có lí do bất khả kháng."
 
     def settle(students: list[str], **more: Any) -> Any:
-        return world.ask(
-            "SettleMissingMarks",
-            person=one.assignments["TIN"][0],
-            school_class=world.ref(one),
-            subject="TIN",
-            semester=FIRST,
-            columns=[marks_pb2.MarkColumn(kind=FINAL)],
-            students=students,
-            **{"request_id": str(uuid.uuid4()), "reason": reason, **more},
-        )
+        return world.settle(one, "TIN", FIRST, (FINAL, 0), students, **{"reason": reason, **more})
 
     with pytest.raises(Invalid) as short:
         settle([absent], reason="ngắn")
@@ -237,14 +228,7 @@ def test_unknown_and_repeated_students_are_named_by_row(world: World, one: Schoo
     ],
 )
 def test_bad_heads(world: World, one: SchoolClass, change: dict[str, Any], field: str) -> None:
-    fields = {
-        "request_id": str(uuid.uuid4()),
-        "school_class": world.ref(one),
-        "subject": "GDCD",
-        "semester": FIRST,
-        "columns": [marks_pb2.MarkColumn(kind=FINAL)],
-        "rows": [marks_pb2.MarkRow(student=one.students[0].id, values=["8"])],
-    }
+    fields = world.sheet(one, "GDCD", FIRST, [(FINAL, 0)], {one.students[0].id: ["8"]})
     with pytest.raises(Invalid) as caught:
         world.ask("EnterMarks", person=one.assignments["GDCD"][0], **{**fields, **change})
     assert [v.field for v in caught.value.violations] == [field]
@@ -258,15 +242,8 @@ def test_many_violations_arrive_as_the_first_and_their_number(world: World, one:
 
 def refused(world: World, kind: type[HosoError], reason: str, one: SchoolClass, **more: Any) -> None:
     """The call is refused with this reason, leaves an audit row, and writes nothing."""
-    fields = {
-        "person": one.assignments["GDCD"][0],
-        "request_id": str(uuid.uuid4()),
-        "school_class": world.ref(one),
-        "subject": "GDCD",
-        "semester": FIRST,
-        "columns": [marks_pb2.MarkColumn(kind=FINAL)],
-        "rows": [marks_pb2.MarkRow(student=one.students[0].id, values=["8"])],
-    }
+    fields = world.sheet(one, "GDCD", FIRST, [(FINAL, 0)], {one.students[0].id: ["8"]})
+    fields["person"] = one.assignments["GDCD"][0]
     before = stored(world)
     with pytest.raises(kind) as caught:
         world.ask("EnterMarks", **{**fields, **more})
@@ -297,9 +274,8 @@ def test_others_than_the_assigned_teacher_through_the_schools_vendor_are_refused
     refused(world, Unauthenticated, "TOKEN_INVALID", one, person=None, token=foreign)
     # Nothing but the issuer was wrong with it.
     own = issue_token(ISSUER, key, person_id=teacher, school=world.school.code)
-    rows = [marks_pb2.MarkRow(student=one.students[0].id, values=["8"])]
-    sheet = {"subject": "GDCD", "semester": FIRST, "columns": [marks_pb2.MarkColumn(kind=FINAL)], "rows": rows}
-    answer = world.ask("EnterMarks", token=own, request_id=str(uuid.uuid4()), school_class=world.ref(one), **sheet)
+    sheet = world.sheet(one, "GDCD", FIRST, [(FINAL, 0)], {one.students[0].id: ["8"]})
+    answer = world.ask("EnterMarks", token=own, **sheet)
     assert answer.changed + answer.unchanged == 1
 
 

@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,21 +10,12 @@ from hoso.gradebook.v1 import common_pb2
 from cli.demo_school import SchoolClass
 from services.common.db import StatementError
 from services.common.errors import Conflict, Forbidden, HosoError, Invalid, NotFound, Rejected
-from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.streams import export
-from tests.integration.gradebook.world import FINAL, FIRST, OTHER_VENDOR, SECOND, WHOLE_YEAR, World, served
-from tests.servers import Pki
+from tests.integration.gradebook.world import FINAL, FIRST, OTHER_VENDOR, SECOND, WHOLE_YEAR, World
 
+SCHOOL = {"classes": 1, "students": 5}
 TEACHER_BOOK = common_pb2.RECORD_TYPE_TEACHER_BOOK
 DECISION = "Quyết định số 12/QĐ-THCS ngày 15/9/2025"
-
-
-@pytest.fixture(scope="module")
-def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
-    with served(pki_files, database("gradebook"), classes=1, students=5) as world:
-        world.put_roster()
-        world.plan_window()
-        yield world
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Completeness and anomalies through real gRPC."""
 
-import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,7 +8,17 @@ from hoso.gradebook.v1 import review_pb2
 
 from services.common.errors import Invalid
 from services.common.settings import DatabaseConfig
-from tests.integration.gradebook.world import DEPARTMENT, FINAL, FIRST, MIDTERM, REGULAR, SEMESTER_1, World, served
+from tests.integration.gradebook.world import (
+    DEPARTMENT,
+    FINAL,
+    FIRST,
+    MIDTERM,
+    REGULAR,
+    SEMESTER_1,
+    World,
+    columns_of,
+    served,
+)
 from tests.servers import Pki
 
 KIND = review_pb2.AnomalyKind
@@ -26,22 +35,11 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
         for index, student in enumerate(one.students):
             level = 5 + index % 4
             rows[student.id] = [str(level), str(level), str(level), str(level), f"{level}.5", f"{level}.5"]
-        columns = [*((REGULAR, position) for position in range(1, 5)), (MIDTERM, 0), (FINAL, 0)]
         rows[one.students[3].id][0] = "0"
         rows[one.students[4].id][1] = ""
         rows[one.students[5].id][1] = ""
-        world.enter(one, "TOAN", FIRST, columns, rows)
-        world.ask(
-            "SettleMissingMarks",
-            person=one.assignments["TOAN"][0],
-            request_id=str(uuid.uuid4()),
-            school_class=world.ref(one),
-            subject="TOAN",
-            semester=FIRST,
-            columns=[{"kind": REGULAR, "position": 2}],
-            students=[one.students[4].id],
-            reason="Học sinh vắng không lý do, không làm bài bù.",
-        )
+        world.enter(one, "TOAN", FIRST, columns_of(4), rows)
+        world.settle(one, "TOAN", FIRST, (REGULAR, 2), [one.students[4].id])
         yield world
 
 

@@ -10,13 +10,11 @@ from services.common.errors import Forbidden, Invalid, Rejected
 from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.world import (
     DEPARTMENT,
-    FINAL,
     FIRST,
-    MIDTERM,
-    REGULAR,
     SECOND,
     World,
     columns,
+    columns_of,
     served,
     student_message,
 )
@@ -83,7 +81,6 @@ def put_toan(world: World, **changes: Any) -> None:
 
 
 def enter(world: World, semester: int, request_id: str, regular: list[str]) -> Any:
-    keyed = [(REGULAR, place) for place in range(1, len(regular) + 1)] + [(MIDTERM, 0), (FINAL, 0)]
     return world.ask(
         "EnterMarks",
         token=as_of(world, "thpt-gv"),
@@ -91,7 +88,7 @@ def enter(world: World, semester: int, request_id: str, regular: list[str]) -> A
         school_class=CLASS,
         subject="TOAN",
         semester=semester,
-        columns=[marks_pb2.MarkColumn(kind=kind, position=place) for kind, place in keyed],
+        columns=[marks_pb2.MarkColumn(kind=kind, position=place) for kind, place in columns_of(len(regular))],
         rows=[marks_pb2.MarkRow(student="7900001001", values=[*regular, "7", "8"])],
     )
 

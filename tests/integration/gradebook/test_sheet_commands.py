@@ -15,6 +15,7 @@ from cli.output import Output
 from cli.profile import Profile
 from deploy.local.configs import dump
 from services.common.settings import DatabaseConfig
+from tests.integration.gradebook.command_line import write_profile
 from tests.integration.gradebook.world import DEPARTMENT, FIRST, ISSUER, VENDOR, World, columns, served, tls
 from tests.servers import Pki
 
@@ -40,10 +41,7 @@ def one(world: World) -> SchoolClass:
 @pytest.fixture(autouse=True)
 def profile(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A profile of the department's operator who also holds a vendor's certificate and the local token issuer."""
-    nowhere = "127.0.0.1:1"
-    path = tmp_path / "cli.toml"
-    found = Profile(world.address, nowhere, nowhere, nowhere, tls(world.pki, DEPARTMENT), tls(world.pki, VENDOR))
-    path.write_text(dump(found))
+    path = write_profile(world, tmp_path)
     monkeypatch.setenv("HOSO_PROFILE", str(path))
     monkeypatch.setattr(Output, "as_json", False)
     return path

@@ -216,15 +216,62 @@ class World:
         person: str | None = None,
         request_id: str | None = None,
     ) -> Any:
+        teacher = person or one.assignments[subject][0]
+        return self.ask("EnterMarks", person=teacher, **self.sheet(one, subject, semester, columns, rows, request_id))
+
+    def sheet(
+        self,
+        one: SchoolClass,
+        subject: str,
+        semester: int,
+        columns: list[tuple[int, int]],
+        rows: Mapping[str, list[str]],
+        request_id: str | None = None,
+    ) -> dict[str, Any]:
+        """The fields of EnterMarksRequest."""
+        return {
+            "request_id": request_id or str(uuid.uuid4()),
+            "school_class": self.ref(one),
+            "subject": subject,
+            "semester": semester,
+            "columns": [marks_pb2.MarkColumn(kind=kind, position=position) for kind, position in columns],
+            "rows": [marks_pb2.MarkRow(student=student, values=values) for student, values in rows.items()],
+        }
+
+    def settle(
+        self,
+        one: SchoolClass,
+        subject: str,
+        semester: int,
+        column: tuple[int, int],
+        students: list[str],
+        *,
+        reason: str = "Học sinh không dự kiểm tra bù, không có lí do bất khả kháng.",
+        request_id: str | None = None,
+    ) -> Any:
+        """Make the missing marks of a column zero, as the subject's teacher."""
+        kind, position = column
         return self.ask(
-            "EnterMarks",
-            person=person or one.assignments[subject][0],
+            "SettleMissingMarks",
+            person=one.assignments[subject][0],
             request_id=request_id or str(uuid.uuid4()),
             school_class=self.ref(one),
             subject=subject,
             semester=semester,
-            columns=[marks_pb2.MarkColumn(kind=kind, position=position) for kind, position in columns],
-            rows=[marks_pb2.MarkRow(student=student, values=values) for student, values in rows.items()],
+            columns=[marks_pb2.MarkColumn(kind=kind, position=position)],
+            students=students,
+            reason=reason,
+        )
+
+    def enter_conduct(self, one: SchoolClass, semester: int, levels: Mapping[str, int]) -> None:
+        """Enter conduct levels (`common_pb2.Level`) by student, as the homeroom teacher."""
+        self.ask(
+            "EnterConduct",
+            person=one.homeroom_teacher,
+            request_id=str(uuid.uuid4()),
+            school_class=self.ref(one),
+            semester=semester,
+            rows=[{"student": student, "level": level} for student, level in levels.items()],
         )
 
     def complete(self, one: SchoolClass, semesters: tuple[int, ...] = (1, 2)) -> None:
@@ -233,17 +280,8 @@ class World:
             for subject in self.school.subjects[one.grade]:
                 self.enter(one, subject.code, semester, columns(subject), self.school.sheet(one, subject, semester))
             levels = self.school.conduct(one, semester)
-            self.ask(
-                "EnterConduct",
-                person=one.homeroom_teacher,
-                request_id=str(uuid.uuid4()),
-                school_class=self.ref(one),
-                semester=semester,
-                rows=[
-                    marks_pb2.ConductRow(student=student, level=common_pb2.Level.Value(f"LEVEL_{level}"))
-                    for student, level in levels.items()
-                ],
-            )
+            numbers = {student: common_pb2.Level.Value(f"LEVEL_{level}") for student, level in levels.items()}
+            self.enter_conduct(one, semester, numbers)
         self.ask(
             "EnterAbsences",
             person=one.homeroom_teacher,
@@ -304,7 +342,12 @@ def served(pki: Pki, config: DatabaseConfig, *, classes: int = 2, students: int 
 
 def columns(subject: Subject) -> list[tuple[int, int]]:
     """All columns of a subject's sheet."""
-    return [*((REGULAR, position) for position in range(1, subject.regular_count + 1)), (MIDTERM, 0), (FINAL, 0)]
+    return columns_of(subject.regular_count)
+
+
+def columns_of(regular_count: int) -> list[tuple[int, int]]:
+    """All columns of a sheet with so many regular marks."""
+    return [*((REGULAR, position) for position in range(1, regular_count + 1)), (MIDTERM, 0), (FINAL, 0)]
 
 
 def timestamp(moment: dt.datetime) -> Timestamp:

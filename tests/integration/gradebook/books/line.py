@@ -1,21 +1,41 @@
 """One class's book on its way through its life; each method is one step by the right person or service."""
 
-from collections.abc import Callable
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from google.protobuf import json_format
+from google.protobuf.message import Message
 from hoso.archive.v1 import events_pb2 as archive_events
 from hoso.gradebook.v1 import books_pb2
 from hoso.print.v1 import events_pb2 as print_events
 from hoso.print.v1 import print_pb2
 from hoso.signing.v1 import events_pb2 as signing_events
 
-from services.common.consume import Outcome
+from services.common.consume import Delivery, Intake, Outcome
+from services.gradebook.events import SUBSCRIPTIONS
 from tests.integration.gradebook.world import WHOLE_YEAR, World, sha256
 
 PDF = sha256(b"sealed PDF")
 State = books_pb2.BookState
 Announce = Callable[..., Outcome]
 """Hands an event to gradebook's consumer, as the broker would."""
+
+
+@contextlib.contextmanager
+def consumer(world: World) -> Iterator[Announce]:
+    """Gradebook's consumer: hands it an event, as the broker would."""
+    intake = Intake(world.database.config, SUBSCRIPTIONS)
+
+    def hand_in(event: Message, event_id: str | None = None) -> Outcome:
+        body = json_format.MessageToJson(event, preserving_proto_field_name=True).encode()
+        return intake.take(Delivery(event_id or str(uuid.uuid4()), event.DESCRIPTOR.full_name, body))[0]
+
+    try:
+        yield hand_in
+    finally:
+        intake.close()
 
 
 class Line:

@@ -31,14 +31,7 @@ def give(world: World, one: SchoolClass, student: str, marks: dict[str, str]) ->
 
 def conduct(world: World, one: SchoolClass, levels: dict[str, int]) -> None:
     for semester in (1, 2):
-        world.ask(
-            "EnterConduct",
-            person=one.homeroom_teacher,
-            request_id=str(uuid.uuid4()),
-            school_class=world.ref(one),
-            semester=semester,
-            rows=[marks_pb2.ConductRow(student=student, level=level) for student, level in levels.items()],  # type: ignore[arg-type]
-        )
+        world.enter_conduct(one, semester, levels)
 
 
 def train(world: World, one: SchoolClass, levels: dict[str, int]) -> None:

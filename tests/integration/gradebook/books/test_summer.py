@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hoso.gradebook.v1 import class_book_pb2, common_pb2, marks_pb2
+from hoso.gradebook.v1 import class_book_pb2, common_pb2
 
 from cli.demo_school import SchoolClass
 from services.common.errors import Invalid, Rejected
@@ -71,17 +71,7 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
     retest(world, one, "TOAN", {d: "4"})
     assert retest(world, one, "TOAN", {a: "6"}).changed == 1
     with pytest.raises(Invalid) as settled:
-        world.ask(
-            "SettleMissingMarks",
-            person=one.assignments["VAN"][0],
-            request_id=str(uuid.uuid4()),
-            school_class=world.ref(one),
-            subject="VAN",
-            semester=SECOND,
-            columns=[marks_pb2.MarkColumn(kind=REASSESSMENT)],
-            students=[a],
-            reason="Học sinh không dự kiểm tra lại.",
-        )
+        world.settle(one, "VAN", SECOND, (REASSESSMENT, 0), [a])
     assert reasons(settled.value) == [("columns", "REASSESSMENT_NOT_SETTLED")]
 
     found = world.ask("GetClassSummary", school_class=world.ref(one), stage=AFTER_SUMMER).students

@@ -8,10 +8,9 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from cli.output import Output
-from cli.profile import Profile
-from deploy.local.configs import dump
+from tests.integration.gradebook.command_line import write_profile
 from tests.integration.gradebook.register.schools import register_all, transfer_out
-from tests.integration.gradebook.world import DEPARTMENT, VENDOR, World, tls
+from tests.integration.gradebook.world import World
 
 
 def hoso(*arguments: str) -> str:
@@ -21,11 +20,7 @@ def hoso(*arguments: str) -> str:
 
 
 def test_the_register_and_its_movements(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = "127.0.0.1:1"
-    path = tmp_path / "cli.toml"
-    found = Profile(world.address, nowhere, nowhere, nowhere, tls(world.pki, DEPARTMENT), tls(world.pki, VENDOR))
-    path.write_text(dump(found))
-    monkeypatch.setenv("HOSO_PROFILE", str(path))
+    monkeypatch.setenv("HOSO_PROFILE", str(write_profile(world, tmp_path)))
     monkeypatch.setattr(Output, "as_json", False)
     register_all(world)
     student = world.school.classes[0].students[0]

@@ -18,7 +18,17 @@ from tests.integration.gradebook.register.schools import (
     transfer_in,
     transfer_out,
 )
-from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, REGULAR, SECOND, WHOLE_YEAR, World, student_message
+from tests.integration.gradebook.world import (
+    FINAL,
+    FIRST,
+    MIDTERM,
+    REGULAR,
+    SECOND,
+    WHOLE_YEAR,
+    World,
+    columns,
+    student_message,
+)
 
 
 def reason_of(call: Any, *arguments: Any, **fields: Any) -> str:
@@ -120,17 +130,9 @@ def complete_semester_2(world: World, students: list[str]) -> None:
     """Everything that the year still needs of those students of the first class."""
     one = world.school.classes[0]
     for subject in world.school.subjects[6]:
-        cells = [*((REGULAR, p) for p in range(1, subject.regular_count + 1)), (MIDTERM, 0), (FINAL, 0)]
         sheet = world.school.sheet(one, subject, SECOND)
-        world.enter(one, subject.code, SECOND, cells, {student: sheet[student] for student in students})
-    world.ask(
-        "EnterConduct",
-        person=one.homeroom_teacher,
-        request_id="8f9aa9a5-0000-4000-8000-000000000001",
-        school_class=world.ref(one),
-        semester=SECOND,
-        rows=[marks_pb2.ConductRow(student=student, level=common_pb2.LEVEL_EXCELLENT) for student in students],
-    )
+        world.enter(one, subject.code, SECOND, columns(subject), {student: sheet[student] for student in students})
+    world.enter_conduct(one, SECOND, dict.fromkeys(students, common_pb2.LEVEL_EXCELLENT))
 
 
 def test_a_transfer_needs_both_sides(world: World, second: World) -> None:
