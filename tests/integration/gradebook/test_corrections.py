@@ -37,6 +37,7 @@ def desk(world: World) -> Desk:
 
 
 def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(world: World, desk: Desk) -> None:
+    # 1. A request changes nothing; a repeated one answers the same.
     assert desk.teacher != desk.one.homeroom_teacher
     before = desk.sheet()
     snapshots = world.ask("GetWindow", **world.year, window="CN").snapshots
@@ -52,6 +53,8 @@ def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(worl
     with pytest.raises(Conflict):
         desk.request("9", request_id=request_id)
     assert desk.sheet() == before
+
+    # 2. Three people: the teacher asks, the homeroom teacher certifies, the principal decides.
     confirmed = desk.confirm(asked, note="Đã đối chiếu bài.")
     assert desk.confirm(asked, note="Đã đối chiếu bài.") == confirmed
     done = desk.decide(asked)
@@ -64,6 +67,7 @@ def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(worl
     assert after.midterm == "9.5"
     assert after.result != before.result
 
+    # 3. The history of the cell names them.
     history = world.ask(
         "GetMarkHistory",
         school_class=world.ref(desk.one),
@@ -77,6 +81,7 @@ def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(worl
     assert (trail.id, trail.requested_by, trail.confirmed_by, trail.approved_by) == (done.id, *people)
     assert history[1].reason == asked.reason
 
+    # 4. A snapshot with the new mark follows the one before.
     previous = next(s for s in snapshots if s.school_class.name == desk.one.name)
     assert done.snapshot.previous_sha256 == previous.content_sha256
     assert done.snapshot.sequence == previous.sequence + 1
@@ -109,7 +114,8 @@ def test_who_may_do_what(world: World, desk: Desk) -> None:
     withdrawn = world.ask("WithdrawCorrection", person=desk.teacher, correction=taken_back.id).correction
     assert (withdrawn.state, withdrawn.withdrawn.person) == (STATE.CORRECTION_STATE_WITHDRAWN, desk.teacher)
 
-    # The homeroom teacher asks for conduct; the vice principal certifies, because nobody certifies their own request.
+    # The homeroom teacher asks for conduct; the vice principal certifies, because nobody certifies
+    # their own request.
     asked = desk.conduct(common_pb2.LEVEL_UNSATISFACTORY)
     refused("OTHER_PERSON_REQUIRED", lambda: desk.confirm(asked))
     done = desk.decide(desk.confirm(asked, DEPUTY))
@@ -182,6 +188,7 @@ def test_windows_decide_whether_a_cell_is_corrected_or_entered(world: World, des
 
 
 def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> None:
+    # 1. Two books hold the mark; an approval ends both.
     desk = Desk(world, 1)
     principal, officer = world.school.principal, world.school.data_officer
     book = desk.freeze()
@@ -203,6 +210,7 @@ def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> No
     assert ended.state == books_pb2.BOOK_STATE_MISMATCH
     assert ended.history[-1].note == f"corrections/{done.id}"
 
+    # 2. Nothing is frozen over an open correction; the next book lists the one that was approved.
     waiting = desk.request("-")
     refusal = refused("CORRECTION_OPEN", desk.freeze)
     assert refusal.facts["corrections"] == waiting.id
@@ -219,6 +227,8 @@ def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> No
     row = content["semesters"][0]["marks"][[s["code"] for s in content["subjects"]].index("TOAN")]["rows"][0]
     assert row["midterm"] == "2"
 
+    # 3. While a book is being signed nothing is corrected; once it is revoked, the waiting
+    # correction is decided.
     open_one = desk.confirm(desk.request("5"))
     with world.database.transaction() as tx:
         tx.execute("UPDATE book SET state = 10 WHERE id = %s", (again.id,))

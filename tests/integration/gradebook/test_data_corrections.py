@@ -97,6 +97,7 @@ def rules(call: Callable[[], Any]) -> list[tuple[str, str]]:
 
 
 def test_sessions_are_corrected_and_the_totals_follow(world: World, sheets: Desk) -> None:
+    # 1. A request names what it changes and changes nothing; a repeated one answers the same.
     before, year = sheet(sheets), summary(sheets).absent_sessions
     request_id = str(uuid.uuid4())
     wanted: Sessions = [(7, AFTERNOON, UNEXCUSED), (6, MORNING, EXCUSED)]
@@ -117,7 +118,7 @@ def test_sessions_are_corrected_and_the_totals_follow(world: World, sheets: Desk
     ]
     assert sheet(sheets) == before
 
-    # The homeroom teacher asked, so a vice principal certifies, and the principal decides.
+    # 2. The homeroom teacher asked, so a vice principal certifies, and the principal decides.
     refused("OTHER_PERSON_REQUIRED", lambda: sheets.confirm(asked))
     refused("ROLE_REQUIRED", lambda: sheets.confirm(asked, sheets.teacher))
     refused("CORRECTION_STATE", lambda: sheets.decide(asked))
@@ -127,6 +128,7 @@ def test_sessions_are_corrected_and_the_totals_follow(world: World, sheets: Desk
     assert sheets.decide(confirmed) == done
     assert (done.state, done.new_version) == (STATE.CORRECTION_STATE_APPROVED, 2)
 
+    # 3. The sheet has its next version, and the totals follow.
     after = sheet(sheets)
     assert [(a.day, a.session, a.excused) for a in after.absences] == [
         (6, MORNING, True),
@@ -137,6 +139,7 @@ def test_sessions_are_corrected_and_the_totals_follow(world: World, sheets: Desk
     assert summary(sheets).absent_sessions == year + 1
     assert sheet(sheets, index=1).version == 1
 
+    # 4. The history says who asked, certified and decided.
     first, second = history(sheets, ATTENDANCE, month="2025-10")
     assert (first.kind, second.kind, second.reason) == ("ENTRY", "CORRECTION", asked.reason)
     assert list(second.sessions) == list(after.absences)
@@ -144,10 +147,10 @@ def test_sessions_are_corrected_and_the_totals_follow(world: World, sheets: Desk
     people = (sheets.one.homeroom_teacher, DEPUTY, world.school.principal)
     assert (trail.id, trail.requested_by, trail.confirmed_by, trail.approved_by) == (done.id, *people)
 
+    # 5. A snapshot is taken; the audit says nothing of the days on which a child was absent.
     data = json.loads(world.ask("DownloadSnapshot", client="service/archive", snapshot=done.snapshot.id))
     assert data["attendance"]["2025-10"][0] == {"excused": ["06M", "06A"], "unexcused": ["07A"]}
     assert data["absences"][0] == {"excused": 10, "unexcused": 9}
-    # Which days a child was absent is nobody's business who reads the audit.
     audited = world.rows("SELECT facts::text FROM audit_entry WHERE subject = %s", f"corrections/{done.id}")
     assert len(audited) == 3
     assert not any("sessions" in facts or "2025-10-0" in facts for (facts,) in audited)

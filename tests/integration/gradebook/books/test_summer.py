@@ -30,6 +30,7 @@ from tests.integration.gradebook.world import AFTER_SUMMER, REASSESSMENT, SECOND
 
 
 def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, announce: Announce) -> None:
+    # 1. A year in which four students do not pass.
     one, other = world.school.classes
     a, b, c, d, e = failing(world, one)
     for student in other.students:
@@ -39,7 +40,8 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
     world.close_window()
     world.plan_window("HE", semesters=(SECOND,), kinds=(REASSESSMENT,))
 
-    # An open window of the summer does not hold up the book of the year; before that is locked nothing is entered.
+    # 2. Before the year is locked nothing of the summer is entered; an open window of the summer
+    # does not hold its book up.
     year = Line(world, announce)
     for act in (lambda: retest(world, one, "VAN", {a: "6"}), lambda: train(world, one, {c: SATISFACTORY})):
         with pytest.raises(Rejected) as early:
@@ -51,7 +53,8 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
     lock(year)
     lock(Line(world, announce, index=1))
 
-    # Only who must, in the subjects that must, and training first.
+    # 3. Re-assessment and training: only for those who must, in the subjects that must, and
+    # training first.
     assert missing(world, one) == {
         *(("MARK", student, subject) for student in (a, b) for subject in ("VAN", "TOAN")),
         ("SUMMER_CONDUCT", c, ""),
@@ -74,6 +77,7 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
         world.settle(one, "VAN", SECOND, (REASSESSMENT, 0), [a])
     assert reasons(settled.value) == [("columns", "REASSESSMENT_NOT_SETTLED")]
 
+    # 4. What follows from it for each student.
     found = world.ask("GetClassSummary", school_class=world.ref(one), stage=AFTER_SUMMER).students
     assert [s.promotion for s in found] == ["PROMOTED", "RETAINED", "PROMOTED", "RETAINED", "PROMOTED"]
     assert dict(found[0].after_summer.results) == {"VAN": "6.0", "TOAN": "6.0"}
@@ -83,6 +87,7 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
     assert [row.reassessed for row in sheet] == ["6", "2", "", "V", ""]
     assert sheet[0].year_result == "3.0"
 
+    # 5. The book after the summer, once its window is closed.
     with pytest.raises(Rejected) as open_window:
         Line(world, announce, AFTER_SUMMER)
     assert open_window.value.reason == "WINDOW_OPEN"
@@ -94,7 +99,8 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
     assert summer.freeze() == summer.book
     _check_content(downloaded(world, year), downloaded(world, summer))
 
-    # The book lives: nothing of its stage moves; the year stays as it was locked, with the same bytes.
+    # 6. The book lives: nothing of its stage moves; the year stays as it was locked, with the same
+    # bytes.
     world.plan_window("HE-2", semesters=(SECOND,), kinds=(REASSESSMENT,))
     for late in (
         lambda: retest(world, one, "VAN", {a: "7"}),
@@ -216,6 +222,7 @@ def test_attendance_stands_in_the_books_that_hold_its_months(world: World, annou
             rows=rows,
         )
 
+    # 1. All months but the last are kept; the books hold those of their stage.
     months = [f"2025-{m:02d}" for m in range(9, 13)] + [f"2026-{m:02d}" for m in range(1, 6)]
     for index, month in enumerate(months[:-1]):
         enter(month, [(index + 1, 1), (index + 1, 2)])
@@ -225,6 +232,8 @@ def test_attendance_stands_in_the_books_that_hold_its_months(world: World, annou
     with pytest.raises(Rejected) as incomplete:
         Line(world, announce, WHOLE_YEAR)
     assert "ATTENDANCE 1 2026-05" in incomplete.value.facts["first"]
+
+    # 2. The last month comes in a later window; a month that a book holds does not move.
     with pytest.raises(Rejected) as closed:
         enter("2026-05", [(29, 1)])
     assert closed.value.reason == "WINDOW_CLOSED"
@@ -234,6 +243,8 @@ def test_attendance_stands_in_the_books_that_hold_its_months(world: World, annou
     assert held.value.reason == "BOOK_LOCKED"
     enter("2026-05", [(29, 1)])  # January to May are in no living book
     world.close_window("LAI")
+
+    # 3. The book of the year holds every month and their sum.
     year = downloaded(world, Line(world, announce, WHOLE_YEAR))
     assert [sheet["month"] for sheet in year["attendance"]] == months
     assert year["attendance"][4]["rows"][0] == {
@@ -246,6 +257,8 @@ def test_attendance_stands_in_the_books_that_hold_its_months(world: World, annou
         "unexcused": 0,
     }
     assert year["year"]["evaluation"][0]["absent_sessions"] == 17
+
+    # 4. The snapshot holds the months that there were when its window closed.
     snapshot = world.ask("GetWindow", **world.year, window="CN").snapshots[0]
     kept = json.loads(world.ask("DownloadSnapshot", client="service/archive", snapshot=snapshot.id))
     assert kept["format"] == "hoso/class-snapshot/2"

@@ -25,6 +25,7 @@ from tests.integration.gradebook.world import AFTER_SUMMER, REASSESSMENT, SECOND
 def test_summer_conduct_is_corrected_after_its_window_and_the_locked_year_stays(
     world: World, announce: Announce
 ) -> None:
+    # 1. A locked year, and a summer in which d was not trained.
     one = world.school.classes[0]
     a, b, c, d, e = failing(world, one)
     world.close_window()
@@ -40,6 +41,8 @@ def test_summer_conduct_is_corrected_after_its_window_and_the_locked_year_stays(
     train(world, one, {c: SATISFACTORY, d: UNSATISFACTORY})
     for subject in ("VAN", "TOAN"):
         retest(world, one, subject, {a: "6", b: "2"})
+
+    # 2. While the window is open it is entered, afterwards it is corrected.
     refused("WINDOW_OPEN", lambda: ask(d, SATISFACTORY))
     world.close_window("HE")
     with pytest.raises(Rejected) as closed:
@@ -47,6 +50,7 @@ def test_summer_conduct_is_corrected_after_its_window_and_the_locked_year_stays(
     assert closed.value.reason == "WINDOW_CLOSED"
     summer = Line(world, announce, AFTER_SUMMER)
 
+    # 3. Who may ask, and for what.
     refused("ROLE_REQUIRED", lambda: ask(d, SATISFACTORY, person=desk.teacher))
     for student, level, fields, fault in (
         (e, SATISFACTORY, {}, ("student", "NOT_FOR_SUMMER_TRAINING")),
@@ -57,6 +61,9 @@ def test_summer_conduct_is_corrected_after_its_window_and_the_locked_year_stays(
         with pytest.raises(Invalid) as wrong:
             ask(student, level, **fields)
         assert reasons(wrong.value) == [fault]
+
+    # 4. The correction ends the book of the summer; that of the year was locked before and says
+    # nothing of it.
     asked = ask(d, SATISFACTORY)
     assert (asked.semester, asked.old_level, asked.new_level, asked.old_version) == (
         0,
@@ -66,10 +73,10 @@ def test_summer_conduct_is_corrected_after_its_window_and_the_locked_year_stays(
     )
     assert missing(world, one) == set()
     done = desk.decide(desk.confirm(asked, DEPUTY))
-    # The book of the year was locked in May and says nothing of August; that of the summer ends.
     assert list(done.voided_books) == [summer.book.id]
     assert year.state == "LOCKED"
-    # Trained and Đạt now, the student has to be re-assessed.
+
+    # 5. Trained and Đạt, the student has to be re-assessed.
     assert missing(world, one) == {("MARK", d, subject) for subject in ("VAN", "TOAN")}
     versions = world.ask(
         "GetDataHistory",
@@ -82,6 +89,8 @@ def test_summer_conduct_is_corrected_after_its_window_and_the_locked_year_stays(
     for subject in ("VAN", "TOAN"):
         retest(world, one, subject, {d: "V"})
     world.close_window("HE-2")
+
+    # 6. The new book and the transcripts list the correction.
     again = Line(world, announce, AFTER_SUMMER)
     content = printing.parse(world.ask("DownloadBookContent", client="service/print", book=again.book.id)).data
     assert [(c["student"], c["semester"], c["column"], c["old"], c["new"]) for c in content["corrections"]] == [

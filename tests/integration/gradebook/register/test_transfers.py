@@ -39,17 +39,21 @@ def reason_of(call: Any, *arguments: Any, **fields: Any) -> str:
 
 def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> None:
     """The marks, conduct and absences of semester I follow; the first school's book closes with the student in it."""
+    # 1. Two schools, semester I complete in the first.
     one, joined = world.school.classes[0], second.school.classes[0]
     assert register_all(world, national_id="") == list(range(1, 13))
     assert register_all(second) == list(range(1, 6))
     world.complete(one, (1,))
     student = one.students[1]
     to = {"to_school": second.school.code}
+
+    # 2. The student leaves, and a repeated call answers the same.
     out = transfer_out(world, student.id, reason="Theo gia đình", **to)
     assert transfer_out(world, student.id, reason="Theo gia đình", **to) == out
     assert (out.from_class, out.other_school, out.other_school_name) == ("6A1", second.school.code, second.school.name)
     assert world.ask("GetStudentPath", school=world.school.code, student=student.id).stations[0].register_number == 2
 
+    # 3. The second school takes the student in.
     answer = transfer_in(second, student.id, from_school=world.school.code)
     assert transfer_in(second, student.id, from_school=world.school.code) == answer
     movement = answer.movement
@@ -57,6 +61,7 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
     assert (answer.register_number, movement.carried, movement.to_class) == (6, marks + 1 + 2, joined.name)
     assert (state(world, student.id), state(second, student.id)) == ("TRANSFERRED_OUT", "STUDYING")
 
+    # 4. Marks, results and conduct came along, and their history says from where.
     for subject in world.school.subjects[6]:
         there, here = (
             who.ask("GetMarkSheet", school_class=who.ref(of), subject=subject.code, semester=FIRST).rows
@@ -84,7 +89,8 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
     assert summary.semester_1.learning_result
     assert summary.semester_1.conduct_result
 
-    # The register number of the first school stays; personal details and path went along, the reason did not.
+    # 5. The register number of the first school stays; personal details and path went along, the
+    # reason did not.
     assert line(world, student.id).register_number == 2
     assert line(second, student.id).student.name == student.name
     assert line(second, student.id).details.from_school == world.school.name
@@ -98,13 +104,13 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
         world.ask("GetStudentPath", school=world.school.code, student=student.id)
     assert caught.value.reason == "STUDENT_ELSEWHERE"
 
-    # Semester II is keyed there, and no longer here.
+    # 6. Semester II is keyed in the second school only.
     second.enter(joined, "TOAN", SECOND, [(REGULAR, 1)], {student.id: ["8"]})
     with pytest.raises(Invalid) as left_class:
         world.enter(one, "TOAN", SECOND, [(REGULAR, 1)], {student.id: ["8"]})
     assert [v.rule for v in left_class.value.violations] == ["STUDENT_LEFT"]
 
-    # A teacher keys the year of those who stayed; the book counts the student as left.
+    # 7. The year of those who stayed is completed; the book counts the student as left.
     staying = [one_student.id for one_student in one.students if one_student.id != student.id]
     complete_semester_2(world, staying)
     assert world.ask("ListMissing", school_class=world.ref(one), stage=WHOLE_YEAR).total == 0
@@ -119,7 +125,7 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
     counted = totals["promoted"] + totals["not_promoted"] + totals["pending_summer"]
     assert (totals["students"], counted) == (6, 5)
 
-    # The year of the class is frozen now: nobody joins it, and who leaves has finished it.
+    # 8. The year of the class is frozen: nobody joins it, and who leaves has finished it.
     late = one.students[0].id
     assert reason_of(move, world, late, "CLASS_CHANGED", date="2026-05-29", to_class="6A2") == "BOOK_LOCKED"
     transfer_out(world, late, date="2026-05-29", to_school_name="Trường THCS Trần Phú, Hà Nội")
