@@ -170,7 +170,9 @@ def test_the_next_years_transcript_takes_the_year_over_unchanged(world: World, a
     assert still_open.value.reason == "EARLIER_TRANSCRIPT_OPEN"
     third = next(b for b in before if b.version == 2 and b.student == one.students[2].id)
     to_locked(RecordLine(world, announce, world.school.classes[0].homeroom_teacher, third))
-    for book in freeze_class(next_year):
+    frozen = freeze_class(next_year)
+    assert len(frozen) == len(one.students)
+    for book in frozen:
         content = RecordLine(next_year, announce, one.homeroom_teacher, book).content()
         assert [row["school_year"] for row in content["grades"]] == ["2025-2026", "2026-2027"]
         assert content["grades"][0] == old[book.student]["grades"][0]
