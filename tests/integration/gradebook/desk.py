@@ -8,8 +8,8 @@ import pytest
 from hoso.gradebook.v1 import class_book_pb2, common_pb2, corrections_pb2
 
 from cli.demo_school import SchoolClass
-from services.common.errors import HosoError
-from tests.integration.gradebook.world import FIRST, MIDTERM, SEMESTER_1, World
+from services.common.errors import HosoError, Invalid
+from tests.integration.gradebook.world import FIRST, MIDTERM, SEMESTER_1, WHOLE_YEAR, World
 
 DEPUTY = "pht-001"
 Sessions = list[tuple[int, int, int]]
@@ -117,3 +117,31 @@ def of_sessions(desk: Desk, sessions: Sessions, month: str = "2025-10", **fields
 def of_totals(desk: Desk, excused: int, unexcused: int, **fields: Any) -> Any:
     new = corrections_pb2.AbsenceTotals(excused=excused, unexcused=unexcused)
     return desk.about(corrections_pb2.CORRECTION_KIND_ABSENCES, new_absences=new, **fields)
+
+
+def approve(desk: Desk, correction: Any) -> Any:
+    return desk.decide(desk.confirm(correction, DEPUTY))
+
+
+def sheet(desk: Desk, month: str = "2025-10", index: int = 0) -> Any:
+    rows = desk.world.ask("GetAttendance", school_class=desk.world.ref(desk.one), month=month).rows
+    return next(row for row in rows if row.student == desk.one.students[index].id)
+
+
+def summary(desk: Desk, index: int = 0) -> Any:
+    return desk.world.ask("GetClassSummary", school_class=desk.world.ref(desk.one), stage=WHOLE_YEAR).students[index]
+
+
+def history(desk: Desk, kind: int, index: int = 0, **fields: Any) -> Any:
+    student = desk.one.students[index].id
+    answer = desk.world.ask(
+        "GetDataHistory", school_class=desk.world.ref(desk.one), student=student, kind=kind, **fields
+    )
+    return answer.versions
+
+
+def rules(call: Callable[[], Any]) -> list[tuple[str, str]]:
+    with pytest.raises(Invalid) as caught:
+        call()
+    assert all(one.message.endswith((".", "-")) for one in caught.value.violations)
+    return [(one.field, one.rule) for one in caught.value.violations]

@@ -1,13 +1,14 @@
 """Acts on dossiers, as schools and the Department make them, for the tests of dossiers."""
 
 import datetime as dt
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hoso.gradebook.v1 import common_pb2, dossiers_pb2, marks_pb2, roster_pb2
 
-from tests.integration.gradebook.world import DEPARTMENT, FIRST, VENDOR, World, sha256, timestamp
+from tests.integration.gradebook.world import DEPARTMENT, FIRST, VENDOR, World, columns, sha256, timestamp
 
 YEAR, NEXT_YEAR, LATE_YEAR = "2025-2026", "2026-2027", "2027-2028"
 THCS, THPT = common_pb2.SCHOOL_LEVEL_LOWER_SECONDARY, common_pb2.SCHOOL_LEVEL_UPPER_SECONDARY
@@ -121,3 +122,62 @@ def refused(kind: type[Exception], reason: str, call: Callable[[], Any]) -> Any:
         call()
     assert getattr(caught.value, "reason", "") == reason
     return caught.value
+
+
+def gated(world: World) -> dict[str, Callable[[], Any]]:
+    """Every act that a school may do only with the Department's leave."""
+    one = world.school.classes[0]
+    subject = world.school.subjects[one.grade][0]
+    student = one.students[0].id
+    request = {"school_class": world.ref(one), "person": one.homeroom_teacher}
+    book = world.ask("ListBooks", **world.year).books[0].id
+    column = marks_pb2.MarkColumn(kind=common_pb2.MARK_KIND_REGULAR, position=1)
+
+    def sheet() -> Any:
+        values = {student: world.school.sheet(one, subject, 2)[student]}
+        return world.enter(one, subject.code, common_pb2.SEMESTER_SECOND, columns(subject), values)
+
+    return {
+        "EnterMarks": sheet,
+        "RecordPrincipalRemark": lambda: world.ask(
+            "RecordPrincipalRemark", person=world.school.principal, school_class=world.ref(one), month="2026-05",
+            remark="Nhập điểm đúng kế hoạch",
+        ),
+        "SettleMissingMarks": lambda: world.ask(
+            "SettleMissingMarks", school_class=world.ref(one), person=one.assignments[subject.code][0],
+            request_id=str(uuid.uuid4()), subject=subject.code, semester=common_pb2.SEMESTER_SECOND,
+            columns=[column], students=[student], reason="Không dự kiểm tra bù theo lịch",
+        ),
+        "EnterConduct": lambda: world.ask(
+            "EnterConduct", **request, request_id=str(uuid.uuid4()), semester=common_pb2.SEMESTER_SECOND,
+            rows=[marks_pb2.ConductRow(student=student, level=common_pb2.LEVEL_GOOD)],
+        ),
+        "EnterAbsences": lambda: world.ask(
+            "EnterAbsences", **request, request_id=str(uuid.uuid4()),
+            rows=[marks_pb2.AbsenceRow(student=student, excused=1)],
+        ),
+        "AssignPrint": lambda: world.ask(
+            "AssignPrint", person=world.school.principal, book=book, officer=world.school.data_officer
+        ),
+        "LockBook": lambda: world.ask("LockBook", person=world.school.principal, book=book),
+    }  # fmt: skip
+
+
+def gated_by_vendor(world: World) -> list[Callable[[], Any]]:
+    one = world.school.classes[0]
+    book = str(world.rows("SELECT id FROM book")[0][0])
+    subject = world.school.subjects[one.grade][0].code
+    return [
+        lambda: world.enter(one, subject, FIRST, [(common_pb2.MARK_KIND_MIDTERM, 0)], {one.students[0].id: ["8"]}),
+        lambda: world.ask("GetBook", book=book),
+    ]
+
+
+def refusals(world: World) -> set[str]:
+    """Why the demo school was refused, from the log of the school year that runs in Vietnam now."""
+    today = dt.datetime.now(dt.timezone(dt.timedelta(hours=7)))
+    start = today.year if today.month >= 8 else today.year - 1
+    running = f"{start}-{start + 1}"
+    by_dossier(world, world.school.code, running)
+    log = world.ask("ListControlLog", school=world.school.code, school_year=running, page_size=500).entries
+    return {one.facts["reason"] for one in log if one.action == "REFUSED" and one.sequence == 0}

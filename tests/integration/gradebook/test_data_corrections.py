@@ -11,18 +11,23 @@ from hoso.gradebook.v1 import books_pb2, class_book_pb2, common_pb2, corrections
 
 from services.common import audit
 from services.common.db import StatementError
-from services.common.errors import Conflict, Forbidden, Invalid, NotFound, Rejected
+from services.common.errors import Conflict, Forbidden, NotFound, Rejected
 from services.common.settings import DatabaseConfig
 from services.print import content as printing
 from tests.integration.gradebook.desk import (
     DEPUTY,
     Desk,
     Sessions,
+    approve,
     complete_school,
     enter,
+    history,
     of_sessions,
     of_totals,
     refused,
+    rules,
+    sheet,
+    summary,
 )
 from tests.integration.gradebook.world import (
     DEPARTMENT,
@@ -66,34 +71,6 @@ def totals(world: World) -> Desk:
 @pytest.fixture(scope="module")
 def sheets(world: World) -> Desk:
     return Desk(world, 1)
-
-
-def approve(desk: Desk, correction: Any) -> Any:
-    return desk.decide(desk.confirm(correction, DEPUTY))
-
-
-def sheet(desk: Desk, month: str = "2025-10", index: int = 0) -> Any:
-    rows = desk.world.ask("GetAttendance", school_class=desk.world.ref(desk.one), month=month).rows
-    return next(row for row in rows if row.student == desk.one.students[index].id)
-
-
-def summary(desk: Desk, index: int = 0) -> Any:
-    return desk.world.ask("GetClassSummary", school_class=desk.world.ref(desk.one), stage=WHOLE_YEAR).students[index]
-
-
-def history(desk: Desk, kind: int, index: int = 0, **fields: Any) -> Any:
-    student = desk.one.students[index].id
-    answer = desk.world.ask(
-        "GetDataHistory", school_class=desk.world.ref(desk.one), student=student, kind=kind, **fields
-    )
-    return answer.versions
-
-
-def rules(call: Callable[[], Any]) -> list[tuple[str, str]]:
-    with pytest.raises(Invalid) as caught:
-        call()
-    assert all(one.message.endswith((".", "-")) for one in caught.value.violations)
-    return [(one.field, one.rule) for one in caught.value.violations]
 
 
 def test_sessions_are_corrected_and_the_totals_follow(world: World, sheets: Desk) -> None:

@@ -1,12 +1,9 @@
 """Adoption dossiers over gRPC: items, routes, deadline, renewal, the gate, suspended vendors, who is missing."""
 
-import datetime as dt
-import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-from hoso.gradebook.v1 import common_pb2, dossiers_pb2, marks_pb2, roster_pb2
+from hoso.gradebook.v1 import common_pb2, dossiers_pb2, roster_pb2
 
 from services.common import audit
 from services.common.db import StatementError
@@ -31,10 +28,13 @@ from tests.integration.gradebook.dossier_acts import (
     by_dossier,
     decide,
     document,
+    gated,
+    gated_by_vendor,
     items,
     plan,
     put_round,
     put_school,
+    refusals,
     refused,
     rules,
     save,
@@ -43,12 +43,10 @@ from tests.integration.gradebook.dossier_acts import (
 from tests.integration.gradebook.streams import demo_sheets, send
 from tests.integration.gradebook.world import (
     DEPARTMENT,
-    FIRST,
     OTHER_VENDOR,
     SEMESTER_1,
     VENDOR,
     World,
-    columns,
     served,
 )
 from tests.servers import Pki
@@ -69,45 +67,6 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
             put_school(world, code)
         put_round(world, YEAR)
         yield world
-
-
-def gated(world: World) -> dict[str, Callable[[], Any]]:
-    """Every act that a school may do only with the Department's leave."""
-    one = world.school.classes[0]
-    subject = world.school.subjects[one.grade][0]
-    student = one.students[0].id
-    request = {"school_class": world.ref(one), "person": one.homeroom_teacher}
-    book = world.ask("ListBooks", **world.year).books[0].id
-    column = marks_pb2.MarkColumn(kind=common_pb2.MARK_KIND_REGULAR, position=1)
-
-    def sheet() -> Any:
-        values = {student: world.school.sheet(one, subject, 2)[student]}
-        return world.enter(one, subject.code, common_pb2.SEMESTER_SECOND, columns(subject), values)
-
-    return {
-        "EnterMarks": sheet,
-        "RecordPrincipalRemark": lambda: world.ask(
-            "RecordPrincipalRemark", person=world.school.principal, school_class=world.ref(one), month="2026-05",
-            remark="Nhập điểm đúng kế hoạch",
-        ),
-        "SettleMissingMarks": lambda: world.ask(
-            "SettleMissingMarks", school_class=world.ref(one), person=one.assignments[subject.code][0],
-            request_id=str(uuid.uuid4()), subject=subject.code, semester=common_pb2.SEMESTER_SECOND,
-            columns=[column], students=[student], reason="Không dự kiểm tra bù theo lịch",
-        ),
-        "EnterConduct": lambda: world.ask(
-            "EnterConduct", **request, request_id=str(uuid.uuid4()), semester=common_pb2.SEMESTER_SECOND,
-            rows=[marks_pb2.ConductRow(student=student, level=common_pb2.LEVEL_GOOD)],
-        ),
-        "EnterAbsences": lambda: world.ask(
-            "EnterAbsences", **request, request_id=str(uuid.uuid4()),
-            rows=[marks_pb2.AbsenceRow(student=student, excused=1)],
-        ),
-        "AssignPrint": lambda: world.ask(
-            "AssignPrint", person=world.school.principal, book=book, officer=world.school.data_officer
-        ),
-        "LockBook": lambda: world.ask("LockBook", person=world.school.principal, book=book),
-    }  # fmt: skip
 
 
 def test_without_a_dossier_nothing_is_entered_printed_or_locked(world: World) -> None:
@@ -348,16 +307,6 @@ def test_a_suspended_vendor_is_refused_at_once_and_the_school_may_change(world: 
     assert world.ask("ListClasses", **world.year).classes
 
 
-def gated_by_vendor(world: World) -> list[Callable[[], Any]]:
-    one = world.school.classes[0]
-    book = str(world.rows("SELECT id FROM book")[0][0])
-    subject = world.school.subjects[one.grade][0].code
-    return [
-        lambda: world.enter(one, subject, FIRST, [(common_pb2.MARK_KIND_MIDTERM, 0)], {one.students[0].id: ["8"]}),
-        lambda: world.ask("GetBook", book=book),
-    ]
-
-
 def test_vendors_are_listed_and_a_new_version_is_appraised_anew(world: World) -> None:
     vendor = dossiers_pb2.Vendor(name="vietschool", title="Vietschool", software="Phần mềm Vietschool", version="3.0")
     answer = world.ask("PutVendor", client=DEPARTMENT, vendor=vendor)
@@ -373,16 +322,6 @@ def test_vendors_are_listed_and_a_new_version_is_appraised_anew(world: World) ->
             appraisal=dossiers_pb2.Appraisal(status=2, decision=document("Kết quả"), valid_from="2025-01-01"),
         ),
     )  # fmt: skip
-
-
-def refusals(world: World) -> set[str]:
-    """Why the demo school was refused, from the log of the school year that runs in Vietnam now."""
-    today = dt.datetime.now(dt.timezone(dt.timedelta(hours=7)))
-    start = today.year if today.month >= 8 else today.year - 1
-    running = f"{start}-{start + 1}"
-    by_dossier(world, world.school.code, running)
-    log = world.ask("ListControlLog", school=world.school.code, school_year=running, page_size=500).entries
-    return {one.facts["reason"] for one in log if one.action == "REFUSED" and one.sequence == 0}
 
 
 def test_the_control_log_tells_the_year_and_is_checked(world: World) -> None:
