@@ -14,7 +14,7 @@ DEADLINE_S = 60.0
 
 def sheet(
     world: World,
-    one: SchoolClass,
+    school_class: SchoolClass,
     subject: str,
     semester: int,
     columns: list[tuple[int, int]],
@@ -27,17 +27,24 @@ def sheet(
 ) -> marks_pb2.ImportMarksRequest:
     """A sheet with the token of its first teacher, or of the person named, or as given."""
     return marks_pb2.ImportMarksRequest(
-        sheet=marks_pb2.EnterMarksRequest(**world.sheet(one, subject, semester, columns, rows, request_id)),
-        person_token=world.token(person or one.assignments[subject][0]) if token is None else token,
+        sheet=marks_pb2.EnterMarksRequest(**world.sheet(school_class, subject, semester, columns, rows, request_id)),
+        person_token=world.token(person or school_class.assignments[subject][0]) if token is None else token,
         remarks=[remarks_pb2.RemarkRow(student=student, text=text) for student, text in (remarks or {}).items()],
     )
 
 
-def demo_sheets(world: World, one: SchoolClass, semester: int) -> list[marks_pb2.ImportMarksRequest]:
+def demo_sheets(world: World, school_class: SchoolClass, semester: int) -> list[marks_pb2.ImportMarksRequest]:
     """Every sheet of a class and semester, complete."""
     return [
-        sheet(world, one, subject.code, semester, columns(subject), world.school.sheet(one, subject, semester))
-        for subject in world.school.subjects[one.grade]
+        sheet(
+            world,
+            school_class,
+            subject.code,
+            semester,
+            columns(subject),
+            world.school.sheet(school_class, subject, semester),
+        )
+        for subject in world.school.subjects[school_class.grade]
     ]
 
 

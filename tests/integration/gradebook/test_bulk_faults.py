@@ -91,7 +91,7 @@ def world(serving: tuple[World, Serving]) -> World:
 
 
 @pytest.fixture
-def one(world: World) -> SchoolClass:
+def school_class(world: World) -> SchoolClass:
     return world.school.classes[0]
 
 
@@ -139,8 +139,10 @@ def half_stream(world: World, sheets: list[marks_pb2.ImportMarksRequest], count:
     return stub.ImportMarks.future(stream(), timeout=DEADLINE_S), go_on
 
 
-def test_half_a_stream_keeps_its_whole_sheets_and_the_whole_stream_may_follow(world: World, one: SchoolClass) -> None:
-    sheets = demo_sheets(world, one, 1)
+def test_half_a_stream_keeps_its_whole_sheets_and_the_whole_stream_may_follow(
+    world: World, school_class: SchoolClass
+) -> None:
+    sheets = demo_sheets(world, school_class, 1)
     call, go_on = half_stream(world, sheets, 5)
     eventually(lambda: len(entered(world)) == 5)
     call.cancel()
@@ -148,7 +150,7 @@ def test_half_a_stream_keeps_its_whole_sheets_and_the_whole_stream_may_follow(wo
     with pytest.raises(grpc.FutureCancelledError):
         call.result()
     eventually(imports_have_ended)
-    assert set(entered(world)) == {one.sheet.request_id for one in sheets[:5]}
+    assert set(entered(world)) == {sheet.sheet.request_id for sheet in sheets[:5]}
     assert whole(world)
     first = send(world, sheets)
     assert len(entered(world)) == len(sheets)
@@ -157,9 +159,9 @@ def test_half_a_stream_keeps_its_whole_sheets_and_the_whole_stream_may_follow(wo
     assert {answer.changed > 0 for answer in first} == {True}
 
 
-def test_a_stream_that_stalls_ends_by_its_deadline(world: World, one: SchoolClass) -> None:
+def test_a_stream_that_stalls_ends_by_its_deadline(world: World, school_class: SchoolClass) -> None:
     before = len(entered(world))
-    sheets = [sheet(world, one, "TIN", SECOND, [(FINAL, 0)], {one.students[4].id: ["3"]})]
+    sheets = [sheet(world, school_class, "TIN", SECOND, [(FINAL, 0)], {school_class.students[4].id: ["3"]})]
     go_on = threading.Event()
 
     def stream() -> Iterator[marks_pb2.ImportMarksRequest]:
@@ -197,7 +199,7 @@ marks_pb2_grpc.MarkServiceStub(channel(PeerConfig({address!r}, tls))).ImportMark
 
 def test_a_client_killed_in_the_middle_leaves_whole_sheets(world: World, tmp_path: Path) -> None:
     sheets = demo_sheets(world, world.school.classes[1], 1)
-    parts = [one.SerializeToString() for one in sheets]
+    parts = [sheet.SerializeToString() for sheet in sheets]
     file = tmp_path / "sheets.bin"
     file.write_bytes(b"".join(parts))
     files = tls(world.pki, VENDOR)
@@ -224,9 +226,11 @@ def test_a_client_killed_in_the_middle_leaves_whole_sheets(world: World, tmp_pat
     assert whole(world)
 
 
-def test_a_server_killed_in_the_middle_leaves_whole_sheets(serving: tuple[World, Serving], one: SchoolClass) -> None:
+def test_a_server_killed_in_the_middle_leaves_whole_sheets(
+    serving: tuple[World, Serving], school_class: SchoolClass
+) -> None:
     world, process = serving
-    sheets = demo_sheets(world, one, 2)
+    sheets = demo_sheets(world, school_class, 2)
     before = set(entered(world))
     killed = threading.Event()
 
@@ -259,9 +263,9 @@ def _answers(world: World) -> bool:
     return False
 
 
-def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, one: SchoolClass) -> None:
+def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, school_class: SchoolClass) -> None:
     """Streams and single entries together: every version is there once, the last one stands."""
-    student, rounds = one.students[0].id, 8
+    student, rounds = school_class.students[0].id, 8
     before = world.rows("SELECT coalesce(max(version), 0) FROM mark m JOIN student s ON s.id = m.student_id"
                         " JOIN subject j ON j.id = m.subject_id WHERE s.moet_student_id = %s AND j.code = 'KHTN'"
                         " AND m.semester = 2 AND m.column_no = 11", student)[0][0]  # fmt: skip
@@ -271,7 +275,10 @@ def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, one: Sch
         try:
             send(
                 world,
-                (sheet(world, one, "KHTN", SECOND, [(FINAL, 0)], {student: [f"3.{n}"]}) for n in range(rounds)),
+                (
+                    sheet(world, school_class, "KHTN", SECOND, [(FINAL, 0)], {student: [f"3.{n}"]})
+                    for n in range(rounds)
+                ),
             )
         except HosoError as e:
             failures.append(e)
@@ -279,7 +286,7 @@ def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, one: Sch
     def singly() -> None:
         try:
             for n in range(rounds):
-                world.enter(one, "KHTN", SECOND, [(FINAL, 0)], {student: [f"7.{n}"]})
+                world.enter(school_class, "KHTN", SECOND, [(FINAL, 0)], {student: [f"7.{n}"]})
         except HosoError as e:
             failures.append(e)
 
@@ -291,7 +298,7 @@ def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, one: Sch
     assert failures == []
     history = world.ask(
         "GetMarkHistory",
-        school_class=world.ref(one),
+        school_class=world.ref(school_class),
         subject="KHTN",
         semester=SECOND,
         column=marks_pb2.MarkColumn(kind=FINAL),
@@ -302,12 +309,14 @@ def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, one: Sch
     assert whole(world)
 
 
-def test_two_vendors_write_one_cell_at_once_and_only_the_schools_own_does(world: World, one: SchoolClass) -> None:
-    student = one.students[1].id
+def test_two_vendors_write_one_cell_at_once_and_only_the_schools_own_does(
+    world: World, school_class: SchoolClass
+) -> None:
+    student = school_class.students[1].id
     outcomes: list[str] = []
 
     def write(client: str, value: str) -> None:
-        one_sheet = sheet(world, one, "GDCD", SECOND, [(FINAL, 0)], {student: [value]})
+        one_sheet = sheet(world, school_class, "GDCD", SECOND, [(FINAL, 0)], {student: [value]})
         (answer,) = send(world, [one_sheet], client=client)
         outcomes.append(f"{client} {answer.refusal.reason}")
 
@@ -327,9 +336,17 @@ def test_two_vendors_write_one_cell_at_once_and_only_the_schools_own_does(world:
         world.ask("ListClasses", client=OTHER_VENDOR, **world.year)
 
 
-def test_the_same_stream_twice_at_once_is_entered_once(world: World, one: SchoolClass) -> None:
+def test_the_same_stream_twice_at_once_is_entered_once(world: World, school_class: SchoolClass) -> None:
     sheets = [
-        sheet(world, one, subject, FIRST, [(FINAL, 0)], {one.students[2].id: ["1.5"]}, request_id=str(uuid.uuid4()))
+        sheet(
+            world,
+            school_class,
+            subject,
+            FIRST,
+            [(FINAL, 0)],
+            {school_class.students[2].id: ["1.5"]},
+            request_id=str(uuid.uuid4()),
+        )
         for subject in ("VAN", "TOAN", "NN1", "LSDL", "KHTN")
     ]
     answers: list[list[marks_pb2.ImportedSheet]] = []

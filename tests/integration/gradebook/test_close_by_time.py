@@ -65,13 +65,13 @@ def start(
 def test_a_window_closes_by_itself_once_though_its_worker_was_away_and_was_killed(
     world: World, start: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     world.plan_window(end_s=3600)
     world.plan_window(end_s=1)
-    world.enter(one, "TOAN", FIRST, MARK, {one.students[0].id: ["8"]})
+    world.enter(school_class, "TOAN", FIRST, MARK, {school_class.students[0].id: ["8"]})
     eventually(lambda: world.rows("SELECT 1 FROM entry_window WHERE close_time <= clock_timestamp()"))
     with pytest.raises(Rejected) as late:
-        world.enter(one, "TOAN", FIRST, MARK, {one.students[0].id: ["9"]})
+        world.enter(school_class, "TOAN", FIRST, MARK, {school_class.students[0].id: ["9"]})
     assert late.value.reason == "WINDOW_CLOSED"
     assert not window(world).window.HasField("closed_time")
 
@@ -104,14 +104,14 @@ def test_a_window_closes_by_itself_once_though_its_worker_was_away_and_was_kille
 
 
 def test_a_window_may_be_for_some_grades(world: World) -> None:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     world.plan_window("K7", grades=(7,))
     with pytest.raises(Rejected) as other_grade:
-        world.enter(one, "TOAN", FIRST, MARK, {one.students[0].id: ["8"]})
+        world.enter(school_class, "TOAN", FIRST, MARK, {school_class.students[0].id: ["8"]})
     assert other_grade.value.reason == "WINDOW_CLOSED"
     assert world.close_window("K7") == 0
     world.plan_window("K6", grades=(6, 7))
-    assert world.enter(one, "TOAN", FIRST, MARK, {one.students[0].id: ["7"]}).changed == 1
+    assert world.enter(school_class, "TOAN", FIRST, MARK, {school_class.students[0].id: ["7"]}).changed == 1
     assert world.close_window("K6") == 2
     listed = world.ask("ListWindows", **world.year, page_size=2)
     assert [w.name for w in listed.windows] == ["CN", "HK2"]

@@ -70,13 +70,15 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
 
 
 def test_without_a_dossier_nothing_is_entered_printed_or_locked(world: World) -> None:
-    one = world.school.classes[0]
-    world.ask("FreezeBook", person=one.homeroom_teacher, school_class=world.ref(one), stage=SEMESTER_1)
+    school_class = world.school.classes[0]
+    world.ask(
+        "FreezeBook", person=school_class.homeroom_teacher, school_class=world.ref(school_class), stage=SEMESTER_1
+    )
     before = world.rows("SELECT count(*) FROM entry"), world.rows("SELECT state FROM book")
     for call in gated(world).values():
         error = refused(Rejected, "SCHOOL_NOT_AUTHORISED", call)
         assert "hồ sơ" in error.message
-    (imported,) = send(world, demo_sheets(world, one, 2)[:1])
+    (imported,) = send(world, demo_sheets(world, school_class, 2)[:1])
     assert imported.refusal.reason == "SCHOOL_NOT_AUTHORISED"
     assert (world.rows("SELECT count(*) FROM entry"), world.rows("SELECT state FROM book")) == before
 
@@ -212,11 +214,11 @@ def test_a_thpt_hands_in_directly_and_may_be_rejected_and_come_again(world: Worl
 
 def test_who_is_missing_and_the_list_of_dossiers(world: World) -> None:
     missing = world.ask("ListMissingDossiers", client=DEPARTMENT, school_year=YEAR).schools
-    assert [(one.school, one.route, one.state) for one in missing] == [(UNRUN, dossiers_pb2.DOSSIER_ROUTE_DIRECT, 0)]
+    assert [(gap.school, gap.route, gap.state) for gap in missing] == [(UNRUN, dossiers_pb2.DOSSIER_ROUTE_DIRECT, 0)]
     found, token = [], ""
     while True:
         page = world.ask("ListDossiers", client=DEPARTMENT, school_year=YEAR, page_size=1, page_token=token)
-        found += [(one.school, one.version, one.state) for one in page.dossiers]
+        found += [(dossier.school, dossier.version, dossier.state) for dossier in page.dossiers]
         token = page.next_page_token
         if not token:
             break
@@ -266,7 +268,7 @@ def test_an_approval_brings_the_vendor_of_the_dossier(world: World) -> None:
     save(world, UNRUN, NEXT_YEAR, items([f"{UNRUN}-{VICE}"], ["HK1"], software=["vietschool"]))
     assert approve(world, UNRUN, NEXT_YEAR).software == "vietschool"
     year = next(
-        one for one in world.ask("GetSchool", client=DEPARTMENT, school=UNRUN).years if one.school_year == NEXT_YEAR
+        year for year in world.ask("GetSchool", client=DEPARTMENT, school=UNRUN).years if year.school_year == NEXT_YEAR
     )
     assert year.vendor == "vietschool"
     refused(Forbidden, "VENDOR_NOT_AUTHORISED", lambda: act(world, "GetDossier", UNRUN, NEXT_YEAR, client=VENDOR))
@@ -311,7 +313,7 @@ def test_vendors_are_listed_and_a_new_version_is_appraised_anew(world: World) ->
     vendor = dossiers_pb2.Vendor(name="vietschool", title="Vietschool", software="Phần mềm Vietschool", version="3.0")
     answer = world.ask("PutVendor", client=DEPARTMENT, vendor=vendor)
     assert answer.status == dossiers_pb2.VENDOR_STATUS_REGISTERED
-    found = {one.name: one for one in world.ask("ListVendors", client=DEPARTMENT).vendors}
+    found = {vendor.name: vendor for vendor in world.ask("ListVendors", client=DEPARTMENT).vendors}
     assert found["smas"].status == dossiers_pb2.VENDOR_STATUS_APPRAISED
     assert (found["vietschool"].version, found["vietschool"].appraisal.version) == ("3.0", "2026.1")
     refused(
@@ -334,8 +336,8 @@ def test_the_control_log_tells_the_year_and_is_checked(world: World) -> None:
         if not token:
             break
     assert list(world.ask("ListControlLog", **where, page_size=500).entries) == entries
-    actions = [one.action for one in entries]
-    titles = {one.action: one.title for one in entries}
+    actions = [entry.action for entry in entries]
+    titles = {entry.action: entry.title for entry in entries}
     assert not {"MARKS_ENTERED", "CONDUCT_ENTERED", "ABSENCES_ENTERED"} & set(actions)
     for action in (
         "WINDOW_PLANNED",
@@ -346,8 +348,8 @@ def test_the_control_log_tells_the_year_and_is_checked(world: World) -> None:
     ):
         assert titles[action] != action
     assert refusals(world) >= {"ROLE_REQUIRED", "VENDOR_NOT_AUTHORISED"}
-    assert [one.time.ToNanoseconds() for one in entries] == sorted(one.time.ToNanoseconds() for one in entries)
-    up_to = next(one for one in entries if one.action == "DOSSIER_APPROVED")
+    assert [entry.time.ToNanoseconds() for entry in entries] == sorted(entry.time.ToNanoseconds() for entry in entries)
+    up_to = next(entry for entry in entries if entry.action == "DOSSIER_APPROVED")
     check = {**where, "up_to": up_to.sequence, "remark": "Đã đối chiếu với sổ giấy"}
     officer, principal = world.school.data_officer, world.school.principal
     refused(Forbidden, "ROLE_REQUIRED", lambda: world.ask("RecordControlCheck", person=officer, **check))

@@ -17,18 +17,18 @@ from tests.integration.gradebook.world import (
 
 
 @pytest.fixture(scope="module")
-def one(world: World) -> SchoolClass:
+def school_class(world: World) -> SchoolClass:
     return world.school.classes[0]
 
 
-def test_two_teachers_write_one_cell_at_once_and_both_versions_stay(world: World, one: SchoolClass) -> None:
-    student = one.students[3].id
+def test_two_teachers_write_one_cell_at_once_and_both_versions_stay(world: World, school_class: SchoolClass) -> None:
+    student = school_class.students[3].id
     rounds, failures = 20, []
 
     def write(value: int) -> None:
         try:
             for n in range(rounds):
-                world.enter(one, "KHTN", FIRST, [(FINAL, 0)], {student: [f"{value}.{n % 10}"]})
+                world.enter(school_class, "KHTN", FIRST, [(FINAL, 0)], {student: [f"{value}.{n % 10}"]})
         except HosoError as e:
             failures.append(e)
 
@@ -38,7 +38,7 @@ def test_two_teachers_write_one_cell_at_once_and_both_versions_stay(world: World
     for thread in threads:
         thread.join()
     assert failures == []
-    history = cell(world, one, "KHTN", (FINAL, 0), student)
+    history = cell(world, school_class, "KHTN", (FINAL, 0), student)
     assert [v.version for v in history] == list(range(1, 2 * rounds + 1))
     ((value,),) = world.rows(
         "SELECT value FROM mark m JOIN student s ON s.id = m.student_id JOIN subject j ON j.id = m.subject_id"
@@ -48,13 +48,15 @@ def test_two_teachers_write_one_cell_at_once_and_both_versions_stay(world: World
     assert f"{value // 10}.{value % 10}".removesuffix(".0") == history[-1].value
 
 
-def test_the_same_request_twice_at_once_is_written_once(world: World, one: SchoolClass) -> None:
+def test_the_same_request_twice_at_once_is_written_once(world: World, school_class: SchoolClass) -> None:
     request_id = str(uuid.uuid4())
     answers = []
 
     def write() -> None:
         answers.append(
-            world.enter(one, "LSDL", FIRST, [(FINAL, 0)], {one.students[0].id: ["7"]}, request_id=request_id)
+            world.enter(
+                school_class, "LSDL", FIRST, [(FINAL, 0)], {school_class.students[0].id: ["7"]}, request_id=request_id
+            )
         )
 
     threads = [threading.Thread(target=write) for _ in range(6)]
@@ -67,7 +69,9 @@ def test_the_same_request_twice_at_once_is_written_once(world: World, one: Schoo
     assert world.rows("SELECT count(*) FROM entry WHERE request_id = %s", request_id) == [(1,)]
 
 
-def test_one_request_id_for_two_sheets_at_once_is_one_entry_and_one_conflict(world: World, one: SchoolClass) -> None:
+def test_one_request_id_for_two_sheets_at_once_is_one_entry_and_one_conflict(
+    world: World, school_class: SchoolClass
+) -> None:
     for _ in range(5):
         request_id, outcomes = str(uuid.uuid4()), []
         ready = threading.Barrier(2)
@@ -77,7 +81,14 @@ def test_one_request_id_for_two_sheets_at_once_is_one_entry_and_one_conflict(wor
         ) -> None:
             ready.wait()
             try:
-                world.enter(one, subject, FIRST, [(FINAL, 0)], {one.students[1].id: ["7"]}, request_id=request_id)
+                world.enter(
+                    school_class,
+                    subject,
+                    FIRST,
+                    [(FINAL, 0)],
+                    {school_class.students[1].id: ["7"]},
+                    request_id=request_id,
+                )
                 outcomes.append("entered")
             except Conflict as e:
                 outcomes.append(e.reason)

@@ -27,13 +27,20 @@ def waiting(world: World) -> list[int]:
 
 
 def enter_in_background(world: World, request_id: str, value: str) -> tuple[threading.Thread, list[Any]]:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     answers: list[Any] = []
 
     def run() -> None:
         try:
             answers.append(
-                world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {one.students[0].id: [value]}, request_id=request_id)
+                world.enter(
+                    school_class,
+                    "TOAN",
+                    FIRST,
+                    [(FINAL, 0)],
+                    {school_class.students[0].id: [value]},
+                    request_id=request_id,
+                )
             )
         except Unavailable as e:
             answers.append(e)
@@ -76,12 +83,12 @@ def test_an_entry_that_waited_for_a_closing_is_refused(world: World) -> None:
 
 
 def enter_and_note_refusal(world: World) -> tuple[threading.Thread, list[str]]:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     reasons: list[str] = []
 
     def run() -> None:
         with pytest.raises(HosoError) as caught:
-            world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {one.students[1].id: ["3"]})
+            world.enter(school_class, "TOAN", FIRST, [(FINAL, 0)], {school_class.students[1].id: ["3"]})
         reasons.append(caught.value.reason)
 
     thread = threading.Thread(target=run)
@@ -90,11 +97,11 @@ def enter_and_note_refusal(world: World) -> tuple[threading.Thread, list[str]]:
 
 
 def test_a_violation_in_the_last_of_many_rows_leaves_no_row(world: World) -> None:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     before = counts(world)
-    rows = {student.id: ["9"] for student in one.students}
-    rows[one.students[-1].id] = ["9,55"]
+    rows = {student.id: ["9"] for student in school_class.students}
+    rows[school_class.students[-1].id] = ["9,55"]
     with pytest.raises(Invalid) as refused:
-        world.enter(one, "KHTN", FIRST, [(FINAL, 0)], rows)
+        world.enter(school_class, "KHTN", FIRST, [(FINAL, 0)], rows)
     assert [violation.field for violation in refused.value.violations] == [f"rows[{len(rows) - 1}].values[0]"]
     assert counts(world) == before

@@ -86,7 +86,7 @@ def world(config: Config, file: Path, migrated: str, pki_files: Pki) -> Iterator
     for process in processes:
         _, log = process.communicate(timeout=30)
         assert process.returncode == 0, log[-2000:]
-        names = [student.name for one in world.school.classes for student in one.students]
+        names = [student.name for school_class in world.school.classes for student in school_class.students]
         assert not any(name in log for name in names)
     base.close()
 

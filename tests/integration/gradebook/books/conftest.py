@@ -19,8 +19,8 @@ def world(pki_files: Pki, postgres_server: Any) -> Iterator[World]:
         with served(pki_files, config, students=5) as world:
             world.put_roster()
             world.plan_window()
-            for one in world.school.classes:
-                world.complete(one)
+            for school_class in world.school.classes:
+                world.complete(school_class)
             yield world
     finally:
         postgres_server.drop(config)

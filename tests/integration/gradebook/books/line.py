@@ -42,15 +42,15 @@ class Line:
     """One class's book on its way; each method is one step by the right person."""
 
     def __init__(self, world: World, announce: Announce, stage: int = WHOLE_YEAR, index: int = 0) -> None:
-        self.world, self.announce, self.one = world, announce, world.school.classes[index]
+        self.world, self.announce, self.school_class = world, announce, world.school.classes[index]
         self.stage = stage
         self.book = self.freeze()
 
     def freeze(self, person: str | None = None) -> Any:
         self.book = self.world.ask(
             "FreezeBook",
-            person=person or self.one.homeroom_teacher,
-            school_class=self.world.ref(self.one),
+            person=person or self.school_class.homeroom_teacher,
+            school_class=self.world.ref(self.school_class),
             stage=self.stage,
         ).book
         return self.book
@@ -88,7 +88,7 @@ class Line:
         assert self.printed() is Outcome.DONE
         self.act("StartReconciliation", self.world.school.data_officer)
         self.confirm(self.world.school.data_officer)
-        self.confirm(self.one.homeroom_teacher)
+        self.confirm(self.school_class.homeroom_teacher)
 
     def start_signing(self) -> Any:
         return self.act("StartDigitalSigning", self.world.school.principal)

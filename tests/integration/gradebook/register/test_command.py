@@ -28,13 +28,13 @@ def test_the_register_and_its_movements(world: World, tmp_path: Path, monkeypatc
     where = ("--school", world.school.code, "--year", world.school.school_year)
 
     entries = json.loads(hoso("--json", "register", "show", *where))
-    assert [one["register_number"] for one in entries] == list(range(1, 13))
+    assert [entry["register_number"] for entry in entries] == list(range(1, 13))
     assert (entries[0]["state"], entries[0]["left_on"]) == ("STUDENT_STATE_TRANSFERRED_OUT", "2026-01-19")
     monkeypatch.setattr(Output, "as_json", False)
     table = hoso("register", "show", *where)
     assert student.name in table
     assert "chuyển đi" in table
     moves = json.loads(hoso("--json", "register", "movements", *where, "--student", student.id))
-    assert [one["kind"] for one in moves] == ["MOVEMENT_KIND_ENROLLED", "MOVEMENT_KIND_TRANSFERRED_OUT"]
+    assert [movement["kind"] for movement in moves] == ["MOVEMENT_KIND_ENROLLED", "MOVEMENT_KIND_TRANSFERRED_OUT"]
     monkeypatch.setattr(Output, "as_json", False)
     assert "Trường THCS Trần Phú" in hoso("register", "movements", *where)

@@ -40,11 +40,11 @@ def reason_of(call: Any, *arguments: Any, **fields: Any) -> str:
 def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> None:
     """The marks, conduct and absences of semester I follow; the first school's book closes with the student in it."""
     # 1. Two schools, semester I complete in the first.
-    one, joined = world.school.classes[0], second.school.classes[0]
+    school_class, joined = world.school.classes[0], second.school.classes[0]
     assert register_all(world, national_id="") == list(range(1, 13))
     assert register_all(second) == list(range(1, 6))
-    world.complete(one, (1,))
-    student = one.students[1]
+    world.complete(school_class, (1,))
+    student = school_class.students[1]
     to = {"to_school": second.school.code}
 
     # 2. The student leaves, and a repeated call answers the same.
@@ -65,7 +65,7 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
     for subject in world.school.subjects[6]:
         there, here = (
             who.ask("GetMarkSheet", school_class=who.ref(of), subject=subject.code, semester=FIRST).rows
-            for who, of in ((world, one), (second, joined))
+            for who, of in ((world, school_class), (second, joined))
         )
         (left,) = [row for row in there if row.student == student.id]
         assert here[5] == left
@@ -78,7 +78,7 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
         column=marks_pb2.MarkColumn(kind=FINAL),
         student=student.id,
     ).versions
-    teacher = one.assignments["TOAN"][0]
+    teacher = school_class.assignments["TOAN"][0]
     assert (version.version, version.kind, version.person) == (1, "CARRIED_OVER", second.school.principal)
     assert version.reason.startswith(f"Chuyển từ {world.school.name}, lớp 6A1: {teacher} nhập lúc ")
     (summary,) = [
@@ -107,15 +107,17 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
     # 6. Semester II is keyed in the second school only.
     second.enter(joined, "TOAN", SECOND, [(REGULAR, 1)], {student.id: ["8"]})
     with pytest.raises(Invalid) as left_class:
-        world.enter(one, "TOAN", SECOND, [(REGULAR, 1)], {student.id: ["8"]})
+        world.enter(school_class, "TOAN", SECOND, [(REGULAR, 1)], {student.id: ["8"]})
     assert [v.rule for v in left_class.value.violations] == ["STUDENT_LEFT"]
 
     # 7. The year of those who stayed is completed; the book counts the student as left.
-    staying = [one_student.id for one_student in one.students if one_student.id != student.id]
+    staying = [one_student.id for one_student in school_class.students if one_student.id != student.id]
     complete_semester_2(world, staying)
-    assert world.ask("ListMissing", school_class=world.ref(one), stage=WHOLE_YEAR).total == 0
+    assert world.ask("ListMissing", school_class=world.ref(school_class), stage=WHOLE_YEAR).total == 0
     world.close_window()
-    book = world.ask("FreezeBook", person=one.homeroom_teacher, school_class=world.ref(one), stage=WHOLE_YEAR).book
+    book = world.ask(
+        "FreezeBook", person=school_class.homeroom_teacher, school_class=world.ref(school_class), stage=WHOLE_YEAR
+    ).book
     raw = world.ask("DownloadBookContent", book=book.id)
     content = parse(raw).data  # as print reads it
     assert content["students"][1]["note"] == "Chuyển trường ngày 19/01/2026"
@@ -126,24 +128,26 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
     assert (totals["students"], counted) == (6, 5)
 
     # 8. The year of the class is frozen: nobody joins it, and who leaves has finished it.
-    late = one.students[0].id
+    late = school_class.students[0].id
     assert reason_of(move, world, late, "CLASS_CHANGED", date="2026-05-29", to_class="6A2") == "BOOK_LOCKED"
     transfer_out(world, late, date="2026-05-29", to_school_name="Trường THCS Trần Phú, Hà Nội")
-    assert world.ask("ListStudents", school_class=world.ref(one)).students[0].left_on == ""
+    assert world.ask("ListStudents", school_class=world.ref(school_class)).students[0].left_on == ""
 
 
 def complete_semester_2(world: World, students: list[str]) -> None:
     """Everything that the year still needs of those students of the first class."""
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     for subject in world.school.subjects[6]:
-        sheet = world.school.sheet(one, subject, SECOND)
-        world.enter(one, subject.code, SECOND, columns(subject), {student: sheet[student] for student in students})
-    world.enter_conduct(one, SECOND, dict.fromkeys(students, common_pb2.LEVEL_EXCELLENT))
+        sheet = world.school.sheet(school_class, subject, SECOND)
+        world.enter(
+            school_class, subject.code, SECOND, columns(subject), {student: sheet[student] for student in students}
+        )
+    world.enter_conduct(school_class, SECOND, dict.fromkeys(students, common_pb2.LEVEL_EXCELLENT))
 
 
 def test_a_transfer_needs_both_sides(world: World, second: World) -> None:
     other = world.school.classes[1]
-    student, outside, third = (one.id for one in other.students[:3])
+    student, outside, third = (student.id for student in other.students[:3])
     code = world.school.code
     assert reason_of(transfer_in, second, student, from_school=code) == "TRANSFER_NOT_RECORDED"
     assert reason_of(transfer_in, second, student, from_school_name="Trường THCS khác") == "STUDENT_ELSEWHERE"
@@ -298,8 +302,8 @@ def test_the_register_of_the_year_is_frozen_with_who_left(world: World, second: 
     raw = world.ask("DownloadBookContent", book=book.id)
     parse(raw, book.content_sha256.hex())  # as print reads it: schema and rules beyond it
     rows = {row["moet_student_id"]: row for row in json.loads(raw)["rows"]}
-    one, other = world.school.classes
-    gone = rows[one.students[1].id]
+    school_class, other = world.school.classes
+    gone = rows[school_class.students[1].id]
     assert (gone["register_number"], gone["left_on"], gone["left_reason"]) == ("2", "2026-01-19", "TRANSFERRED")
     assert [(m["kind"], m["document"], m["detail"]) for m in gone["movements"]] == [
         ("ENTERED", "", ""),
@@ -308,9 +312,9 @@ def test_the_register_of_the_year_is_frozen_with_who_left(world: World, second: 
     assert gone["classes"] == [{"school_year": "2025-2026", "class": "6A1", "result": None}]
     promotions = {
         row.student: row.promotion
-        for row in world.ask("GetClassSummary", school_class=world.ref(one), stage=WHOLE_YEAR).students
+        for row in world.ask("GetClassSummary", school_class=world.ref(school_class), stage=WHOLE_YEAR).students
     }
-    for student in one.students[2:]:
+    for student in school_class.students[2:]:
         assert rows[student.id]["classes"][0]["result"] == promotions[student.id]
     assert rows[other.students[3].id]["classes"][0]["result"] is None
     assert [m["kind"] for m in rows[other.students[2].id]["movements"]][-2:] == ["TRANSFERRED_OUT", "RETURNED"]
