@@ -13,6 +13,7 @@ from services.common import db
 from services.common.db import Database, MigrationError, trip
 from services.common.errors import Unavailable
 from services.common.settings import DatabaseConfig
+from tests.waiting import eventually
 
 COMMON = [
     "common/0001_outbox_inbox.sql",
@@ -92,8 +93,7 @@ def test_statements_see_what_was_committed_while_the_one_before_waited(base: Dat
         tx.execute("SELECT pg_advisory_xact_lock(1)")
         thread = threading.Thread(target=wait)
         thread.start()
-        while scalar(base, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0:
-            time.sleep(0.01)
+        eventually(lambda: scalar(base, "SELECT count(*) FROM pg_locks WHERE NOT granted"))
         db.execute(tx, (ADD, ["meanwhile"]))
     thread.join(10)
     assert counts == [[(1,)]]
