@@ -36,7 +36,7 @@ def enter_sheet(database: Database, one: SheetEntry, texts: Sequence[tuple[str, 
     """
     check_head(one.ref, one.subject, one.semester)
     access.person(one.caller, one.ref.school)
-    with database.transaction() as tx:
+    with database.transaction(keep_plans=True) as tx:
         (opened,) = sheets.open_sheets(tx, [entering.key(one)], wait=True)
         check_subject_target(one.caller, one.ref, one.subject, opened.target if opened else None)
         assert opened is not None
