@@ -245,9 +245,12 @@ def void_book(tx: Tx, book: str, version: int) -> None:
     if row is None or row[5] == VOID:
         return
     found = Document(*row)
-    for one in required(tx, [found.id])[found.id]:
-        if one.state == PENDING:
-            write_journal(tx, found.id, one, "CANCELLED", reason="BOOK_VOIDED")
+    tx.execute(
+        "INSERT INTO journal (document, field, signatory, event, reason)"
+        " SELECT document, field, signatory, 'CANCELLED', 'BOOK_VOIDED' FROM required_signature"
+        " WHERE document = %s AND state = %s ORDER BY position",
+        (found.id, PENDING),
+    )
     tx.execute(
         "UPDATE required_signature SET state = %s WHERE document = %s AND state = %s", (CANCELLED, found.id, PENDING)
     )

@@ -95,6 +95,13 @@ _CORRECTION = (
     " LEFT JOIN correction_step w ON w.correction_id = k.id AND w.state = 5"
     " LEFT JOIN snapshot n ON n.correction_id = k.id LEFT JOIN snapshot_record r ON r.snapshot_id = n.id"
 )
+# Class by class, else the planner walks the corrections of the whole city by number.
+_PAGE = (
+    "SELECT n.id FROM school_class l CROSS JOIN LATERAL (SELECT id, number FROM correction WHERE class_id = l.id"
+    " AND number > %(after)s AND (%(state)s::smallint IS NULL OR state = %(state)s) ORDER BY number LIMIT %(limit)s) n"
+    " WHERE l.school_year_id = %(year)s AND (%(class)s::integer IS NULL OR l.id = %(class)s)"
+    " ORDER BY n.number LIMIT %(limit)s"
+)
 _NAMES, _FIELDS = 8, 7  # columns before the datum, and of it
 _PLAIN = 24  # columns before the steps
 
@@ -117,12 +124,7 @@ def list_corrections(
 ) -> list[CorrectionRow]:
     """A page of the corrections of a year, oldest first; class_id and state None: of any."""
     rows = tx.execute(
-        # Class by class, else the planner walks the corrections of the whole city by number.
-        f"{_CORRECTION} WHERE k.id = ANY(ARRAY(SELECT n.id FROM school_class l CROSS JOIN LATERAL (SELECT id, number"
-        "  FROM correction WHERE class_id = l.id AND number > %(after)s"
-        "  AND (%(state)s::smallint IS NULL OR state = %(state)s) ORDER BY number LIMIT %(limit)s) n"
-        " WHERE l.school_year_id = %(year)s AND (%(class)s::integer IS NULL OR l.id = %(class)s)"
-        " ORDER BY n.number LIMIT %(limit)s)) ORDER BY k.number",
+        f"{_CORRECTION} WHERE k.id = ANY(ARRAY({_PAGE})) ORDER BY k.number",
         {"year": year_id, "class": class_id, "state": state, "after": after, "limit": limit},
     )
     return [_row(row) for row in rows]
@@ -140,6 +142,19 @@ def open_ids(tx: Tx, classes: Sequence[int], stage: Stage, subject: str, student
         (list(classes), stage, subject, student),
     )
     return [row[0] for row in rows]
+
+
+def open_of_students(tx: Tx, class_id: int, stage: Stage, students: Sequence[str]) -> dict[str, list[UUID]]:
+    """moet_student_id → the open corrections of a class that transcripts of the stage hold, oldest first."""
+    found: dict[str, list[UUID]] = {}
+    for student, correction_id in tx.execute(
+        "SELECT p.moet_student_id, k.id FROM correction k JOIN student p ON p.id = k.student_id"
+        " WHERE k.state IN (1, 2) AND k.class_id = %s AND k.first_stage <= %s AND p.moet_student_id = ANY(%s)"
+        " ORDER BY k.number",
+        (class_id, stage, list(students)),
+    ):
+        found.setdefault(student, []).append(correction_id)
+    return found
 
 
 def open_at(tx: Tx, datum: Datum) -> UUID | None:

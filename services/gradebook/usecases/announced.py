@@ -157,6 +157,6 @@ def _advance(tx: Tx, book: BookRow, act: Act, **columns: str | bytes) -> None:
 
 
 def _problem(tx: Tx, book: BookRow, words: str) -> None:
-    books.update(tx, book.id, problem=words)
+    books.update(tx, {book.id: {"problem": words}})
     resource, facts = f"books/{book.id}", {"school_year": book.school_year, "version": book.version}
     access.record(tx, SYSTEM, book.school, "BOOK_PROBLEM", resource, **facts)

@@ -14,7 +14,7 @@ from services.gradebook.lifecycle import RULES, Act, Actor, State
 from services.gradebook.store import books
 from services.gradebook.store.books import BookRow
 from services.gradebook.store.corrections import CorrectionRow
-from services.gradebook.usecases.books import write_step
+from services.gradebook.usecases.books import write_steps
 
 
 def holding(tx: Tx, datum: Datum, school_year: str) -> list[BookRow]:
@@ -38,7 +38,6 @@ def check(rows: Sequence[BookRow]) -> None:
 
 def end(tx: Tx, caller: Caller, rows: Sequence[BookRow], correction: CorrectionRow) -> None:
     """End each book because something in it was corrected: MISMATCH, its print jobs void. Call `check` before."""
-    for book in rows:
-        after = lifecycle.step(book.life, Act.CORRECT, {Actor.SYSTEM})
-        write_step(tx, caller, book, Act.CORRECT, after, correction.resource)
-        outbox.add(tx, events_pb2.BookVoided(book=str(book.id), version=book.version))
+    after = [lifecycle.step(book.life, Act.CORRECT, {Actor.SYSTEM}) for book in rows]
+    write_steps(tx, caller, rows, Act.CORRECT, after, correction.resource)
+    outbox.add_all(tx, [events_pb2.BookVoided(book=str(book.id), version=book.version) for book in rows])

@@ -13,7 +13,7 @@ from services.gradebook.movements import GONE, MovementKind, Standing, StudentSt
 from services.gradebook.register_rules import RegisterRow
 from services.gradebook.store import marks, places, register
 from services.gradebook.store.places import Place
-from services.gradebook.store.register import MovementRow, NewMovement, Registration
+from services.gradebook.store.register import MovementRow, NewMovement, NewRegistration, Registration
 from services.gradebook.store.roster import YearRow
 from services.gradebook.usecases import access, scene
 from services.gradebook.usecases.scene import attending_elsewhere, standing_of
@@ -56,30 +56,32 @@ def register_students(
         known = register.registrations(tx, year.school_id, list(ids.values()))
         refuse(_wrong_rows(tx, year, rows, days, ids, known))
         number = register.last_number(tx, year.school_id)
-        numbers = []
+        lines = []
         for row, day in zip(rows, days, strict=True):
             student = ids[row.student]
-            if student in known:
-                given = known[student].number
-            else:
-                number += 1
-                given = number
-            register.put_registration(tx, year.school_id, student, given, day, row.details)
             if student not in known:
-                first = NewMovement(
-                    year.school_id,
-                    year.id,
-                    student,
-                    MovementKind.ENROLLED,
-                    day,
-                    None,
-                    "",
-                    who.person,
-                    caller.client,
-                    other_school=row.details.from_school,
-                )
-                register.add_movement(tx, first)
-            numbers.append(given)
+                number += 1
+            given = known[student].number if student in known else number
+            lines.append(NewRegistration(student, given, day, row.details))
+        register.put_registrations(tx, year.school_id, lines)
+        first = [
+            NewMovement(
+                year.school_id,
+                year.id,
+                line.student_id,
+                MovementKind.ENROLLED,
+                line.entered_on,
+                None,
+                "",
+                who.person,
+                caller.client,
+                other_school=line.details.from_school,
+            )
+            for line in lines
+            if line.student_id not in known
+        ]
+        register.add_movements(tx, first)
+        numbers = [line.number for line in lines]
         access.record(
             tx,
             caller,

@@ -15,7 +15,7 @@ from services.gradebook.movements import Details, MovementKind, move
 from services.gradebook.register_rules import Asked, Checked
 from services.gradebook.store import marks, places, register
 from services.gradebook.store.places import Place
-from services.gradebook.store.register import MovementRow
+from services.gradebook.store.register import MovementRow, NewRegistration
 from services.gradebook.usecases import access, earlier, placing, scene
 from services.gradebook.usecases.earlier import Earlier
 from services.gradebook.usecases.movements import held
@@ -182,9 +182,8 @@ def _register(tx: Tx, one: Scene, details: Details | None, from_school: str) -> 
     entered_on = known.entered_on if known else one.checked.day
     used = details or register.newest_details(tx, one.student_id) or Details("", "Việt Nam", None, "", "")
     _check_identity(tx, one, used)
-    register.put_registration(
-        tx, one.year.school_id, one.student_id, number, entered_on, replace(used, from_school=from_school)
-    )
+    line = NewRegistration(one.student_id, number, entered_on, replace(used, from_school=from_school))
+    register.put_registrations(tx, one.year.school_id, [line])
     return number
 
 

@@ -87,7 +87,6 @@ def _gradebook(tx: Tx) -> dict[str, Any]:
         "close_time": dt.datetime(2030, 1, 1, tzinfo=dt.UTC),
         "act": "FREEZE",
         "attendance": {},
-        "columns": {"state": 1},  # of books.update
         "job_id": 2,  # a dead one
         "kind": "a",  # of jobs
         "kinds": ["a"],
@@ -124,6 +123,7 @@ SPECIAL: dict[str, list[dict[str, Any]]] = {
     "attendance.month": [{"name": "2025-10"}],
     "attendance.write": [{"name": "2025-10"}],
     "books.add": [{"id": uuid.UUID(int=8), "record_type": RecordType.CLASS_BOOK, "version": 9, "stage": 3, **_BOOK}],
+    "books.update": [{"changes": {uuid.UUID(int=8): {"state": 1}}}],
     "data_history.history": [{"kind": Kind.CONDUCT}, {"kind": Kind.ATTENDANCE}],
     "store.add_document": [
         {},

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected
@@ -16,7 +17,17 @@ from services.gradebook.content.transcript import Identity, Source, TranscriptFa
 from services.gradebook.domain import ClassRef, RecordType, Stage
 from services.gradebook.lifecycle import READ_ONLY, Act, State
 from services.gradebook.results import NamedPerson
-from services.gradebook.store import achievements, books, class_data, marks, places, register, remarks, transcripts
+from services.gradebook.store import (
+    achievements,
+    books,
+    class_data,
+    corrections,
+    marks,
+    places,
+    register,
+    remarks,
+    transcripts,
+)
 from services.gradebook.store.books import BookRow, Scope
 from services.gradebook.store.places import Place
 from services.gradebook.store.register import Registration
@@ -32,7 +43,11 @@ _PRINTED_PERIODS = (2, 3)
 
 @dataclass(frozen=True, slots=True)
 class _Desk:
-    """Everything that the transcripts of one class are made from; maps are by student id."""
+    """Everything that the transcripts of one class are made from; maps are by student id.
+
+    open_corrections: of the chosen students, by moet_student_id. repeated: book id → content of their
+    living transcripts that were made from the same class book.
+    """
 
     year: YearRow
     school_class: ClassRow
@@ -50,6 +65,8 @@ class _Desk:
     registrations: Mapping[int, Registration]
     places: Mapping[int, list[dict[str, Any]]]
     earlier: Mapping[int, list[dict[str, Any]]]
+    open_corrections: Mapping[str, list[UUID]] = field(default_factory=dict)
+    repeated: Mapping[UUID, bytes] = field(default_factory=dict)
 
 
 def freeze_transcript(database: Database, caller: Caller, ref: ClassRef, student: str, stage: int) -> BookRow:
@@ -92,30 +109,34 @@ def _freeze(
         common.check_homeroom(caller, ref, school_class)
         marks.hold_year(tx, year.id)
         desk = _desk(tx, year, school_class, checked)
-        return [_one(tx, caller, ref, desk, student) for student in choose(desk)]
+        chosen = choose(desk)
+        desk = replace(
+            desk,
+            open_corrections=corrections.open_of_students(tx, school_class.id, checked, chosen),
+            repeated=transcripts.contents_made_from(tx, desk.source_book.id, [desk.ids[one] for one in chosen]),
+        )
+        return common.freeze_all(tx, caller, ref, desk.record, checked, [_frozen(ref, desk, one) for one in chosen])
 
 
-def _one(tx: Tx, caller: Caller, ref: ClassRef, desk: _Desk, student: str) -> BookRow:
-    open_corrections.refuse(tx, [desk.school_class.id], desk.stage, student=student)
+def _frozen(ref: ClassRef, desk: _Desk, student: str) -> Frozen:
     student_id = desk.ids[student]
-    frozen = Frozen(
+    return Frozen(
         Scope(RecordType.TRANSCRIPT, desk.year.id, class_id=desk.school_class.id, student_id=student_id),
         desk.stage,
-        lambda version, alive: _content(tx, desk, student, version, alive),
+        lambda version, alive: _content(desk, student, version, alive),
         f"{ref.resource}/students/{student}",
         source_id=desk.source_book.id,
     )
-    return common.freeze(tx, caller, ref, desk.record, frozen)
 
 
-def _content(tx: Tx, desk: _Desk, student: str, version: int, alive: BookRow | None) -> bytes:
+def _content(desk: _Desk, student: str, version: int, alive: BookRow | None) -> bytes:
+    open_corrections.refuse_open(desk.open_corrections.get(student, []))
     student_id = desk.ids[student]
     number = desk.numbers[student]
     source = desk.source
     if alive is not None and alive.source_id == desk.source_book.id:
         # The archive may have taken the class book since; that does not make it another transcript.
-        data = books.content(tx, alive.id)
-        assert data is not None
+        data = desk.repeated[alive.id]
         source = source.with_record(json.loads(data)["grades"][-1]["source"]["record"])
     registration = desk.registrations.get(student_id)
     said = {code: text for (of, code), text in desk.remarks.items() if of == student_id}
