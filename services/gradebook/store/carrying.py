@@ -14,6 +14,7 @@ from typing import NamedTuple
 from services.common.db import Tx
 from services.gradebook.results import Absences
 from services.gradebook.store import attendance
+from services.gradebook.store.attendance import MonthSheet
 from services.gradebook.store.marks import ATTENDANCE, Act, Written
 
 CARRIED_MARKS, CARRIED_CONDUCT, CARRIED_ABSENCES = 11, 12, 13
@@ -120,14 +121,15 @@ def unpack(tx: Tx, journey: Journey, luggage: Luggage) -> Carried:
         *_write_conduct(tx, journey, luggage.conduct),
         *_write_absences(tx, journey, luggage.absences),
     ]
+    months = [
+        MonthSheet(_attendance_act(journey, month), month, {journey.student_id: absences})
+        for month, absences in luggage.attendance.items()
+    ]
     with tx.cursor() as cursor:
         cursor.executemany(_ENTRY, [entry.fields for entry in entries])
     acts = [
         *(entry.written for entry in entries),
-        *(
-            attendance.write(tx, _attendance_act(journey, month), month, {journey.student_id: one})[0]
-            for month, one in luggage.attendance.items()
-        ),
+        *(written for written, _ in attendance.write_months(tx, journey.to_class_id, months)),
     ]
     digest = hashlib.sha256("".join(act.cells_sha256 for act in acts).encode())
     return Carried(sum(act.changed for act in acts), luggage.left_behind, digest.hexdigest())
