@@ -173,10 +173,11 @@ def open_at(tx: Tx, datum: Datum) -> UUID | None:
     return None if row is None else row[0]
 
 
-def approved(tx: Tx, class_id: int, stage: Stage) -> list[ApprovedCorrection]:
-    """The approved corrections of what a class's book of the stage holds, by time of approval."""
-    rows = tx.execute(
-        f"SELECT k.kind, u.code, k.semester, k.column_no, {_MONTH}, k.student_id, {_CHANGES}, k.reason,"  # noqa: S608
+def approved(tx: Tx, classes: Sequence[int], stage: Stage) -> dict[int, list[ApprovedCorrection]]:
+    """Class id → the approved corrections of what its book of the stage holds, by time of approval."""
+    listed: dict[int, list[ApprovedCorrection]] = {class_id: [] for class_id in classes}
+    for class_id, *row in tx.execute(
+        f"SELECT k.class_id, k.kind, u.code, k.semester, k.column_no, {_MONTH}, k.student_id, {_CHANGES}, k.reason,"  # noqa: S608
         " a.person, ta.name, f.person, tf.name, d.person, td.name, d.recorded_time"
         " FROM correction k JOIN school_class c ON c.id = k.class_id JOIN school_year y ON y.id = c.school_year_id"
         " LEFT JOIN subject u ON u.id = k.subject_id"
@@ -186,10 +187,11 @@ def approved(tx: Tx, class_id: int, stage: Stage) -> list[ApprovedCorrection]:
         " JOIN staff ta ON ta.school_id = y.school_id AND ta.person = a.person"
         " JOIN staff tf ON tf.school_id = y.school_id AND tf.person = f.person"
         " JOIN staff td ON td.school_id = y.school_id AND td.person = d.person"
-        " WHERE k.state = 3 AND k.class_id = %s AND k.first_stage <= %s ORDER BY d.recorded_time, k.number",
-        (class_id, stage),
-    )
-    return [_approved(row) for row in rows]
+        " WHERE k.state = 3 AND k.class_id = ANY(%s) AND k.first_stage <= %s ORDER BY d.recorded_time, k.number",
+        (list(classes), stage),
+    ):
+        listed[class_id].append(_approved(row))
+    return listed
 
 
 def add(tx: Tx, new: NewCorrection, person: str, client: str) -> None:
