@@ -223,12 +223,20 @@ def movements_of(tx: Tx, students: Sequence[int], school_id: int | None = None) 
     return [MovementRow(*row) for row in rows]
 
 
+# The page first, so that only its rows are looked up in the other tables.
+_MOVEMENT_PAGE = """
+SELECT id FROM student_movement WHERE school_id = %(school)s AND id > %(after)s
+    AND (%(year)s = ''
+        OR school_year_id = (SELECT id FROM school_year WHERE school_id = %(school)s AND name = %(year)s))
+    AND (%(student)s = '' OR student_id = (SELECT id FROM student WHERE moet_student_id = %(student)s))
+ORDER BY id LIMIT %(limit)s
+"""
+
+
 def list_movements(tx: Tx, school_id: int, school_year: str, student: str, after: int, limit: int) -> list[MovementRow]:
     """A page of a school's movements by id; school_year and student empty: any."""
     rows = tx.execute(
-        f"{_MOVEMENT} WHERE m.school_id = %(school)s AND m.id > %(after)s"
-        " AND (%(year)s = '' OR y.name = %(year)s) AND (%(student)s = '' OR p.moet_student_id = %(student)s)"
-        " ORDER BY m.id LIMIT %(limit)s",
+        f"{_MOVEMENT} WHERE m.id = ANY(ARRAY({_MOVEMENT_PAGE})) ORDER BY m.id",
         {"school": school_id, "after": after, "year": school_year, "student": student, "limit": limit},
     )
     return [MovementRow(*row) for row in rows]

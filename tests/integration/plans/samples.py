@@ -51,7 +51,7 @@ def stores(service: str) -> list[types.ModuleType]:
     name = f"services.{service}.store"
     store = importlib.import_module(name)
     paths = getattr(store, "__path__", [])
-    inner = [importlib.import_module(f"{name}.{one.name}") for one in pkgutil.iter_modules(paths)]
+    inner = [importlib.import_module(f"{name}.{module.name}") for module in pkgutil.iter_modules(paths)]
     return [store, *inner, *((jobs, outbox, audit) if service == "gradebook" else ())]
 
 
@@ -113,7 +113,7 @@ _ROWS: dict[str, Callable[[Tx], dict[str, Any]]] = {
 
 
 def _id(tx: Tx, statement: str) -> uuid.UUID:
-    row = tx.execute(statement).fetchone()  # type: ignore[arg-type]
+    row = tx.execute(statement).fetchone()
     assert row is not None
     return uuid.UUID(str(row[0]))
 
@@ -177,8 +177,15 @@ def further_calls(service: str, config: DatabaseConfig, tx: Tx) -> list[Callable
         lambda: relay._Session._mark(session),  # type: ignore[arg-type]
         lambda: relay._Session._fetch(waiting),  # type: ignore[arg-type]
         lambda: relay._Session._purge(SimpleNamespace(_database=tx)),  # type: ignore[arg-type]
-        lambda: (intake.take(event), intake.close()),
+        lambda: _taken(intake, event),
     ]
+
+
+def _taken(intake: Intake, event: Delivery) -> None:
+    try:
+        intake.take(event)
+    finally:
+        intake.close()
 
 
 def _entered(config: DatabaseConfig, sheet: SheetEntry) -> None:
