@@ -1,7 +1,8 @@
-"""PostgreSQL: a pool of connections, one transaction at a time, errors in our own words, and forward-only migrations.
+"""PostgreSQL: pools of connections, transactions, errors as ours, and forward-only migrations.
 
-One use case is one transaction. Whatever means "the database is away or busy, the same call may work later" becomes
-`errors.Unavailable`; everything else (a violated constraint, a wrong statement) stays a `psycopg.Error`.
+One use case is one transaction. Whatever means "the database is away or busy, the same call may
+work later" becomes `errors.Unavailable`; everything else (a violated constraint, a wrong statement)
+stays a `psycopg.Error`. Rows are read by name with `services.common.rows`.
 """
 
 import hashlib
@@ -50,7 +51,7 @@ class NotDurable(Exception):
 
 
 def connect(config: DatabaseConfig, *, autocommit: bool = False) -> Tx:
-    """A connection of one's own, for a process that listens or that holds an advisory lock.
+    """A connection outside any pool, for a process that listens or holds an advisory lock.
 
     Raises Unavailable when the server cannot be reached.
     """
@@ -111,8 +112,9 @@ class Database:
     def listen(self, channel: str, timeout_s: float) -> bool:
         """Wait up to `timeout_s` seconds for a NOTIFY on `channel`; True when one came.
 
-        The first call for a channel, and the first after a lost connection, returns True at once, since something may
-        have happened before we listened. One thread a channel. Raises Unavailable.
+        The first call for a channel, and the first after a lost connection, returns True at once,
+        since something may have happened before we listened. At most one thread per channel. Raises
+        Unavailable.
         """
         with self._listeners_lock:
             listener = self._listeners.setdefault(channel, _Listener(self.config, channel))
@@ -151,11 +153,11 @@ def execute(tx: Tx, call: Call) -> Cursor[TupleRow]:
 
 
 def trip(tx: Tx, *calls: Call, commit: bool = False) -> list[list[TupleRow]]:
-    """Execute statements in one round trip, which is what small ones cost; returns the rows of each.
+    """Execute statements in one round trip, which is most of what small ones cost; the rows of each.
 
-    commit: the commit travels with them, so that no lock is held for an answer; nothing may follow in the transaction.
-    An error of any is raised, and then nothing after it is executed, nor committed: PostgreSQL skips what stands behind
-    an error in a pipeline.
+    commit: the commit travels with them, so that no lock is held while the answer travels; nothing
+    may follow in the transaction. The first error is raised, and nothing behind it is executed or
+    committed: PostgreSQL skips the rest of a pipeline after an error.
     """
     with tx.pipeline():
         cursors = [execute(tx, call) for call in calls]
@@ -168,12 +170,12 @@ def trip(tx: Tx, *calls: Call, commit: bool = False) -> list[list[TupleRow]]:
 def _check(tx: Tx) -> None:
     """Raises OperationalError for a connection that was lost while it was idle, so that the pool replaces it.
 
-    A server that ends says so, or closes the connection; both make the socket readable. Without a sign there is nothing
-    to ask, which saves a round trip for each transaction.
+    A server that stops says so, or closes the connection; both make the socket readable. While it is
+    not readable the server is not asked, which saves a round trip per transaction.
     """
-    sign = select.poll()
-    sign.register(tx.fileno(), select.POLLIN)
-    if sign.poll(0):
+    readable = select.poll()
+    readable.register(tx.fileno(), select.POLLIN)
+    if readable.poll(0):
         ConnectionPool.check_connection(tx)
 
 
