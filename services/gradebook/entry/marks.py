@@ -131,7 +131,7 @@ def _apart(indexes: Sequence[int], entries: Sequence[SheetEntry]) -> list[int]:
 
 def _in_one_transaction(database: Database, entries: Sequence[SheetEntry], *, wait: bool) -> list[Answer | None]:
     """Answers of checked sheets. wait: for what someone else holds, of a single sheet; else None is its answer."""
-    with database.transaction() as tx:
+    with database.transaction(keep_plans=True) as tx:
         opened = sheets.open_sheets(tx, [key(one) for one in entries], wait=wait)
         decided = [decide(tx, one, found, waited=wait) for one, found in zip(entries, opened, strict=True)]
         # Chains in the order of their names, so that no two transactions wait for each other.

@@ -38,7 +38,7 @@ def enter_sheet(database: Database, one: SheetEntry, texts: Sequence[tuple[str, 
     """
     check_head(one.ref, one.subject, one.semester)
     access.person(one.caller, one.ref.school)
-    with database.transaction() as tx:
+    with database.transaction(keep_plans=True) as tx:
         (opened,) = sheets.open_sheets(tx, [marks.key(one)], wait=True)
         target = opened.target if opened else None
         for permission in (Permission.ENTER_MARKS, Permission.ENTER_SUBJECT_REMARKS):

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from services.common.db import Tx
 from services.gradebook.entry.store import attendance
+from services.gradebook.entry.store.attendance import MonthSheet
 from services.gradebook.entry.store.marks import Act, Written
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.results import Absences
@@ -72,6 +73,13 @@ class _Cell(NamedTuple):
     value: int
 
 
+class _Entry(NamedTuple):
+    """An act for the history: the parameters of _ENTRY, and what the audit row binds."""
+
+    fields: Mapping[str, object]
+    written: Written
+
+
 def pack(tx: Tx, student_id: int, from_class_id: int, to_class_id: int, origin: str) -> Luggage:
     """What a student brings from a class: marks of subjects with the same code and kind, conduct and absences.
 
@@ -106,14 +114,20 @@ def pack(tx: Tx, student_id: int, from_class_id: int, to_class_id: int, origin: 
 
 def unpack(tx: Tx, journey: Journey, luggage: Luggage) -> Carried:
     """Write what a student brings, as acts of kinds of their own."""
-    acts = [
+    entries = [
         *_write_marks(tx, journey, luggage.marks),
         *_write_conduct(tx, journey, luggage.conduct),
         *_write_absences(tx, journey, luggage.absences),
-        *(
-            attendance.write(tx, _attendance_act(journey, month), month, {journey.student_id: one})[0]
-            for month, one in luggage.attendance.items()
-        ),
+    ]
+    months = [
+        MonthSheet(_attendance_act(journey, month), month, {journey.student_id: absences})
+        for month, absences in luggage.attendance.items()
+    ]
+    with tx.cursor() as cursor:
+        cursor.executemany(_ENTRY, [entry.fields for entry in entries])
+    acts = [
+        *(entry.written for entry in entries),
+        *(written for written, _ in attendance.write_months(tx, journey.to_class_id, months)),
     ]
     digest = hashlib.sha256("".join(act.cells_sha256 for act in acts).encode())
     return Carried(sum(act.changed for act in acts), luggage.left_behind, digest.hexdigest())
@@ -190,7 +204,7 @@ VALUES (%(request)s, %(digest)s, %(kind)s, %(class)s, %(subject)s, %(semester)s,
 """
 
 
-def _write_marks(tx: Tx, journey: Journey, marks: Sequence[CarriedMark]) -> list[Written]:
+def _write_marks(tx: Tx, journey: Journey, marks: Sequence[CarriedMark]) -> list[_Entry]:
     rows = tx.execute(
         _PUT_MARKS,
         {
@@ -209,25 +223,31 @@ def _write_marks(tx: Tx, journey: Journey, marks: Sequence[CarriedMark]) -> list
         marks, key=lambda one: (one.subject_id, one.semester, one.why)
     ):
         cells = [written[key] for one in group if (key := (subject, semester, one.column)) in written]
-        acts += _record(tx, journey, EntryKind.CARRIED_MARKS, subject, semester, why, cells)
+        acts += _record(journey, EntryKind.CARRIED_MARKS, subject, semester, why, cells)
     return acts
 
 
-def _write_conduct(tx: Tx, journey: Journey, conduct: Sequence[tuple[int, int]]) -> list[Written]:
+def _write_conduct(tx: Tx, journey: Journey, conduct: Sequence[tuple[int, int]]) -> list[_Entry]:
+    with tx.cursor() as cursor:
+        cursor.executemany(
+            _PUT_CONDUCT,
+            [(journey.to_class_id, journey.student_id, semester, level) for semester, level in conduct],
+            returning=True,
+        )
+        rows = [result.fetchone() for result in cursor.results()]
     acts = []
-    for semester, level in conduct:
-        row = tx.execute(_PUT_CONDUCT, (journey.to_class_id, journey.student_id, semester, level)).fetchone()
+    for (semester, _), row in zip(conduct, rows, strict=True):
         cells = [] if row is None else [_Cell(0, row[0], row[1])]
-        acts += _record(tx, journey, EntryKind.CARRIED_CONDUCT, None, semester, journey.origin, cells)
+        acts += _record(journey, EntryKind.CARRIED_CONDUCT, None, semester, journey.origin, cells)
     return acts
 
 
-def _write_absences(tx: Tx, journey: Journey, absences: tuple[int, int] | None) -> list[Written]:
+def _write_absences(tx: Tx, journey: Journey, absences: tuple[int, int] | None) -> list[_Entry]:
     if absences is None:
         return []
     row = tx.execute(_PUT_ABSENCES, (journey.to_class_id, journey.student_id, *absences)).fetchone()
     cells = [] if row is None else [_Cell(1, row[0], row[1]), _Cell(2, row[0], row[2])]
-    return _record(tx, journey, EntryKind.CARRIED_ABSENCES, None, None, journey.origin, cells)
+    return _record(journey, EntryKind.CARRIED_ABSENCES, None, None, journey.origin, cells)
 
 
 def _attendance_act(journey: Journey, month: str) -> Act:
@@ -237,15 +257,9 @@ def _attendance_act(journey: Journey, month: str) -> Act:
 
 
 def _record(
-    tx: Tx,
-    journey: Journey,
-    kind: int,
-    subject: int | None,
-    semester: int | None,
-    reason: str,
-    cells: Sequence[_Cell],
-) -> list[Written]:
-    """Write an act into the history, with a digest as `marks.write_marks` makes it; none for an act without cells."""
+    journey: Journey, kind: int, subject: int | None, semester: int | None, reason: str, cells: Sequence[_Cell]
+) -> list[_Entry]:
+    """An act for the history, with a digest as `sheets.writing` makes it; none for an act without cells."""
     if not cells:
         return []
     arrays = {
@@ -255,23 +269,20 @@ def _record(
         "vals": _array([one.value for one in cells]),
     }
     digest = hashlib.sha256("|".join(arrays.values()).encode())
-    tx.execute(
-        _ENTRY,
-        {
-            **arrays,
-            "request": uuid.uuid4(),
-            "digest": digest.digest(),
-            "kind": kind,
-            "class": journey.to_class_id,
-            "subject": subject,
-            "semester": semester,
-            "person": journey.person,
-            "client": journey.client,
-            "reason": reason,
-            "changed": len(cells),
-        },
-    )
-    return [Written(len(cells), digest.hexdigest())]
+    fields = {
+        **arrays,
+        "request": uuid.uuid4(),
+        "digest": digest.digest(),
+        "kind": kind,
+        "class": journey.to_class_id,
+        "subject": subject,
+        "semester": semester,
+        "person": journey.person,
+        "client": journey.client,
+        "reason": reason,
+        "changed": len(cells),
+    }
+    return [_Entry(fields, Written(len(cells), digest.hexdigest()))]
 
 
 def _local(time: datetime) -> str:

@@ -159,6 +159,14 @@ def test_idle_connections_that_were_cut_fail_nobody(base: Database) -> None:
     assert [scalar(base, "SELECT 1") for _ in range(10)] == [1] * 10
 
 
+def test_only_transactions_that_keep_plans_give_up_sequential_scans(base: Database) -> None:
+    for keep_plans in (True, False, True):
+        with base.transaction(keep_plans=keep_plans) as tx:
+            settings = [tx.execute(f"SHOW {name}").fetchone() for name in ("plan_cache_mode", "enable_seqscan", "jit")]
+        kept = [("force_generic_plan",), ("off",), ("off",)]
+        assert settings == (kept if keep_plans else [("auto",), ("on",), ("off",)])
+
+
 def test_a_server_that_is_not_there_is_unavailable(database_config: DatabaseConfig) -> None:
     base = Database(dataclasses.replace(database_config, port=1))
     started = time.monotonic()

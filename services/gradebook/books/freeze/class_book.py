@@ -61,7 +61,7 @@ def _content(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, versio
         stage=stage,
         version=version,
         closing_time=closing_time,
-        corrections=corrections.approved(tx, school_class.id, stage),
+        corrections=corrections.approved(tx, [school_class.id], stage)[school_class.id],
     )
     _check_signatories(data, facts.school)
     return content.class_book(data, facts)

@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from services.common import audit
+from services.common.audit import Record
 from services.common.db import Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
 from services.gradebook.books import book_store
-from services.gradebook.books.book_store import BookRow, NewBook, Scope
+from services.gradebook.books.book_store import BookRow, NewBook, NewTransition, Scope
 from services.gradebook.entry.store import windows
 from services.gradebook.model import lifecycle
 from services.gradebook.model.catalogue import RecordBook, SignatoryRole, level_of, record_book
@@ -64,20 +66,32 @@ def freeze(tx: Tx, caller: Caller, ref: ClassRef, record: RecordBook, frozen: Fr
 
     Raises Rejected BOOK_STATE when a living version holds other data.
     """
-    last = book_store.newest(tx, frozen.scope, frozen.stage)
-    alive = last if last is not None and last.state not in ENDED else None
-    version = alive.version if alive else (last.version if last else 0) + 1
-    data = frozen.content(version, alive)
-    digest = hashlib.sha256(data).digest()
-    if alive is not None:
-        return _same(alive, digest)
-    new = NewBook(
-        uuid.uuid4(), frozen.scope, record.sealed, frozen.stage, version, data, digest, source_id=frozen.source_id
-    )
-    _add(tx, caller, ref, frozen.resource, new)
-    book = book_store.book(tx, new.id)
-    assert book is not None
-    return book
+    return freeze_all(tx, caller, ref, record, frozen.stage, [frozen])[0]
+
+
+def freeze_all(
+    tx: Tx, caller: Caller, ref: ClassRef, record: RecordBook, stage: Stage, listed: Sequence[Frozen]
+) -> list[BookRow]:
+    """Freeze books of one record type and stage as `freeze` does, in their order and in a fixed number of batches.
+
+    All of them are of `stage`. The first that is refused refuses all.
+    """
+    newest = book_store.newest_of_each(tx, [frozen.scope for frozen in listed], stage)
+    living: list[BookRow | None] = []
+    new: list[tuple[str, NewBook]] = []
+    for frozen, last in zip(listed, newest, strict=True):
+        alive = last if last is not None and last.state not in ENDED else None
+        version = alive.version if alive else (last.version if last else 0) + 1
+        data = frozen.content(version, alive)
+        digest = hashlib.sha256(data).digest()
+        living.append(None if alive is None else _same(alive, digest))
+        if alive is None:
+            book = NewBook(uuid.uuid4(), frozen.scope, record.sealed, stage, version, data, digest, frozen.source_id)
+            new.append((frozen.resource, book))
+    _add(tx, caller, ref, new)
+    written = book_store.books(tx, [book.id for _, book in new])
+    added = iter(new)
+    return [written[next(added)[1].id] if alive is None else alive for alive in living]
 
 
 def _same(alive: BookRow, digest: bytes) -> BookRow:
@@ -93,13 +107,22 @@ def _same(alive: BookRow, digest: bytes) -> BookRow:
     return alive
 
 
-def _add(tx: Tx, caller: Caller, ref: ClassRef, resource: str, new: NewBook) -> None:
-    book_store.add(tx, new)
+def _add(tx: Tx, caller: Caller, ref: ClassRef, new: Sequence[tuple[str, NewBook]]) -> None:
+    """Write books, each with the resource that it is of, the first step of their lives and their audit rows."""
+    book_store.add(tx, [book for _, book in new])
     person = access.person(caller, ref.school)
-    state = State.DATA_COMPLETE
-    book_store.add_transition(tx, new.id, Act.FREEZE.value, None, state, person, caller.client, "")
-    access.record(
+    book_store.add_transitions(
         tx,
+        [
+            NewTransition(book.id, Act.FREEZE.value, None, State.DATA_COMPLETE, person, caller.client, "")
+            for _, book in new
+        ],
+    )
+    audit.append_all(tx, [_record(caller, ref, resource, book) for resource, book in new])
+
+
+def _record(caller: Caller, ref: ClassRef, resource: str, new: NewBook) -> Record:
+    return access.school_record(
         caller,
         ref.school,
         "BOOK_FROZEN",

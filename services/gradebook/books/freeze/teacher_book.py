@@ -82,6 +82,7 @@ def _content(
     open_corrections.refuse(tx, [head.id for head in heads], stage, subject=subject)
     left_on = class_data.left_on(tx, [head.id for head in heads])
     said = remarks.standing(tx, [head.id for head in heads])
+    approved = corrections.approved(tx, [head.id for head in heads], stage)
     classes = [
         TaughtClass(
             head.name,
@@ -93,7 +94,7 @@ def _content(
                 if (class_id, code) == (head.id, subject)
             },
             corrections_list(
-                [one for one in corrections.approved(tx, head.id, stage) if one.subject == subject],
+                [correction for correction in approved[head.id] if correction.subject == subject],
                 data[head.id].students,
             ),
         )

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected
@@ -16,7 +17,7 @@ from services.gradebook.books.freeze import common
 from services.gradebook.books.freeze.common import Frozen
 from services.gradebook.entry import open_corrections
 from services.gradebook.entry.achievements import Kind
-from services.gradebook.entry.store import achievements, class_data, remarks
+from services.gradebook.entry.store import achievements, class_data, corrections, remarks
 from services.gradebook.model import roster_rules
 from services.gradebook.model.catalogue import RecordBook
 from services.gradebook.model.checks import Findings
@@ -35,7 +36,11 @@ _PRINTED_PERIODS = (2, 3)
 
 @dataclass(frozen=True, slots=True)
 class _Desk:
-    """Everything that the transcripts of one class are made from; maps are by student id."""
+    """Everything that the transcripts of one class are made from; maps are by student id.
+
+    open_corrections: of the chosen students, by moet_student_id. repeated: book id → content of their
+    living transcripts that were made from the same class book.
+    """
 
     year: YearRow
     school_class: ClassRow
@@ -53,6 +58,8 @@ class _Desk:
     registrations: Mapping[int, Registration]
     places: Mapping[int, list[dict[str, Any]]]
     earlier: Mapping[int, list[dict[str, Any]]]
+    open_corrections: Mapping[str, list[UUID]] = field(default_factory=dict)
+    repeated: Mapping[UUID, bytes] = field(default_factory=dict)
 
 
 def freeze_transcript(database: Database, caller: Caller, ref: ClassRef, student: str, stage: int) -> BookRow:
@@ -95,30 +102,34 @@ def _freeze(
         common.check_homeroom(caller, ref, school_class)
         year_lock.hold_year(tx, year.id)
         desk = _desk(tx, year, school_class, checked)
-        return [_one(tx, caller, ref, desk, student) for student in choose(desk)]
+        chosen = choose(desk)
+        desk = replace(
+            desk,
+            open_corrections=corrections.open_of_students(tx, school_class.id, checked, chosen),
+            repeated=transcript_store.contents_made_from(tx, desk.source_book.id, [desk.ids[one] for one in chosen]),
+        )
+        return common.freeze_all(tx, caller, ref, desk.record, checked, [_frozen(ref, desk, one) for one in chosen])
 
 
-def _one(tx: Tx, caller: Caller, ref: ClassRef, desk: _Desk, student: str) -> BookRow:
-    open_corrections.refuse(tx, [desk.school_class.id], desk.stage, student=student)
+def _frozen(ref: ClassRef, desk: _Desk, student: str) -> Frozen:
     student_id = desk.ids[student]
-    frozen = Frozen(
+    return Frozen(
         Scope(RecordType.TRANSCRIPT, desk.year.id, class_id=desk.school_class.id, student_id=student_id),
         desk.stage,
-        lambda version, alive: _content(tx, desk, student, version, alive),
+        lambda version, alive: _content(desk, student, version, alive),
         f"{ref.resource}/students/{student}",
         source_id=desk.source_book.id,
     )
-    return common.freeze(tx, caller, ref, desk.record, frozen)
 
 
-def _content(tx: Tx, desk: _Desk, student: str, version: int, alive: BookRow | None) -> bytes:
+def _content(desk: _Desk, student: str, version: int, alive: BookRow | None) -> bytes:
+    open_corrections.refuse_open(desk.open_corrections.get(student, []))
     student_id = desk.ids[student]
     number = desk.numbers[student]
     source = desk.source
     if alive is not None and alive.source_id == desk.source_book.id:
         # The archive may have taken the class book since; that does not make it another transcript.
-        data = book_store.content(tx, alive.id)
-        assert data is not None
+        data = desk.repeated[alive.id]
         source = source.with_record(json.loads(data)["grades"][-1]["source"]["record"])
     registration = desk.registrations.get(student_id)
     said = {code: text for (of, code), text in desk.remarks.items() if of == student_id}

@@ -39,12 +39,18 @@ def standing(tx: Tx, classes: Sequence[int]) -> dict[int, dict[str, dict[int, Ab
 
 def month(tx: Tx, class_id: int, name: str) -> dict[int, StandingRow]:
     """Student id → sheet of one month as it stands."""
-    rows = tx.execute(
-        "SELECT DISTINCT ON (student_id) student_id, version, excused, unexcused FROM attendance"
-        " WHERE class_id = %s AND month = %s ORDER BY student_id, version DESC",
-        (class_id, f"{name}-01"),
-    )
-    return {row[0]: StandingRow(row[1], Absences(tuple(row[2]), tuple(row[3]))) for row in rows}
+    return _months(tx, class_id, [name])[name]
+
+
+def _months(tx: Tx, class_id: int, names: Sequence[str]) -> dict[str, dict[int, StandingRow]]:
+    sheets: dict[str, dict[int, StandingRow]] = {name: {} for name in names}
+    for name, student, version, excused, unexcused in tx.execute(
+        "SELECT DISTINCT ON (month, student_id) to_char(month, 'YYYY-MM'), student_id, version, excused, unexcused"
+        " FROM attendance WHERE class_id = %s AND month = ANY(%s::date[]) ORDER BY month, student_id, version DESC",
+        (class_id, [f"{name}-01" for name in names]),
+    ):
+        sheets[name][student] = StandingRow(version, Absences(tuple(excused), tuple(unexcused)))
+    return sheets
 
 
 def totals(tx: Tx, class_id: int, student_id: int) -> tuple[int, int, int] | None:
@@ -65,48 +71,89 @@ def totals_keyed(tx: Tx, class_id: int) -> bool:
     return found.fetchone() is not None
 
 
+class MonthSheet(NamedTuple):
+    """Sheets of a month to be written, by student id, and the act that writes them."""
+
+    act: Act
+    month: str
+    rows: Mapping[int, Absences]
+
+
 def write(tx: Tx, act: Act, name: str, rows: Mapping[int, Absences]) -> tuple[Written, int]:
     """Write the sheets of a month that differ, and the act; also returns how many were the same.
 
-    The caller holds the class's sheets (`share_year`). In the history the act has one element a student: the number of
-    the month, the version, and how many sessions were absent.
+    The caller holds the class's sheets (`share_year`). In the history the act has one element per
+    student: the number of the month, the version, and how many sessions were absent.
     """
-    before = month(tx, act.class_id, name)
-    new = {
-        student: (before[student].version + 1 if student in before else 1, absences)
-        for student, absences in rows.items()
-        if student not in before or before[student].absences != absences
-    }
-    unchanged = len(rows) - len(new)
-    tx.execute(
-        "INSERT INTO entry (request_id, request_sha256, kind, class_id, person, client, reason, changed, unchanged,"
-        " students, columns, versions, vals) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            act.request_id,
-            act.request_sha256,
-            act.kind,
-            act.class_id,
-            act.person,
-            act.client,
-            act.reason,
-            len(new),
-            unchanged,
-            list(new),
-            [int(name[5:])] * len(new),
-            [version for version, _ in new.values()],
-            [len(absences.excused) + len(absences.unexcused) for _, absences in new.values()],
-        ),
-    )
+    return write_months(tx, act.class_id, [MonthSheet(act, name, rows)])[0]
+
+
+def write_months(tx: Tx, class_id: int, sheets: Sequence[MonthSheet]) -> list[tuple[Written, int]]:
+    """Write different months of a class as `write` does, in three batches."""
+    before = _months(tx, class_id, [sheet.month for sheet in sheets])
+    changes = [_changes(sheet, before[sheet.month]) for sheet in sheets]
     with tx.cursor() as cursor:
+        cursor.executemany(_ADD_ENTRY, [_entry(sheet, new) for sheet, new in zip(sheets, changes, strict=True)])
         cursor.executemany(
             "INSERT INTO attendance (class_id, student_id, month, version, excused, unexcused, request_id)"
             " VALUES (%s, %s, %s, %s, %s, %s, %s)",
             [
-                (act.class_id, student, f"{name}-01", version, list(one.excused), list(one.unexcused), act.request_id)
-                for student, (version, one) in new.items()
+                (
+                    class_id,
+                    student,
+                    f"{sheet.month}-01",
+                    row.version,
+                    list(row.absences.excused),
+                    list(row.absences.unexcused),
+                    sheet.act.request_id,
+                )
+                for sheet, new in zip(sheets, changes, strict=True)
+                for student, row in new.items()
             ],
         )
-    lines = (
-        f"{student}|{name}|{version}|{one.excused}|{one.unexcused}" for student, (version, one) in sorted(new.items())
+    return [
+        (Written(len(new), _digest(sheet.month, new)), len(sheet.rows) - len(new))
+        for sheet, new in zip(sheets, changes, strict=True)
+    ]
+
+
+_ADD_ENTRY = (
+    "INSERT INTO entry (request_id, request_sha256, kind, class_id, person, client, reason, changed, unchanged,"
+    " students, columns, versions, vals) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+)
+
+
+def _changes(sheet: MonthSheet, before: Mapping[int, StandingRow]) -> dict[int, StandingRow]:
+    """The sheets that differ from what stands, with their new versions."""
+    return {
+        student: StandingRow(before[student].version + 1 if student in before else 1, absences)
+        for student, absences in sheet.rows.items()
+        if student not in before or before[student].absences != absences
+    }
+
+
+def _entry(sheet: MonthSheet, new: Mapping[int, StandingRow]) -> tuple[object, ...]:
+    act = sheet.act
+    return (
+        act.request_id,
+        act.request_sha256,
+        act.kind,
+        act.class_id,
+        act.person,
+        act.client,
+        act.reason,
+        len(new),
+        len(sheet.rows) - len(new),
+        list(new),
+        [int(sheet.month[5:])] * len(new),
+        [row.version for row in new.values()],
+        [len(row.absences.excused) + len(row.absences.unexcused) for row in new.values()],
     )
-    return Written(len(new), hashlib.sha256("\n".join(lines).encode()).hexdigest()), unchanged
+
+
+def _digest(month: str, new: Mapping[int, StandingRow]) -> str:
+    lines = (
+        f"{student}|{month}|{row.version}|{row.absences.excused}|{row.absences.unexcused}"
+        for student, row in sorted(new.items())
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -95,6 +95,13 @@ _CORRECTION = (
     " LEFT JOIN correction_step w ON w.correction_id = k.id AND w.state = 5"
     " LEFT JOIN snapshot n ON n.correction_id = k.id LEFT JOIN snapshot_record r ON r.snapshot_id = n.id"
 )
+# Class by class, else the planner walks the corrections of the whole city by number.
+_PAGE = (
+    "SELECT n.id FROM school_class l CROSS JOIN LATERAL (SELECT id, number FROM correction WHERE class_id = l.id"
+    " AND number > %(after)s AND (%(state)s::smallint IS NULL OR state = %(state)s) ORDER BY number LIMIT %(limit)s) n"
+    " WHERE l.school_year_id = %(year)s AND (%(class)s::integer IS NULL OR l.id = %(class)s)"
+    " ORDER BY n.number LIMIT %(limit)s"
+)
 _NAMES, _FIELDS = 8, 7  # columns before the datum, and of it
 _PLAIN = 24  # columns before the steps
 
@@ -129,7 +136,7 @@ def list_corrections(
 ) -> list[CorrectionRow]:
     """A page of the corrections of a year, oldest first; class_id and state None: of any."""
     rows = tx.execute(
-        _LIST,
+        f"{_CORRECTION} WHERE k.id = ANY(ARRAY({_PAGE})) ORDER BY k.number",
         {"year": year_id, "class": class_id, "state": state, "after": after, "limit": limit},
     )
     return [_row(row) for row in rows]
@@ -149,6 +156,19 @@ def open_ids(tx: Tx, classes: Sequence[int], stage: Stage, subject: str, student
     return [row[0] for row in rows]
 
 
+def open_of_students(tx: Tx, class_id: int, stage: Stage, students: Sequence[str]) -> dict[str, list[UUID]]:
+    """moet_student_id → the open corrections of a class that transcripts of the stage hold, oldest first."""
+    found: dict[str, list[UUID]] = {}
+    for student, correction_id in tx.execute(
+        "SELECT p.moet_student_id, k.id FROM correction k JOIN student p ON p.id = k.student_id"
+        " WHERE k.state IN (1, 2) AND k.class_id = %s AND k.first_stage <= %s AND p.moet_student_id = ANY(%s)"
+        " ORDER BY k.number",
+        (class_id, stage, list(students)),
+    ):
+        found.setdefault(student, []).append(correction_id)
+    return found
+
+
 def open_at(tx: Tx, datum: Datum) -> UUID | None:
     """The open correction of a datum."""
     row = tx.execute(
@@ -165,10 +185,11 @@ def open_at(tx: Tx, datum: Datum) -> UUID | None:
     return None if row is None else row[0]
 
 
-def approved(tx: Tx, class_id: int, stage: Stage) -> list[ApprovedCorrection]:
-    """The approved corrections of what a class's book of the stage holds, by time of approval."""
-    rows = tx.execute(
-        f"SELECT k.kind, u.code, k.semester, k.column_no, {_MONTH}, k.student_id, {_CHANGES}, k.reason,"  # noqa: S608
+def approved(tx: Tx, classes: Sequence[int], stage: Stage) -> dict[int, list[ApprovedCorrection]]:
+    """Class id → the approved corrections of what its book of the stage holds, by time of approval."""
+    listed: dict[int, list[ApprovedCorrection]] = {class_id: [] for class_id in classes}
+    for class_id, *row in tx.execute(
+        f"SELECT k.class_id, k.kind, u.code, k.semester, k.column_no, {_MONTH}, k.student_id, {_CHANGES}, k.reason,"  # noqa: S608
         " a.person, ta.name, f.person, tf.name, d.person, td.name, d.recorded_time"
         " FROM correction k JOIN school_class c ON c.id = k.class_id JOIN school_year y ON y.id = c.school_year_id"
         " LEFT JOIN subject u ON u.id = k.subject_id"
@@ -178,10 +199,11 @@ def approved(tx: Tx, class_id: int, stage: Stage) -> list[ApprovedCorrection]:
         " JOIN staff ta ON ta.school_id = y.school_id AND ta.person = a.person"
         " JOIN staff tf ON tf.school_id = y.school_id AND tf.person = f.person"
         " JOIN staff td ON td.school_id = y.school_id AND td.person = d.person"
-        " WHERE k.state = 3 AND k.class_id = %s AND k.first_stage <= %s ORDER BY d.recorded_time, k.number",
-        (class_id, stage),
-    )
-    return [_approved(row) for row in rows]
+        " WHERE k.state = 3 AND k.class_id = ANY(%s) AND k.first_stage <= %s ORDER BY d.recorded_time, k.number",
+        (list(classes), stage),
+    ):
+        listed[class_id].append(_approved(row))
+    return listed
 
 
 def add(tx: Tx, new: NewCorrection, person: str, client: str) -> None:
