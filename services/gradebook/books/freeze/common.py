@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -25,15 +25,28 @@ from services.gradebook.roster import access, clock, roster_store
 from services.gradebook.roster.roster_store import ClassRow, StaffRow, YearRow
 
 
-class Frozen(NamedTuple):
-    """What to freeze. source_id: the class book that it is made from.
+class Draft(NamedTuple):
+    """A version of a book whose content is still to be made.
 
-    content: makes the canonical bytes for a version, given the living book of that version when there is one.
+    version: of `alive` when there is one, else the next. alive: the version that has not ended,
+    which must hold the same content.
     """
 
     scope: Scope
     stage: Stage
-    content: Callable[[int, BookRow | None], bytes]
+    version: int
+    alive: BookRow | None
+
+
+class Content(NamedTuple):
+    """The content of a draft.
+
+    data: canonical bytes. resource: what the book is of, for the audit row. source_id: the class
+    book that it was made from.
+    """
+
+    draft: Draft
+    data: bytes
     resource: str
     source_id: uuid.UUID | None = None
 
@@ -61,40 +74,41 @@ def check_homeroom(caller: Caller, ref: ClassRef, school_class: ClassRow) -> Non
     lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_preparer else set())
 
 
-def freeze(tx: Tx, caller: Caller, ref: ClassRef, record: RecordBook, frozen: Frozen) -> BookRow:
-    """The book of a scope and stage: the living version when it holds the same data, else the next version.
+def begin(tx: Tx, stage: Stage, scopes: Sequence[Scope]) -> list[Draft]:
+    """The version that is to be frozen of each scope, in their order."""
+    drafts = []
+    for scope, newest in zip(scopes, book_store.newest_of_each(tx, scopes, stage), strict=True):
+        alive = newest if newest is not None and newest.state not in ENDED else None
+        version = alive.version if alive else (newest.version if newest else 0) + 1
+        drafts.append(Draft(scope, stage, version, alive))
+    return drafts
 
-    Raises Rejected BOOK_STATE when a living version holds other data.
+
+def keep(tx: Tx, caller: Caller, ref: ClassRef, record: RecordBook, contents: Sequence[Content]) -> list[BookRow]:
+    """The books of drafts, in their order: a living one as it is, any other written now.
+
+    All are written in a fixed number of statements. Raises Rejected BOOK_STATE when a living book
+    holds other data; then none is written.
     """
-    return freeze_all(tx, caller, ref, record, frozen.stage, [frozen])[0]
-
-
-def freeze_all(
-    tx: Tx, caller: Caller, ref: ClassRef, record: RecordBook, stage: Stage, listed: Sequence[Frozen]
-) -> list[BookRow]:
-    """Freeze books of one record type and stage as `freeze` does, in their order and in a fixed number of batches.
-
-    All of them are of `stage`. The first that is refused refuses all.
-    """
-    newest = book_store.newest_of_each(tx, [frozen.scope for frozen in listed], stage)
-    living: list[BookRow | None] = []
-    new: list[tuple[str, NewBook]] = []
-    for frozen, last in zip(listed, newest, strict=True):
-        alive = last if last is not None and last.state not in ENDED else None
-        version = alive.version if alive else (last.version if last else 0) + 1
-        data = frozen.content(version, alive)
-        digest = hashlib.sha256(data).digest()
-        living.append(None if alive is None else _same(alive, digest))
+    digests = [hashlib.sha256(content.data).digest() for content in contents]
+    new: dict[int, NewBook] = {}
+    for index, (content, digest) in enumerate(zip(contents, digests, strict=True)):
+        scope, stage, version, alive = content.draft
         if alive is None:
-            book = NewBook(uuid.uuid4(), frozen.scope, record.sealed, stage, version, data, digest, frozen.source_id)
-            new.append((frozen.resource, book))
-    _add(tx, caller, ref, new)
-    written = book_store.books(tx, [book.id for _, book in new])
-    added = iter(new)
-    return [written[next(added)[1].id] if alive is None else alive for alive in living]
+            new[index] = NewBook(
+                uuid.uuid4(), scope, record.sealed, stage, version, content.data, digest, content.source_id
+            )
+        else:
+            _check_same(alive, digest)
+    _write(tx, caller, ref, [(contents[index].resource, book) for index, book in new.items()])
+    written = book_store.books(tx, [book.id for book in new.values()])
+    return [
+        written[new[index].id] if content.draft.alive is None else content.draft.alive
+        for index, content in enumerate(contents)
+    ]
 
 
-def _same(alive: BookRow, digest: bytes) -> BookRow:
+def _check_same(alive: BookRow, digest: bytes) -> None:
     if alive.content_sha256 != digest:
         state = State(alive.state).name
         raise Rejected(
@@ -104,11 +118,10 @@ def _same(alive: BookRow, digest: bytes) -> BookRow:
             act=Act.FREEZE.value,
             version=alive.version,
         )
-    return alive
 
 
-def _add(tx: Tx, caller: Caller, ref: ClassRef, new: Sequence[tuple[str, NewBook]]) -> None:
-    """Write books, each with the resource that it is of, the first step of their lives and their audit rows."""
+def _write(tx: Tx, caller: Caller, ref: ClassRef, new: Sequence[tuple[str, NewBook]]) -> None:
+    """Write books with their first transition and audit row; each with the resource that it is of."""
     book_store.add(tx, [book for _, book in new])
     person = access.person(caller, ref.school)
     book_store.add_transitions(
