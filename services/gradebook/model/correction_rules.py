@@ -1,8 +1,8 @@
-"""What a correction changes, and its life: requested, confirmed, approved; or rejected, or withdrawn. Pure.
+"""What a correction changes, and its life: requested, confirmed, approved; rejected; withdrawn.
 
-The homeroom teacher certifies (TT 22/2021 Điều 20 khoản 2), the principal approves. At least two different people stand
-behind every approval, three where the school has them: who asked does not also certify or decide while someone else of
-the same office, or a vice principal, can (ADR-0040).
+The homeroom teacher confirms (TT 22/2021 Điều 20 khoản 2), the principal approves. Every approval
+takes at least two different people, and three if the school has them: the requester does not
+confirm or decide while another holder of the office, or a vice principal, can (ADR-0040). Pure.
 """
 
 from collections.abc import Set as AbstractSet
@@ -31,10 +31,11 @@ OF_CONDUCT = frozenset({Kind.CONDUCT, Kind.SUMMER_CONDUCT})
 
 
 class Datum(NamedTuple):
-    """What a correction changes: the smallest thing of one student that has versions of its own.
+    """What a correction changes: the smallest unit of a student's data with versions of its own.
 
-    subject_id, column: of a mark; else None and 0. semester: of a mark or level, SUMMER after the summer's training;
-    None for absences and attendance. month: of a sheet of attendance, such as "2025-10"; else empty.
+    subject_id, column: of a mark; else None and 0. semester: of a mark or a level of conduct,
+    SUMMER after the summer's training; None for absences and attendance. month: of an attendance
+    sheet, such as "2025-10"; else empty.
     """
 
     kind: Kind
@@ -47,15 +48,16 @@ class Datum(NamedTuple):
 
 
 EXCUSED_TOTAL, UNEXCUSED_TOTAL = 1, 2
-"""Places of the year's absences, as the history of entries has them."""
+"""Places in the year's absences, as in the history of entries."""
 
 
 class Change(NamedTuple):
-    """A place of a datum, what it held and what it shall hold; None: nothing.
+    """A place in a datum with its old and its new value; None: no value.
 
-    place: 0 in a mark or level, which is one value; EXCUSED_TOTAL or UNEXCUSED_TOTAL; in a sheet of attendance the
-    session, ten times the day plus 1 (morning) or 2 (afternoon). Values: as the database holds marks and levels;
-    sessions absent; what a sheet says of a session (`attendance_rules`).
+    place: 0 of a mark or level; EXCUSED_TOTAL or UNEXCUSED_TOTAL of absences; of an attendance
+    sheet the session, ten times the day plus 1 (morning) or 2 (afternoon).
+    Values: of marks and levels as in the database; of absences the number of sessions; of
+    attendance as in `attendance_rules`.
     """
 
     place: int
@@ -64,12 +66,12 @@ class Change(NamedTuple):
 
 
 def first_stage(datum: Datum, school_year: str) -> Stage:
-    """The first stage whose books hold a datum; those of later stages hold it too."""
+    """The first stage whose books hold a datum; the books of later stages hold it too."""
     if datum.kind is Kind.ATTENDANCE:
         return results.first_stage(school_year, datum.month)
     if datum.kind is Kind.ABSENCES:
         return Stage.WHOLE_YEAR
-    # The summer's conduct (SUMMER) has the number of its stage.
+    # A semester has the number of its stage, and so has SUMMER.
     return Stage.AFTER_SUMMER if datum.column == REASSESSMENT_COLUMN else Stage(datum.semester or 0)
 
 
@@ -87,7 +89,7 @@ OPEN = frozenset({State.REQUESTED, State.CONFIRMED})
 
 
 class ApprovedCorrection(NamedTuple):
-    """An approved correction as frozen content tells it; people as (person id, name).
+    """An approved correction as in frozen content; people as (person id, name).
 
     subject: code; None for all but marks. semester, column, month: as in Datum.
     """
@@ -117,7 +119,7 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """From which states an act leads where, and the permission that it needs."""
+    """The states that an act leads from, the state it leads to, and the permission it needs."""
 
     sources: frozenset[State]
     target: State
@@ -127,7 +129,8 @@ class Rule:
 RULES = {
     Act.CONFIRM: Rule(frozenset({State.REQUESTED}), State.CONFIRMED, Permission.CONFIRM_CORRECTION),
     Act.APPROVE: Rule(frozenset({State.CONFIRMED}), State.APPROVED, Permission.APPROVE_CORRECTION),
-    # A request that the homeroom teacher will not certify must not block the class's book for ever.
+    # Also before confirmation: a request that nobody confirms would block the class's book for
+    # ever.
     Act.REJECT: Rule(OPEN, State.REJECTED, Permission.REJECT_CORRECTION),
     Act.WITHDRAW: Rule(OPEN, State.WITHDRAWN, Permission.WITHDRAW_CORRECTION),
 }
@@ -135,7 +138,7 @@ RULES = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a correction is, and who brought it there. confirmer: None until confirmed."""
+    """How far a correction is, and by whom. confirmer: None until confirmed."""
 
     state: State
     requester: str
@@ -143,7 +146,11 @@ class Progress:
 
 
 def confirmers(offices: Offices, requester: str) -> AbstractSet[str]:
-    """Who may certify: the homeroom teacher; for their own request a vice principal, if there is another one."""
+    """The people who may confirm.
+
+    The homeroom teacher; for the homeroom teacher's own request a vice principal, if there is
+    another person who is one.
+    """
     grant = Permission.CONFIRM_CORRECTION.value
     office = offices.holders(grant.actors)
     if requester not in office:
@@ -152,8 +159,10 @@ def confirmers(offices: Offices, requester: str) -> AbstractSet[str]:
 
 
 def deciders(offices: Offices, progress: Progress) -> AbstractSet[str]:
-    """Who may approve or reject: a principal who has no part in it yet, else such a vice principal, else the principal,
-    as long as requester, confirmer and principal are two people at least.
+    """The people who may approve or reject.
+
+    A principal without a part in the correction; else a vice principal without one; else the
+    principal, if requester, confirmer and principal are at least two people.
     """
     grant = Permission.APPROVE_CORRECTION.value
     principals = offices.holders(grant.actors)
@@ -165,8 +174,8 @@ def deciders(offices: Offices, progress: Progress) -> AbstractSet[str]:
 def step(progress: Progress, act: Act, person: str, offices: Offices) -> State:
     """The state after the act.
 
-    Raises Forbidden ROLE_REQUIRED, OTHER_PERSON_REQUIRED when the office is right but the person has a part in the
-    correction already; Rejected CORRECTION_STATE.
+    Raises Forbidden ROLE_REQUIRED, OTHER_PERSON_REQUIRED for the right office but a person with a
+    part in the correction; Rejected CORRECTION_STATE.
     """
     _check_person(progress, act, person, offices)
     rule = RULES[act]

@@ -1,9 +1,11 @@
 """The life of a book: which act moves it from which state to which, by which permission.
 
-Order of acts: complete data → unsigned print → reconciled → (signed and stamped on paper) → signed and sealed digitally
-→ locked → archived → returned. Record types without a seal (teacher's book) have no stamp and no sealing: what follows
-those comes after the signatures. Nothing is ever undone: a version that was wrong ends in MISMATCH or REVOKED and the
-next version follows. A pure table; the database locks the row, and reads and writes in one transaction.
+Order of acts: complete data → unsigned print → reconciled → (signed and stamped on paper) → signed
+and sealed digitally → locked → archived → returned. Record types without a seal (teacher's book)
+skip stamping and sealing. Nothing is undone: a wrong version ends in MISMATCH or REVOKED, and the
+next version follows.
+
+Pure. `books/steps.py` applies it to the locked row of a book.
 """
 
 from collections.abc import Mapping
@@ -37,10 +39,10 @@ class State(IntEnum):
 
 
 ENDED = frozenset({State.MISMATCH, State.REVOKED})
-"""States in which a version is dead; the next freeze makes version + 1."""
+"""States in which a version has ended; before, it is alive. Freezing then makes version + 1."""
 
 READ_ONLY = frozenset({State.LOCKED, State.ARCHIVED, State.RETURNED})
-"""States in which the data of the book are locked for good, unless it is revoked."""
+"""States in which the data of the book are locked, until it is revoked."""
 
 
 class Act(Enum):
@@ -68,7 +70,7 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """From which states an act leads where, and the permission that it needs."""
+    """The states that an act leads from, the state it leads to, and the permission it needs."""
 
     sources: frozenset[State]
     target: State
@@ -82,11 +84,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What the guards look at.
+    """How far a book is, and what else decides about its next step.
 
-    sealed: the record type has a seal. paper_track_required: setting of the school year, as it stands now.
+    sealed: the record type has a seal. paper_track_required: present setting of the school year.
     has_problem: the system's last step failed.
-    officer_confirmed, preparer_confirmed: who has confirmed that print and data agree.
+    officer_confirmed, preparer_confirmed: they have confirmed that print and data agree.
     """
 
     state: State
@@ -121,7 +123,7 @@ RULES: dict[Act, Rule] = {
     ),
     Act.CONFIRM: _rule((State.UNDER_RECONCILIATION,), State.RECONCILED, Permission.CONFIRM_RECONCILIATION),
     Act.REPORT_MISMATCH: _rule(
-        # A print that cannot be made (PRINT_ASSIGNED with a problem) ends here too; nothing else could free the class.
+        # From PRINT_ASSIGNED only if printing failed: nothing else could free the class's data.
         (State.UNDER_RECONCILIATION, State.PRINT_ASSIGNED),
         State.MISMATCH,
         Permission.REPORT_MISMATCH,
@@ -147,9 +149,10 @@ RULES: dict[Act, Rule] = {
         State.REVOKED,
         Permission.REVOKE_BOOK,
     ),
-    # Follows from an approved correction of a mark in the book (ADR-0040); from DIGITAL_SIGNING on only REVOKE ends it.
+    # Follows from an approved correction of a datum in the book (ADR-0040); once signing has begun,
+    # only REVOKE ends a book.
     Act.CORRECT: _rule(_BEFORE_SIGNING, State.MISMATCH, Permission.END_CORRECTED_BOOK),
-    # Follows from the revocation of the class book that a transcript was made from (ADR-0036).
+    # Follows from revoking the class book that a transcript was made from (ADR-0036).
     Act.LOSE_SOURCE: _rule(_BEFORE_SIGNING, State.MISMATCH, Permission.END_TRANSCRIPT),
 }
 
@@ -161,7 +164,7 @@ _UNSEALED: dict[Act, Rule] = {
 
 
 def rules(*, sealed: bool) -> Mapping[Act, Rule]:
-    """The table of a record type with or without a seal; acts that it does not have are absent."""
+    """The acts of record types with or without a seal; acts that these lack are absent."""
     return RULES if sealed else _UNSEALED
 
 
@@ -173,17 +176,17 @@ def check_actor(act: Act, actors: AbstractSet[Actor]) -> None:
 
 
 def step(life: Life, act: Act, actors: AbstractSet[Actor]) -> Life:
-    """The book after the act. A confirmation by one of two leaves the state as it is.
+    """The book after the act. The first of the two confirmations leaves the state as it is.
 
-    Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE when the book is in another state, NO_SEAL,
-    PAPER_TRACK_REQUIRED, PAPER_TRACK_NOT_REQUIRED.
+    Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE when the act does not lead from the book's
+    state, NO_SEAL, PAPER_TRACK_REQUIRED, PAPER_TRACK_NOT_REQUIRED.
     """
     check_actor(act, actors)
     rule = rules(sealed=life.sealed).get(act)
     if rule is None:
         raise Rejected("NO_SEAL", "Loại sổ này không đóng dấu.", act=act.value)
-    printless = act is Act.REPORT_MISMATCH and life.state is State.PRINT_ASSIGNED and not life.has_problem
-    if life.state not in rule.sources or printless:
+    print_pending = life.state is State.PRINT_ASSIGNED and not life.has_problem
+    if life.state not in rule.sources or (act is Act.REPORT_MISMATCH and print_pending):
         raise Rejected(
             "BOOK_STATE",
             f"Sổ đang ở trạng thái {life.state.name}; việc này cần trạng thái khác.",

@@ -1,4 +1,4 @@
-"""The life of a correction: no path of acts approves with one person, undoes a decision or skips the certificate."""
+"""The life of a correction: none is approved by one person, undecided again, or unconfirmed."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,26 +61,26 @@ TestCorrections = Corrections.TestCase
 
 
 @given(offices, people)
-def test_someone_can_always_certify_and_nobody_else_than_the_homeroom_teacher_needs_a_reason(
+def test_someone_can_always_confirm_and_only_for_the_homeroom_teachers_own_request_another_person(
     offices: Offices, requester: str
 ) -> None:
-    found = confirmers(offices, requester)
-    assert found
-    assert found == {offices.homeroom} or requester == offices.homeroom
+    allowed = confirmers(offices, requester)
+    assert allowed
+    assert allowed == {offices.homeroom} or requester == offices.homeroom
 
 
 @given(offices, people, st.none() | people)
-def test_who_decides_has_no_part_in_it_where_someone_else_can(
+def test_deciders_have_no_part_in_a_correction_while_anyone_else_can(
     offices: Offices, requester: str, confirmer: str | None
 ) -> None:
     progress = Progress(State.CONFIRMED if confirmer else State.REQUESTED, requester, confirmer)
-    found = deciders(offices, progress)
+    allowed = deciders(offices, progress)
     concerned = {requester, confirmer} - {None}
     if (offices.principals | offices.vice_principals) - concerned:
-        assert found
-        assert not found & concerned
+        assert allowed
+        assert not allowed & concerned
     else:
-        assert all(len(concerned | {one}) > 1 for one in found)
+        assert all(len(concerned | {person}) > 1 for person in allowed)
 
 
 def test_a_usual_school_needs_three_people_and_a_small_one_two() -> None:

@@ -49,15 +49,15 @@ class Lives(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def plausible(self, data: st.DataObject) -> None:
-        """Mostly what could be done next, by one of those who may, so that long paths are reached."""
+        """Mostly a possible next act by a permitted actor, so that long paths are reached."""
         possible = [
             act
-            for act, known in rules(sealed=self.life.sealed).items()
-            if self.life.state in known.sources and act not in (Act.REVOKE, Act.REPORT_MISMATCH)
+            for act, act_rule in rules(sealed=self.life.sealed).items()
+            if self.life.state in act_rule.sources and act not in (Act.REVOKE, Act.REPORT_MISMATCH)
         ]
         if possible:
             act = data.draw(st.sampled_from(possible))
-            self.attempt(act, {data.draw(st.sampled_from(sorted(RULES[act].actors, key=lambda one: one.name)))})
+            self.attempt(act, {data.draw(st.sampled_from(sorted(RULES[act].actors, key=lambda actor: actor.name)))})
 
     @invariant()
     def order_of_acts(self) -> None:
@@ -121,23 +121,23 @@ def test_the_states_and_words_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("sealed", [True, False])
 def test_each_act_is_refused_from_every_other_state_and_to_everyone_else(act: Act, sealed: bool) -> None:
-    wanted = rules(sealed=sealed).get(act, replace(RULES[act], sources=frozenset()))
+    act_rule = rules(sealed=sealed).get(act, replace(RULES[act], sources=frozenset()))
     for state in State:
         for paper in (False, True):
             life = Life(state, sealed, paper_track_required=paper, officer_confirmed=True, preparer_confirmed=True)
             for actor in Actor:
-                if actor not in wanted.actors:
+                if actor not in act_rule.actors:
                     with pytest.raises(Forbidden) as caught:
                         step(life, act, {actor})
                     assert caught.value.reason == "ROLE_REQUIRED"
-            if state not in wanted.sources:
+            if state not in act_rule.sources:
                 with pytest.raises(Rejected) as refused:
-                    step(life, act, wanted.actors)
-                assert refused.value.reason == ("BOOK_STATE" if wanted.sources else "NO_SEAL")
+                    step(life, act, act_rule.actors)
+                assert refused.value.reason == ("BOOK_STATE" if act_rule.sources else "NO_SEAL")
 
 
 def test_no_path_at_all_breaks_the_order_of_acts() -> None:
-    """Every life that any sequence of acts by single actors can lead to, with and without seal and paper track."""
+    """Every life that acts by single actors lead to, with and without seal and paper track."""
     for paper, sealed in itertools.product((False, True), repeat=2):
         seen: set[tuple[Life, tuple[State, ...]]] = set()
         todo = [(Life(State.DATA_COMPLETE, sealed, paper_track_required=paper), (State.DATA_COMPLETE,))]
@@ -171,7 +171,7 @@ def test_the_paper_track_decides_where_signing_starts() -> None:
     with pytest.raises(Rejected) as needless:
         step(Life(State.RECONCILED), Act.HAND_SIGN, principal)
     assert needless.value.reason == "PAPER_TRACK_NOT_REQUIRED"
-    # A year that stopped requiring the track lets what has begun on paper come to its end.
+    # A year that stops requiring the paper track lets books that began on paper go on.
     assert step(Life(State.PAPER_ARCHIVED), Act.START_SIGNING, principal).state is State.DIGITAL_SIGNING
 
 
