@@ -15,11 +15,11 @@ def refuse(tx: Tx, classes: Sequence[int], stage: Stage, *, subject: str = "", s
 
     subject: code, for a teacher's book; student: moet_student_id, for a transcript.
     """
-    found = corrections.open_ids(tx, classes, stage, subject, student)
-    if found:
+    waiting = corrections.open_ids(tx, classes, stage, subject, student)
+    if waiting:
         raise Rejected(
             "CORRECTION_OPEN",
-            f"Còn {len(found)} đề nghị sửa chưa được giải quyết.",
-            corrections=",".join(map(str, found[:_NAMED])),
-            open=len(found),
+            f"Còn {len(waiting)} đề nghị sửa chưa được giải quyết.",
+            corrections=",".join(map(str, waiting[:_NAMED])),
+            open=len(waiting),
         )

@@ -17,7 +17,7 @@ def check_attendance(tx: Tx, year_id: int, school_year: str, class_id: int, mont
     covers = [settling.attendance_cover(month, school_year)]
     if not attendance.is_kept(tx, class_id) and attendance.totals_keyed(tx, class_id):
         covers.append(settling.TOTALS_COVER)
-    if any(_standing(tx, year_id, class_id, one)[0] in {Entry.SETTLED, Entry.CLOSING} for one in covers):
+    if any(_settled(tx, year_id, class_id, cover)[0] in {Entry.SETTLED, Entry.CLOSING} for cover in covers):
         message = "Đợt nhập bao gồm dữ liệu này đã đóng; hãy lập đề nghị sửa hoặc chờ đợt nhập mới."
         raise Rejected("WINDOW_CLOSED", message, month=month)
 
@@ -27,7 +27,7 @@ def check_correctable(tx: Tx, year_id: int, school_year: str, datum: Datum) -> N
 
     Raises Rejected WINDOW_OPEN, WINDOW_CLOSING, WINDOW_NOT_CLOSED.
     """
-    entry, names = _standing(tx, year_id, datum.class_id, settling.cover(datum, school_year))
+    entry, names = _settled(tx, year_id, datum.class_id, settling.cover(datum, school_year))
     if entry is Entry.OPEN:
         message = "Dữ liệu này đang trong thời hạn nhập; hãy nhập trực tiếp."
         raise Rejected("WINDOW_OPEN", message, windows=",".join(names))
@@ -38,6 +38,6 @@ def check_correctable(tx: Tx, year_id: int, school_year: str, datum: Datum) -> N
         raise Rejected("WINDOW_NOT_CLOSED", "Chưa có đợt nhập nào của dữ liệu này được đóng.")
 
 
-def _standing(tx: Tx, year_id: int, class_id: int, cover: Cover) -> tuple[Entry, list[str]]:
-    found = windows.covering(tx, year_id, cover.semesters, roster_store.grade_level(tx, class_id))
-    return settling.standing(found, cover, clock.now(tx))
+def _settled(tx: Tx, year_id: int, class_id: int, cover: Cover) -> tuple[Entry, list[str]]:
+    covering = windows.covering(tx, year_id, cover.semesters, roster_store.grade_level(tx, class_id))
+    return settling.standing(covering, cover, clock.now(tx))
