@@ -76,7 +76,7 @@ def test_corrections_of_before_stay_what_they_were(config: DatabaseConfig, tmp_p
                 "INSERT INTO correction_step (correction_id, state, person, client, note)"
                 " SELECT id, 1, 'gv', 'vendor/smas', '' FROM correction ORDER BY number DESC LIMIT 1"
             )
-    assert migrate(config, [MIGRATIONS]) == ["gradebook/0017_corrections_of_class_data.sql"]
+    assert migrate(config, [MIGRATIONS])[0] == "gradebook/0017_corrections_of_class_data.sql"
     with opened.transaction() as tx:
         found = corrections.list_corrections(tx, 1, None, None, 0, 10)
         open_ids = [len(corrections.open_ids(tx, [1], stage, "", "")) for stage in Stage]

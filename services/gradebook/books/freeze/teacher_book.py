@@ -80,7 +80,7 @@ def _content(
     _check(heads, data, stage)
     open_corrections.refuse(tx, [head.id for head in heads], stage, subject=subject)
     left_on = class_data.left_on(tx, [head.id for head in heads])
-    said = remarks.standing(tx, [head.id for head in heads])
+    said = remarks.of_classes(tx, [head.id for head in heads])
     classes = [
         TaughtClass(
             head.name,
