@@ -47,7 +47,7 @@ minio: setup ## build the pinned MinIO server into .run/bin/ (about five minutes
 gen proto: setup ## regenerate the Python stubs in gen/ from proto/
 	@$(PYTHON) -m deploy.generate gen
 
-pictures: ## make the documentation's pictures anew from the last demo
+pictures: ## make the documentation's pictures anew, from the code's imports and from the last demo
 	@$(PYTHON) -m deploy.pictures
 
 clean: down ## stop the stack and delete its data, tokens and documents (asks first)

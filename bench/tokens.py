@@ -1,4 +1,6 @@
-"""Tokens for the bench: keys from the key ceremony in SoftHSM, the real supervisor, and a token used bare."""
+"""Tokens for the bench: keys from the key ceremony in SoftHSM, the real supervisor, and a token
+used bare.
+"""
 
 import contextlib
 import hashlib
@@ -18,6 +20,7 @@ import pkcs11
 from bench import stack as stacks
 from bench.pairs import Slice, repeat_for
 from deploy.local import configs, postgres, rabbitmq, softhsm
+from deploy.local.certificate_authority import CertificateAuthority
 from deploy.local.layout import REPOSITORY, Stack, write_private
 from services.common.config import read_secret
 from services.signing import key_uri, token_owner
@@ -45,7 +48,9 @@ class Key:
 
 
 def make_keys(stack: Stack, algorithms: Mapping[str, str]) -> list[Key]:
-    """One key for each name → algorithm, made by the key ceremony. Raises RuntimeError with its words when it fails."""
+    """One key per name → algorithm, made by the key ceremony. Raises RuntimeError with its output
+    when it fails.
+    """
     folder = stack.root / "keys"
     (folder / "pins").mkdir(mode=0o700, parents=True)
     plans = tuple(
@@ -61,29 +66,38 @@ def make_keys(stack: Stack, algorithms: Mapping[str, str]) -> list[Key]:
         for name, algorithm in algorithms.items()
     )
     record = folder / "record.json"
+    authority = CertificateAuthority(folder / "ca")
     config = CeremonyConfig(
         module=softhsm.module(),
         module_name=_MODULE,
         so_pin_file=folder / "pins" / "security-officer",
-        ca_dir=folder / "ca",
+        requests_dir=folder / "requests",
         certificates_dir=folder / "certificates",
+        authority_file=authority.root_file,
         record_file=record,
         keys=plans,
         create_pins=True,
     )
     write_private(folder / "ceremony.toml", configs.dump(config))
+    _hold(stack, folder / "ceremony.toml")
+    authority.answer(config.requests_dir, config.certificates_dir)
+    _hold(stack, folder / "ceremony.toml")
+    entries = {entry["id"]: entry for entry in json.loads(record.read_text(encoding="utf-8"))["signatories"]}
+    return [_key(plan, entries[plan.signatory]) for plan in plans]
+
+
+def _hold(stack: Stack, config: Path) -> None:
+    """Hold the ceremony as far as it goes: to its requests (75), or to its end."""
     done = subprocess.run(
-        [sys.executable, "-m", "services.signing", "ceremony", "--config", str(folder / "ceremony.toml")],
+        [sys.executable, "-m", "services.signing", "ceremony", "--config", str(config)],
         cwd=REPOSITORY,
         env=os.environ | softhsm.environment(stack),
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
+    if done.returncode not in {0, 75}:
         raise RuntimeError(f"the key ceremony failed: {done.stderr.strip()[-800:]}")
-    found = {one["id"]: one for one in json.loads(record.read_text(encoding="utf-8"))["signatories"]}
-    return [_key(plan, found[plan.signatory]) for plan in plans]
 
 
 def _key(plan: KeyPlan, entry: dict[str, Any]) -> Key:
@@ -112,7 +126,9 @@ def supervisor(stack: Stack, keys: Sequence[Key]) -> Iterator[TokenClient]:
 
 
 class BareToken:
-    """The same key in one process without anything around it. Make it in a process that loads no other module."""
+    """The same key in one process without anything around it. Make it in a process that loads no
+    other module.
+    """
 
     def __init__(self, key: Key, environment: dict[str, str], login_lock: Path) -> None:
         os.environ.update(environment)  # the PKCS#11 module reads it when it is loaded

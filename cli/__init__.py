@@ -1,1 +1,1 @@
-"""The command `hoso`: the operator's and the newcomer's hand. A gRPC client; it reaches into no database."""
+"""The command `hoso` for operators and newcomers: a gRPC client without access to databases."""

@@ -81,7 +81,9 @@ def list_records(
 
 @app.command("verify")
 def verify(record: Annotated[str, typer.Argument(help="Record id.")]) -> None:
-    """Re-read a locked record and check digest, retention, versions, signatures and the register's chain."""
+    """Re-read a locked record and check digest, retention, versions, signatures and the register's
+    chain.
+    """
     services = operator()
     answer = call(services.archive.VerifyRecord, archive_pb2.VerifyRecordRequest(record=record))
     if Output.as_json:

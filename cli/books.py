@@ -1,4 +1,4 @@
-"""`hoso books`: see the books of a school and one book's history."""
+"""`hoso books`: the record books of a school and their history."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ app = typer.Typer(no_args_is_help=True)
 
 
 class RecordType(StrEnum):
-    """Kind of a record."""
+    """Type of a record book."""
 
     CLASS_BOOK = "CLASS_BOOK"
     TEACHER_BOOK = "TEACHER_BOOK"
@@ -80,10 +80,10 @@ def all_books(
 def list_books(
     school: Annotated[str, typer.Argument(help="School code.")],
     school_year: Annotated[str, typer.Argument(help="School year, such as 2025-2026.")],
-    type_: Annotated[RecordType, typer.Option("--type", help="Kind of the records.")] = RecordType.CLASS_BOOK,
+    type_: Annotated[RecordType, typer.Option("--type", help="Type of the books.")] = RecordType.CLASS_BOOK,
     class_name: Annotated[str, typer.Option("--class", help="Only those of this class.")] = "",
 ) -> None:
-    """The books of one kind in a school year with their states."""
+    """The books of one type in a school year, with their states."""
     record_type = common_pb2.RecordType.Value(f"RECORD_TYPE_{type_.value}")
     books = all_books(operator(), school, school_year, record_type, class_name=class_name)
     rows = [
@@ -105,7 +105,7 @@ def catalogue(
     school_year: Annotated[str, typer.Argument(help="School year, such as 2025-2026.")],
     level: Annotated[Level, typer.Option(help="Level of the grades.")] = Level.LOWER_SECONDARY,
 ) -> None:
-    """Which record books a school keeps in a year, who prepares and who signs them."""
+    """The record books that a school keeps in a year, with preparers and signatories."""
     request = books_pb2.ListRecordBooksRequest(
         school=school,
         school_year=school_year,
@@ -114,15 +114,15 @@ def catalogue(
     answer = call(operator().books.ListRecordBooks, request, patient=True)
     rows = [
         (
-            one.title,
-            ", ".join(_stage(stage) for stage in one.stages),
-            _PREPARERS[one.preparer],
-            " → ".join(_ROLES[by.role] for by in one.signatories),
-            "bắt buộc" if one.compulsory else "tùy trường",
-            "có" if one.paper_track_required else "không",
-            one.legal_reference,
+            entry.title,
+            ", ".join(_stage(stage) for stage in entry.stages),
+            _PREPARERS[entry.preparer],
+            " → ".join(_ROLES[by.role] for by in entry.signatories),
+            "bắt buộc" if entry.compulsory else "tùy trường",
+            "có" if entry.paper_track_required else "không",
+            entry.legal_reference,
         )
-        for one in answer.record_books
+        for entry in answer.record_books
     ]
     show(
         f"Hồ sơ, sổ sách của trường {school}, {school_year}",
@@ -161,7 +161,7 @@ def _time(transition: books_pb2.BookTransition) -> str:
 
 
 def _of(book: books_pb2.Book) -> str:
-    """What the book is of: class, student, teacher and subject, or the school."""
+    """The book's subject: class, student, teacher and subject, or the school."""
     parts = (book.school_class.name, book.student, book.teacher, book.subject)
     return " ".join(part for part in parts if part) or book.school_class.school
 

@@ -1,4 +1,4 @@
-"""Stubs of every service, calls that wait out an outage, and the persons the CLI may act for."""
+"""Stubs of every service, calls that wait out an outage, and tokens of the persons to act for."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from hoso.gradebook.v1 import (
     review_pb2_grpc,
     roster_pb2_grpc,
 )
-from hoso.operations.v1 import operations_pb2_grpc
+from hoso.operations.v1 import anchors_pb2_grpc, operations_pb2_grpc
 from hoso.print.v1 import print_pb2_grpc
 from hoso.signing.v1 import signing_pb2_grpc
 
@@ -32,15 +32,15 @@ from services.common.settings import PeerConfig, TlsConfig
 SERVICES = ("gradebook", "print", "signing", "archive")
 DEADLINE_S = 20.0
 PATIENCE_S = 300.0
-"""How long a patient call waits for a service that is away before it gives up."""
+"""How long a patient call waits for an unavailable service."""
 PAGE = 500
-"""Most that any list answers at once."""
+"""Largest page of any list."""
 
 Answer = TypeVar("Answer")
 
 
 class Services:
-    """One stub a gRPC service, all with one client certificate."""
+    """One stub per gRPC service, all with the same client certificate."""
 
     def __init__(self, profile: Profile, tls: TlsConfig) -> None:
         peers = {name: channel(PeerConfig(getattr(profile, name), tls)) for name in SERVICES}
@@ -57,13 +57,14 @@ class Services:
         self.print = print_pb2_grpc.PrintServiceStub(peers["print"])
         self.signing = signing_pb2_grpc.SigningServiceStub(peers["signing"])
         self.archive = archive_pb2_grpc.ArchiveServiceStub(peers["archive"])
+        self.anchors = anchors_pb2_grpc.AnchorServiceStub(peers["archive"])
         self.operations = {name: operations_pb2_grpc.OperationsServiceStub(peer) for name, peer in peers.items()}
 
 
 def operator() -> Services:
-    """The services as the Department's operator of the configured profile. Raises config.ConfigError."""
-    found = profile.load()
-    return Services(found, found.tls)
+    """The services as the Department's operator, from the profile. Raises config.ConfigError."""
+    configured = profile.load()
+    return Services(configured, configured.tls)
 
 
 def call(
@@ -74,10 +75,10 @@ def call(
     patient: bool = False,
     deadline_s: float = DEADLINE_S,
 ) -> Answer:
-    """Make one call, as the person whose token is given.
+    """Make one call. person: token of the acting person.
 
-    deadline_s: longest time of one try.
-    patient: wait out an outage of up to five minutes; only for calls that may be repeated, which all of ours are.
+    deadline_s: longest time of one attempt.
+    patient: wait out an outage of up to five minutes, repeating the call; all our calls may be.
     Raises the errors of services.common.errors.
     """
     metadata = (("authorization", f"Bearer {person}"),) if person else ()
@@ -98,19 +99,19 @@ def call(
 
 
 def every(rpc: Callable[..., Any], request: Any, field: str, *, page_size: int = PAGE) -> list[Any]:
-    """What all pages of a paged answer hold in `field`, waiting out an outage. request: of the first page."""
+    """The items in `field` of all pages, waiting out an outage. request: of the first page."""
     request.page_size = page_size
-    found: list[Any] = []
+    items: list[Any] = []
     while True:
         answer = call(rpc, request, patient=True)
-        found += getattr(answer, field)
+        items += getattr(answer, field)
         request.page_token = answer.next_page_token
         if not request.page_token:
-            return found
+            return items
 
 
 def download(rpc: Callable[..., Iterator[Any]], request: Any, person: str | None = None) -> bytes:
-    """All chunks of a streamed answer, waiting out an outage: a stream that broke is read again from its start."""
+    """The bytes of a streamed answer, waiting out an outage: a broken stream is read again."""
 
     def read(request: Any, **options: Any) -> bytes:
         return b"".join(piece.chunk for piece in rpc(request, **options))
@@ -119,7 +120,7 @@ def download(rpc: Callable[..., Iterator[Any]], request: Any, person: str | None
 
 
 class Persons:
-    """Tokens of the persons that the demo plays, as their school's login would issue them."""
+    """Tokens of the persons to act for, as their school's login would issue them."""
 
     def __init__(self, profile: Profile, school: str) -> None:
         if profile.issuer_key_file is None:

@@ -1,4 +1,4 @@
-"""`hoso corrections`: what was changed after closing, by whom and why."""
+"""`hoso corrections`: changes after closing, by whom and why."""
 
 from typing import Annotated
 
@@ -48,7 +48,7 @@ def list_corrections(
 
 @app.command("show")
 def show_correction(correction: Annotated[str, typer.Argument(help="Correction id.")]) -> None:
-    """One correction with everyone who had a part in it."""
+    """A correction with everyone involved."""
     request = corrections_pb2.GetCorrectionRequest(correction=correction)
     c = call(operator().corrections.GetCorrection, request, patient=True).correction
     old, new = _values(c)
@@ -68,7 +68,7 @@ def show_correction(correction: Annotated[str, typer.Argument(help="Correction i
 
 
 def _what(c: corrections_pb2.Correction) -> str:
-    """Subject of a mark, else which data."""
+    """The subject of a mark, else the kind of data."""
     return c.subject or words.correction_kind(c.kind)
 
 
@@ -85,10 +85,10 @@ def _values(c: corrections_pb2.Correction) -> tuple[str, str]:
         old = words.absence_totals(c.old_absences) if c.HasField("old_absences") else "-"
         return old, words.absence_totals(c.new_absences)
     if c.sessions:
-        old = ", ".join(_session(one, one.old) for one in c.sessions)
-        return old, ", ".join(_session(one, one.new) for one in c.sessions)
+        old = ", ".join(_session(session, session.old) for session in c.sessions)
+        return old, ", ".join(_session(session, session.new) for session in c.sessions)
     return words.level(c.old_level), words.level(c.new_level)
 
 
-def _session(one: corrections_pb2.SessionCorrection, says: int) -> str:
-    return f"{words.session(one.day, one.session)} {words.attendance(says)}"
+def _session(session: corrections_pb2.SessionCorrection, attendance: int) -> str:
+    return f"{words.session(session.day, session.session)} {words.attendance(attendance)}"

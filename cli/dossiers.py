@@ -1,4 +1,4 @@
-"""`hoso dossiers`, `hoso vendors`, `hoso control-log`: leave to keep the electronic gradebook."""
+"""`hoso dossiers`, `hoso vendors`, `hoso control-log`: permission for electronic gradebooks."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta, timezone
@@ -39,13 +39,13 @@ def list_dossiers(
     if state:
         number = _number("DOSSIER_STATE", state, _STATES, dossiers_pb2.DossierState)
         request.state = dossiers_pb2.DossierState.ValueType(number)
-    found = every(operator().dossiers.ListDossiers, request, "dossiers")
+    listed = every(operator().dossiers.ListDossiers, request, "dossiers")
     rows = [
         (d.school, d.version, _state(d.state), _route(d.route), d.software, _time(d, "submitted_time"), _reason(d))
-        for d in found
+        for d in listed
     ]
     columns = ("trường", "bản", "trạng thái", "đường nộp", "phần mềm", "nộp lúc", "lí do")
-    show(f"Hồ sơ năm học {school_year}", columns, rows, found)
+    show(f"Hồ sơ năm học {school_year}", columns, rows, listed)
 
 
 @dossiers.command("show")
@@ -56,26 +56,26 @@ def show_dossier(
 ) -> None:
     """One dossier with its items and its history."""
     request = dossiers_pb2.GetDossierRequest(school=school, school_year=school_year, version=version)
-    found = call(operator().dossiers.GetDossier, request).dossier
-    title = f"Hồ sơ {school}, {school_year}, bản {found.version}: {_state(found.state)} {_reason(found)}"
+    dossier = call(operator().dossiers.GetDossier, request).dossier
+    title = f"Hồ sơ {school}, {school_year}, bản {dossier.version}: {_state(dossier.state)} {_reason(dossier)}"
     items = [
         (field.name, value.number, value.issued_on, value.sha256.hex()[:16], value.title)
-        for field, value in found.items.ListFields()
+        for field, value in dossier.items.ListFields()
         if isinstance(value, dossiers_pb2.Document)
     ]
-    show(title, ("mục", "số", "ngày", "mã băm", "trích yếu"), items, found)
-    rows = [(_time(s, "time"), _state(s.to_state), s.person or "-", s.client, s.note) for s in found.history]
+    show(title, ("mục", "số", "ngày", "mã băm", "trích yếu"), items, dossier)
+    rows = [(_time(s, "time"), _state(s.to_state), s.person or "-", s.client, s.note) for s in dossier.history]
     if not Output.as_json:
-        show("Quá trình", ("lúc", "trạng thái", "người thực hiện", "qua", "ghi chú"), rows, found)
+        show("Quá trình", ("lúc", "trạng thái", "người thực hiện", "qua", "ghi chú"), rows, dossier)
 
 
 @dossiers.command("missing")
 def missing(school_year: SchoolYear) -> None:
-    """The schools that have handed in nothing and need to."""
+    """The schools that still have to submit a dossier."""
     request = dossiers_pb2.ListMissingDossiersRequest(school_year=school_year)
-    found = every(operator().dossiers.ListMissingDossiers, request, "schools")
-    rows = [(s.school, s.name, _level(s.level), _route(s.route), _state(s.state)) for s in found]
-    show(f"Chưa nộp hồ sơ năm học {school_year}", ("trường", "tên", "cấp", "đường nộp", "đã có"), rows, found)
+    schools = every(operator().dossiers.ListMissingDossiers, request, "schools")
+    rows = [(s.school, s.name, _level(s.level), _route(s.route), _state(s.state)) for s in schools]
+    show(f"Chưa nộp hồ sơ năm học {school_year}", ("trường", "tên", "cấp", "đường nộp", "đã có"), rows, schools)
 
 
 @dossiers.command("round")
@@ -91,11 +91,11 @@ def put_round(
     """Open the round of a school year, or move its deadline."""
     moment = Timestamp()
     moment.FromDatetime(deadline.replace(tzinfo=_VIETNAM))
-    one = dossiers_pb2.DossierRound(
+    opened = dossiers_pb2.DossierRound(
         school_year=school_year, deadline=moment, direct_schools=direct or [], offices=office or [], note=note
     )
-    call(operator().dossiers.PutDossierRound, dossiers_pb2.PutDossierRoundRequest(round=one))
-    show("Đợt nhận hồ sơ", ("năm học", "hạn nộp"), [(school_year, _time(one, "deadline"))], one)
+    call(operator().dossiers.PutDossierRound, dossiers_pb2.PutDossierRoundRequest(round=opened))
+    show("Đợt nhận hồ sơ", ("năm học", "hạn nộp"), [(school_year, _time(opened, "deadline"))], opened)
 
 
 @dossiers.command("forward")
@@ -158,12 +158,12 @@ def decide(
 @vendors.command("list")
 def list_vendors() -> None:
     """The registered vendors with their newest appraisal."""
-    found = every(operator().dossiers.ListVendors, dossiers_pb2.ListVendorsRequest(), "vendors")
+    listed = every(operator().dossiers.ListVendors, dossiers_pb2.ListVendorsRequest(), "vendors")
     rows = [
         (v.name, v.title, v.version, _status(v.status), v.appraisal.decision.number, v.appraisal.valid_to or "-")
-        for v in found
+        for v in listed
     ]
-    show("Phần mềm", ("tên", "sản phẩm", "phiên bản", "thẩm định", "văn bản", "đến ngày"), rows, found)
+    show("Phần mềm", ("tên", "sản phẩm", "phiên bản", "thẩm định", "văn bản", "đến ngày"), rows, listed)
 
 
 @vendors.command("put")
@@ -171,11 +171,11 @@ def put_vendor(
     name: Annotated[str, typer.Argument(help="Name in the certificate, without vendor/.")],
     title: Annotated[str, typer.Argument(help="Name of the product.")],
     software: Annotated[str, typer.Argument(help="Full name of the software and its owner.")],
-    version: Annotated[str, typer.Argument(help="Version; a new one is appraised anew.")],
+    version: Annotated[str, typer.Argument(help="Version; a new version is appraised again.")],
 ) -> None:
     """Register a vendor or a new version of its software."""
-    one = dossiers_pb2.Vendor(name=name, title=title, software=software, version=version)
-    answer = call(operator().dossiers.PutVendor, dossiers_pb2.PutVendorRequest(vendor=one))
+    vendor = dossiers_pb2.Vendor(name=name, title=title, software=software, version=version)
+    answer = call(operator().dossiers.PutVendor, dossiers_pb2.PutVendorRequest(vendor=vendor))
     show("Phần mềm", ("tên", "phiên bản", "thẩm định"), [(name, version, _status(answer.status))], answer)
 
 
@@ -209,15 +209,15 @@ def appraise(
 def control_log(school: School, school_year: SchoolYear) -> None:
     """The control log of a school's gradebook in a school year (sổ theo dõi), oldest first."""
     request = dossiers_pb2.ListControlLogRequest(school=school, school_year=school_year)
-    found = every(operator().dossiers.ListControlLog, request, "entries")
-    rows = [(e.sequence or "-", _time(e, "time"), e.title, e.subject, e.person or "-", e.client) for e in found]
+    entries = every(operator().dossiers.ListControlLog, request, "entries")
+    rows = [(e.sequence or "-", _time(e, "time"), e.title, e.subject, e.person or "-", e.client) for e in entries]
     columns = ("số", "lúc", "việc", "đối tượng", "người thực hiện", "qua")
-    show(f"Sổ theo dõi sổ điện tử của trường {school}, {school_year}", columns, rows, found)
+    show(f"Sổ theo dõi sổ điện tử của trường {school}, {school_year}", columns, rows, entries)
 
 
-def _show_state(found: dossiers_pb2.Dossier) -> None:
-    rows = [(found.school, found.school_year, found.version, _state(found.state), _reason(found))]
-    show("Hồ sơ", ("trường", "năm học", "bản", "trạng thái", "lí do"), rows, found)
+def _show_state(dossier: dossiers_pb2.Dossier) -> None:
+    rows = [(dossier.school, dossier.school_year, dossier.version, _state(dossier.state), _reason(dossier))]
+    show("Hồ sơ", ("trường", "năm học", "bản", "trạng thái", "lí do"), rows, dossier)
 
 
 def _document(file: Path, title: str, number: str, issued_on: str, kept_at: str) -> dossiers_pb2.Document:
@@ -255,10 +255,10 @@ def _level(level: int) -> str:
     return common_pb2.SchoolLevel.Name(common_pb2.SchoolLevel.ValueType(level)).removeprefix("SCHOOL_LEVEL_")
 
 
-def _reason(found: dossiers_pb2.Dossier) -> str:
-    if not found.reason:
+def _reason(dossier: dossiers_pb2.Dossier) -> str:
+    if not dossier.reason:
         return ""
-    return dossiers_pb2.RejectionReason.Name(found.reason).removeprefix("REJECTION_REASON_")
+    return dossiers_pb2.RejectionReason.Name(dossier.reason).removeprefix("REJECTION_REASON_")
 
 
 def _time(message: Any, field: str) -> str:

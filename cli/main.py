@@ -7,10 +7,12 @@ import typer
 
 from cli import (
     archive,
+    audit,
     books,
     corrections,
     dossiers,
     operations,
+    permissions,
     policy,
     register,
     review,
@@ -39,6 +41,7 @@ app.add_typer(corrections.app, name="corrections", help="Corrections after closi
 app.add_typer(review.app, name="review", help="Before a window closes: what is missing, what looks wrong.")
 app.add_typer(signing.app, name="keys", help="Signatories, keys and documents under signature.")
 app.add_typer(archive.app, name="archive", help="Records under object lock: list, verify, fetch.")
+app.add_typer(audit.app, name="audit", help="The audit chains: recompute, compare with their anchors; anchor now.")
 app.add_typer(operations.jobs, name="jobs", help="Jobs that gave up: list and replay.")
 app.add_typer(operations.queues, name="queues", help="Dead letters of the broker: list, show, replay, discard.")
 app.add_typer(policy.app, name="policy", help="The Department's rulings on open points of the assessment rules.")
@@ -46,8 +49,8 @@ app.add_typer(rules.app, name="rules", help="The assessment rules alone.")
 app.command("import")(sheet_commands.import_sheets)
 app.command("export")(sheet_commands.export_sheets)
 app.command("status")(operations.status)
-app.command("audit")(operations.audit)
 app.command("control-log")(dossiers.control_log)
+app.command("permissions")(permissions.print_permissions)
 
 
 @app.callback()

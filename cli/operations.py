@@ -1,4 +1,4 @@
-"""`hoso status|audit|jobs|queues`: what an operator sees and does in every service alike."""
+"""`hoso status|jobs|queues`: what an operator sees and does in every service alike."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from hoso.operations.v1 import operations_pb2
 
 from cli import profile
 from cli.connection import SERVICES, call, operator
-from cli.output import EXIT_NEGATIVE, EXIT_UNAVAILABLE, console, plain, show, show_json
+from cli.output import EXIT_UNAVAILABLE, console, plain, show, show_json
 from services.common import dead_letters
 from services.common.config import ConfigError
 from services.common.dead_letters import DeadLetter
@@ -22,49 +22,36 @@ Letter = Annotated[str, typer.Argument(help="Id of the dead letter, as listed.")
 
 
 def status() -> None:
-    """Open work of every service and the age of its oldest item. Exit code 5 when a service is away."""
+    """Open work of every service and the age of its oldest item. Exit code 5 when a service is
+    away.
+    """
     services = operator()
     data: dict[str, object] = {}
     rows: list[tuple[object, ...]] = []
     away = False
     for name in SERVICES:
         try:
-            s = call(services.operations[name].GetStatus, operations_pb2.GetStatusRequest())
+            answer = call(services.operations[name].GetStatus, operations_pb2.GetStatusRequest())
         except Unavailable as e:
             away = True
             data[name] = {"error": e.reason}
             rows.append((name, "[red]không sẵn sàng[/]", "", "", ""))
             continue
-        data[name] = plain(s)
-        oldest = s.jobs_oldest_time.ToJsonString() if s.HasField("jobs_oldest_time") else ""
-        rows.append((name, s.outbox_pending, s.jobs_open, oldest, s.jobs_dead))
+        data[name] = plain(answer)
+        oldest = answer.jobs_oldest_time.ToJsonString() if answer.HasField("jobs_oldest_time") else ""
+        rows.append((name, answer.outbox_pending, answer.jobs_open, oldest, answer.jobs_dead))
     show("Tình trạng", ("dịch vụ", "sự kiện chờ gửi", "việc đang mở", "cũ nhất", "việc chết"), rows, data)
     if away:
         raise typer.Exit(EXIT_UNAVAILABLE)
-
-
-def audit() -> None:
-    """Recompute the audit chains of every service. Exit code 1 when one is broken."""
-    services = operator()
-    answers = {
-        name: call(services.operations[name].VerifyAudit, operations_pb2.VerifyAuditRequest()) for name in SERVICES
-    }
-    rows = [
-        (name, a.rows, "; ".join(f"{b.chain}#{b.sequence} {b.reason}" for b in a.breaks) or "nguyên vẹn")
-        for name, a in answers.items()
-    ]
-    show("Nhật kí kiểm toán", ("dịch vụ", "số dòng", "kết quả"), rows, answers)
-    if any(a.breaks for a in answers.values()):
-        raise typer.Exit(EXIT_NEGATIVE)
 
 
 @jobs.command("dead")
 def dead_jobs(service: Service) -> None:
     """Jobs that gave up, newest first."""
     stub = operator().operations[_known(service)]
-    answer = list(call(stub.ListDeadJobs, operations_pb2.ListDeadJobsRequest(page_size=500)).jobs)
-    rows = [(j.id, j.kind, j.key, j.attempts, j.last_error) for j in answer]
-    show(f"Việc chết của {service}", ("id", "loại", "khóa", "số lần", "lỗi cuối"), rows, answer)
+    dead = list(call(stub.ListDeadJobs, operations_pb2.ListDeadJobsRequest(page_size=500)).jobs)
+    rows = [(job.id, job.kind, job.key, job.attempts, job.last_error) for job in dead]
+    show(f"Việc chết của {service}", ("id", "loại", "khóa", "số lần", "lỗi cuối"), rows, dead)
 
 
 @jobs.command("replay")
@@ -83,9 +70,9 @@ def list_queue(service: Service) -> None:
 
 @queues.command("show")
 def show_letter(service: Service, letter: Letter) -> None:
-    """One dead letter with its body, which holds ids and digests only."""
-    found = dead_letters.show(_broker(), _known(service), letter)
-    show_json(_plain_letter(found) | {"body": found.body.decode("utf-8", "replace")})
+    """A dead letter with its body, which holds ids and digests only."""
+    shown = dead_letters.show(_broker(), _known(service), letter)
+    show_json(_plain_letter(shown) | {"body": shown.body.decode("utf-8", "replace")})
 
 
 @queues.command("replay")
@@ -105,13 +92,13 @@ def discard_letters(
 ) -> None:
     """Throw dead letters away, with a reason."""
     discarded = dead_letters.discard(_broker(), _known(service), letters, reason=reason)
-    show_json({"reason": reason, "discarded": [_plain_letter(one) for one in discarded]})
+    show_json({"reason": reason, "discarded": [_plain_letter(letter) for letter in discarded]})
 
 
 def _show_letters(service: str, letters: list[DeadLetter]) -> None:
-    rows = [(one.id, one.type, one.attempts, one.error, one.dead_time or "") for one in letters]
+    rows = [(letter.id, letter.type, letter.attempts, letter.error, letter.dead_time or "") for letter in letters]
     columns = ("sự kiện", "loại", "số lần thử", "lỗi cuối", "lúc")
-    show(f"Thư chết của {service}", columns, rows, [_plain_letter(one) for one in letters])
+    show(f"Thư chết của {service}", columns, rows, [_plain_letter(letter) for letter in letters])
 
 
 def _plain_letter(letter: DeadLetter) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What the CLI prints: tables for people, JSON for scripts, errors that say what to do next, exit codes."""
+"""Output of the command line: tables, JSON, errors that say what to do next, exit codes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], d
         return
     table = Table(title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
-        # The first column is what the next command takes: an id in one piece can be copied.
+        # The next command takes the first column: an id on one line can be copied.
         table.add_column(column, overflow="fold", no_wrap=index == 0 and column == "id")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
@@ -55,7 +55,9 @@ def show_json(data: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A value made of JSON types: messages as proto JSON with the proto's field names, digests in hexadecimal."""
+    """A value made of JSON types: messages as proto JSON with the proto's field names, digests in
+    hexadecimal.
+    """
     if isinstance(value, Message):
         data = json_format.MessageToDict(
             value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
@@ -70,15 +72,17 @@ def plain(value: Any) -> Any:
 
 
 def _show_digests(message: Message, data: dict[str, Any]) -> None:
-    """Put digests into `data`, the message as a dict, in hexadecimal, those of the messages inside it too."""
+    """Write digests into `data`, the message as a dict, in hexadecimal, also those of inner
+    messages.
+    """
     for field, value in message.ListFields():
         if field.name.endswith("sha256") and isinstance(value, bytes):
             data[field.name] = value.hex()
         elif isinstance(value, Message):
             _show_digests(value, data[field.name])
         elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
-            for one, part in zip(value, data[field.name], strict=True):
-                _show_digests(one, part)
+            for item, part in zip(value, data[field.name], strict=True):
+                _show_digests(item, part)
 
 
 def local_time(stamp: Timestamp) -> str:

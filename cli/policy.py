@@ -17,16 +17,15 @@ SchoolYear = Annotated[str, typer.Argument(help="School year, such as 2026-2027.
 def show_policy(school_year: SchoolYear) -> None:
     """The ruling that holds in a school year."""
     request = roster_pb2.GetAssessmentPolicyRequest(school_year=school_year)
-    one = call(operator().roster.GetAssessmentPolicy, request, patient=True).policy
+    policy = call(operator().roster.GetAssessmentPolicy, request, patient=True).policy
     rows = [
-        ("failed-comment-subject-counts", _yes(one.failed_comment_subject_counts), "TT 22/2021 Điều 9 khoản 3"),
-        ("adjustment-by-ideal-mark", _yes(one.adjustment_by_ideal_mark), "TT 22/2021 Điều 9 khoản 3"),
-        ("retest-after-summer-training", _yes(one.retest_after_summer_training), "TT 22/2021 Điều 12–14"),
+        ("failed-comment-subject-counts", _yes(policy.failed_comment_subject_counts), "TT 22/2021 Điều 9 khoản 3"),
+        ("adjustment-by-ideal-mark", _yes(policy.adjustment_by_ideal_mark), "TT 22/2021 Điều 9 khoản 3"),
+        ("retest-after-summer-training", _yes(policy.retest_after_summer_training), "TT 22/2021 Điều 12–14"),
     ]
-    source = (
-        f"{one.decision}, từ {one.school_year}" if one.school_year else "theo nguyên văn thông tư, Sở chưa quy định"
-    )
-    show(f"Quy định đánh giá năm học {school_year}: {source}", ("điểm", "áp dụng", "căn cứ"), rows, one)
+    unruled = "theo nguyên văn thông tư, Sở chưa quy định"
+    source = f"{policy.decision}, từ {policy.school_year}" if policy.school_year else unruled
+    show(f"Quy định đánh giá năm học {school_year}: {source}", ("điểm", "áp dụng", "căn cứ"), rows, policy)
 
 
 @app.command("rule")
@@ -37,13 +36,14 @@ def rule(
         bool, typer.Option(help="A failed comment-only subject may be the one subject of Điều 9 khoản 3.")
     ] = True,
     adjustment_by_ideal_mark: Annotated[
-        bool, typer.Option(help="The level but for one subject is found with an ideal mark, not without the subject.")
+        bool,
+        typer.Option(help="The level but for one subject is computed with an ideal mark, not without the subject."),
     ] = False,
     retest_after_summer_training: Annotated[
-        bool, typer.Option(help="Who fails conduct and learning may be assessed again after the summer training.")
+        bool, typer.Option(help="A student who fails conduct and learning may be reassessed after the summer training.")
     ] = True,
 ) -> None:
-    """Record a ruling that holds from a school year on; frozen books keep the results they have."""
+    """Record a ruling that holds from a school year on; frozen books keep their results."""
     policy = roster_pb2.AssessmentPolicy(
         school_year=school_year,
         failed_comment_subject_counts=failed_comment_subject_counts,

@@ -1,4 +1,4 @@
-"""Where the services are and who we are: the CLI's own configuration, one TOML file."""
+"""The command line's own configuration, one TOML file: addresses and certificates."""
 
 import os
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ DEFAULT_PROFILE = Path(".run/main/config/cli.toml")
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """What the demo needs beside the services, since it also plays the key ceremony.
+    """What the demo needs besides the services, since it also holds the key ceremony.
 
-    folder: receives sealed PDFs, report.json and the ceremony's files. pkcs11_module, softhsm_conf: the token library
-    and its configuration. ca_dir: the test CA that issues the signatories' certificates.
+    folder: receives sealed PDFs, report.json and the ceremony's files. pkcs11_module, softhsm_conf:
+    the token library and its configuration. ca_dir: the test CA that issues the signatories'
+    certificates.
     """
 
     folder: Path
@@ -30,8 +31,10 @@ class Profile:
 
     gradebook, print, signing, archive: addresses, ``host:port``.
     tls: certificate of the Department's operator.
-    vendor_tls: certificate of a school software vendor; only where the CLI plays a vendor (the demo).
-    issuer, issuer_key_file: name and private key of a token issuer; only where the CLI plays persons (the demo).
+    vendor_tls: certificate of a school software vendor; only where the CLI acts as a vendor (the
+    demo).
+    issuer, issuer_key_file: name and private key of a token issuer; only where the CLI acts for
+    persons (the demo).
     broker: RabbitMQ with the rights of an administrator, for dead letters.
     demo: only where the demo may run.
     """

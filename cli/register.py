@@ -1,4 +1,4 @@
-"""`hoso register`: a school's student register and the movements of its students, as the Department sees them."""
+"""`hoso register`: a school's student register and its students' movements."""
 
 from typing import Annotated
 
@@ -41,16 +41,16 @@ def show_register(
     entries = every(operator().register.GetRegister, request, "entries")
     rows = [
         (
-            one.register_number,
-            one.student.moet_student_id,
-            one.student.name,
-            one.student.birth_date,
-            ", ".join(f"{place.school_year} {place.class_name}" for place in one.years),
-            one.entered_on,
-            _word(_STATES, register_pb2.StudentState.Name(one.state), "STUDENT_STATE_"),
-            one.left_on,
+            entry.register_number,
+            entry.student.moet_student_id,
+            entry.student.name,
+            entry.student.birth_date,
+            ", ".join(f"{place.school_year} {place.class_name}" for place in entry.years),
+            entry.entered_on,
+            _word(_STATES, register_pb2.StudentState.Name(entry.state), "STUDENT_STATE_"),
+            entry.left_on,
         )
-        for one in entries
+        for entry in entries
     ]
     columns = ("số đăng bộ", "mã học sinh", "họ và tên", "ngày sinh", "lớp", "vào trường", "hiện tại", "từ ngày")
     show(f"Sổ đăng bộ của trường {school} {year}".rstrip(), columns, rows, entries)
@@ -67,16 +67,16 @@ def show_movements(
     movements = every(operator().register.ListMovements, request, "movements")
     rows = [
         (
-            one.date,
-            one.student,
-            _word(_KINDS, register_pb2.MovementKind.Name(one.kind), "MOVEMENT_KIND_"),
-            one.from_class,
-            one.to_class,
-            one.other_school_name,
-            one.decision.number,
-            one.person,
+            movement.date,
+            movement.student,
+            _word(_KINDS, register_pb2.MovementKind.Name(movement.kind), "MOVEMENT_KIND_"),
+            movement.from_class,
+            movement.to_class,
+            movement.other_school_name,
+            movement.decision.number,
+            movement.person,
         )
-        for one in movements
+        for movement in movements
     ]
     columns = ("ngày", "mã học sinh", "biến động", "từ lớp", "đến lớp", "trường kia", "quyết định", "người ghi")
     show(f"Biến động học sinh của trường {school} {year}".rstrip(), columns, rows, movements)

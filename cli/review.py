@@ -1,4 +1,4 @@
-"""`hoso review`: how far entry has come, and what looks wrong, before a window closes."""
+"""`hoso review`: progress of entry and suspicious marks before a window closes."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -50,13 +50,13 @@ def review_class(
     class_name: Annotated[str, typer.Argument(help="Name of the class, such as 6A1.")],
     semester: Semester = 1,
 ) -> None:
-    """What looks wrong in the marks of a class."""
+    """Suspicious marks of a class."""
     request = review_pb2.ReviewClassRequest(
         school_class=common_pb2.ClassRef(school=school, school_year=school_year, name=class_name),
         semester=common_pb2.Semester.ValueType(semester),
     )
     answer = call(operator().review.ReviewClass, request, patient=True)
-    rows = [(_kind(one.kind), one.sentence, _cells(one.cells)) for one in answer.anomalies]
+    rows = [(_kind(anomaly.kind), anomaly.sentence, _cells(anomaly.cells)) for anomaly in answer.anomalies]
     title = f"Rà soát điểm lớp {class_name}, học kì {semester}: {answer.total} điều cần xem"
     show(title, ("loại", "điều cần xem", "ô điểm"), rows, answer)
 

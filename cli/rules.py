@@ -1,6 +1,6 @@
-"""`hoso rules`: the assessment rules alone, for a school that checks a disputed case or an inspector replaying a year.
+"""`hoso rules`: the assessment rules alone, for a school with a disputed case or an inspector.
 
-The rules are pure functions, so this is the one command that runs them itself instead of asking the gradebook.
+The rules are pure functions, so this command runs them itself instead of asking the gradebook.
 """
 
 import json
@@ -28,15 +28,17 @@ def rules() -> None:
 
 @app.command()
 def evaluate(
-    source: Annotated[Path, typer.Argument(help="File of JSON lines, one pupil and year a line; - is stdin.")] = Path(
-        "-"
-    ),
+    source: Annotated[
+        Path, typer.Argument(help="File of JSON lines, one student and year per line; - is stdin.")
+    ] = Path("-"),
 ) -> None:
-    """Compute averages, levels, promotion and awards: JSON lines in, JSON lines out, in the same order.
+    """Compute averages, levels, promotion and awards: JSON lines in, JSON lines out, in the same
+    order.
 
-    A bad line is answered by {"error": ...} in its place. Exit codes: 0 every line good, 1 some bad, 2 unusable input.
+    A bad line is answered by {"error": ...} in its place. Exit codes: 0 every line good, 1 some
+    bad, 2 unusable input.
     """
-    # A lone surrogate in a name comes out as its JSON escape instead of stopping the run.
+    # A lone surrogate in a name is written as its JSON escape instead of ending the run.
     sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     try:
         lines = sys.stdin.buffer if str(source) == "-" else source.open("rb")
@@ -68,7 +70,7 @@ def _evaluate_lines(lines: Iterable[bytes], out: TextIO) -> int:
 
 
 def _parse(text: bytes) -> Any:
-    """Read one line of JSON; a number keeps the digits it was written with, so 8.25 is refused and not rounded."""
+    """Read one line of JSON; numbers keep their digits, so that 8.25 is refused and not rounded."""
     try:
         return json.loads(text.decode("utf-8-sig"), parse_float=Decimal, parse_constant=str)
     except UnicodeDecodeError as error:
@@ -79,7 +81,9 @@ def _parse(text: bytes) -> Any:
 
 
 def _refusal(number: int, case: object, error: Invalid) -> dict[str, Any]:
-    """The answer to a bad line: the first thing wrong, the others after it, and the case's id where it has one."""
+    """The answer to a bad line: the first violation, then the others, and the case's id if it has
+    one.
+    """
     first, *others = ({"field": v.field, "rule": v.rule, "message": v.message} for v in error.violations)
     refusal: dict[str, Any] = {"error": {"line": number, **first}}
     if others:

@@ -1,4 +1,6 @@
-"""`hoso import` and `hoso export`: Excel score sheets in and out. The workbook library is loaded only when they run."""
+"""`hoso import` and `hoso export`: Excel score sheets in and out. The workbook library is loaded
+only when they run.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,14 +21,15 @@ def import_sheets(
     year: Annotated[str, typer.Option(help="School year, for sheets that do not say it.")] = "",
     semester: Annotated[int, typer.Option(min=0, max=2, help="Semester, for sheets that do not say it.")] = 0,
     token_file: Annotated[
-        Path | None, typer.Option(help="Tokens of the teachers who enter the sheets, one a line.")
+        Path | None, typer.Option(help="Tokens of the teachers who enter the sheets, one per line.")
     ] = None,
     json: _Json = False,
 ) -> None:
     """Enter the marks and remarks of an Excel workbook; every bad cell is named by its address.
 
-    Nothing is sent while any sheet has an error, unless --partial. Only cells that differ from the gradebook are sent.
-    Exit codes: 0 done; 1 errors or refusals; 2 the file cannot be read; 3-5 as for every command.
+    Nothing is sent while any sheet has an error, unless --partial. Only cells that differ from the
+    gradebook are sent. Exit codes: 0 done; 1 errors or refusals; 2 the file cannot be read; 3-5 as
+    for every command.
     """
     from cli.sheets.head import Head  # noqa: PLC0415 - see above
     from cli.sheets.importing import run  # noqa: PLC0415

@@ -24,12 +24,15 @@ def register(record: Annotated[Path, typer.Argument(help="Record that the key ce
 
 
 def register_record(services: Services, record: Path) -> int:
-    """Register the signatories of a ceremony's record with their certificates; how many they are."""
+    """Register the signatories of a ceremony's record with their certificates; returns their
+    number.
+    """
     signatories = json.loads(record.read_text(encoding="utf-8"))["signatories"]
-    for one in signatories:
-        # The record's keys are the message's fields; only bytes have no JSON form and stand there in hexadecimal.
-        chain = [bytes.fromhex(der) for der in one.pop("certificate_chain")]
-        signatory = json_format.ParseDict(one, signing_pb2.Signatory(certificate_chain=chain))
+    for entry in signatories:
+        # The record's keys are the message's fields; bytes have no JSON form and are written in
+        # hexadecimal.
+        chain = [bytes.fromhex(der) for der in entry.pop("certificate_chain")]
+        signatory = json_format.ParseDict(entry, signing_pb2.Signatory(certificate_chain=chain))
         call(services.signing.PutSignatory, signing_pb2.PutSignatoryRequest(signatory=signatory), patient=True)
     return len(signatories)
 
@@ -52,7 +55,9 @@ def activate(
     signatures: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
     minutes: Annotated[int, typer.Option(min=1, max=720)] = 30,
 ) -> None:
-    """Activate a key for a bounded time and number of signatures. The PIN is asked for or read from a file."""
+    """Activate a key for a bounded time and number of signatures. The PIN is asked for or read from
+    a file.
+    """
     services = operator()
     pin = read_secret(pin_file) if pin_file else typer.prompt("PIN", hide_input=True)
     request = signing_pb2.ActivateKeyRequest(
@@ -67,12 +72,12 @@ def documents(school: Annotated[str, typer.Argument(help="School code.")]) -> No
     """Documents of a school under signature, newest first."""
     services = operator()
     request = signing_pb2.ListDocumentsRequest(school=school, page_size=_PAGE)
-    found_documents = list(call(services.signing.ListDocuments, request).documents)
+    answered_documents = list(call(services.signing.ListDocuments, request).documents)
     rows = [
         (d.id, d.book, d.version, _state(d.state), f"{sum(bool(s.level) for s in d.signatures)}/{len(d.signatures)}")
-        for d in found_documents
+        for d in answered_documents
     ]
-    show(f"Văn bản đang ký của trường {school}", ("id", "sổ", "bản", "trạng thái", "chữ ký"), rows, found_documents)
+    show(f"Văn bản đang ký của trường {school}", ("id", "sổ", "bản", "trạng thái", "chữ ký"), rows, answered_documents)
 
 
 @app.command("journal")

@@ -1,4 +1,4 @@
-"""`hoso windows`: entry windows of a school, how they were closed, and the snapshots that their closing took."""
+"""`hoso windows`: entry windows of a school, how they were closed, and the snapshots then taken."""
 
 from typing import Annotated
 
@@ -23,7 +23,7 @@ def list_windows(
     show(
         f"Đợt nhập điểm của trường {school}, {school_year}",
         ("đợt", "từ", "đến", "học kì", "loại điểm", "khối", "đóng lúc", "đóng bởi"),
-        [_row(one) for one in windows],
+        [_row(window) for window in windows],
         windows,
     )
 
@@ -37,31 +37,31 @@ def show_window(
     """One window and its snapshots."""
     request = marks_pb2.GetWindowRequest(school=school, school_year=school_year, window=window)
     answer = call(operator().marks.GetWindow, request, patient=True)
-    one = answer.window
-    closed = (
-        f"đóng lúc {local_time(one.closed_time)}, {_closed_by(one)}" if one.HasField("closed_time") else "chưa đóng"
-    )
+    shown = answer.window
+    closed = "chưa đóng"
+    if shown.HasField("closed_time"):
+        closed = f"đóng lúc {local_time(shown.closed_time)}, {_closed_by(shown)}"
     rows = [
         (s.school_class.name, s.sequence, s.id, s.content_sha256.hex()[:16], s.archive_record or "-")
         for s in answer.snapshots
     ]
-    show(f"Đợt {one.name}: {closed}", ("lớp", "thứ tự", "bản chụp", "mã băm", "hồ sơ lưu trữ"), rows, answer)
+    show(f"Đợt {shown.name}: {closed}", ("lớp", "thứ tự", "bản chụp", "mã băm", "hồ sơ lưu trữ"), rows, answer)
 
 
-def _row(one: marks_pb2.Window) -> tuple[str, ...]:
+def _row(window: marks_pb2.Window) -> tuple[str, ...]:
     return (
-        one.name,
-        local_time(one.open_time),
-        local_time(one.close_time),
-        ", ".join(("I", "II")[semester - 1] for semester in one.semesters),
-        ", ".join(mark_kind(kind) for kind in one.mark_kinds),
-        ", ".join(map(str, one.grade_levels)) or "tất cả",
-        local_time(one.closed_time) if one.HasField("closed_time") else "-",
-        _closed_by(one),
+        window.name,
+        local_time(window.open_time),
+        local_time(window.close_time),
+        ", ".join(("I", "II")[semester - 1] for semester in window.semesters),
+        ", ".join(mark_kind(kind) for kind in window.mark_kinds),
+        ", ".join(map(str, window.grade_levels)) or "tất cả",
+        local_time(window.closed_time) if window.HasField("closed_time") else "-",
+        _closed_by(window),
     )
 
 
-def _closed_by(one: marks_pb2.Window) -> str:
-    if one.closed_by_time:
+def _closed_by(window: marks_pb2.Window) -> str:
+    if window.closed_by_time:
         return "hết thời hạn"
-    return one.closed_by or "-"
+    return window.closed_by or "-"

@@ -1,4 +1,4 @@
-"""Record types, columns, levels and states as people read them."""
+"""Vietnamese words for record types, columns, levels and states."""
 
 from hoso.gradebook.v1 import class_book_pb2, common_pb2, corrections_pb2, marks_pb2
 
@@ -38,9 +38,9 @@ _ATTENDANCE = {
 }
 
 
-def record_type(one: int) -> str:
+def record_type(number: int) -> str:
     """The title of a type of record books, as within a sentence."""
-    return _RECORD_TYPES[common_pb2.RecordType.ValueType(one)]
+    return _RECORD_TYPES[common_pb2.RecordType.ValueType(number)]
 
 
 def mark_kind(kind: int) -> str:
@@ -48,23 +48,24 @@ def mark_kind(kind: int) -> str:
     return _KINDS.get(common_pb2.MarkKind.ValueType(kind), str(kind))
 
 
-def column(one: marks_pb2.MarkColumn) -> str:
+def column(mark_column: marks_pb2.MarkColumn) -> str:
     """A column of a score sheet."""
-    return f"{mark_kind(one.kind)} {one.position}" if one.position else mark_kind(one.kind)
+    kind = mark_kind(mark_column.kind)
+    return f"{kind} {mark_column.position}" if mark_column.position else kind
 
 
-def level(one: int) -> str:
+def level(number: int) -> str:
     """A level; - for none."""
-    return _LEVELS.get(common_pb2.Level.ValueType(one), "-")
+    return _LEVELS.get(common_pb2.Level.ValueType(number), "-")
 
 
-def semester(one: int) -> str:
+def semester(number: int) -> str:
     """A semester, such as ``HKI``."""
-    return "HK" + "I" * one
+    return "HK" + "I" * number
 
 
 def correction_kind(kind: int) -> str:
-    """What a correction is about."""
+    """The kind of data that a correction changes."""
     return _CORRECTION_KINDS.get(corrections_pb2.CorrectionKind.ValueType(kind), str(kind))
 
 
@@ -73,14 +74,14 @@ def session(day: int, half: int) -> str:
     return f"{day} {_SESSIONS.get(class_book_pb2.Session.ValueType(half), str(half))}"
 
 
-def attendance(says: int) -> str:
-    """What a sheet says of a session: present, P (with leave), K (without)."""
-    return _ATTENDANCE.get(corrections_pb2.Attendance.ValueType(says), str(says))
+def attendance(number: int) -> str:
+    """Attendance at a session: present, P (absent with leave), K (without)."""
+    return _ATTENDANCE.get(corrections_pb2.Attendance.ValueType(number), str(number))
 
 
-def absence_totals(one: corrections_pb2.AbsenceTotals) -> str:
+def absence_totals(totals: corrections_pb2.AbsenceTotals) -> str:
     """Absent sessions of the year, such as ``P 3, K 1``."""
-    return f"P {one.excused}, K {one.unexcused}"
+    return f"P {totals.excused}, K {totals.unexcused}"
 
 
 def correction_state(state: int) -> str:

@@ -1,1 +1,3 @@
-"""The demo: an invented school, its people, and a year in which they act on the services through gRPC."""
+"""The demo: an invented school, its people, and a year in which they act on the services through
+gRPC.
+"""

@@ -1,7 +1,7 @@
-"""What the people of the demo school do with a book in each state of its life, exactly as they would through a vendor.
+"""What the people of the demo school do with a book in each state, as they would through a vendor.
 
-The demo is driven by the books' states alone: whatever was done before an interruption is seen in the state and not
-done again, so it may be stopped, killed or repeated at any moment.
+The demo is driven by the books' states alone: work done before an interruption shows in the state
+and is not repeated, so the demo may be stopped, killed or repeated at any time.
 """
 
 import re
@@ -25,12 +25,12 @@ _PRINTED_DIGEST = re.compile(r"(?:[0-9a-f]{4} ){3}[0-9a-f]{4}")
 
 
 class DemoFailed(Exception):
-    """The demo cannot go on; the message says what a person should look at."""
+    """The demo cannot go on; the message says where to look."""
 
 
 @dataclass(frozen=True)
 class Staff:
-    """Person ids of those who act for the school as a whole."""
+    """Person ids of the school's office holders."""
 
     principal: str
     data_officer: str
@@ -53,7 +53,10 @@ class Acts:
     pin_files: dict[str, Path]
 
     def advance(self, book: books_pb2.Book) -> None:
-        """Do the next act that a person owes this book, if any. Raises DemoFailed when the book reports a problem."""
+        """Do the next step that a person owes this book, if any.
+
+        Raises DemoFailed when the book reports a problem.
+        """
         if book.problem:
             raise DemoFailed(f"{book.school_class.name}: {book.problem} (hoso books show {book.id})")
         act = (self._acts() if book.sealed else self._acts() | self._acts_without_seal()).get(book.state)
@@ -62,12 +65,12 @@ class Acts:
         try:
             act(book)
         except Rejected as e:
-            # The state moved on between our look and our act, for example after a call whose answer was lost.
+            # The state changed after we read it, for example by a call whose answer was lost.
             if e.reason != "BOOK_STATE":
                 raise
 
     def keep_keys_active(self) -> None:
-        """Each person with something to sign enters the PIN again where the key is not active (any more)."""
+        """Everyone with something to sign enters the PIN again if the key is not active."""
         for signatory in self.pin_files:
             person = self.staff.seal_custodian if signatory == self.school else signatory
             token = self.persons.token(person)
@@ -77,7 +80,7 @@ class Acts:
                 token,
                 patient=True,
             )
-            if pending.key_active or not any(one.due for one in pending.pending):
+            if pending.key_active or not any(document.due for document in pending.pending):
                 continue
             request = signing_pb2.ActivateKeyRequest(
                 signatory=signatory,
@@ -101,7 +104,7 @@ class Acts:
         }
 
     def _acts_without_seal(self) -> dict[int, Callable[[books_pb2.Book], None]]:
-        """What is different for a record without the school's seal."""
+        """The steps that differ for a record without the school's seal."""
         return {books_pb2.BOOK_STATE_HAND_SIGNED: self._file_paper, books_pb2.BOOK_STATE_SIGNED: self._lock}
 
     def _assign_print(self, book: books_pb2.Book) -> None:
@@ -113,20 +116,24 @@ class Acts:
         self._as(self.staff.data_officer, self.vendor.books.StartReconciliation, request)
 
     def _review(self, book: books_pb2.Book) -> None:
-        """Read the digest off the printed pages and confirm with it, first the officer, then who prepared the book."""
+        """Confirm with the digest read off the printed pages: the officer, then the book's
+        preparer.
+        """
         digest = bytes.fromhex(self._digest_on_pages(book))
         request = books_pb2.ConfirmReconciliationRequest(book=book.id, content_sha256=digest)
         for person in (self.staff.data_officer, self._preparer(book)):
             self._as(person, self.vendor.books.ConfirmReconciliation, request)
 
     def _preparer(self, book: books_pb2.Book) -> str:
-        """Who froze a book of this type: its teacher, văn thư for the register, else the homeroom teacher."""
+        """The person who froze the book: its teacher, văn thư for the register, else the homeroom
+        teacher.
+        """
         if book.record_type == common_pb2.RECORD_TYPE_STUDENT_REGISTER:
             return self.staff.seal_custodian
         return book.teacher or self.homeroom[book.school_class.name]
 
     def _after_review(self, book: books_pb2.Book) -> None:
-        """On paper first where the year requires it (the service says so), else straight to digital signing."""
+        """On paper first where the service says that the year requires it, else digital signing."""
         try:
             request = books_pb2.RecordHandSignedRequest(book=book.id)
             self._as(self.staff.principal, self.vendor.books.RecordHandSigned, request)
@@ -162,7 +169,7 @@ class Acts:
         request = print_pb2.DownloadRenditionRequest(rendition=book.unsigned_rendition)
         token = self.persons.token(self.staff.data_officer)
         pages = page_texts(download(self.vendor.print.DownloadRendition, request, token))
-        printed = {found.group() for page in pages for found in [_PRINTED_DIGEST.search(page)] if found}
+        printed = {match.group() for page in pages if (match := _PRINTED_DIGEST.search(page))}
         if len(printed) != 1 or any(not _PRINTED_DIGEST.search(page) for page in pages):
             raise DemoFailed(f"{book.school_class.name}: the printed pages do not all carry one digest")
         return printed.pop().replace(" ", "")

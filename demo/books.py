@@ -1,4 +1,4 @@
-"""The demo's record books: every type frozen by who prepares it, then moved by people's acts until all are returned."""
+"""The demo's record books: frozen by their preparers, then moved until all are returned."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ Answer = TypeVar("Answer")
 
 POLL_S = 0.3
 STALLED_S = 600.0
-"""How long no book may move before the demo gives up; outages of a few minutes must pass."""
+"""How long no book may move before the demo gives up; longer than an outage of a few minutes."""
 
 TYPES = words.RECORD_TYPES
 TEACHER_BOOK_SUBJECT = "TOAN"
@@ -41,7 +41,7 @@ _MILESTONES = (
 
 @dataclass(frozen=True)
 class Play:
-    """One school of the demo with everything needed to act for its people."""
+    """One school of the demo, with the means to act for its people."""
 
     operator: Services
     vendor: Services
@@ -59,7 +59,7 @@ class Play:
         return class_ref(self.school, c)
 
     def request_id(self, *parts: object) -> str:
-        """The same idempotency key for the same act in every run."""
+        """The idempotency key of a call, the same in every run."""
         return request_id(self.school, *parts)
 
     def act(self, person: str, rpc: Callable[..., Answer], request: object) -> Answer:
@@ -69,7 +69,7 @@ class Play:
     def freeze(
         self, stage: "common_pb2.Stage.ValueType", person: str, c: SchoolClass | None = None, **fields: object
     ) -> None:
-        """Freeze one book; one that an earlier run froze and that has moved on is left alone."""
+        """Freeze a book, unless an earlier run froze it and it has moved on."""
         request = books_pb2.FreezeBookRequest(
             school_class=common_pb2.ClassRef(**self.year) if c is None else self.ref(c),
             stage=stage,
@@ -83,15 +83,17 @@ class Play:
         self._once(self.vendor.books.FreezeClassTranscripts, request, c.homeroom_teacher)
 
     def all_versions(self, states: "Sequence[books_pb2.BookState.ValueType]" = ()) -> list[books_pb2.Book]:
-        """The school's books of every type, replaced versions too. states: only those; empty for all."""
+        """The school's books of every type, replaced versions too. states: only those; empty for
+        all.
+        """
         return [
             book
-            for one in TYPES
-            for book in all_books(self.operator, self.school.code, self.school.school_year, one, states=states)
+            for record_type in TYPES
+            for book in all_books(self.operator, self.school.code, self.school.school_year, record_type, states=states)
         ]
 
     def unreturned(self) -> list[books_pb2.Book]:
-        """The school's books of every type that are not returned yet; the last version of each."""
+        """The school's books of every type that are not returned yet, each in its last version."""
         return [book for book in self.all_versions(_UNRETURNED) if not book.replaced_by_version]
 
     def _once(self, rpc: Callable[..., object], request: object, person: str) -> None:
@@ -103,25 +105,25 @@ class Play:
 
 
 def move(plays: Sequence[Play], progress: Progress, what: str, *, paper: bool) -> None:
-    """Let people act on every book until all are returned. Raises DemoFailed when nothing moves."""
+    """Let people act on every book until all are returned. Raises DemoFailed when none moves."""
     milestones = [m for m in _MILESTONES if paper or m[1] != books_pb2.BOOK_STATE_PAPER_ARCHIVED]
     open_books = {book.id for play in plays for book in play.unreturned()}
     bars = {state: progress.add_task(f"{what}: {title}", total=len(open_books)) for title, state in milestones}
     last: dict[str, int] = {}
     moved = time.monotonic()
     while True:
-        found = [(play, book) for play in plays for book in play.unreturned()]
-        states = {book.id: int(book.state) for _, book in found}
+        unreturned = [(play, book) for play in plays for book in play.unreturned()]
+        states = {book.id: int(book.state) for _, book in unreturned}
         for state, bar in bars.items():
-            # Whatever is listed no more was returned.
+            # A book that is not listed was returned.
             progress.update(bar, completed=sum(states.get(book, _RETURNED) >= state for book in open_books))
-        if not found:
+        if not unreturned:
             return
         if states != last:
             last, moved = states, time.monotonic()
         elif time.monotonic() - moved > STALLED_S:
             raise DemoFailed(f"no book has moved for {STALLED_S:.0f} s; look at `hoso status` and `hoso jobs dead`")
-        for play, book in found:
+        for play, book in unreturned:
             play.acts.advance(book)
         for play in plays:
             if any(s in _SIGNING for s in states.values()):
@@ -133,13 +135,15 @@ _SIGNING = {books_pb2.BOOK_STATE_DIGITAL_SIGNING, books_pb2.BOOK_STATE_SIGNED}
 
 
 def revoke_one_transcript(play: Play) -> None:
-    """A transcript turns out wrong after it was returned: revoked with the Department's notice, and issued anew."""
+    """Revoke a returned transcript that proves wrong, with the Department's notice, and issue it
+    again.
+    """
     c = play.school.classes[0]
     student = c.students[-1].id
-    found = max(_transcripts_of(play, student), key=lambda book: book.version)
-    if found.version == 1 and found.state == books_pb2.BOOK_STATE_RETURNED:
+    transcript = max(_transcripts_of(play, student), key=lambda book: book.version)
+    if transcript.version == 1 and transcript.state == books_pb2.BOOK_STATE_RETURNED:
         request = books_pb2.RevokeBookRequest(
-            book=found.id,
+            book=transcript.id,
             reason="Gia đình đề nghị cấp lại: học bạ đã trả bị thiếu xác nhận nơi sinh theo giấy khai sinh.",
             department_notice="Công văn số 1207/SGDĐT-GDTrH ngày 15/6/2026",
         )
@@ -148,5 +152,5 @@ def revoke_one_transcript(play: Play) -> None:
 
 
 def _transcripts_of(play: Play, student: str) -> Iterator[books_pb2.Book]:
-    found = all_books(play.operator, play.school.code, play.school.school_year, common_pb2.RECORD_TYPE_TRANSCRIPT)
-    return (book for book in found if book.student == student and book.stage == WHOLE_YEAR)
+    transcripts = all_books(play.operator, play.school.code, play.school.school_year, common_pb2.RECORD_TYPE_TRANSCRIPT)
+    return (book for book in transcripts if book.student == student and book.stage == WHOLE_YEAR)

@@ -1,4 +1,4 @@
-"""The demo school's way to the Department's leave: appraised vendor, round, dossier, list, review, approval."""
+"""How the demo school is authorised: appraised vendor, round, dossier, list, review, approval."""
 
 import datetime as dt
 import hashlib
@@ -17,7 +17,7 @@ _DUTIES = ("Chỉ đạo, kiểm tra sổ theo dõi, duyệt sửa điểm", "Qu
 
 
 def adopt(operator: Services, vendor: Services, persons: Persons, school: School, windows: Sequence[str]) -> None:
-    """Have the school authorised for its year, from wherever its dossier stands; approved already: nothing happens.
+    """Have the school authorised for its year; continues from the dossier's state.
 
     windows: names of the planned entry windows that item 5 refers to.
     """
@@ -58,9 +58,10 @@ def _state(operator: Services, school: School) -> int:
 
 
 def _prepare(operator: Services, school: School) -> None:
-    """The Department's part: the vendor appraised, the round open until the demo must be over."""
-    one = dossiers_pb2.Vendor(name=VENDOR, title="SMAS", software="Hệ thống quản lý nhà trường SMAS", version="4.0")
-    call(operator.dossiers.PutVendor, dossiers_pb2.PutVendorRequest(vendor=one), patient=True)
+    """The Department's part: appraise the vendor, open the round."""
+    software = "Hệ thống quản lý nhà trường SMAS"
+    registered = dossiers_pb2.Vendor(name=VENDOR, title="SMAS", software=software, version="4.0")
+    call(operator.dossiers.PutVendor, dossiers_pb2.PutVendorRequest(vendor=registered), patient=True)
     appraisal = dossiers_pb2.Appraisal(
         status=dossiers_pb2.VENDOR_STATUS_APPRAISED,
         decision=_document("Kết quả thẩm định phần mềm SMAS", "30/TTTT-TĐ"),

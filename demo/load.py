@@ -1,4 +1,4 @@
-"""The demo school's roster and marks, keyed as its vendor would: calls that may be repeated without effect."""
+"""The demo school's roster and marks, entered as by a vendor; repeating a call changes nothing."""
 
 import datetime as dt
 import uuid
@@ -32,7 +32,9 @@ def class_ref(school: School, school_class: SchoolClass) -> common_pb2.ClassRef:
 
 
 def roster(operator: Services, vendor: Services, persons: Persons, school: School, *, paper: bool) -> None:
-    """School and year by the Department, people, subjects, classes, students and assignments by the vendor."""
+    """School and year by the Department, people, subjects, classes, students and assignments by the
+    vendor.
+    """
     token = persons.token(school.data_officer)
     call(operator.roster.PutSchool, roster_pb2.PutSchoolRequest(school=_school(school)), patient=True)
     year = roster_pb2.SchoolYear(
@@ -73,7 +75,7 @@ def roster(operator: Services, vendor: Services, persons: Persons, school: Schoo
 
 
 def plan_window(vendor: Services, persons: Persons, school: School, semester: int) -> bool:
-    """Plan the entry window of a semester. False when it is closed already: nothing is to be keyed."""
+    """Plan the entry window of a semester. False when it is already closed."""
     kinds = [common_pb2.MARK_KIND_REGULAR, common_pb2.MARK_KIND_MIDTERM, common_pb2.MARK_KIND_FINAL]
     return open_window(vendor, persons, school, WINDOWS[semester], semester=_PROTO_SEMESTER[semester], kinds=kinds)
 
@@ -87,12 +89,12 @@ def open_window(
     semester: "common_pb2.Semester.ValueType",
     kinds: Sequence["common_pb2.MarkKind.ValueType"],
 ) -> bool:
-    """Plan an entry window that is open now. False when it is closed already."""
+    """Plan an entry window that is open now. False when it is already closed."""
     where = {"school": school.code, "school_year": school.school_year}
     principal = persons.token(school.principal)
     try:
-        found = call(vendor.marks.GetWindow, marks_pb2.GetWindowRequest(window=name, **where), principal, patient=True)
-        return not found.window.HasField("closed_time")
+        answer = call(vendor.marks.GetWindow, marks_pb2.GetWindowRequest(window=name, **where), principal, patient=True)
+        return not answer.window.HasField("closed_time")
     except NotFound:
         now = dt.datetime.now(dt.UTC)
         window = marks_pb2.Window(
@@ -107,12 +109,12 @@ def open_window(
 
 
 def sheet_count(school: School) -> int:
-    """How many calls `key_marks` makes for one semester."""
+    """The number of calls that `key_marks` makes for a semester."""
     return sum(len(school.subjects[c.grade]) + 1 for c in school.classes)
 
 
 def key_marks(vendor: Services, persons: Persons, school: School, semester: int, step: Step) -> None:
-    """A semester's score sheets by their subject teachers, conduct by the homeroom teachers, eight calls at a time."""
+    """Enter a semester's score sheets (subject teachers) and conduct (homeroom teachers)."""
     work: list[Callable[[], None]] = []
     for c in school.classes:
         for subject in school.subjects[c.grade]:
@@ -122,10 +124,10 @@ def key_marks(vendor: Services, persons: Persons, school: School, semester: int,
 
 
 def in_parallel(work: Iterable[Callable[[], None]], step: Step) -> None:
-    """Do pieces of work eight at a time, as a vendor's server would; raises what the first failing one raised."""
+    """Do pieces of work eight at a time, as a vendor's server would; raises their first error."""
     with ThreadPoolExecutor(KEYING_THREADS) as pool:
-        for done in [pool.submit(one) for one in work]:
-            done.result()
+        for future in [pool.submit(piece) for piece in work]:
+            future.result()
             step()
 
 
@@ -188,7 +190,7 @@ def key_absences(vendor: Services, persons: Persons, school: School, c: SchoolCl
 
 
 def request_id(school: School, *parts: object) -> str:
-    """The same id for the same sheet in every run: a repeated demo repeats its requests instead of making new ones."""
+    """The id of a request, the same in every run, so that a repeated demo repeats its requests."""
     return str(uuid.uuid5(_NAMESPACE, "/".join([school.code, school.school_year, str(school.seed), *map(str, parts)])))
 
 

@@ -1,4 +1,4 @@
-"""Vietnamese names, places and trades from which the demo school's invented people are drawn."""
+"""Vietnamese names, places and trades of the demo school's invented people."""
 
 import random
 import unicodedata
@@ -38,7 +38,9 @@ _TONES = "\u0300\u0309\u0303\u0301\u0323"  # huyền, hỏi, ngã, sắc, nặng
 
 
 def alphabetical(name: str) -> list[tuple[list[int], list[int]]]:
-    """Sort key of the class list: given name, then the rest, by the Vietnamese alphabet and its tones."""
+    """Sort key of the class list: given name, then the rest, by the Vietnamese alphabet and its
+    tones.
+    """
     *rest, given = name.lower().split()
     return [_word(word) for word in (given, *rest)]
 

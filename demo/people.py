@@ -1,4 +1,4 @@
-"""The people of an invented school: staff, students, parents; all follow from the seed."""
+"""The people of an invented school: staff, students, parents; all derived from the seed."""
 
 import datetime as dt
 import random
@@ -11,7 +11,9 @@ _SEXES = ("MALE", "FEMALE")
 
 @dataclass(frozen=True)
 class Person:
-    """Someone who works in the school. roles: PRINCIPAL, VICE_PRINCIPAL, DATA_OFFICER, SEAL_CUSTODIAN, TEACHER."""
+    """Someone who works in the school. roles: PRINCIPAL, VICE_PRINCIPAL, DATA_OFFICER,
+    SEAL_CUSTODIAN, TEACHER.
+    """
 
     id: str
     name: str
@@ -29,7 +31,9 @@ class Guardian:
 
 @dataclass(frozen=True)
 class Student:
-    """A student with the personal details of the book. ability drives the marks and is not part of the record."""
+    """A student with the personal details of the book. ability: drives the marks, not in the
+    record.
+    """
 
     id: str
     number: int
@@ -59,7 +63,7 @@ _STAFFING = {
     "VAN": 5, "TOAN": 5, "NN1": 4, "KHTN": 5, "LSDL": 4, "GDTC": 3,
     "NGHETHUAT": 4, "GDCD": 2, "CN": 2, "TIN": 2, "GDDP": 2,
 }  # fmt: skip
-"""How many teachers of each subject: about seventeen periods a week each."""
+"""Teachers per subject, for about seventeen periods per week each."""
 
 
 def teachers(rng: random.Random, code: str) -> tuple[tuple[Person, ...], dict[str, list[str]]]:
@@ -75,12 +79,12 @@ def teachers(rng: random.Random, code: str) -> tuple[tuple[Person, ...], dict[st
 
 
 def students(rng: random.Random, code: str, class_index: int, grade: int, count: int) -> tuple[Student, ...]:
-    """The students of one class by alphabet, numbered from 1."""
-    found = []
+    """The students of a class in alphabetical order, numbered from 1."""
+    unnumbered = []
     for _ in range(count):
         sex = rng.choice(_SEXES)
         born = dt.date(2025 - grade - 5, 1, 1) + dt.timedelta(days=rng.randrange(365))
-        found.append(
+        unnumbered.append(
             Student(
                 id="",
                 number=0,
@@ -96,10 +100,10 @@ def students(rng: random.Random, code: str, class_index: int, grade: int, count:
                 ability=min(9.6, max(4.2, rng.gauss(7.6, 1.05))),
             )
         )
-    found.sort(key=lambda s: names.alphabetical(s.name))
+    unnumbered.sort(key=lambda s: names.alphabetical(s.name))
     return tuple(
         Student(**{**vars(s), "id": f"31{code[-3:]}{class_index + 1:02d}{i + 1:03d}", "number": i + 1})
-        for i, s in enumerate(found)
+        for i, s in enumerate(unnumbered)
     )
 
 

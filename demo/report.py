@@ -1,4 +1,4 @@
-"""The end of the demo: fetch what the archive holds, verify it by our own and by strangers' tools, write the report."""
+"""The end of the demo: fetch and verify every archived record, also by other tools, and report."""
 
 import hashlib
 import json
@@ -22,9 +22,10 @@ Row = dict[str, Any]
 
 
 def write(folder: Path, operator: Services, books: Sequence[books_pb2.Book], step: Callable[[], None]) -> list[Row]:
-    """Verify and fetch every archived book; PDFs go into a folder a school, report.json beside. One row a record.
+    """Verify and fetch every archived book; returns one row per record.
 
-    The bytes that are written are the ones that came out of the archive, and their digest is checked once more.
+    The PDFs go into one folder per school, with the rows in report.json next to them. They are
+    written as fetched from the archive, and their digest is checked once more.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = [{}] * len(books)
@@ -39,7 +40,7 @@ def write(folder: Path, operator: Services, books: Sequence[books_pb2.Book], ste
 
 
 def conclude(folder: Path, operator: Services, rows: list[Row]) -> int:
-    """Show one record's verification in full, what strangers' tools say of it, and where everything is."""
+    """Show a record's full verification, the verdicts of other tools, and where the files are."""
     first = next((row for row in rows if row["type"] == "TRANSCRIPT"), rows[0])
     answer = call(operator.archive.VerifyRecord, archive_pb2.VerifyRecordRequest(record=first["record"]), patient=True)
     good = all(row["verification"]["valid"] for row in rows)
@@ -65,12 +66,15 @@ def conclude(folder: Path, operator: Services, rows: list[Row]) -> int:
 
 
 def _short(path: Path) -> str:
-    """The path as the reader would type it from here."""
+    """The path as typed from the current folder."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def file_name(book: books_pb2.Book) -> str:
-    """Such as ``class_book_6A1_whole_year_v1.pdf``: record type, whose, stage, version; unique within a school."""
+    """Such as ``class_book_6A1_whole_year_v1.pdf``: record type, holder, stage, version.
+
+    It is unique within a school.
+    """
     kind = record_type_name(book.record_type)
     stage = common_pb2.Stage.Name(book.stage).removeprefix("STAGE_")
     whose = book.student or book.teacher or book.school_class.name or book.school_class.school
@@ -127,7 +131,7 @@ def _row(folder: Path, operator: Services, book: books_pb2.Book) -> Row:
 
 
 def _tools(path: Path, *, signatures: int) -> Mapping[str, bool]:
-    """What poppler's pdfsig and qpdf, which know nothing of us, say of the file."""
+    """The verdicts of poppler's pdfsig and of qpdf, tools independent of this project."""
     pdfsig = subprocess.run(["pdfsig", "-nocert", str(path)], capture_output=True, text=True, check=False)
     qpdf = subprocess.run(["qpdf", "--check", str(path)], capture_output=True, text=True, check=False)
     valid = pdfsig.stdout.count("Signature Validation: Signature is Valid.")

@@ -1,4 +1,4 @@
-"""`hoso demo`: a whole school goes through the line, from keyed marks to sealed, archived, verified books."""
+"""`hoso demo`: takes a whole school from keyed marks to sealed, archived and verified books."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -29,15 +29,15 @@ POLL_S = 0.3
 
 
 def run(*, classes: int, students: int, paper: bool, story: bool, code: str) -> int:
-    """Run the demo; it may be repeated or interrupted, and goes on where the school stands. Returns the exit code.
+    """Run the demo and return the exit code. It may be interrupted or repeated, and goes on.
 
-    story: with a neighbouring school, a correction, a transfer, a summer, and record books of every type; else an
-    ordinary year and its class books.
+    story: with a neighbouring school, a correction, a transfer, a summer, and record books of every
+    type; else an ordinary year and its class books.
     """
-    found = profile.load()
-    if found.vendor_tls is None or found.demo is None:
+    configured = profile.load()
+    if configured.vendor_tls is None or configured.demo is None:
         raise ConfigError("the demo needs [vendor_tls] and [demo] in the profile; the local stack writes them")
-    operator, vendor = Services(found, found.tls), Services(found, found.vendor_tls)
+    operator, vendor = Services(configured, configured.tls), Services(configured, configured.vendor_tls)
     plain = school(classes=classes, students_per_class=students, code=code)
     home = with_story(plain)
     schools = (home, neighbour(home)) if story else (plain,)
@@ -50,25 +50,25 @@ def run(*, classes: int, students: int, paper: bool, story: bool, code: str) -> 
     )
     try:
         with Progress(*columns, console=errors) as progress:
-            _step(progress, "Chờ dịch vụ sẵn sàng", lambda: _wait_until_ready(found))
+            _step(progress, "Chờ dịch vụ sẵn sàng", lambda: _wait_until_ready(configured))
             plays = [
-                _prepare(progress, found, found.demo, operator, vendor, school=school, paper=paper)
+                _prepare(progress, configured, configured.demo, operator, vendor, school=school, paper=paper)
                 for school in schools
             ]
             if story:
                 _year_with_story(progress, *plays, paper=paper)
             else:
                 _year(progress, *plays, paper=paper)
-            rows = _report(progress, found.demo, operator, plays)
+            rows = _report(progress, configured.demo, operator, plays)
     except DemoFailed as e:
         errors.print(f"[red]{e}[/]", highlight=False)
         return EXIT_NEGATIVE
-    return report.conclude(found.demo.folder, operator, rows)
+    return report.conclude(configured.demo.folder, operator, rows)
 
 
 def _prepare(
     progress: Progress,
-    found: Profile,
+    configured: Profile,
     demo: DemoConfig,
     operator: Services,
     vendor: Services,
@@ -76,8 +76,8 @@ def _prepare(
     school: School,
     paper: bool,
 ) -> Play:
-    """Keys, the Department's leave, the roster and the register of one school."""
-    persons = Persons(found, school.code)
+    """Keys, authorisation, roster and register of one school."""
+    persons = Persons(configured, school.code)
     signatories, record = _step(progress, f"Lễ tạo khóa: {school.name}", lambda: keys.perform(demo, school))
     register_record(operator, record)
     _step(
@@ -116,7 +116,7 @@ def _year(progress: Progress, play: Play, *, paper: bool) -> None:
 
 
 def _year_with_story(progress: Progress, home: Play, away: Play, *, paper: bool) -> None:
-    """Two semesters and a summer; what happens in them is in `story`, the books in `books`."""
+    """Two semesters and a summer; their events are in `story`, the record books in `books`."""
     plays = [home, away]
     first = home.school.classes[0]
     for play in plays:
@@ -144,19 +144,19 @@ def _year_with_story(progress: Progress, home: Play, away: Play, *, paper: bool)
 
 def _semester(progress: Progress, play: Play, semester: int) -> None:
     """The entry window of a semester: marks, conduct, attendance; then it closes."""
-    vendor, persons, one = play.vendor, play.persons, play.school
-    if not load.plan_window(vendor, persons, one, semester):
+    vendor, persons, school = play.vendor, play.persons, play.school
+    if not load.plan_window(vendor, persons, school, semester):
         return
     months = MONTHS_OF[semester]
-    total = load.sheet_count(one) + len(months) * len(one.classes)
+    total = load.sheet_count(school) + len(months) * len(school.classes)
     bar = progress.add_task(f"Học kì {semester}: nhập điểm, rèn luyện, điểm danh", total=total)
-    load.key_marks(vendor, persons, one, semester, lambda: progress.advance(bar))
+    load.key_marks(vendor, persons, school, semester, lambda: progress.advance(bar))
     story.key_attendance(play, months, lambda: progress.advance(bar))
     _step(progress, "Hiệu trưởng nhận xét hằng tháng", lambda: story.remark_monthly(play, months))
     _step(
         progress,
         "Khóa đợt nhập điểm",
-        lambda: load.close_window(vendor, persons, one, load.WINDOWS[semester]),
+        lambda: load.close_window(vendor, persons, school, load.WINDOWS[semester]),
     )
 
 
@@ -167,7 +167,9 @@ def _freeze_class_books(*plays: Play) -> None:
 
 
 def _freeze_after_year(home: Play, away: Play, summer: list[SchoolClass]) -> None:
-    """What rests on locked class books: transcripts, a teacher's book, the class books after the summer."""
+    """The books based on locked class books: transcripts, a teacher's book, class books after
+    summer.
+    """
     first, joined = home.school.classes[0], away.school.classes[0]
     home.freeze_transcripts(WHOLE_YEAR, first)
     assert home.school.story is not None
@@ -181,7 +183,7 @@ def _freeze_after_year(home: Play, away: Play, summer: list[SchoolClass]) -> Non
 
 
 def _freeze_last(home: Play, reassessed: list[tuple[SchoolClass, str]]) -> None:
-    """The transcripts after the summer of the first class, and the register with the results of everyone."""
+    """The first class's transcripts after the summer, and the register with everyone's results."""
     for c, student in reassessed:
         if c == home.school.classes[0]:
             home.freeze(
@@ -205,11 +207,11 @@ def _step(progress: Progress, title: str, work: Callable[[], Result]) -> Result:
     return result
 
 
-def _wait_until_ready(found: Profile) -> None:
-    """Raises DemoFailed naming the service that does not get ready."""
+def _wait_until_ready(configured: Profile) -> None:
+    """Wait for every service. Raises DemoFailed naming the one that does not become ready."""
     deadline = time.monotonic() + READY_S
     for name in SERVICES:
-        stub = health_pb2_grpc.HealthStub(channel(PeerConfig(getattr(found, name), found.tls)))
+        stub = health_pb2_grpc.HealthStub(channel(PeerConfig(getattr(configured, name), configured.tls)))
         while not _is_serving(stub):
             if time.monotonic() > deadline:
                 raise DemoFailed(f"{name} is not ready; look at `hoso status` and `make up`")
@@ -225,7 +227,7 @@ def _is_serving(stub: health_pb2_grpc.HealthStub) -> bool:
 
 
 def _wait_for_snapshots(play: Play, progress: Progress, windows: Sequence[str]) -> None:
-    """Until the archive holds the snapshot of every class, taken when each window was closed."""
+    """Wait until the archive holds every class's snapshot of each closed window."""
     total = len(windows) * len(play.school.classes)
     bar = progress.add_task("Bản lưu tại thời điểm khóa điểm", total=total)
     deadline = time.monotonic() + books.STALLED_S

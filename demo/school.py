@@ -1,6 +1,6 @@
-"""An invented lower secondary school of real size: people, classes, students, assignments, and a year of marks.
+"""An invented lower secondary school of real size: people, classes, students, a year of marks.
 
-Everything follows from the seed, so that the same demo can be repeated and tests can rely on it.
+Everything follows from the seed, so that a demo can be repeated and tests can rely on it.
 """
 
 import datetime as dt
@@ -24,15 +24,19 @@ JOINING_DATE = "2026-01-19"
 FAILED_SUBJECTS = ("TOAN", "KHTN")
 CORRECTED_SUBJECT = "NN1"
 NEIGHBOUR_DISTANCE = 500
-"""Between the codes of two schools of one demo; their last three digits, which student ids carry, differ."""
+"""Difference between the codes of a demo's two schools, so that their last three digits differ:
+student ids carry those."""
 _MAX_CLASSES = 20
-_CLASSES_A_GRADE = 5
+_CLASSES_PER_GRADE = 5
 _FIRST_GRADE = 6
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A subject of a grade. comment_only: assessed Đ/CĐ (TT 22/2021 Điều 5). teachers_each: who share one class."""
+    """A subject of a grade.
+
+    comment_only: assessed Đ/CĐ (TT 22/2021 Điều 5). teachers_each: teachers who share a class.
+    """
 
     code: str
     name: str
@@ -42,7 +46,7 @@ class Subject:
 
     @property
     def regular_count(self) -> int:
-        """Regular marks a semester by periods a year (TT 22/2021 Điều 6 khoản 2)."""
+        """Regular marks per semester, by periods per year (TT 22/2021 Điều 6 khoản 2)."""
         if self.comment_only or self.periods <= 35:
             return 2
         return 3 if self.periods <= 70 else 4
@@ -50,7 +54,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class SchoolClass:
-    """A class with its students and who teaches what (subject code → person ids in signing order)."""
+    """A class. assignments: subject code → person ids of its teachers, in signing order."""
 
     name: str
     grade: int
@@ -61,10 +65,11 @@ class SchoolClass:
 
 @dataclass(frozen=True)
 class Story:
-    """What befalls four students of the first class beside the ordinary year; ids of students.
+    """The ids of four students of the first class whose year is out of the ordinary.
 
-    corrected: a final mark of semester I is corrected after the window has closed. leaver: moves to another school
-    after semester I. retested: fails two subjects and passes both when assessed again in summer; retained: does not.
+    corrected: a final mark of semester I is corrected after the window has closed. leaver: moves to
+    another school after semester I. retested: fails two subjects and passes both when reassessed in
+    summer; retained: does not.
     """
 
     corrected: str
@@ -74,7 +79,7 @@ class Story:
 
     @property
     def weak(self) -> tuple[str, str]:
-        """Those who fail the year before the summer."""
+        """The students who fail the year before the summer."""
         return (self.retested, self.retained)
 
 
@@ -82,7 +87,8 @@ class Story:
 class School:
     """The whole school in one school year.
 
-    story: None for a year in which nothing unusual happens. newcomer: who joins the first class in semester II.
+    story: None for an ordinary year. newcomer: the student who joins the first class in semester
+    II.
     """
 
     code: str
@@ -107,79 +113,86 @@ class School:
         return frozenset(t for c in self.classes for teachers in c.assignments.values() for t in teachers)
 
     def present(self, school_class: SchoolClass, semester: int) -> list[Student]:
-        """Who is in the class in a semester: without the story's leaver in semester II, with the newcomer then."""
+        """The students of a class in a semester; in semester II without the leaver, with the
+        newcomer.
+        """
         leaver = self.story.leaver if self.story is not None and semester == 2 else ""
-        found = [s for s in school_class.students if s.id != leaver]
+        members = [s for s in school_class.students if s.id != leaver]
         if self.newcomer is not None and semester == 2 and school_class == self.classes[0]:
-            found.append(self.newcomer)
-        return found
+            members.append(self.newcomer)
+        return members
 
     def sheet(self, school_class: SchoolClass, subject: Subject, semester: int) -> dict[str, list[str]]:
-        """A score sheet as keyed: student id → regular marks by position, then mid-term, then end-term."""
+        """A score sheet as keyed: student id → regular marks by position, then mid-term, then
+        end-term.
+        """
         rng = random.Random(f"{self.seed}/{school_class.name}/{subject.code}/{semester}")
-        found = {s.id: _marks(rng, s, subject, semester) for s in self.present(school_class, semester)}
+        marks = {s.id: _marks(rng, s, subject, semester) for s in self.present(school_class, semester)}
         if self.story is not None and subject.code in FAILED_SUBJECTS:
-            found |= {s: ["3"] * len(found[s]) for s in self.story.weak if s in found}
-        return found
+            marks |= {s: ["3"] * len(marks[s]) for s in self.story.weak if s in marks}
+        return marks
 
     def standing_sheet(self, school_class: SchoolClass, subject: Subject, semester: int) -> dict[str, list[str]]:
-        """A score sheet as it stands once the story's correction is approved."""
-        found = self.sheet(school_class, subject, semester)
+        """A score sheet after the story's correction was approved."""
+        marks = self.sheet(school_class, subject, semester)
         story = self.story
-        if story is not None and (subject.code, semester) == (CORRECTED_SUBJECT, 1) and story.corrected in found:
-            found[story.corrected][-1] = corrected_mark(found[story.corrected][-1])
-        return found
+        if story is not None and (subject.code, semester) == (CORRECTED_SUBJECT, 1) and story.corrected in marks:
+            marks[story.corrected][-1] = corrected_mark(marks[story.corrected][-1])
+        return marks
 
     def conduct(self, school_class: SchoolClass, semester: int) -> dict[str, str]:
         """Conduct level of each student in a semester."""
         rng = random.Random(f"{self.seed}/{school_class.name}/conduct/{semester}")
-        found = {s.id: rng.choices(LEVELS, (84, 12, 4, 0))[0] for s in self.present(school_class, semester)}
+        levels = {s.id: rng.choices(LEVELS, (84, 12, 4, 0))[0] for s in self.present(school_class, semester)}
         if school_class.name == "7A2":
-            found[school_class.students[-2].id] = "UNSATISFACTORY"
-        return found
+            levels[school_class.students[-2].id] = "UNSATISFACTORY"
+        return levels
 
     def attendance(self, school_class: SchoolClass, month: str) -> dict[str, list[tuple[int, str, bool]]]:
-        """A month's sheet of attendance (``2025-09``): student id → (day, MORNING or AFTERNOON, excused) absences.
+        """The absences of a month (``2025-09``): student id → (day, MORNING or AFTERNOON, excused).
 
         Over the year they add up to `absences`; the leaver's all lie before leaving.
         """
         totals = self.absences(school_class)
         leaver = self.story.leaver if self.story is not None else ""
-        found: dict[str, list[tuple[int, str, bool]]] = {}
+        sheet: dict[str, list[tuple[int, str, bool]]] = {}
         for student in self.present(school_class, 1 if month in MONTHS_OF[1] else 2):
             excused, unexcused = totals.get(student.id, (0, 0))
             months = MONTHS_OF[1][:-1] if student.id == leaver else MONTHS
-            halves = [(day, session) for one in months for day in _school_days(one) for session in SESSIONS]
+            days = [day for school_month in months for day in _school_days(school_month)]
+            halves = [(day, session) for day in days for session in SESSIONS]
             rng = random.Random(f"{self.seed}/{student.id}/attendance")
             rows = [(day, half, i < excused) for i, (day, half) in enumerate(rng.sample(halves, excused + unexcused))]
-            found[student.id] = sorted((d.day, half, yes) for d, half, yes in rows if d.isoformat()[:7] == month)
-        return found
+            sheet[student.id] = sorted((d.day, half, yes) for d, half, yes in rows if d.isoformat()[:7] == month)
+        return sheet
 
     def absences(self, school_class: SchoolClass) -> dict[str, tuple[int, int]]:
-        """Excused and unexcused absent sessions of the year; one student of 6A1 exceeds the 45 of Điều 12."""
+        """Excused and unexcused absent sessions of the year; one student of 6A1 exceeds the 45 of
+        Điều 12.
+        """
         rng = random.Random(f"{self.seed}/{school_class.name}/absences")
-        found = {s.id: (min(int(rng.expovariate(0.5)), 12), int(rng.random() < 0.08)) for s in school_class.students}
+        totals = {s.id: (min(int(rng.expovariate(0.5)), 12), int(rng.random() < 0.08)) for s in school_class.students}
         if school_class.name == "6A1":
-            found[school_class.students[-1].id] = (40, 6)
-        return found
+            totals[school_class.students[-1].id] = (40, 6)
+        return totals
 
 
 def corrected_mark(keyed: str) -> str:
-    """What the story's correction makes of a keyed mark."""
+    """The mark to which the story's correction changes a keyed one."""
     return "9" if keyed == "9.5" else "9.5"
 
 
 def with_story(plain: School) -> School:
-    """The same school in a year in which something happens to students of its first class."""
+    """The same school with the story of its first class's students."""
     ids = [s.id for s in plain.classes[0].students]
     return replace(plain, story=Story(corrected=ids[0], leaver=ids[1], retested=ids[2], retained=ids[3]))
 
 
 def neighbour(home: School) -> School:
     """A small school of the same city, to which the story's student moves."""
-    found = school(classes=1, students_per_class=8, code=f"{int(home.code) + NEIGHBOUR_DISTANCE:08d}")
+    small = school(classes=1, students_per_class=8, code=f"{int(home.code) + NEIGHBOUR_DISTANCE:08d}")
     newcomer = next((s for s in home.classes[0].students if home.story and s.id == home.story.leaver), None)
-    return replace(found, name="Trường THCS Nguyễn Bỉnh Khiêm", commune="Phường Hồng Bàng", newcomer=newcomer)
+    return replace(small, name="Trường THCS Nguyễn Bỉnh Khiêm", commune="Phường Hồng Bàng", newcomer=newcomer)
 
 
 def _school_days(month: str) -> list[dt.date]:
@@ -190,12 +203,15 @@ def _school_days(month: str) -> list[dt.date]:
 
 
 def school(*, classes: int = 20, students_per_class: int = 42, seed: int = 2025, code: str = CODE) -> School:
-    """The demo school: up to 20 classes 6A1 … 9A5 of 5 to 50 students. code: eight digits; all ids follow it."""
+    """The demo school: up to 20 classes 6A1 … 9A5 of 5 to 50 students. code: eight digits; all ids
+    follow it.
+    """
     rng = random.Random(f"{seed}/{code}")
     board = office(rng, code)
     staff, taught_by = teachers(rng, code)
     names = [
-        f"{_FIRST_GRADE + i // _CLASSES_A_GRADE}A{i % _CLASSES_A_GRADE + 1}" for i in range(min(classes, _MAX_CLASSES))
+        f"{_FIRST_GRADE + i // _CLASSES_PER_GRADE}A{i % _CLASSES_PER_GRADE + 1}"
+        for i in range(min(classes, _MAX_CLASSES))
     ]
     subjects = {grade: _subjects(grade) for grade in range(6, 10)}
     homeroom = [p.id for p in staff][: len(names)]
@@ -227,7 +243,7 @@ def school(*, classes: int = 20, students_per_class: int = 42, seed: int = 2025,
 
 
 def _subjects(grade: int) -> tuple[Subject, ...]:
-    """Subjects of lower secondary in book order, with periods a year (Chương trình GDPT 2018)."""
+    """Subjects of lower secondary in book order, with periods per year (Chương trình GDPT 2018)."""
     technology = 35 if grade <= 7 else 52
     return (
         Subject("VAN", "Ngữ văn", 140),
@@ -249,16 +265,16 @@ def _assign(
     subjects: Iterable[Subject], taught_by: Mapping[str, list[str]], index: int, homeroom: str
 ) -> dict[str, tuple[str, ...]]:
     """Teachers of one class; the homeroom teacher leads the experiential activities."""
-    found: dict[str, tuple[str, ...]] = {}
+    assigned: dict[str, tuple[str, ...]] = {}
     for subject in subjects:
         teachers = taught_by.get(subject.code)
         if teachers is None:
-            found[subject.code] = (homeroom,)
+            assigned[subject.code] = (homeroom,)
             continue
-        found[subject.code] = tuple(
+        assigned[subject.code] = tuple(
             teachers[(index * subject.teachers_each + i) % len(teachers)] for i in range(subject.teachers_each)
         )
-    return found
+    return assigned
 
 
 def _marks(rng: random.Random, student: Student, subject: Subject, semester: int) -> list[str]:
@@ -267,11 +283,12 @@ def _marks(rng: random.Random, student: Student, subject: Subject, semester: int
         weak = student.ability < 5.0 and rng.random() < 0.25
         return ["Đ"] * (count - 1) + ["CĐ" if weak else "Đ"]
     level = student.ability + rng.gauss(0, 0.6) + 0.1 * semester
-    found = []
+    texts = []
     for position in range(count):
         regular = position < subject.regular_count
         value = min(10.0, max(0.5, level + rng.gauss(0.3 if regular else -0.2, 0.7)))
-        # Regular marks are mostly whole or half points; written tests come in quarters rounded to one decimal.
+        # Regular marks are mostly whole or half points; written tests come in quarters rounded to
+        # one decimal.
         tenths = round(value * 2) * 5 if regular else round(value * 10)
-        found.append(f"{tenths // 10}.{tenths % 10}" if tenths % 10 else str(tenths // 10))
-    return found
+        texts.append(f"{tenths // 10}.{tenths % 10}" if tenths % 10 else str(tenths // 10))
+    return texts

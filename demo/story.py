@@ -1,6 +1,7 @@
-"""What befalls students of the demo school beside the ordinary year: a correction, a transfer, a summer.
+"""Events of the demo school apart from the ordinary year: a correction, a transfer, a summer.
 
-Every act may be repeated: request ids follow from what is asked, and an act whose turn has passed changes nothing.
+Every call may be repeated: request ids derive from the request, and a call whose time has passed
+changes nothing.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ _OPEN = (corrections_pb2.CORRECTION_STATE_REQUESTED, corrections_pb2.CORRECTION_
 
 @dataclass(frozen=True)
 class Summer:
-    """Who was assessed again or trained in the summer: class and student id."""
+    """The students reassessed or trained in the summer: class and student id."""
 
     students: list[tuple[SchoolClass, str]]
 
@@ -84,7 +85,7 @@ def _key_month(play: Play, c: SchoolClass, month: str) -> None:
 
 
 def correct(play: Play) -> None:
-    """A final mark of semester I, keyed wrongly, goes the whole way of a correction; a second request is rejected."""
+    """A wrong final mark of semester I is corrected; a second request is rejected."""
     story, c = play.school.story, play.school.classes[0]
     assert story is not None
     subject = next(s for s in play.school.subjects[c.grade] if s.code == CORRECTED_SUBJECT)
@@ -111,12 +112,12 @@ def _request_correction(play: Play, c: SchoolClass, student: str, value: str) ->
 
 def _decide(play: Play, correction: str, *, approve: bool) -> None:
     """The homeroom teacher certifies the request, the principal decides."""
-    found = play.act(
+    current = play.act(
         play.school.principal,
         play.vendor.corrections.GetCorrection,
         corrections_pb2.GetCorrectionRequest(correction=correction),
     ).correction
-    if found.state not in _OPEN:
+    if current.state not in _OPEN:
         return
     play.act(
         play.school.classes[0].homeroom_teacher,
@@ -132,7 +133,7 @@ def _decide(play: Play, correction: str, *, approve: bool) -> None:
 
 
 def transfer(home: Play, away: Play) -> None:
-    """A student leaves after semester I; the second school takes the student in, and the marks come along."""
+    """A student moves to the second school after semester I, with the marks."""
     assert home.school.story is not None
     student = home.school.story.leaver
     leaving = register_pb2.TransferOutRequest(
@@ -174,7 +175,9 @@ def remark(play: Play) -> None:
 
 
 def achieve(play: Play) -> None:
-    """A certificate and two prizes of the best students of the first class, for page B of their transcripts."""
+    """A certificate and two prizes of the best students of the first class, for page B of their
+    transcripts.
+    """
     c = play.school.classes[0]
     best, next_best = sorted(play.school.present(c, 2), key=lambda s: s.ability, reverse=True)[:2]
     lines = {
@@ -197,7 +200,7 @@ def achieve(play: Play) -> None:
 
 
 def remark_monthly(play: Play, months: tuple[str, ...]) -> None:
-    """The principal's remarks of these months on the use of the first class's book."""
+    """The principal's monthly remarks on the use of the first class's book."""
     c = play.school.classes[0]
     for month in months:
         monthly = class_book_pb2.RecordPrincipalRemarkRequest(
@@ -217,7 +220,7 @@ def _remark(ability: float, *, homeroom: bool) -> str:
 
 
 def reassess(play: Play) -> Summer:
-    """The summer: whoever must be assessed again or trained gets a result, and the window of the summer closes."""
+    """The summer: students to be reassessed or trained get a result, then the window closes."""
     waiting = [(c, summary) for c in play.school.classes for summary in _waiting(play, c)]
     summer = Summer([(c, summary.student) for c, summary in waiting])
     kinds = [common_pb2.MARK_KIND_REASSESSMENT]

@@ -1,4 +1,6 @@
-"""``python -m deploy.checks``: everything about the code that needs no server. Runs all, then says what failed."""
+"""``python -m deploy.checks``: everything about the code that needs no server. Runs all, then says
+what failed.
+"""
 
 import filecmp
 import os
@@ -10,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from . import generate
+from . import departments, generate
 
 REPOSITORY = generate.REPOSITORY
 _BIN = Path(sys.executable).parent
 _MAX_LINES = 400
 _STILL_LONGER = {
-    "services/archive/probe.py",
+    "tests/integration/common/test_jobs.py",
+    "tests/integration/signing/conftest.py",
     "tests/integration/archive/test_archiving.py",
     "tests/integration/gradebook/test_data_corrections.py",
     "tests/integration/gradebook/test_dossiers.py",
@@ -37,6 +40,7 @@ def main() -> int:
         ("proto compatibility", proto_compatibility),
         ("generated stubs", generated_stubs),
         ("pinned requirements", pinned_requirements),
+        ("picture of departments", departments_picture),
     )
     failed = 0
     for name, check in checks:
@@ -60,7 +64,9 @@ def file_lengths() -> Iterator[str]:
 
 
 def proto_compatibility() -> Iterator[str]:
-    """No message, field or RPC of the last released contract was changed or removed (buf's rules of category FILE)."""
+    """No message, field or RPC of the last released contract was changed or removed (buf's rules of
+    category FILE).
+    """
     if not _RELEASED.exists():
         yield f"{_RELEASED.relative_to(REPOSITORY)} is missing; make it with: buf build proto -o {_RELEASED.name}"
         return
@@ -81,8 +87,16 @@ def generated_stubs() -> Iterator[str]:
                 yield f"gen/{name} is not what proto/ gives; run: make gen"
 
 
+def departments_picture() -> Iterator[str]:
+    """The committed picture of gradebook's departments is what its imports give."""
+    if not departments.PICTURE.exists() or departments.PICTURE.read_text(encoding="utf-8") != departments.draw():
+        yield f"{departments.PICTURE.relative_to(REPOSITORY)} is not what the imports give; run: make pictures"
+
+
 def pinned_requirements() -> Iterator[str]:
-    """Each requirement is pinned with hashes, run.txt is a part of dev.txt, and no package index is named."""
+    """Each requirement is pinned with hashes, run.txt is a part of dev.txt, and no package index is
+    named.
+    """
     folder = REPOSITORY / "requirements"
     pins = {name: _pins((folder / f"{name}.txt").read_text(encoding="utf-8")) for name in ("run", "dev")}
     for name, pinned in pins.items():
@@ -93,8 +107,8 @@ def pinned_requirements() -> Iterator[str]:
         text = (folder / f"{name}.txt").read_text(encoding="utf-8")
         if re.search(r"https?://|--(extra-)?index-url|--find-links", text):
             yield f"requirements/{name}.txt names a package index"
-    for name, found in pins.items():
-        yield from (f"requirements/{name}.txt: {package} has no hash" for package, (_, ok) in found.items() if not ok)
+    for name, pinned in pins.items():
+        yield from (f"requirements/{name}.txt: {package} has no hash" for package, (_, ok) in pinned.items() if not ok)
     for package, (version, _) in pins["run"].items():
         if pins["dev"].get(package, ("", False))[0] != version:
             yield f"{package}: run.txt pins {version}, dev.txt another version"
@@ -102,12 +116,12 @@ def pinned_requirements() -> Iterator[str]:
 
 def _pins(text: str) -> dict[str, tuple[str, bool]]:
     """Package → version, and whether a hash follows. A pin and its hashes are one logical line."""
-    found = {}
+    pins = {}
     for line in text.replace("\\\n", " ").splitlines():
         pin = re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)", line)
         if pin:
-            found[_plain(pin[1])] = (pin[2], "--hash=sha256:" in line)
-    return found
+            pins[_plain(pin[1])] = (pin[2], "--hash=sha256:" in line)
+    return pins
 
 
 def _plain(package: str) -> str:

@@ -1,5 +1,6 @@
-"""Score sheets in Excel workbooks, one worksheet a class, subject and semester (docs/formats/score-sheet.md).
+"""Score sheets in Excel workbooks, one worksheet per class, subject and semester.
 
-`files` opens a workbook safely, `read` finds the sheets in it, `values` and `check` compare them with what the
-gradebook holds, `write` makes workbooks; all of these do no call. `importing` and `exporting` are the commands.
+The format is described in docs/formats/score-sheet.md. `files` opens a workbook safely, `read`
+finds its sheets, `values` and `check` compare them with the gradebook's, `write` makes workbooks;
+these make no calls. `importing` and `exporting` are the commands.
 """

@@ -1,4 +1,4 @@
-"""Comparing a worksheet with what the gradebook holds: everything wrong by cell, and the cells that would change."""
+"""Comparing a worksheet with the gradebook: problems by cell, and the cells that would change."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,9 @@ _TONES = {"\u0300", "\u0301", "\u0303", "\u0309", "\u0323"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A cell whose mark the gradebook does not hold yet. old, new: canonical texts; new is "-" to take it away."""
+    """A cell whose mark is new to the gradebook. old, new: canonical texts; new "-" withdraws the
+    mark.
+    """
 
     cell: str
     student: str
@@ -46,7 +48,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class RemarkChange:
-    """A cell whose remark the gradebook does not hold yet. new is "" to take it away."""
+    """A cell whose remark is new to the gradebook. new "" removes the remark."""
 
     cell: str
     student: str
@@ -55,7 +57,7 @@ class RemarkChange:
 
 
 class Cells(NamedTuple):
-    """Where the parts of a request came from: for each row and column of marks a cell, and one for each remark."""
+    """The cells that a request came from: one per row and column of marks, one per remark."""
 
     marks: list[list[str]]
     remarks: list[str]
@@ -63,7 +65,7 @@ class Cells(NamedTuple):
 
 @dataclass(slots=True)
 class Plan:
-    """What a worksheet would change in the sheet that the gradebook holds."""
+    """The changes that a worksheet would make to the gradebook's sheet."""
 
     target: Sheet
     changes: list[Change] = field(default_factory=list)
@@ -75,19 +77,20 @@ class Plan:
         return len(self.changes) + len(self.remarks)
 
     def request(self, request_id: str, person_token: str) -> tuple[marks_pb2.ImportMarksRequest, Cells]:
-        """The changes as one sheet of ImportMarks, and the cells that they came from."""
+        """The changes as one request of ImportMarks, and the cells that they came from."""
         columns = sorted({change.column for change in self.changes})
         by_student: dict[str, dict[Column, Change]] = {}
         for change in self.changes:
             by_student.setdefault(change.student, {})[change.column] = change
         rows, cells = [], []
-        for student, found in by_student.items():
+        for student, student_changes in by_student.items():
             rows.append(
                 marks_pb2.MarkRow(
-                    student=student, values=[found[column].new if column in found else "" for column in columns]
+                    student=student,
+                    values=[student_changes[column].new if column in student_changes else "" for column in columns],
                 )
             )
-            cells.append([found[column].cell if column in found else "" for column in columns])
+            cells.append([student_changes[column].cell if column in student_changes else "" for column in columns])
         sheet = marks_pb2.EnterMarksRequest(
             request_id=request_id,
             school_class=self.target.school_class,
@@ -105,9 +108,9 @@ class Plan:
 
 
 def check(sheet: BookSheet, target: Sheet, elsewhere: Mapping[str, str]) -> Plan:
-    """What the worksheet changes; what is wrong goes to the worksheet's findings.
+    """The worksheet's changes; problems go to its findings.
 
-    elsewhere: student id → name of the class, for students of other classes that are known.
+    elsewhere: student id → class name, for the known students of other classes.
     """
     plan = Plan(target)
     kind = _KINDS[target.subject_kind]
@@ -134,7 +137,9 @@ def check(sheet: BookSheet, target: Sheet, elsewhere: Mapping[str, str]) -> Plan
 
 
 def _columns(sheet: BookSheet, target: Sheet) -> set[Column]:
-    """The columns that the subject has in the semester; others may stand in the worksheet as long as they are empty."""
+    """The subject's columns in the semester; the worksheet may have others as long as they are
+    empty.
+    """
     allowed = {Column(layout.REGULAR, position) for position in range(1, target.regular_count + 1)}
     allowed |= {Column(layout.MIDTERM), Column(layout.FINAL)}
     if target.semester == common_pb2.SEMESTER_SECOND:
@@ -156,7 +161,7 @@ def _columns(sheet: BookSheet, target: Sheet) -> set[Column]:
 
 
 def _student(row: Row, listed: Mapping[str, marks_pb2.ExportedRow]) -> str | None:
-    """The student's id as the gradebook writes it; leading zeros that Excel dropped are put back."""
+    """The student's id as in the gradebook, with the leading zeros that Excel dropped."""
     if row.code in listed:
         return row.code
     if row.code.isdigit():
@@ -185,7 +190,7 @@ def _identity(sheet: BookSheet, row: Row, known: marks_pb2.ExportedRow) -> None:
 
 
 def name_key(name: str) -> tuple[tuple[str, ...], ...]:
-    """A name for comparing: no case, and a tone may stand on either vowel of its syllable («Hoà» is «Hòa»)."""
+    """A name for comparison: without case, the tone on either vowel («Hoà» is «Hòa»)."""
     words = []
     for word in tidy(name).casefold().split(" "):
         letters = unicodedata.normalize("NFD", word)
@@ -203,7 +208,7 @@ def _marks(
     kind: SubjectKind,
     plan: Plan,
 ) -> None:
-    standing = _standing(known)
+    current = _current_texts(known)
     bad = False
     for column, (cell, value) in row.cells.items():
         if column not in allowed:
@@ -214,7 +219,7 @@ def _marks(
             sheet.findings.error(cell, e.rule, str(e))
             bad = True
             continue
-        old = standing.get(column, "")
+        old = current.get(column, "")
         if new == "" and old:
             message = f"ô trống, giữ điểm {_shown(old)} đã có; ghi dấu «-» nếu muốn rút điểm."
             sheet.findings.note(cell, "MARK_KEPT", message)
@@ -222,13 +227,13 @@ def _marks(
             sheet.findings.error(cell, "STUDENT_LEFT", "học sinh đã rời lớp nên không nhập, không sửa điểm.")
         elif new and new != old and not (new == "-" and not old):
             plan.changes.append(Change(cell, known.marks.student, column, old, new))
-            standing[column] = "" if new == "-" else new
+            current[column] = "" if new == "-" else new
     if row.average and not bad:
-        _average(sheet, row.average, standing, plan.target.regular_count, kind)
+        _average(sheet, row.average, current, plan.target.regular_count, kind)
 
 
 def _remark(sheet: BookSheet, row: Row, known: marks_pb2.ExportedRow, plan: Plan) -> None:
-    """The teacher's remark; who left the class may still be remarked on, as the gradebook allows."""
+    """The teacher's remark; the gradebook allows remarks on students who left the class."""
     cell, value = row.remark or ("", None)
     try:
         new = remark_text(value, known.remark)
@@ -245,27 +250,27 @@ def _remark(sheet: BookSheet, row: Row, known: marks_pb2.ExportedRow, plan: Plan
     plan.remarks.append(RemarkChange(cell, known.marks.student, known.remark, new))
 
 
-def _standing(known: marks_pb2.ExportedRow) -> dict[Column, str]:
-    found = {Column(layout.REGULAR, position): text for position, text in enumerate(known.marks.regular, 1)}
-    found |= {
+def _current_texts(known: marks_pb2.ExportedRow) -> dict[Column, str]:
+    texts = {Column(layout.REGULAR, position): text for position, text in enumerate(known.marks.regular, 1)}
+    texts |= {
         Column(layout.MIDTERM): known.marks.midterm,
         Column(layout.FINAL): known.marks.final,
         Column(layout.REASSESSMENT): known.marks.reassessed,
     }
-    return found
+    return texts
 
 
 def _average(
     sheet: BookSheet,
     average: tuple[str, object],
-    standing: Mapping[Column, str],
+    current: Mapping[Column, str],
     regular_count: int,
     kind: SubjectKind,
 ) -> None:
-    """Warn when the average that the worksheet shows is not what the rules make of its marks (TT 22/2021 Điều 9)."""
+    """Warn when the worksheet's average differs from that of the rules (TT 22/2021 Điều 9)."""
     cell, value = average
-    texts = [standing.get(Column(layout.REGULAR, position), "") for position in range(1, regular_count + 1)]
-    texts += [standing.get(Column(layout.MIDTERM), ""), standing.get(Column(layout.FINAL), "")]
+    texts = [current.get(Column(layout.REGULAR, position), "") for position in range(1, regular_count + 1)]
+    texts += [current.get(Column(layout.MIDTERM), ""), current.get(Column(layout.FINAL), "")]
     marks: Sequence[Mark | None] = [_parse(kind, text) for text in texts]
     row = SemesterMarks(marks[:-2], marks[-2:-1], marks[-1])
     expected: int | Comment | None
@@ -281,7 +286,9 @@ def _average(
 
 
 def _agrees(value: object, expected: Mark) -> bool:
-    """Whether a result in a worksheet is the expected one; a number that Excel shows rounded is taken as shown."""
+    """Whether a worksheet's result is the expected one; a number that Excel shows rounded may
+    differ.
+    """
     if isinstance(expected, Comment):
         return layout.plain(str(value)) in {layout.plain(expected.value), layout.plain(_WORDS[expected])}
     if isinstance(value, float | int):

@@ -1,4 +1,6 @@
-"""`hoso export`: score sheets of a school, a class or a subject as a workbook that `hoso import` reads."""
+"""`hoso export`: score sheets of a school, a class or a subject as a workbook that `hoso import`
+reads.
+"""
 
 from pathlib import Path
 
@@ -30,6 +32,6 @@ def run(
     part = out.with_name(f"{out.name}.part")
     write.workbook(sheets).save(part)
     part.replace(out)
-    found = {"file": str(out), "sheets": len(sheets), "students": sum(len(one.rows) for one in sheets)}
-    show(f"Đã ghi {out}", ("bảng điểm", "dòng học sinh"), [(found["sheets"], found["students"])], found)
+    summary = {"file": str(out), "sheets": len(sheets), "students": sum(len(sheet.rows) for sheet in sheets)}
+    show(f"Đã ghi {out}", ("bảng điểm", "dòng học sinh"), [(summary["sheets"], summary["students"])], summary)
     return 0

@@ -1,6 +1,6 @@
-"""Opening a workbook that anyone may have sent: only .xlsx, limited in size before anything is unpacked.
+"""Opening a workbook from an untrusted source: .xlsx only, with its size limited before unpacking.
 
-XML is parsed by openpyxl through defusedxml, which refuses entities; `load` makes sure that it is there.
+openpyxl parses XML through defusedxml, which refuses entities; `load` requires it.
 """
 
 import zipfile
@@ -12,18 +12,20 @@ from openpyxl.workbook import Workbook
 MAX_FILE_BYTES = 20 * 1024 * 1024
 MAX_UNPACKED_BYTES = 200 * 1024 * 1024
 MAX_RATIO = 200
-"""Most times that a part of 1 MiB or more may grow; text that people typed compresses to a tenth or a thirtieth."""
+"""Largest compression ratio of a part of 1 MiB or more; typed text reaches ten to thirty."""
 MAX_PARTS = 5000
 _LARGE_BYTES = 1024 * 1024
 _OLE = b"\xd0\xcf\x11\xe0"
 
 
 class BadFile(Exception):
-    """The file is no workbook that can be read; `str()` is one Vietnamese sentence."""
+    """The file is not a readable workbook; `str()` is a Vietnamese sentence."""
 
 
 def load(path: Path, *, values: bool = False) -> Workbook:
-    """Open a workbook with its formulas, or with the values that Excel last computed for them. Raises BadFile."""
+    """Open a workbook with its formulas, or with the values that Excel last computed for them.
+    Raises BadFile.
+    """
     _check(path)
     if not openpyxl.DEFUSEDXML:
         raise BadFile("Thiếu thư viện defusedxml nên không mở tệp Excel; hãy cài đặt lại.")

@@ -1,11 +1,11 @@
-"""What is wrong, or worth knowing, in a workbook: by sheet and cell, one Vietnamese sentence each."""
+"""Findings in a workbook: problems and notes by sheet and cell, each one Vietnamese sentence."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """ERROR keeps a sheet from being sent; WARNING and NOTE do not."""
+    """An ERROR keeps a sheet from being sent; a WARNING or NOTE does not."""
 
     ERROR = "ERROR"
     WARNING = "WARNING"
@@ -14,7 +14,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One finding. sheet: title of the worksheet, empty for the whole file; cell: such as ``F12``, empty for none."""
+    """One finding. sheet: its title, empty for the whole file; cell: such as ``F12``, or empty."""
 
     severity: Severity
     sheet: str
@@ -41,18 +41,18 @@ class Findings:
         self.found: list[Finding] = []
 
     def error(self, cell: str, rule: str, message: str) -> None:
-        """Something that must be put right before the sheet can be sent."""
+        """Report a problem that must be fixed before the sheet can be sent."""
         self.found.append(Finding(Severity.ERROR, self.sheet, cell, rule, message))
 
     def warn(self, cell: str, rule: str, message: str) -> None:
-        """Something that is probably wrong but does not concern what is sent."""
+        """Report a probable problem that does not affect what is sent."""
         self.found.append(Finding(Severity.WARNING, self.sheet, cell, rule, message))
 
     def note(self, cell: str, rule: str, message: str) -> None:
-        """Something that was understood or left out, and is told."""
+        """Report what was left out or kept."""
         self.found.append(Finding(Severity.NOTE, self.sheet, cell, rule, message))
 
     @property
     def bad(self) -> bool:
-        """Whether anything found is an error."""
-        return any(one.severity is Severity.ERROR for one in self.found)
+        """Whether any finding is an error."""
+        return any(finding.severity is Severity.ERROR for finding in self.found)

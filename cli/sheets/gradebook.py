@@ -1,4 +1,4 @@
-"""Calls of the sheet commands: sheets of the gradebook out, sheets of a workbook in, each as its teacher."""
+"""Calls of the sheet commands: exporting sheets, and importing each as its teacher."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ _EXPORT_S, _IMPORT_S = 300.0, 600.0
 
 
 def vendor() -> tuple[Services, Profile]:
-    """The services as the school's vendor, whose certificate the profile names. Raises ConfigError."""
-    found = profile.load()
-    if found.vendor_tls is None:
+    """The services as the school's vendor, with the profile's certificate. Raises ConfigError."""
+    configured = profile.load()
+    if configured.vendor_tls is None:
         raise ConfigError("this command acts through the school's software: the profile needs vendor_tls")
-    return Services(found, found.vendor_tls), found
+    return Services(configured, configured.vendor_tls), configured
 
 
 def export(services: Services, request: marks_pb2.ExportMarksRequest) -> list[marks_pb2.ExportMarksResponse]:
@@ -57,17 +57,19 @@ def send(
 
 
 class Teachers:
-    """Tokens of the teachers who enter the sheets: from a file, or made by the profile's issuer where it has one."""
+    """Tokens of the teachers who enter the sheets: from a file, or by the profile's issuer."""
 
-    def __init__(self, found: Profile, token_file: Path | None) -> None:
-        self._profile = found
+    def __init__(self, configured: Profile, token_file: Path | None) -> None:
+        self._profile = configured
         self._tokens: Mapping[str, str] | None = None if token_file is None else _read(token_file)
-        if token_file is None and found.issuer_key_file is None:
+        if token_file is None and configured.issuer_key_file is None:
             raise ConfigError("name the teachers' tokens with --token-file")
         self._persons: dict[str, Persons] = {}
 
     def token(self, school: str, teachers: Sequence[str]) -> str:
-        """The token of one of a sheet's teachers, the first in signing order who has one; empty when none has."""
+        """The token of the first teacher of a sheet, in signing order, who has one; empty if none
+        has.
+        """
         if self._tokens is not None:
             return next((self._tokens[person] for person in teachers if person in self._tokens), "")
         if school not in self._persons:
@@ -76,17 +78,17 @@ class Teachers:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """Person id → token, from a file with one token a line. The service checks them; here only `sub` is looked at."""
+    """Person id → token, from a file with one token per line. Only the service verifies them."""
     try:
         lines = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as e:
         raise ConfigError(f"token file {path}: {e}") from e
-    found: dict[str, str] = {}
+    tokens: dict[str, str] = {}
     for line in lines:
         try:
-            found[str(jwt.decode(line, options={"verify_signature": False})["sub"])] = line
+            tokens[str(jwt.decode(line, options={"verify_signature": False})["sub"])] = line
         except (jwt.PyJWTError, KeyError) as e:
             raise ConfigError(f"token file {path}: a line is no token of a person") from e
-    if not found:
+    if not tokens:
         raise ConfigError(f"token file {path} is empty")
-    return found
+    return tokens

@@ -1,4 +1,4 @@
-"""The head of a worksheet: which school, class, subject, year and semester it says it is about."""
+"""The head of a worksheet: school, class, subject, year and semester."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,9 @@ _NUMBERS = {"i": 1, "1": 1, "ii": 2, "2": 2}
 
 @dataclass(slots=True)
 class Head:
-    """What a worksheet is about; empty or 0 where it does not say. subject: code; subject_name: as printed."""
+    """The head of a worksheet; missing parts are empty or 0. subject: code; subject_name: as
+    printed.
+    """
 
     school: str = ""
     school_year: str = ""
@@ -45,7 +47,7 @@ class Head:
 
 
 def read(rows: Iterable[Sequence[str]], title: str) -> Head:
-    """The head from the texts above the table, then, for what is still not known, from the worksheet's title."""
+    """The head from the texts above the table; what they lack, from the worksheet's title."""
     head = Head()
     for row in rows:
         texts = [tidy(text) for text in row if text.strip()]
@@ -57,27 +59,27 @@ def read(rows: Iterable[Sequence[str]], title: str) -> Head:
 
 
 def _take(head: Head, text: str, following: str) -> None:
-    """What one cell says: «Lớp: 6A1», «Lớp:» with the value in the next cell, or «HỌC KÌ I, NĂM HỌC 2025-2026»."""
+    """Read a cell: «Lớp: 6A1», «Lớp:» before its value, or «HỌC KÌ I, NĂM HỌC 2025-2026»."""
     bare = _BARE.fullmatch(text)
     if bare:
         _set(head, _LABELS[bare[1].casefold()], following)
         return
-    found = list(_LABELLED.finditer(text))
-    ends = [*(one.start() for one in found[1:]), len(text)]
-    for one, end in zip(found, ends, strict=False):
-        value = text[one.end() : end].strip(" ,;|-–—")
-        _set(head, _LABELS[one[1].casefold()], value or following)
+    labels = list(_LABELLED.finditer(text))
+    ends = [*(label.start() for label in labels[1:]), len(text)]
+    for label, end in zip(labels, ends, strict=False):
+        value = text[label.end() : end].strip(" ,;|-–—")
+        _set(head, _LABELS[label[1].casefold()], value or following)
     year, semester, class_name = _YEAR.search(text), _SEMESTER.search(text), _CLASS.search(text)
     if year:
         _set(head, "school_year", year[0])
     if semester:
         _set(head, "semester", semester[1])
-    if class_name and not found:
+    if class_name and not labels:
         _set(head, "class_name", class_name[1].strip(" ,;|-–—"))
 
 
 def _set(head: Head, field: str, value: str) -> None:
-    """Keep the first value that was found for a field."""
+    """Set a field, unless it has a value already."""
     if not field or not value or getattr(head, field):
         return
     if field == "semester":

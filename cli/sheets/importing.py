@@ -1,4 +1,5 @@
-"""`hoso import`: a workbook is read and checked whole, then the cells that differ from the gradebook are sent.
+"""`hoso import`: a workbook is read and checked whole, then the cells that differ from the
+gradebook are sent.
 
 Nothing is sent while the file has an error, unless the user asks for the good sheets alone.
 """
@@ -34,7 +35,7 @@ _MAX_LISTED = 500
 
 @dataclass(slots=True)
 class Outcome:
-    """One worksheet on its way: what it would change, and what became of it. changed: marks; remarked: remarks."""
+    """One worksheet: its planned changes and their outcome. changed: marks; remarked: remarks."""
 
     sheet: BookSheet
     plan: Plan | None = None
@@ -46,7 +47,8 @@ class Outcome:
 def run(path: Path, defaults: Head, token_file: Path | None, *, only_check: bool, partial: bool) -> int:
     """Check the file and, unless `only_check`, send it; the exit code.
 
-    defaults: what worksheets that do not say it are about. partial: send the good worksheets beside bad ones.
+    defaults: for worksheets with an incomplete head. partial: send good worksheets even if others
+    are bad.
     """
     try:
         workbook = files.load(path)
@@ -58,8 +60,8 @@ def run(path: Path, defaults: Head, token_file: Path | None, *, only_check: bool
     with _progress() as progress:
         task = progress.add_task("Đối chiếu", total=len(sheets))
         _plan(outcomes, defaults, services, lambda: progress.advance(task))
-        good = [one for one in outcomes if one.state == "READY"]
-        bad = whole.bad or any(one.state == "BAD" for one in outcomes)
+        good = [outcome for outcome in outcomes if outcome.state == "READY"]
+        bad = whole.bad or any(outcome.state == "BAD" for outcome in outcomes)
         if not only_check and good and (partial or not bad):
             teachers = gradebook.Teachers(profile, token_file)
             task = progress.add_task("Gửi", total=len(good))
@@ -70,30 +72,30 @@ def run(path: Path, defaults: Head, token_file: Path | None, *, only_check: bool
 def _plan(outcomes: Sequence[Outcome], defaults: Head, services: Services, step: Callable[[], None]) -> None:
     """Ask the gradebook for the sheets of each class once, and compare the worksheets with them."""
     by_class: dict[tuple[str, str, str], list[Outcome]] = {}
-    for one in outcomes:
-        head = one.sheet.head
+    for outcome in outcomes:
+        head = outcome.sheet.head
         for field in Head.__slots__:
             if not getattr(head, field):
                 setattr(head, field, getattr(defaults, field))
-        if _complete(one.sheet):
-            by_class.setdefault((head.school, head.school_year, head.class_name), []).append(one)
+        if _complete(outcome.sheet):
+            by_class.setdefault((head.school, head.school_year, head.class_name), []).append(outcome)
     known = {key: _export(services, key, members) for key, members in by_class.items()}
-    targets = [target for found in known.values() for target in found]
+    targets = [target for class_sheets in known.values() for target in class_sheets]
     elsewhere = {row.marks.student: target.school_class.name for target in targets for row in target.rows}
     seen: dict[tuple[str, str, str, int], str] = {}
     for key, members in by_class.items():
-        for one in members:
-            target = _target(one.sheet, known[key]) if known[key] else None
-            if target is not None and not _repeated(one.sheet, target, seen):
+        for outcome in members:
+            target = _target(outcome.sheet, known[key]) if known[key] else None
+            if target is not None and not _repeated(outcome.sheet, target, seen):
                 others = {code: name for code, name in elsewhere.items() if name != target.school_class.name}
-                one.plan = check(one.sheet, target, others)
-                if not one.sheet.findings.bad:
-                    one.state = "READY" if one.plan.size else "UNCHANGED"
+                outcome.plan = check(outcome.sheet, target, others)
+                if not outcome.sheet.findings.bad:
+                    outcome.state = "READY" if outcome.plan.size else "UNCHANGED"
             step()
 
 
 def _complete(sheet: BookSheet) -> bool:
-    """Whether it is known what the worksheet is about; what is missing is told."""
+    """Whether the worksheet's head is complete; missing parts are reported."""
     head = sheet.head
     wanted = {
         "mã trường (--school)": head.school,
@@ -111,26 +113,27 @@ def _complete(sheet: BookSheet) -> bool:
 def _export(
     services: Services, key: tuple[str, str, str], members: Sequence[Outcome]
 ) -> list[marks_pb2.ExportMarksResponse]:
-    """The gradebook's sheets of a class; a class that it does not know is told in each worksheet about it."""
+    """The gradebook's sheets of a class; an unknown class is reported in each of its worksheets."""
     school, school_year, class_name = key
     request = marks_pb2.ExportMarksRequest(school=school, school_year=school_year, classes=[class_name])
     try:
         return gradebook.export(services, request)
     except (NotFound, Invalid) as e:
         message = e.violations[0].message if isinstance(e, Invalid) else e.message
-        for one in members:
+        for outcome in members:
             rule = e.violations[0].rule if isinstance(e, Invalid) else e.reason
-            one.sheet.findings.error("", rule, f"{class_name}, {school_year}, {school}: {message}")
+            outcome.sheet.findings.error("", rule, f"{class_name}, {school_year}, {school}: {message}")
         return []
 
 
 def _target(sheet: BookSheet, known: Sequence[marks_pb2.ExportMarksResponse]) -> marks_pb2.ExportMarksResponse | None:
-    """The gradebook's sheet that a worksheet is about, by subject code or name and semester."""
+    """The gradebook's sheet for a worksheet, by subject code or name and semester."""
     head = sheet.head
     wanted = {layout.plain(head.subject) if head.subject else layout.plain(head.subject_name)}
-    for one in known:
-        if one.semester == head.semester and wanted & {layout.plain(one.subject), layout.plain(one.subject_name)}:
-            return one
+    for candidate in known:
+        names = {layout.plain(candidate.subject), layout.plain(candidate.subject_name)}
+        if candidate.semester == head.semester and wanted & names:
+            return candidate
     name = head.subject or head.subject_name
     sheet.findings.error("", "SUBJECT_UNKNOWN", f"lớp {head.class_name} không có môn học «{name}».")
     return None
@@ -151,37 +154,37 @@ def _repeated(
 def _send(
     good: Sequence[Outcome], services: Services, teachers: gradebook.Teachers, step: Callable[[int], None]
 ) -> None:
-    """Send the changes in one stream, each sheet as its teacher; refusals go back to the cells they are about."""
+    """Send the changes in one stream, each sheet as its teacher; refusals are reported by cell."""
     messages: list[marks_pb2.ImportMarksRequest] = []
     sent: list[tuple[Outcome, Cells]] = []
-    for one in good:
-        assert one.plan is not None
-        target = one.plan.target
+    for outcome in good:
+        assert outcome.plan is not None
+        target = outcome.plan.target
         token = teachers.token(target.school_class.school, target.teachers)
         if not token:
             message = "không có mã xác thực của giáo viên dạy môn này trong tệp --token-file."
-            one.sheet.findings.error("", "NO_TEACHER_TOKEN", message)
-            one.state = "REFUSED"
+            outcome.sheet.findings.error("", "NO_TEACHER_TOKEN", message)
+            outcome.state = "REFUSED"
             continue
-        request, cells = one.plan.request(str(uuid.uuid4()), token)
+        request, cells = outcome.plan.request(str(uuid.uuid4()), token)
         messages.append(request)
-        sent.append((one, cells))
+        sent.append((outcome, cells))
     if not messages:
         return
     answers = gradebook.send(services, messages, step)
-    for (one, cells), answer in zip(sent, answers, strict=True):
-        one.state, one.changed, one.remarked = "ENTERED", answer.changed, answer.remarks_changed
+    for (outcome, cells), answer in zip(sent, answers, strict=True):
+        outcome.state, outcome.changed, outcome.remarked = "ENTERED", answer.changed, answer.remarks_changed
         if answer.HasField("refusal"):
-            one.state = "REFUSED"
-            _refused(one.sheet.findings, answer.refusal, cells)
+            outcome.state = "REFUSED"
+            _refused(outcome.sheet.findings, answer.refusal, cells)
 
 
-def _refused(found: Findings, refusal: common_pb2.Refusal, cells: Cells) -> None:
-    """The gradebook's refusal by the worksheet's own addresses."""
+def _refused(findings: Findings, refusal: common_pb2.Refusal, cells: Cells) -> None:
+    """Report the gradebook's refusal with the worksheet's own addresses."""
     if not refusal.violations:
-        found.error("", refusal.reason, refusal.message)
+        findings.error("", refusal.reason, refusal.message)
     for violation in refusal.violations:
-        found.error(_address(violation.field, cells), violation.rule, violation.message)
+        findings.error(_address(violation.field, cells), violation.rule, violation.message)
 
 
 def _address(field: str, cells: Cells) -> str:
@@ -202,31 +205,31 @@ def _unusable(message: str) -> int:
 
 
 def _report(path: Path, outcomes: Sequence[Outcome], whole: Findings, *, only_check: bool) -> int:
-    found = [*whole.found, *(finding for one in outcomes for finding in one.sheet.findings.found)]
-    failed = any(finding.severity is Severity.ERROR for finding in found)
+    findings = [*whole.found, *(finding for outcome in outcomes for finding in outcome.sheet.findings.found)]
+    failed = any(finding.severity is Severity.ERROR for finding in findings)
     if Output.as_json:
-        show_json(_as_json(path, outcomes, found, only_check=only_check))
+        show_json(_as_json(path, outcomes, findings, only_check=only_check))
         return EXIT_NEGATIVE if failed else 0
-    for finding in sorted(found, key=lambda one: list(Severity).index(one.severity))[:_MAX_LISTED]:
+    for finding in sorted(findings, key=lambda finding: list(Severity).index(finding.severity))[:_MAX_LISTED]:
         console.print(str(finding), style=_STYLES[finding.severity], highlight=False, markup=False, soft_wrap=True)
-    if len(found) > _MAX_LISTED:
-        console.print(f"… và {len(found) - _MAX_LISTED} ghi nhận nữa; xem đủ bằng --json.", highlight=False)
-    console.print(_summary(outcomes, found, only_check=only_check), highlight=False, soft_wrap=True)
+    if len(findings) > _MAX_LISTED:
+        console.print(f"… và {len(findings) - _MAX_LISTED} ghi nhận nữa; xem đủ bằng --json.", highlight=False)
+    console.print(_summary(outcomes, findings, only_check=only_check), highlight=False, soft_wrap=True)
     return EXIT_NEGATIVE if failed else 0
 
 
-def _summary(outcomes: Sequence[Outcome], found: Sequence[Finding], *, only_check: bool) -> str:
-    errors_found = sum(one.severity is Severity.ERROR for one in found)
-    states = [one.state for one in outcomes]
-    plans = [one.plan for one in outcomes if one.plan is not None and one.state != "BAD"]
+def _summary(outcomes: Sequence[Outcome], findings: Sequence[Finding], *, only_check: bool) -> str:
+    errors_found = sum(finding.severity is Severity.ERROR for finding in findings)
+    states = [outcome.state for outcome in outcomes]
+    plans = [outcome.plan for outcome in outcomes if outcome.plan is not None and outcome.state != "BAD"]
     text = f"{len(outcomes)} bảng điểm, {errors_found} lỗi; {states.count('UNCHANGED')} bảng không có gì thay đổi. "
     if only_check:
         cells, remarks = sum(plan.size for plan in plans), sum(len(plan.remarks) for plan in plans)
         return text + f"Nếu nhập: {cells} ô thay đổi trong {states.count('READY')} bảng{_of_them(remarks)}."
     if "READY" in states:
         return text + "Chưa gửi gì vì tệp còn lỗi (--partial để gửi các bảng không lỗi)."
-    remarks = sum(one.remarked for one in outcomes)
-    written = sum(one.changed for one in outcomes) + remarks
+    remarks = sum(outcome.remarked for outcome in outcomes)
+    written = sum(outcome.changed for outcome in outcomes) + remarks
     text += f"Đã nhập {written} ô trong {states.count('ENTERED')} bảng{_of_them(remarks)}; "
     return text + f"{states.count('REFUSED')} bảng bị từ chối."
 
@@ -236,29 +239,29 @@ def _of_them(remarks: int) -> str:
 
 
 def _as_json(
-    path: Path, outcomes: Sequence[Outcome], found: Sequence[Finding], *, only_check: bool
+    path: Path, outcomes: Sequence[Outcome], findings: Sequence[Finding], *, only_check: bool
 ) -> Mapping[str, Any]:
     return {
         "file": str(path),
         "checked_only": only_check,
         "sheets": [
             {
-                "sheet": one.sheet.title,
-                "class": one.sheet.head.class_name,
-                "subject": one.plan.target.subject if one.plan else one.sheet.head.subject,
-                "semester": one.sheet.head.semester,
-                "state": one.state,
-                "changed": one.changed,
-                "remarks_changed": one.remarked,
+                "sheet": outcome.sheet.title,
+                "class": outcome.sheet.head.class_name,
+                "subject": outcome.plan.target.subject if outcome.plan else outcome.sheet.head.subject,
+                "semester": outcome.sheet.head.semester,
+                "state": outcome.state,
+                "changed": outcome.changed,
+                "remarks_changed": outcome.remarked,
                 "changes": [
                     {"cell": c.cell, "student": c.student, "column": c.column.title, "old": c.old, "new": c.new}
-                    for c in (one.plan.changes if one.plan else ())
+                    for c in (outcome.plan.changes if outcome.plan else ())
                 ],
-                "remarks": [asdict(change) for change in (one.plan.remarks if one.plan else ())],
+                "remarks": [asdict(change) for change in (outcome.plan.remarks if outcome.plan else ())],
             }
-            for one in outcomes
+            for outcome in outcomes
         ],
-        "findings": [finding.as_json() for finding in found],
+        "findings": [finding.as_json() for finding in findings],
     }
 
 

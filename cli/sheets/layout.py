@@ -1,4 +1,4 @@
-"""The layout of a score sheet: the columns of the teacher's book (TT 22/2021, Phụ lục) and how they are recognised."""
+"""The columns of a score sheet, as in the teacher's book (TT 22/2021, Phụ lục), and their heads."""
 
 import re
 import unicodedata
@@ -10,17 +10,19 @@ REGULAR, MIDTERM = int(common_pb2.MARK_KIND_REGULAR), int(common_pb2.MARK_KIND_M
 FINAL, REASSESSMENT = int(common_pb2.MARK_KIND_FINAL), int(common_pb2.MARK_KIND_REASSESSMENT)
 INSTRUCTIONS = "Hướng dẫn"
 EXEMPT = "Miễn phần thực hành"
-"""What an export notes beside a student who is exempt by TT 22/2021 Điều 10."""
+"""An export's note for a student exempted by TT 22/2021 Điều 10."""
 LEFT = "Đã rời lớp"
-"""What an export notes beside a student who left during the year; their marks are locked."""
+"""An export's note for a student who left during the year; their marks are locked."""
 NOTES = {EXEMPT, LEFT}
-"""Texts that workbooks of before the column «Ghi chú» have in «Nhận xét»; no teacher's remarks."""
+"""Notes that workbooks without the column «Ghi chú» have in «Nhận xét»; they are no remarks."""
 SEMESTERS = {1: "I", 2: "II"}
 MAX_REGULAR = 9
 
 
 class Column(NamedTuple):
-    """A column of marks. kind: number of the proto's MarkKind; position: from 1 for regular marks, else 0."""
+    """A column of marks. kind: number of the proto's MarkKind; position: from 1 for regular marks,
+    else 0.
+    """
 
     kind: int
     position: int = 0
@@ -58,7 +60,7 @@ _MARKS = {word: Column(kind) for kind, words in _SINGLE.items() for word in word
 _NUMBERED = re.compile(rf"(?:{'|'.join(sorted(_HEADS[REGULAR_GROUP], key=len, reverse=True))})(?:lan)?([1-9])")
 
 _REMARK = re.compile(r"nhanxet(?:sutienbo.*|(?:cua)?(?:gv|giaovien)(?:bm|bomon)?)?")
-"""The subject teacher's; «Nhận xét của GVCN» and the like are others'."""
+"""Remarks of the subject teacher, unlike «Nhận xét của GVCN»."""
 
 
 def tidy(text: str) -> str:
@@ -67,13 +69,15 @@ def tidy(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text for comparing: lower case letters and digits without marks, so that «ĐĐGtx 1» is ``ddgtx1``."""
+    """A text for comparison: lower-case letters and digits without accents; «ĐĐGtx 1» is
+    ``ddgtx1``.
+    """
     bare = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
     return "".join(c for c in bare if c.isascii() and c.isalnum())
 
 
 def recognise(head: str) -> str | Column | None:
-    """What a column's head says: one of the words above, a column of marks, or None when it is not known."""
+    """The meaning of a column's head: a word from above, a column of marks, or None if unknown."""
     word = plain(head)
     numbered = _NUMBERED.fullmatch(word)
     if numbered:

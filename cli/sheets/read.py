@@ -1,7 +1,8 @@
-"""Finding score sheets in a workbook, however people keep them: heads, columns, students and raw cells.
+"""Reading the score sheets of a workbook in the forms that people use: heads, columns, students,
+cells.
 
-Nothing is judged here that needs the gradebook; what a cell may never hold (a formula, an error, part of a merged
-range) is told at once.
+Nothing is checked against the gradebook here. What a cell may never hold (a formula, an error, part
+of a merged range) is reported.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +29,7 @@ _Cell = Cell | MergedCell
 
 @dataclass(slots=True)
 class Row:
-    """A student's line. cells: column → address and value, the value as Excel gives it; average and remark likewise."""
+    """A student's row. cells: column → address and raw value; average and remark likewise."""
 
     number: int
     code: str
@@ -54,23 +55,24 @@ class BookSheet:
 
 
 def read(workbook: Workbook, computed: Callable[[], Workbook]) -> tuple[list[BookSheet], Findings]:
-    """The score sheets of a workbook, and what concerns the whole file.
+    """The score sheets of a workbook, and the findings about the whole file.
 
-    computed: gives the same workbook with the values that Excel computed last; asked only when an average is a formula.
+    computed: loads the workbook with the values that Excel last computed; called only when an
+    average is a formula.
     """
     whole = Findings()
-    found: list[BookSheet] = []
+    sheets: list[BookSheet] = []
     for sheet in workbook.worksheets:
         if layout.plain(sheet.title) == layout.plain(layout.INSTRUCTIONS):
             continue
-        one = _read_sheet(sheet, computed)
-        if one is None:
+        book_sheet = _read_sheet(sheet, computed)
+        if book_sheet is None:
             whole.note("", "NOT_A_SHEET", f"bỏ qua sheet «{sheet.title}» vì không có cột «Mã học sinh».")
         else:
-            found.append(one)
-    if not found:
+            sheets.append(book_sheet)
+    if not sheets:
         whole.error("", "NO_SHEETS", "không tìm thấy bảng điểm nào (không sheet nào có cột «Mã học sinh»).")
-    return found, whole
+    return sheets, whole
 
 
 def _read_sheet(sheet: Worksheet, computed: Callable[[], Workbook]) -> BookSheet | None:
@@ -81,19 +83,19 @@ def _read_sheet(sheet: Worksheet, computed: Callable[[], Workbook]) -> BookSheet
     first = _head_row(grid)
     if first is None:
         return None
-    found = Findings(sheet.title)
+    findings = Findings(sheet.title)
     spread = _spread(sheet)
     columns, last = _columns(grid, first, spread)
     above = [[text for text in map(_text, row) if text] for row in grid[:first]]
-    one = BookSheet(sheet.title, heads.read(above, sheet.title), {}, [], found)
+    book_sheet = BookSheet(sheet.title, heads.read(above, sheet.title), {}, [], findings)
     if sheet.max_row > MAX_ROWS:
-        found.warn("", "TOO_LONG", f"chỉ đọc {MAX_ROWS} dòng đầu của sheet.")
-    keys = _unique(columns, grid, last, one)
+        findings.warn("", "TOO_LONG", f"chỉ đọc {MAX_ROWS} dòng đầu của sheet.")
+    keys = _unique(columns, grid, last, book_sheet)
     merged = _merged(sheet, last)
     for row in grid[last + 1 :]:
-        _read_row(one, keys, row, merged)
-    _averages(one, computed)
-    return one
+        _read_row(book_sheet, keys, row, merged)
+    _averages(book_sheet, computed)
+    return book_sheet
 
 
 def _head_row(grid: list[list[_Cell]]) -> int | None:
@@ -105,21 +107,21 @@ def _head_row(grid: list[list[_Cell]]) -> int | None:
 
 def _spread(sheet: Worksheet) -> dict[tuple[int, int], str]:
     """(row, column), both from 1 → text of the merged range over it, for heads that span cells."""
-    found: dict[tuple[int, int], str] = {}
+    texts: dict[tuple[int, int], str] = {}
     for area in sheet.merged_cells.ranges:
         if area.min_row > _HEAD_ROWS + 1 or area.max_col > MAX_COLUMNS or area.max_row > area.min_row + 5:
             continue
         text = _text(sheet.cell(area.min_row, area.min_col))
         for row in range(area.min_row, area.max_row + 1):
             for column in range(area.min_col, area.max_col + 1):
-                found[row, column] = text
-    return found
+                texts[row, column] = text
+    return texts
 
 
 def _columns(
     grid: list[list[_Cell]], first: int, spread: Mapping[tuple[int, int], str]
 ) -> tuple[dict[int, str | Column], int]:
-    """Index of a column → what it holds; and the last row of the table's head, which has one or two rows."""
+    """Column index → its content, and the last row of the table's head (of one or two rows)."""
 
     def head(row: int, column: int) -> str:
         if not 0 <= row < len(grid) or column >= len(grid[row]):
@@ -129,7 +131,7 @@ def _columns(
     keys: dict[int, str | Column] = {}
     last = first
     code = next(i for i, cell in enumerate(grid[first]) if layout.recognise(_text(cell)) == layout.CODE)
-    # A second row of heads has none of its own under «Mã học sinh»; a student's line has the id there.
+    # Under «Mã học sinh» a second heading row is empty; a student's row has the id there.
     rows = (first - 1, first, first + 1 if first + 1 < len(grid) and not _text(grid[first + 1][code]) else -1)
     group = above_group = False
     for column in range(len(grid[first])):
@@ -153,7 +155,7 @@ def _columns(
 
 
 def _is_group(head: Callable[[int, int], str], row: int, second: int, column: int) -> bool:
-    """Whether a head stands over several columns that have heads of their own, such as «Nhận xét» over 1, 2, 3.
+    """Whether a head spans several columns that have heads of their own: «Nhận xét» over 1, 2, 3.
 
     row, second: of the head's first and second row, the second -1 when there is none.
     """
@@ -162,9 +164,10 @@ def _is_group(head: Callable[[int, int], str], row: int, second: int, column: in
 
 
 def _put(keys: dict[int, str | Column], column: int, key: str | Column, *, own: bool) -> None:
-    """Note what a column holds. own: the head is the column's own and does not reach over it from the left.
+    """Record a column's content. own: the head is the column's own, not one that spans it.
 
-    A head «Họ và tên» over two columns has the family name in the first and the given name in the second.
+    A head «Họ và tên» over two columns has the family name in the first and the given name in the
+    second.
     """
     if own:
         keys[column] = key
@@ -183,41 +186,41 @@ def _position(word: str) -> int | None:
 
 
 def _unique(
-    columns: Mapping[int, str | Column], grid: list[list[_Cell]], last: int, one: BookSheet
+    columns: Mapping[int, str | Column], grid: list[list[_Cell]], last: int, sheet: BookSheet
 ) -> dict[int, str | Column]:
-    """The columns, each once; columns that nobody knows are told when something stands in them."""
+    """The columns without duplicates; unknown columns with a head are reported."""
     keys: dict[int, str | Column] = {}
     for index, key in columns.items():
         letter = get_column_letter(index + 1)
         if key in keys.values():
-            one.findings.error(f"{letter}{last + 1}", "DUPLICATE_COLUMN", "cột này có hai lần trong bảng.")
+            sheet.findings.error(f"{letter}{last + 1}", "DUPLICATE_COLUMN", "cột này có hai lần trong bảng.")
             continue
         keys[index] = key
         if isinstance(key, Column):
-            one.columns[key] = letter
+            sheet.columns[key] = letter
     for index, cell in enumerate(grid[last]):
         title = _text(cell)
         if index not in columns and title and not layout.plain(title).isdigit():
-            one.findings.note(cell.coordinate, "UNKNOWN_COLUMN", f"không đọc cột «{title[:40]}».")
-    if not one.columns:
-        one.findings.error("", "NO_MARK_COLUMNS", "không tìm thấy cột điểm nào (ĐĐGtx, ĐĐGgk, ĐĐGck).")
+            sheet.findings.note(cell.coordinate, "UNKNOWN_COLUMN", f"không đọc cột «{title[:40]}».")
+    if not sheet.columns:
+        sheet.findings.error("", "NO_MARK_COLUMNS", "không tìm thấy cột điểm nào (ĐĐGtx, ĐĐGgk, ĐĐGck).")
     return keys
 
 
 def _merged(sheet: Worksheet, last: int) -> dict[str, CellRange]:
     """Address → merged range over it, within the table."""
-    found: dict[str, CellRange] = {}
+    areas: dict[str, CellRange] = {}
     for area in sheet.merged_cells.ranges:
         if area.max_row <= last + 1 or area.min_row > MAX_ROWS:
             continue
         for row in range(area.min_row, min(area.max_row, MAX_ROWS) + 1):
             for column in range(area.min_col, min(area.max_col, MAX_COLUMNS) + 1):
-                found[sheet.cell(row, column).coordinate] = area
-    return found
+                areas[sheet.cell(row, column).coordinate] = area
+    return areas
 
 
 def _read_row(
-    one: BookSheet, keys: Mapping[int, str | Column], cells: list[_Cell], merged: Mapping[str, CellRange]
+    sheet: BookSheet, keys: Mapping[int, str | Column], cells: list[_Cell], merged: Mapping[str, CellRange]
 ) -> None:
     by_key = {key: cells[index] for index, key in keys.items() if index < len(cells)}
     code_cell = by_key[layout.CODE]
@@ -225,12 +228,12 @@ def _read_row(
     try:
         code = identifier(None if code_cell.coordinate in merged and not code_cell.value else code_cell.value)
     except BadCell as e:
-        one.findings.error(code_cell.coordinate, e.rule, str(e))
+        sheet.findings.error(code_cell.coordinate, e.rule, str(e))
         return
     marks = {key: cell for key, cell in by_key.items() if isinstance(key, Column)}
     name_cell = by_key.get(layout.NAME) or by_key.get(layout.FAMILY) or code_cell
     if not code:
-        _without_code(one, by_key, marks, code_cell.coordinate)
+        _without_code(sheet, by_key, marks, code_cell.coordinate)
         return
     row = Row(
         code_cell.row or 0,
@@ -242,7 +245,7 @@ def _read_row(
         by_key[layout.BIRTH].coordinate if layout.BIRTH in by_key else "",
     )
     for key, cell in marks.items():
-        if _usable(one.findings, cell, merged.get(cell.coordinate), "MARK", "điểm"):
+        if _usable(sheet.findings, cell, merged.get(cell.coordinate), "MARK", "điểm"):
             row.cells[key] = (cell.coordinate, cell.value)
     average = by_key.get(layout.AVERAGE)
     if average is not None and average.value is not None:
@@ -250,45 +253,45 @@ def _read_row(
     remark = by_key.get(layout.REMARK)
     if remark is not None:
         area = merged.get(remark.coordinate)
-        # A remark may be as wide as one likes; only over several students it is nobody's.
-        if _usable(one.findings, remark, area if area and area.size["rows"] > 1 else None, "REMARK", "nhận xét"):
+        # A remark may span columns, but not several students.
+        if _usable(sheet.findings, remark, area if area and area.size["rows"] > 1 else None, "REMARK", "nhận xét"):
             row.remark = (remark.coordinate, remark.value)
-    one.rows.append(row)
+    sheet.rows.append(row)
 
 
-def _without_code(one: BookSheet, by_key: Mapping[Any, _Cell], marks: Mapping[Column, _Cell], where: str) -> None:
-    """A line without a student's id: blank, a signature or a total below the list, or a student whose id is missing."""
+def _without_code(sheet: BookSheet, by_key: Mapping[Any, _Cell], marks: Mapping[Column, _Cell], where: str) -> None:
+    """A row without a student's id: blank, below the list, or of a student whose id is missing."""
     numbered = layout.NUMBER in by_key and layout.plain(_text(by_key[layout.NUMBER])).isdigit()
     valued = any(isinstance(cell.value, int | float) for cell in marks.values())
     if numbered and (valued or _name(by_key)):
-        one.findings.error(where, "NO_STUDENT_ID", "thiếu mã học sinh.")
+        sheet.findings.error(where, "NO_STUDENT_ID", "thiếu mã học sinh.")
     elif valued and not any(cell.data_type == "f" for cell in marks.values()):
-        one.findings.warn(where, "LINE_IGNORED", "dòng có số nhưng không có mã học sinh nên không đọc.")
+        sheet.findings.warn(where, "LINE_IGNORED", "dòng có số nhưng không có mã học sinh nên không đọc.")
 
 
-def _usable(found: Findings, cell: _Cell, merged: CellRange | None, kind: str, word: str) -> bool:
-    """Whether a mark or remark may be taken from a cell as it is. kind: ends the rules' codes; word: in sentences."""
+def _usable(findings: Findings, cell: _Cell, merged: CellRange | None, kind: str, word: str) -> bool:
+    """Whether a cell's value may be used. kind: ends the rule codes; word: used in sentences."""
     if merged:
         message = f"ô {word} bị trộn ({merged.coord}); hãy bỏ trộn ô và ghi {word} từng học sinh."
-        found.error(cell.coordinate, f"MERGED_{kind}", message)
+        findings.error(cell.coordinate, f"MERGED_{kind}", message)
     elif cell.data_type == "f":
         message = f"ô {word} chứa công thức; hãy dán giá trị (Paste Special → Values), vì {word} do giáo viên cho."
-        found.error(cell.coordinate, f"FORMULA_{kind}", message)
+        findings.error(cell.coordinate, f"FORMULA_{kind}", message)
     elif cell.data_type == "e":
-        found.error(cell.coordinate, f"ERROR_{kind}", f"ô báo lỗi {cell.value}.")
+        findings.error(cell.coordinate, f"ERROR_{kind}", f"ô báo lỗi {cell.value}.")
     else:
         return True
     return False
 
 
-def _averages(one: BookSheet, computed: Callable[[], Workbook]) -> None:
-    """Replace formulas among the averages by what Excel computed for them, where it did."""
+def _averages(book_sheet: BookSheet, computed: Callable[[], Workbook]) -> None:
+    """Replace formulas among the averages by the values that Excel computed, where it did."""
     formulas = [
-        row for row in one.rows if row.average and isinstance(row.average[1], str) and row.average[1][:1] == "="
+        row for row in book_sheet.rows if row.average and isinstance(row.average[1], str) and row.average[1][:1] == "="
     ]
     if not formulas:
         return
-    sheet = computed()[one.title]
+    sheet = computed()[book_sheet.title]
     for row in formulas:
         assert row.average is not None
         value = sheet[row.average[0]].value

@@ -1,4 +1,4 @@
-"""From what a cell of a workbook holds to a mark or remark as the gradebook takes it, or to what is wrong with it."""
+"""The value of a workbook's cell as the gradebook's mark or remark, or what is wrong with it."""
 
 import datetime as dt
 import re
@@ -7,18 +7,20 @@ from cli.sheets.layout import NOTES, tidy
 from services.gradebook.rules import BadMark, Comment, SubjectKind, parse_mark
 
 WITHDRAW = "-"
-"""What a cell holds to take a mark or a remark away."""
+"""A cell with this text withdraws a mark or a remark."""
 
 _DASHES = {WITHDRAW, "–", "—"}
 _NOISE = 1e-6
-"""How far a computed number may be from a mark, in points: Excel keeps 8.3 as 8.299999999."""
+"""Tolerance of computed numbers, in points: Excel stores 8.3 as 8.299999999."""
 _MAX_EXACT = 10**15
 _NOISY_TEXT = re.compile(r"[0-9]{1,2}[.,][0-9]{6,}")
 _CASELESS = {"đ": "Đ", "cđ": "CĐ", "đạt": "Đạt", "chưa đạt": "Chưa đạt"}
 
 
 class BadCell(Exception):
-    """A cell that holds no mark or remark. `rule`: stable code; `str()`: a Vietnamese sentence in lower case."""
+    """A cell that holds no mark or remark. `rule`: stable code; `str()`: a Vietnamese sentence in
+    lower case.
+    """
 
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(message)
@@ -26,7 +28,9 @@ class BadCell(Exception):
 
 
 def mark_text(value: object, kind: SubjectKind) -> str:
-    """The canonical text of a mark: "" for an empty cell, "-", "8", "7.5", "Đ", "CĐ". Raises BadCell."""
+    """The canonical text of a mark: "" for an empty cell, "-", "8", "7.5", "Đ", "CĐ". Raises
+    BadCell.
+    """
     if value is None:
         return ""
     if isinstance(value, dt.datetime | dt.date | dt.time):
@@ -38,8 +42,8 @@ def mark_text(value: object, kind: SubjectKind) -> str:
     return _text(str(value), kind)
 
 
-def remark_text(value: object, standing: str) -> str | None:
-    """The remark that a cell makes of the one that stands: "" takes it away; None for a cell that says nothing new.
+def remark_text(value: object, current: str) -> str | None:
+    """The new remark in a cell: "" removes the current one; None when the cell changes nothing.
 
     Spaces and line breaks become single spaces. Raises BadCell for a value that is no text.
     """
@@ -48,15 +52,15 @@ def remark_text(value: object, standing: str) -> str | None:
     if not isinstance(value, str):
         raise BadCell("REMARK_FORMAT", "nhận xét phải là chữ, không phải số, ngày giờ hoặc giá trị đúng/sai.")
     text = tidy(value)
-    if text in {"", standing, *NOTES}:
+    if text in {"", current, *NOTES}:
         return None
     if text in _DASHES:
-        return "" if standing else None
+        return "" if current else None
     return text
 
 
 def canonical(text: str, kind: SubjectKind) -> str:
-    """A mark as the gradebook writes it, so that equal marks are equal texts. Raises BadMark."""
+    """A mark as the gradebook writes it, so that equal marks have equal texts. Raises BadMark."""
     mark = parse_mark(kind, text)
     if isinstance(mark, Comment):
         return mark.value
@@ -77,7 +81,9 @@ def identifier(value: object) -> str:
 
 
 def birth_date(value: object) -> str:
-    """A date as ISO 8601, from a date cell or from a text such as 9/3/2014; "" when it cannot be read."""
+    """A date as ISO 8601, from a date cell or from a text such as 9/3/2014; "" when it cannot be
+    read.
+    """
     if isinstance(value, dt.datetime):
         return value.date().isoformat()
     if isinstance(value, dt.date):
@@ -92,7 +98,7 @@ def birth_date(value: object) -> str:
 
 
 def comma(number: float) -> str:
-    """A number as Vietnamese writes it."""
+    """A number with a decimal comma, as written in Vietnamese."""
     return f"{number:.10g}".replace(".", ",")
 
 

@@ -1,4 +1,4 @@
-"""Workbooks of score sheets as `read` reads them: one worksheet a sheet, marks open for typing, the rest protected."""
+"""Workbooks of score sheets, one worksheet per sheet: marks open for typing, the rest protected."""
 
 import textwrap
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from cli.sheets.layout import SEMESTERS, Column
 from services.gradebook.model.remark_rules import MAX_REMARK
 
 _TOP = 7
-"""The first of the table's two rows of heads."""
+"""The first of the table's two heading rows."""
 _FIRST_MARK = 5
 _REMARK_WIDTH, _GUIDE_WIDTH = 50, 110
 """Widths of columns in characters."""
@@ -32,7 +32,7 @@ _CENTRE = Alignment(horizontal="center", vertical="center", wrap_text=True)
 _CENTRED = Alignment(horizontal="center", vertical="center")
 _MIDDLE = Alignment(vertical="center")
 _WRAPPED = Alignment(vertical="center", wrap_text=True)
-# Named, because a style that is put together anew for each cell makes up most of the time a workbook takes.
+# Named, because building a style for each cell would take most of the time.
 _STYLES = (
     NamedStyle("hoso-head", font=Font(bold=True), fill=_HEAD_FILL, border=_BOX, alignment=_CENTRE),
     NamedStyle("hoso-text", border=_BOX, alignment=_MIDDLE, number_format="@"),
@@ -73,31 +73,31 @@ _GUIDE = (
 
 
 def workbook(sheets: Iterable[marks_pb2.ExportMarksResponse]) -> Workbook:
-    """A workbook with a sheet of instructions and one worksheet a score sheet."""
+    """A workbook with a sheet of instructions and one worksheet per score sheet."""
     made = Workbook()
     for style in _STYLES:
         made.add_named_style(deepcopy(style))  # a style is bound to the workbook that it is added to
     guide = made.worksheets[0]
     guide.title = layout.INSTRUCTIONS
     _write_guide(guide)
-    for one in sheets:
-        _write_sheet(made.create_sheet(_free_title(made, one)), one)
+    for exported in sheets:
+        _write_sheet(made.create_sheet(_free_title(made, exported)), exported)
     return made
 
 
-def columns(one: marks_pb2.ExportMarksResponse) -> list[Column]:
+def columns(exported: marks_pb2.ExportMarksResponse) -> list[Column]:
     """The columns of marks of a sheet, in order."""
-    found = [Column(layout.REGULAR, position) for position in range(1, one.regular_count + 1)]
-    found += [Column(layout.MIDTERM), Column(layout.FINAL)]
-    if one.semester == common_pb2.SEMESTER_SECOND:
-        found.append(Column(layout.REASSESSMENT))
-    return found
+    listed = [Column(layout.REGULAR, position) for position in range(1, exported.regular_count + 1)]
+    listed += [Column(layout.MIDTERM), Column(layout.FINAL)]
+    if exported.semester == common_pb2.SEMESTER_SECOND:
+        listed.append(Column(layout.REASSESSMENT))
+    return listed
 
 
-def _free_title(made: Workbook, one: marks_pb2.ExportMarksResponse) -> str:
-    title = layout.title(one.school_class.name, one.subject_name, one.semester)
+def _free_title(made: Workbook, exported: marks_pb2.ExportMarksResponse) -> str:
+    title = layout.title(exported.school_class.name, exported.subject_name, exported.semester)
     if title in made.sheetnames:
-        title = layout.title(one.school_class.name, one.subject, one.semester)
+        title = layout.title(exported.school_class.name, exported.subject, exported.semester)
     return title
 
 
@@ -111,17 +111,17 @@ def _write_guide(sheet: Worksheet) -> None:
     _fit_page(sheet)
 
 
-def _write_sheet(sheet: Worksheet, one: marks_pb2.ExportMarksResponse) -> None:
-    marks = columns(one)
+def _write_sheet(sheet: Worksheet, exported: marks_pb2.ExportMarksResponse) -> None:
+    marks = columns(exported)
     result = _FIRST_MARK + len(marks)
     remark, note = result + 1, result + 2
-    _write_head(sheet, one, note)
-    _write_heads(sheet, one, marks, result)
+    _write_head(sheet, exported, note)
+    _write_heads(sheet, exported, marks, result)
     first = _TOP + 2
-    for offset, row in enumerate(one.rows):
-        _write_row(sheet, first + offset, one, row, marks)
-    last = first + max(len(one.rows), 1) - 1
-    _validate(sheet, one, f"{_letter(_FIRST_MARK)}{first}:{_letter(result - 1)}{last}")
+    for offset, row in enumerate(exported.rows):
+        _write_row(sheet, first + offset, exported, row, marks)
+    last = first + max(len(exported.rows), 1) - 1
+    _validate(sheet, exported, f"{_letter(_FIRST_MARK)}{first}:{_letter(result - 1)}{last}")
     _limit(sheet, f"{_letter(remark)}{first}:{_letter(remark)}{last}")
     sheet.freeze_panes = f"{_letter(_FIRST_MARK)}{first}"
     sheet.protection.sheet = True
@@ -133,16 +133,16 @@ def _write_sheet(sheet: Worksheet, one: marks_pb2.ExportMarksResponse) -> None:
         sheet.column_dimensions[_letter(index)].width = width
 
 
-def _write_head(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, width: int) -> None:
-    ref = one.school_class
+def _write_head(sheet: Worksheet, exported: marks_pb2.ExportMarksResponse, width: int) -> None:
+    ref = exported.school_class
     title = _text(sheet, 1, 1, "BẢNG ĐIỂM MÔN HỌC")
     title.font, title.alignment = Font(bold=True, size=14), _CENTRE
     sheet.merge_cells(start_row=1, start_column=1, end_row=1, end_column=width)
     pairs = (
-        (2, "Trường:", one.school_name, "Mã trường:", ref.school),
+        (2, "Trường:", exported.school_name, "Mã trường:", ref.school),
         (3, "Lớp:", ref.name, "Năm học:", ref.school_year),
-        (4, "Môn học:", one.subject_name, "Học kì:", SEMESTERS[one.semester]),
-        (5, "Mã môn học:", one.subject, "", ""),
+        (4, "Môn học:", exported.subject_name, "Học kì:", SEMESTERS[exported.semester]),
+        (5, "Mã môn học:", exported.subject, "", ""),
     )
     for row, *texts in pairs:
         for column, text in zip((1, 3, 6, 8), texts, strict=True):
@@ -150,22 +150,22 @@ def _write_head(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, width: int
                 _text(sheet, row, column, text).font = Font(bold=column in {3, 8})
 
 
-def _write_heads(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, marks: list[Column], result: int) -> None:
+def _write_heads(sheet: Worksheet, exported: marks_pb2.ExportMarksResponse, marks: list[Column], result: int) -> None:
     single = {1: "Số TT", 2: "Mã học sinh", 3: "Họ và tên", 4: "Ngày sinh"}
     for index, column in enumerate(marks, _FIRST_MARK):
         if column.kind == layout.REGULAR:
             sheet.cell(_TOP + 1, index, column.position)
         else:
             single[index] = column.title
-    comment_only = one.subject_kind == common_pb2.SUBJECT_KIND_COMMENT_ONLY
+    comment_only = exported.subject_kind == common_pb2.SUBJECT_KIND_COMMENT_ONLY
     single[result] = "Học kì" if comment_only else "ĐTBmhk"
     single[result + 1], single[result + 2] = "Nhận xét", "Ghi chú"
     for index, text in single.items():
         _text(sheet, _TOP, index, text)
         sheet.merge_cells(start_row=_TOP, start_column=index, end_row=_TOP + 1, end_column=index)
     _text(sheet, _TOP, _FIRST_MARK, "ĐĐGtx")
-    if one.regular_count > 1:
-        end = _FIRST_MARK + one.regular_count - 1
+    if exported.regular_count > 1:
+        end = _FIRST_MARK + exported.regular_count - 1
         sheet.merge_cells(start_row=_TOP, start_column=_FIRST_MARK, end_row=_TOP, end_column=end)
     for row in (_TOP, _TOP + 1):
         for index in range(1, result + 3):
@@ -175,7 +175,7 @@ def _write_heads(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, marks: li
 def _write_row(
     sheet: Worksheet,
     number: int,
-    one: marks_pb2.ExportMarksResponse,
+    exported: marks_pb2.ExportMarksResponse,
     row: marks_pb2.ExportedRow,
     marks: list[Column],
 ) -> None:
@@ -192,7 +192,7 @@ def _write_row(
             _text(sheet, number, index, text)
         cell.style = "hoso-result" if row.left else "hoso-mark"
     result = _FIRST_MARK + len(marks)
-    sheet.cell(number, result, _formula(one, number)).style = "hoso-result"
+    sheet.cell(number, result, _formula(exported, number)).style = "hoso-result"
     if row.remark:
         _text(sheet, number, result + 1, row.remark)
         _fit_height(sheet, number, row.remark, _REMARK_WIDTH)
@@ -201,22 +201,22 @@ def _write_row(
     sheet.cell(number, result + 2, "; ".join(text for holds, text in notes if holds) or None).style = "hoso-text"
 
 
-def _formula(one: marks_pb2.ExportMarksResponse, row: int) -> str:
+def _formula(exported: marks_pb2.ExportMarksResponse, row: int) -> str:
     """The semester's result by TT 22/2021 Điều 9, empty until every required mark is there."""
-    regular = f"{_letter(_FIRST_MARK)}{row}:{_letter(_FIRST_MARK + one.regular_count - 1)}{row}"
-    midterm, final = (f"{_letter(_FIRST_MARK + one.regular_count + i)}{row}" for i in (0, 1))
-    needed = one.regular_count + 2
+    regular = f"{_letter(_FIRST_MARK)}{row}:{_letter(_FIRST_MARK + exported.regular_count - 1)}{row}"
+    midterm, final = (f"{_letter(_FIRST_MARK + exported.regular_count + i)}{row}" for i in (0, 1))
+    needed = exported.regular_count + 2
     every = f"{_letter(_FIRST_MARK)}{row}:{final}"
-    if one.subject_kind == common_pb2.SUBJECT_KIND_COMMENT_ONLY:
+    if exported.subject_kind == common_pb2.SUBJECT_KIND_COMMENT_ONLY:
         passed, failed = f'COUNTIF({every},"Đ")', f'COUNTIF({every},"CĐ")'
         return f'=IF({passed}+{failed}<{needed},"",IF({failed}=0,"Đ","CĐ"))'
-    # Tenths are whole numbers before the division, so that Excel rounds halves as the rules do.
+    # Tenths are whole numbers before the division, so that Excel rounds halves like the rules.
     total = f"ROUND(10*(SUM({regular})+2*{midterm}+3*{final}),0)"
-    return f'=IF(COUNT({every})<{needed},"",ROUND({total}/{one.regular_count + 5},0)/10)'
+    return f'=IF(COUNT({every})<{needed},"",ROUND({total}/{exported.regular_count + 5},0)/10)'
 
 
-def _validate(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, cells: str) -> None:
-    if one.subject_kind == common_pb2.SUBJECT_KIND_COMMENT_ONLY:
+def _validate(sheet: Worksheet, exported: marks_pb2.ExportMarksResponse, cells: str) -> None:
+    if exported.subject_kind == common_pb2.SUBJECT_KIND_COMMENT_ONLY:
         rule = DataValidation(type="list", formula1='"Đ,CĐ,-"', allow_blank=True)
         rule.error = "Chỉ ghi Đ, CĐ, hoặc dấu - để rút kết quả."
     else:
@@ -230,7 +230,7 @@ def _validate(sheet: Worksheet, one: marks_pb2.ExportMarksResponse, cells: str) 
 
 
 def _limit(sheet: Worksheet, cells: str) -> None:
-    """Tell while typing that a remark is too long."""
+    """Refuse a remark that is too long while it is typed."""
     rule = DataValidation(type="textLength", operator="lessThanOrEqual", formula1=str(MAX_REMARK), allow_blank=True)
     rule.errorTitle, rule.error = "Nhận xét quá dài", f"Nhận xét không được quá {MAX_REMARK} ký tự."
     rule.showErrorMessage = True
@@ -247,9 +247,9 @@ def _fit_page(sheet: Worksheet) -> None:
 
 
 def _fit_height(sheet: Worksheet, row: int, text: str, width: int) -> None:
-    """Make a row as high as a text of several lines needs; not every program does that by itself.
+    """Give a row the height of its text of several lines; not every program does so by itself.
 
-    A row of one line keeps no height of its own, so that it may grow while someone types.
+    A row of one line gets no fixed height, so that it can grow while someone types.
     """
     lines = len(textwrap.wrap(text, width))
     if lines > 1:
@@ -257,7 +257,7 @@ def _fit_height(sheet: Worksheet, row: int, text: str, width: int) -> None:
 
 
 def _text(sheet: Worksheet, row: int, column: int, text: str) -> Cell:
-    """Put a text into a cell as a text, so that one beginning with «=» is no formula."""
+    """Put a text into a cell as text, so that a leading «=» makes no formula."""
     cell = sheet.cell(row, column)
     assert isinstance(cell, Cell)
     cell.value = text

@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from services.signing.test_ca import TestCa
-
 from . import configs, control, objectstore, pki, postgres, processes, rabbitmq, screen, softhsm
+from .certificate_authority import CertificateAuthority
 from .layout import HOST, REPOSITORY, LocalError, Stack
 from .supervisor import Supervisor, end_leftovers, only_one
 
@@ -99,7 +98,7 @@ async def supervise(stack: Stack, *, servers_only: bool) -> None:
         rabbitmq.prepare(stack)
         objectstore.prepare(objectstore.choose(stack))
         softhsm.prepare(stack)
-        TestCa(configs.signing_ca(stack)).create()
+        CertificateAuthority(configs.signing_ca(stack)).create()
         configs.write_all(stack)
         listed = processes.servers(stack)
         if not servers_only:

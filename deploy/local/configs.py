@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cli.profile import DemoConfig, Profile
 from services.archive.config import ArchiveConfig, StoreConfig
-from services.common.settings import PeerConfig, ServerConfig, TlsConfig
+from services.common.settings import AnchorConfig, PeerConfig, ServerConfig, TlsConfig
 from services.gradebook.config import Config as GradebookConfig
 from services.print.config import PrintConfig
 from services.signing.config import SigningConfig
@@ -51,6 +51,7 @@ def _gradebook(stack: Stack) -> GradebookConfig:
         database=postgres.config(stack, "gradebook"),
         broker=rabbitmq.config(stack, "service/gradebook"),
         server=_server(stack, "gradebook"),
+        anchor=_anchor(stack, "gradebook"),
     )
 
 
@@ -59,6 +60,7 @@ def _print(stack: Stack) -> PrintConfig:
         database=postgres.config(stack, "print"),
         broker=rabbitmq.config(stack, "service/print"),
         server=_server(stack, "print"),
+        anchor=_anchor(stack, "print"),
         gradebook=_peer(stack, "print", "gradebook"),
     )
 
@@ -68,6 +70,7 @@ def _signing(stack: Stack) -> SigningConfig:
         database=postgres.config(stack, "signing"),
         broker=rabbitmq.config(stack, "service/signing"),
         server=_server(stack, "signing"),
+        anchor=_anchor(stack, "signing"),
         print=_peer(stack, "signing", "print"),
         tokens=TokensConfig(socket=stack.sockets / "tokens.sock", modules={"softhsm2": softhsm.module()}),
     )
@@ -79,6 +82,7 @@ def _archive(stack: Stack) -> ArchiveConfig:
         database=postgres.config(stack, "archive"),
         broker=rabbitmq.config(stack, "service/archive"),
         server=_server(stack, "archive"),
+        anchor=_anchor(stack, "archive"),
         gradebook=_peer(stack, "archive", "gradebook"),
         signing=_peer(stack, "archive", "signing"),
         store=StoreConfig(
@@ -108,6 +112,12 @@ def _server(stack: Stack, service: str) -> ServerConfig:
         tls=_tls(stack, f"service/{service}"),
         issuers_file=stack.pki / "issuers.json",
     )
+
+
+def _anchor(stack: Stack, service: str) -> AnchorConfig:
+    """The key that signs the audit heads of `service`, and the archive that locks them."""
+    who = pki.identity(stack, f"anchor/{service}")
+    return AnchorConfig(key_file=who.key_file, cert_file=who.cert_file, archive=_peer(stack, service, "archive"))
 
 
 def _peer(stack: Stack, service: str, peer: str) -> PeerConfig:

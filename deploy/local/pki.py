@@ -25,6 +25,8 @@ CLIENTS = (
     "vendor/smas",
     "vendor/vietschool",
 )
+ANCHORS = tuple(f"anchor/{service}" for service in SERVICES)
+"""Who signs a service's audit heads (ADR-0051): a key of its own, good for documents and not for connections."""
 STORE_INNER = "store/inner"
 """SeaweedFS's own servers among themselves, under a CA of their own so that no service can pose as one of them."""
 ISSUER = "https://id.hoso.local"
@@ -34,6 +36,7 @@ _CA_LIFETIME = datetime.timedelta(days=10 * 365)
 _LIFETIME = datetime.timedelta(days=825)
 _RENEW_BEFORE = datetime.timedelta(days=30)
 _CLOCK_SKEW = datetime.timedelta(minutes=5)
+_DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def identity(stack: Stack, name: str) -> Identity:
 def issue_all(stack: Stack) -> bool:
     """Make the CA, every certificate and the token issuer that are missing or end soon. True when any was made."""
     made = [_ensure_ca(stack, "ca"), _ensure_ca(stack, "store-ca")]
-    made += [_ensure_certificate(stack, name, renew=made[0]) for name in (*SERVERS, *CLIENTS)]
+    made += [_ensure_certificate(stack, name, renew=made[0]) for name in (*SERVERS, *CLIENTS, *ANCHORS)]
     made.append(_ensure_certificate(stack, STORE_INNER, renew=made[1]))
     made.append(_ensure_issuer(stack))
     return any(made)
@@ -82,7 +85,7 @@ def _ensure_ca(stack: Stack, file_name: str) -> bool:
 
 
 def _ensure_certificate(stack: Stack, name: str, *, renew: bool) -> bool:
-    """A certificate for `name`; also a server certificate for loopback unless it is a mere client's."""
+    """A certificate for `name`; also a server certificate for loopback unless it is a client's or an anchor's."""
     where = identity(stack, name)
     if not renew and where.key_file.exists() and _lasts(where.cert_file):
         return False
@@ -93,7 +96,7 @@ def _ensure_certificate(stack: Stack, name: str, *, renew: bool) -> bool:
         raise TypeError("the local CA key is not an elliptic-curve key")
     kind = name.partition("/")[0]
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(f"urn:hoso:{name}")]
-    usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+    usages = [_DOCUMENT_SIGNING if kind == "anchor" else ExtendedKeyUsageOID.CLIENT_AUTH]
     if kind in {"server", "service", "store"}:
         names += [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
         usages.append(ExtendedKeyUsageOID.SERVER_AUTH)

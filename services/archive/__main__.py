@@ -2,18 +2,21 @@
 
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.common import process
+from services.common import process, roles
 
 if TYPE_CHECKING:
     from services.archive.config import ArchiveConfig
+    from services.common.intake import Subscription
 
 
 def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
     """GRPC API."""
-    from services.archive import service
+    from services.archive import service, service_anchors
+    from services.archive.anchors import Anchors
     from services.archive.config import read_roots
     from services.archive.verification import Verifier
     from services.archive.worm import WormStore, own_credentials
@@ -23,9 +26,14 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
     database = Database(config.database)
     worm = WormStore(config.store, own_credentials(config.store))
     verifier = Verifier(database, worm, read_roots(config.trust_roots_file))
+    anchors = Anchors(database, worm, config.store.endpoint, config.server.tls.ca_file.read_bytes())
     grpc_server.serve(
         config.server,
-        [service.served(verifier, config.store.endpoint), operations.served(database)],
+        [
+            service.served(verifier, config.store.endpoint),
+            service_anchors.served(anchors),
+            operations.served(database),
+        ],
         operations.record_refusal(database),
         {"database": database.ping, "store": worm.require_lock},
         stop,
@@ -33,30 +41,15 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
     database.close()
 
 
-def consume(config: "ArchiveConfig", stop: threading.Event) -> int:
-    """Events from RabbitMQ."""
-    from services.archive.events import SUBSCRIPTIONS
-    from services.common import consume
-
-    return consume.run("archive", config.broker, config.database, SUBSCRIPTIONS)
-
-
-def relay(config: "ArchiveConfig", stop: threading.Event) -> None:
-    """Outbox to RabbitMQ."""
-    from services.common import relay
-
-    relay.run(config.database, config.broker, "archive", stop)
-
-
 def work(config: "ArchiveConfig", stop: threading.Event) -> None:
-    """Lock snapshots and sealed books."""
+    """Lock snapshots and sealed books; anchor our own audit heads."""
     from hoso.gradebook.v1.marks_pb2_grpc import MarkServiceStub
     from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
 
     from services.archive import locking
     from services.archive.config import read_roots
     from services.archive.worm import WormStore, own_credentials
-    from services.common import worker
+    from services.common import anchoring, worker
     from services.common.db import Database
     from services.common.grpc_client import channel
 
@@ -69,23 +62,15 @@ def work(config: "ArchiveConfig", stop: threading.Event) -> None:
         gradebook=MarkServiceStub(channel(config.gradebook)),
         signing=SigningServiceStub(channel(config.signing)),
     )
-    handlers = locking.handlers(archive)
+    handlers = {**locking.handlers(archive), **anchoring.start("archive", database, config.anchor, stop)}
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()
 
 
-def migrate(config: "ArchiveConfig", stop: threading.Event) -> None:
-    """Database schema and broker topology."""
-    from services.archive.events import SUBSCRIPTIONS
-    from services.common import db, intake, topology
-
-    for name in db.migrate(config.database, [Path(__file__).parent / "migrations"]):
-        print(name)  # noqa: T201 - for the administrator who runs it
-    topology.declare(config.broker, "archive", intake.event_types(SUBSCRIPTIONS))
-
-
 def provision(config: "ArchiveConfig", stop: threading.Event) -> None:
-    """Create the locked bucket and the probe's bucket where they are missing; prove that both are locked."""
+    """Create the locked bucket and the probe's bucket where they are missing; prove that both are
+    locked.
+    """
     from services.archive import probe
     from services.archive.worm import WormStore, admin_credentials, own_credentials
 
@@ -115,27 +100,28 @@ def check_config(config: "ArchiveConfig", stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     from services.archive.check_config import problems
 
-    found = problems(config)
-    for line in found or ["configuration is good"]:
-        print(line)  # noqa: T201 - for the administrator who runs it
-    return 1 if found else 0
+    return roles.report(problems(config))
+
+
+def _subscriptions() -> "Iterable[Subscription]":
+    from services.archive.events import SUBSCRIPTIONS
+
+    return SUBSCRIPTIONS
 
 
 def main() -> int:
     """Choose the role."""
     from services.archive.config import ArchiveConfig
 
-    roles = {
+    table = {
         "serve": serve,
-        "consume": consume,
-        "relay": relay,
         "work": work,
-        "migrate": migrate,
         "provision": provision,
         "probe": probe,
         "check-config": check_config,
+        **roles.shared("archive", _subscriptions, Path(__file__).parent / "migrations"),
     }
-    return process.main("archive", ArchiveConfig, roles)
+    return process.main("archive", ArchiveConfig, table)
 
 
 if __name__ == "__main__":

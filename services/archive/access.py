@@ -1,7 +1,8 @@
-"""What the service's own account may do in the store: the IAM policy given to it when the store is set up.
+"""What the service's own account may do in the store: the IAM policy given to it when the store is
+set up.
 
-The same document works on MinIO (canned policy) and SeaweedFS (policy of an identity); the WORM probe checks that it
-binds.
+The same document works on MinIO (canned policy) and SeaweedFS (policy of an identity); the WORM
+probe checks that it binds.
 """
 
 import json
@@ -27,7 +28,9 @@ _ON_OBJECTS = (
 
 
 def own_policy(buckets: Sequence[str]) -> str:
-    """The policy as JSON: put, read, extend and hold in `buckets`; never delete, bypass or reconfigure."""
+    """The policy as JSON: put, read, extend and hold in `buckets`; never delete, bypass or
+    reconfigure.
+    """
     statements = [
         {"Effect": "Allow", "Action": list(_ON_BUCKET), "Resource": [f"arn:aws:s3:::{b}" for b in buckets]},
         {"Effect": "Allow", "Action": list(_ON_OBJECTS), "Resource": [f"arn:aws:s3:::{b}/*" for b in buckets]},

@@ -1,9 +1,10 @@
-"""Ports of the store beside S3: what can be done through them by somebody without the store's own credentials.
+"""Ports of the store other than S3: what somebody without the store's own credentials can do
+through them.
 
-A lock is a property of the deployment, not of the S3 interface. SeaweedFS 4.48 keeps every S3 rule, yet with its
-default settings one ``DELETE`` on the filer port, or one ``GET /col/delete`` on the master port, erases records under
-COMPLIANCE (ADR-0021). So each port must be closed to us, or refuse every destructive request and every RPC that comes
-without a certificate.
+A lock is a property of the deployment, not of the S3 interface. SeaweedFS 4.48 keeps every S3 rule,
+yet with its default settings one ``DELETE`` on the filer port, or one ``GET /col/delete`` on the
+master port, erases records under COMPLIANCE (ADR-0021). So each port must be closed to us, or
+refuse every destructive request and every RPC that comes without a certificate.
 """
 
 import http.client
@@ -70,7 +71,9 @@ def _request(host: str, port: int, method: str, target: str, *, tls: bool) -> in
 
 
 def _speaks_http2(host: str, port: int, *, tls: bool) -> bool:
-    """Whether the port answers an HTTP/2 preface with its own SETTINGS, as a gRPC server does (RFC 9113 §3.4)."""
+    """Whether the port answers an HTTP/2 preface with its own SETTINGS, as a gRPC server does (RFC
+    9113 §3.4).
+    """
     try:
         with socket.create_connection((host, port), timeout=_CONNECT_S) as plain:
             if not tls:

@@ -1,4 +1,4 @@
-"""The role `check-config`: reach every dependency and say in one line each what is wrong."""
+"""The role `check-config`: reach every dependency and name in one line per problem what is wrong."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from services.archive import store
 from services.archive.config import ArchiveConfig, read_roots
 from services.archive.worm import WormStore, own_credentials
-from services.common import topology
+from services.common import anchoring, topology
 from services.common.config import ConfigError
 from services.common.db import Database
 from services.common.errors import HosoError, Unavailable
@@ -18,7 +18,7 @@ _PATIENCE_S = 5.0
 
 
 def problems(config: ArchiveConfig) -> list[str]:
-    """What keeps archive from working, empty when nothing does."""
+    """One line per problem that keeps archive from working; empty when there is none."""
     checks: dict[str, Callable[[], None]] = {
         "database": lambda: _database(config),
         "broker": lambda: topology.ping(config.broker, "archive"),
@@ -27,16 +27,16 @@ def problems(config: ArchiveConfig) -> list[str]:
         "gradebook": lambda: _peer("gradebook", config.gradebook),
         "signing": lambda: _peer("signing", config.signing),
     }
-    found = []
+    lines = anchoring.problems("archive", config.anchor)
     for name, check in checks.items():
         try:
             check()
         except HosoError as e:
             facts = ", ".join(f"{key}={value}" for key, value in e.facts.items())
-            found.append(f"{name}: {e.reason} {e.message} {facts}".rstrip())
+            lines.append(f"{name}: {e.reason} {e.message} {facts}".rstrip())
         except ConfigError as e:
-            found.append(f"{name}: {e}")
-    return found
+            lines.append(f"{name}: {e}")
+    return lines
 
 
 def _database(config: ArchiveConfig) -> None:
@@ -46,7 +46,7 @@ def _database(config: ArchiveConfig) -> None:
             newest = store.newest_probe(tx, config.store.endpoint, config.store.bucket)
     finally:
         database.close()
-    if newest is None or not newest[1]:
+    if newest is None or not newest.passed:
         raise Unavailable("STORE_NOT_PROVEN", "Kho lưu trữ chưa được chứng minh; chạy vai trò `probe`.")
 
 
@@ -55,6 +55,6 @@ def _roots(config: ArchiveConfig) -> None:
 
 
 def _peer(name: str, peer: PeerConfig) -> None:
-    """Reaching it is enough: whether it serves is its own to say."""
+    """The peer must answer; it may answer that it does not serve yet."""
     with channel(peer) as open_channel, calling(name):
         health_pb2_grpc.HealthStub(open_channel).Check(health_pb2.HealthCheckRequest(), timeout=_PATIENCE_S)

@@ -1,23 +1,25 @@
-"""Configuration of archive, one TOML file a process."""
+"""Configuration of archive: one TOML file for all of its roles."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.common.config import ConfigError
-from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
+from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
 
 
 @dataclass(frozen=True)
 class StoreConfig:
     """The object store and the two buckets in it.
 
-    endpoint: ``host:port`` of the S3 interface; always TLS.
-    ca_file: PEM of the CA that issued the store's certificate; the system's own roots are not consulted.
-    bucket: where records are locked. probe_bucket: where the WORM probe tries to break the store.
-    access_key, secret_key_file: the service's own account, with the rights of `access.own_policy` and no more.
-    probe_access_key, probe_secret_key_file: the store's administrator; only `provision` and `probe` use it.
-    forbidden_ports: every other port of the store as ``host:port`` (console, filer, master, volumes, internal RPC).
-        The probe proves that nothing without the store's own credentials can do anything through them (ADR-0021).
+    endpoint: ``host:port`` of the S3 interface; always TLS. ca_file: PEM of the CA that issued the
+    store's certificate; the system's own roots are not consulted. bucket: where records are locked.
+    probe_bucket: where the WORM probe tries to break the store. access_key, secret_key_file: the
+    service's own account, with the rights of `access.own_policy` and no more. probe_access_key,
+    probe_secret_key_file: the store's administrator; only `provision` and `probe` use it.
+    forbidden_ports: every other port of the store as ``host:port`` (console, filer, master,
+    volumes, internal RPC).
+        The probe proves that nobody without the store's own credentials can do anything through
+        them (ADR-0021).
     """
 
     endpoint: str
@@ -34,19 +36,12 @@ class StoreConfig:
 
 
 @dataclass(frozen=True)
-class WorkConfig:
-    """Role `work`. concurrency: records under way at a time in one process; lease_s: see `worker.run`."""
-
-    concurrency: int = 2
-    lease_s: float = 60.0
-
-
-@dataclass(frozen=True)
 class ArchiveConfig:
     """Everything archive needs.
 
-    gradebook, signing: where snapshots and sealed documents come from.
-    trust_roots_file: PEM of the CA roots that signatures must lead to: the national root and the Government CA's. A
+    anchor: how archive anchors its own audit heads, through its own address. gradebook, signing:
+    where snapshots and sealed documents come from. trust_roots_file: PEM of the CA roots that
+    signatures must lead to: the national root and the Government CA's. A
         root that was ever trusted stays in it, because old records are verified against it.
     """
 
@@ -57,6 +52,7 @@ class ArchiveConfig:
     signing: PeerConfig
     store: StoreConfig
     trust_roots_file: Path
+    anchor: AnchorConfig | None = None
     work: WorkConfig = field(default_factory=WorkConfig)
 
 

@@ -1,5 +1,6 @@
-"""What the archive knows: records, retention policies, and the rules about them. No I/O, clock, SQL or proto."""
+"""Records, retention policies and the rules about them. No I/O, clock, SQL or proto."""
 
+import enum
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,11 +10,6 @@ import rfc8785
 
 from services.common.errors import Invalid, Violation
 
-CLASS_BOOK = "CLASS_BOOK"
-TEACHER_BOOK = "TEACHER_BOOK"
-TRANSCRIPT = "TRANSCRIPT"
-STUDENT_REGISTER = "STUDENT_REGISTER"
-SNAPSHOT = "SNAPSHOT"
 LOCK_SNAPSHOT_JOB = "lock-snapshot"
 LOCK_BOOK_JOB = "lock-book"
 CHAIN_START = bytes(32)
@@ -21,9 +17,28 @@ _VIETNAM = timezone(timedelta(hours=7))
 _MAX_REFERENCE = 300
 
 
+class Kind(enum.StrEnum):
+    """What is kept, as the tables, `RecordKind` of the proto and gradebook's `RecordType` name it.
+
+    The only list of kinds: a new one is added here, to the proto, and to `retention_bounds` by a
+    migration.
+    """
+
+    CLASS_BOOK = "CLASS_BOOK"
+    TEACHER_BOOK = "TEACHER_BOOK"
+    TRANSCRIPT = "TRANSCRIPT"
+    STUDENT_REGISTER = "STUDENT_REGISTER"
+    SNAPSHOT = "SNAPSHOT"
+    AUDIT_ANCHOR = "AUDIT_ANCHOR"
+
+
 @dataclass(frozen=True)
 class Policy:
-    """How long a kind of record is kept. permanent: the bounded term is renewed by a job before it ends (ADR-0023)."""
+    """How long a kind of record is kept.
+
+    years: bounded term. permanent: the record must be kept for ever, so its term has to be extended
+    before it ends; no job does that (ADR-0023).
+    """
 
     kind: str
     version: int
@@ -42,10 +57,10 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Record:
-    """One line of the register: which locked object is which record.
+    """A line of the register: which locked object is which record.
 
-    source: book id or snapshot id. version: of the book; 0 for a snapshot. content_sha256: of the frozen content;
-    object_sha256: of the object's bytes. retain_until, archive_time: aware UTC.
+    source: book id or snapshot id. version: of the book; 0 for a snapshot. content_sha256: of the
+    frozen content; object_sha256: of the object's bytes. retain_until, archive_time: aware UTC.
     """
 
     id: UUID
@@ -66,6 +81,19 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Anchor:
+    """A locked statement of a service's audit heads. number: from 1; sha256: of its bytes, as the
+    key says.
+    """
+
+    service: str
+    number: int
+    sha256: bytes
+    key: str
+    version_id: str
+
+
+@dataclass(frozen=True)
 class Link:
     """A record's place in the register's chain."""
 
@@ -77,14 +105,17 @@ class Link:
 def retain_until(policy: Policy, archive_time: datetime) -> datetime:
     """The first moment after the term: whole civil years in Vietnam after the year of archiving.
 
-    Terms are counted in years (Luật Lưu trữ 33/2024/QH15), so a job repeated after a crash asks for the same date.
+    Terms are counted in years (Luật Lưu trữ 33/2024/QH15), so a job repeated after a crash asks for
+    the same date.
     """
     year = archive_time.astimezone(_VIETNAM).year
     return datetime(year + policy.years + 1, 1, 1, tzinfo=_VIETNAM).astimezone(UTC)
 
 
 def row_hash(record: Record, sequence: int, previous_hash: bytes) -> bytes:
-    """The hash of a register row: SHA-256 over its canonical form (RFC 8785), which holds the row before it."""
+    """The hash of a register row: SHA-256 over its canonical form (RFC 8785), which holds the row
+    before it.
+    """
     fields: dict[str, str | int] = {
         "sequence": sequence,
         "previous_hash": previous_hash.hex(),
@@ -110,8 +141,8 @@ def row_hash(record: Record, sequence: int, previous_hash: bytes) -> bytes:
 def chain_problem(record: Record, link: Link, before: bytes | None, after: bytes | None) -> str:
     """What is wrong with a record's place in the chain, or an empty text.
 
-    before: hash of the row before it (CHAIN_START for the first); after: the previous_hash that the next row, or the
-    chain's head, holds. None where that row is missing.
+    before: hash of the row before it (CHAIN_START for the first); after: the previous_hash that the
+    next row, or the chain's head, holds. None where that row is missing.
     """
     if row_hash(record, link.sequence, link.previous_hash) != link.hash:
         return "the row was changed"

@@ -1,20 +1,11 @@
-"""What archive hears: snapshots that were taken, books that were locked. Each becomes one job."""
+"""Events that archive handles: a snapshot was taken, a book was locked. Each queues one job."""
 
 from hoso.gradebook.v1 import common_pb2, events_pb2
 
-from services.archive import domain
-from services.archive.domain import LOCK_BOOK_JOB, LOCK_SNAPSHOT_JOB
+from services.archive.domain import LOCK_BOOK_JOB, LOCK_SNAPSHOT_JOB, Kind
 from services.common import jobs
 from services.common.db import Tx
 from services.common.intake import Subscription
-
-_KINDS = {
-    common_pb2.RECORD_TYPE_UNSPECIFIED: domain.CLASS_BOOK,  # events of before there were other types
-    common_pb2.RECORD_TYPE_CLASS_BOOK: domain.CLASS_BOOK,
-    common_pb2.RECORD_TYPE_TEACHER_BOOK: domain.TEACHER_BOOK,
-    common_pb2.RECORD_TYPE_TRANSCRIPT: domain.TRANSCRIPT,
-    common_pb2.RECORD_TYPE_STUDENT_REGISTER: domain.STUDENT_REGISTER,
-}
 
 
 def snapshot_taken(tx: Tx, event: events_pb2.SnapshotTaken) -> None:
@@ -29,11 +20,11 @@ def snapshot_taken(tx: Tx, event: events_pb2.SnapshotTaken) -> None:
 
 
 def book_locked(tx: Tx, event: events_pb2.BookLocked) -> None:
-    """Queue locking a closed book. Raises ValueError when the event names no digest, or a type that is not known."""
-    if event.record_type not in _KINDS:
-        raise ValueError(f"record type {event.record_type} is not known")
+    """Queue locking a closed book. Raises ValueError when the event names no digest, or a type that
+    is not known.
+    """
     payload = {
-        "kind": _KINDS[event.record_type],
+        "kind": _kind(event.record_type),
         "book": event.book,
         "version": str(event.version),
         "school": event.school,
@@ -43,6 +34,16 @@ def book_locked(tx: Tx, event: events_pb2.BookLocked) -> None:
         "document_sha256": _digest(event.document_sha256),
     }
     jobs.enqueue(tx, LOCK_BOOK_JOB, f"{event.book}/{event.version}", payload)
+
+
+def _kind(record_type: common_pb2.RecordType.ValueType) -> Kind:
+    """Raises ValueError for a type that is not known."""
+    if record_type == common_pb2.RECORD_TYPE_UNSPECIFIED:
+        return Kind.CLASS_BOOK  # the first release had no other type and did not name it
+    try:
+        return Kind(common_pb2.RecordType.Name(record_type).removeprefix("RECORD_TYPE_"))
+    except ValueError as e:
+        raise ValueError(f"record type {record_type} is not known") from e
 
 
 def _digest(sha256: bytes) -> str:

@@ -1,9 +1,11 @@
-"""Offline verification of one closed record: anybody can repeat it with the CA roots and nothing of ours.
+"""Offline verification of a closed record: anybody can repeat it with the CA roots and nothing of
+ours.
 
-"All signatures are valid" is not enough: a book whose seal was cut off, or an earlier revision offered as the final
-one, has only valid signatures. So the frozen content inside says who had to sign, in which order and who closed it (the
-school's seal, or the principal where there is none), its digest comes from the register, and every difference is a
-failed check. Independent of the code that signs. The only importer of pyHanko in archive.
+"All signatures are valid" is not enough: a book whose seal was cut off, or an earlier revision
+offered as the final version, has only valid signatures. So the frozen content inside the file says
+who had to sign, in which order and who closed it (the school's seal, or the principal where there
+is none). Its digest comes from the register, and every difference is a failed check. This code
+shares nothing with the code that signs. It is the only importer of pyHanko in archive.
 """
 
 import hashlib
@@ -32,7 +34,7 @@ from services.archive.report import Check, Report, SignatureFound
 
 CONTENT_NAME = "content.json"
 _CLOSING_ROLE = {"TEACHER_BOOK": "PRINCIPAL"}
-"""Whose signature closes a record that carries no seal; every other one is closed by SCHOOL_SEAL (ADR-0015)."""
+"""Whose signature closes a record without a seal; SCHOOL_SEAL closes all others (ADR-0015)."""
 _DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"})  # TT 15/2025/TT-BKHCN
 _KEY_USAGE = KeyUsageConstraints(key_usage={"digital_signature", "non_repudiation"}, match_all_key_usages=True)
 _HEX_STRING = re.compile(rb"<[0-9A-Fa-f]+>")
@@ -40,7 +42,7 @@ _HEX_STRING = re.compile(rb"<[0-9A-Fa-f]+>")
 
 @dataclass(frozen=True)
 class Required:
-    """One signature that the content demands; see `signatories` in docs/formats."""
+    """A signature that the content demands; see `signatories` in docs/formats."""
 
     order: int
     rank: int
@@ -52,7 +54,9 @@ class Required:
 
 @dataclass(frozen=True)
 class Subject:
-    """Which record the file must be, as the register or the event says. record_type: such as ``CLASS_BOOK``."""
+    """Which record the file must be, by the register or the event. record_type: such as
+    ``CLASS_BOOK``.
+    """
 
     record_type: str
     school: str
@@ -61,8 +65,10 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """One signature in the file, in the order of its revision, and what is wrong with it."""
+class _Signature:
+    """A signature in the file, in the order of its revision, and its problems: check name and
+    detail.
+    """
 
     signature: EmbeddedPdfSignature
     field: str
@@ -72,13 +78,15 @@ class _Found:
 
 
 def verify(
-    pdf: bytes, pdf_sha256: bytes, content_sha256: bytes, subject: Subject, roots: Sequence[bytes], at: datetime
+    pdf: bytes, pdf_sha256: bytes, content_sha256: bytes, *, subject: Subject, roots: Sequence[bytes], at: datetime
 ) -> Report:
-    """Check the whole of one closed record. Never raises for what is in the file: that is a failed check.
+    """Check a closed record as a whole. Never raises for what is in the file: that is a failed
+    check.
 
-    pdf_sha256, content_sha256: from the register or the event, 32 bytes. roots: trusted CA certificates, PEM or DER.
-    at: aware; the time at which certificates must have been valid: when the book was, or is being, locked. The lock
-    proves that the signatures existed then; their certificates end long before the book does (NĐ 23/2025/NĐ-CP).
+    pdf_sha256, content_sha256: from the register or the event, 32 bytes. roots: trusted CA
+    certificates, PEM or DER. at: aware; the time at which certificates must have been valid, which
+    is when the record was, or is being, locked. The lock proves that the signatures existed then;
+    the certificates end long before the record does (NĐ 23/2025/NĐ-CP).
     """
     digest = hashlib.sha256(pdf).digest()
     checks = [Check("FILE_DIGEST", digest == pdf_sha256, f"SHA-256 {digest.hex()}")]
@@ -86,18 +94,19 @@ def verify(
         reader = PdfFileReader(BytesIO(pdf), strict=True)
         contents = [_content_bytes(spec) for name, spec in _attachments(reader) if name == CONTENT_NAME]
         anchors = [certificate for root in roots for certificate in load_certs_from_pemder_data(root)]
-        found = [_examine(signature, pdf, anchors, at) for signature in reader.embedded_signatures]
+        signatures = [_examine(signature, pdf, anchors, at) for signature in reader.embedded_signatures]
         fields = [name for name, _, _ in enumerate_sig_fields(reader)]
-        document = _document_checks(reader, [f.signature for f in found])
-    except Exception as e:  # noqa: BLE001 - whatever a hostile file makes the readers raise, it is not a closed one
+        document = _document_checks(reader, [s.signature for s in signatures])
+    except Exception as e:  # noqa: BLE001 - whatever a hostile file makes the readers raise, it is no closed record
         return Report((*checks, Check("READABLE", False, type(e).__name__)), ())
     checks.append(Check("READABLE", True, f"{reader.xrefs.total_revisions} revisions"))
     checks += _content_checks(contents, content_sha256)
     parsed = _parsed(contents)
     checks.append(_subject_check(parsed, subject))
     required = _required(parsed)
-    checks += _signature_checks(found, required, fields, _CLOSING_ROLE.get(subject.record_type, "SCHOOL_SEAL"))
-    return Report((*checks, *document), _found_report(found, required))
+    closing_role = _CLOSING_ROLE.get(subject.record_type, "SCHOOL_SEAL")
+    checks += _signature_checks(signatures, required, fields, closing_role)
+    return Report((*checks, *document), _signature_reports(signatures, required))
 
 
 def _attachments(reader: PdfFileReader) -> Iterator[tuple[str, Any]]:
@@ -128,7 +137,9 @@ def _content_checks(contents: list[bytes], expected: bytes) -> list[Check]:
 
 
 def _parsed(contents: list[bytes]) -> Any:
-    """The only content there is, or None when it cannot be read; then the checks on it fail."""
+    """The attached content, or None when there is none, more than one or no JSON; then the checks
+    on it fail.
+    """
     try:
         (content,) = contents
         return json.loads(content)
@@ -138,16 +149,16 @@ def _parsed(contents: list[bytes]) -> Any:
 
 def _subject_check(content: Any, subject: Subject) -> Check:
     try:
-        found = Subject(content["record_type"], content["school"]["code"], content["school_year"], content["version"])
+        stated = Subject(content["record_type"], content["school"]["code"], content["school_year"], content["version"])
     except (KeyError, TypeError):
         return Check("SUBJECT", False, "not in the content")
     return Check(
-        "SUBJECT", found == subject, f"{found.record_type} {found.school} {found.school_year} v{found.version}"
+        "SUBJECT", stated == subject, f"{stated.record_type} {stated.school} {stated.school_year} v{stated.version}"
     )
 
 
 def _required(content: Any) -> list[Required]:
-    """Who must sign, by the content; nobody when it does not say, and then the checks fail."""
+    """Who must sign by the content; empty when it does not say, and then the checks fail."""
     try:
         return [
             Required(
@@ -159,8 +170,10 @@ def _required(content: Any) -> list[Required]:
         return []
 
 
-def _examine(signature: EmbeddedPdfSignature, pdf: bytes, anchors: list[x509.Certificate], at: datetime) -> _Found:
-    """One signature for itself. Only the first is asked for changes made after it: that covers all later revisions."""
+def _examine(signature: EmbeddedPdfSignature, pdf: bytes, anchors: list[x509.Certificate], at: datetime) -> _Signature:
+    """Check a signature by itself. Changes made afterwards are checked once, from the first
+    signature on.
+    """
     problems: list[tuple[str, str]] = []
     context = ValidationContext(trust_roots=anchors, moment=at, best_signature_time=at, allow_fetching=False)
     try:
@@ -171,7 +184,7 @@ def _examine(signature: EmbeddedPdfSignature, pdf: bytes, anchors: list[x509.Cer
         problems += _status_problems(status)
     problems += [(name, "") for name, holds in _profile(signature, pdf) if not holds]
     subject: dict[str, Any] = signature.signer_cert.subject.native
-    return _Found(
+    return _Signature(
         signature,
         str(signature.field_name),
         str(subject.get("serial_number", "")),
@@ -192,7 +205,9 @@ def _status_problems(status: PdfSignatureStatus) -> Iterator[tuple[str, str]]:
 
 
 def _profile(signature: EmbeddedPdfSignature, pdf: bytes) -> Iterator[tuple[str, bool]]:
-    """What PAdES baseline B demands beyond a valid CMS (ETSI EN 319 142-1, 6.3), and that nothing hides beside it."""
+    """What PAdES baseline B demands beyond a valid CMS (ETSI EN 319 142-1, 6.3), and that nothing
+    hides around it.
+    """
     attributes = {attribute["type"].native for attribute in signature.signer_info["signed_attrs"]}
     yield (
         "PADES_PROFILE",
@@ -213,7 +228,7 @@ def _profile(signature: EmbeddedPdfSignature, pdf: bytes) -> Iterator[tuple[str,
 
 
 def _document_checks(reader: PdfFileReader, signatures: list[EmbeddedPdfSignature]) -> list[Check]:
-    """What holds between the signatures and the file as a whole."""
+    """The checks on the signatures and the file as a whole."""
     if not signatures:
         return [Check("SEAL_COVERS_FILE", False, "no signature"), Check("CHANGES_PERMITTED", False, "no signature")]
     first, last = signatures[0], signatures[-1]
@@ -235,42 +250,44 @@ def _document_checks(reader: PdfFileReader, signatures: list[EmbeddedPdfSignatur
 
 
 def _signature_checks(
-    found: list[_Found], required: list[Required], fields: list[str], closing_role: str
+    signatures: list[_Signature], required: list[Required], fields: list[str], closing_role: str
 ) -> Iterator[Check]:
-    """The signatures that are there against those that must be: by field, person, name, rank and who is the last."""
-    signed, by_field = [f.field for f in found], {r.field: r for r in required}
+    """Compare the signatures in the file with those required: by field, person, name, rank and who
+    closed it.
+    """
+    signed, by_field = [s.field for s in signatures], {r.field: r for r in required}
     missing, extra = sorted(by_field.keys() - set(signed)), sorted(set(fields) - by_field.keys())
     complete = bool(required) and not missing and not extra and len(signed) == len(required) == len(by_field)
     yield Check(
         "SIGNATURES_COMPLETE", complete, f"missing {missing}, unexpected {extra}" if not complete else str(len(signed))
     )
-    known = [(f, by_field[f.field]) for f in found if f.field in by_field]
-    wrong = [f"{f.field}: {f.signatory}" for f, r in known if f.signatory != r.signatory]
+    known = [(s, by_field[s.field]) for s in signatures if s.field in by_field]
+    wrong = [f"{s.field}: {s.signatory}" for s, r in known if s.signatory != r.signatory]
     yield Check("SIGNATORIES", bool(known) and not wrong, ", ".join(wrong))
-    misnamed = [f"{f.field}: {f.name}" for f, r in known if f.name != r.name]
+    misnamed = [f"{s.field}: {s.name}" for s, r in known if s.name != r.name]
     yield Check("SIGNATORY_NAMES", bool(known) and not misnamed, ", ".join(misnamed))
     ranks = [r.rank for _, r in known]
-    closed = bool(known) and known[-1][1].role == closing_role and found[-1] is known[-1][0]
+    closed = bool(known) and known[-1][1].role == closing_role and signatures[-1] is known[-1][0]
     yield Check("SIGNING_ORDER", ranks == sorted(ranks) and closed, " ".join(map(str, ranks)))
     for name in ("SIGNATURES_INTACT", "CHAINS_TRUSTED", "REVISIONS_COVERED", "PADES_PROFILE", "NOTHING_HIDDEN"):
-        bad = [f"{f.field}: {why}".rstrip(": ") for f in found for problem, why in f.problems if problem == name]
-        yield Check(name, bool(found) and not bad, ", ".join(bad))
+        bad = [f"{s.field}: {why}".rstrip(": ") for s in signatures for check, why in s.problems if check == name]
+        yield Check(name, bool(signatures) and not bad, ", ".join(bad))
 
 
-def _found_report(found: list[_Found], required: list[Required]) -> tuple[SignatureFound, ...]:
+def _signature_reports(signatures: list[_Signature], required: list[Required]) -> tuple[SignatureFound, ...]:
     by_field = {r.field: r for r in required}
     reports = []
-    for position, f in enumerate(found, 1):
-        demanded = by_field.get(f.field)
+    for position, signature in enumerate(signatures, 1):
+        demanded = by_field.get(signature.field)
         reports.append(
             SignatureFound(
-                field=f.field,
+                field=signature.field,
                 order=position,
                 role=demanded.role if demanded else "",
-                signatory=f.signatory,
-                name=f.name,
-                sign_time=f.signature.self_reported_timestamp,
-                valid=not f.problems and demanded is not None and demanded.signatory == f.signatory,
+                signatory=signature.signatory,
+                name=signature.name,
+                sign_time=signature.signature.self_reported_timestamp,
+                valid=not signature.problems and demanded is not None and demanded.signatory == signature.signatory,
             )
         )
     return tuple(reports)

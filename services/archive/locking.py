@@ -1,7 +1,9 @@
-"""The jobs that lock: fetch by name and digest, check, put under object lock, read back, register.
+"""The jobs that lock records: fetch by name and digest, check, put under object lock, read back,
+register.
 
-A job may be killed at any point. Before the put nothing has happened; after it the next attempt finds the same object
-under its content address and registers it, so nothing is orphaned and nothing doubled.
+A job may be killed at any point. Before the put nothing has happened; after it the next attempt
+finds the same object under its content address and registers it, so that no object is left over and
+none is locked twice.
 """
 
 import hashlib
@@ -16,11 +18,10 @@ from hoso.signing.v1 import signing_pb2
 from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
 
 from services.archive import domain, evidence, store, usecases
-from services.archive.domain import Policy, Record
+from services.archive.domain import Kind, Policy, Record
 from services.archive.worm import WormStore, content_key
 from services.common import chunks, log
 from services.common.db import Database
-from services.common.errors import Rejected
 from services.common.grpc_client import DEADLINE_S, calling
 from services.common.jobs import Job
 
@@ -29,7 +30,9 @@ _log = log.get(__name__)
 
 @dataclass(frozen=True)
 class Archive:
-    """What a job needs. roots: trusted CA certificates as PEM; gradebook, signing: where the bytes come from."""
+    """What a job needs. roots: trusted CA certificates as PEM; gradebook, signing: where the bytes
+    come from.
+    """
 
     database: Database
     worm: WormStore
@@ -50,29 +53,31 @@ def handlers(archive: Archive) -> Mapping[str, Callable[[Job], None]]:
 def lock_snapshot(archive: Archive, job: Job) -> None:
     """Lock the data of a class as it was when its entry window closed.
 
-    Raises Waiting STORE_NOT_PROVEN, Unavailable, Rejected DIGEST_MISMATCH or STORE_TAMPERED, NotFound.
+    Raises Waiting STORE_NOT_PROVEN, Unavailable, Rejected DIGEST_MISMATCH or STORE_TAMPERED,
+    NotFound.
     """
     announced = bytes.fromhex(job.payload["content_sha256"])
-    policy = _begin(archive, job, domain.SNAPSHOT, job.payload["snapshot"], 0, announced)
+    snapshot = job.payload["snapshot"]
+    policy = _begin(archive, job, kind=Kind.SNAPSHOT, source=snapshot, version=0, object_sha256=announced)
     if policy is None:
         return
-    request = marks_pb2.DownloadSnapshotRequest(snapshot=job.payload["snapshot"])
+    request = marks_pb2.DownloadSnapshotRequest(snapshot=snapshot)
     with calling("gradebook"):
         stream = archive.gradebook.DownloadSnapshot(request, timeout=DEADLINE_S)
         data = chunks.join((piece.chunk for piece in stream), sha256=announced)
-    _lock_and_register(archive, job, data, job.payload["snapshot"], 0, policy)
+    _lock_and_register(archive, job, data, source=snapshot, version=0, policy=policy)
 
 
 def lock_book(archive: Archive, job: Job) -> None:
-    """Lock a closed book of any type, when and only when everything about it is as it must be; otherwise refuse it.
+    """Lock a closed book of any type if every check of its evidence passes; otherwise refuse it.
 
     Raises Waiting STORE_NOT_PROVEN, Unavailable, Rejected STORE_TAMPERED, RECORD_DIFFERS, NotFound.
     """
     announced = bytes.fromhex(job.payload["document_sha256"])
     book, version = job.payload["book"], int(job.payload["version"])
-    # Jobs queued before there were other types do not name theirs.
-    kind = job.payload.get("kind", domain.CLASS_BOOK)
-    policy = _begin(archive, job, kind, book, version, announced)
+    # Jobs of the first release name no kind: class books were the only one.
+    kind = job.payload.get("kind", Kind.CLASS_BOOK)
+    policy = _begin(archive, job, kind=kind, source=book, version=version, object_sha256=announced)
     if policy is None:
         return
     pdf = _fetch_document(archive, job.payload["document"])
@@ -80,42 +85,42 @@ def lock_book(archive: Archive, job: Job) -> None:
         pdf,
         announced,
         bytes.fromhex(job.payload["content_sha256"]),
-        evidence.Subject(kind, job.payload["school"], job.payload["school_year"], version),
-        [archive.roots],
-        datetime.now(UTC),
+        subject=evidence.Subject(kind, job.payload["school"], job.payload["school_year"], version),
+        roots=[archive.roots],
+        at=datetime.now(UTC),
     )
     if not report.valid:
         _log.warning("closed book refused", kind=kind, failed=report.failed)
         with archive.database.transaction() as tx:
             usecases.refuse(tx, job, report.failed)
         return
-    _lock_and_register(archive, job, pdf, book, version, policy)
+    _lock_and_register(archive, job, pdf, source=book, version=version, policy=policy)
 
 
-def _begin(archive: Archive, job: Job, kind: str, source: str, version: int, object_sha256: bytes) -> Policy | None:
+def _begin(archive: Archive, job: Job, *, kind: str, source: str, version: int, object_sha256: bytes) -> Policy | None:
     """The policy to lock under; None when an earlier attempt has already registered the record."""
     with archive.database.transaction() as tx:
-        if usecases.already_registered(tx, job, kind, source, version, object_sha256):
+        if usecases.already_registered(tx, job, kind=kind, source=source, version=version, object_sha256=object_sha256):
             return None
         usecases.require_proven(tx, archive.endpoint, archive.worm.bucket)
         return store.policy(tx, kind)
 
 
 def _fetch_document(archive: Archive, document: str) -> bytes:
-    """The closed document as signing has it; whether it is the announced one is for the evidence check to say."""
+    """The closed document as signing has it; the evidence check compares its digest."""
     request = signing_pb2.DownloadDocumentRequest(document=document)
     with calling("signing"):
         stream = archive.signing.DownloadDocument(request, timeout=DEADLINE_S)
         return chunks.collect(piece.chunk for piece in stream)
 
 
-def _lock_and_register(archive: Archive, job: Job, data: bytes, source: str, version: int, policy: Policy) -> None:
+def _lock_and_register(archive: Archive, job: Job, data: bytes, *, source: str, version: int, policy: Policy) -> None:
     sha256 = hashlib.sha256(data).digest()
     key = content_key(sha256)
     now = datetime.now(UTC)
     until = domain.retain_until(policy, now)
     version_id = archive.worm.put_locked(key, data, sha256, until, {"kind": policy.kind.lower(), "source": source})
-    _read_back(archive.worm, key, version_id, data, until)
+    archive.worm.require_locked(key, version_id, data, until)
     record = Record(
         id=uuid.uuid4(),
         kind=policy.kind,
@@ -135,11 +140,3 @@ def _lock_and_register(archive: Archive, job: Job, data: bytes, source: str, ver
     )
     with archive.database.transaction() as tx:
         usecases.register(tx, job, record)
-
-
-def _read_back(worm: WormStore, key: str, version_id: str, data: bytes, until: datetime) -> None:
-    """What the store acknowledged must be what it gives back, under the lock. Raises Rejected STORE_TAMPERED."""
-    held = worm.retention(key, version_id)
-    same = worm.read(key, version_id) == data
-    if not same or held is None or held.mode != "COMPLIANCE" or held.retain_until < until:
-        raise Rejected("STORE_TAMPERED", "Kho lưu trữ trả về khác với nội dung đã gửi.", key=key, same=same, lock=held)

@@ -1,4 +1,4 @@
-"""What the WORM probe reports; kept in the register, shown to the operator."""
+"""The report of the WORM probe, kept in the database and shown to the operator."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Check:
-    """One attempt: its stable name, what a WORM store does, what this one did."""
+    """An attempt: its stable name, what a WORM store does, what this store did."""
 
     name: str
     expected: str
@@ -16,7 +16,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All attempts on one store. It proves something only about this endpoint, these buckets and this day."""
+    """All attempts on a store. It holds for this endpoint, these buckets and this day only."""
 
     endpoint: str
     bucket: str

@@ -1,4 +1,4 @@
-"""What a verification says: named checks, each with its outcome, and the signatures that were found."""
+"""The report of a verification: named checks with their outcome, and the signatures in the file."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Check:
-    """One check. name: stable, such as ``SEAL_COVERS_FILE``; detail: what was found, for people."""
+    """A check. name: stable, such as ``SEAL_COVERS_FILE``; detail: for people."""
 
     name: str
     passed: bool
@@ -15,7 +15,9 @@ class Check:
 
 @dataclass(frozen=True)
 class SignatureFound:
-    """One signature in the order of signing. sign_time: as claimed in the document, no proof by itself."""
+    """A signature, in the order of signing. sign_time: as the document claims, which proves nothing
+    by itself.
+    """
 
     field: str
     order: int

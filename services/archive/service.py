@@ -7,15 +7,17 @@ import grpc
 from hoso.archive.v1 import archive_pb2 as pb
 from hoso.archive.v1 import archive_pb2_grpc
 
-from services.archive import domain, store, usecases
-from services.archive.domain import Policy, Record
+from services.archive import store, usecases
+from services.archive.domain import Kind, Policy, Record
 from services.archive.report import Check
 from services.archive.verification import Verifier
+from services.common import identity
 from services.common.errors import Invalid, NotFound, Rejected, Violation
 from services.common.grpc_server import Served
 from services.common.identity import Access
 from services.common.message_fields import before_id, page_size, timestamp
 
+_PREFIX = "RECORD_KIND_"
 _READERS = Access(clients=("operator/*", "service/gradebook", "vendor/*"))
 _OPERATOR = Access(clients=("operator/*",))
 ACCESS = {
@@ -27,18 +29,12 @@ ACCESS = {
     "ListRetentionPolicies": _OPERATOR,
     "PutRetentionPolicy": _OPERATOR,
 }
-_KINDS = {
-    pb.RECORD_KIND_CLASS_BOOK: domain.CLASS_BOOK,
-    pb.RECORD_KIND_SNAPSHOT: domain.SNAPSHOT,
-    pb.RECORD_KIND_TEACHER_BOOK: domain.TEACHER_BOOK,
-    pb.RECORD_KIND_TRANSCRIPT: domain.TRANSCRIPT,
-    pb.RECORD_KIND_STUDENT_REGISTER: domain.STUDENT_REGISTER,
-}
-_KIND_NUMBERS = {name: number for number, name in _KINDS.items()}
 
 
 def served(verifier: Verifier, endpoint: str) -> Served:
-    """The service, ready for `grpc_server.serve`. endpoint: of the configured store, for its report."""
+    """ArchiveService, ready for `grpc_server.serve`. endpoint: of the configured store, for its
+    report.
+    """
     servicer = Archive(verifier, endpoint)
     return Served(
         add=lambda server: archive_pb2_grpc.add_ArchiveServiceServicer_to_server(servicer, server),
@@ -56,20 +52,20 @@ class Archive(archive_pb2_grpc.ArchiveServiceServicer):
         self._endpoint = endpoint
 
     def GetRecord(self, request: pb.GetRecordRequest, context: grpc.ServicerContext) -> pb.GetRecordResponse:
-        """One record."""
+        """A record of the register."""
         with self._database.transaction() as tx:
             return pb.GetRecordResponse(record=_record(usecases.readable_record(tx, request.record)))
 
     def ListRecords(self, request: pb.ListRecordsRequest, context: grpc.ServicerContext) -> pb.ListRecordsResponse:
         """A school's records, newest first."""
-        usecases.may_read(request.school)
+        identity.may_read(request.school)
         size = page_size(request.page_size)
         before = before_id(request.page_token)
         kind = _kind(request.kind, "kind") if request.kind else None
         with self._database.transaction() as tx:
-            rows = store.list_records(tx, request.school, kind, size, before)
-        token = str(rows[-1][0]) if len(rows) == size else ""
-        return pb.ListRecordsResponse(records=[_record(record) for _, record in rows], next_page_token=token)
+            records = store.list_records(tx, request.school, kind, size, before)
+        token = str(records[-1].sequence) if len(records) == size else ""
+        return pb.ListRecordsResponse(records=map(_record, records), next_page_token=token)
 
     def VerifyRecord(self, request: pb.VerifyRecordRequest, context: grpc.ServicerContext) -> pb.VerifyRecordResponse:
         """Read the locked object again and check everything."""
@@ -113,9 +109,12 @@ class Archive(archive_pb2_grpc.ArchiveServiceServicer):
             newest = store.newest_probe(tx, self._endpoint, self._verifier.worm.bucket)
         if newest is None:
             raise NotFound("STORE_NOT_PROBED", "Kho lưu trữ chưa được kiểm tra.", endpoint=self._endpoint)
-        time, passed, checks = newest
-        name = f"{self._endpoint}/{self._verifier.worm.bucket}"
-        return pb.GetStoreReportResponse(store=name, probe_time=timestamp(time), passed=passed, checks=_checks(checks))
+        return pb.GetStoreReportResponse(
+            store=f"{self._endpoint}/{self._verifier.worm.bucket}",
+            probe_time=timestamp(newest.finished_time),
+            passed=newest.passed,
+            checks=_checks(newest.checks),
+        )
 
     def ListRetentionPolicies(
         self, request: pb.ListRetentionPoliciesRequest, context: grpc.ServicerContext
@@ -128,22 +127,32 @@ class Archive(archive_pb2_grpc.ArchiveServiceServicer):
         self, request: pb.PutRetentionPolicyRequest, context: grpc.ServicerContext
     ) -> pb.PutRetentionPolicyResponse:
         """Add a version of a policy."""
-        one = request.policy
-        asked = Policy(_kind(one.kind, "policy.kind"), 0, one.years, one.permanent, one.legal_reference)
+        asked = Policy(
+            kind=_kind(request.policy.kind, "policy.kind"),
+            version=0,
+            years=request.policy.years,
+            permanent=request.policy.permanent,
+            legal_reference=request.policy.legal_reference,
+        )
         with self._database.transaction() as tx:
             return pb.PutRetentionPolicyResponse(policy=_policy(usecases.put_policy(tx, asked)))
 
 
-def _kind(number: "pb.RecordKind.ValueType", field: str) -> str:
-    if number not in _KINDS:
-        raise Invalid([Violation(field, "RECORD_KIND", "Phải chọn loại hồ sơ lưu trữ.")])
-    return _KINDS[number]
+def _kind(number: "pb.RecordKind.ValueType", field: str) -> Kind:
+    try:
+        return Kind(pb.RecordKind.Name(number).removeprefix(_PREFIX))
+    except ValueError as e:
+        raise Invalid([Violation(field, "RECORD_KIND", "Phải chọn loại hồ sơ lưu trữ.")]) from e
+
+
+def _number(kind: str) -> "pb.RecordKind.ValueType":
+    return pb.RecordKind.Value(f"{_PREFIX}{kind}")
 
 
 def _record(record: Record) -> pb.Record:
     return pb.Record(
         id=str(record.id),
-        kind=_KIND_NUMBERS[record.kind],
+        kind=_number(record.kind),
         school=record.school,
         school_year=record.school_year,
         source=record.source,
@@ -162,7 +171,7 @@ def _record(record: Record) -> pb.Record:
 
 def _policy(policy: Policy) -> pb.RetentionPolicy:
     return pb.RetentionPolicy(
-        kind=_KIND_NUMBERS[policy.kind],
+        kind=_number(policy.kind),
         version=policy.version,
         years=policy.years,
         permanent=policy.permanent,

@@ -1,17 +1,18 @@
 """All SQL of archive. Every function takes the open transaction."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, astuple
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from services.archive.domain import CHAIN_START, Bounds, Link, Policy, Record, row_hash
+from services.archive.domain import CHAIN_START, Anchor, Bounds, Link, Policy, Record, row_hash
 from services.archive.proof import Report as ProbeReport
 from services.archive.report import Check, Report
 from services.common.db import Tx
+from services.common.rows import one_row, rows, scalars
 
 _COLUMNS = (
     "id, kind, school, school_year, source, version, content_sha256, object_sha256, size_bytes, bucket, key,"
@@ -19,88 +20,120 @@ _COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class ListedRecord(Record):
+    """A record with its place in the register, by which lists are paged."""
+
+    sequence: int
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A probe of a store as it was kept."""
+
+    finished_time: datetime
+    passed: bool
+    checks: Sequence[Check]
+
+
+@dataclass(frozen=True)
+class _ProbeRow:
+    finished_time: datetime
+    passed: bool
+    checks: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _RegisterHead:
+    sequence: int
+    hash: bytes
+
+
 def add_record(tx: Tx, record: Record) -> None:
-    """Add a line at the end of the register's chain. Call it late: others that register wait until `tx` ends."""
-    head = tx.execute("SELECT sequence, hash FROM register_head FOR UPDATE").fetchone()
-    assert head is not None
-    sequence, previous = head[0] + 1, head[1]
-    digest = row_hash(record, sequence, previous)
+    """Add a line at the end of the register's chain. Call it late: others that register wait until
+    `tx` ends.
+    """
+    head = one_row(rows(tx, _RegisterHead, "SELECT sequence, hash FROM register_head FOR UPDATE"))
+    sequence = head.sequence + 1
+    digest = row_hash(record, sequence, head.hash)
     tx.execute(
         f"INSERT INTO record ({_COLUMNS}, sequence, previous_hash, hash)"  # noqa: S608 - a constant
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (*astuple(record), sequence, previous, digest),
+        " VALUES (%(id)s, %(kind)s, %(school)s, %(school_year)s, %(source)s, %(version)s, %(content_sha256)s,"
+        " %(object_sha256)s, %(size_bytes)s, %(bucket)s, %(key)s, %(version_id)s, %(retain_until)s, %(archive_time)s,"
+        " %(policy_version)s, %(sequence)s, %(previous_hash)s, %(hash)s)",
+        {**asdict(record), "sequence": sequence, "previous_hash": head.hash, "hash": digest},
     )
     tx.execute("UPDATE register_head SET sequence = %s, hash = %s", (sequence, digest))
 
 
 def find_record(tx: Tx, record_id: UUID) -> Record | None:
-    """One record by its id."""
-    row = tx.execute(f"SELECT {_COLUMNS} FROM record WHERE id = %s", (record_id,)).fetchone()  # noqa: S608
-    return Record(*row) if row else None
+    """A record by its id."""
+    return rows(tx, Record, f"SELECT {_COLUMNS} FROM record WHERE id = %s", (record_id,)).fetchone()  # noqa: S608
 
 
 def find_source(tx: Tx, kind: str, source: str, version: int) -> Record | None:
-    """The record of one book version or snapshot."""
-    row = tx.execute(
+    """The record of a book version or snapshot."""
+    return rows(
+        tx,
+        Record,
         f"SELECT {_COLUMNS} FROM record WHERE (kind, source, version) = (%s, %s, %s)",  # noqa: S608
         (kind, source, version),
     ).fetchone()
-    return Record(*row) if row else None
 
 
-def list_records(tx: Tx, school: str, kind: str | None, limit: int, before: int | None) -> list[tuple[int, Record]]:
-    """A school's records with their sequence numbers, newest first, from below `before`."""
-    rows = tx.execute(
+def list_records(tx: Tx, school: str, kind: str | None, limit: int, before: int | None) -> list[ListedRecord]:
+    """A school's records, newest first, from below the sequence number `before`."""
+    return rows(
+        tx,
+        ListedRecord,
         f"SELECT sequence, {_COLUMNS} FROM record WHERE school = %(school)s"  # noqa: S608
         " AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(before)s::bigint IS NULL OR sequence < %(before)s)"
         " ORDER BY sequence DESC LIMIT %(limit)s",
         {"school": school, "kind": kind, "before": before, "limit": limit},
-    )
-    return [(row[0], Record(*row[1:])) for row in rows]
+    ).fetchall()
 
 
 def chain_around(tx: Tx, record_id: UUID) -> tuple[Link, bytes | None, bytes | None]:
-    """A record's link, the hash of the row before it, and the hash that the row after it (or the head) follows."""
-    row = tx.execute("SELECT sequence, previous_hash, hash FROM record WHERE id = %s", (record_id,)).fetchone()
-    assert row is not None
-    link = Link(*row)
-    before = (
-        CHAIN_START
-        if link.sequence == 1
-        else _one(tx, "SELECT hash FROM record WHERE sequence = %s", link.sequence - 1)
-    )
-    after = _one(tx, "SELECT previous_hash FROM record WHERE sequence = %s", link.sequence + 1)
+    """A record's link, the hash of the row before it, and the hash that the row after it (or the
+    head) follows.
+    """
+    link = one_row(rows(tx, Link, "SELECT sequence, previous_hash, hash FROM record WHERE id = %s", (record_id,)))
+    before: bytes | None = CHAIN_START
+    if link.sequence > 1:
+        before = scalars(tx, bytes, "SELECT hash FROM record WHERE sequence = %s", (link.sequence - 1,)).fetchone()
+    after = scalars(tx, bytes, "SELECT previous_hash FROM record WHERE sequence = %s", (link.sequence + 1,)).fetchone()
     if after is None:
-        after = _one(tx, "SELECT hash FROM register_head WHERE sequence = %s", link.sequence)
+        after = scalars(tx, bytes, "SELECT hash FROM register_head WHERE sequence = %s", (link.sequence,)).fetchone()
     return link, before, after
 
 
 def policies(tx: Tx) -> list[Policy]:
     """The newest version of each kind's policy."""
-    rows = tx.execute(
+    return rows(
+        tx,
+        Policy,
         "SELECT DISTINCT ON (kind) kind, version, years, permanent, legal_reference FROM retention_policy"
-        " ORDER BY kind, version DESC"
-    )
-    return [Policy(*row) for row in rows]
+        " ORDER BY kind, version DESC",
+    ).fetchall()
 
 
 def policy(tx: Tx, kind: str) -> Policy:
     """The policy in force for a kind."""
-    return next(p for p in policies(tx) if p.kind == kind)
+    return next(policy for policy in policies(tx) if policy.kind == kind)
 
 
 def lock_bounds(tx: Tx, kind: str) -> Bounds:
     """The bounds of a kind; others who change its policy wait until `tx` ends."""
-    row = tx.execute("SELECT min_years, max_years FROM retention_bounds WHERE kind = %s FOR UPDATE", (kind,)).fetchone()
-    assert row is not None
-    return Bounds(*row)
+    statement = "SELECT min_years, max_years FROM retention_bounds WHERE kind = %s FOR UPDATE"
+    return one_row(rows(tx, Bounds, statement, (kind,)))
 
 
 def add_policy(tx: Tx, policy: Policy) -> None:
     """Add a version of a policy."""
     tx.execute(
-        "INSERT INTO retention_policy (kind, version, years, permanent, legal_reference) VALUES (%s, %s, %s, %s, %s)",
-        astuple(policy),
+        "INSERT INTO retention_policy (kind, version, years, permanent, legal_reference)"
+        " VALUES (%(kind)s, %(version)s, %(years)s, %(permanent)s, %(legal_reference)s)",
+        asdict(policy),
     )
 
 
@@ -120,17 +153,21 @@ def add_probe(tx: Tx, report: ProbeReport) -> None:
     )
 
 
-def newest_probe(tx: Tx, endpoint: str, bucket: str) -> tuple[datetime, bool, Sequence[Check]] | None:
-    """Time, outcome and checks of the newest probe of this store."""
-    row = tx.execute(
+def newest_probe(tx: Tx, endpoint: str, bucket: str) -> Probe | None:
+    """The newest probe of this store; None when it was never probed."""
+    row = rows(
+        tx,
+        _ProbeRow,
         "SELECT finished_time, passed, checks FROM store_probe WHERE endpoint = %s AND bucket = %s"
         " ORDER BY id DESC LIMIT 1",
         (endpoint, bucket),
     ).fetchone()
     if row is None:
         return None
-    checks = [Check(c["name"], c["passed"], f"{c['expected']}: {c['observed']}") for c in row[2]]
-    return row[0], row[1], checks
+    checks = [
+        Check(check["name"], check["passed"], f"{check['expected']}: {check['observed']}") for check in row.checks
+    ]
+    return Probe(row.finished_time, row.passed, checks)
 
 
 def add_verification(tx: Tx, record_id: UUID, client: str, report: Report) -> None:
@@ -141,6 +178,16 @@ def add_verification(tx: Tx, record_id: UUID, client: str, report: Report) -> No
     )
 
 
-def _one(tx: Tx, statement: Any, sequence: int) -> bytes | None:
-    row = tx.execute(statement, (sequence,)).fetchone()
-    return row[0] if row else None
+def hold_anchors(tx: Tx, service: str) -> None:
+    """Others that lock an anchor of this service wait until `tx` ends."""
+    tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('audit_anchor/' || %s, 0))", (service,))
+
+
+def add_anchor(tx: Tx, anchor: Anchor, retain_until: datetime) -> None:
+    """Keep a row of a locked anchor. Repeating changes nothing."""
+    tx.execute(
+        "INSERT INTO audit_anchor (service, number, sha256, key, version_id, retain_until)"
+        " VALUES (%(service)s, %(number)s, %(sha256)s, %(key)s, %(version_id)s, %(retain_until)s)"
+        " ON CONFLICT DO NOTHING",
+        {**asdict(anchor), "retain_until": retain_until},
+    )

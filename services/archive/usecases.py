@@ -1,6 +1,8 @@
-"""The acts of the archive, each one transaction: register, refuse, set a policy, record a probe. Read this file first.
+"""What archive does in its database, each in the caller's transaction: register, refuse, set a
+policy, record a probe.
 
-Objects are locked by `locking` before a record of them is added here, and verified by `verification` afterwards.
+Read this file first. `locking` locks an object before its record is added here; `verification`
+reads it again later; `anchors` locks the audit heads of the services.
 """
 
 from collections.abc import Sequence
@@ -9,7 +11,7 @@ from dataclasses import replace
 from hoso.archive.v1 import events_pb2
 
 from services.archive import domain, store
-from services.archive.domain import Policy, Record
+from services.archive.domain import Kind, Policy, Record
 from services.archive.proof import Report as ProbeReport
 from services.common import audit, identity, jobs, outbox
 from services.common.db import Tx
@@ -26,7 +28,7 @@ def require_proven(tx: Tx, endpoint: str, bucket: str) -> None:
     Raises Waiting STORE_NOT_PROVEN.
     """
     newest = store.newest_probe(tx, endpoint, bucket)
-    if newest is None or not newest[1]:
+    if newest is None or not newest.passed:
         raise Waiting(
             "STORE_NOT_PROVEN",
             "Kho lưu trữ chưa được chứng minh là không thể sửa xóa; chạy vai trò `probe`.",
@@ -35,17 +37,17 @@ def require_proven(tx: Tx, endpoint: str, bucket: str) -> None:
         )
 
 
-def already_registered(tx: Tx, job: Job, kind: str, source: str, version: int, object_sha256: bytes | None) -> bool:
-    """Whether this record stands in the register; then `job` is finished.
+def already_registered(tx: Tx, job: Job, *, kind: str, source: str, version: int, object_sha256: bytes | None) -> bool:
+    """Whether this record is in the register already; then `job` is finished.
 
-    object_sha256: what the object must be; None when only the content is announced.
-    Raises Rejected RECORD_DIFFERS when the register holds another object for the same book version: nothing archived is
-    ever replaced.
+    object_sha256: what the object must be; None when only the content is announced. Raises Rejected
+    RECORD_DIFFERS when the register holds another object for the same book version: nothing
+    archived is ever replaced.
     """
-    found = store.find_source(tx, kind, source, version)
-    if found is None:
+    record = store.find_source(tx, kind, source, version)
+    if record is None:
         return False
-    if object_sha256 is not None and found.object_sha256 != object_sha256:
+    if object_sha256 is not None and record.object_sha256 != object_sha256:
         raise Rejected(
             "RECORD_DIFFERS",
             "Phiên bản này đã được lưu trữ với nội dung khác.",
@@ -61,7 +63,7 @@ def register(tx: Tx, job: Job, record: Record) -> None:
     """Add a locked object to the register, announce it and finish its job."""
     name = f"records/{record.id}"
     event: events_pb2.SnapshotArchived | events_pb2.RecordArchived
-    if record.kind == domain.SNAPSHOT:
+    if record.kind == Kind.SNAPSHOT:
         event = events_pb2.SnapshotArchived(
             snapshot=record.source, record=str(record.id), content_sha256=record.content_sha256
         )
@@ -94,15 +96,17 @@ def record_probe(tx: Tx, report: ProbeReport) -> None:
     store.add_probe(tx, report)
     if report.passed:
         for kind in (domain.LOCK_SNAPSHOT_JOB, domain.LOCK_BOOK_JOB):
-            jobs.wake(tx, kind)
+            jobs.wake(tx, kind, jobs.aside(tx, kind))
     facts = {"bucket": report.bucket, "passed": str(report.passed)}
     audit.append(tx, _CHAIN, "STORE_PROBED", report.endpoint, facts, SYSTEM)
 
 
 def put_policy(tx: Tx, asked: Policy) -> Policy:
-    """Add the next version of a retention policy; records already archived keep their term, which is never shortened.
+    """Add the next version of a retention policy; records already archived keep their term, which
+    is never shortened.
 
-    Putting what is in force already changes nothing. Raises Invalid: RETENTION_YEARS, LEGAL_REFERENCE.
+    Putting what is in force already changes nothing. Raises Invalid: RETENTION_YEARS,
+    LEGAL_REFERENCE.
     """
     domain.check_policy(asked, store.lock_bounds(tx, asked.kind))
     current = store.policy(tx, asked.kind)
@@ -116,18 +120,12 @@ def put_policy(tx: Tx, asked: Policy) -> Policy:
 
 
 def readable_record(tx: Tx, record_id: str) -> Record:
-    """A record that the caller may read. Raises NotFound RECORD_UNKNOWN; see `may_read`."""
-    found = store.find_record(tx, domain.record_uuid(record_id))
-    if found is None:
-        raise NotFound("RECORD_UNKNOWN", "Không có hồ sơ lưu trữ này.", record=record_id)
-    may_read(found.school)
-    return found
+    """A record that the caller may read.
 
-
-def may_read(school: str) -> None:
-    """Operators and services read every school; others act for a person of that school.
-
-    Raises Unauthenticated PERSON_REQUIRED, Forbidden WRONG_SCHOOL.
+    Raises Invalid RECORD_ID, NotFound RECORD_UNKNOWN, and as `identity.may_read`.
     """
-    if not caller().client.startswith(("service/", "operator/")):
-        identity.person(school)
+    record = store.find_record(tx, domain.record_uuid(record_id))
+    if record is None:
+        raise NotFound("RECORD_UNKNOWN", "Không có hồ sơ lưu trữ này.", record=record_id)
+    identity.may_read(record.school)
+    return record

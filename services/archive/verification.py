@@ -1,11 +1,13 @@
-"""Verifying a record: the locked object is read again and everything the register says about it is checked."""
+"""Verifying a record: the locked object is read again and everything the register says about it is
+checked.
+"""
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.archive import domain, evidence, store, usecases
-from services.archive.domain import Record
+from services.archive.domain import Kind, Record
 from services.archive.report import Check, Report
 from services.archive.worm import WormStore
 from services.common.db import Database
@@ -22,7 +24,7 @@ class Verifier:
     roots: bytes
 
     def verify(self, record_id: str) -> tuple[Record, Report]:
-        """Check one record and keep the outcome. A store that is away is no outcome.
+        """Check a record and keep the outcome; nothing is kept when the store is away.
 
         Raises NotFound RECORD_UNKNOWN, Unauthenticated, Forbidden, Unavailable.
         """
@@ -35,16 +37,17 @@ class Verifier:
             report = Report((*checks, Check("OBJECT_PRESENT", False, f"{record.key} {record.version_id}")))
         else:
             checks += [Check("OBJECT_PRESENT", True), *_bytes_checks(record, data)]
-            found = self._evidence(record, data)
-            report = Report((*checks, *found.checks), found.signatures)
+            evidence_report = self._evidence(record, data)
+            report = Report((*checks, *evidence_report.checks), evidence_report.signatures)
         with self.database.transaction() as tx:
             store.add_verification(tx, record.id, caller().client, report)
         return record, report
 
     def _lock_checks(self, record: Record) -> Iterator[Check]:
-        there = self.worm.versions(record.key)
-        alone = [v.version_id for v in there] == [record.version_id] and not any(v.is_marker for v in there)
-        yield Check("ONE_VERSION", alone, f"{len(there)} versions, {sum(v.is_marker for v in there)} delete markers")
+        versions = self.worm.versions(record.key)
+        markers = sum(version.is_marker for version in versions)
+        alone = [version.version_id for version in versions] == [record.version_id] and not markers
+        yield Check("ONE_VERSION", alone, f"{len(versions)} versions, {markers} delete markers")
         try:
             held = self.worm.retention(record.key, record.version_id)
         except NotFound:
@@ -59,13 +62,20 @@ class Verifier:
             return None
 
     def _evidence(self, record: Record, data: bytes) -> Report:
-        """The signatures, as of the moment of archiving: from then on the lock is what proves that they existed."""
-        if record.kind == domain.SNAPSHOT:
+        """The signatures, as of the moment of archiving: from then on the lock is what proves that
+        they existed.
+        """
+        if record.kind == Kind.SNAPSHOT:
             same = hashlib.sha256(data).digest() == record.content_sha256
             return Report((Check("CONTENT_DIGEST", same, f"SHA-256 {record.content_sha256.hex()}"),))
         subject = evidence.Subject(record.kind, record.school, record.school_year, record.version)
         return evidence.verify(
-            data, record.object_sha256, record.content_sha256, subject, [self.roots], record.archive_time
+            data,
+            record.object_sha256,
+            record.content_sha256,
+            subject=subject,
+            roots=[self.roots],
+            at=record.archive_time,
         )
 
 

@@ -1,7 +1,9 @@
-"""The object store, seen only through S3 Object Lock semantics: put once under COMPLIANCE, read by version, extend.
+"""The object store, seen only through S3 Object Lock semantics: put once under COMPLIANCE, read by
+version, extend.
 
-There is no method that deletes, overwrites or shortens. MinIO is the reference store and SeaweedFS the embedded
-one; nothing here depends on either (ADR-0020). Every error of the SDK leaves as one of `services.common.errors`.
+There is no method that deletes, overwrites or shortens. MinIO is the reference store and SeaweedFS
+the embedded store; nothing here depends on either (ADR-0020). Errors of the SDK become those of
+`services.common.errors`.
 """
 
 import email.utils
@@ -23,11 +25,13 @@ from services.common.errors import NotFound, Rejected, Unavailable
 
 CHUNK_BYTES = 256 * 1024
 
-# The store refuses *us*, not the request: an operator mends credentials or clock, and the same call then succeeds.
+# The store refuses *us*, not the request: an operator mends credentials or clock, and the same call
+# then succeeds.
 _REFUSES_US = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"})
 _MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "MethodNotAllowed"})
-# MinIO and S3 say the first (which the SDK turns into None), SeaweedFS the others, when nothing is set on the version.
-_NOT_SET = frozenset({"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "NoSuchObjectLegalHold"})
+# MinIO and S3 say the first (which the SDK turns into None), SeaweedFS the others, when nothing is
+# set on the version.
+_NOT_SET = frozenset({"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"})
 _BUSY = frozenset({"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "XMinioServerNotInitialized"})
 
 
@@ -52,7 +56,9 @@ class Retention:
 
 @dataclass(frozen=True)
 class Version:
-    """One entry of a key's history. A marker hides the key from readers who name no version; it destroys nothing."""
+    """An entry of a key's history. A marker hides the key from readers who name no version; it
+    destroys nothing.
+    """
 
     version_id: str
     is_marker: bool
@@ -66,14 +72,18 @@ def own_credentials(config: StoreConfig) -> Credentials:
 
 
 def admin_credentials(config: StoreConfig) -> Credentials:
-    """The administrator's account, for `provision` and `probe`. Raises ConfigError when it is not configured."""
+    """The administrator's account, for `provision` and `probe`. Raises ConfigError when it is not
+    configured.
+    """
     if config.probe_access_key is None or config.probe_secret_key_file is None:
         raise ConfigError("store.probe_access_key and store.probe_secret_key_file are needed for this role")
     return Credentials(config.probe_access_key, read_secret(config.probe_secret_key_file))
 
 
 def connect(config: StoreConfig, credentials: Credentials) -> Minio:
-    """An S3 client over TLS with our CA only. It never retries: callers are jobs and RPCs that have their own rule."""
+    """An S3 client over TLS that trusts our CA only. It never retries: jobs and RPCs have rules of
+    their own.
+    """
     pool = urllib3.PoolManager(
         cert_reqs="CERT_REQUIRED",
         ca_certs=str(config.ca_file),
@@ -95,12 +105,14 @@ def clock_skew_s(client: Minio, bucket: str) -> float:
     """Seconds by which the store's clock is ahead of ours. Raises what the SDK raises."""
     # The SDK offers no call that returns the Date header of the bucket itself.
     response = client._execute("HEAD", bucket)
-    told = email.utils.parsedate_to_datetime(response.headers["Date"])
-    return (told - datetime.now(UTC)).total_seconds()
+    store_time = email.utils.parsedate_to_datetime(response.headers["Date"])
+    return (store_time - datetime.now(UTC)).total_seconds()
 
 
 def content_key(sha256: bytes, kind: str = "records") -> str:
-    """The only name an object may have: its content address, ``records/sha256/ab/cd/<64 hex digits>``."""
+    """The only name an object may have: its content address, ``records/sha256/ab/cd/<64 hex
+    digits>``.
+    """
     if len(sha256) != 32:
         raise ValueError("sha256 is 32 raw bytes")
     digits = sha256.hex()
@@ -110,7 +122,8 @@ def content_key(sha256: bytes, kind: str = "records") -> str:
 def whole_seconds(time: datetime) -> datetime:
     """`time` in UTC, cut to whole seconds, which is what every store keeps.
 
-    Raises ValueError for a naive time: the SDK would take it for UTC, and Hà Nội time would be seven hours wrong.
+    Raises ValueError for a naive time: the SDK would take it for UTC, and Hà Nội time would be
+    seven hours wrong.
     """
     if time.tzinfo is None:
         raise ValueError("retention needs an aware datetime")
@@ -125,7 +138,8 @@ class WormStore:
         self._client = connect(config, credentials)
 
     def require_lock(self) -> None:
-        """Make sure that the bucket is versioned and locked, so that what is put there can stay there.
+        """Make sure that the bucket is versioned and has object lock, without which nothing put
+        there is safe.
 
         Raises Rejected: BUCKET_NOT_LOCKED; Unavailable.
         """
@@ -143,36 +157,56 @@ class WormStore:
     def put_locked(
         self, key: str, data: bytes, sha256: bytes, retain_until: datetime, metadata: Mapping[str, str]
     ) -> str:
-        """Store `data` under COMPLIANCE until `retain_until` and return its version id. Repeating changes nothing.
+        """Store `data` under COMPLIANCE until `retain_until` and return its version id. Repeating
+        changes nothing.
 
-        key: `content_key(sha256)`: two contents can never meet under one name. metadata: ASCII, no personal data.
-        A version that is already there is taken when it is alone, has the same bytes and the lock (extended when
-        shorter). Raises Rejected: DIGEST_MISMATCH, STORE_TAMPERED (more than one version, a marker, other bytes, no
-        lock); Unavailable.
+        key: ends with the digest, as `content_key(sha256)` does, so that two contents never meet
+        under one name. metadata: ASCII, no personal data. A version that is already there is taken
+        when it is alone, has the same bytes and the lock, which is extended when it is shorter.
+
+        Raises Rejected: DIGEST_MISMATCH, STORE_TAMPERED (more than one version, a marker, other
+        bytes, no lock); Unavailable.
         """
         until = whole_seconds(retain_until)
         if hashlib.sha256(data).digest() != sha256 or not key.endswith("/" + sha256.hex()):
             raise Rejected("DIGEST_MISMATCH", "Nội dung không khớp với mã băm đã ghi nhận.", key=key)
-        there = self.versions(key)
-        if not there:
+        present = self.versions(key)
+        if not present:
             version_id = self._put_new(key, data, sha256, until, metadata)
             if version_id:
                 return version_id
-            there = self.versions(key)
-        return self._adopt(key, data, until, there)
+            present = self.versions(key)
+        return self._adopt(key, data, until, present)
 
     def versions(self, key: str) -> list[Version]:
-        """The whole history of `key`, newest first; more than one entry means that somebody else wrote there."""
-        with _store_errors(key):
-            listed = self._client.list_objects(self.bucket, prefix=key, recursive=True, include_version=True)
+        """The history of `key`, newest first; more than one entry means that somebody else wrote
+        there.
+        """
+        return [version for name, version in self.list_versions(key) if name == key]
+
+    def list_versions(self, prefix: str) -> list[tuple[str, Version]]:
+        """Every version and delete marker of every key that begins with `prefix`, with its key.
+        Raises Unavailable.
+        """
+        with _store_errors(prefix):
+            listed = self._client.list_objects(self.bucket, prefix=prefix, recursive=True, include_version=True)
             return [
-                Version(o.version_id or "", bool(o.is_delete_marker), bool(o.is_latest), o.size or 0)
-                for o in listed
-                if o.object_name == key
+                (
+                    str(entry.object_name),
+                    Version(
+                        version_id=entry.version_id or "",
+                        is_marker=bool(entry.is_delete_marker),
+                        is_latest=bool(entry.is_latest),
+                        size_bytes=entry.size or 0,
+                    ),
+                )
+                for entry in listed
             ]
 
     def read(self, key: str, version_id: str) -> bytes:
-        """The bytes of one version; a marker above it does not matter. Raises NotFound: OBJECT_MISSING; Unavailable."""
+        """The bytes of one version; a marker above it does not matter. Raises NotFound:
+        OBJECT_MISSING; Unavailable.
+        """
         return b"".join(self.chunks(key, version_id))
 
     def chunks(self, key: str, version_id: str) -> Iterator[bytes]:
@@ -189,24 +223,25 @@ class WormStore:
         """The lock of one version as the store reports it, or None. Raises NotFound, Unavailable."""
         with _store_errors(key):
             try:
-                found = self._client.get_object_retention(self.bucket, key, version_id=version_id)
+                held = self._client.get_object_retention(self.bucket, key, version_id=version_id)
             except S3Error as e:
                 if e.code not in _NOT_SET:
                     raise
                 return None
-        if found is None:
+        if held is None:
             return None
-        return Retention(found.mode, found.retain_until_date.astimezone(UTC))
+        return Retention(held.mode, held.retain_until_date.astimezone(UTC))
 
     def extend(self, key: str, version_id: str, retain_until: datetime) -> None:
         """Lock one version for longer. Repeating changes nothing.
 
-        Raises Rejected: RETENTION_SHORTER (a lock is never shortened), STORE_TAMPERED (there is no COMPLIANCE lock).
+        Raises Rejected: RETENTION_SHORTER (a lock is never shortened), STORE_TAMPERED (there is no
+        COMPLIANCE lock).
         """
         until = whole_seconds(retain_until)
         held = self.retention(key, version_id)
         if held is None or held.mode != COMPLIANCE:
-            raise _tampered(key, "the version is not under COMPLIANCE")
+            raise tampered(key, "the version is not under COMPLIANCE")
         if until < whole_seconds(held.retain_until):
             raise Rejected(
                 "RETENTION_SHORTER",
@@ -220,29 +255,26 @@ class WormStore:
                     self.bucket, key, S3Retention(COMPLIANCE, until), version_id=version_id
                 )
 
-    def legal_hold(self, key: str, version_id: str) -> bool:
-        """Whether a legal hold lies on the version."""
-        with _store_errors(key):
-            try:
-                return bool(self._client.is_object_legal_hold_enabled(self.bucket, key, version_id=version_id))
-            except S3Error as e:
-                if e.code not in _NOT_SET:
-                    raise
-                return False
+    def require_locked(self, key: str, version_id: str, data: bytes, retain_until: datetime) -> None:
+        """What the store acknowledged must be what it gives back, under COMPLIANCE until
+        `retain_until` or later.
 
-    def set_legal_hold(self, key: str, version_id: str, *, on: bool) -> None:
-        """Lay a legal hold on the version, or lift it. A hold has no date: reason and review stand in the register."""
-        change = self._client.enable_object_legal_hold if on else self._client.disable_object_legal_hold
-        with _store_errors(key):
-            change(self.bucket, key, version_id=version_id)
+        Raises Rejected STORE_TAMPERED, NotFound OBJECT_MISSING, Unavailable.
+        """
+        held = self.retention(key, version_id)
+        same = self.read(key, version_id) == data
+        if not same or held is None or held.mode != COMPLIANCE or held.retain_until < whole_seconds(retain_until):
+            message = "Kho lưu trữ trả về khác với nội dung đã gửi."
+            raise Rejected("STORE_TAMPERED", message, key=key, same=same, lock=held)
 
     def _put_new(
         self, key: str, data: bytes, sha256: bytes, until: datetime, metadata: Mapping[str, str]
     ) -> str | None:
         """Put under the condition that the key is new; None when another writer was first.
 
-        The SDK's `put_object` cannot send If-None-Match (RFC 9110 §13.1.2), and without it two workers holding the
-        same job after a lost lease would leave two versions that nobody can remove for decades.
+        The SDK's `put_object` cannot send If-None-Match (RFC 9110 §13.1.2), and without it two
+        workers holding the same job after a lost lease would leave two versions that nobody can
+        remove for decades.
         """
         headers: dict[str, str | list[str] | tuple[str]] = {
             "Content-Type": "application/octet-stream",
@@ -263,16 +295,18 @@ class WormStore:
             raise self._not_locked("the put returned no version id")
         return version_id
 
-    def _adopt(self, key: str, data: bytes, until: datetime, there: list[Version]) -> str:
-        """The id of the only version of `key` when it is ours already, extended to `until` when its lock is shorter."""
-        if len(there) != 1 or there[0].is_marker:
-            raise _tampered(key, f"{len(there)} versions, {sum(v.is_marker for v in there)} delete markers")
-        version_id = there[0].version_id
+    def _adopt(self, key: str, data: bytes, until: datetime, present: list[Version]) -> str:
+        """The id of the only version of `key` when it is ours already, extended to `until` when its
+        lock is shorter.
+        """
+        if len(present) != 1 or present[0].is_marker:
+            raise tampered(key, f"{len(present)} versions, {sum(v.is_marker for v in present)} delete markers")
+        version_id = present[0].version_id
         if self.read(key, version_id) != data:
-            raise _tampered(key, "the version holds other bytes than its name says")
+            raise tampered(key, "the version holds other bytes than its name says")
         held = self.retention(key, version_id)
         if held is None or held.mode != COMPLIANCE:
-            raise _tampered(key, "the version is not under COMPLIANCE")
+            raise tampered(key, "the version is not under COMPLIANCE")
         if held.retain_until < until:
             self.extend(key, version_id, until)
         return version_id
@@ -281,13 +315,16 @@ class WormStore:
         return Rejected("BUCKET_NOT_LOCKED", "Kho lưu trữ chưa bật chế độ khóa đối tượng.", bucket=self.bucket, why=why)
 
 
-def _tampered(key: str, why: str) -> Rejected:
+def tampered(key: str, why: str) -> Rejected:
+    """The error STORE_TAMPERED: the store holds what archive did not put there."""
     return Rejected("STORE_TAMPERED", "Kho lưu trữ có dấu hiệu bị can thiệp; cần kiểm tra ngay.", key=key, why=why)
 
 
 @contextmanager
 def _store_errors(subject: str) -> Iterator[None]:
-    """Turn what the SDK and its HTTP library raise into our errors; `subject` is the key or bucket spoken of."""
+    """Turn what the SDK and its HTTP library raise into our errors; `subject` is the key or bucket
+    spoken of.
+    """
     try:
         yield
     except S3Error as e:

@@ -1,4 +1,4 @@
-"""Connections to RabbitMQ: TLS, both sides checked, and the user is the client certificate's common name."""
+"""Connections to RabbitMQ: mutual TLS; the certificate's common name is the user."""
 
 import logging
 import ssl
@@ -18,13 +18,16 @@ HEARTBEAT_S = 30
 BLOCKED_TIMEOUT_S = 60
 _CONNECT_TIMEOUT_S = 10
 
-# pika reports one refused connection in seven lines; whoever connects reports it in one.
+# pika logs a refused connection in seven lines; our callers log it in one.
 logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 @contextmanager
 def channel(config: BrokerConfig) -> Iterator[BlockingChannel]:
-    """A channel of a connection of one's own, for administration. Raises Unavailable when the broker is away."""
+    """A channel on a connection of its own, for administration.
+
+    Raises Unavailable when the broker is away.
+    """
     known = parameters(config)
     try:
         connection = pika.BlockingConnection(known)
@@ -40,14 +43,14 @@ def channel(config: BrokerConfig) -> Iterator[BlockingChannel]:
 
 
 def parameters(config: BrokerConfig) -> pika.ConnectionParameters:
-    """TLS 1.2 or newer, both sides checked; the broker takes the user's name from the certificate (SASL EXTERNAL).
+    """TLS 1.2 or newer, both sides checked; the certificate names the user (SASL EXTERNAL).
 
     Raises ConfigError when a certificate or key file cannot be used.
     """
     try:
         context = ssl.create_default_context(cafile=str(config.tls.ca_file))
         context.load_cert_chain(config.tls.cert_file, config.tls.key_file)
-    except OSError as e:  # ssl.SSLError is one
+    except OSError as e:  # including ssl.SSLError
         raise ConfigError(f"broker.tls: {e}; see {config.tls.cert_file}") from e
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return pika.ConnectionParameters(

@@ -1,4 +1,4 @@
-"""PDFs and snapshots travel as streams of chunks, named by digest; the receiver hashes what it got."""
+"""PDFs and snapshots travel as streams of chunks, identified by their digest, which is checked."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -16,27 +16,30 @@ def split(data: bytes) -> Iterator[bytes]:
 
 
 def join(pieces: Iterable[bytes], *, sha256: bytes) -> bytes:
-    """The pieces as one, at most 64 MiB, checked against the digest (32 bytes) under which they were announced.
+    """The joined pieces, at most 64 MiB. sha256: the announced digest (32 bytes).
 
-    Raises Unavailable STREAM_CUT when nothing came, Rejected TOO_LARGE, Rejected DIGEST_MISMATCH when the bytes are not
-    the announced ones.
+    Raises Unavailable STREAM_CUT when nothing came, Rejected TOO_LARGE, Rejected DIGEST_MISMATCH
+    when the bytes have another digest.
     """
     data = collect(pieces)
     if not data:
         raise Unavailable("STREAM_CUT", "the stream ended before its first byte")
-    found = hashlib.sha256(data).digest()
-    if found != sha256:
+    digest = hashlib.sha256(data).digest()
+    if digest != sha256:
         raise Rejected(
             "DIGEST_MISMATCH",
             "Nội dung nhận được không khớp mã băm.",
             expected=sha256.hex(),
-            found=found.hex(),
+            found=digest.hex(),
         )
     return data
 
 
 def collect(pieces: Iterable[bytes]) -> bytes:
-    """The pieces as one, at most 64 MiB, for whoever checks the bytes otherwise. Raises Rejected TOO_LARGE."""
+    """The joined pieces, at most 64 MiB, for callers that check them in another way.
+
+    Raises Rejected TOO_LARGE.
+    """
     data = bytearray()
     for piece in pieces:
         data += piece

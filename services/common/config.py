@@ -1,7 +1,7 @@
-"""Configuration: one TOML file a process, read into one frozen dataclass; unknown or missing keys refuse to start.
+"""Configuration: one TOML file per process, read into one frozen dataclass.
 
-Secrets never stand in the file: a field whose name ends in ``_file`` holds the path of a file with the secret, and
-that file must be readable by its owner only.
+A process with unknown or missing keys does not start. The file holds no secret: a field whose name
+ends in ``_file`` holds the path of a file with the secret, readable by its owner only.
 """
 
 import dataclasses
@@ -16,13 +16,14 @@ T = TypeVar("T")
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. The message names every key that is wrong and what to do."""
+    """The configuration cannot be used. The message names every wrong key and what to do."""
 
 
 def load(cls: type[T], path: Path) -> T:
     """Read the TOML file at `path` into the frozen dataclass `cls`.
 
-    Nested tables become nested dataclasses. Raises ConfigError naming every unknown, missing or mistyped key.
+    Nested tables become nested dataclasses. Raises ConfigError naming every unknown, missing or
+    mistyped key.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -66,7 +67,7 @@ def _build(cls: Any, data: dict[str, Any], prefix: str, problems: list[str]) -> 
     return None if problems else cls(**values)
 
 
-def _convert(hint: Any, value: Any, name: str, problems: list[str]) -> Any:  # noqa: PLR0911 - one line a kind of value
+def _convert(hint: Any, value: Any, name: str, problems: list[str]) -> Any:  # noqa: PLR0911 - one line per kind of value
     origin = typing.get_origin(hint)
     if origin in (typing.Union, types.UnionType):
         hint = next(a for a in typing.get_args(hint) if a is not type(None))

@@ -1,8 +1,9 @@
-"""The nameko side of the role `consume`: one queue, manual acknowledgement, nothing lost. Imported by `consume.run`.
+"""The nameko side of the role `consume`: one queue, manual acknowledgement, no message lost.
 
-nameko 2.14 acknowledges a message whose handler raised, and kombu acknowledges a body it cannot decode. So our consumer
-takes raw messages, decides by itself, and acknowledges last. Database work runs in one native thread (eventlet.tpool),
-so that libpq never stops the event loop and heartbeats go on while a message is held.
+nameko 2.14 acknowledges a message whose handler raised, and kombu acknowledges a body it cannot
+decode. So our consumer takes raw messages, decides for itself, and acknowledges last. Database work
+runs in one native thread (eventlet.tpool), so that libpq never stops the event loop and heartbeats
+go on while a message is held. Imported by `consume.run` only.
 """
 
 import signal
@@ -33,7 +34,7 @@ _log = log.get(__name__)
 
 
 def run(service: str, broker: BrokerConfig, intake: Intake, prefetch: int) -> int:
-    """Consume until a signal comes; see `consume.run`."""
+    """Consume until a signal arrives; see `consume.run`."""
     if not patcher.is_monkey_patched("socket"):
         raise RuntimeError("eventlet must patch the standard library before anything else is imported")
     tpool.set_num_threads(1)
@@ -58,7 +59,7 @@ def run(service: str, broker: BrokerConfig, intake: Intake, prefetch: int) -> in
 
 
 class _RawQueueConsumer(QueueConsumer):  # type: ignore[misc]
-    """Hands over messages undecoded, whatever they claim to be; kombu would acknowledge what it cannot decode."""
+    """Hands over raw messages; kombu would acknowledge a body that it cannot decode."""
 
     def get_consumers(self, consumer_cls: Any, channel: Any) -> Any:
         channel.auto_decode = False  # a body that claims an encoding stays bytes
@@ -75,7 +76,7 @@ class _RawQueueConsumer(QueueConsumer):  # type: ignore[misc]
 
     @contextmanager
     def establish_connection(self) -> Iterator[Connection]:
-        """kombu's own pauses grow to half a minute."""
+        """Connect with short pauses; kombu's own grow to half a minute."""
         with self.create_connection() as connection:
             connection.ensure_connection(
                 self.on_connection_error, interval_start=0.5, interval_step=0.5, interval_max=MAX_RECONNECT_S
@@ -101,15 +102,17 @@ class _EventConsumer(Consumer):  # type: ignore[misc]
         super().handle_message(message, message)
 
     def handle_message_processed(self, message: Message, result: Any = None, exc_info: Any = None) -> None:
-        """Nothing: `_Receiver.receive` has done it. After an error in it the message stays unacknowledged and comes
-        back when the connection ends, which it does, because an error there is a mistake in this module.
+        """Nothing: `_Receiver.receive` has acknowledged.
+
+        An error in it is a mistake in this module: it ends the connection, and the message, still
+        unacknowledged, is delivered again.
         """
         if exc_info is not None:
             raise exc_info[1]
 
 
 def _service_class(service: str, receiver: "_Receiver") -> type:
-    # The topology is declared once per release; here a second opinion about its arguments could only fail.
+    # The topology is declared once per release; declaring it again with other arguments would fail.
     queue = Queue(topology.queue(service), no_declare=True)
 
     class Events:
@@ -133,19 +136,20 @@ class _Receiver:
         self._broker_errors = connection.connection_errors + connection.channel_errors
 
     def receive(self, message: Message) -> None:
-        """Handle one message after the other, and tell the broker what became of it."""
+        """Handle messages one after the other and tell the broker the outcome."""
         with self._in_order:
             if self.stopping or not _connected(message):
-                return  # the broker delivers it again, here or elsewhere, and in order
+                return  # the broker delivers it again, in order
             outcome, reason = self._take(message)
             try:
                 self._settle(message, outcome, reason)
             except self._broker_errors as e:
-                # The broker has the message back and delivers it again; the inbox knows what was done.
+                # The broker has the message back and delivers it again; the inbox knows what was
+                # done.
                 _log.warning("broker lost before the acknowledgement", error=type(e).__name__)
 
     def _take(self, message: Message) -> tuple[Outcome, str]:
-        """Handle the message; while the database is away, hold it and try again, in place."""
+        """Handle the message; while the database is away, hold it and try again."""
         delivery = Delivery(
             event_id=str(message.properties.get("message_id", "")),
             type=str(message.properties.get("type", "")),
@@ -161,7 +165,9 @@ class _Receiver:
             pause_s = min(MAX_HOLD_S, pause_s * 2)
 
     def _settle(self, message: Message, outcome: Outcome, reason: str) -> None:
-        """Acknowledge last. A message that is neither acknowledged nor rejected comes back by itself."""
+        """Acknowledge last. The broker redelivers a message that is neither acknowledged nor
+        rejected.
+        """
         if outcome is Outcome.HOLD or not _connected(message):
             return
         if outcome is Outcome.RETRY:
@@ -179,7 +185,7 @@ class _Receiver:
         message.ack()
 
     def _rest(self, message: Message, attempt: int, reason: str) -> None:
-        """Put a copy onto the retry ladder and wait for the broker's confirm. Raises a broker error when that fails."""
+        """Put a copy on the retry ladder and wait for the broker's confirm. Raises on failure."""
         rest_s = topology.RETRY_S[attempt]
         _log.warning("event not handled; trying again", reason=reason, attempt=attempt + 1, rest_s=rest_s)
         with _connect(self._broker) as connection:

@@ -1,7 +1,7 @@
-"""What an operator does with messages that a service could not handle: look, replay, discard with a reason.
+"""Messages that a service could not handle: an operator lists, replays or discards them.
 
-Nothing is taken from ``<service>.dead`` before its replacement is confirmed by the broker, and looking changes nothing
-but the order. Two operators at once each see a part; what one holds, the other does not get.
+Nothing leaves ``<service>.dead`` before the broker has confirmed its replacement, and listing
+changes nothing but the order. Two operators working at once see different letters.
 """
 
 import hashlib
@@ -19,8 +19,6 @@ from services.common.errors import Invalid, NotFound, Unavailable, Violation
 from services.common.settings import BrokerConfig
 
 LIST_LIMIT = 100
-
-
 _ID_DIGITS = 16
 
 
@@ -28,10 +26,11 @@ _ID_DIGITS = 16
 class DeadLetter:
     """A message in the dead-letter queue.
 
-    id: the event id; for a message without one ``sha256:`` and the first 16 hex digits of its body's digest.
-    type: full proto name as the sender wrote it, perhaps empty. body: ids and digests only, as it arrived.
-    attempts: how often it climbed the retry ladder. error: the last error known before it gave up, perhaps empty.
-    dead_time: when it gave up (aware, UTC, whole seconds); None when the broker did not say.
+    id: the event id; without one, ``sha256:`` and the first 16 hex digits of the body's digest.
+    type: full proto name as sent, possibly empty. body: as it arrived; ids and digests only.
+    attempts: times on the retry ladder. error: the last known error, possibly empty.
+    dead_time: when it became a dead letter (aware, UTC, whole seconds); None if the broker gave
+    none.
     """
 
     id: str
@@ -44,7 +43,7 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class _Held:
-    """A message in our hands, neither acknowledged nor returned yet."""
+    """A message fetched from the queue, neither acknowledged nor returned yet."""
 
     letter: DeadLetter
     tag: int
@@ -64,10 +63,11 @@ def show(config: BrokerConfig, service: str, letter_id: str) -> DeadLetter:
 
 
 def replay(config: BrokerConfig, service: str, letter_ids: Sequence[str] | None = None) -> list[DeadLetter]:
-    """Give dead letters back to the service's queue with a full set of attempts; None means all of them.
+    """Return dead letters (None: all) to the service's queue with a full set of attempts.
 
-    What was handled before is known by its event id and changes nothing. Raises NotFound before anything is replayed
-    when an id is not there; Unavailable when the broker breaks off, in which case a letter may be in both queues.
+    An event that was handled before is recognised by its id and changes nothing. Raises NotFound
+    for an unknown id, before anything is replayed; Unavailable when the broker breaks off, in which
+    case a letter may be in both queues.
     """
 
     def give_back(channel: BlockingChannel, held: _Held) -> None:
@@ -86,27 +86,29 @@ def replay(config: BrokerConfig, service: str, letter_ids: Sequence[str] | None 
             mandatory=True,
         )
 
-    return _settle(config, service, letter_ids, give_back)
+    return _take(config, service, letter_ids, give_back)
 
 
 def discard(config: BrokerConfig, service: str, letter_ids: Sequence[str], *, reason: str) -> list[DeadLetter]:
-    """Remove dead letters for good and return them; the caller records them in an audit trail with `reason`.
+    """Remove dead letters for good and return them; the caller records them in an audit trail with
+    `reason`.
 
-    Raises Invalid when `reason` is blank; NotFound, before anything is removed, when an id is not there; Unavailable.
+    Raises Invalid when `reason` is blank; NotFound for an unknown id, before anything is removed;
+    Unavailable.
     """
     if not reason.strip():
         raise Invalid([Violation("reason", "REASON_MISSING", "Phải nêu lý do khi bỏ một thông điệp.")])
-    return _settle(config, service, letter_ids, lambda channel, held: None)
+    return _take(config, service, letter_ids, lambda channel, held: None)
 
 
-def _settle(
+def _take(
     config: BrokerConfig,
     service: str,
     letter_ids: Sequence[str] | None,
     act: Callable[[BlockingChannel, _Held], None],
 ) -> list[DeadLetter]:
-    """Act on each chosen letter, then acknowledge it. The others go back when the channel closes."""
-    settled = []
+    """Act on each chosen letter, then acknowledge it; the others return when the channel closes."""
+    letters = []
     with amqp.channel(config) as channel:
         channel.confirm_delivery()
         for held in _select(_hold(channel, service), letter_ids):
@@ -115,8 +117,8 @@ def _settle(
             except (pika.exceptions.UnroutableError, pika.exceptions.NackError) as e:
                 raise Unavailable("QUEUE_REFUSES", f"{topology.queue(service)} takes no message now") from e
             channel.basic_ack(held.tag)
-            settled.append(held.letter)
-    return settled
+            letters.append(held.letter)
+    return letters
 
 
 def _hold(channel: BlockingChannel, service: str, limit: int | None = None) -> list[_Held]:
@@ -137,11 +139,11 @@ def _hold(channel: BlockingChannel, service: str, limit: int | None = None) -> l
 def _select(held: list[_Held], letter_ids: Sequence[str] | None) -> list[_Held]:
     if letter_ids is None:
         return held
-    missing = set(letter_ids) - {one.letter.id for one in held}
+    missing = set(letter_ids) - {message.letter.id for message in held}
     if missing:
         names = ", ".join(sorted(missing))
         raise NotFound("DEAD_LETTER_NOT_FOUND", f"Không có thông điệp: {names}.", letters=names)
-    return [one for one in held if one.letter.id in letter_ids]
+    return [message for message in held if message.letter.id in letter_ids]
 
 
 def _letter(properties: pika.BasicProperties, body: bytes) -> DeadLetter:

@@ -1,8 +1,8 @@
 """The errors a service may raise, named by what the caller must do next.
 
-Use cases and rules raise these; `grpc_server` turns them into gRPC statuses with machine-readable details
-(`google.rpc.ErrorInfo`, and `google.rpc.BadRequest` for field violations, AIP-193), `jobs` and `consume` decide by
-them whether to try again. Servicers never touch `context.abort`.
+Use cases and rules raise these; `grpc_server` turns them into gRPC statuses with machine-readable
+details (`google.rpc.ErrorInfo`, and `google.rpc.BadRequest` for field violations, AIP-193);
+`worker` and `intake` decide by them whether to try again. Servicers never touch `context.abort`.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ class Violation:
 
     field: path inside the request message, such as ``marks[3].regular[1]``; the index is the row.
     rule: stable upper-snake code that programs can use, such as ``MARK_OUT_OF_RANGE``.
-    message: one Vietnamese sentence for a person, without personal data beyond what the caller sent.
+    message: one Vietnamese sentence for a person, without personal data beyond what the caller
+    sent.
     """
 
     field: str
@@ -24,7 +25,9 @@ class Violation:
 
 
 class HosoError(Exception):
-    """Base of all expected errors. `reason` is a stable code; `facts` repeats each value named in the message."""
+    """Base of all expected errors. `reason` is a stable code; `facts` repeats each value named in
+    the message.
+    """
 
     def __init__(self, reason: str, message: str, **facts: object) -> None:
         super().__init__(message)
@@ -34,7 +37,9 @@ class HosoError(Exception):
 
 
 class Invalid(HosoError):
-    """The request is wrong in itself (INVALID_ARGUMENT). All violations are reported at once; nothing is written."""
+    """The request is wrong in itself (INVALID_ARGUMENT). All violations are reported at once;
+    nothing is written.
+    """
 
     def __init__(self, violations: Sequence[Violation], message: str = "Dữ liệu gửi lên không hợp lệ.") -> None:
         super().__init__("INVALID_INPUT", message, violations=len(violations))
@@ -62,8 +67,12 @@ class Forbidden(HosoError):
 
 
 class Unavailable(HosoError):
-    """A dependency is away; repeat the same call later (UNAVAILABLE, the only status that clients retry)."""
+    """A dependency is away; repeat the same call later (UNAVAILABLE, the only status that clients
+    retry).
+    """
 
 
 class Waiting(HosoError):
-    """A job cannot go on until something else happens, and that is no failure: try later, burn no attempt."""
+    """A job cannot go on until something else happens, and that is no failure: try later, burn no
+    attempt.
+    """

@@ -1,4 +1,4 @@
-"""Channels to other services: mTLS, retry of UNAVAILABLE only, deadlines passed on, statuses turned into our errors."""
+"""Channels to other services: mTLS, retries of UNAVAILABLE only, statuses as our errors."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from services.common.errors import (
 from services.common.settings import PeerConfig
 
 DEADLINE_S = 30.0
-"""Longest time one call between services may take when no caller waits for less."""
+"""Deadline of a call between services, unless the caller sets a shorter one."""
 
 _RETRY = json.dumps(
     {
@@ -55,7 +55,7 @@ _ERRORS: dict[grpc.StatusCode, type[HosoError]] = {
 
 
 def channel(peer: PeerConfig) -> grpc.Channel:
-    """A channel to `peer` with our client certificate. Connects when first used, and again whenever it must."""
+    """A channel to `peer` with our client certificate, connecting (again) when used."""
     tls = peer.tls
     credentials = grpc.ssl_channel_credentials(
         root_certificates=tls.ca_file.read_bytes(),
@@ -78,10 +78,10 @@ def channel(peer: PeerConfig) -> grpc.Channel:
 
 @contextmanager
 def calling(peer: str) -> Iterator[None]:
-    """Around calls to another service: gRPC errors come out as the errors of `errors`.
+    """Turn gRPC errors of calls to another service into those of `errors`.
 
-    peer: name for the message, such as "gradebook". Codes that say the peer is away become Unavailable; a code that
-    stands for a bug (INTERNAL, UNKNOWN, UNIMPLEMENTED …) stays a grpc.RpcError.
+    peer: name for the message, such as "gradebook". Codes that mean the peer is away become
+    Unavailable; a code that means a bug (INTERNAL, UNKNOWN, UNIMPLEMENTED …) stays a grpc.RpcError.
     """
     try:
         yield
@@ -93,7 +93,9 @@ def calling(peer: str) -> Iterator[None]:
 
 
 def translate(error: grpc.RpcError, peer: str) -> HosoError | None:
-    """The error of `errors` that a status stands for, with its reason and facts; None for a code that means a bug."""
+    """The error of `errors` for a status, with its reason and facts; None for a code that means a
+    bug.
+    """
     code = error.code()
     info, violations = _details(error)
     reason = info.reason or f"{peer.upper()}_{code.name}"

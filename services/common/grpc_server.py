@@ -1,7 +1,9 @@
-"""The gRPC edge of every service: mTLS, who is calling, deny by default, errors, health, graceful stop.
+"""The gRPC edge of every service: mTLS, callers, access (deny by default), errors, health,
+stopping.
 
-Servicers stay plain: they turn messages into arguments, call a use case and raise the errors of `errors`. One
-interceptor here does the rest, in this order: client name → person token → access table → handler → error mapping.
+Servicers stay plain: they turn messages into arguments, call a use case and raise the errors of
+`errors`. One interceptor does the rest: client name → person token → access table → handler → error
+mapping.
 """
 
 import threading
@@ -57,12 +59,14 @@ _PUBLIC = {
 _log = log.get(__name__)
 
 Refusal = Callable[[Caller, str, HosoError], None]
-"""Called with caller, RPC and error after a refusal, to leave an audit row."""
+"""Called with caller, RPC and error after a refusal, to write an audit row."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """One gRPC service of a process: how it is added to a server, its full name, and who may call which RPC."""
+    """One gRPC service of a process: how it is added to a server, its full name, and who may call
+    which RPC.
+    """
 
     add: Callable[[grpc.Server], None]
     name: str
@@ -70,7 +74,9 @@ class Served:
 
 
 def status_of(error: HosoError) -> status_pb2.Status:
-    """The gRPC status of an expected error: code, ErrorInfo, and BadRequest with every violation (AIP-193)."""
+    """The gRPC status of an expected error: code, ErrorInfo, and BadRequest with every violation
+    (AIP-193).
+    """
     status = status_pb2.Status(code=_CODES.get(type(error), code_pb2.UNKNOWN), message=error.message)
     _attach(status, error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.facts))
     if isinstance(error, Invalid):
@@ -84,9 +90,10 @@ def status_of(error: HosoError) -> status_pb2.Status:
 def build(config: ServerConfig, served: Sequence[Served], refused: Refusal) -> grpc.Server:
     """A server with all interceptors, health and reflection, bound to its port but not started.
 
-    Raises RuntimeError when the port is taken, config.ConfigError when the issuers' keys cannot be read.
+    Raises RuntimeError when the port is taken, config.ConfigError when the issuers' keys cannot be
+    read.
     """
-    table = {f"/{one.name}/{rpc}": access for one in served for rpc, access in one.access.items()} | _PUBLIC
+    table = {f"/{service.name}/{rpc}": access for service in served for rpc, access in service.access.items()} | _PUBLIC
     server = grpc.server(
         ThreadPoolExecutor(max_workers=config.max_workers, thread_name_prefix="rpc"),
         interceptors=[_Edge(table, TokenVerifier(config.issuers_file), refused)],
@@ -99,9 +106,9 @@ def build(config: ServerConfig, served: Sequence[Served], refused: Refusal) -> g
             ("grpc.keepalive_permit_without_calls", 1),
         ],
     )
-    for one in served:
-        one.add(server)
-    reflection.enable_server_reflection([*(one.name for one in served), reflection.SERVICE_NAME], server)
+    for service in served:
+        service.add(server)
+    reflection.enable_server_reflection([*(service.name for service in served), reflection.SERVICE_NAME], server)
     tls = config.tls
     credentials = grpc.ssl_server_credentials(
         [(tls.key_file.read_bytes(), tls.cert_file.read_bytes())],
@@ -120,10 +127,11 @@ def serve(
     dependencies: Mapping[str, Callable[[], None]],
     stop: threading.Event,
 ) -> None:
-    """Serve until `stop` is set, then: NOT_SERVING, let running calls end within `grace_s`, return.
+    """Serve until `stop` is set, then report NOT_SERVING, give running calls `grace_s` to end,
+    return.
 
-    dependencies: name → check that raises when the dependency is away; asked every two seconds. Health reports each
-        under its name, and "" (the whole) as SERVING only when all are.
+    dependencies: name → check that raises when the dependency is away; run every two seconds.
+        Health reports each by name, and "" (the whole) as SERVING only while all are.
     """
     server = build(config, served, refused)
     health_servicer = health.HealthServicer()
@@ -156,7 +164,7 @@ class _Edge(grpc.ServerInterceptor):
         return self._handlers[rpc]
 
     def _guarded(self, rpc: str, handler: Any) -> Any:
-        """The handler of an RPC with everything that happens around each of its calls."""
+        """The handler of an RPC, wrapped in `_Call`."""
         if handler.response_streaming:
             inner = handler.unary_stream or handler.stream_stream
 
@@ -186,7 +194,7 @@ class _Edge(grpc.ServerInterceptor):
 
 
 class _Call:
-    """One call: on entry find out who calls and whether they may; on exit turn an error into a status."""
+    """One call: identifies the caller and checks access; on exit turns an error into a status."""
 
     def __init__(
         self,
@@ -216,14 +224,16 @@ class _Call:
         if isinstance(error, grpc.RpcError) and not self._context.is_active():
             _log.info("caller gone", rpc=self._rpc, client=self._caller.client)
             return
-        # What no database stores and no use case has refused by a rule of its own is the caller's fault, not a bug.
+        # Text that PostgreSQL cannot store and no use case refused is the caller's fault, not a
+        # bug.
         if (
             isinstance(error, psycopg.DataError)
             and isinstance(self._request, Message)
-            and (found := list(_nul_characters(self._request)))
+            and (violations := list(_nul_characters(self._request)))
         ):
-            self._fail(Invalid(found))
-        # The message of a foreign exception may quote a row; its type and place are enough to find the bug.
+            self._fail(Invalid(violations))
+        # The message of a library's exception may quote a row; type and place suffice to find the
+        # bug.
         _log.error("internal error", rpc=self._rpc, error=type(error).__name__, frames="".join(traceback.format_tb(tb)))
         self._abort(status_pb2.Status(code=code_pb2.INTERNAL, message="internal error"))
 
@@ -266,7 +276,7 @@ def _report_health(servicer: health.HealthServicer, dependencies: Mapping[str, C
 
 
 def _nul_characters(message: Message, prefix: str = "") -> Iterator[Violation]:
-    """Names and ids of a request that hold U+0000. Lists of rows are for the use case to check."""
+    """Names and ids of a request that hold U+0000. The use case checks lists of rows."""
     for field, value in message.ListFields():
         if field.is_repeated:
             continue

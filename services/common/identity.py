@@ -1,7 +1,8 @@
 """Who is calling: the client by its certificate, the acting person by a signed token.
 
-The client name is the certificate's URI SAN without ``urn:hoso:`` (``vendor/smas``, ``service/print``). The person
-travels as ``authorization: Bearer <JWT>`` signed with EdDSA (RFC 8037) by an issuer that the Department trusts.
+The client name is the certificate's URI SAN without ``urn:hoso:`` (``vendor/smas``,
+``service/print``). The person travels as ``authorization: Bearer <JWT>`` signed with EdDSA (RFC
+8037) by an issuer that the Department trusts.
 """
 
 import contextvars
@@ -25,7 +26,7 @@ CLIENT_URI = "urn:hoso:"
 AUDIENCE = "hoso"
 MAX_LIFETIME_S = 12 * 3600
 KNOWN_TOKENS = 20_000
-"""Valid tokens that a process knows at most, the oldest forgotten first: about 6 MiB."""
+"""Size of the cache of verified tokens, about 6 MiB; the oldest is evicted first."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Caller:
 
 @dataclass(frozen=True)
 class Access:
-    """Which clients may call an RPC (shell patterns such as ``vendor/*``), and whether a person must act."""
+    """Which clients may call an RPC (shell patterns such as ``vendor/*``), and whether a person
+    must act.
+    """
 
     clients: tuple[str, ...]
     person: bool = False
@@ -58,33 +61,36 @@ _verifier: contextvars.ContextVar["TokenVerifier"] = contextvars.ContextVar("ver
 
 
 def caller() -> Caller:
-    """The caller of the RPC that this thread is serving. A LookupError outside of an RPC is a bug of ours."""
+    """The caller of the RPC that this thread is serving. Raises LookupError outside of an RPC."""
     return _current.get()
 
 
 def acting(who: Caller) -> contextvars.Token[Caller]:
-    """Set the caller of this thread; used by the gRPC server around each call, and by tests of use cases."""
+    """Set the caller of this thread; used by the gRPC server for each call and by tests of use
+    cases.
+    """
     return _current.set(who)
 
 
 def verifying(verifier: "TokenVerifier") -> None:
-    """Set what `bearing` checks tokens with in this thread; used by the gRPC server around each call."""
+    """Set the verifier of `bearing` in this thread; used by the gRPC server for each call."""
     _verifier.set(verifier)
 
 
 def bearing(token: str) -> Caller:
-    """The client of the RPC that this thread is serving, acting for the person of another token than the call's own.
+    """The calling client, acting for the person of this token instead of the call's own.
 
-    For streams whose messages belong to several persons. Raises Unauthenticated as TokenVerifier.verify.
+    For streams whose messages belong to several persons. Raises as TokenVerifier.verify.
     """
-    found, school = _verifier.get().verify(token)
-    return Caller(client=_current.get().client, person=found, school=school)
+    person_id, school = _verifier.get().verify(token)
+    return Caller(client=_current.get().client, person=person_id, school=school)
 
 
 def person(school: str) -> str:
     """The acting person, who must hold a token for `school`.
 
-    Raises Unauthenticated PERSON_REQUIRED without a token, Forbidden WRONG_SCHOOL when the token is for another school.
+    Raises Unauthenticated PERSON_REQUIRED without a token, Forbidden WRONG_SCHOOL when the token is
+    for another school.
     """
     who = caller()
     if who.person is None:
@@ -94,8 +100,19 @@ def person(school: str) -> str:
     return who.person
 
 
+def may_read(school: str) -> None:
+    """Operators and services read every school; any other client needs a person of that school.
+
+    Raises Unauthenticated PERSON_REQUIRED, Forbidden WRONG_SCHOOL.
+    """
+    if not caller().client.startswith(("service/", "operator/")):
+        person(school)
+
+
 def client_of(subject_alternative_names: Iterable[bytes]) -> str:
-    """The client name in a peer certificate. Raises Unauthenticated CERTIFICATE_UNNAMED when it has none."""
+    """The client name in a peer certificate. Raises Unauthenticated CERTIFICATE_UNNAMED when it has
+    none.
+    """
     for name in subject_alternative_names:
         text = name.decode("utf-8", "replace")
         if text.startswith(CLIENT_URI):
@@ -104,7 +121,7 @@ def client_of(subject_alternative_names: Iterable[bytes]) -> str:
 
 
 def check_access(rpc: str, client: str, access: Access | None, *, has_person: bool) -> None:
-    """Refuse by default: raises Forbidden CLIENT_NOT_ALLOWED, or Unauthenticated PERSON_REQUIRED."""
+    """Deny by default: raises Forbidden CLIENT_NOT_ALLOWED or Unauthenticated PERSON_REQUIRED."""
     if access is None or not any(fnmatchcase(client, pattern) for pattern in access.clients):
         raise Forbidden("CLIENT_NOT_ALLOWED", "Máy gọi không được phép dùng chức năng này.", client=client, rpc=rpc)
     if access.person and not has_person:
@@ -112,7 +129,9 @@ def check_access(rpc: str, client: str, access: Access | None, *, has_person: bo
 
 
 class TokenVerifier:
-    """Checks person tokens against the issuers in a JSON file: ``{"<iss>": "<PEM of an Ed25519 public key>"}``."""
+    """Checks person tokens against the issuers in a JSON file: ``{"<iss>": "<PEM of an Ed25519
+    public key>"}``.
+    """
 
     def __init__(self, issuers_file: Path) -> None:
         self._known: OrderedDict[bytes, _Verified] = OrderedDict()
@@ -125,11 +144,11 @@ class TokenVerifier:
     def verify(self, token: str) -> tuple[str, str]:
         """The person id and school code in a valid token.
 
-        A token that was found valid is known by its SHA-256 until it expires, because checking its signature costs more
-        than entering a mark; refused tokens are never kept. Issuers' keys are read once a process, so a key that is
-        taken away ends with the process, known tokens or not.
-        Raises Unauthenticated TOKEN_INVALID or TOKEN_EXPIRED; the reason of a refusal does not say which check failed
-        beyond that, so that a forger learns nothing.
+        A valid token is cached by its SHA-256 until it expires, because checking its signature
+        costs more than entering a mark; refused tokens are never cached. Issuers' keys are read
+        once per process, so a withdrawn key stays valid until the process restarts, cached tokens
+        or not. Raises Unauthenticated TOKEN_INVALID or TOKEN_EXPIRED, without naming the failed
+        check, so that a forger learns nothing.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         with self._lock:
@@ -169,7 +188,7 @@ class TokenVerifier:
 
 
 class _Verified(NamedTuple):
-    """What a valid token says. expires: Unix time in seconds."""
+    """The claims of a valid token. expires: Unix time in seconds."""
 
     person: str
     school: str
@@ -177,7 +196,7 @@ class _Verified(NamedTuple):
 
 
 def issue_token(issuer: str, private_key_pem: str, *, person_id: str, school: str, lifetime_s: int = 3600) -> str:
-    """A person token as an issuer makes it after login. For the local stack, the demo and tests."""
+    """A person token as an issuer makes it after login; for the local stack, the demo and tests."""
     now = int(time.time())
     claims = {
         "iss": issuer,

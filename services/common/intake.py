@@ -1,8 +1,9 @@
-"""Taking events in: what a service subscribes to, and how each event is handled once, in one short transaction.
+"""Taking in events: a service's subscriptions; each event is handled once, in one short
+transaction.
 
-The inbox row (unique event id) and what the handler writes commit together, so a repeated message changes nothing.
-Handlers do no heavy work: they change state or queue a job. Nothing here knows of nameko or eventlet; the process that
-consumes is started by `services.common.consume`.
+The inbox row (unique event id) and the handler's writes commit together, so a repeated message
+changes nothing. Handlers do no heavy work: they change state or queue a job. Nothing here depends
+on nameko or eventlet; `consume` starts the process that receives the messages.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,9 +25,10 @@ from services.common.settings import DatabaseConfig
 class Subscription:
     """An event that this service takes in.
 
-    event: its generated class. handle: called with the open transaction and the event; it must not commit, call other
-    services or do heavy work. What it raises decides: Unavailable holds the queue and tries again, anything else sends
-    the message up the retry ladder (1, 10, 60, 600 seconds) and then to the dead letters.
+    event: its generated class. handle: called with the open transaction and the event; it must not
+    commit, call other services or do heavy work. When it raises Unavailable, the queue is held and
+    the message tried again; after any other exception the message climbs the retry ladder (1, 10,
+    60, 600 seconds) and then becomes a dead letter.
     """
 
     event: type[Message]
@@ -35,7 +37,7 @@ class Subscription:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What arrived, as it arrived."""
+    """A message as it arrived."""
 
     event_id: str
     type: str
@@ -43,7 +45,7 @@ class Delivery:
 
 
 class Outcome(Enum):
-    """What becomes of a delivery."""
+    """The outcome of a delivery."""
 
     DONE = "done"
     HOLD = "hold"
@@ -57,7 +59,7 @@ def event_types(subscriptions: Iterable[Subscription]) -> list[str]:
 
 
 class Intake:
-    """Handles deliveries one by one over one connection of its own. Used by one thread."""
+    """Handles deliveries one by one on a connection of its own. Used by one thread."""
 
     def __init__(self, database: DatabaseConfig, subscriptions: Iterable[Subscription]) -> None:
         self._database = database
@@ -67,7 +69,9 @@ class Intake:
         self._connection: Tx | None = None
 
     def take(self, delivery: Delivery) -> tuple[Outcome, str]:
-        """Handle one delivery: what becomes of it, and why (a code and a place, without personal data)."""
+        """Handle a delivery: its outcome and the reason (a code and a place, without personal
+        data).
+        """
         try:
             event_id, subscription, event = self._decode(delivery)
         except (ValueError, LookupError, json_format.ParseError) as e:
@@ -77,20 +81,22 @@ class Intake:
         except Unavailable as e:
             self.close()
             return Outcome.HOLD, log.describe(e)
-        except Exception as e:  # noqa: BLE001 - whatever it is, the message goes up the ladder
+        except Exception as e:  # noqa: BLE001 - after any error the message climbs the ladder
             return Outcome.RETRY, log.describe(e)
         return Outcome.DONE, ""
 
     def close(self) -> None:
-        """Close the connection; the next delivery opens another."""
+        """Close the connection; the next delivery opens a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def _decode(self, delivery: Delivery) -> tuple[UUID, Subscription, Message]:
-        """Raises LookupError for an unknown type, ValueError or ParseError for an unreadable id or body."""
+        """Raises LookupError for an unknown type, ValueError or ParseError for an unreadable id or
+        body.
+        """
         subscription = self._subscriptions[delivery.type]
-        # Fields that a newer sender knows and we do not are no reason to refuse an event.
+        # Fields that only a newer sender knows are no reason to refuse an event.
         event = json_format.Parse(delivery.body.decode("utf-8"), subscription.event(), ignore_unknown_fields=True)
         return UUID(delivery.event_id), subscription, event
 

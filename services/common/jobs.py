@@ -1,29 +1,40 @@
-"""Heavy work: rows that worker threads claim, run and finish, at least once and never by two at a time.
+"""Heavy work: rows that worker threads claim, run and finish, at least once, one thread at a time.
 
-A handler may be killed at any point and run again, so it looks up what it has already done, and it calls `finish` in
-the transaction that writes its result: when its lease was taken over meanwhile, that transaction rolls back.
+A handler may be killed at any point and run again, so it looks up what it has already done, and it
+calls `finish` in the transaction that writes its result: when its lease was taken over meanwhile,
+that transaction rolls back.
 """
 
 import random
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
+from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
 from services.common.db import Tx
 from services.common.errors import NotFound, Rejected
 
-CHANNEL = "hoso_jobs"
-MAX_ATTEMPTS = 8
-MAX_WAIT_S = 60.0
+CHANNEL: Final = "hoso_jobs"
+MAX_ATTEMPTS: Final = 8
+MAX_WAIT_S: Final = 60.0
 """Longest pause before a job that stood aside (Waiting, Unavailable) is tried again."""
-MAX_RETRY_S = 600.0
+MAX_RETRY_S: Final = 600.0
+
+_WAITING: Final = "waiting"
+_RUNNING: Final = "running"
+_DONE: Final = "done"
+_DEAD: Final = "dead"
+"""States of a job. Conditions name them in the statement itself, where the partial indexes of the
+table are recognised by them.
+"""
 
 
 class LeaseLost(Exception):
-    """Another worker has taken this job over; whatever this one was about to write must not be written."""
+    """Another worker has taken this job over; this one must not write its result."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,10 @@ class DeadJob:
 
 @dataclass(frozen=True)
 class State:
-    """open: jobs due, running or waiting; oldest_time: when the oldest of them was queued. dead: jobs that gave up."""
+    """open: jobs due, running or waiting; oldest_time: when the oldest of them was queued.
+
+    dead: jobs that gave up.
+    """
 
     open: int
     oldest_time: datetime | None
@@ -66,52 +80,109 @@ class State:
 def enqueue(
     tx: Tx, kind: str, key: str, payload: Mapping[str, str], *, priority: int = 0, delay_s: float = 0.0
 ) -> bool:
-    """Queue a job, when and only when `tx` commits. False when `key` was queued before for this kind, done or not.
+    """Queue a job when, and only when, `tx` commits.
 
-    priority: higher goes first; bulk work is 0, a single reprint that someone waits for is 10.
+    False when `key` was queued before for this kind, done or not. priority: higher goes first; bulk
+    work is 0, a single reprint that someone waits for is 10.
     """
-    row = tx.execute(
+    new = tx.execute(
         "INSERT INTO job (kind, key, payload, priority, due_time)"
-        " VALUES (%s, %s, %s, %s, now() + make_interval(secs => %s)) ON CONFLICT (kind, key) DO NOTHING RETURNING id",
+        " VALUES (%s, %s, %s, %s, now() + make_interval(secs => %s)) ON CONFLICT (kind, key) DO NOTHING",
         (kind, key, Jsonb(dict(payload)), priority, delay_s),
-    ).fetchone()
+    )
     _notify(tx)
-    return row is not None
+    return new.rowcount == 1
 
 
-def wake(tx: Tx, kind: str) -> None:
-    """What jobs of this kind may wait for has happened: those that stood aside are due as soon as `tx` commits.
+def request(tx: Tx, kind: str, payloads: Mapping[str, Mapping[str, str]]) -> None:
+    """Make jobs due as soon as `tx` commits, each with its key and payload, also those done before.
 
-    A job that is running now and stands aside later is tried again at once, since it may have looked too early.
+    A job that runs now and ends with `finish_for_now` or stands aside is run again at once, since
+    it may have looked too early. Jobs that failed keep their pause, and dead ones stay dead until
+    an operator replays them.
+    """
+    if not payloads:
+        return
+    # In the order of their keys, so that two transactions that ask for the same jobs cannot block
+    # each other.
+    tx.execute(
+        "INSERT INTO job (kind, key, payload)"
+        " SELECT %s, key, payload FROM unnest(%s::text[], %s::jsonb[]) AS wanted (key, payload) ORDER BY key"
+        " ON CONFLICT (kind, key) DO UPDATE SET woken = true, finished_time = NULL,"
+        " state = CASE job.state WHEN 'done' THEN 'waiting' ELSE job.state END,"
+        " due_time = CASE job.state WHEN 'running' THEN job.due_time ELSE now() END,"
+        " created_time = CASE job.state WHEN 'done' THEN now() ELSE job.created_time END,"
+        " attempt = CASE job.state WHEN 'done' THEN 0 ELSE job.attempt END,"
+        " waits = CASE job.state WHEN 'done' THEN 0 ELSE job.waits END"
+        " WHERE job.state IN ('done', 'running') OR (job.state = 'waiting' AND job.waits > 0)",
+        (kind, list(payloads), [Jsonb(dict(payload)) for payload in payloads.values()]),
+    )
+    _notify(tx)
+
+
+def aside(tx: Tx, kind: str) -> list[str]:
+    """Keys of the jobs of this kind that stand aside, or run now and may do so."""
+    with tx.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(
+            "SELECT key FROM job WHERE state IN ('waiting', 'running') AND (state = 'running' OR waits > 0)"
+            " AND kind = %s",
+            (kind,),
+        ).fetchall()
+
+
+def wake(tx: Tx, kind: str, keys: Collection[str]) -> None:
+    """What these jobs may wait for has happened: those that stand aside are due when `tx` commits.
+
+    A job that is running now and stands aside later is tried again at once, since it may have
+    looked too early.
     """
     tx.execute(
         "UPDATE job SET woken = true, due_time = CASE state WHEN 'waiting' THEN now() ELSE due_time END"
-        " WHERE id IN (SELECT id FROM job WHERE kind = %s AND (state = 'running' OR (state = 'waiting' AND waits > 0))"
-        " ORDER BY id FOR UPDATE)",
-        (kind,),
+        " WHERE id IN (SELECT id FROM job WHERE kind = %s AND key = ANY(%s)"
+        " AND (state = 'running' OR (state = 'waiting' AND waits > 0)) ORDER BY key FOR UPDATE)",
+        (kind, list(keys)),
     )
     _notify(tx)
 
 
 def finish(tx: Tx, job: Job) -> None:
-    """Mark `job` done in the caller's transaction. Raises LeaseLost when another worker has taken it over."""
+    """Mark `job` done in the caller's transaction. Raises LeaseLost when another worker has it."""
     done = tx.execute(
-        "UPDATE job SET state = 'done', lease = NULL, finished_time = now(), last_error = NULL"
+        "UPDATE job SET state = %s, lease = NULL, finished_time = now(), last_error = NULL"
         " WHERE id = %s AND lease = %s",
-        (job.id, job.lease),
+        (_DONE, job.id, job.lease),
     )
     if done.rowcount != 1:
         raise LeaseLost(f"job {job.id}")
 
 
-def list_dead(tx: Tx, *, limit: int = 100, before_id: int | None = None) -> list[DeadJob]:
-    """Jobs that gave up, the newest id first, at most `limit`; the next page starts before the last id of this one."""
-    rows = tx.execute(
-        "SELECT id, kind, key, attempt, last_error, finished_time FROM job"
-        " WHERE state = 'dead' AND (%(before)s::bigint IS NULL OR id < %(before)s) ORDER BY id DESC LIMIT %(limit)s",
-        {"before": before_id, "limit": limit},
+def finish_for_now(tx: Tx, job: Job) -> None:
+    """Mark `job` done until `request` asks for it again; when that happened during this run, it is
+    due again at once. For a handler that finds nothing it can do. Raises LeaseLost like `finish`.
+    """
+    done = tx.execute(
+        "UPDATE job SET state = CASE WHEN woken THEN 'waiting' ELSE 'done' END, lease = NULL, last_error = NULL,"
+        " attempt = CASE WHEN woken THEN attempt - 1 ELSE attempt END, due_time = now(),"
+        " finished_time = CASE WHEN NOT woken THEN now() END WHERE id = %s AND lease = %s",
+        (job.id, job.lease),
     )
-    return [DeadJob(*row) for row in rows]
+    if done.rowcount != 1:
+        raise LeaseLost(f"job {job.id}")
+    _notify(tx)
+
+
+def list_dead(tx: Tx, *, limit: int = 100, before_id: int | None = None) -> list[DeadJob]:
+    """Jobs that gave up, the newest id first, at most `limit`.
+
+    The next page starts before the last id of this one.
+    """
+    with tx.cursor(row_factory=class_row(DeadJob)) as cursor:
+        return cursor.execute(
+            "SELECT id, kind, key, attempt AS attempts, last_error, finished_time AS dead_time FROM job"
+            " WHERE state = 'dead' AND (%(before)s::bigint IS NULL OR id < %(before)s)"
+            " ORDER BY id DESC LIMIT %(limit)s",
+            {"before": before_id, "limit": limit},
+        ).fetchall()
 
 
 def replay(tx: Tx, job_id: int) -> None:
@@ -119,15 +190,15 @@ def replay(tx: Tx, job_id: int) -> None:
 
     Raises NotFound JOB_NOT_FOUND; Rejected JOB_NOT_DEAD.
     """
-    row = tx.execute("SELECT state FROM job WHERE id = %s FOR UPDATE", (job_id,)).fetchone()
-    if row is None:
+    with tx.cursor(row_factory=scalar_row) as cursor:
+        found_state = cursor.execute("SELECT state FROM job WHERE id = %s FOR UPDATE", (job_id,)).fetchone()
+    if found_state is None:
         raise NotFound("JOB_NOT_FOUND", f"Không có công việc số {job_id}.", job=job_id)
-    if row[0] != "dead":
-        raise Rejected("JOB_NOT_DEAD", f"Công việc số {job_id} chưa bị dừng hẳn.", job=job_id, state=row[0])
+    if found_state != _DEAD:
+        raise Rejected("JOB_NOT_DEAD", f"Công việc số {job_id} chưa bị dừng hẳn.", job=job_id, state=found_state)
     tx.execute(
-        "UPDATE job SET state = 'waiting', attempt = 0, waits = 0, due_time = now(), finished_time = NULL"
-        " WHERE id = %s",
-        (job_id,),
+        "UPDATE job SET state = %s, attempt = 0, waits = 0, due_time = now(), finished_time = NULL WHERE id = %s",
+        (_WAITING, job_id),
     )
     _notify(tx)
 
@@ -135,74 +206,77 @@ def replay(tx: Tx, job_id: int) -> None:
 def state(tx: Tx) -> State:
     """How much is open and how much gave up."""
     # Two questions, because each has its own index; done rows are many and stay for ever.
-    row = tx.execute(
-        "SELECT count(*), min(created_time), (SELECT count(*) FROM job WHERE state = 'dead')"
-        " FROM job WHERE state IN ('waiting', 'running')"
-    ).fetchone()
-    assert row is not None
-    return State(*row)
+    with tx.cursor(row_factory=class_row(State)) as cursor:
+        (counts,) = cursor.execute(
+            "SELECT count(*) AS open, min(created_time) AS oldest_time,"
+            " (SELECT count(*) FROM job WHERE state = 'dead') AS dead"
+            " FROM job WHERE state IN ('waiting', 'running')"
+        )
+    return counts
 
 
 def claim(tx: Tx, kinds: Sequence[str], lease_s: float) -> Job | None:
     """Take the next due job of these kinds for `lease_s` seconds, or None; for `worker.run`.
 
-    A job whose lease ran out is taken over; that has burned an attempt, and the eighth makes it dead.
+    A job whose lease ran out is taken over; that has burned an attempt, and the eighth makes it
+    dead.
     """
-    while True:
-        row = tx.execute(
-            "UPDATE job SET state = 'running', lease = %s, attempt = attempt + 1, woken = false,"
-            " due_time = clock_timestamp() + make_interval(secs => %s)"
-            " WHERE id = (SELECT id FROM job WHERE state IN ('waiting', 'running') AND kind = ANY(%s)"
-            " AND due_time <= now() ORDER BY priority DESC, due_time, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
-            " RETURNING id, kind, key, payload, attempt, lease",
-            (uuid.uuid4(), lease_s, list(kinds)),
-        ).fetchone()
-        if row is None:
-            return None
-        job = Job(*row)
-        if job.attempt <= MAX_ATTEMPTS:
-            return job
-        tx.execute(
-            "UPDATE job SET state = 'dead', lease = NULL, finished_time = now(), attempt = attempt - 1,"
-            " last_error = 'LEASE_EXPIRED' WHERE id = %s",
-            (job.id,),
-        )
+    with tx.cursor(row_factory=class_row(Job)) as cursor:
+        while True:
+            job = cursor.execute(
+                "UPDATE job SET state = %s, lease = %s, attempt = attempt + 1, woken = false,"
+                " due_time = clock_timestamp() + make_interval(secs => %s)"
+                " WHERE id = (SELECT id FROM job WHERE state IN ('waiting', 'running') AND kind = ANY(%s)"
+                " AND due_time <= now() ORDER BY priority DESC, due_time, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
+                " RETURNING id, kind, key, payload, attempt, lease",
+                (_RUNNING, uuid.uuid4(), lease_s, list(kinds)),
+            ).fetchone()
+            if job is None or job.attempt <= MAX_ATTEMPTS:
+                return job
+            tx.execute(
+                "UPDATE job SET state = %s, lease = NULL, finished_time = now(), attempt = attempt - 1,"
+                " last_error = 'LEASE_EXPIRED' WHERE id = %s",
+                (_DEAD, job.id),
+            )
 
 
 def renew(tx: Tx, jobs: Sequence[Job], lease_s: float) -> None:
-    """Prolong the leases of running jobs; for the heartbeat. A lease that was taken over stays lost."""
+    """Prolong the leases of running jobs; a lease that was taken over stays lost."""
+    # A row that is locked is being finished or asked for, in a transaction that may lock several
+    # rows in another order: it is left to the next heartbeat, of which there are three to a lease.
     tx.execute(
         "UPDATE job SET due_time = clock_timestamp() + make_interval(secs => %s)"
-        " WHERE id IN (SELECT id FROM job WHERE lease = ANY(%s) AND id = ANY(%s) ORDER BY id FOR UPDATE)",
+        " WHERE id IN (SELECT id FROM job WHERE lease = ANY(%s) AND id = ANY(%s) FOR UPDATE SKIP LOCKED)",
         (lease_s, [job.lease for job in jobs], [job.id for job in jobs]),
     )
 
 
 def stand_aside(tx: Tx, job: Job, reason: str) -> None:
-    """Give the job back without burning its attempt: at once when it was woken meanwhile, otherwise after 1, 2, 4 …
-    at most sixty seconds.
+    """Give the job back without burning its attempt: due at once when it was woken meanwhile,
+    otherwise after 1, 2, 4 … at most sixty seconds.
     """
     tx.execute(
-        "UPDATE job SET state = 'waiting', lease = NULL, attempt = attempt - 1, waits = waits + 1, last_error = %s,"
+        "UPDATE job SET state = %s, lease = NULL, attempt = attempt - 1, waits = waits + 1, last_error = %s,"
         " due_time = CASE WHEN woken THEN now()"
         " ELSE now() + make_interval(secs => least(%s, power(2, least(waits, 10)))) END WHERE id = %s AND lease = %s",
-        (reason, MAX_WAIT_S, job.id, job.lease),
+        (_WAITING, reason, MAX_WAIT_S, job.id, job.lease),
     )
 
 
 def fail(tx: Tx, job: Job, reason: str, *, final: bool) -> bool:
-    """Record a failed attempt: dead when `final` or when it was the eighth, otherwise due after 2, 6, 18 … seconds.
+    """Record a failed attempt: dead when `final` or when it was the eighth, otherwise due after
+    2, 6, 18 … seconds.
 
     False, and nothing changes, when the job is finished or was taken over.
     """
     dead = final or job.attempt >= MAX_ATTEMPTS
-    # A tenth of chance keeps jobs that failed together from coming back together.
+    # A random tenth keeps jobs that failed together from coming back together.
     delay_s = min(MAX_RETRY_S, 2 * 3 ** (job.attempt - 1)) * random.uniform(0.9, 1.0)  # noqa: S311 - not a secret
     done = tx.execute(
         "UPDATE job SET state = %s, lease = NULL, waits = 0, last_error = %s,"
         " finished_time = CASE WHEN %s THEN now() END, due_time = now() + make_interval(secs => %s)"
         " WHERE id = %s AND lease = %s",
-        ("dead" if dead else "waiting", reason, dead, delay_s, job.id, job.lease),
+        (_DEAD if dead else _WAITING, reason, dead, delay_s, job.id, job.lease),
     )
     return done.rowcount == 1
 

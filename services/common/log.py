@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error, constant text with facts as fields, no personal data."""
+"""Structured logs: a JSON object per line on standard error, facts as fields, no personal data."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from services.common.errors import HosoError
 
 
 def configure(service: str, role: str) -> None:
-    """Set up JSON logging for this process; every line, also a library's, carries the service and its role."""
+    """Set up JSON logging for this process; every line, a library's too, names service and role."""
     process = {"service": service, "role": role}
 
     def add_process(_logger: Any, _method: str, event: Any) -> Any:
@@ -43,7 +43,9 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def describe(error: BaseException) -> str:
-    """An error without its text, which may hold a person's data: code or type, and the place it was raised at."""
+    """An error without its text, which may hold personal data: code or type, and where it was
+    raised.
+    """
     code = error.reason if isinstance(error, HosoError) else type(error).__name__
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
@@ -53,7 +55,9 @@ def describe(error: BaseException) -> str:
 
 
 class _LibraryFormatter(logging.Formatter):
-    """Lines of libraries that use the standard library's logging; of an exception only its type, its text may quote."""
+    """Lines of libraries that use `logging`; an exception gives its type only, as its text may
+    quote.
+    """
 
     def __init__(self, process: dict[str, str]) -> None:
         super().__init__()

@@ -17,7 +17,9 @@ def page_size(requested: int, field: str = "page_size") -> int:
 
 
 def before_id(page_token: str) -> int | None:
-    """The row id before which a page of newest rows begins; None for the first page. Raises Invalid PAGE_TOKEN."""
+    """The row id before which a page of newest rows begins; None for the first page. Raises Invalid
+    PAGE_TOKEN.
+    """
     if page_token and not page_token.isdecimal():
         raise Invalid([Violation("page_token", "PAGE_TOKEN", "Mã trang không hợp lệ.")])
     return int(page_token) if page_token else None

@@ -1,11 +1,14 @@
 """What an operator sees and does in every service alike, and the audit row that a refusal leaves."""
 
+import uuid
+from collections.abc import Iterator
+
 import grpc
 from hoso.operations.v1 import operations_pb2, operations_pb2_grpc
 
-from services.common import audit, jobs, log, outbox
+from services.common import anchoring, audit, jobs, log, outbox
 from services.common.db import Database
-from services.common.errors import HosoError, Unavailable
+from services.common.errors import HosoError, Rejected, Unavailable
 from services.common.grpc_server import Refusal, Served
 from services.common.identity import Access, Caller, caller
 from services.common.message_fields import before_id, page_size, timestamp
@@ -16,7 +19,11 @@ ACCESS = {
     "ListDeadJobs": _OPERATOR,
     "ReplayJob": _OPERATOR,
     "VerifyAudit": _OPERATOR,
+    "VerifyAuditChains": _OPERATOR,
+    "AnchorAudit": _OPERATOR,
 }
+MAX_ROWS_AT_ONCE = 200_000
+"""Most audit rows that the unary VerifyAudit recomputes: some ten seconds."""
 
 _log = log.get(__name__)
 
@@ -34,7 +41,8 @@ def served(database: Database) -> Served:
 def record_refusal(database: Database) -> Refusal:
     """What `grpc_server.serve` calls after a refusal: an audit row in the chain ``access``.
 
-    A caller who may not pass is refused even while the database is away; then the log line alone remains.
+    A caller who may not pass is refused even while the database is away; then the log line alone
+    remains.
     """
 
     def record(who: Caller, rpc: str, error: HosoError) -> None:
@@ -99,10 +107,46 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
     def VerifyAudit(
         self, request: operations_pb2.VerifyAuditRequest, context: grpc.ServicerContext
     ) -> operations_pb2.VerifyAuditResponse:
-        """Recompute every audit chain."""
-        with self._database.transaction() as tx:
-            rows, breaks = audit.verify_all(tx)
-        answer = operations_pb2.VerifyAuditResponse(rows=rows)
-        for one in breaks:
-            answer.breaks.add(chain=one.chain, sequence=one.sequence, reason=one.reason)
+        """Recompute one audit chain, or all when they are short."""
+        answer = operations_pb2.VerifyAuditResponse()
+        for progress in audit.check_chains(self._database, request.chain):
+            if not context.is_active():
+                break
+            if progress.rows > MAX_ROWS_AT_ONCE:
+                message = "Nhật kí quá dài cho một lần gọi; hãy dùng VerifyAuditChains."
+                raise Rejected("AUDIT_TOO_LONG", message, limit_rows=MAX_ROWS_AT_ONCE)
+            answer.rows = progress.rows
+            answer.breaks.extend(map(_break, progress.breaks))
         return answer
+
+    def VerifyAuditChains(
+        self, request: operations_pb2.VerifyAuditChainsRequest, context: grpc.ServicerContext
+    ) -> Iterator[operations_pb2.VerifyAuditChainsResponse]:
+        """Recompute chain after chain and tell how far it is.
+
+        A batch is checked when gRPC asks for the next message, which it does not once the caller
+        has gone.
+        """
+        anchored = [audit.Head(head.chain, head.sequence, head.sha256) for head in request.anchored]
+        for progress in audit.check_chains(self._database, request.chain, anchored):
+            yield operations_pb2.VerifyAuditChainsResponse(
+                rows=progress.rows,
+                chains_done=progress.chains_done,
+                chains_total=progress.chains_total,
+                breaks=map(_break, progress.breaks),
+                oldest_time=timestamp(progress.oldest_time),
+            )
+
+    def AnchorAudit(
+        self, request: operations_pb2.AnchorAuditRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.AnchorAuditResponse:
+        """Queue an anchor apart from the daily one, on record."""
+        key = f"asked/{uuid.uuid4()}"
+        with self._database.transaction() as tx:
+            jobs.enqueue(tx, anchoring.JOB, key, {}, priority=10)
+            audit.append(tx, "operations", "ANCHOR_ASKED", f"jobs/{anchoring.JOB}/{key}", {}, caller())
+        return operations_pb2.AnchorAuditResponse()
+
+
+def _break(problem: audit.Break) -> operations_pb2.AuditBreak:
+    return operations_pb2.AuditBreak(chain=problem.chain, sequence=problem.sequence, reason=problem.reason)

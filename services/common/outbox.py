@@ -1,4 +1,4 @@
-"""Events to announce: rows written in the same transaction as the change, published later by the relay."""
+"""Events to announce, written in the transaction of the change and published later by the relay."""
 
 import uuid
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import datetime
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
+from psycopg.rows import class_row
 
 from services.common.db import Tx
 
@@ -15,8 +16,10 @@ _PREFIX = "hoso."
 
 @dataclass(frozen=True)
 class State:
-    """pending: events not yet confirmed by the broker. oldest_time: when the oldest of them was written.
-    refused: how many of them the broker has sent back at least once; last_error: the newest reason, empty when none.
+    """Events not yet published.
+
+    pending: their number. oldest_time: when the oldest was written. refused: how many the broker
+    has sent back at least once; last_error: the newest reason, empty when none.
     """
 
     pending: int
@@ -28,7 +31,8 @@ class State:
 def add(tx: Tx, event: Message) -> str:
     """Announce `event` when and only when `tx` commits. Returns its event id (UUID).
 
-    Events carry ids and digests only, never names, marks or files: broker disks are no store of personal data.
+    Events carry ids and digests only, never names, marks or files: no personal data on broker
+    disks.
     """
     event_id = uuid.uuid4()
     body = json_format.MessageToJson(event, preserving_proto_field_name=True, indent=None)
@@ -41,16 +45,18 @@ def add(tx: Tx, event: Message) -> str:
 
 
 def routing_key(event_type: str) -> str:
-    """The routing key of a full proto name: the name without ``hoso.``, such as ``gradebook.v1.BookLocked``."""
+    """The routing key of a full proto name: the name without ``hoso.``, such as
+    ``gradebook.v1.BookLocked``.
+    """
     return event_type.removeprefix(_PREFIX)
 
 
 def state(tx: Tx) -> State:
-    """What still waits for the broker."""
-    row = tx.execute(
-        "SELECT count(*), min(created_time), count(*) FILTER (WHERE attempts > 0),"
+    """The events that still wait for the broker."""
+    (unpublished,) = tx.cursor(row_factory=class_row(State)).execute(
+        "SELECT count(*) AS pending, min(created_time) AS oldest_time,"
+        " count(*) FILTER (WHERE attempts > 0) AS refused,"
         " coalesce((SELECT last_error FROM outbox WHERE published_time IS NULL AND last_error IS NOT NULL"
-        " ORDER BY id DESC LIMIT 1), '') FROM outbox WHERE published_time IS NULL"
-    ).fetchone()
-    assert row is not None
-    return State(*row)
+        " ORDER BY id DESC LIMIT 1), '') AS last_error FROM outbox WHERE published_time IS NULL"
+    )
+    return unpublished

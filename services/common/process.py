@@ -1,8 +1,8 @@
-"""How every process of every service starts: one image, one role a process.
+"""How every process of every service starts: one image, one role per process.
 
-``python -m services.<service> <role> --config <file.toml>``. A service's `__main__` hands over a table of roles; the
-libraries of a role are imported inside its function, so that no process loads what it must not (grpc beside eventlet,
-PKCS#11 beside threads).
+``python -m services.<service> <role> --config <file.toml>``. A service's `__main__` passes a table
+of roles; a role's libraries are imported inside its function, so that no process loads what it must
+not (grpc together with eventlet, PKCS#11 together with threads).
 """
 
 import argparse
@@ -23,16 +23,19 @@ C = TypeVar("C")
 
 
 def main(service: str, config_class: type[C], roles: Mapping[str, Callable[[C, threading.Event], int | None]]) -> int:
-    """Parse the command line, read the configuration, run the role until it ends or SIGTERM sets its event.
+    """Parse the command line, read the configuration, run the role until it ends or SIGTERM sets
+    its event.
 
-    A role returns its exit code; None means 0. Prints one line and returns 78 when the configuration cannot be used.
+    A role returns its exit code; None means 0. Prints one line and returns 78 when the
+    configuration cannot be used.
     """
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
     parser.add_argument("role", choices=sorted(roles))
     parser.add_argument("--config", type=Path, default=os.environ.get("HOSO_CONFIG"))
     arguments = parser.parse_args()
     if arguments.role == "consume":
-        # nameko runs on eventlet, which must patch the standard library before anything else loads it.
+        # nameko runs on eventlet, which must patch the standard library before anything else loads
+        # it.
         import eventlet
 
         eventlet.monkey_patch()
@@ -40,7 +43,7 @@ def main(service: str, config_class: type[C], roles: Mapping[str, Callable[[C, t
     from services.common import log
     from services.common.errors import Unavailable
 
-    # Keys, PINs and personal data never end in a core file.
+    # Keys, PINs and personal data must not end up in a core file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if arguments.config is None:
         parser.error("pass --config or set HOSO_CONFIG")

@@ -1,6 +1,6 @@
-"""Telling whoever started this process that it does its work now, by the protocol of systemd's `sd_notify(3)`.
+"""Telling the supervisor that this process is ready, by the protocol of systemd's `sd_notify(3)`.
 
-The local stack's supervisor listens the same way, so that ``make up`` ends when the work can begin and not earlier.
+The local stack's supervisor speaks it too, so ``make up`` ends only when work can begin.
 """
 
 import os
@@ -8,7 +8,7 @@ import socket
 
 
 def ready() -> None:
-    """Say that this process is ready; nothing happens when nobody asked (NOTIFY_SOCKET is not set)."""
+    """Report that this process is ready; does nothing unless NOTIFY_SOCKET is set."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

@@ -1,8 +1,10 @@
-"""The `relay` role: publishes outbox rows to RabbitMQ, at least once, in order of their ids, many at a time.
+"""The `relay` role: publishes outbox rows to RabbitMQ, at least once, in order of id, many at a
+time.
 
-A row is marked only after the broker has confirmed it (publisher confirms) and has routed it (`mandatory`): a confirm
-alone says nothing about a queue. One thread runs one pika connection and one PostgreSQL connection; the latter holds an
-advisory lock, so that only one relay works for a service, and losing it stops the work.
+A row is marked only after the broker has confirmed it (publisher confirms) and routed it
+(`mandatory`): a confirm alone says nothing about a queue. One thread runs one pika connection and
+one PostgreSQL connection; the latter holds an advisory lock, so that a service has one working
+relay, and losing it stops the work.
 """
 
 import functools
@@ -17,15 +19,16 @@ import pika
 import pika.channel
 import pika.exceptions
 import pika.spec
+from psycopg.rows import class_row, scalar_row
 
 from services.common import amqp, db, log, outbox, ready, topology
 from services.common.errors import Unavailable
 from services.common.settings import BrokerConfig, DatabaseConfig
 
 WINDOW = 1000
-"""How many messages may wait for their confirm at a time."""
+"""Messages that may await their confirm at a time."""
 KEEP_DAYS = 7
-"""How long published rows are kept, for looking things up."""
+"""How long published rows are kept for inquiries."""
 
 _MARK_ROWS = 250
 _POLL_S = 1.0
@@ -47,8 +50,8 @@ _REFUSE = (
     " due_time = now() + make_interval(secs => least(300, power(2, least(attempts, 10)))) WHERE id = ANY(%s)"
 )
 _PURGE = (
-    "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox"
-    " WHERE published_time < now() - make_interval(days => %s) LIMIT %s)"
+    "DELETE FROM outbox WHERE id = ANY(ARRAY(SELECT id FROM outbox"
+    " WHERE published_time < now() - make_interval(days => %s) ORDER BY published_time LIMIT %s))"
 )
 _log = log.get(__name__)
 
@@ -61,7 +64,7 @@ class _Row(NamedTuple):
 
 
 def run(database: DatabaseConfig, config: BrokerConfig, service: str, stop: threading.Event) -> None:
-    """Publish until `stop` is set. A lost broker or database is met by trying again, with growing pauses."""
+    """Publish until `stop` is set; reconnect to broker and database with growing pauses."""
     pause_s = 0.0
     while not stop.wait(pause_s):
         started = time.monotonic()
@@ -84,12 +87,12 @@ def _work(database: DatabaseConfig, config: BrokerConfig, service: str, stop: th
 
 
 def _leads(connection: db.Tx) -> bool:
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
-    return row is not None and bool(row[0])
+    (locked,) = connection.cursor(row_factory=scalar_row).execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))
+    return bool(locked)
 
 
 class _Session:
-    """One connection to the broker, from opening to closing. Everything happens in the thread of its event loop."""
+    """One connection to the broker, from opening to closing, in the thread of its event loop."""
 
     def __init__(self, connection: db.Tx, config: BrokerConfig, service: str, stop: threading.Event) -> None:
         self._database = connection
@@ -114,7 +117,7 @@ class _Session:
         self._loop = self._broker.ioloop
 
     def run(self) -> None:
-        """Work until stopped, or raise what ended the connection."""
+        """Work until stopped; raises the error that ended the connection."""
         try:
             self._loop.start()
         finally:
@@ -145,7 +148,7 @@ class _Session:
             self._fail(reason)
 
     def _fail(self, error: BaseException) -> None:
-        """End this session; `run` raises the error. The broker gets a moment for a proper close."""
+        """End this session; `run` raises the error. The connection may take a moment to close."""
         self._error = self._error or error
         if self._broker.is_open:
             self._broker.close()
@@ -154,7 +157,7 @@ class _Session:
             self._loop.stop()
 
     def _guarded(self, callback: Any) -> Any:
-        """pika swallows nothing but offers nothing either: an error in a callback ends this session, whatever it is."""
+        """The callback, guarded: any error in it ends this session; pika would not handle it."""
 
         @functools.wraps(callback)
         def call(*arguments: object) -> None:
@@ -170,7 +173,7 @@ class _Session:
     # Filling the window
 
     def _tick(self) -> None:
-        """Once a second: rows whose time has come, a stop that was asked for, old rows to remove."""
+        """Every second: publish due rows, stop if asked to, remove old rows."""
         if self._stop.is_set():
             self._finish()
             return
@@ -181,7 +184,7 @@ class _Session:
         self._loop.call_later(_POLL_S, self._guarded(self._tick))
 
     def _on_database(self, *_: object) -> None:
-        """The server said something: a notification, or that it is going away."""
+        """PostgreSQL sent something: a notification, or that it shuts down."""
         self._publish()
 
     def _publish(self) -> None:
@@ -210,24 +213,24 @@ class _Session:
         if self._exhausted and not self._notified():
             return False
         if len(self._in_flight) > WINDOW // 2:
-            return False  # fetching few rows at a time would cost more than it gains
+            return False  # fetching few rows at a time would not pay
         self._mark()
         taken = [row.id for row in self._in_flight.values()]
-        rows = self._database.execute(_FETCH, (taken, WINDOW)).fetchall()
-        self._ready.extend(_Row(*row) for row in rows)
+        rows = self._database.cursor(row_factory=class_row(_Row)).execute(_FETCH, (taken, WINDOW)).fetchall()
+        self._ready.extend(rows)
         self._exhausted = len(rows) < WINDOW
         return bool(rows)
 
     def _notified(self) -> bool:
-        """Whether something was added since the last look. Also finds a server that is going away."""
+        """Whether rows were added since the last call. Raises when the server is going away."""
         return bool(list(self._database.notifies(timeout=0)))
 
-    # Learning what became of the messages
+    # Outcomes of the messages
 
     def _on_return(
         self, _: object, method: pika.spec.Basic.Return, properties: pika.BasicProperties, body: bytes
     ) -> None:
-        """The broker had no queue for it. The confirm for the same message comes next."""
+        """The broker had no queue for the message. Its confirm comes next."""
         self._returned[UUID(properties.message_id)] = f"UNROUTABLE {method.reply_text} {method.routing_key}"
 
     def _on_confirm(self, frame: Any) -> None:
@@ -235,8 +238,8 @@ class _Session:
         nacked = isinstance(frame.method, pika.spec.Basic.Nack)
         # Dictionaries keep their order, and tags are given in order: the oldest is always first.
         tags = [t for t in self._in_flight if t <= tag] if multiple else [tag]
-        for one in tags:
-            row = self._in_flight.pop(one)
+        for confirmed in tags:
+            row = self._in_flight.pop(confirmed)
             error = "NACKED by the broker" if nacked else self._returned.pop(row.event_id, None)
             if error is None:
                 self._confirmed.append(row.id)
@@ -260,7 +263,7 @@ class _Session:
         self._next_purge = time.monotonic() + (0 if removed == _PURGE_ROWS else _PURGE_S)
 
     def _finish(self) -> None:
-        """Wait for the confirms under way, at most _STOP_S; what is not marked by then is published again later."""
+        """Wait at most _STOP_S for open confirms; unmarked rows are published again later."""
         deadline = time.monotonic() + _STOP_S
 
         def look() -> None:

@@ -1,7 +1,7 @@
-"""The parts every service's configuration is made of; each service's `config.py` composes them into one dataclass.
+"""The parts of every service's configuration; each service's `config.py` combines them.
 
-There is no password among them: PostgreSQL and RabbitMQ know a service by its client certificate (PostgreSQL
-`cert` authentication, RabbitMQ SASL EXTERNAL), the same certificate that names it to other services.
+They hold no password: PostgreSQL and RabbitMQ know a service by its client certificate (PostgreSQL
+`cert` authentication, RabbitMQ SASL EXTERNAL), the same that names it to other services.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class TlsConfig:
-    """Who we are and whom we believe: PEM files. `key_file` must be readable by its owner only."""
+    """PEM files: our certificate and key, the trusted CA. Only its owner may read `key_file`."""
 
     ca_file: Path
     cert_file: Path
@@ -19,7 +19,7 @@ class TlsConfig:
 
 @dataclass(frozen=True)
 class DatabaseConfig:
-    """One PostgreSQL database, reached over TLS with a client certificate whose common name maps to `user`."""
+    """A PostgreSQL database, reached over TLS; our certificate's common name maps to `user`."""
 
     host: str
     port: int
@@ -30,10 +30,10 @@ class DatabaseConfig:
 
 @dataclass(frozen=True)
 class BrokerConfig:
-    """One RabbitMQ virtual host, reached over TLS with SASL EXTERNAL.
+    """A RabbitMQ virtual host, reached over TLS with SASL EXTERNAL.
 
-    user: the client certificate's common name, for example ``service/gradebook``; the broker takes it from the
-        certificate, and we use it only where a client library wants a name.
+    user: the client certificate's common name, such as ``service/gradebook``; the broker takes it
+        from the certificate, we need it only where a client library asks for a name.
     """
 
     host: str
@@ -48,10 +48,11 @@ class ServerConfig:
     """A gRPC listener.
 
     listen: ``host:port``.
-    issuers_file: JSON object of the trusted token issuers and their Ed25519 public keys (PEM), by ``iss``.
+    issuers_file: JSON object of the trusted token issuers and their Ed25519 public keys (PEM), by
+    ``iss``.
     max_workers: threads that handle calls, 1 to 64.
     grace_s: seconds that running calls get to finish after SIGTERM.
-    max_message_bytes: largest request or response; PDFs travel as streams of 256 KiB chunks, so 4 MiB is ample.
+    max_message_bytes: largest request or response; PDFs travel in chunks of 256 KiB.
     """
 
     listen: str
@@ -64,7 +65,29 @@ class ServerConfig:
 
 @dataclass(frozen=True)
 class PeerConfig:
-    """Another service's gRPC address (``host:port``) and the certificate we show it."""
+    """Another service's gRPC address (``host:port``) and our certificate for it."""
 
     address: str
     tls: TlsConfig
+
+
+@dataclass(frozen=True)
+class WorkConfig:
+    """The role `work`. concurrency: jobs at a time in one process; lease_s: see `worker.run`."""
+
+    concurrency: int = 2
+    lease_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class AnchorConfig:
+    """How a service anchors its audit heads in the archive (ADR-0051).
+
+    key_file: ECDSA P-256 private key (PEM), used for nothing else and readable by its owner only.
+    cert_file: its certificate (PEM), named ``urn:hoso:anchor/<service>`` and issued by a CA in `archive.tls.ca_file`.
+    archive: where the signed statements are locked; archive itself reaches its own address.
+    """
+
+    key_file: Path
+    cert_file: Path
+    archive: PeerConfig

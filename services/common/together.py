@@ -1,8 +1,8 @@
-"""Calls that come at the same time, done together: where the fixed cost of a piece of work is larger than its own.
+"""Combining simultaneous calls, where the fixed cost of a piece of work exceeds its own.
 
-There is no delay and no thread of its own. A call that finds nobody at work begins at once, alone; those that come
-meanwhile wait, and the first of them does the work of all. When a crowd waits, a further group begins before the one
-under way has ended.
+There is no delay and no extra thread. A call that finds no other running begins at once, alone;
+calls that arrive meanwhile wait, and the first of them does the work of all. When many wait,
+another group begins before the running one has ended.
 """
 
 import threading
@@ -15,15 +15,15 @@ Answer = TypeVar("Answer")
 
 
 class _Place(Generic[Item, Answer]):
-    """A call that waits. gate: opened when `found` is there, or when the call is to lead `group`."""
+    """A waiting call. gate: opened when `answer` is set, or when the call is to work on `group`."""
 
-    __slots__ = ("found", "gate", "group", "item")
+    __slots__ = ("answer", "gate", "group", "item")
 
     def __init__(self, item: Item) -> None:
         self.item = item
         self.gate = threading.Lock()
         self.gate.acquire()
-        self.found: list[Answer | Exception] = []
+        self.answer: list[Answer | Exception] = []
         self.group: list[_Place[Item, Answer]] = []
 
 
@@ -33,11 +33,12 @@ class Together(Generic[Item, Answer]):
     def __init__(
         self, work: Callable[[Sequence[Item]], Sequence[Answer | Exception]], *, at_once: int, crowd: int, most: int
     ) -> None:
-        """Make it.
+        """Combine calls of `work`.
 
-        work: answers a group of items, an answer or an exception for each, in their order; what it raises is the
-            answer to all. at_once: groups that may be worked on at the same time. crowd: items that wait before a
-            further group begins beside those under way. most: items of a group.
+        work: answers a group of items, in their order, with an answer or an exception for each; an
+            exception that it raises is the answer to all. at_once: groups that may run at the same
+            time. crowd: waiting items that start another group while one runs. most: items per
+            group.
         """
         self._work = work
         self._at_once, self._crowd, self._most = at_once, crowd, most
@@ -46,7 +47,9 @@ class Together(Generic[Item, Answer]):
         self._leaders = 0
 
     def do(self, item: Item) -> Answer:
-        """The answer to an item, worked out alone or with others. Raises the exception that is its answer."""
+        """The answer to an item, worked out alone or with others. Raises it when it is an
+        exception.
+        """
         place: _Place[Item, Answer] = _Place(item)
         with self._lock:
             self._waiting.append(place)
@@ -57,13 +60,13 @@ class Together(Generic[Item, Answer]):
             place.gate.acquire()
         if place.group:
             self._lead(place.group)
-        (found,) = place.found
-        if isinstance(found, Exception):
-            raise found
-        return found
+        (answer,) = place.answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def _next(self) -> _Place[Item, Answer] | None:
-        """The first that waits, who is to lead the others; None when nobody is to begin now."""
+        """The first waiting call, with its group; None when no group is to begin now."""
         enough = self._crowd if self._leaders else 1
         if len(self._waiting) < enough or self._leaders == self._at_once:
             return None
@@ -83,5 +86,5 @@ class Together(Generic[Item, Answer]):
         if following is not None:
             following.gate.release()
         for place, answer in zip(group, answers, strict=True):
-            place.found.append(answer)
+            place.answer.append(answer)
             place.gate.release()

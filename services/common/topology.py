@@ -1,7 +1,7 @@
-"""Queues and exchanges in RabbitMQ: their names, their declaration, and whether they are there.
+"""Queues and exchanges in RabbitMQ: names, declaration, and the check that they exist.
 
-Run time never declares: `declare` is run once per release (role `migrate`), because a queue's arguments cannot be
-changed afterwards and a second opinion about them would only fail (PRECONDITION_FAILED).
+Services never declare while running: `declare` runs once per release (role `migrate`), because a
+queue's arguments cannot be changed, and declaring it with others fails (PRECONDITION_FAILED).
 """
 
 from collections.abc import Iterable
@@ -14,15 +14,18 @@ from services.common.settings import BrokerConfig
 
 EXCHANGE = "hoso.events"
 RETRY_S = (1, 10, 60, 600)
-"""The rungs of the retry ladder: how long a failed message rests, in seconds, attempt after attempt."""
+"""The retry ladder: how long a failed message rests before each further attempt, in seconds."""
 ATTEMPT_HEADER = "hoso-attempt"
 ERROR_HEADER = "hoso-error"
-"""Headers of a message on the ladder: how often it failed, and its last error (code and place, no personal data)."""
+"""Headers of a message on the ladder: failures so far, last error (code and place, no personal
+data).
+"""
 
-# RabbitMQ 4 drops a message after 20 deliveries (3.x: never) where no dead-letter exchange stands. A crash of the
-# consumer counts against every message it held, innocent or not, so the limit only has to end an endless loop.
+# Without a dead-letter exchange, RabbitMQ 4 drops a message after 20 deliveries (3.x: never). A
+# crash of the consumer counts against every message it held, so the limit need only end an endless
+# loop.
 _DELIVERY_LIMIT = 1_000
-# Nothing may ever be dropped from the dead letters by being looked at.
+# Listing dead letters must never drop one.
 _NO_DELIVERY_LIMIT = 1_000_000_000
 
 
@@ -37,15 +40,16 @@ def retry_queue(service: str, rest_s: int) -> str:
 
 
 def dead_queue(service: str) -> str:
-    """The queue of messages that `service` could not handle; only an operator takes from it."""
+    """The queue of messages that `service` could not handle; only operators take from it."""
     return f"{service}.dead"
 
 
 def declare(config: BrokerConfig, service: str, event_types: Iterable[str]) -> None:
-    """Declare the exchange and `service`'s queues, and bind the events it subscribes to (full proto names).
+    """Declare the exchange and `service`'s queues, and bind the events it subscribes to (full proto
+    names).
 
-    Repeating it changes nothing. Raises Unavailable when the broker is away, pika's ChannelClosedByBroker when a queue
-    exists with other arguments. Works on RabbitMQ 3.10 to 4.x.
+    Repeating it changes nothing. Raises Unavailable when the broker is away, pika's
+    ChannelClosedByBroker when a queue exists with other arguments. Works on RabbitMQ 3.10 to 4.x.
     """
     with amqp.channel(config) as open_channel:
         open_channel.exchange_declare(EXCHANGE, exchange_type="topic", durable=True)
@@ -66,7 +70,9 @@ def declare(config: BrokerConfig, service: str, event_types: Iterable[str]) -> N
 
 
 def ping(config: BrokerConfig, service: str) -> None:
-    """Raises Unavailable unless the broker answers and has the exchange and `service`'s queues (for `check-config`)."""
+    """Check, for `check-config`, that the exchange and `service`'s queues exist. Raises
+    Unavailable.
+    """
     with amqp.channel(config) as open_channel:
         try:
             open_channel.exchange_declare(EXCHANGE, passive=True)
@@ -77,7 +83,10 @@ def ping(config: BrokerConfig, service: str) -> None:
 
 
 def _arguments(delivery_limit: int, *, dead_letters_to: str = "") -> dict[str, str | int]:
-    """A quorum queue's arguments. At-least-once dead-lettering silently becomes at-most-once without reject-publish."""
+    """A quorum queue's arguments.
+
+    Without reject-publish, at-least-once dead-lettering silently becomes at-most-once.
+    """
     arguments: dict[str, str | int] = {"x-queue-type": "quorum", "x-delivery-limit": delivery_limit}
     if dead_letters_to:
         arguments |= {

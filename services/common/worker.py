@@ -1,4 +1,6 @@
-"""The `work` role: claims due jobs, runs their handlers in threads, keeps their leases alive, records how they end."""
+"""The `work` role: claims due jobs, runs their handlers in threads, keeps their leases alive and
+records how they end.
+"""
 
 import contextvars
 import threading
@@ -17,7 +19,9 @@ Handler = Callable[[Job], None]
 POLL_S = 1.0
 """Longest time until a job whose time has come is noticed, when no notification comes."""
 STOP_S = 30.0
-"""How long running handlers may take to end after `stop`; later they are left, and their leases run out."""
+"""How long running handlers may take to end after `stop`. Handlers that take longer are left; their
+leases run out.
+"""
 
 _FINAL = (Rejected, Invalid, NotFound, Forbidden)
 _log = log.get(__name__)
@@ -31,12 +35,16 @@ def run(
     lease_s: float,
     stop: threading.Event,
 ) -> None:
-    """Work until `stop` is set: up to `concurrency` jobs at a time, of the kinds that `handlers` names.
+    """Work until `stop` is set: up to `concurrency` jobs at a time, of the kinds that `handlers`
+    names.
 
-    A handler calls `jobs.finish` in the transaction that writes its result. What it raises decides what follows:
-    Waiting and Unavailable stand aside without burning an attempt; Rejected, Invalid, NotFound and Forbidden make the
-    job dead; anything else, and returning without `finish`, is retried and dead after eight attempts.
-    lease_s: how soon a killed worker's job is taken over by another, at least 3; it is renewed three times as often.
+    A handler calls `jobs.finish` or `jobs.finish_for_now` in the transaction that writes its
+    result.
+    What it raises decides what follows: Waiting and Unavailable stand aside without burning an
+    attempt; Rejected, Invalid, NotFound and Forbidden make the job dead; anything else, and
+    returning without finishing, is retried and dead after eight attempts.
+    lease_s: how soon a killed worker's job is taken over by another, at least 3; it is renewed
+    three times as often.
     """
     _Worker(database, handlers, concurrency, lease_s, stop).run()
 
@@ -56,7 +64,8 @@ class _Worker:
         self._lease_s = lease_s
         self._stop = stop
         self._free = threading.Semaphore(concurrency)
-        # By run, not by the job's id: a job that stands aside may be claimed again before its run has ended here.
+        # By run, not by the job's id: a job that stands aside may be claimed again before its run
+        # has ended here.
         self._running: dict[int, Job] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -92,7 +101,7 @@ class _Worker:
         with self._lock:
             self._running[id(job)] = job
         # A daemon thread: a handler that hangs must not keep the process from ending after STOP_S.
-        # In a copy of this thread's context, whose log lines name the service and its role.
+        # It runs in a copy of this thread's context, whose log lines name the service and its role.
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(self._handle, job), name=f"job-{job.id}", daemon=True).start()
 

@@ -2,10 +2,15 @@
 
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from services.common import process
+from services.common import process, roles
 from services.gradebook.config import Config
+
+if TYPE_CHECKING:
+    from services.common.intake import Subscription
 
 
 def serve(config: Config, stop: threading.Event) -> None:
@@ -26,53 +31,27 @@ def serve(config: Config, stop: threading.Event) -> None:
     database.close()
 
 
-def consume(config: Config, stop: threading.Event) -> int:
-    """Events from RabbitMQ; they stop by signal."""
-    del stop
-    from services.common import consume
-    from services.gradebook.events import SUBSCRIPTIONS
-
-    return consume.run("gradebook", config.broker, config.database, SUBSCRIPTIONS)
-
-
-def relay(config: Config, stop: threading.Event) -> None:
-    """Outbox to RabbitMQ."""
-    from services.common import relay
-
-    relay.run(config.database, config.broker, "gradebook", stop)
-
-
 def work(config: Config, stop: threading.Event) -> None:
     """Close windows whose time has come."""
-    from services.common import worker
+    from services.common import anchoring, worker
     from services.common.db import Database
     from services.gradebook.entry import windows
 
     database = Database(config.database, max_size=config.work.concurrency + 3)
     handlers = {windows.CLOSE_JOB: lambda job: windows.close_by_time(database, job)}
+    handlers.update(anchoring.start("gradebook", database, config.anchor, stop))
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()
-
-
-def migrate(config: Config, stop: threading.Event) -> None:
-    """Database schema and broker topology."""
-    del stop
-    from services.common import db, intake, topology
-    from services.gradebook.events import SUBSCRIPTIONS
-
-    for name in db.migrate(config.database, [Path(__file__).parent / "migrations"]):
-        print(name)  # noqa: T201 - for the administrator who runs it
-    topology.declare(config.broker, "gradebook", intake.event_types(SUBSCRIPTIONS))
 
 
 def check_config(config: Config, stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     del stop
-    from services.common import topology
+    from services.common import anchoring, topology
     from services.common.db import Database
     from services.common.errors import Unavailable
 
-    found = []
+    found = anchoring.problems("gradebook", config.anchor)
     database = Database(config.database, max_size=1)
     try:
         database.ping()
@@ -84,22 +63,24 @@ def check_config(config: Config, stop: threading.Event) -> int:
         topology.ping(config.broker, "gradebook")
     except Unavailable as e:
         found.append(f"broker: {e.message}")
-    for line in found or ["configuration is good"]:
-        print(line)  # noqa: T201 - for the administrator who runs it
-    return 1 if found else 0
+    return roles.report(found)
+
+
+def _subscriptions() -> "Iterable[Subscription]":
+    from services.gradebook.events import SUBSCRIPTIONS
+
+    return SUBSCRIPTIONS
 
 
 def main() -> int:
     """Choose the role."""
-    roles = {
+    table = {
         "serve": serve,
-        "consume": consume,
-        "relay": relay,
         "work": work,
-        "migrate": migrate,
         "check-config": check_config,
+        **roles.shared("gradebook", _subscriptions, Path(__file__).parent / "migrations"),
     }
-    return process.main("gradebook", Config, roles)
+    return process.main("gradebook", Config, table)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig
-
-
-@dataclass(frozen=True)
-class WorkConfig:
-    """Role `work`. concurrency: windows closed at a time in one process; lease_s: see `worker.run`."""
-
-    concurrency: int = 2
-    lease_s: float = 60.0
+from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, ServerConfig, WorkConfig
 
 
 @dataclass(frozen=True)
@@ -21,3 +13,4 @@ class Config:
     broker: BrokerConfig
     server: ServerConfig
     work: WorkConfig = field(default_factory=WorkConfig)
+    anchor: AnchorConfig | None = None

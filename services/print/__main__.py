@@ -2,10 +2,15 @@
 
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from services.common import process
+from services.common import process, roles
 from services.print.config import PrintConfig
+
+if TYPE_CHECKING:
+    from services.common.intake import Subscription
 
 
 def serve(config: PrintConfig, stop: threading.Event) -> None:
@@ -25,26 +30,11 @@ def serve(config: PrintConfig, stop: threading.Event) -> None:
     database.close()
 
 
-def consume(config: PrintConfig, stop: threading.Event) -> int:
-    """Events from RabbitMQ."""
-    from services.common import consume
-    from services.print.events import SUBSCRIPTIONS
-
-    return consume.run("print", config.broker, config.database, SUBSCRIPTIONS)
-
-
-def relay(config: PrintConfig, stop: threading.Event) -> None:
-    """Outbox to RabbitMQ."""
-    from services.common import relay
-
-    relay.run(config.database, config.broker, "print", stop)
-
-
 def work(config: PrintConfig, stop: threading.Event) -> None:
     """Render books."""
     from hoso.gradebook.v1 import books_pb2_grpc
 
-    from services.common import worker
+    from services.common import anchoring, worker
     from services.common.db import Database
     from services.common.grpc_client import channel
     from services.print import rendering, usecases
@@ -52,41 +42,33 @@ def work(config: PrintConfig, stop: threading.Event) -> None:
     database = Database(config.database)
     gradebook = books_pb2_grpc.BookServiceStub(channel(config.gradebook))
     handlers = {usecases.RENDER_JOB: rendering.handler(database, gradebook)}
+    handlers.update(anchoring.start("print", database, config.anchor, stop))
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()
-
-
-def migrate(config: PrintConfig, stop: threading.Event) -> None:
-    """Database schema and broker topology."""
-    from services.common import db, intake, topology
-    from services.print.events import SUBSCRIPTIONS
-
-    for name in db.migrate(config.database, [Path(__file__).parent / "migrations"]):
-        print(name)  # noqa: T201 - for the administrator who runs it
-    topology.declare(config.broker, "print", intake.event_types(SUBSCRIPTIONS))
 
 
 def check_config(config: PrintConfig, stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     from services.print.check_config import problems
 
-    found = problems(config)
-    for line in found or ["configuration is good"]:
-        print(line)  # noqa: T201 - for the administrator who runs it
-    return 1 if found else 0
+    return roles.report(problems(config))
+
+
+def _subscriptions() -> "Iterable[Subscription]":
+    from services.print.events import SUBSCRIPTIONS
+
+    return SUBSCRIPTIONS
 
 
 def main() -> int:
     """Choose the role."""
-    roles = {
+    table = {
         "serve": serve,
-        "consume": consume,
-        "relay": relay,
         "work": work,
-        "migrate": migrate,
         "check-config": check_config,
+        **roles.shared("print", _subscriptions, Path(__file__).parent / "migrations"),
     }
-    return process.main("print", PrintConfig, roles)
+    return process.main("print", PrintConfig, table)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The role `check-config`: reach every dependency and say in one line each what is wrong."""
+"""The role `check-config`: reach every dependency and report each problem in one line."""
 
 import contextlib
 import uuid
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hoso.gradebook.v1 import books_pb2, books_pb2_grpc
 
-from services.common import topology
+from services.common import anchoring, topology
 from services.common.db import Database
 from services.common.errors import HosoError, NotFound
 from services.common.grpc_client import calling, channel
@@ -17,19 +17,19 @@ _PATIENCE_S = 5.0
 
 
 def problems(config: PrintConfig) -> list[str]:
-    """What keeps print from working, empty when nothing does."""
+    """Whatever keeps print from working; empty when nothing does."""
     checks: dict[str, Callable[[], None]] = {
         "database": lambda: _database(config.database),
         "broker": lambda: topology.ping(config.broker, "print"),
         "gradebook": lambda: _gradebook(config.gradebook),
     }
-    found = []
+    failures = anchoring.problems("print", config.anchor)
     for name, check in checks.items():
         try:
             check()
         except HosoError as e:
-            found.append(f"{name}: {e.reason} {e.message}")
-    return found
+            failures.append(f"{name}: {e.reason} {e.message}")
+    return failures
 
 
 def _database(config: DatabaseConfig) -> None:

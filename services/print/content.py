@@ -1,10 +1,11 @@
-"""Frozen content at print's edge: canonical bytes in, a checked record out, or every fault with its path.
+"""Frozen content at print's edge: canonical bytes in, a checked record or every fault out.
 
 The formats are in `formats`: the shape of each is a schema in ``docs/formats``, the rules beyond
 it are numbered there too and live in `consistency`. Print checks that the document is whole and
 consistent with itself; whether marks and levels are right is gradebook's business.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -19,15 +20,15 @@ from services.print import fonts
 from services.print.formats import FORMATS, Format, validator
 
 MAX_VIOLATIONS = 50
-"""A report longer than this helps nobody; the first faults are enough to find the producer's error."""
+"""Violations reported at most; the first ones are enough to find the producer's error."""
 
 
 @dataclass(frozen=True)
 class Content:
     """The checked content of one record.
 
-    format: which form it is. raw: the canonical bytes exactly as received; they are what is attached to the PDF.
-    digest: lower-case hex SHA-256 of `raw`. data: the parsed document; treat as read-only.
+    raw: the canonical bytes exactly as received, which are attached to the PDF. digest: lower-case
+    hex SHA-256 of `raw`. data: the parsed document, read-only.
     """
 
     format: Format
@@ -37,7 +38,7 @@ class Content:
 
     @property
     def record_name(self) -> str:
-        """Name of the record for people and for the QR code, such as ``CLASS_BOOK/79000123/2025-2026/6A1/…/v1``."""
+        """The name for people and the QR code: ``CLASS_BOOK/79000123/2025-2026/6A1/…/v1``."""
         d = self.data
         parts = (d["record_type"], d["school"]["code"], d["school_year"], self.format.scope(d), d["stage"])
         return "/".join(part for part in parts if part) + f"/v{d['version']}"
@@ -46,10 +47,11 @@ class Content:
 def parse(raw: bytes, expected_digest: str | None = None) -> Content:
     """Check `raw` as frozen content of the format that it names, and return it.
 
-    `expected_digest` is the lower-case hex SHA-256 that named the content in the event. Raises Invalid: digest differs
-    (CONTENT_DIGEST), not JSON (CONTENT_JSON), not in canonical form (CONTENT_NOT_CANONICAL), of no known format
-    (FORMAT_UNKNOWN), not of its schema (SCHEMA_…), inconsistent with itself (see `consistency`), or with a character no
-    bundled font can print (NO_GLYPH).
+    expected_digest: lower-case hex SHA-256 of the content, where it is known. Raises Invalid:
+    digest differs (CONTENT_DIGEST), not JSON (CONTENT_JSON), not in canonical form
+    (CONTENT_NOT_CANONICAL), of no known format (FORMAT_UNKNOWN), not of its schema (SCHEMA_…),
+    inconsistent with itself (see `consistency`), or with a character that no bundled font can print
+    (NO_GLYPH).
     """
     digest = sha256(raw)
     if expected_digest is not None and digest != expected_digest:
@@ -65,8 +67,8 @@ def parse(raw: bytes, expected_digest: str | None = None) -> Content:
     if not fonts.can_print(raw.decode()):
         checks.append(fonts.violations)
     for check in checks:
-        if found := _first(check(data)):
-            raise Invalid(found)
+        if violations := _first(check(data)):
+            raise Invalid(violations)
     return Content(format=form, raw=raw, digest=digest, data=data)
 
 
@@ -81,8 +83,8 @@ def _refuse(rule: str, message: str) -> None:
     raise Invalid([Violation("", rule, message)])
 
 
-def _first(found: Iterator[Violation]) -> list[Violation]:
-    return [violation for violation, _ in zip(found, range(MAX_VIOLATIONS), strict=False)]
+def _first(violations: Iterator[Violation]) -> list[Violation]:
+    return list(itertools.islice(violations, MAX_VIOLATIONS))
 
 
 def _schema_violations(form: Format, data: Any) -> Iterator[Violation]:
@@ -98,7 +100,7 @@ def _path(steps: Sequence[str | int]) -> str:
 
 
 def _schema_message(form: Format, keyword: str, error: jsonschema_rs.ValidationError) -> str:
-    """A Vietnamese sentence; the value itself is left out because it may be personal data."""
+    """A Vietnamese sentence without the value itself, which may be personal data."""
     kind = error.kind
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required):
         return f"Thiếu trường {kind.property}."

@@ -1,8 +1,9 @@
 """Empty signature form fields, added once to the signing copy before it is stored.
 
-Typst makes no form fields. The template says where each one stands (labelled metadata), this module puts them there in
-one incremental update. So every later signature fills a field of a form that already exists, which is all that a
-document certified by its first signature still permits (ISO 32000-1, 12.8.2.2, table 254).
+Typst makes no form fields. The template marks the place of each (labelled metadata), and this
+module adds them in one incremental update. Every later signature then fills a field of an existing
+form, which is all that a document certified by its first signature still permits (ISO 32000-1,
+12.8.2.2, table 254).
 """
 
 import io
@@ -18,7 +19,9 @@ from pyhanko.sign.fields import SigFieldSpec, append_signature_field
 
 @dataclass(frozen=True)
 class FieldPlace:
-    """Where a signature field stands: `page` from 1; the rest in points, from the upper left corner of the page."""
+    """The place of a signature field: `page` from 1, the rest in points from the page's upper left
+    corner.
+    """
 
     name: str
     page: int
@@ -29,7 +32,7 @@ class FieldPlace:
 
 
 class _DeterministicWriter(IncrementalPdfFileWriter):
-    """Writes the same bytes for the same input: pyHanko would add the time of day and a random identifier."""
+    """Writes the same bytes for the same input; pyHanko would add the time and a random id."""
 
     @classmethod
     def _handle_id(cls, prev: PdfFileReader) -> generic.ArrayObject:
@@ -40,11 +43,13 @@ class _DeterministicWriter(IncrementalPdfFileWriter):
         return generic.ArrayObject([generic.ByteStringObject(original), generic.ByteStringObject(second)])
 
     def _update_meta(self) -> None:
-        """The document's metadata speak of the book, not of this step."""
+        """Nothing: the document's metadata describe the book, not this step."""
 
 
 def add(pdf: bytes, places: Sequence[FieldPlace]) -> bytes:
-    """`pdf` with one empty, visible and printable signature field for each of `places`, in that order."""
+    """`pdf` with one empty, visible and printable signature field for each of `places`, in that
+    order.
+    """
     writer = _DeterministicWriter(io.BytesIO(pdf))
     for place in places:
         page = writer.find_page_for_modification(place.page - 1)[0].get_object()  # type: ignore[no-untyped-call]

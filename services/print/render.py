@@ -1,7 +1,8 @@
 """Frozen content in, PDF out. The only module that knows Typst.
 
-The same content, template, fonts and engine give the same bytes on one platform: the document's date is the closing
-time, identifiers follow from the content, nothing is read but the template folder and the bundled fonts.
+The same content, template, fonts and engine give the same bytes on one platform: the document's
+date is the closing time, identifiers follow from the content, and only the template folder and the
+bundled fonts are read.
 """
 
 import io
@@ -10,7 +11,6 @@ import json
 import threading
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -19,31 +19,25 @@ import segno
 import typst
 
 from services.print import fields, fonts
-from services.print.content import Content, parse
+from services.print.content import Content
 from services.print.fields import FieldPlace
+from services.print.kind import Kind
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 PDF_STANDARD: Literal["a-3b"] = "a-3b"
-"""ISO 19005-3 level B: the archival form that may carry the content as an attachment of any type."""
-
+"""ISO 19005-3 level B: the archival form that allows attachments of any type; ours is the content.
+"""
 
 _FORGET_ROUNDS = 3
 COPIES_REMEMBERED = 4
-"""After how many copies the engine's memory of them is dropped."""
+"""The engine's cache is dropped after this many copies."""
 _copies = itertools.count(1)
-
-
-class Kind(Enum):
-    """What a rendition is for: the marked print copy without signatures, or the copy that will be signed."""
-
-    UNSIGNED = "UNSIGNED"
-    SIGNING = "SIGNING"
 
 
 @dataclass(frozen=True)
 class Rendition:
-    """A rendered document: its bytes, number of pages, and for a signing copy its signature fields in content order."""
+    """A rendered document. fields: those of a signing copy, in the order of the content."""
 
     pdf: bytes
     pages: int
@@ -51,20 +45,14 @@ class Rendition:
 
 
 class RenderError(Exception):
-    """The engine refused checked content: a fault of ours (template, fonts, engine), never of the school."""
+    """The engine refused checked content: our fault (template, fonts, engine), not the school's."""
 
 
-def render(content: bytes, kind: Kind, expected_digest: str | None = None) -> Rendition:
-    """Check frozen content and make its PDF/A-3b.
+def render(book: Content, kind: Kind) -> Rendition:
+    """Make the PDF/A-3b of a checked record. Raises RenderError.
 
-    `content`: canonical bytes of one of the `formats`; `expected_digest`: their SHA-256 in hex, when known.
-    Raises Invalid (see `content.parse`), RenderError. Safe to call from several threads; each keeps its own compiler.
+    Safe to call from several threads; each keeps its own compiler.
     """
-    return render_book(parse(content, expected_digest), kind)
-
-
-def render_book(book: Content, kind: Kind) -> Rendition:
-    """Make the PDF/A-3b of a checked record. Raises RenderError."""
     compiler = _compiler(book.format.template)
     if next(_copies) % COPIES_REMEMBERED == 0:
         _forget()
@@ -83,7 +71,8 @@ def render_book(book: Content, kind: Kind) -> Rendition:
         raise RenderError(f"{book.record_name}: {e.diagnostic}") from e
     if not isinstance(pdf, bytes):
         raise RenderError(f"{book.record_name}: the engine returned no document")
-    # Typst ends with %%EOF and no line end; an incremental update after that would break PDF/A (ISO 19005-2, 6.1.9).
+    # Typst ends with %%EOF and no line end; an incremental update appended there would break PDF/A
+    # (ISO 19005-2, 6.1.9).
     pdf += b"\n"
     if kind is Kind.UNSIGNED:
         return Rendition(pdf, pages, ())
@@ -96,18 +85,18 @@ def render_book(book: Content, kind: Kind) -> Rendition:
 
 
 def _forget() -> None:
-    """Let the engine drop what it remembers of past books, so that a worker stays near 600 MB.
+    """Empty the engine's cache of past books, so that a worker stays near 600 MB.
 
-    The engine keeps every intermediate result until it was not used in ten compilations, which is 150 MB a book.
-    Compiling nothing a few times ages them; templates and fonts used in the meantime are read again, which is why it is
-    not done after each book.
+    The engine keeps every intermediate result until ten compilations have not used it: 150 MB per
+    book. A few empty compilations age them. Templates and fonts are read again afterwards, so this
+    is not done after each book.
     """
     for _ in range(_FORGET_ROUNDS):
         _compiler("nothing").compile(format="pdf")
 
 
 def inputs(book: Content, kind: Kind) -> dict[str, str]:
-    """What the template gets (`sys.inputs`): content as data, its digest and name, the QR code, the kind."""
+    """The template's `sys.inputs`: content, digest, the record's name, the QR code, the kind."""
     return {
         "content": book.raw.decode(),
         "digest": book.digest,
@@ -119,14 +108,14 @@ def inputs(book: Content, kind: Kind) -> dict[str, str]:
 
 def _qr_code(text: str) -> str:
     svg = io.BytesIO()
-    # The standard's choice of a mask by scoring all eight is nearly all of the cost; readers accept any mask.
+    # Scoring all eight masks, as the standard does, is nearly the whole cost; readers accept any.
     segno.make(text, error="m", micro=False, mask=0).save(svg, kind="svg", xmldecl=False, border=0)
     return svg.getvalue().decode()
 
 
 @cache
 def _fonts() -> typst.Fonts:
-    # Reading the font files takes longer than a page; one object serves every compiler of the process.
+    # Reading the fonts takes longer than making a page; all compilers of the process share them.
     return typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(fonts.FOLDER)])
 
 

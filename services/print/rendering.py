@@ -1,6 +1,7 @@
-"""The job `render`: fetch frozen content from gradebook by name and digest, render it, keep and announce the result.
+"""The job `render`: fetch frozen content from gradebook, render it, keep and announce the result.
 
-Killed at any point it starts again from the beginning: nothing exists before the one transaction at its end.
+Wherever it is killed, it starts again from the beginning: nothing is kept before the single
+transaction at its end.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from services.common.grpc_client import DEADLINE_S, calling
 from services.common.jobs import Job
 from services.print import content, render, usecases
 from services.print.content import Content
+from services.print.kind import Kind
 from services.print.store import SignatureField
 
 _log = log.get(__name__)
@@ -22,8 +24,9 @@ _log = log.get(__name__)
 def handler(database: Database, gradebook: books_pb2_grpc.BookServiceStub) -> Callable[[Job], None]:
     """The handler of `render` jobs for `worker.run`.
 
-    Raises Unavailable while gradebook or the database is away; NotFound and Rejected DIGEST_MISMATCH when gradebook
-    does not have what it announced; RenderError when the engine refuses good content.
+    It raises Unavailable while gradebook or the database is away; NotFound and Rejected
+    DIGEST_MISMATCH when gradebook does not have the content that it announced; RenderError when the
+    engine refuses good content.
     """
 
     def handle(job: Job) -> None:
@@ -38,7 +41,7 @@ def handler(database: Database, gradebook: books_pb2_grpc.BookServiceStub) -> Ca
             with database.transaction() as tx:
                 usecases.fail(tx, job, e)
             return
-        rendition = render.render_book(book, render.Kind(job.payload["kind"]))
+        rendition = render.render(book, Kind(job.payload["kind"]))
         fields = signature_fields(book) if rendition.fields else ()
         with database.transaction() as tx:
             usecases.keep(tx, job, rendition.pdf, rendition.pages, fields)
@@ -50,13 +53,13 @@ def signature_fields(book: Content) -> tuple[SignatureField, ...]:
     """The record's signatories as the fields of its signing copy, in order."""
     return tuple(
         SignatureField(
-            name=one["field"],
-            order=one["order"],
-            rank=one["rank"],
-            role=one["role"],
-            signatory=one["signatory"],
+            name=signatory["field"],
+            order=signatory["order"],
+            rank=signatory["rank"],
+            role=signatory["role"],
+            signatory=signatory["signatory"],
         )
-        for one in book.data["signatories"]
+        for signatory in book.data["signatories"]
     )
 
 

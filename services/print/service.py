@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.print.v1 import print_pb2 as pb
 from hoso.print.v1 import print_pb2_grpc
 
@@ -11,6 +10,7 @@ from services.common import chunks
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access
+from services.common.message_fields import timestamp
 from services.print import usecases
 from services.print.store import StoredRendition
 
@@ -44,8 +44,8 @@ class Print(print_pb2_grpc.PrintServiceServicer):
     ) -> pb.ListRenditionsResponse:
         """The renditions of a book, newest first."""
         with self._database.transaction() as tx:
-            found = usecases.of_book(tx, request.book)
-        return pb.ListRenditionsResponse(renditions=[_rendition(one) for one in found])
+            renditions = usecases.of_book(tx, request.book)
+        return pb.ListRenditionsResponse(renditions=[_rendition(rendition) for rendition in renditions])
 
     def DownloadRendition(
         self, request: pb.DownloadRenditionRequest, context: grpc.ServicerContext
@@ -57,23 +57,23 @@ class Print(print_pb2_grpc.PrintServiceServicer):
             yield pb.DownloadRenditionResponse(chunk=chunk)
 
 
-def _rendition(one: StoredRendition) -> pb.Rendition:
-    made = Timestamp()
-    made.FromDatetime(one.created_time)
+def _rendition(stored: StoredRendition) -> pb.Rendition:
     return pb.Rendition(
-        id=str(one.id),
-        book=one.book,
-        version=one.version,
-        school=one.school,
-        kind=usecases.KINDS[one.kind],
-        content_sha256=one.content_sha256,
-        pdf_sha256=one.pdf_sha256,
-        pdf_size_bytes=one.pdf_size_bytes,
-        pages=one.pages,
-        create_time=made,
-        void=one.void,
+        id=str(stored.id),
+        book=stored.book,
+        version=stored.version,
+        school=stored.school,
+        kind=usecases.KINDS[stored.kind],
+        content_sha256=stored.content_sha256,
+        pdf_sha256=stored.pdf_sha256,
+        pdf_size_bytes=stored.pdf_size_bytes,
+        pages=stored.pages,
+        create_time=timestamp(stored.created_time),
+        void=stored.void,
         fields=[
-            pb.SignatureField(name=f.name, order=f.order, rank=f.rank, role=f.role, signatory=f.signatory)
-            for f in one.fields
+            pb.SignatureField(
+                name=field.name, order=field.order, rank=field.rank, role=field.role, signatory=field.signatory
+            )
+            for field in stored.fields
         ],
     )

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg import Cursor
+from psycopg.rows import kwargs_row, scalar_row
 from psycopg.types.json import Jsonb
 
 from services.common.db import Tx
+from services.print.kind import Kind
 
 _SELECT = (
-    "SELECT r.id, r.book, r.version, r.school, r.kind, r.content_sha256, r.pdf_sha256, length(r.pdf), r.pages,"
-    " r.fields, r.created_time, EXISTS (SELECT FROM voided_version v WHERE v.book = r.book AND v.version = r.version)"
+    "SELECT r.id, r.book, r.version, r.school, r.kind, r.content_sha256, r.pdf_sha256,"
+    " length(r.pdf) AS pdf_size_bytes, r.pages, r.fields, r.created_time,"
+    " EXISTS (SELECT FROM voided_version v WHERE v.book = r.book AND v.version = r.version) AS void"
     " FROM rendition r"
 )
 _BY_ID = _SELECT + " WHERE r.id = %s"
@@ -21,7 +25,9 @@ _BY_BOOK = _SELECT + " WHERE r.book = %s ORDER BY r.created_time DESC, r.version
 
 @dataclass(frozen=True)
 class SignatureField:
-    """A signature field of a signing copy: its name in the PDF, place in the order, rank, role and who signs."""
+    """A signature field of a signing copy. name: in the PDF; order: of signing, from 1; signatory:
+    who signs.
+    """
 
     name: str
     order: int
@@ -32,13 +38,13 @@ class SignatureField:
 
 @dataclass(frozen=True)
 class StoredRendition:
-    """A rendition without its bytes. kind: UNSIGNED or SIGNING; void: the book's version has ended."""
+    """A rendition without its bytes. void: the book's version has ended."""
 
     id: uuid.UUID
     book: str
     version: int
     school: str
-    kind: str
+    kind: Kind
     content_sha256: bytes
     pdf_sha256: bytes
     pdf_size_bytes: int
@@ -55,15 +61,15 @@ def insert(
     book: str,
     version: int,
     school: str,
-    kind: str,
+    kind: Kind,
     content_sha256: bytes,
     pdf_sha256: bytes,
     pdf: bytes,
     pages: int,
     fields: tuple[SignatureField, ...],
 ) -> bool:
-    """Store a rendition. False when this version has one of this kind already, which stays as it is."""
-    values = Jsonb([dataclasses.asdict(one) for one in fields])
+    """Store a rendition. False when this version already has one of this kind, which is kept."""
+    values = Jsonb([dataclasses.asdict(field) for field in fields])
     done = tx.execute(
         "INSERT INTO rendition (id, book, version, school, kind, content_sha256, pdf_sha256, pdf, pages, fields)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (book, version, kind) DO NOTHING",
@@ -75,41 +81,41 @@ def insert(
 
 def find(tx: Tx, rendition: uuid.UUID) -> StoredRendition | None:
     """One rendition by id."""
-    row = tx.execute(_BY_ID, (rendition,)).fetchone()
-    return _stored(row) if row else None
+    return _cursor(tx).execute(_BY_ID, (rendition,)).fetchone()
 
 
-def exists(tx: Tx, book: str, version: int, kind: str) -> bool:
+def exists(tx: Tx, book: str, version: int, kind: Kind) -> bool:
     """Whether this version has a rendition of this kind."""
-    found = tx.execute(
-        "SELECT 1 FROM rendition WHERE book = %s AND version = %s AND kind = %s", (book, version, kind)
-    ).fetchone()
-    return found is not None
+    row = tx.execute("SELECT FROM rendition WHERE book = %s AND version = %s AND kind = %s", (book, version, kind))
+    return row.rowcount == 1
 
 
 def list_of_book(tx: Tx, book: str) -> list[StoredRendition]:
     """The renditions of a book, newest first."""
-    return [_stored(row) for row in tx.execute(_BY_BOOK, (book,))]
+    return _cursor(tx).execute(_BY_BOOK, (book,)).fetchall()
 
 
 def pdf(tx: Tx, rendition: uuid.UUID) -> bytes:
     """The bytes of a rendition that exists."""
-    row = tx.execute("SELECT pdf FROM rendition WHERE id = %s", (rendition,), binary=True).fetchone()
-    assert row is not None
-    return bytes(row[0])
+    cursor = tx.cursor(binary=True, row_factory=scalar_row)
+    (data,) = cursor.execute("SELECT pdf FROM rendition WHERE id = %s", (rendition,))
+    return bytes(data)
 
 
 def void(tx: Tx, book: str, version: int) -> None:
-    """Record that a version has ended; harmless when repeated."""
+    """Record that a version has ended; repeating it changes nothing."""
     tx.execute("INSERT INTO voided_version (book, version) VALUES (%s, %s) ON CONFLICT DO NOTHING", (book, version))
 
 
 def is_void(tx: Tx, book: str, version: int) -> bool:
     """Whether a version has ended."""
-    row = tx.execute("SELECT 1 FROM voided_version WHERE book = %s AND version = %s", (book, version)).fetchone()
-    return row is not None
+    row = tx.execute("SELECT FROM voided_version WHERE book = %s AND version = %s", (book, version))
+    return row.rowcount == 1
 
 
-def _stored(row: tuple[Any, ...]) -> StoredRendition:
-    fields = tuple(SignatureField(**one) for one in row[9])
-    return StoredRendition(*(*row[:9], fields, *row[10:]))
+def _cursor(tx: Tx) -> Cursor[StoredRendition]:
+    return tx.cursor(row_factory=kwargs_row(_stored))
+
+
+def _stored(*, kind: str, fields: list[dict[str, Any]], **columns: Any) -> StoredRendition:
+    return StoredRendition(kind=Kind(kind), fields=tuple(SignatureField(**field) for field in fields), **columns)

@@ -8,19 +8,23 @@ from hoso.print.v1 import events_pb2, print_pb2
 from services.common import audit, identity, jobs, outbox
 from services.common.db import Tx
 from services.common.errors import Invalid, NotFound, Rejected
-from services.common.identity import SYSTEM, caller
+from services.common.identity import SYSTEM
 from services.common.jobs import Job
 from services.print import store
+from services.print.kind import Kind
 from services.print.store import SignatureField, StoredRendition
 
 RENDER_JOB = "render"
-KINDS = {"UNSIGNED": print_pb2.RENDITION_KIND_UNSIGNED, "SIGNING": print_pb2.RENDITION_KIND_SIGNING}
+_WAITED_FOR = 10
+"""Priority of a print that somebody at a school waits for; signing copies wait for keys anyway."""
+KINDS = {Kind.UNSIGNED: print_pb2.RENDITION_KIND_UNSIGNED, Kind.SIGNING: print_pb2.RENDITION_KIND_SIGNING}
+"""Kinds as messages and events carry them."""
 
 
-def queue(tx: Tx, book: str, version: int, *, school: str, kind: str, content_sha256: bytes) -> None:
-    """Queue a rendition; once for each version and kind. Raises ValueError when the digest is not 32 bytes.
+def queue(tx: Tx, book: str, version: int, *, school: str, kind: Kind, content_sha256: bytes) -> None:
+    """Queue a rendition, once for each version and kind.
 
-    A print that somebody waits for at a school goes before signing copies, which wait for keys anyhow.
+    Raises ValueError when the digest is not 32 bytes.
     """
     if len(content_sha256) != 32:
         raise ValueError("a digest has 32 bytes")
@@ -28,15 +32,20 @@ def queue(tx: Tx, book: str, version: int, *, school: str, kind: str, content_sh
         "book": book,
         "version": str(version),
         "school": school,
-        "kind": kind,
+        "kind": kind.value,
         "content_sha256": content_sha256.hex(),
     }
-    jobs.enqueue(tx, RENDER_JOB, f"{book}/{version}/{kind}", payload, priority=10 if kind == "UNSIGNED" else 0)
+    jobs.enqueue(
+        tx, RENDER_JOB, f"{book}/{version}/{kind}", payload, priority=_WAITED_FOR if kind is Kind.UNSIGNED else 0
+    )
 
 
 def settled(tx: Tx, job: Job) -> bool:
-    """Finish the job when nothing is left to render: an earlier attempt kept it, or the version has ended."""
-    book, version, kind = job.payload["book"], int(job.payload["version"]), job.payload["kind"]
+    """Finish the job when nothing is left to render; whether it was so.
+
+    An earlier attempt kept the rendition, or the version has ended.
+    """
+    book, version, kind = _subject(job)
     done = store.exists(tx, book, version, kind) or store.is_void(tx, book, version)
     if done:
         jobs.finish(tx, job)
@@ -46,9 +55,9 @@ def settled(tx: Tx, job: Job) -> bool:
 def keep(tx: Tx, job: Job, pdf: bytes, pages: int, fields: tuple[SignatureField, ...]) -> None:
     """Store what `job` rendered, announce it and finish the job.
 
-    Nothing is announced when the version ended meanwhile, or when another worker was first.
+    Nothing is announced when the version has ended meanwhile, or when another worker came first.
     """
-    book, version, kind = job.payload["book"], int(job.payload["version"]), job.payload["kind"]
+    book, version, kind = _subject(job)
     rendition, pdf_sha256 = uuid.uuid4(), sha256(pdf).digest()
     content_sha256 = bytes.fromhex(job.payload["content_sha256"])
     new = store.insert(
@@ -85,10 +94,11 @@ def keep(tx: Tx, job: Job, pdf: bytes, pages: int, fields: tuple[SignatureField,
 def fail(tx: Tx, job: Job, error: Invalid) -> None:
     """Announce that this content cannot be printed, naming the first fault, and finish the job.
 
-    Trying again would find the same fault: the content is frozen. The school corrects it in a new version.
+    The content is frozen, so trying again would find the same fault; the school corrects it in a
+    new version.
     """
     first = error.violations[0]
-    book, version, kind = job.payload["book"], int(job.payload["version"]), job.payload["kind"]
+    book, version, kind = _subject(job)
     if not store.is_void(tx, book, version):
         outbox.add(
             tx,
@@ -101,7 +111,7 @@ def fail(tx: Tx, job: Job, error: Invalid) -> None:
 
 
 def void(tx: Tx, book: str, version: int) -> None:
-    """A version has ended: its renditions, present and to come, are void."""
+    """A version has ended: its renditions, existing and to come, are void."""
     store.void(tx, book, version)
 
 
@@ -111,38 +121,39 @@ def readable(tx: Tx, rendition: str) -> StoredRendition:
     Raises NotFound RENDITION_UNKNOWN, Unauthenticated PERSON_REQUIRED, Forbidden WRONG_SCHOOL.
     """
     try:
-        found = store.find(tx, uuid.UUID(rendition))
+        stored = store.find(tx, uuid.UUID(rendition))
     except ValueError:
-        found = None
-    if found is None:
+        stored = None
+    if stored is None:
         raise NotFound("RENDITION_UNKNOWN", "Không có bản in này.", rendition=rendition)
-    _may_read(found.school)
-    return found
+    identity.may_read(stored.school)
+    return stored
 
 
 def of_book(tx: Tx, book: str) -> list[StoredRendition]:
-    """The renditions of a book that the caller may see, newest first; see `readable` for what is raised."""
-    found = store.list_of_book(tx, book)
-    for school in {one.school for one in found}:
-        _may_read(school)
-    return found
+    """The renditions of a book that the caller may see, newest first; see `readable` for what is
+    raised.
+    """
+    renditions = store.list_of_book(tx, book)
+    for school in {rendition.school for rendition in renditions}:
+        identity.may_read(school)
+    return renditions
 
 
 def download(tx: Tx, rendition: str) -> bytes:
-    """The PDF of a rendition that is not void. Raises Rejected RENDITION_VOID, and as `readable`."""
-    found = readable(tx, rendition)
-    if found.void:
+    """The PDF of a valid rendition. Raises Rejected RENDITION_VOID, and as `readable`."""
+    stored = readable(tx, rendition)
+    if stored.void:
         raise Rejected(
-            "RENDITION_VOID", "Bản in đã bị hủy vì sổ có phiên bản khác.", rendition=rendition, version=found.version
+            "RENDITION_VOID", "Bản in đã bị hủy vì sổ có phiên bản khác.", rendition=rendition, version=stored.version
         )
-    return store.pdf(tx, found.id)
+    return store.pdf(tx, stored.id)
+
+
+def _subject(job: Job) -> tuple[str, int, Kind]:
+    """The book, its version and the kind of rendition that a job is about."""
+    return job.payload["book"], int(job.payload["version"]), Kind(job.payload["kind"])
 
 
 def _facts(job: Job) -> dict[str, str]:
     return {name: job.payload[name] for name in ("book", "version", "kind", "content_sha256")}
-
-
-def _may_read(school: str) -> None:
-    """Operators and services read every school; others act for a person of that school."""
-    if not caller().client.startswith(("service/", "operator/")):
-        identity.person(school)

@@ -1,18 +1,24 @@
 """``python -m services.signing <role> --config <file.toml>``: the roles of signing, wired by hand.
 
-`ceremony` reads a configuration of its own (`ceremony.CeremonyConfig`); all others read `config.SigningConfig`.
+`ceremony` reads a configuration of its own (`ceremony.CeremonyConfig`); all others read
+`config.SigningConfig`.
 """
 
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.common import process
+from services.common import process, roles
 
 if TYPE_CHECKING:
+    from services.common.intake import Subscription
     from services.signing.ceremony import CeremonyConfig
     from services.signing.config import SigningConfig
+
+EX_TEMPFAIL = 75
+"""Exit code (sysexits.h) of a ceremony that has stopped and waits for certificates."""
 
 
 def serve(config: "SigningConfig", stop: threading.Event) -> None:
@@ -34,36 +40,24 @@ def serve(config: "SigningConfig", stop: threading.Event) -> None:
     database.close()
 
 
-def consume(config: "SigningConfig", stop: threading.Event) -> int:
-    """Events from RabbitMQ."""
-    from services.common import consume
-    from services.signing.events import SUBSCRIPTIONS
-
-    return consume.run("signing", config.broker, config.database, SUBSCRIPTIONS)
-
-
-def relay(config: "SigningConfig", stop: threading.Event) -> None:
-    """Outbox to RabbitMQ."""
-    from services.common import relay
-
-    relay.run(config.database, config.broker, "signing", stop)
-
-
 def work(config: "SigningConfig", stop: threading.Event) -> None:
     """Fetch signing copies and sign."""
     from hoso.print.v1.print_pb2_grpc import PrintServiceStub
 
-    from services.common import worker
+    from services.common import anchoring, worker
     from services.common.db import Database
     from services.common.grpc_client import channel
-    from services.signing import domain, fetch_job, signing_job
+    from services.signing import domain, fetch_job, open_keys, signing_job
     from services.signing.token_client import TokenClient
 
     database = Database(config.database)
+    tokens = TokenClient(config.tokens.socket)
     handlers = {
         domain.FETCH_JOB: fetch_job.handler(database, PrintServiceStub(channel(config.print))),
-        domain.SIGN_JOB: signing_job.handler(database, TokenClient(config.tokens.socket)),
+        domain.SIGN_JOB: signing_job.handler(database, tokens),
     }
+    handlers.update(anchoring.start("signing", database, config.anchor, stop))
+    threading.Thread(target=open_keys.watch, args=(database, tokens, stop), name="open-keys", daemon=True).start()
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()
 
@@ -75,31 +69,31 @@ def tokens(config: "SigningConfig", stop: threading.Event) -> None:
     tokens.run(config.tokens, stop)
 
 
-def migrate(config: "SigningConfig", stop: threading.Event) -> None:
-    """Database schema and broker topology."""
-    from services.common import db, intake, topology
-    from services.signing.events import SUBSCRIPTIONS
-
-    for name in db.migrate(config.database, [Path(__file__).parent / "migrations"]):
-        print(name)  # noqa: T201 - for the administrator who runs it
-    topology.declare(config.broker, "signing", intake.event_types(SUBSCRIPTIONS))
-
-
 def check_config(config: "SigningConfig", stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     from services.signing.check_config import problems
 
-    found = problems(config)
-    for line in found or ["configuration is good"]:
-        print(line)  # noqa: T201 - for the administrator who runs it
-    return 1 if found else 0
+    return roles.report(problems(config))
 
 
-def ceremony(config: "CeremonyConfig", stop: threading.Event) -> None:
-    """Key ceremony; prints its record."""
+def ceremony(config: "CeremonyConfig", stop: threading.Event) -> int:
+    """Key ceremony; prints its record, or stops for the certificates that its requests ask for."""
     from services.signing import ceremony
 
-    print(ceremony.write_record(config, ceremony.perform(config)))  # noqa: T201 - the record is its output
+    outcome = ceremony.perform(config)
+    if isinstance(outcome, str):
+        print(outcome)  # noqa: T201 - the record is its output
+        return 0
+    waiting = "\n".join(map(str, outcome.missing))
+    text = f"The requests are in {config.requests_dir}. Run this again when these certificates are there:\n{waiting}"
+    print(text)  # noqa: T201 - tells the administrator how to go on
+    return EX_TEMPFAIL
+
+
+def _subscriptions() -> "Iterable[Subscription]":
+    from services.signing.events import SUBSCRIPTIONS
+
+    return SUBSCRIPTIONS
 
 
 def main() -> int:
@@ -110,16 +104,14 @@ def main() -> int:
         return process.main("signing", CeremonyConfig, {"ceremony": ceremony})
     from services.signing.config import SigningConfig
 
-    roles = {
+    table = {
         "serve": serve,
-        "consume": consume,
-        "relay": relay,
         "work": work,
         "tokens": tokens,
-        "migrate": migrate,
         "check-config": check_config,
+        **roles.shared("signing", _subscriptions, Path(__file__).parent / "migrations"),
     }
-    return process.main("signing", SigningConfig, roles)
+    return process.main("signing", SigningConfig, table)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""One activated key: its bounds, its PIN for as long as they allow, and the owner process that holds it unlocked."""
+"""An activated key: its bounds, its PIN for as long as they allow, and the owner process that holds
+it unlocked.
+"""
 
 import threading
 import time
@@ -28,7 +30,9 @@ class KeyUnavailableError(Exception):
 
 
 class KeyEndedError(Exception):
-    """The activation is over (bounds reached, key or PIN refused by the token); a person must activate again."""
+    """The activation is over (bounds reached, key or PIN refused by the token); a person must
+    activate again.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -37,7 +41,8 @@ class KeyEndedError(Exception):
 
 @dataclass
 class Bounds:
-    """How long and how often an activation may be used; None is without bound, for keys with a secret file only.
+    """How long and how often an activation may be used. None means without bound, for standing keys
+    only.
 
     until: Unix time in seconds.
     """
@@ -47,10 +52,12 @@ class Bounds:
 
 
 class ActiveKey:
-    """Thread-safe: one signature at a time, respawn of a lost owner, and the watchdog outside the C call.
+    """Thread-safe: one signature at a time, respawn of a lost owner, and the watchdog outside the C
+    call.
 
-    The PIN stays in this process's memory only, to start the owner again within the bounds, and is dropped when the
-    activation ends (overwritten where Python lets us; copies made while talking to an owner are left to its allocator).
+    The PIN stays in this process's memory only, to start the owner again within the bounds, and is
+    dropped when the activation ends (overwritten where Python allows it; copies made while talking
+    to an owner are left to the allocator).
     """
 
     def __init__(self, signatory: str, opening: Opening, pin: str, bounds: Bounds, *, watchdog_s: float) -> None:
@@ -74,11 +81,13 @@ class ActiveKey:
             return self._start().proof
 
     def sign(self, digest: bytes) -> bytes:
-        """Sign a SHA-256 digest and use up one of the activation's signatures, if a signature comes back.
+        """Sign a SHA-256 digest. A signature that comes back uses up one of those the activation
+        allows.
 
-        Raises KeyUnavailableError (owner lost, hanging, starting or too many waiting) and KeyEndedError.
+        Raises KeyUnavailableError (owner lost, hanging, starting or too many waiting) and
+        KeyEndedError.
         """
-        with self._one_use(), self._my_turn():
+        with self._one_signature(), self._my_turn():
             owner = self._running_owner()
             try:
                 return owner.sign(digest, timeout_s=self._watchdog_s)
@@ -110,7 +119,9 @@ class ActiveKey:
         return owner.pid if owner is not None else None
 
     def revive(self) -> None:
-        """Start a lost owner again, unless the key is in use or its pause after a failure is not over."""
+        """Start a lost owner again, unless the key is in use or its pause after a failure is not
+        over.
+        """
         if self.ready() or not self._turn.acquire(blocking=False):
             return
         try:
@@ -121,7 +132,9 @@ class ActiveKey:
             self._turn.release()
 
     def close(self, reason: str) -> None:
-        """End the activation: kill the owner at once, even inside a signature, and overwrite the PIN."""
+        """End the activation: kill the owner at once, even inside a signature, and overwrite the
+        PIN.
+        """
         with self._count:
             self._ended = self._ended or reason
         owner = self._owner
@@ -134,7 +147,7 @@ class ActiveKey:
             self._pin[:] = bytes(len(self._pin))
 
     @contextmanager
-    def _one_use(self) -> Iterator[None]:
+    def _one_signature(self) -> Iterator[None]:
         reason = self.expired()
         if reason is not None:
             raise KeyEndedError(reason)

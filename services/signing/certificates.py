@@ -1,4 +1,4 @@
-"""Reading and judging the certificates of signatories (RFC 5280)."""
+"""Reads the certificates of signatories and judges whether they fit (RFC 5280)."""
 
 import datetime as dt
 from itertools import pairwise
@@ -24,22 +24,26 @@ def problems(signatory: Signatory, field: str = "signatory") -> list[Violation]:
         return [Violation(where, "CERTIFICATE_UNREADABLE", "Chứng thư chữ ký số không đọc được.")]
     if not chain:
         return [Violation(where, "CERTIFICATE_MISSING", "Thiếu chứng thư chữ ký số.")]
-    found = []
+    violations = []
     own = chain[0]
     if _attribute(own, NameOID.SERIAL_NUMBER) != signatory.id:
-        found.append(Violation(where, "SUBJECT_SERIAL", "Chứng thư không mang mã của người ký (serialNumber)."))
+        violations.append(Violation(where, "SUBJECT_SERIAL", "Chứng thư không mang mã của người ký (serialNumber)."))
     if _attribute(own, NameOID.COMMON_NAME) != signatory.name:
-        found.append(Violation(where, "SUBJECT_NAME", "Tên trên chứng thư khác tên người ký."))
+        violations.append(Violation(where, "SUBJECT_NAME", "Tên trên chứng thư khác tên người ký."))
     if not _may_sign(own):
-        found.append(
+        violations.append(
             Violation(where, "KEY_USAGE", "Chứng thư không cho phép ký số (digitalSignature, nonRepudiation).")
         )
     if not _fits(own, signatory.algorithm):
-        found.append(Violation(f"{field}.algorithm", "ALGORITHM", "Thuật toán không phù hợp với khóa của chứng thư."))
+        violations.append(
+            Violation(f"{field}.algorithm", "ALGORITHM", "Thuật toán không phù hợp với khóa của chứng thư.")
+        )
     for index, (certificate, issuer) in enumerate(pairwise(chain)):
         if not _issued_by(certificate, issuer):
-            found.append(Violation(f"{where}[{index}]", "CHAIN_BROKEN", "Chứng thư kế tiếp không phải cơ quan cấp."))
-    return found
+            violations.append(
+                Violation(f"{where}[{index}]", "CHAIN_BROKEN", "Chứng thư kế tiếp không phải cơ quan cấp.")
+            )
+    return violations
 
 
 def validity(der: bytes) -> tuple[dt.datetime, dt.datetime]:
@@ -49,8 +53,8 @@ def validity(der: bytes) -> tuple[dt.datetime, dt.datetime]:
 
 
 def _attribute(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str:
-    found = certificate.subject.get_attributes_for_oid(oid)
-    return str(found[0].value) if len(found) == 1 else ""
+    attributes = certificate.subject.get_attributes_for_oid(oid)
+    return str(attributes[0].value) if len(attributes) == 1 else ""
 
 
 def _may_sign(certificate: x509.Certificate) -> bool:

@@ -1,4 +1,4 @@
-"""Role `check-config`: is everything there that signing needs?"""
+"""Role `check-config`: can everything be reached that signing needs?"""
 
 import contextlib
 import uuid
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hoso.print.v1 import print_pb2, print_pb2_grpc
 
-from services.common import topology
+from services.common import anchoring, topology
 from services.common.db import Database
 from services.common.errors import HosoError, NotFound
 from services.common.grpc_client import calling, channel
@@ -17,7 +17,7 @@ _TIMEOUT_S = 5.0
 
 
 def problems(config: SigningConfig) -> list[str]:
-    """One line for every dependency that does not answer, with what to do."""
+    """One line per dependency that does not answer, with what to do."""
     database = Database(config.database, max_size=1)
     checks: dict[str, Callable[[], None]] = {
         "database": database.ping,
@@ -25,18 +25,19 @@ def problems(config: SigningConfig) -> list[str]:
         "print": lambda: _ask_print(config),
         "tokens (start the role `tokens`)": TokenClient(config.tokens.socket, timeout_s=_TIMEOUT_S).ping,
     }
-    found = [f"module {name}: {file} is not there" for name, file in config.tokens.modules.items() if not file.exists()]
+    lines = [f"module {name}: {file} is not there" for name, file in config.tokens.modules.items() if not file.exists()]
+    lines += anchoring.problems("signing", config.anchor)
     for name, check in checks.items():
         try:
             check()
         except HosoError as e:
-            found.append(f"{name}: {e.reason}: {e.message}")
+            lines.append(f"{name}: {e.reason}: {e.message}")
     database.close()
-    return found
+    return lines
 
 
 def _ask_print(config: SigningConfig) -> None:
-    """Any rendition that cannot exist: NOT_FOUND shows that print answers and lets us in."""
+    """Ask for a rendition that cannot exist: NOT_FOUND shows that print answers and lets us in."""
     with channel(config.print) as peer, contextlib.suppress(NotFound), calling("print"):
         request = print_pb2.GetRenditionRequest(rendition=str(uuid.UUID(int=0)))
         print_pb2_grpc.PrintServiceStub(peer).GetRendition(request, timeout=_TIMEOUT_S)

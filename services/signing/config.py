@@ -10,21 +10,13 @@
 
 from dataclasses import dataclass, field
 
-from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
+from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
 from services.signing.tokens_config import TokensConfig
 
 
 @dataclass(frozen=True)
-class WorkConfig:
-    """Role `work`. concurrency: signatures under way at a time in one process; lease_s: see `worker.run`."""
-
-    concurrency: int = 2
-    lease_s: float = 60.0
-
-
-@dataclass(frozen=True)
 class SigningConfig:
-    """Everything signing needs. print: where print's gRPC API is. tokens: the supervisor of PKCS#11 owners."""
+    """Everything signing needs. print: where print's gRPC API is. tokens: the token supervisor."""
 
     database: DatabaseConfig
     broker: BrokerConfig
@@ -32,3 +24,4 @@ class SigningConfig:
     print: PeerConfig
     tokens: TokensConfig
     work: WorkConfig = field(default_factory=WorkConfig)
+    anchor: AnchorConfig | None = None

@@ -1,4 +1,4 @@
-"""Rules of signing: whose turn it is, what a document's state is, and which certificate fits which signatory."""
+"""Rules of signing: whose turn it is, and what a document's state is."""
 
 import datetime as dt
 import uuid
@@ -9,19 +9,26 @@ from typing import Final
 from services.common.errors import Rejected
 
 SEAL_RANK: Final = 4
-"""Rank of the school's seal; 1 who made the record, 2 homeroom teacher, 3 principal (docs/architecture.md)."""
+"""Rank of the school's seal. 1: who made the record; 2: homeroom teacher; 3: principal
+(docs/architecture.md).
+"""
 LEVEL: Final = "PAdES-B-B"
 
 FETCH_JOB, SIGN_JOB = "fetch", "sign"
 """Kinds of jobs: take a signing copy from print; make the next signature of a document."""
 
 SIGNING, SIGNED, SEALED, VOID = "SIGNING", "SIGNED", "SEALED", "VOID"
+"""States of a document. A required signature is SIGNED too, or one of the next two."""
 PENDING, CANCELLED = "PENDING", "CANCELLED"
 
 
 @dataclass(frozen=True)
 class Signatory:
-    """A person or a school's seal, with the key's name and certificates (DER, own first). custodian: of a seal."""
+    """A person or a school's seal, with the key's name and certificates (DER, own first).
+
+    custodian: person id of who keeps the seal; empty for a person. custody: where the key is kept,
+    for the Department's own register; keys of every custody are used through the token supervisor.
+    """
 
     id: str
     school: str
@@ -35,13 +42,17 @@ class Signatory:
 
     @property
     def keeper(self) -> str:
-        """Person id of the one who alone may activate this key."""
+        """Id of the only person who may activate this key."""
         return self.custodian if self.seal else self.id
 
 
 @dataclass(frozen=True)
 class Required:
-    """One signature that a document needs. position: order in the book. state: PENDING, SIGNED or CANCELLED."""
+    """One signature that a document needs.
+
+    position: order in the book. state: PENDING, SIGNED or CANCELLED. name: of the signatory; empty
+    until registered.
+    """
 
     field: str
     position: int
@@ -57,7 +68,10 @@ class Required:
 
 @dataclass(frozen=True)
 class Document:
-    """A document under signature. revision: number of the newest revision, which pdf_sha256 and size describe."""
+    """A document under signature.
+
+    revision: number of the newest revision, which pdf_sha256 and pdf_size_bytes describe.
+    """
 
     id: uuid.UUID
     number: int
@@ -72,23 +86,25 @@ class Document:
 
 
 def due(required: Sequence[Required]) -> list[Required]:
-    """The pending signatures whose turn it is: every lower rank has signed. In the order of the book."""
-    pending = [one for one in required if one.state == PENDING]
-    lowest = min((one.rank for one in pending), default=0)
-    return sorted((one for one in pending if one.rank == lowest), key=lambda one: one.position)
+    """The pending signatures whose turn it is: every lower rank has signed. In the order of the
+    book.
+    """
+    pending = [signature for signature in required if signature.state == PENDING]
+    lowest = min((signature.rank for signature in pending), default=0)
+    return sorted((s for s in pending if s.rank == lowest), key=lambda signature: signature.position)
 
 
 def left_after(required: Sequence[Required], signed: Required) -> list[Required]:
-    """The signatures still to be made once `signed` is stored; none: `signed` closes the document."""
-    return [one for one in required if one.state == PENDING and one.field != signed.field]
+    """The signatures still to be made once `signed` is stored; without any, the document is closed."""
+    return [signature for signature in required if signature.state == PENDING and signature.field != signed.field]
 
 
 def state_after(required: Sequence[Required], signed: Required) -> str:
-    """The document's state once `signed` is stored. A record without a seal ends SIGNED (ADR-0015)."""
+    """The document's state once `signed` is stored. Without a seal it ends SIGNED (ADR-0015)."""
     left = left_after(required, signed)
     if not left:
         return SEALED if signed.rank == SEAL_RANK else SIGNED
-    return SIGNED if all(one.rank == SEAL_RANK for one in left) else SIGNING
+    return SIGNED if all(signature.rank == SEAL_RANK for signature in left) else SIGNING
 
 
 def reason_text(required: Required) -> str:
@@ -103,7 +119,10 @@ def reason_text(required: Required) -> str:
 
 
 def check_validity(not_before: dt.datetime, not_after: dt.datetime, now: dt.datetime) -> None:
-    """Before each use the certificate must be in force (Circular 15/2025/TT-BKHCN). Raises Rejected."""
+    """Before each use the certificate must be in force (Circular 15/2025/TT-BKHCN).
+
+    Raises Rejected CERTIFICATE_NOT_IN_FORCE.
+    """
     if not not_before <= now <= not_after:
         raise Rejected(
             "CERTIFICATE_NOT_IN_FORCE",

@@ -1,4 +1,4 @@
-"""What signing hears: signing copies that are ready, versions of books that ended."""
+"""Events that signing consumes: a signing copy is ready, a version of a book has ended."""
 
 from hoso.gradebook.v1 import events_pb2 as gradebook_events
 from hoso.print.v1 import events_pb2 as print_events
@@ -11,7 +11,7 @@ from services.signing import domain, store
 
 
 def rendition_ready(tx: Tx, event: print_events.RenditionReady) -> None:
-    """Queue fetching a signing copy; print copies are not ours."""
+    """Queue a job that fetches the signing copy; print copies are ignored."""
     if event.kind != print_pb2.RENDITION_KIND_SIGNING:
         return
     payload = {
@@ -26,7 +26,7 @@ def rendition_ready(tx: Tx, event: print_events.RenditionReady) -> None:
 
 
 def book_voided(tx: Tx, event: gradebook_events.BookVoided) -> None:
-    """Nothing of this version is signed any more."""
+    """Stop signing this version of the book."""
     store.void_book(tx, event.book, event.version)
 
 

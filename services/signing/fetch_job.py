@@ -1,4 +1,4 @@
-"""The job `fetch`: takes a signing copy from print, by name and digest, and starts collecting its signatures."""
+"""The job `fetch`: takes a signing copy from print, by name and digest, and stores it to be signed."""
 
 import hashlib
 import uuid
@@ -48,10 +48,10 @@ def handler(database: Database, printing: print_pb2_grpc.PrintServiceStub) -> Ca
 
 
 def _compare(job: Job, rendition: print_pb2.Rendition) -> None:
-    """What print answers must be what it announced. Raises Rejected RENDITION_DIFFERS."""
+    """Print must deliver what it announced. Raises Rejected RENDITION_DIFFERS."""
     announced = (job.payload["book"], job.payload["version"], job.payload["school"], job.payload["content_sha256"])
-    found = (rendition.book, str(rendition.version), rendition.school, rendition.content_sha256.hex())
-    if announced != found:
+    answered = (rendition.book, str(rendition.version), rendition.school, rendition.content_sha256.hex())
+    if announced != answered:
         raise Rejected("RENDITION_DIFFERS", "Bản in không khớp với thông báo.", rendition=rendition.id)
     if not rendition.fields:
         raise Rejected("FIELDS_MISSING", "Bản ký không có ô ký nào.", rendition=rendition.id)
@@ -59,6 +59,6 @@ def _compare(job: Job, rendition: print_pb2.Rendition) -> None:
 
 def _required(rendition: print_pb2.Rendition) -> list[Required]:
     return [
-        Required(field=one.name, position=one.order, rank=one.rank, role=one.role, signatory=one.signatory)
-        for one in rendition.fields
+        Required(field=f.name, position=f.order, rank=f.rank, role=f.role, signatory=f.signatory)
+        for f in rendition.fields
     ]

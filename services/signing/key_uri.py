@@ -1,4 +1,4 @@
-"""PKCS#11 URIs (RFC 7512): how a profile names one private key in one token without ever holding its PIN."""
+"""PKCS#11 URIs (RFC 7512): the name of a private key in a token, never with its PIN."""
 
 import re
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ _MODULE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 @dataclass(frozen=True)
 class KeyUri:
-    """One key: `module` is a name of the supervisor's configuration, the other parts select token and object.
+    """A key. `module` is a name in the supervisor's configuration; the other parts select token and
+    object.
 
-    token: label of the token. serial: its serial number, or "". label and key_id: CKA_LABEL and CKA_ID of the key;
-    one of the two may be empty.
+    token: label of the token. serial: its serial number, or "". label and key_id: CKA_LABEL and
+    CKA_ID of the key; one of the two may be empty.
     """
 
     module: str
@@ -25,23 +26,26 @@ class KeyUri:
 
     @property
     def token_name(self) -> tuple[str, str, str]:
-        """What identifies the token among all modules; one owner process and one activation exist for each."""
+        """Identifies the token among all modules. A token has one owner process and one activation
+        at most.
+        """
         return (self.module, self.token, self.serial)
 
 
 def parse(uri: str, field: str = "key_uri") -> KeyUri:
     """Read ``pkcs11:token=…;serial=…;object=…;id=%01?module-name=…``.
 
-    The file of the module is looked up in the configuration under its name: a caller must not choose what code the
-    owner process loads, so ``module-path`` is refused, and so are ``pin-value`` and ``pin-source``. Raises Invalid.
+    The file of the module is looked up in the configuration under its name: a caller must not
+    choose what code the owner process loads, so ``module-path`` is refused, and so are
+    ``pin-value`` and ``pin-source``. Raises Invalid.
     """
     scheme, _, rest = uri.partition(":")
     path, _, query = rest.partition("?")
     problems: list[Violation] = []
     if scheme != "pkcs11":
         problems.append(Violation(field, "NOT_A_PKCS11_URI", "Định danh khóa phải bắt đầu bằng “pkcs11:”."))
-    parts = _attributes(path, ";", {"token", "serial", "object", "id", "type"}, field, problems)
-    options = _attributes(query, "&", {"module-name"}, field, problems)
+    parts = _attributes(path, ";", {"token", "serial", "object", "id", "type"}, field=field, problems=problems)
+    options = _attributes(query, "&", {"module-name"}, field=field, problems=problems)
     module = options.get("module-name", b"").decode("utf-8", "replace")
     if not _MODULE_NAME.fullmatch(module):
         problems.append(Violation(field, "MODULE_NAME_MISSING", "Định danh khóa thiếu module-name hợp lệ."))
@@ -57,15 +61,17 @@ def parse(uri: str, field: str = "key_uri") -> KeyUri:
     return KeyUri(module, text["token"], text.get("serial", ""), text.get("object", ""), parts.get("id", b""))
 
 
-def _attributes(text: str, separator: str, known: set[str], field: str, problems: list[Violation]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+def _attributes(
+    text: str, separator: str, known: set[str], *, field: str, problems: list[Violation]
+) -> dict[str, bytes]:
+    attributes: dict[str, bytes] = {}
     for part in filter(None, text.split(separator)):
         name, _, value = part.partition("=")
         if name not in known:
             rule = "PIN_IN_URI" if name.startswith("pin-") else "UNKNOWN_ATTRIBUTE"
             problems.append(Violation(field, rule, f"Định danh khóa không được có thuộc tính “{name}”."))
-        elif name in found:
+        elif name in attributes:
             problems.append(Violation(field, "REPEATED_ATTRIBUTE", f"Thuộc tính “{name}” bị lặp lại."))
         else:
-            found[name] = unquote_to_bytes(value)
-    return found
+            attributes[name] = unquote_to_bytes(value)
+    return attributes

@@ -1,4 +1,4 @@
-"""One owner process seen from the supervisor: start it, ask it, and end it when it does not answer."""
+"""An owner process as the supervisor sees it: start it, ask it, kill it when it does not answer."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ _IMPORT_ROOT = Path(__file__).resolve().parents[2]
 
 
 class OwnerError(Exception):
-    """The owner refused or is gone. `retry`: a new process may succeed; otherwise a person must act."""
+    """The owner refused or is gone. retry: a new process may succeed; if not, a person must act."""
 
     def __init__(self, reason: str, *, retry: bool, text: str = "") -> None:
         super().__init__(f"{reason} {text}".strip())
@@ -25,7 +25,9 @@ class OwnerError(Exception):
 
 @dataclass(frozen=True)
 class Opening:
-    """What an owner needs to open its key, except the PIN. login_lock: file that makes openings take turns."""
+    """What an owner needs to open its key, except the PIN. login_lock: file lock under which owners
+    open their keys in turn.
+    """
 
     module_file: Path
     uri: KeyUri
@@ -42,7 +44,8 @@ class Proof:
 
 
 class OwnerProcess:
-    """A started owner with its key unlocked. Not for two threads at once: the caller holds the key's lock.
+    """A started owner with its key unlocked. Not for two threads at once: the caller holds the
+    key's lock.
 
     Raises OwnerError from the constructor and from `sign`; afterwards the process is gone.
     """
@@ -84,11 +87,15 @@ class OwnerProcess:
         return self._process.poll() is None
 
     def sign(self, digest: bytes, *, timeout_s: float) -> bytes:
-        """Have the token sign a SHA-256 digest; the owner is killed when it needs longer than `timeout_s`."""
+        """Have the token sign a SHA-256 digest; the owner is killed when it needs longer than
+        `timeout_s`.
+        """
         return bytes.fromhex(self._ask({"digest": digest.hex()}, timeout_s)["signature"])
 
     def interrupt(self) -> None:
-        """Kill the process, from any thread; one that waits for its signature then gets OwnerError."""
+        """Kill the process, from any thread; a thread that waits for its signature then gets
+        OwnerError.
+        """
         self._process.kill()
 
     def kill(self) -> None:

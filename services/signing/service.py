@@ -7,7 +7,7 @@ import grpc
 from hoso.signing.v1 import signing_pb2 as pb
 from hoso.signing.v1 import signing_pb2_grpc
 
-from services.common import chunks
+from services.common import chunks, identity
 from services.common.db import Database
 from services.common.errors import Invalid, Violation
 from services.common.grpc_server import Served
@@ -45,7 +45,7 @@ def served(database: Database, tokens: TokenClient) -> Served:
 
 
 class Signing(signing_pb2_grpc.SigningServiceServicer):
-    """The servicer; errors are raised as those of `services.common.errors`."""
+    """The servicer; raises the errors of `services.common.errors`."""
 
     def __init__(self, database: Database, tokens: TokenClient) -> None:
         self._database = database
@@ -53,17 +53,17 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
 
     def PutSignatory(self, request: pb.PutSignatoryRequest, context: grpc.ServicerContext) -> pb.PutSignatoryResponse:
         """Register or update a signatory."""
-        one = request.signatory
+        entry = request.signatory
         signatory = Signatory(
-            id=one.id,
-            school=one.school,
-            name=one.name,
-            seal=one.seal,
-            custodian=one.custodian,
-            key_uri=one.key_uri,
-            algorithm=one.algorithm,
-            custody=_CUSTODIES.get(one.custody, ""),
-            certificate_chain=tuple(one.certificate_chain),
+            id=entry.id,
+            school=entry.school,
+            name=entry.name,
+            seal=entry.seal,
+            custodian=entry.custodian,
+            key_uri=entry.key_uri,
+            algorithm=entry.algorithm,
+            custody=_CUSTODIES.get(entry.custody, ""),
+            certificate_chain=tuple(entry.certificate_chain),
         )
         usecases.put_signatory(self._database, signatory)
         return pb.PutSignatoryResponse()
@@ -72,12 +72,12 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
         self, request: pb.ListSignatoriesRequest, context: grpc.ServicerContext
     ) -> pb.ListSignatoriesResponse:
         """The signatories of a school."""
-        usecases.may_read(request.school)
+        identity.may_read(request.school)
         size = page_size(request.page_size)
         with self._database.transaction() as tx:
-            found = store.signatories(tx, request.school, after=request.page_token, limit=size)
-        token = found[-1].id if len(found) == size else ""
-        return pb.ListSignatoriesResponse(signatories=map(_signatory, found), next_page_token=token)
+            signatories = store.signatories(tx, request.school, after=request.page_token, limit=size)
+        token = signatories[-1].id if len(signatories) == size else ""
+        return pb.ListSignatoriesResponse(signatories=map(_signatory, signatories), next_page_token=token)
 
     def ActivateKey(self, request: pb.ActivateKeyRequest, context: grpc.ServicerContext) -> pb.ActivateKeyResponse:
         """Unlock the acting person's key."""
@@ -100,46 +100,46 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
 
     def ListPending(self, request: pb.ListPendingRequest, context: grpc.ServicerContext) -> pb.ListPendingResponse:
         """What waits for a signatory."""
-        found = usecases.list_pending(self._database, self._tokens, request.signatory)
+        waiting = usecases.list_pending(self._database, self._tokens, request.signatory)
         pending = [
-            pb.PendingSignature(document=str(one.document), book=one.book, field=one.field, due=one.due)
-            for one in found.pending
+            pb.PendingSignature(document=str(p.document), book=p.book, field=p.field, due=p.due)
+            for p in waiting.pending
         ]
         return pb.ListPendingResponse(
-            pending=pending, key_active=found.key_active, signatures_left=found.signatures_left
+            pending=pending, key_active=waiting.key_active, signatures_left=waiting.signatures_left
         )
 
     def GetDocument(self, request: pb.GetDocumentRequest, context: grpc.ServicerContext) -> pb.GetDocumentResponse:
         """One document."""
         name = _uuid(request.document)
         with self._database.transaction() as tx:
-            found = store.document(tx, name)
+            document = store.document(tx, name)
             required = store.required(tx, [name])[name]
-        usecases.may_read(found.school)
-        return pb.GetDocumentResponse(document=_document(found, required))
+        identity.may_read(document.school)
+        return pb.GetDocumentResponse(document=_document(document, required))
 
     def ListDocuments(
         self, request: pb.ListDocumentsRequest, context: grpc.ServicerContext
     ) -> pb.ListDocumentsResponse:
         """The documents of a school."""
-        usecases.may_read(request.school)
+        identity.may_read(request.school)
         size = page_size(request.page_size)
         before = before_id(request.page_token)
         with self._database.transaction() as tx:
-            found = store.documents(tx, request.school, before=before, limit=size)
-            required = store.required(tx, [one.id for one in found])
-        token = str(found[-1].number) if len(found) == size else ""
-        documents = [_document(one, required[one.id]) for one in found]
-        return pb.ListDocumentsResponse(documents=documents, next_page_token=token)
+            documents = store.documents(tx, request.school, before=before, limit=size)
+            required = store.required(tx, [document.id for document in documents])
+        token = str(documents[-1].number) if len(documents) == size else ""
+        messages = [_document(document, required[document.id]) for document in documents]
+        return pb.ListDocumentsResponse(documents=messages, next_page_token=token)
 
     def DownloadDocument(
         self, request: pb.DownloadDocumentRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.DownloadDocumentResponse]:
         """The newest revision."""
         with self._database.transaction() as tx:
-            found = store.document(tx, _uuid(request.document))
-            usecases.may_read(found.school)
-            pdf = store.pdf(tx, found)
+            document = store.document(tx, _uuid(request.document))
+            identity.may_read(document.school)
+            pdf = store.pdf(tx, document)
         for piece in chunks.split(pdf):
             yield pb.DownloadDocumentResponse(chunk=piece)
 
@@ -147,61 +147,61 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
         """The signing journal of a document."""
         name = _uuid(request.document)
         with self._database.transaction() as tx:
-            usecases.may_read(store.document(tx, name).school)
+            identity.may_read(store.document(tx, name).school)
             entries = store.journal(tx, name)
         return pb.GetJournalResponse(entries=map(_entry, entries))
 
 
-def _signatory(one: Signatory) -> pb.Signatory:
+def _signatory(signatory: Signatory) -> pb.Signatory:
     return pb.Signatory(
-        id=one.id,
-        school=one.school,
-        name=one.name,
-        seal=one.seal,
-        custodian=one.custodian,
-        key_uri=one.key_uri,
-        certificate_chain=one.certificate_chain,
-        algorithm=one.algorithm,
-        custody=next(number for number, name in _CUSTODIES.items() if name == one.custody),
+        id=signatory.id,
+        school=signatory.school,
+        name=signatory.name,
+        seal=signatory.seal,
+        custodian=signatory.custodian,
+        key_uri=signatory.key_uri,
+        certificate_chain=signatory.certificate_chain,
+        algorithm=signatory.algorithm,
+        custody=next(number for number, name in _CUSTODIES.items() if name == signatory.custody),
     )
 
 
-def _document(one: Document, required: list[Required]) -> pb.Document:
+def _document(document: Document, required: list[Required]) -> pb.Document:
     return pb.Document(
-        id=str(one.id),
-        book=one.book,
-        version=one.version,
-        school=one.school,
-        state=pb.DocumentState.Value(f"DOCUMENT_STATE_{one.state}"),
-        content_sha256=one.content_sha256,
-        pdf_sha256=one.pdf_sha256,
-        pdf_size_bytes=one.pdf_size_bytes,
+        id=str(document.id),
+        book=document.book,
+        version=document.version,
+        school=document.school,
+        state=pb.DocumentState.Value(f"DOCUMENT_STATE_{document.state}"),
+        content_sha256=document.content_sha256,
+        pdf_sha256=document.pdf_sha256,
+        pdf_size_bytes=document.pdf_size_bytes,
         signatures=map(_signature, required),
     )
 
 
-def _signature(one: Required) -> pb.Signature:
+def _signature(signature: Required) -> pb.Signature:
     return pb.Signature(
-        field=one.field,
-        order=one.position,
-        rank=one.rank,
-        role=one.role,
-        signatory=one.signatory,
-        sign_time=timestamp(one.sign_time) if one.sign_time else None,
-        certificate_sha256=one.certificate_sha256,
-        level=one.level,
-        name=one.name,
+        field=signature.field,
+        order=signature.position,
+        rank=signature.rank,
+        role=signature.role,
+        signatory=signature.signatory,
+        sign_time=timestamp(signature.sign_time) if signature.sign_time else None,
+        certificate_sha256=signature.certificate_sha256,
+        level=signature.level,
+        name=signature.name,
     )
 
 
-def _entry(one: store.JournalEntry) -> pb.JournalEntry:
+def _entry(entry: store.JournalEntry) -> pb.JournalEntry:
     return pb.JournalEntry(
-        field=one.field,
-        signatory=one.signatory,
-        event=one.event,
-        digest=one.digest,
-        time=timestamp(one.time),
-        reason=one.reason,
+        field=entry.field,
+        signatory=entry.signatory,
+        event=entry.event,
+        digest=entry.digest,
+        time=timestamp(entry.time),
+        reason=entry.reason,
     )
 
 

@@ -4,11 +4,14 @@
 2. attempt  the digest is computed from the stored document and committed (journal ATTEMPTED) …
 3. sign     … and only then shown to the token
 4. verify   our own output, before it leaves memory
-5. store    revision, journal STORED, audit, event, end of this job and start of the next, in one transaction,
-            fenced by this job's lease and by the document's revision number
+5. store    revision, journal STORED, audit, event, end of this job and start of the next, in one
+            transaction, fenced by this job's lease and by the document's revision number
 
-A crash after 3 loses a signature value that nobody has seen: the next attempt of the same intent makes another, and the
-journal shows both uses of the key (ADR-0012).
+A crash after 3 loses a signature value that nobody has seen: the next attempt of the same intent
+makes another, and the journal shows both uses of the key (ADR-0012).
+
+A job that finds no open key among those whose turn it is ends: the signature waits as a row of
+`required_signature`, and opening the key asks for the job again (ADR-0049).
 """
 
 import datetime as dt
@@ -21,17 +24,19 @@ from hoso.signing.v1 import events_pb2
 
 from services.common import audit, identity, jobs, outbox
 from services.common.db import Database, Tx
-from services.common.errors import HosoError, Rejected, Waiting
+from services.common.errors import HosoError, Rejected
 from services.common.jobs import Job
 from services.signing import certificates, domain, store, usecases
 from services.signing.domain import Document, Required, Signatory
 from services.signing.pades import OwnOutputError, PersonalMark, SealMark, Signed, SignerProfile, sign_field
 from services.signing.token_client import TokenClient
 
+_KEY_NOT_ACTIVE = "KEY_NOT_ACTIVE"  # the token supervisor's refusal
+
 
 @dataclass(frozen=True)
 class _Task:
-    """One signature to make: `document` at its newest revision, its bytes, and who signs which field.
+    """One signature to make: `document` at its newest revision, its bytes, who signs which field.
 
     last: no signature may follow.
     """
@@ -58,9 +63,11 @@ def handler(database: Database, tokens: TokenClient) -> Callable[[Job], None]:
             reason = e.reason if isinstance(e, HosoError) else "OWN_OUTPUT_INVALID"
             with database.transaction() as tx:
                 store.write_journal(tx, document_id, task.field, "FAILED", reason=reason)
-            if reason == "KEY_NOT_ACTIVE":
-                raise Waiting(reason, "the activation ended before this signature") from e
-            raise
+            if reason != _KEY_NOT_ACTIVE:
+                raise
+            with database.transaction() as tx:  # the activation ended before this signature
+                jobs.finish_for_now(tx, job)
+            return
         with database.transaction() as tx:
             _store(tx, job, task, signed)
 
@@ -68,31 +75,33 @@ def handler(database: Database, tokens: TokenClient) -> Callable[[Job], None]:
 
 
 def _choose(database: Database, tokens: TokenClient, job: Job, document_id: uuid.UUID) -> Required | None:
-    """A due signature whose key is open; None when this job has nothing left to do, and then it is finished.
+    """A due signature whose key is open; None, and the job is finished, when there is none.
 
-    Raises Waiting KEY_NOT_ACTIVE when no key of those whose turn it is is active, Unavailable when its token is away:
-    before anything is recorded, so that an HSM that is away for hours does not fill the journal with attempts.
+    Raises Unavailable when the token of an open key is away: before anything is recorded, so that
+    an HSM that is away for hours does not fill the journal with attempts.
     """
     with database.transaction() as tx:
         turn = _turn(tx, job, document_id)
         if not turn:
             jobs.finish(tx, job)
             return None
-    open_keys = {key.signatory: key.ready for key in tokens.status()}
-    active = [one for one in turn if one.signatory in open_keys and one.name]  # a name: registered here
-    if not active:
-        raise Waiting("KEY_NOT_ACTIVE", "no key of those whose turn it is is active")
-    chosen = next((one for one in active if open_keys[one.signatory]), active[0])
-    if not open_keys[chosen.signatory]:
+    ready = {key.signatory: key.ready for key in tokens.status()}
+    # A signatory without a name is not registered here.
+    active = [signature for signature in turn if signature.signatory in ready and signature.name]
+    chosen = next((s for s in active if ready[s.signatory]), active[0] if active else None)
+    if chosen is not None and not ready[chosen.signatory]:
         try:
             tokens.ensure(chosen.signatory)
-        except Rejected as e:
-            raise Waiting(e.reason, "the activation ended") from e
+        except Rejected:  # the activation ended
+            chosen = None
+    if chosen is None:
+        with database.transaction() as tx:
+            jobs.finish_for_now(tx, job)
     return chosen
 
 
 def _turn(tx: Tx, job: Job, document_id: uuid.UUID) -> list[Required]:
-    """The signatures whose turn it is; empty when another job or the end of the book has overtaken this one."""
+    """The signatures whose turn it is; empty when this job was overtaken."""
     document = store.document(tx, document_id, lock=True)
     if document.revision != int(job.payload["revision"]) or document.state == domain.VOID:
         return []
@@ -100,10 +109,14 @@ def _turn(tx: Tx, job: Job, document_id: uuid.UUID) -> list[Required]:
 
 
 def _intend(database: Database, job: Job, document_id: uuid.UUID, chosen: Required) -> _Task | None:
-    """Commit the intent and read what is to be signed; None, and the job is finished, when it was overtaken."""
+    """Commit the intent and read what is to be signed.
+
+    None when the choice was overtaken; the job is then finished, or due again when it was asked for
+    meanwhile.
+    """
     with database.transaction() as tx:
         if chosen not in _turn(tx, job, document_id):
-            jobs.finish(tx, job)
+            jobs.finish_for_now(tx, job)
             return None
         document = store.document(tx, document_id)
         signatory = store.signatory(tx, chosen.signatory)
@@ -135,10 +148,10 @@ def _sign(database: Database, tokens: TokenClient, task: _Task) -> Signed:
 
 
 def _store(tx: Tx, job: Job, task: _Task, signed: Signed) -> None:
-    """Step 5. Under the row lock, nothing is appended to anything but the very revision that was signed."""
+    """Step 5. Under the row lock, only the revision that was signed can get the signature."""
     document = store.document(tx, task.document.id, lock=True)
     if document.state == domain.VOID:
-        # The version ended while the token signed; the value is dropped and never stored.
+        # The version ended while the token signed: the value is not stored.
         store.write_journal(tx, document.id, task.field, "FAILED", reason="BOOK_VOIDED")
         jobs.finish(tx, job)
         return

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg.rows import class_row, dict_row, kwargs_row, scalar_row
+
 from services.common.db import Tx
 from services.common.errors import NotFound, Rejected
-from services.signing.domain import CANCELLED, PENDING, VOID, Document, Required, Signatory
+from services.signing.domain import CANCELLED, PENDING, SIGNED, VOID, Document, Required, Signatory
 
 _SELECT_SIGNATORY = (
     "SELECT id, school, name, seal, custodian, key_uri, algorithm, custody, certificate_chain FROM signatory"
@@ -42,6 +44,14 @@ class PendingSignature:
     due: bool
 
 
+@dataclass(frozen=True)
+class DueDocument:
+    """A document whose next signature may be a certain signatory's. revision: its newest."""
+
+    id: uuid.UUID
+    revision: int
+
+
 def put_signatory(tx: Tx, signatory: Signatory) -> None:
     """Register or replace a signatory."""
     tx.execute(
@@ -69,22 +79,26 @@ def put_signatory(tx: Tx, signatory: Signatory) -> None:
 
 def signatory(tx: Tx, signatory_id: str) -> Signatory:
     """One signatory. Raises NotFound SIGNATORY_UNKNOWN."""
-    row = tx.execute(_SELECT_SIGNATORY + " WHERE id = %s", (signatory_id,)).fetchone()
-    if row is None:
+    with tx.cursor(row_factory=kwargs_row(_signatory)) as cursor:
+        registered = cursor.execute(_SELECT_SIGNATORY + " WHERE id = %s", (signatory_id,)).fetchone()
+    if registered is None:
         raise NotFound("SIGNATORY_UNKNOWN", "Chưa đăng ký người ký này.", signatory=signatory_id)
-    return _signatory(row)
+    return registered
 
 
 def signatories(tx: Tx, school: str, *, after: str, limit: int) -> list[Signatory]:
     """Signatories of a school by id, those after `after`."""
-    rows = tx.execute(_SELECT_SIGNATORY + " WHERE school = %s AND id > %s ORDER BY id LIMIT %s", (school, after, limit))
-    return [_signatory(row) for row in rows]
+    with tx.cursor(row_factory=kwargs_row(_signatory)) as cursor:
+        return cursor.execute(
+            _SELECT_SIGNATORY + " WHERE school = %s AND id > %s ORDER BY id LIMIT %s", (school, after, limit)
+        ).fetchall()
 
 
 def add_document(tx: Tx, document: Document, required: Sequence[Required], pdf: bytes) -> bool:
-    """Store a signing copy with who must sign it. False, and nothing changes, when the document is there already.
+    """Store a signing copy and who must sign it.
 
-    Raises Rejected DOCUMENT_EXISTS when another document of the same book version is there.
+    False, and nothing changes, when the document exists already. Raises Rejected DOCUMENT_EXISTS
+    when the book version has another document.
     """
     new = tx.execute(
         "INSERT INTO document (id, book, version, school, state, content_sha256, revision, pdf_sha256, pdf_size_bytes)"
@@ -112,42 +126,47 @@ def add_document(tx: Tx, document: Document, required: Sequence[Required], pdf: 
             " VALUES (%s, %s, %s, %s, %s, %s, %s)",
             [(document.id, r.field, r.position, r.rank, r.role, r.signatory, r.state) for r in required],
         )
-    _add_revision(tx, document.id, 0, pdf, document.pdf_sha256, len(pdf))
+    _add_revision(tx, document.id, 0, pdf, sha256=document.pdf_sha256, size=len(pdf))
     return True
 
 
 def document(tx: Tx, document_id: uuid.UUID, *, lock: bool = False) -> Document:
-    """One document; with `lock` nobody else changes it until the transaction ends. Raises NotFound DOCUMENT_UNKNOWN."""
+    """One document; with `lock` nobody else changes it until the transaction ends.
+
+    Raises NotFound DOCUMENT_UNKNOWN.
+    """
     query = _SELECT_DOCUMENT + " WHERE id = %s" + (" FOR UPDATE" if lock else "")
-    row = tx.execute(query, (document_id,)).fetchone()
-    if row is None:
+    with tx.cursor(row_factory=class_row(Document)) as cursor:
+        stored = cursor.execute(query, (document_id,)).fetchone()
+    if stored is None:
         raise NotFound("DOCUMENT_UNKNOWN", "Không có tài liệu này.", document=document_id)
-    return Document(*row)
+    return stored
 
 
 def documents(tx: Tx, school: str, *, before: int | None, limit: int) -> list[Document]:
     """Documents of a school, newest first, those before the number `before`."""
-    rows = tx.execute(
-        _SELECT_DOCUMENT + " WHERE school = %(school)s"
-        " AND (%(before)s::bigint IS NULL OR number < %(before)s) ORDER BY number DESC LIMIT %(limit)s",
-        {"school": school, "before": before, "limit": limit},
-    )
-    return [Document(*row) for row in rows]
+    with tx.cursor(row_factory=class_row(Document)) as cursor:
+        return cursor.execute(
+            _SELECT_DOCUMENT + " WHERE school = %(school)s"
+            " AND (%(before)s::bigint IS NULL OR number < %(before)s) ORDER BY number DESC LIMIT %(limit)s",
+            {"school": school, "before": before, "limit": limit},
+        ).fetchall()
 
 
 def required(tx: Tx, document_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Required]]:
     """Every required signature of the documents, in the order of the book."""
-    rows = tx.execute(
-        "SELECT r.document, r.field, r.position, r.rank, r.role, r.signatory, r.state, r.sign_time,"
-        " coalesce(r.certificate_sha256, ''), coalesce(r.level, ''), coalesce(s.name, '')"
-        " FROM required_signature r LEFT JOIN signatory s ON s.id = r.signatory"
-        " WHERE r.document = ANY(%s) ORDER BY r.document, r.position",
-        (list(document_ids),),
-    )
-    found: dict[uuid.UUID, list[Required]] = {one: [] for one in document_ids}
-    for row in rows:
-        found[row[0]].append(Required(*row[1:]))
-    return found
+    signatures: dict[uuid.UUID, list[Required]] = {document_id: [] for document_id in document_ids}
+    with tx.cursor(row_factory=dict_row) as cursor:
+        for row in cursor.execute(
+            "SELECT r.document, r.field, r.position, r.rank, r.role, r.signatory, r.state, r.sign_time,"
+            " coalesce(r.certificate_sha256, '') AS certificate_sha256, coalesce(r.level, '') AS level,"
+            " coalesce(s.name, '') AS name"
+            " FROM required_signature r LEFT JOIN signatory s ON s.id = r.signatory"
+            " WHERE r.document = ANY(%s) ORDER BY r.document, r.position",
+            (list(document_ids),),
+        ):
+            signatures[row.pop("document")].append(Required(**row))
+    return signatures
 
 
 def pdf(tx: Tx, document: Document) -> bytes:
@@ -155,11 +174,12 @@ def pdf(tx: Tx, document: Document) -> bytes:
 
     Raises RuntimeError when the bytes are not those of the register: somebody changed the database.
     """
-    rows = tx.execute(
-        "SELECT part FROM revision WHERE document = %s AND number <= %s ORDER BY number",
-        (document.id, document.revision),
-    )
-    data = b"".join(row[0] for row in rows)
+    with tx.cursor(row_factory=scalar_row) as cursor:
+        parts = cursor.execute(
+            "SELECT part FROM revision WHERE document = %s AND number <= %s ORDER BY number",
+            (document.id, document.revision),
+        ).fetchall()
+    data = b"".join(parts)
     if hashlib.sha256(data).digest() != document.pdf_sha256:
         raise RuntimeError(f"document {document.id}: stored bytes differ from their digest")
     return data
@@ -168,36 +188,32 @@ def pdf(tx: Tx, document: Document) -> bytes:
 def add_signature(
     tx: Tx, document: Document, field: Required, *, state: str, whole: bytes, certificate_sha256: bytes
 ) -> bytes:
-    """Append the signed revision `whole` to `document` (as it was read under lock) and return its SHA-256.
+    """Append the signed revision `whole` to `document` (as read under lock) and return its SHA-256.
 
     field: with sign_time and level of the signature.
     """
     number, digest = document.revision + 1, hashlib.sha256(whole).digest()
-    _add_revision(tx, document.id, number, whole[document.pdf_size_bytes :], digest, len(whole))
+    _add_revision(tx, document.id, number, whole[document.pdf_size_bytes :], sha256=digest, size=len(whole))
     tx.execute(
         "UPDATE document SET state = %s, revision = %s, pdf_sha256 = %s, pdf_size_bytes = %s WHERE id = %s",
         (state, number, digest, len(whole), document.id),
     )
     tx.execute(
-        "UPDATE required_signature SET state = 'SIGNED', sign_time = %s, certificate_sha256 = %s, level = %s,"
+        "UPDATE required_signature SET state = %s, sign_time = %s, certificate_sha256 = %s, level = %s,"
         " revision = %s WHERE document = %s AND field = %s",
-        (field.sign_time, certificate_sha256, field.level, number, document.id, field.field),
+        (SIGNED, field.sign_time, certificate_sha256, field.level, number, document.id, field.field),
     )
     return digest
 
 
-def record_intent(tx: Tx, document_id: uuid.UUID, field: Required) -> uuid.UUID:
-    """The intent to sign this field; made, with its journal line, when there is none yet."""
-    row = tx.execute(
-        "INSERT INTO intent (document, field, signatory) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING RETURNING id",
+def record_intent(tx: Tx, document_id: uuid.UUID, field: Required) -> None:
+    """Record the intent to sign this field, with its journal line, when there is none yet."""
+    new = tx.execute(
+        "INSERT INTO intent (document, field, signatory) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
         (document_id, field.field, field.signatory),
-    ).fetchone()
-    if row is not None:
+    )
+    if new.rowcount == 1:
         write_journal(tx, document_id, field, "INTENDED")
-        return uuid.UUID(str(row[0]))
-    row = tx.execute("SELECT id FROM intent WHERE document = %s AND field = %s", (document_id, field.field)).fetchone()
-    assert row is not None
-    return uuid.UUID(str(row[0]))
 
 
 def write_journal(
@@ -212,24 +228,39 @@ def write_journal(
 
 def journal(tx: Tx, document_id: uuid.UUID) -> list[JournalEntry]:
     """The journal of a document, oldest first."""
-    rows = tx.execute(
-        "SELECT field, signatory, event, coalesce(digest, ''), reason, time FROM journal WHERE document = %s"
-        " ORDER BY id",
-        (document_id,),
-    )
-    return [JournalEntry(*row) for row in rows]
+    with tx.cursor(row_factory=class_row(JournalEntry)) as cursor:
+        return cursor.execute(
+            "SELECT field, signatory, event, coalesce(digest, '') AS digest, reason, time FROM journal"
+            " WHERE document = %s ORDER BY id",
+            (document_id,),
+        ).fetchall()
 
 
 def pending(tx: Tx, signatory_id: str, limit: int) -> list[PendingSignature]:
     """What waits for a signatory, oldest first."""
-    rows = tx.execute(
-        "SELECT r.document, d.book, r.field, NOT EXISTS (SELECT 1 FROM required_signature o"
-        " WHERE o.document = r.document AND o.state = 'PENDING' AND o.rank < r.rank)"
-        " FROM required_signature r JOIN document d ON d.id = r.document"
-        " WHERE r.signatory = %s AND r.state = 'PENDING' ORDER BY d.number LIMIT %s",
-        (signatory_id, limit),
-    )
-    return [PendingSignature(*row) for row in rows]
+    with tx.cursor(row_factory=class_row(PendingSignature)) as cursor:
+        return cursor.execute(
+            "SELECT r.document, d.book, r.field, NOT EXISTS (SELECT 1 FROM required_signature o"
+            " WHERE o.document = r.document AND o.state = 'PENDING' AND o.rank < r.rank) AS due"
+            " FROM required_signature r JOIN document d ON d.id = r.document"
+            " WHERE r.signatory = %s AND r.state = 'PENDING' ORDER BY d.number LIMIT %s",
+            (signatory_id, limit),
+        ).fetchall()
+
+
+def due_documents(tx: Tx, signatory_id: str) -> list[DueDocument]:
+    """The documents in which it is this signatory's turn. Reads the documents that wait for this
+    signatory and no others.
+    """
+    with tx.cursor(row_factory=class_row(DueDocument)) as cursor:
+        # Questions about each row, not joins: a join may be carried out by reading the whole of the
+        # other table, which holds the documents of the city.
+        return cursor.execute(
+            "SELECT DISTINCT r.document AS id, (SELECT d.revision FROM document d WHERE d.id = r.document) AS revision"
+            " FROM required_signature r WHERE r.signatory = %s AND r.state = 'PENDING' AND r.rank = ("
+            "SELECT min(o.rank) FROM required_signature o WHERE o.document = r.document AND o.state = 'PENDING')",
+            (signatory_id,),
+        ).fetchall()
 
 
 def lock_book(tx: Tx, book: str) -> None:
@@ -238,36 +269,39 @@ def lock_book(tx: Tx, book: str) -> None:
 
 
 def void_book(tx: Tx, book: str, version: int) -> None:
-    """End a version of a book: its document is void, what was pending is cancelled, what comes later is void."""
+    """End a version of a book.
+
+    Its document is void, pending signatures are cancelled, and a copy that comes later is void.
+    """
     lock_book(tx, book)
     tx.execute("INSERT INTO voided_book VALUES (%s, %s) ON CONFLICT DO NOTHING", (book, version))
-    row = tx.execute(_SELECT_DOCUMENT + " WHERE book = %s AND version = %s FOR UPDATE", (book, version)).fetchone()
-    if row is None or row[5] == VOID:
+    with tx.cursor(row_factory=class_row(Document)) as cursor:
+        ended = cursor.execute(
+            _SELECT_DOCUMENT + " WHERE book = %s AND version = %s FOR UPDATE", (book, version)
+        ).fetchone()
+    if ended is None or ended.state == VOID:
         return
-    found = Document(*row)
-    for one in required(tx, [found.id])[found.id]:
-        if one.state == PENDING:
-            write_journal(tx, found.id, one, "CANCELLED", reason="BOOK_VOIDED")
+    for signature in required(tx, [ended.id])[ended.id]:
+        if signature.state == PENDING:
+            write_journal(tx, ended.id, signature, "CANCELLED", reason="BOOK_VOIDED")
     tx.execute(
-        "UPDATE required_signature SET state = %s WHERE document = %s AND state = %s", (CANCELLED, found.id, PENDING)
+        "UPDATE required_signature SET state = %s WHERE document = %s AND state = %s", (CANCELLED, ended.id, PENDING)
     )
-    tx.execute("UPDATE document SET state = %s WHERE id = %s", (VOID, found.id))
+    tx.execute("UPDATE document SET state = %s WHERE id = %s", (VOID, ended.id))
 
 
 def is_void(tx: Tx, book: str, version: int) -> bool:
     """Whether this version of the book has ended."""
-    return (
-        tx.execute("SELECT 1 FROM voided_book WHERE book = %s AND version = %s", (book, version)).fetchone() is not None
-    )
+    ended = tx.execute("SELECT 1 FROM voided_book WHERE book = %s AND version = %s", (book, version))
+    return ended.fetchone() is not None
 
 
-def _add_revision(tx: Tx, document_id: uuid.UUID, number: int, part: bytes, sha256: bytes, size: int) -> None:
+def _add_revision(tx: Tx, document_id: uuid.UUID, number: int, part: bytes, *, sha256: bytes, size: int) -> None:
     tx.execute(
         "INSERT INTO revision (document, number, part, sha256, size_bytes) VALUES (%s, %s, %s, %s, %s)",
         (document_id, number, part, sha256, size),
     )
 
 
-def _signatory(row: Any) -> Signatory:
-    *columns, chain = row
-    return Signatory(*(*columns, tuple(bytes(der) for der in chain)))
+def _signatory(*, certificate_chain: Sequence[bytes], **columns: Any) -> Signatory:
+    return Signatory(certificate_chain=tuple(bytes(der) for der in certificate_chain), **columns)

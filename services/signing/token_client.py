@@ -1,4 +1,6 @@
-"""Client of the token supervisor, for `serve` (activation) and `work` (signatures). Blocking, safe for threads."""
+"""Client of the token supervisor, for `serve` (activation) and `work` (signatures). Blocking; safe
+for threads.
+"""
 
 import contextlib
 import socket
@@ -28,7 +30,10 @@ _MESSAGES = {
 
 @dataclass(frozen=True)
 class KeyStatus:
-    """State of an active key. until: Unix time, None without bound; remaining: signatures left, None without bound."""
+    """State of an active key.
+
+    until: Unix time, None without bound. remaining: signatures left, None without bound.
+    """
 
     signatory: str
     algorithm: str
@@ -39,11 +44,12 @@ class KeyStatus:
 
 
 class TokenClient:
-    """Talks to the supervisor at `path`, with one connection a thread.
+    """Talks to the supervisor at `path`, with one connection per thread.
 
-    Every method raises Unavailable when the supervisor, the owner or the token is away (repeat later) and Rejected
-    with the supervisor's reason when only a person can help; KEY_NOT_ACTIVE asks for an activation.
-    timeout_s must be longer than an opening that waits for its turn plus the watchdog.
+    Every method raises Unavailable when the supervisor, the owner or the token is away (repeat
+    later), and Rejected with the supervisor's reason when a person must act; KEY_NOT_ACTIVE asks
+    for an activation. timeout_s must be longer than an opening that waits for its turn plus the
+    watchdog.
     """
 
     def __init__(self, path: Path, *, timeout_s: float = 100.0) -> None:
@@ -56,7 +62,8 @@ class TokenClient:
     ) -> tuple[bytes, bytes]:
         """Unlock a key until `until` (Unix time) for at most `max_signatures`.
 
-        Returns a test digest and its signature; the caller checks it with the registered certificate.
+        Returns a test digest and its signature; the caller checks it with the registered
+        certificate.
         """
         answer = self._ask(
             op="activate",
@@ -86,7 +93,9 @@ class TokenClient:
         return [KeyStatus(**key) for key in self._ask(op="status")["keys"]]
 
     def ping(self) -> None:
-        """Raises Unavailable unless the supervisor answers (for health); one lost token stops nobody else."""
+        """Raises Unavailable unless the supervisor answers (for health); a lost token concerns its
+        own signatory only.
+        """
         self.status()
 
     def _ask(self, **request: Any) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Owner of one PKCS#11 token: the only kind of process that holds an unlocked key.
 
-Started by `owner_process.OwnerProcess` as a fresh interpreter, never forked after C_Initialize, with this process's
-standard input and output as its only channel. python-pkcs11 initialises modules without locking and releases the GIL
-in every C call, so two threads in one module end in a crash; here only the main thread calls it. The PIN arrives in
-the first message, is used for one login and forgotten. A call that hangs is ended from outside, by SIGKILL.
+Started by `owner_process.OwnerProcess` as a fresh interpreter, never forked after C_Initialize,
+with this process's standard input and output as its only channel. python-pkcs11 initialises modules
+without locking and releases the GIL in every C call, so two threads in one module end in a crash;
+here only the main thread calls it. The PIN arrives in the first message, is used for one login and
+forgotten. A call that hangs is ended from outside, by SIGKILL.
 
-Imports pkcs11 and the standard library only: dozens of these run side by side.
+Imports pkcs11 and the standard library only: dozens of these processes run side by side.
 """
 
 import contextlib
@@ -37,9 +38,10 @@ from services.signing import token_wire as wire
 from services.signing.hardening import harden
 
 RETRY_PAUSE_S = 0.4
-"""Pause before the one repetition of an opening that failed for another reason than the PIN."""
+"""Pause before an opening is repeated, once, that failed for another reason than the PIN."""
 
-_SHA256_DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")  # RFC 8017, 9.2, note 1
+# RFC 8017, 9.2, note 1
+_SHA256_DIGEST_INFO = bytes.fromhex("3031300d060960864801650304020105000420")
 _PIN_REASONS: dict[type[PKCS11Error], str] = {
     PinIncorrect: "PIN_INCORRECT",
     PinInvalid: "PIN_INCORRECT",
@@ -58,7 +60,9 @@ class KeyRefusedError(Exception):
 
 
 def main() -> None:
-    """Read the opening message, log in, prove the key by signing a test digest, then sign digests until the end."""
+    """Read the opening message, log in, prove the key by signing a test digest, then sign digests
+    until its input ends.
+    """
     harden()
     _end_with_supervisor()
     requests, answers = os.dup(0), os.dup(1)
@@ -80,7 +84,9 @@ def main() -> None:
 
 
 def serve(key: Any, algorithm: str, requests: int, answers: int) -> None:
-    """Answer one request after the other. After a token error the process ends: a new one starts from nothing."""
+    """Answer one request after the other. After a token error the process ends: its successor
+    starts afresh.
+    """
     while True:
         digest = bytes.fromhex(wire.read(requests)["digest"])
         try:
@@ -94,8 +100,9 @@ def serve(key: Any, algorithm: str, requests: int, answers: int) -> None:
 def open_key(opening: dict[str, Any]) -> Any:
     """Load the module, log in once and find the private key.
 
-    Openings of all owners happen one after the other under a file lock: SoftHSM 2.6 rewrites its token file at C_Login
-    while other processes read it in C_Initialize. One repetition, never after a PIN error.
+    Openings of all owners happen one after the other under a file lock: SoftHSM 2.6 rewrites its
+    token file at C_Login while other processes read it in C_Initialize. An opening is repeated
+    once, and never after a PIN error.
     """
     with _login_turn(Path(opening["login_lock"])):
         try:
@@ -132,7 +139,8 @@ def _open_key_once(opening: dict[str, Any]) -> Any:
 def sign(key: Any, algorithm: str, digest: bytes) -> bytes:
     """Sign a SHA-256 digest; the result is what goes into CMS (ECDSA as DER, RFC 3279 2.2.3).
 
-    Only raw mechanisms are used: SoftHSM 2.6 has no ECDSA_SHA256, and the document need not cross to the token.
+    Only raw mechanisms are used: SoftHSM 2.6 has no ECDSA_SHA256, and the document need not be sent
+    to the token.
     """
     if len(digest) != hashlib.sha256().digest_size:
         raise KeyRefusedError("DIGEST_LENGTH", "a SHA-256 digest has 32 bytes")
@@ -148,12 +156,16 @@ def sign(key: Any, algorithm: str, digest: bytes) -> bytes:
 
 
 def readiness_digest() -> bytes:
-    """A digest that no document can have, to prove that the key is there and signs (a session alone proves nothing)."""
+    """A digest that no document can have, to prove that the key exists and signs; a session alone
+    proves nothing.
+    """
     return hashlib.sha256(b"hoso readiness, not a document: " + secrets.token_bytes(16)).digest()
 
 
 def _end_with_supervisor() -> None:
-    """End this process as soon as the supervisor's end of the pipe closes, even while a C call hangs."""
+    """End this process as soon as the supervisor's end of the pipe closes, even while a C call
+    hangs.
+    """
 
     def wait_for_hangup() -> None:
         poller = select.poll()

@@ -1,4 +1,5 @@
-"""Messages between `serve`/`work`, the token supervisor and its owner processes: length-prefixed JSON over streams.
+"""Messages between `serve`/`work`, the token supervisor and its owner processes: length-prefixed
+JSON over streams.
 
 Standard library only, because every owner process loads it and a Department runs dozens of them.
 """
@@ -14,7 +15,9 @@ ECDSA_P256_SHA256: Final = "ECDSA_P256_SHA256"
 RSA_PKCS1_SHA256: Final = "RSA_PKCS1_SHA256"
 RSA_PSS_SHA256: Final = "RSA_PSS_SHA256"
 ALGORITHMS: Final = (ECDSA_P256_SHA256, RSA_PKCS1_SHA256, RSA_PSS_SHA256)
-"""How a key signs a SHA-256 digest (Circular 15/2025/TT-BKHCN, appendix; RFC 8017 8.1 and 8.2; ANSI X9.62)."""
+"""How a key signs a SHA-256 digest (Circular 15/2025/TT-BKHCN, appendix; RFC 8017 8.1 and 8.2; ANSI
+X9.62).
+"""
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 _LENGTH: Final = struct.Struct(">I")
@@ -29,7 +32,7 @@ class StreamTimeout(Exception):
 
 
 def write(fd: int, message: dict[str, Any]) -> None:
-    """Send one message. Raises StreamClosed when nobody reads any more."""
+    """Send one message. Raises StreamClosed when the other side is gone."""
     body = json.dumps(message, ensure_ascii=False).encode()
     view = memoryview(_LENGTH.pack(len(body)) + body)
     try:
@@ -40,9 +43,10 @@ def write(fd: int, message: dict[str, Any]) -> None:
 
 
 def read(fd: int, timeout_s: float | None = None) -> dict[str, Any]:
-    """Receive one message; `timeout_s` None waits for ever.
+    """Receive one message; with `timeout_s` None it waits for ever.
 
-    Raises StreamClosed at the end of the stream or for a malformed message, StreamTimeout when time is over.
+    Raises StreamClosed at the end of the stream or for a malformed message, StreamTimeout when the
+    time is over.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     (length,) = _LENGTH.unpack(_read_exactly(fd, _LENGTH.size, deadline))

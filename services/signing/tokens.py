@@ -1,7 +1,9 @@
-"""Role `tokens`: supervisor of the owner processes, reached through a Unix socket that only this user may open.
+"""Role `tokens`: supervisor of the owner processes, reached through a Unix socket that only this
+user may open.
 
-Holds the activations, in memory only: when this process ends, every key is locked again and its person must activate
-it anew, except keys whose profile has a file with its PIN (a Department's HSM partition), which are opened at start.
+Holds the activations, in memory only: when this process ends, every key is locked and must be
+activated again by its keeper. Only standing keys, whose PIN is in a secret file of the Department,
+are opened at start.
 """
 
 import contextlib
@@ -32,17 +34,20 @@ from services.signing.tokens_config import TokensConfig
 _log = log.get(__name__)
 
 LONGEST_ACTIVATION_S = 12 * 3600.0
-"""No person's key stays active longer than a working day; after that the person is asked again."""
+"""No person's key stays active longer than a working day; then the person must activate it again.
+"""
 
 REFUSED_PIN_S = 3600.0
-"""How long a PIN that a token refused is not shown to it again: longer than any program goes on repeating it."""
+"""How long a PIN that a token refused is not shown to it again: longer than any program goes on
+repeating the call.
+"""
 
 _ROUND_S = 1.0
 _STANDING_RETRY_S = 10.0
 
 
 class RefusedError(Exception):
-    """The request cannot be met; `kind` tells the client which error to raise."""
+    """The request is refused; `kind` tells the client which error to raise."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -62,7 +67,8 @@ class Supervisor:
         self._refused_pins: dict[bytes, float] = {}
 
     def activate(self, signatory: str, uri: key_uri.KeyUri, algorithm: str, pin: str, bounds: Bounds) -> Proof:
-        """Open a signatory's key and prove that it signs; an earlier activation of the same signatory is replaced.
+        """Open a signatory's key and prove that it signs; an earlier activation of the same
+        signatory is replaced.
 
         Raises RefusedError. A PIN that this token refused is not shown to it again for an hour.
         """
@@ -103,7 +109,9 @@ class Supervisor:
         return True
 
     def sign(self, signatory: str, intent: str, digest: bytes) -> bytes:
-        """Have the signatory's key sign a SHA-256 digest for a recorded intent. Raises RefusedError."""
+        """Have the signatory's key sign a SHA-256 digest for a recorded intent. Raises
+        RefusedError.
+        """
         with self._using(signatory) as key:
             signature = key.sign(digest)
         _log.info("signed", signatory=signatory, intent=intent, digest=digest.hex())
@@ -129,7 +137,9 @@ class Supervisor:
             raise RefusedError("rejected", "KEY_NOT_ACTIVE") from e
 
     def status(self) -> list[dict[str, Any]]:
-        """One entry an active key: signatory, algorithm, ready, pid, remaining signatures and end (Unix time)."""
+        """One entry per active key: signatory, algorithm, ready, pid, remaining signatures and end
+        (Unix time).
+        """
         with self._guard:
             keys = list(self._keys.values())
         return [
@@ -145,7 +155,9 @@ class Supervisor:
         ]
 
     def run_rounds(self, stop: threading.Event) -> None:
-        """Until `stop`: lock keys whose bounds are reached, revive lost owners, open standing keys; then lock all."""
+        """Until `stop`: lock keys whose bounds are reached, revive lost owners, open standing keys;
+        then lock all.
+        """
         next_standing = 0.0
         while not stop.is_set():
             with self._guard:
@@ -188,7 +200,9 @@ class Supervisor:
 
 
 def answer(supervisor: Supervisor, request: dict[str, Any]) -> dict[str, Any]:
-    """Carry out one request of the socket protocol; every refusal becomes a message with `kind` and `reason`."""
+    """Carry out one request of the socket protocol; every refusal becomes a message with `kind` and
+    `reason`.
+    """
     try:
         return {"ok": True} | _carry_out(supervisor, request)
     except RefusedError as e:
@@ -255,7 +269,9 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 
 
 def run(config: TokensConfig, stop: threading.Event) -> None:
-    """Serve until `stop`. Raises ConfigError when another supervisor serves this socket or its folder is open."""
+    """Serve until `stop`. Raises ConfigError when another supervisor serves this socket or its
+    folder is open.
+    """
     harden()
     folder = config.socket.parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

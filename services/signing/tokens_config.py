@@ -6,7 +6,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class StandingKey:
-    """A key that is opened at start, without a person: its PIN stands in a secret file of the Department's HSM."""
+    """A key that the supervisor opens by itself at start: its PIN is in a secret file of the
+    Department.
+    """
 
     signatory: str
     key_uri: str
@@ -18,8 +20,10 @@ class StandingKey:
 class TokensConfig:
     """Settings of the role.
 
-    socket: path of the Unix socket, in a folder of mode 0700. modules: name in key URIs → file of the PKCS#11 module.
-    max_owners: most keys active at once. watchdog_s: longest time a signature may take before its owner is killed.
+    socket: path of the Unix socket, in a folder of mode 0700. modules: name in key URIs → file of
+    the PKCS#11 module.
+    max_owners: how many keys may be active at once. watchdog_s: how long a signature may take
+    before its owner is killed.
     """
 
     socket: Path

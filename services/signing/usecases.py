@@ -1,4 +1,6 @@
-"""What callers and events ask of signing: registering signatories, unlocking keys, taking documents in, reading."""
+"""What callers and events ask of signing: registering signatories, unlocking keys, taking documents
+in, reading.
+"""
 
 import datetime as dt
 import time
@@ -16,13 +18,13 @@ from services.signing.token_client import TokenClient
 
 MAX_PENDING = 1_000
 _MAX_SIGNATURES, _MAX_DURATION_S = 10_000, 43_200
-# What a person can act on is told as it is; every other refusal of a token is one for the operator.
-_TOLD = {"PIN_INCORRECT", "PIN_LOCKED", "PIN_EXPIRED", "TOKEN_IN_USE"}
+# A person can act on these; every other refusal of a token needs the operator.
+_FOR_THE_PERSON = {"PIN_INCORRECT", "PIN_LOCKED", "PIN_EXPIRED", "TOKEN_IN_USE"}
 
 
 @dataclass(frozen=True)
 class Pending:
-    """What waits for a signatory, and whether the key is active with how many signatures left."""
+    """What waits for a signatory, whether the key is active, and its signatures left."""
 
     pending: list[store.PendingSignature]
     key_active: bool
@@ -30,7 +32,10 @@ class Pending:
 
 
 def put_signatory(database: Database, signatory: Signatory) -> None:
-    """Register or update a signatory from the key ceremony's record. Raises Invalid."""
+    """Register or update a signatory from the key ceremony's record.
+
+    Documents in which it is this signatory's turn are looked at once more. Raises Invalid.
+    """
     violations = [
         Violation(f"signatory.{name}", "REQUIRED", "Không được để trống.")
         for name in ("id", "school", "name")
@@ -53,9 +58,9 @@ def put_signatory(database: Database, signatory: Signatory) -> None:
         raise Invalid(violations)
     with database.transaction() as tx:
         store.put_signatory(tx, signatory)
-        jobs.wake(tx, domain.SIGN_JOB)
+        queue_due(tx, signatory.id)
         facts = {"key_uri": signatory.key_uri, "algorithm": signatory.algorithm, "custodian": signatory.custodian}
-        audit.append(tx, _chain(signatory.school), "SIGNATORY_PUT", f"signatories/{signatory.id}", facts, caller())
+        _audit(tx, signatory, "SIGNATORY_PUT", facts)
 
 
 def activate_key(
@@ -63,9 +68,10 @@ def activate_key(
 ) -> dt.datetime:
     """Unlock a key for its keeper, within bounds; returns when the activation ends.
 
-    Raises Invalid; Forbidden NOT_THE_SIGNATORY; Rejected PIN_INCORRECT, PIN_LOCKED, PIN_EXPIRED, TOKEN_IN_USE,
-    CERTIFICATE_NOT_IN_FORCE, KEY_UNUSABLE; Unavailable TOKEN_AWAY. A key that is not that of the registered
-    certificate is locked again at once.
+    The documents in which it is this signatory's turn are queued with the record of the activation.
+    A key that does not belong to the registered certificate is locked again at once.
+    Raises Invalid; Forbidden NOT_THE_SIGNATORY; Rejected PIN_INCORRECT, PIN_LOCKED, PIN_EXPIRED,
+    TOKEN_IN_USE, CERTIFICATE_NOT_IN_FORCE, KEY_UNUSABLE; Unavailable TOKEN_AWAY.
     """
     _check_activation(pin, max_signatures, duration_s)
     with database.transaction() as tx:
@@ -81,7 +87,7 @@ def activate_key(
         )
     except Rejected as e:
         _record(database, signatory, "KEY_ACTIVATION_REFUSED", facts | {"reason": e.reason})
-        if e.reason in _TOLD:
+        if e.reason in _FOR_THE_PERSON:
             raise
         raise Rejected("KEY_UNUSABLE", "Không dùng được khóa ký trên thiết bị.", cause=e.reason) from e
     if not verify_raw(own, signatory.algorithm, digest, signature):
@@ -91,16 +97,20 @@ def activate_key(
             "KEY_UNUSABLE", "Khóa trên thiết bị không phải khóa của chứng thư.", cause="NOT_THE_CERTIFICATE_KEY"
         )
     try:
-        _record(database, signatory, "KEY_ACTIVATED", facts)
+        with database.transaction() as tx:
+            # After the key has opened, not before: a document that is taken in meanwhile is found
+            # here, or its own first look finds the key open.
+            queue_due(tx, signatory.id)
+            _audit(tx, signatory, "KEY_ACTIVATED", facts)
     except Unavailable:
-        # What is not on record must not stay usable.
+        # An activation without a record must not stay usable.
         tokens.deactivate(signatory.id)
         raise
     return dt.datetime.fromtimestamp(until, dt.UTC)
 
 
 def deactivate_key(database: Database, tokens: TokenClient, signatory_id: str) -> None:
-    """Lock a key now: its keeper, or the Department's operator. Raises Forbidden NOT_THE_SIGNATORY."""
+    """Lock a key now; for its keeper and the operator. Raises Forbidden NOT_THE_SIGNATORY."""
     with database.transaction() as tx:
         signatory = store.signatory(tx, signatory_id)
     if not caller().client.startswith("operator/"):
@@ -110,24 +120,23 @@ def deactivate_key(database: Database, tokens: TokenClient, signatory_id: str) -
 
 
 def list_pending(database: Database, tokens: TokenClient, signatory_id: str) -> Pending:
-    """What waits for a signatory: for its keeper and the operator. Raises Forbidden NOT_THE_SIGNATORY."""
+    """What waits for a signatory: for its keeper and the operator. Raises Forbidden
+    NOT_THE_SIGNATORY.
+    """
     with database.transaction() as tx:
         signatory = store.signatory(tx, signatory_id)
         if not caller().client.startswith("operator/"):
             _only_keeper(signatory)
-        found = store.pending(tx, signatory_id, MAX_PENDING)
-    key = next((one for one in tokens.status() if one.signatory == signatory_id), None)
-    return Pending(found, key is not None, (key.remaining or 0) if key else 0)
-
-
-def may_read(school: str) -> None:
-    """Services and operators read every school; others act for a person of that school. Raises Forbidden."""
-    if not caller().client.startswith(("service/", "operator/")):
-        identity.person(school)
+        pending = store.pending(tx, signatory_id, MAX_PENDING)
+    active = next((key for key in tokens.status() if key.signatory == signatory_id), None)
+    return Pending(pending, active is not None, (active.remaining or 0) if active else 0)
 
 
 def take_in(tx: Tx, document: Document, required: list[Required], pdf: bytes) -> None:
-    """Store print's signing copy and queue its first signature; void at once when its version has ended meanwhile."""
+    """Store print's signing copy and queue a first look at who may sign it.
+
+    It is void at once when its version has ended meanwhile.
+    """
     store.lock_book(tx, document.book)
     if store.add_document(tx, document, required, pdf):
         queue_next(tx, document.id, 0)
@@ -136,9 +145,24 @@ def take_in(tx: Tx, document: Document, required: list[Required], pdf: bytes) ->
 
 
 def queue_next(tx: Tx, document_id: uuid.UUID, revision: int) -> None:
-    """Queue the signature that follows `revision`; there is never more than one such job for a document."""
-    payload = {"document": str(document_id), "revision": str(revision)}
-    jobs.enqueue(tx, domain.SIGN_JOB, f"{document_id}/{revision}", payload)
+    """Queue the signature that follows `revision`, a revision stored in this transaction.
+
+    The job looks once whether a key of those whose turn it is is open. If none is, the document
+    waits as a row, without a job, until `queue_due` asks for it again.
+    """
+    key, payload = _job_of(document_id, revision)
+    jobs.enqueue(tx, domain.SIGN_JOB, key, payload)
+
+
+def queue_due(tx: Tx, signatory_id: str) -> None:
+    """Queue every document in which it is this signatory's turn."""
+    due = store.due_documents(tx, signatory_id)
+    jobs.request(tx, domain.SIGN_JOB, dict(_job_of(document.id, document.revision) for document in due))
+
+
+def _job_of(document_id: uuid.UUID, revision: int) -> tuple[str, dict[str, str]]:
+    """Key and payload of the job that makes the signature after `revision`; a document has one."""
+    return f"{document_id}/{revision}", {"document": str(document_id), "revision": str(revision)}
 
 
 def _check_activation(pin: str, max_signatures: int, duration_s: int) -> None:
@@ -154,7 +178,10 @@ def _check_activation(pin: str, max_signatures: int, duration_s: int) -> None:
 
 
 def _only_keeper(signatory: Signatory) -> None:
-    """Sole control (Law on Electronic Transactions 2023, Article 22): nobody else unlocks this key."""
+    """Sole control (Law on Electronic Transactions 2023, Article 22): nobody else unlocks this key.
+
+    Raises Forbidden NOT_THE_SIGNATORY.
+    """
     if identity.person(signatory.school) != signatory.keeper:
         raise Forbidden(
             "NOT_THE_SIGNATORY", "Chỉ chính người ký (hoặc văn thư giữ dấu) được làm việc này.", signatory=signatory.id
@@ -163,9 +190,8 @@ def _only_keeper(signatory: Signatory) -> None:
 
 def _record(database: Database, signatory: Signatory, action: str, facts: dict[str, str]) -> None:
     with database.transaction() as tx:
-        jobs.wake(tx, domain.SIGN_JOB)
-        audit.append(tx, _chain(signatory.school), action, f"signatories/{signatory.id}", facts, caller())
+        _audit(tx, signatory, action, facts)
 
 
-def _chain(school: str) -> str:
-    return f"keys/{school}"
+def _audit(tx: Tx, signatory: Signatory, action: str, facts: dict[str, str]) -> None:
+    audit.append(tx, f"keys/{signatory.school}", action, f"signatories/{signatory.id}", facts, caller())

@@ -11,6 +11,7 @@ from google.protobuf import json_format, symbol_database
 from google.protobuf.message import Message
 
 from services.archive import service as archive_service
+from services.archive import service_anchors
 from services.common import operations
 from services.gradebook import api as gradebook_api
 from services.print import service as print_service
@@ -69,6 +70,7 @@ def _served() -> list[Any]:
         print_service.served(nothing),
         signing_service.served(nothing, nothing),
         archive_service.served(nothing, ""),
+        service_anchors.served(nothing),
         operations.served(nothing),
     ]
 

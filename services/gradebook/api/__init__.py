@@ -1,4 +1,7 @@
-"""The gRPC face of gradebook: messages become arguments, results become messages. No rule, no SQL, no try."""
+"""The gRPC face: messages become arguments, results become messages.
+
+No rule stands here, no SQL and no try.
+"""
 
 from services.common.db import Database
 from services.common.grpc_server import Served

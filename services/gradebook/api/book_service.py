@@ -13,6 +13,7 @@ from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
 from services.gradebook.api import book_acts, pages
+from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref
 from services.gradebook.api.refusals import refusal
 from services.gradebook.books import books, many_books, records
@@ -21,24 +22,34 @@ from services.gradebook.books.freeze.book import Request as FreezeRequest
 from services.gradebook.books.freeze.book import freeze_book
 from services.gradebook.books.freeze.transcript import freeze_class_transcripts
 from services.gradebook.model.domain import RecordType
+from services.gradebook.model.permissions import Permission
 
 _ACT = "/hoso.gradebook.v1.BookService/ActOnBooks"
-_PERSON = Access(clients=("vendor/*",), person=True)
 ACCESS = {
-    "FreezeBook": _PERSON,
-    "FreezeClassTranscripts": _PERSON,
-    "AssignPrint": _PERSON,
-    "StartReconciliation": _PERSON,
-    "ConfirmReconciliation": _PERSON,
-    "ReportMismatch": _PERSON,
-    "RecordHandSigned": _PERSON,
-    "RecordStamped": _PERSON,
-    "RecordPaperArchived": _PERSON,
-    "StartDigitalSigning": _PERSON,
-    "LockBook": _PERSON,
-    "ReturnBook": _PERSON,
-    "RevokeBook": _PERSON,
-    "ActOnBooks": _PERSON,
+    "FreezeBook": access_for(Permission.FREEZE_BOOK),
+    "FreezeClassTranscripts": access_for(Permission.FREEZE_BOOK),
+    "AssignPrint": access_for(Permission.ASSIGN_PRINT),
+    "StartReconciliation": access_for(Permission.START_RECONCILIATION),
+    "ConfirmReconciliation": access_for(Permission.CONFIRM_RECONCILIATION),
+    "ReportMismatch": access_for(Permission.REPORT_MISMATCH),
+    "RecordHandSigned": access_for(Permission.RECORD_HAND_SIGNED),
+    "RecordStamped": access_for(Permission.RECORD_STAMPED),
+    "RecordPaperArchived": access_for(Permission.RECORD_PAPER_ARCHIVED),
+    "StartDigitalSigning": access_for(Permission.START_SIGNING),
+    "LockBook": access_for(Permission.LOCK_BOOK),
+    "ReturnBook": access_for(Permission.RETURN_BOOK),
+    "RevokeBook": access_for(Permission.REVOKE_BOOK),
+    "ActOnBooks": access_for(
+        Permission.ASSIGN_PRINT,
+        Permission.START_RECONCILIATION,
+        Permission.CONFIRM_RECONCILIATION,
+        Permission.RECORD_HAND_SIGNED,
+        Permission.RECORD_STAMPED,
+        Permission.RECORD_PAPER_ARCHIVED,
+        Permission.START_SIGNING,
+        Permission.LOCK_BOOK,
+        Permission.RETURN_BOOK,
+    ),
     "GetBook": Access(clients=("vendor/*", "operator/department", "service/*")),
     "ListBooks": Access(clients=("vendor/*", "operator/department")),
     "ListStudentTranscripts": Access(clients=("vendor/*",)),

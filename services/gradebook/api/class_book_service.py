@@ -9,21 +9,22 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import timestamp
+from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref
 from services.gradebook.api.request_identity import request_identity
 from services.gradebook.entry import attendance, conduct, principal_remarks
 from services.gradebook.entry.attendance import Absence, SheetRow
 from services.gradebook.entry.store.principal_remarks import RemarkRow
+from services.gradebook.model.permissions import Permission
 from services.gradebook.model.results import Absences
 
-_PERSON = Access(clients=("vendor/*",), person=True)
 _VENDOR = Access(clients=("vendor/*",))
 ACCESS = {
-    "EnterAttendance": _PERSON,
+    "EnterAttendance": access_for(Permission.ENTER_ATTENDANCE),
     "GetAttendance": _VENDOR,
-    "RecordPrincipalRemark": _PERSON,
+    "RecordPrincipalRemark": access_for(Permission.RECORD_PRINCIPAL_REMARK),
     "ListPrincipalRemarks": _VENDOR,
-    "EnterSummerConduct": _PERSON,
+    "EnterSummerConduct": access_for(Permission.ENTER_SUMMER_CONDUCT),
 }
 
 

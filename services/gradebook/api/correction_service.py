@@ -11,6 +11,7 @@ from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
 from services.gradebook.api import class_book_service, pages, window_messages
+from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref
 from services.gradebook.api.request_identity import request_identity
 from services.gradebook.corrections import corrections, decisions
@@ -22,6 +23,7 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.correction_rules import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Kind, State
 from services.gradebook.model.domain import PROTO_LEVEL_NUMBERS, keyed_text
 from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.permissions import Permission
 
 _LEVELS = {int(level): number for level, number in PROTO_LEVEL_NUMBERS.items()}
 """Rank as the database holds it → number of the proto."""
@@ -32,13 +34,12 @@ _ENTRY_KINDS: dict[int, str] = {
     EntryKind.CORRECTION: "CORRECTION",
 }
 
-_PERSON = Access(clients=("vendor/*",), person=True)
 _READ = Access(clients=("vendor/*", "operator/department"))
 ACCESS = {
-    "RequestCorrection": _PERSON,
-    "ConfirmCorrection": _PERSON,
-    "DecideCorrection": _PERSON,
-    "WithdrawCorrection": _PERSON,
+    "RequestCorrection": access_for(Permission.REQUEST_MARK_CORRECTION, Permission.REQUEST_CLASS_CORRECTION),
+    "ConfirmCorrection": access_for(Permission.CONFIRM_CORRECTION),
+    "DecideCorrection": access_for(Permission.APPROVE_CORRECTION, Permission.REJECT_CORRECTION),
+    "WithdrawCorrection": access_for(Permission.WITHDRAW_CORRECTION),
     "GetCorrection": _READ,
     "ListCorrections": _READ,
     "GetDataHistory": Access(clients=("vendor/*",)),

@@ -14,6 +14,7 @@ from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
 from services.gradebook.api import pages
+from services.gradebook.api.act_access import access_for
 from services.gradebook.authority import control_log, dossiers, vendors
 from services.gradebook.authority.control_log_store import LogRow
 from services.gradebook.authority.dossier_store import StepRow
@@ -23,26 +24,26 @@ from services.gradebook.authority.vendors import Appraisal
 from services.gradebook.model import control_log_words as log_words
 from services.gradebook.model.checks import moment
 from services.gradebook.model.dossier_rules import Document, Duty, Items, Round, Route, document_of
+from services.gradebook.model.permissions import Permission
 
 _LARGEST_SEQUENCE = 2**53
 _OPERATOR = Access(clients=("operator/department",))
-_PERSON = Access(clients=("vendor/*",), person=True)
 _BOTH = Access(clients=("vendor/*", "operator/department"))
 ACCESS = {
-    "PutVendor": _OPERATOR,
-    "AppraiseVendor": _OPERATOR,
+    "PutVendor": access_for(Permission.PUT_VENDOR),
+    "AppraiseVendor": access_for(Permission.APPRAISE_VENDOR),
     "ListVendors": _OPERATOR,
-    "PutDossierRound": _OPERATOR,
-    "SaveDossier": _PERSON,
-    "SubmitDossier": _PERSON,
-    "ForwardList": _OPERATOR,
-    "StartReview": _OPERATOR,
-    "DecideDossier": _OPERATOR,
+    "PutDossierRound": access_for(Permission.PUT_DOSSIER_ROUND),
+    "SaveDossier": access_for(Permission.SAVE_DOSSIER),
+    "SubmitDossier": access_for(Permission.SUBMIT_DOSSIER),
+    "ForwardList": access_for(Permission.FORWARD_DOSSIER_LIST),
+    "StartReview": access_for(Permission.START_DOSSIER_REVIEW),
+    "DecideDossier": access_for(Permission.APPROVE_DOSSIER, Permission.REJECT_DOSSIER),
     "GetDossier": _BOTH,
     "ListDossiers": _OPERATOR,
     "ListMissingDossiers": _OPERATOR,
     "ListControlLog": _BOTH,
-    "RecordControlCheck": _PERSON,
+    "RecordControlCheck": access_for(Permission.CHECK_CONTROL_LOG),
 }
 
 

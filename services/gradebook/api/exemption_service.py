@@ -9,14 +9,16 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import timestamp
+from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref
 from services.gradebook.api.request_identity import request_identity
 from services.gradebook.entry import exemptions
 from services.gradebook.entry.exemptions import ExemptionEntry
 from services.gradebook.entry.store.exemptions import DecisionRow
+from services.gradebook.model.permissions import Permission
 
 ACCESS = {
-    "RecordPracticalExemption": Access(clients=("vendor/*",), person=True),
+    "RecordPracticalExemption": access_for(Permission.RECORD_EXEMPTION),
     "ListPracticalExemptions": Access(clients=("vendor/*",)),
 }
 

@@ -14,6 +14,7 @@ from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size
 from services.gradebook.api import pages, sheet_messages, window_messages
+from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref
 from services.gradebook.api.request_identity import request_identity
 from services.gradebook.entry import attendance, bulk, conduct, reads, settlement, windows
@@ -21,21 +22,21 @@ from services.gradebook.entry.grouping import Grouping
 from services.gradebook.entry.marks import SheetEntry
 from services.gradebook.model.checks import identifier, moment
 from services.gradebook.model.domain import Semester, Stage
+from services.gradebook.model.permissions import Permission
 
 _IMPORT = "/hoso.gradebook.v1.MarkService/ImportMarks"
-_PERSON = Access(clients=("vendor/*",), person=True)
 _VENDOR = Access(clients=("vendor/*",))
 ACCESS = {
-    "PlanWindow": _PERSON,
-    "CloseWindow": _PERSON,
+    "PlanWindow": access_for(Permission.PLAN_WINDOW),
+    "CloseWindow": access_for(Permission.CLOSE_WINDOW),
     "ListWindows": Access(clients=("vendor/*", "operator/department")),
     "GetWindow": Access(clients=("vendor/*", "operator/department")),
-    "EnterMarks": _PERSON,
+    "EnterMarks": access_for(Permission.ENTER_MARKS, Permission.ENTER_SUBJECT_REMARKS),
     "ImportMarks": _VENDOR,
     "ExportMarks": _VENDOR,
-    "SettleMissingMarks": _PERSON,
-    "EnterConduct": _PERSON,
-    "EnterAbsences": _PERSON,
+    "SettleMissingMarks": access_for(Permission.SETTLE_MISSING_MARKS),
+    "EnterConduct": access_for(Permission.ENTER_CONDUCT),
+    "EnterAbsences": access_for(Permission.ENTER_ABSENCES),
     "GetMarkSheet": _VENDOR,
     "GetClassSummary": _VENDOR,
     "ListMissing": _VENDOR,

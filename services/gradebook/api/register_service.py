@@ -11,8 +11,10 @@ from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
 from services.gradebook.api import pages
+from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref, guardian, guardian_message, student, student_message
 from services.gradebook.model.movement_rules import Details, MovementKind
+from services.gradebook.model.permissions import Permission
 from services.gradebook.model.register_rules import Asked, RegisterRow
 from services.gradebook.register import movements, register, transfers
 from services.gradebook.register.earlier_marks import Earlier, EarlierMarks
@@ -20,13 +22,12 @@ from services.gradebook.register.place_store import Place
 from services.gradebook.register.register import Entry
 from services.gradebook.register.register_store import MovementRow
 
-_PERSON = Access(clients=("vendor/*",), person=True)
 _BOTH = Access(clients=("vendor/*", "operator/department"))
 ACCESS = {
-    "RegisterStudents": _PERSON,
-    "RecordMovement": _PERSON,
-    "TransferOut": _PERSON,
-    "TransferIn": _PERSON,
+    "RegisterStudents": access_for(Permission.REGISTER_STUDENTS),
+    "RecordMovement": access_for(Permission.REGISTER_STUDENTS, Permission.RECORD_MOVEMENT, Permission.RETURN_PAPERS),
+    "TransferOut": access_for(Permission.TRANSFER_OUT),
+    "TransferIn": access_for(Permission.TRANSFER_IN),
     "GetRegister": _BOTH,
     "ListMovements": _BOTH,
     "GetStudentPath": Access(clients=("vendor/*",)),

@@ -7,12 +7,14 @@ from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.gradebook.api import messages
+from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref
 from services.gradebook.api.request_identity import request_identity
 from services.gradebook.entry import remarks
+from services.gradebook.model.permissions import Permission
 
 ACCESS = {
-    "EnterRemarks": Access(clients=("vendor/*",), person=True),
+    "EnterRemarks": access_for(Permission.ENTER_SUBJECT_REMARKS, Permission.ENTER_HOMEROOM_REMARKS),
     "GetRemarks": Access(clients=("vendor/*",)),
 }
 

@@ -10,6 +10,7 @@ from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
 from services.gradebook.api import pages
+from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref, student, student_message
 from services.gradebook.authority import policies, school_years
 from services.gradebook.model.domain import (
@@ -20,23 +21,23 @@ from services.gradebook.model.domain import (
     SchoolYear,
     Subject,
 )
+from services.gradebook.model.permissions import Permission
 from services.gradebook.register import class_lists
 from services.gradebook.roster import roster
 from services.gradebook.rules import Policy
 
-_OPERATOR = Access(clients=("operator/department",))
 _VENDOR = Access(clients=("vendor/*",))
 _BOTH = Access(clients=("vendor/*", "operator/department"))
 ACCESS = {
-    "PutSchool": _OPERATOR,
-    "PutSchoolYear": _OPERATOR,
-    "PutAssessmentPolicy": _OPERATOR,
+    "PutSchool": access_for(Permission.PUT_SCHOOL),
+    "PutSchoolYear": access_for(Permission.PUT_SCHOOL_YEAR),
+    "PutAssessmentPolicy": access_for(Permission.PUT_ASSESSMENT_POLICY),
     "GetAssessmentPolicy": _BOTH,
-    "PutPeople": _VENDOR,
-    "PutSubjects": _VENDOR,
-    "PutClasses": _VENDOR,
-    "PutStudents": _VENDOR,
-    "PutAssignments": _VENDOR,
+    "PutPeople": access_for(Permission.PUT_PEOPLE),
+    "PutSubjects": access_for(Permission.PUT_SUBJECTS),
+    "PutClasses": access_for(Permission.PUT_CLASSES),
+    "PutStudents": access_for(Permission.PUT_STUDENTS),
+    "PutAssignments": access_for(Permission.PUT_ASSIGNMENTS),
     "GetSchool": _BOTH,
     "ListClasses": _BOTH,
     "ListPeople": _VENDOR,

@@ -1,1 +1,4 @@
-"""Leave to keep the gradebook: dossiers, vendors, rulings, school years, the control log."""
+"""Leave to keep the gradebook: dossiers, vendors, rulings, years.
+
+And the control log of what was done under it.
+"""

@@ -3,13 +3,13 @@
 from datetime import datetime
 
 from services.common.db import Database
-from services.common.errors import Forbidden, Invalid, Violation
+from services.common.errors import Invalid, Violation
 from services.common.identity import Caller
 from services.gradebook.authority import control_log_store, dossier_store
 from services.gradebook.authority.control_log_store import LogRow
-from services.gradebook.model import roster_rules
+from services.gradebook.model import permissions, roster_rules
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import Role
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access
 
 
@@ -44,10 +44,9 @@ def record_check(database: Database, caller: Caller, school: str, school_year: s
         year = access.year(tx, caller, school, school_year)
         staff = access.staff(tx, caller, year)
         approved = dossier_store.approved(tx, year.school_id, school_year)
-        assigned = approved is None or staff.person in approved.assigned
-        if Role.PRINCIPAL not in staff.roles and not (Role.VICE_PRINCIPAL in staff.roles and assigned):
-            message = "Việc này chỉ dành cho: Hiệu trưởng, Phó Hiệu trưởng được phân công phụ trách."
-            raise Forbidden("ROLE_REQUIRED", message, person=staff.person)
+        in_charge = approved is None or staff.person in approved.assigned
+        actors = permissions.capacities(staff.roles, in_charge=in_charge)
+        permissions.check(Permission.CHECK_CONTROL_LOG, actors, person=staff.person)
         row = control_log_store.row(tx, school, up_to)
         if row is None:
             raise Invalid([Violation("up_to", "ROW_UNKNOWN", "Sổ theo dõi không có dòng mang số này.")])

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.common.db import Database, Tx
-from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Violation
+from services.common.errors import Invalid, NotFound, Rejected, Violation
 from services.common.identity import Caller
 from services.gradebook.authority import dossier_store as store
 from services.gradebook.authority import vendor_store
@@ -17,13 +17,13 @@ from services.gradebook.authority.dossier_store import DossierRow, MissingRow, S
 from services.gradebook.authority.vendors import today
 from services.gradebook.model import dossier_rules, roster_rules
 from services.gradebook.model.checks import Findings, refuse
-from services.gradebook.model.domain import Authority, Role
+from services.gradebook.model.domain import Authority
 from services.gradebook.model.dossier_rules import Act, Document, DossierState, Facts, Items, Reason, Round, Route
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access, clock, roster_store
 from services.gradebook.roster.roster_store import YearRow
 
 MAX_LISTED = 500
-_WRITERS = frozenset({Role.PRINCIPAL, Role.VICE_PRINCIPAL, Role.DATA_OFFICER})
 
 
 class Routed(NamedTuple):
@@ -68,10 +68,7 @@ def save_dossier(database: Database, caller: Caller, school: str, school_year: s
     dossier_rules.check_items(items, today())
     with database.transaction() as tx:
         year = _hold(tx, caller, school, school_year)
-        staff = access.staff(tx, caller, year)
-        if not _WRITERS & set(staff.roles):
-            message = "Việc này chỉ dành cho: ban giám hiệu, cán bộ phụ trách CSDL."
-            raise Forbidden("ROLE_REQUIRED", message, person=staff.person)
+        access.require(tx, caller, year, Permission.SAVE_DOSSIER)
         newest = store.find(tx, year.id)
         one_round = store.find_round(tx, school_year)
         version = dossier_rules.draft_version(
@@ -104,7 +101,7 @@ def submit_dossier(database: Database, caller: Caller, school: str, school_year:
     roster_rules.check_year_ref(school, school_year)
     with database.transaction() as tx:
         year = _hold(tx, caller, school, school_year)
-        access.role(tx, caller, year, Role.PRINCIPAL, "Hiệu trưởng")
+        access.require(tx, caller, year, Permission.SUBMIT_DOSSIER)
         dossier = _newest(tx, year)
         one_round = store.find_round(tx, school_year)
         if one_round is None:

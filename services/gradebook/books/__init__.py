@@ -1,1 +1,4 @@
-"""The life of the four record books: from data that are complete to the archived record and its return."""
+"""The life, the content and the freezing of the four record books.
+
+From complete data to the archived record and its return.
+"""

@@ -20,7 +20,8 @@ from services.gradebook.books.book_store import BookRow
 from services.gradebook.books.books import write_step
 from services.gradebook.entry.store import windows
 from services.gradebook.model import lifecycle
-from services.gradebook.model.lifecycle import ENDED, RULES, Act, Actor, State
+from services.gradebook.model.lifecycle import ENDED, RULES, Act, State
+from services.gradebook.model.permissions import Actor
 from services.gradebook.roster import access
 
 

@@ -171,7 +171,7 @@ def living(tx: Tx, class_id: int, subject_id: int | None, student_id: int, first
     conduct.
     """
     rows = tx.execute(
-        f"{BOOK_QUERY} WHERE b.id IN ({_HOLDING}) AND b.stage >= %(stage)s AND b.state NOT IN (5, 16)"
+        f"{BOOK_QUERY} WHERE b.id = ANY(ARRAY({_HOLDING})) AND b.stage >= %(stage)s AND b.state NOT IN (5, 16)"
         " ORDER BY b.id FOR UPDATE OF b",
         {"class": class_id, "subject": subject_id, "student": student_id, "stage": first_stage},
     )

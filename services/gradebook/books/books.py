@@ -16,8 +16,9 @@ from services.gradebook.books.book_store import BookKey, BookRow, TransitionRow
 from services.gradebook.entry import open_corrections
 from services.gradebook.model import lifecycle, roster_rules
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import RecordType, Role, Stage
-from services.gradebook.model.lifecycle import Act, Actor, Life, State
+from services.gradebook.model.domain import RecordType, Stage
+from services.gradebook.model.lifecycle import Act, Life, State
+from services.gradebook.model.permissions import Actor, capacities, is_eligible
 from services.gradebook.roster import access, roster_store
 from services.gradebook.roster.roster_store import StaffRow
 
@@ -25,12 +26,6 @@ DIGEST_PREFIX_BYTES = 8
 
 _AUTHORISED = frozenset({Act.ASSIGN_PRINT, Act.LOCK})
 """Acts from which print and archive follow; the school must be authorised."""
-
-_ROLE_ACTORS = {
-    Role.PRINCIPAL: Actor.PRINCIPAL,
-    Role.DATA_OFFICER: Actor.DATA_OFFICER,
-    Role.SEAL_CUSTODIAN: Actor.SEAL_CUSTODIAN,
-}
 
 
 def assign_print(database: Database, caller: Caller, book_id: str, officer: str) -> BookRow:
@@ -41,7 +36,7 @@ def assign_print(database: Database, caller: Caller, book_id: str, officer: str)
 
     def check(tx: Tx, book: BookRow) -> dict[str, object]:
         row = roster_store.staff(tx, book.school_id, [officer]).get(officer) if officer.isprintable() else None
-        if row is None or Role.DATA_OFFICER not in row.roles:
+        if row is None or not is_eligible(Actor.OFFICER, row.roles):
             raise Invalid([Violation("officer", "OFFICER_ROLE", "Người được phân công phải là cán bộ phụ trách CSDL.")])
         if _is_preparer(book, row):
             message = "Người đối chiếu phải khác người lập sổ."
@@ -279,7 +274,7 @@ def _actors(tx: Tx, book: BookRow, person: str) -> set[Actor]:
     row = roster_store.staff(tx, book.school_id, [person]).get(person)
     if row is None:
         return set()
-    actors = {actor for role, actor in _ROLE_ACTORS.items() if role in row.roles}
+    actors = capacities(row.roles)
     if _is_preparer(book, row):
         actors.add(Actor.PREPARER)
     if person == book.officer_person:
@@ -292,7 +287,7 @@ def _actors(tx: Tx, book: BookRow, person: str) -> set[Actor]:
 def _is_preparer(book: BookRow, row: StaffRow) -> bool:
     """Whether a person prepares the book: a named one, or any văn thư of a student register."""
     if book.preparer is None:
-        return Role.SEAL_CUSTODIAN in row.roles
+        return is_eligible(Actor.PREPARER, row.roles)
     return row.person == book.preparer
 
 

@@ -1,1 +1,4 @@
-"""Corrections of data that a closing has fixed: asked for, certified, decided; and the books that they end."""
+"""Asking for corrections, deciding them, ending the books they change.
+
+They concern data that a closing has fixed (ADR-0040).
+"""

@@ -19,6 +19,7 @@ from services.gradebook.model.acts import Act
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.correction_rules import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Datum, Kind
 from services.gradebook.model.domain import PROTO_LEVELS, SUBJECT_KINDS, SUMMER, ClassRef, MarkKind, column_kind
+from services.gradebook.model.permissions import Permission
 from services.gradebook.model.sheet_rules import WITHDRAWN, Cells, CellState
 
 
@@ -77,8 +78,8 @@ def target(tx: Tx, caller: Caller, wanted: Wanted) -> Target:
     Raises Forbidden NOT_ASSIGNED, ROLE_REQUIRED, and as `marks.find_target`.
     """
     if wanted.kind is Kind.MARK:
-        return subject_target(tx, caller, wanted.ref, wanted.subject)
-    return homeroom_target(tx, caller, wanted.ref)
+        return subject_target(tx, caller, wanted.ref, wanted.subject, Permission.REQUEST_MARK_CORRECTION)
+    return homeroom_target(tx, caller, wanted.ref, Permission.REQUEST_CLASS_CORRECTION)
 
 
 def semester_of(wanted: Wanted) -> int | None:

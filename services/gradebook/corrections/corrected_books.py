@@ -14,7 +14,8 @@ from services.gradebook.books.books import write_step
 from services.gradebook.entry.store.corrections import CorrectionRow
 from services.gradebook.model import lifecycle
 from services.gradebook.model.correction_rules import Datum, first_stage
-from services.gradebook.model.lifecycle import RULES, Act, Actor, State
+from services.gradebook.model.lifecycle import RULES, Act, State
+from services.gradebook.model.permissions import Actor
 
 
 def holding(tx: Tx, datum: Datum, school_year: str) -> list[BookRow]:

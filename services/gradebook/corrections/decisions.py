@@ -17,9 +17,10 @@ from services.gradebook.entry.store.corrections import CorrectionRow
 from services.gradebook.model.acts import DIGEST_VERSION
 from services.gradebook.model.acts import Act as EntryAct
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.correction_rules import RULES, Act, Offices, State, step
-from services.gradebook.model.domain import ClassRef, Role
+from services.gradebook.model.correction_rules import RULES, Act, State, step
+from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.permissions import Offices, offices
 from services.gradebook.roster import access, clock, roster_store, year_lock
 from services.gradebook.roster.roster_store import YearRow
 
@@ -79,11 +80,11 @@ def _done_before(row: CorrectionRow, act: Act, person: str, note: str) -> bool:
 def _offices(tx: Tx, year: YearRow, row: CorrectionRow) -> Offices:
     school_class = roster_store.school_class(tx, year.id, row.class_name)
     assert school_class is not None
-    return Offices(
-        school_class.homeroom_person,
-        {staff.person for staff in roster_store.staff_with_role(tx, year.school_id, Role.PRINCIPAL)},
-        {staff.person for staff in roster_store.staff_with_role(tx, year.school_id, Role.VICE_PRINCIPAL)},
-    )
+
+    def with_role(role: int) -> set[str]:
+        return {row.person for row in roster_store.staff_with_role(tx, year.school_id, role)}
+
+    return offices(school_class.homeroom_person, with_role)
 
 
 def _approve(tx: Tx, caller: Caller, year: YearRow, row: CorrectionRow, note: str) -> dict[str, object]:

@@ -1,1 +1,4 @@
-"""Entering, reading and reviewing a year's data: marks, attendance, remarks, windows and their snapshots."""
+"""Marks, attendance, remarks, windows and their snapshots.
+
+What is entered in a school year, how it is read and reviewed.
+"""

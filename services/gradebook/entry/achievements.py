@@ -17,6 +17,7 @@ from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.lifecycle import State
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access, year_lock
 
 MAX_LENGTH = 300
@@ -48,7 +49,7 @@ def enter_achievements(
     _check(ref, kind)
     _check_rows(rows)
     with database.transaction() as tx:
-        target = targets.homeroom_target(tx, caller, ref)
+        target = targets.homeroom_target(tx, caller, ref, Permission.ENTER_ACHIEVEMENTS)
         year_lock.hold_year(tx, target.year_id)
         act_store.hold_request(tx, request.id)
         earlier = act_store.earlier_acts(tx, request.id)

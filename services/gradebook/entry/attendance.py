@@ -14,6 +14,7 @@ from services.gradebook.model.acts import Entered, Request
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, Stage
 from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.permissions import Permission
 from services.gradebook.model.results import Absences
 from services.gradebook.roster import access
 
@@ -59,7 +60,7 @@ def enter_attendance(
     ]
     findings.refuse()
     with database.transaction() as tx:
-        target = targets.homeroom_target(tx, caller, ref)
+        target = targets.homeroom_target(tx, caller, ref, Permission.ENTER_ATTENDANCE)
         state = allowed.open_state(tx, target, None, request.id)
         if state.earlier:
             return acts.repeat(state.earlier, {EntryKind.ATTENDANCE}, request, caller).cells
@@ -107,7 +108,7 @@ def enter_absences(
         attendance_rules.check_totals(findings, f"rows[{index}]", excused, unexcused)
     findings.refuse()
     with database.transaction() as tx:
-        target = targets.homeroom_target(tx, caller, ref)
+        target = targets.homeroom_target(tx, caller, ref, Permission.ENTER_ABSENCES)
         state = allowed.open_state(tx, target, None, request.id)
         if state.earlier:
             acts.repeat(state.earlier, {EntryKind.ABSENCES}, request, caller)

@@ -11,6 +11,7 @@ from services.gradebook.model.acts import Request
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Semester, Stage
 from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.permissions import Permission
 
 
 def enter_conduct(
@@ -32,7 +33,7 @@ def enter_conduct(
     _check_rows(findings, rows)
     findings.refuse()
     with database.transaction() as tx:
-        target = targets.homeroom_target(tx, caller, ref)
+        target = targets.homeroom_target(tx, caller, ref, Permission.ENTER_CONDUCT)
         state = allowed.open_state(tx, target, semester, request.id)
         if state.earlier:
             acts.repeat(state.earlier, {EntryKind.CONDUCT}, request, caller)
@@ -58,7 +59,7 @@ def enter_summer_conduct(
     _check_rows(findings, rows)
     findings.refuse()
     with database.transaction() as tx:
-        target = targets.homeroom_target(tx, caller, ref)
+        target = targets.homeroom_target(tx, caller, ref, Permission.ENTER_SUMMER_CONDUCT)
         state = allowed.open_state(tx, target, Semester.SECOND, request.id)
         if state.earlier:
             acts.repeat(state.earlier, {EntryKind.CONDUCT}, request, caller)

@@ -19,8 +19,9 @@ from services.gradebook.entry.store.sheets import Target
 from services.gradebook.model import roster_rules
 from services.gradebook.model.acts import DIGEST_VERSION, Request
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import PRACTICAL_SUBJECTS, ClassRef, Role, Semester
+from services.gradebook.model.domain import PRACTICAL_SUBJECTS, ClassRef, Semester
 from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access, year_lock
 
 
@@ -46,7 +47,7 @@ def record_practical_exemption(
     _check(ref, entry)
     with database.transaction() as tx:
         year = access.year(tx, caller, ref.school, ref.school_year)
-        access.role(tx, caller, year, Role.PRINCIPAL, "Hiệu trưởng")
+        access.require(tx, caller, year, Permission.RECORD_EXEMPTION)
         target = targets.find_target(tx, caller, ref, entry.subject)
         year_lock.hold_year(tx, year.id)
         act_store.hold_request(tx, request.id)

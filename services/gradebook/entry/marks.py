@@ -20,6 +20,7 @@ from services.gradebook.model.acts import Entered, Request
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import REASSESSMENT_COLUMN, ClassRef, Semester
 from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access
 
 
@@ -174,7 +175,9 @@ def _decide(
     if opened is None and not waited:
         return None
     try:
-        target = targets.check_teacher(entry.caller, entry.ref, entry.subject, opened.target if opened else None)
+        target = targets.check_teacher(
+            entry.caller, entry.ref, entry.subject, opened.target if opened else None, Permission.ENTER_MARKS
+        )
         assert opened is not None
         if opened.state.earlier:
             return acts.repeat(opened.state.earlier, {EntryKind.MARKS}, entry.request, entry.caller).cells

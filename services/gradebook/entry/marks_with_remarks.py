@@ -15,6 +15,7 @@ from services.gradebook.entry.store.sheets import OpenedSheet, PlannedSheet
 from services.gradebook.model.acts import NOTHING, EnteredAct
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access
 
 _KINDS = {EntryKind.MARKS, EntryKind.REMARKS}
@@ -29,7 +30,9 @@ def enter_sheet(database: Database, entry: SheetEntry) -> EnteredAct:
     access.person(entry.caller, entry.ref.school)
     with database.transaction() as tx:
         (opened,) = sheets.open_sheets(tx, [entry.key], wait=True)
-        targets.check_teacher(entry.caller, entry.ref, entry.subject, opened.target if opened else None)
+        target = opened.target if opened else None
+        for permission in (Permission.ENTER_MARKS, Permission.ENTER_SUBJECT_REMARKS):
+            targets.check_teacher(entry.caller, entry.ref, entry.subject, target, permission)
         assert opened is not None
         bad_size, bad_remarks = _check(entry)
         if opened.state.earlier:

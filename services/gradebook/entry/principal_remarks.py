@@ -7,7 +7,8 @@ from services.gradebook.entry.store import holding, principal_remarks
 from services.gradebook.entry.store.principal_remarks import RemarkRow
 from services.gradebook.model import attendance_rules, results, roster_rules
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import ClassRef, Role
+from services.gradebook.model.domain import ClassRef
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access, year_lock
 
 _LAST_REMARK = 8
@@ -27,7 +28,7 @@ def record_principal_remark(database: Database, caller: Caller, ref: ClassRef, m
     findings.refuse()
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
-        principal = access.role(tx, caller, year, Role.PRINCIPAL, "Hiệu trưởng")
+        principal = access.require(tx, caller, year, Permission.RECORD_PRINCIPAL_REMARK)
         access.check_authorised(ref.school, ref.school_year, year.authority)
         year_lock.hold_year(tx, year.id)
         newest = principal_remarks.newest(tx, school_class.id, month)

@@ -21,6 +21,7 @@ from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.lifecycle import State
+from services.gradebook.model.permissions import Permission
 from services.gradebook.model.remark_rules import check_remark
 from services.gradebook.roster import access, year_lock
 
@@ -58,9 +59,10 @@ def enter_remarks(
     """
     _check(ref, subject, period, rows)
     with database.transaction() as tx:
-        target = (
-            targets.subject_target(tx, caller, ref, subject) if subject else targets.homeroom_target(tx, caller, ref)
-        )
+        if subject:
+            target = targets.subject_target(tx, caller, ref, subject, Permission.ENTER_SUBJECT_REMARKS)
+        else:
+            target = targets.homeroom_target(tx, caller, ref, Permission.ENTER_HOMEROOM_REMARKS)
         year_lock.hold_year(tx, target.year_id)
         act_store.hold_request(tx, request.id)
         earlier = act_store.earlier_acts(tx, request.id)

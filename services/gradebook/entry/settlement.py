@@ -14,6 +14,7 @@ from services.gradebook.model.acts import Request
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import REASSESSMENT_COLUMN, ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
+from services.gradebook.model.permissions import Permission
 from services.gradebook.rules import SubjectKind
 
 
@@ -39,7 +40,7 @@ def settle_missing_marks(
     findings.count("students", len(students), 1, sheet_rules.MAX_ROWS)
     findings.refuse()
     with database.transaction() as tx:
-        target = targets.subject_target(tx, caller, ref, subject)
+        target = targets.subject_target(tx, caller, ref, subject, Permission.SETTLE_MISSING_MARKS)
         state = allowed.open_state(tx, target, semester, request.id)
         if state.earlier:
             return acts.repeat(state.earlier, {EntryKind.SETTLEMENT}, request, caller).cells.changed

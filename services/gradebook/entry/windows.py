@@ -20,14 +20,14 @@ from services.gradebook.entry.store import class_data, windows
 from services.gradebook.entry.store.windows import SnapshotRow
 from services.gradebook.model import roster_rules
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import MarkKind, Role, Semester
+from services.gradebook.model.domain import MarkKind, Semester
+from services.gradebook.model.permissions import Permission
 from services.gradebook.model.windows import WindowRow
 from services.gradebook.roster import access, clock, year_lock
 from services.gradebook.roster.roster_store import YearRow
 
 CLOSE_JOB = "close-window"
 GRADES = range(6, 13)
-_PRINCIPAL = "Hiệu trưởng"
 
 
 def plan_window(
@@ -62,7 +62,7 @@ def plan_window(
     found.refuse()
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
-        access.role(tx, caller, year, Role.PRINCIPAL, _PRINCIPAL)
+        access.require(tx, caller, year, Permission.PLAN_WINDOW)
         year_lock.hold_year(tx, year.id)
         known_window = windows.window(tx, year.id, name)
         if known_window is not None and known_window.closed_time is not None:
@@ -94,7 +94,7 @@ def close_window(database: Database, caller: Caller, school: str, school_year: s
     _check_ref(school, school_year, name)
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
-        access.role(tx, caller, year, Role.PRINCIPAL, _PRINCIPAL)
+        access.require(tx, caller, year, Permission.CLOSE_WINDOW)
         year_lock.hold_year(tx, year.id)
         window = _window(tx, year, name)
         if window.closed_time is not None:

@@ -1,1 +1,1 @@
-"""The rules and shapes of gradebook, pure: no module here reads or writes anything."""
+"""Pure rules and shapes: nothing here reads or writes."""

@@ -3,11 +3,12 @@
 Pure data and functions; the one place that says so. A book keeps what the catalogue said when it was frozen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 from services.gradebook.model.domain import RecordType, SchoolLevel, Stage, year_start
+from services.gradebook.rules import rule_set
 
 SEAL_RANK = 4
 """Rank of the school's seal, which always comes last (docs/architecture.md)."""
@@ -63,7 +64,7 @@ class RecordBook:
     @property
     def sealed(self) -> bool:
         """Whether the school's seal closes it; where not, it is complete when all people have signed."""
-        return any(one.role is SignatoryRole.SCHOOL_SEAL for one in self.signatories)
+        return any(signatory.role is SignatoryRole.SCHOOL_SEAL for signatory in self.signatories)
 
 
 _TEACHER = Signatory(SignatoryRole.SUBJECT_TEACHER, 1)
@@ -71,6 +72,27 @@ _OFFICER = Signatory(SignatoryRole.DATA_OFFICER, 1)
 _HOMEROOM = Signatory(SignatoryRole.HOMEROOM_TEACHER, 2)
 _PRINCIPAL = Signatory(SignatoryRole.PRINCIPAL, 3)
 _SEAL = Signatory(SignatoryRole.SCHOOL_SEAL, SEAL_RANK)
+
+TITLES: Mapping[RecordType, str] = {
+    RecordType.CLASS_BOOK: "Sổ theo dõi và đánh giá học sinh theo lớp học",
+    RecordType.TEACHER_BOOK: "Sổ theo dõi và đánh giá học sinh của giáo viên",
+    RecordType.TRANSCRIPT: "Học bạ",
+    RecordType.STUDENT_REGISTER: "Sổ đăng bộ",
+}
+"""What the record types are called, in every school year and level; so for the two tables below."""
+
+PREPARERS: Mapping[RecordType, Preparer] = {
+    RecordType.CLASS_BOOK: Preparer.HOMEROOM_TEACHER,
+    RecordType.TEACHER_BOOK: Preparer.SUBJECT_TEACHER,
+    RecordType.TRANSCRIPT: Preparer.HOMEROOM_TEACHER,
+    RecordType.STUDENT_REGISTER: Preparer.SEAL_CUSTODIAN,
+}
+SIGNATORIES: Mapping[RecordType, tuple[Signatory, ...]] = {
+    RecordType.CLASS_BOOK: (_TEACHER, _HOMEROOM, _PRINCIPAL, _SEAL),
+    RecordType.TEACHER_BOOK: (_TEACHER, _PRINCIPAL),
+    RecordType.TRANSCRIPT: (_HOMEROOM, _PRINCIPAL, _SEAL),
+    RecordType.STUDENT_REGISTER: (_OFFICER, _PRINCIPAL, _SEAL),
+}
 
 _FORM = {SchoolLevel.LOWER_SECONDARY: "cấp trung học cơ sở", SchoolLevel.UPPER_SECONDARY: "cấp trung học phổ thông"}
 
@@ -89,44 +111,44 @@ def record_books(school_year: str, level: SchoolLevel) -> Sequence[RecordBook]:
     return (
         RecordBook(
             RecordType.CLASS_BOOK,
-            "Sổ theo dõi và đánh giá học sinh theo lớp học",
+            TITLES[RecordType.CLASS_BOOK],
             "hoso/class-book/2",
             (Stage.SEMESTER_1, Stage.WHOLE_YEAR, Stage.AFTER_SUMMER),
-            Preparer.HOMEROOM_TEACHER,
-            (_TEACHER, _HOMEROOM, _PRINCIPAL, _SEAL),
+            PREPARERS[RecordType.CLASS_BOOK],
+            SIGNATORIES[RecordType.CLASS_BOOK],
             compulsory=True,
             paper_by_law=paper,
             legal_reference=f"{charter}; TT 22/2021/TT-BGDĐT Điều 19, Điều 20 và phụ lục ({form})",
         ),
         RecordBook(
             RecordType.TEACHER_BOOK,
-            "Sổ theo dõi và đánh giá học sinh của giáo viên",
+            TITLES[RecordType.TEACHER_BOOK],
             "hoso/teacher-book/1",
             (Stage.SEMESTER_1, Stage.WHOLE_YEAR),
-            Preparer.SUBJECT_TEACHER,
-            (_TEACHER, _PRINCIPAL),
+            PREPARERS[RecordType.TEACHER_BOOK],
+            SIGNATORIES[RecordType.TEACHER_BOOK],
             compulsory=not by_tt15,
             paper_by_law=paper,
             legal_reference=f"{charter}; TT 22/2021/TT-BGDĐT Điều 19 và phụ lục ({form})",
         ),
         RecordBook(
             RecordType.TRANSCRIPT,
-            "Học bạ",
+            TITLES[RecordType.TRANSCRIPT],
             "hoso/transcript/1",
             (Stage.WHOLE_YEAR, Stage.AFTER_SUMMER),
-            Preparer.HOMEROOM_TEACHER,
-            (_HOMEROOM, _PRINCIPAL, _SEAL),
+            PREPARERS[RecordType.TRANSCRIPT],
+            SIGNATORIES[RecordType.TRANSCRIPT],
             compulsory=True,
             paper_by_law=paper,
             legal_reference=f"{charter}; TT 22/2021/TT-BGDĐT Điều 18, Điều 20 và phụ lục ({form}){digital}",
         ),
         RecordBook(
             RecordType.STUDENT_REGISTER,
-            "Sổ đăng bộ",
+            TITLES[RecordType.STUDENT_REGISTER],
             "hoso/student-register/1",
             (Stage.WHOLE_YEAR,),
-            Preparer.SEAL_CUSTODIAN,
-            (_OFFICER, _PRINCIPAL, _SEAL),
+            PREPARERS[RecordType.STUDENT_REGISTER],
+            SIGNATORIES[RecordType.STUDENT_REGISTER],
             compulsory=True,
             paper_by_law=paper,
             legal_reference=charter,
@@ -137,6 +159,11 @@ def record_books(school_year: str, level: SchoolLevel) -> Sequence[RecordBook]:
 def record_book(record_type: RecordType, school_year: str, level: SchoolLevel) -> RecordBook:
     """One record book of the catalogue."""
     return next(one for one in record_books(school_year, level) if one.record_type is record_type)
+
+
+def regime(school_year: str, grade: int) -> str:
+    """The assessment regulation that a grade follows in a school year, as contents name it, such as ``TT22``."""
+    return rule_set(year_start(school_year), grade).regime.name
 
 
 def level_of(grade: int) -> SchoolLevel:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from services.common.errors import Forbidden, Rejected
 from services.gradebook.model import results
 from services.gradebook.model.domain import REASSESSMENT_COLUMN, Stage
+from services.gradebook.model.permissions import Offices, Permission, check
 
 
 class Kind(IntEnum):
@@ -116,29 +117,20 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """From which states an act leads where, and who may do it, in words."""
+    """From which states an act leads where, and the permission that it needs."""
 
     sources: frozenset[State]
     target: State
-    who: str
+    permission: Permission
 
 
 RULES = {
-    Act.CONFIRM: Rule(frozenset({State.REQUESTED}), State.CONFIRMED, "giáo viên chủ nhiệm của lớp"),
-    Act.APPROVE: Rule(frozenset({State.CONFIRMED}), State.APPROVED, "Hiệu trưởng"),
+    Act.CONFIRM: Rule(frozenset({State.REQUESTED}), State.CONFIRMED, Permission.CONFIRM_CORRECTION),
+    Act.APPROVE: Rule(frozenset({State.CONFIRMED}), State.APPROVED, Permission.APPROVE_CORRECTION),
     # A request that the homeroom teacher will not certify must not block the class's book for ever.
-    Act.REJECT: Rule(OPEN, State.REJECTED, "Hiệu trưởng"),
-    Act.WITHDRAW: Rule(OPEN, State.WITHDRAWN, "người đã đề nghị"),
+    Act.REJECT: Rule(OPEN, State.REJECTED, Permission.REJECT_CORRECTION),
+    Act.WITHDRAW: Rule(OPEN, State.WITHDRAWN, Permission.WITHDRAW_CORRECTION),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Offices:
-    """Who holds which office for the class, as person ids."""
-
-    homeroom: str
-    principals: AbstractSet[str]
-    vice_principals: AbstractSet[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,19 +143,23 @@ class Progress:
 
 
 def confirmers(offices: Offices, requester: str) -> AbstractSet[str]:
-    """Who may certify: the homeroom teacher; for their own request a vice principal, where there is another one."""
-    if offices.homeroom != requester:
-        return {offices.homeroom}
-    return (offices.vice_principals - {requester}) or {requester}
+    """Who may certify: the homeroom teacher; for their own request a vice principal, if there is another one."""
+    grant = Permission.CONFIRM_CORRECTION.value
+    office = offices.holders(grant.actors)
+    if requester not in office:
+        return office
+    return (offices.holders(grant.stand_ins) - {requester}) or {requester}
 
 
 def deciders(offices: Offices, progress: Progress) -> AbstractSet[str]:
     """Who may approve or reject: a principal who has no part in it yet, else such a vice principal, else the principal,
     as long as requester, confirmer and principal are two people at least.
     """
+    grant = Permission.APPROVE_CORRECTION.value
+    principals = offices.holders(grant.actors)
     concerned = {progress.requester} | ({progress.confirmer} if progress.confirmer else set())
-    free = (offices.principals - concerned) or (offices.vice_principals - concerned)
-    return free or {one for one in offices.principals if len(concerned | {one}) > 1}
+    free = (principals - concerned) or (offices.holders(grant.stand_ins) - concerned)
+    return free or {person for person in principals if len(concerned | {person}) > 1}
 
 
 def step(progress: Progress, act: Act, person: str, offices: Offices) -> State:
@@ -186,20 +182,20 @@ def step(progress: Progress, act: Act, person: str, offices: Offices) -> State:
 
 
 def _check_person(progress: Progress, act: Act, person: str, offices: Offices) -> None:
+    permission = RULES[act].permission
     if act is Act.WITHDRAW:
         allowed: AbstractSet[str] = {progress.requester}
         office: AbstractSet[str] = set()
-    elif act is Act.CONFIRM:
-        allowed, office = confirmers(offices, progress.requester), {offices.homeroom}
     else:
-        allowed, office = deciders(offices, progress), offices.principals
-    if person in allowed:
-        return
-    if person in office:
+        allowed = confirmers(offices, progress.requester) if act is Act.CONFIRM else deciders(offices, progress)
+        office = offices.holders(permission.value.actors)
+    if person not in allowed and person in office:
         raise Forbidden(
             "OTHER_PERSON_REQUIRED",
             "Người đã đề nghị hoặc xác nhận không được tự quyết; việc này cần Phó Hiệu trưởng.",
             act=act.value,
             person=person,
         )
-    raise Forbidden("ROLE_REQUIRED", f"Việc này chỉ dành cho: {RULES[act].who}.", act=act.value, person=person)
+    # A stand-in acts in the place of the actors that the table lists.
+    actors = permission.value.actors if person in allowed else frozenset()
+    check(permission, actors, act=act.value, person=person)

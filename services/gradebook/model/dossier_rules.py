@@ -15,7 +15,8 @@ from typing import Any
 from services.common.canonical import canonical_bytes
 from services.common.errors import Rejected
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import Authorisation, Role, SchoolLevel, SchoolYear, VendorStatus
+from services.gradebook.model.domain import Authorisation, SchoolLevel, SchoolYear, VendorStatus
+from services.gradebook.model.permissions import board
 
 VIETNAM = timezone(timedelta(hours=7))
 """Indochina Time; Vietnam keeps no summer time, so deadlines of any year are told in it."""
@@ -24,7 +25,6 @@ MAX_DUTIES = 50
 MAX_WINDOWS = 30
 _MAX_BYTES = 2**40
 _FIRST_DOCUMENT = date(2000, 1, 1)
-_BOARD = frozenset({Role.PRINCIPAL, Role.VICE_PRINCIPAL})
 
 
 class DossierState(IntEnum):
@@ -241,7 +241,7 @@ def _whole(found: Findings, items: Items, facts: Facts) -> Submission:
     assigned = {one.person: sorted(facts.staff.get(one.person, ())) for one in items.assignment}
     if not assigned:
         found.add("items.assignment", "ITEM_4_MISSING", "Thiếu mục 4: danh sách người phụ trách và nhiệm vụ.")
-    elif not any(_BOARD & set(roles) for roles in assigned.values()):
+    elif not any(board(roles) for roles in assigned.values()):
         message = "Mục 4: phải có thành viên ban giám hiệu trong số người phụ trách."
         found.add("items.assignment", "SCHOOL_BOARD_REQUIRED", message)
     return Submission(items.software[0] if len(items.software) == 1 else "", assigned)
@@ -259,7 +259,7 @@ def _renewal(found: Findings, items: Items, facts: Facts) -> Submission:
         found.add("items.software", "SOFTWARE_CHANGED", message)
     named = {one.person for one in items.assignment} or set(before.assigned)
     unchanged = named == set(before.assigned) and all(
-        person in facts.staff and _BOARD & set(facts.staff[person]) == _BOARD & set(roles)
+        person in facts.staff and board(facts.staff[person]) == board(roles)
         for person, roles in before.assigned.items()
     )
     if not unchanged:

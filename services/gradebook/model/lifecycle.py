@@ -1,4 +1,4 @@
-"""The life of a book: which act moves it from which state to which, and who may act.
+"""The life of a book: which act moves it from which state to which, by which permission.
 
 Order of acts: complete data → unsigned print → reconciled → (signed and stamped on paper) → signed and sealed digitally
 → locked → archived → returned. Record types without a seal (teacher's book) have no stamp and no sealing: what follows
@@ -11,7 +11,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
 
-from services.common.errors import Forbidden, Rejected
+from services.common.errors import Rejected
+from services.gradebook.model.permissions import Actor, Permission, check
 
 
 class State(IntEnum):
@@ -42,21 +43,6 @@ READ_ONLY = frozenset({State.LOCKED, State.ARCHIVED, State.RETURNED})
 """States in which the data of the book are locked for good, unless it is revoked."""
 
 
-class Actor(Enum):
-    """In which capacity someone acts on one book; a person may have several, the services are SYSTEM.
-
-    PREPARER: whom the catalogue names for the record type, such as the homeroom teacher of a class book.
-    """
-
-    SYSTEM = "hệ thống"
-    PRINCIPAL = "Hiệu trưởng"
-    PREPARER = "người lập sổ"
-    OFFICER = "cán bộ được phân công in và đối chiếu"
-    SUBJECT_TEACHER = "giáo viên bộ môn của lớp"
-    DATA_OFFICER = "cán bộ phụ trách CSDL"
-    SEAL_CUSTODIAN = "văn thư"
-
-
 class Act(Enum):
     """A step in the life of a book."""
 
@@ -82,11 +68,16 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """From which states an act leads where, and who may do it."""
+    """From which states an act leads where, and the permission that it needs."""
 
     sources: frozenset[State]
     target: State
-    actors: frozenset[Actor]
+    permission: Permission
+
+    @property
+    def actors(self) -> frozenset[Actor]:
+        """Who may do it."""
+        return self.permission.value.actors
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +97,8 @@ class Life:
     preparer_confirmed: bool = False
 
 
-def _rule(sources: tuple[State, ...], target: State, *actors: Actor) -> Rule:
-    return Rule(frozenset(sources), target, frozenset(actors))
+def _rule(sources: tuple[State, ...], target: State, permission: Permission) -> Rule:
+    return Rule(frozenset(sources), target, permission)
 
 
 _BEFORE_SIGNING = (
@@ -122,28 +113,28 @@ _BEFORE_SIGNING = (
 )
 
 RULES: dict[Act, Rule] = {
-    Act.FREEZE: _rule((), State.DATA_COMPLETE, Actor.PREPARER),
-    Act.ASSIGN_PRINT: _rule((State.DATA_COMPLETE,), State.PRINT_ASSIGNED, Actor.PRINCIPAL),
-    Act.PRINT: _rule((State.PRINT_ASSIGNED,), State.PRINTED_UNSIGNED, Actor.SYSTEM),
-    Act.START_RECONCILIATION: _rule((State.PRINTED_UNSIGNED,), State.UNDER_RECONCILIATION, Actor.OFFICER),
-    Act.CONFIRM: _rule((State.UNDER_RECONCILIATION,), State.RECONCILED, Actor.OFFICER, Actor.PREPARER),
+    Act.FREEZE: _rule((), State.DATA_COMPLETE, Permission.FREEZE_BOOK),
+    Act.ASSIGN_PRINT: _rule((State.DATA_COMPLETE,), State.PRINT_ASSIGNED, Permission.ASSIGN_PRINT),
+    Act.PRINT: _rule((State.PRINT_ASSIGNED,), State.PRINTED_UNSIGNED, Permission.PRINT_BOOK),
+    Act.START_RECONCILIATION: _rule(
+        (State.PRINTED_UNSIGNED,), State.UNDER_RECONCILIATION, Permission.START_RECONCILIATION
+    ),
+    Act.CONFIRM: _rule((State.UNDER_RECONCILIATION,), State.RECONCILED, Permission.CONFIRM_RECONCILIATION),
     Act.REPORT_MISMATCH: _rule(
         # A print that cannot be made (PRINT_ASSIGNED with a problem) ends here too; nothing else could free the class.
         (State.UNDER_RECONCILIATION, State.PRINT_ASSIGNED),
         State.MISMATCH,
-        Actor.OFFICER,
-        Actor.PREPARER,
-        Actor.SUBJECT_TEACHER,
+        Permission.REPORT_MISMATCH,
     ),
-    Act.HAND_SIGN: _rule((State.RECONCILED,), State.HAND_SIGNED, Actor.PRINCIPAL),
-    Act.STAMP: _rule((State.HAND_SIGNED,), State.STAMPED, Actor.SEAL_CUSTODIAN),
-    Act.ARCHIVE_PAPER: _rule((State.STAMPED,), State.PAPER_ARCHIVED, Actor.DATA_OFFICER),
-    Act.START_SIGNING: _rule((State.RECONCILED, State.PAPER_ARCHIVED), State.DIGITAL_SIGNING, Actor.PRINCIPAL),
-    Act.SIGN: _rule((State.DIGITAL_SIGNING,), State.SIGNED, Actor.SYSTEM),
-    Act.SEAL: _rule((State.SIGNED,), State.SEALED, Actor.SYSTEM),
-    Act.LOCK: _rule((State.SEALED,), State.LOCKED, Actor.PRINCIPAL),
-    Act.ARCHIVE: _rule((State.LOCKED,), State.ARCHIVED, Actor.SYSTEM),
-    Act.RETURN: _rule((State.ARCHIVED,), State.RETURNED, Actor.PRINCIPAL),
+    Act.HAND_SIGN: _rule((State.RECONCILED,), State.HAND_SIGNED, Permission.RECORD_HAND_SIGNED),
+    Act.STAMP: _rule((State.HAND_SIGNED,), State.STAMPED, Permission.RECORD_STAMPED),
+    Act.ARCHIVE_PAPER: _rule((State.STAMPED,), State.PAPER_ARCHIVED, Permission.RECORD_PAPER_ARCHIVED),
+    Act.START_SIGNING: _rule((State.RECONCILED, State.PAPER_ARCHIVED), State.DIGITAL_SIGNING, Permission.START_SIGNING),
+    Act.SIGN: _rule((State.DIGITAL_SIGNING,), State.SIGNED, Permission.COMPLETE_SIGNATURES),
+    Act.SEAL: _rule((State.SIGNED,), State.SEALED, Permission.SEAL_BOOK),
+    Act.LOCK: _rule((State.SEALED,), State.LOCKED, Permission.LOCK_BOOK),
+    Act.ARCHIVE: _rule((State.LOCKED,), State.ARCHIVED, Permission.ARCHIVE_BOOK),
+    Act.RETURN: _rule((State.ARCHIVED,), State.RETURNED, Permission.RETURN_BOOK),
     Act.REVOKE: _rule(
         (
             State.DIGITAL_SIGNING,
@@ -154,12 +145,12 @@ RULES: dict[Act, Rule] = {
             State.RETURNED,
         ),
         State.REVOKED,
-        Actor.PRINCIPAL,
+        Permission.REVOKE_BOOK,
     ),
     # Follows from an approved correction of a mark in the book (ADR-0040); from DIGITAL_SIGNING on only REVOKE ends it.
-    Act.CORRECT: _rule(_BEFORE_SIGNING, State.MISMATCH, Actor.SYSTEM),
+    Act.CORRECT: _rule(_BEFORE_SIGNING, State.MISMATCH, Permission.END_CORRECTED_BOOK),
     # Follows from the revocation of the class book that a transcript was made from (ADR-0036).
-    Act.LOSE_SOURCE: _rule(_BEFORE_SIGNING, State.MISMATCH, Actor.SYSTEM),
+    Act.LOSE_SOURCE: _rule(_BEFORE_SIGNING, State.MISMATCH, Permission.END_TRANSCRIPT),
 }
 
 _UNSEALED: dict[Act, Rule] = {
@@ -176,15 +167,9 @@ def rules(*, sealed: bool) -> Mapping[Act, Rule]:
 
 def check_actor(act: Act, actors: AbstractSet[Actor]) -> None:
     """Raises Forbidden ROLE_REQUIRED unless one of `actors` may do `act`."""
-    allowed = RULES[act].actors
-    if not allowed & actors:
-        names = ", ".join(sorted(actor.value for actor in allowed))
-        raise Forbidden(
-            "ROLE_REQUIRED",
-            f"Việc này chỉ dành cho: {names}.",
-            act=act.value,
-            required=",".join(sorted(actor.name for actor in allowed)),
-        )
+    permission = RULES[act].permission
+    required = ",".join(sorted(actor.name for actor in permission.value.actors))
+    check(permission, actors, act=act.value, required=required)
 
 
 def step(life: Life, act: Act, actors: AbstractSet[Actor]) -> Life:

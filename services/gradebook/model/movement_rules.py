@@ -10,7 +10,8 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from services.common.errors import Rejected
-from services.gradebook.model.domain import Guardian, Role, year_start
+from services.gradebook.model.domain import Guardian, year_start
+from services.gradebook.model.permissions import Permission
 
 MAX_NOTE = 200
 """Longest note of a student in a class book (docs/formats/class-book-2.schema.json)."""
@@ -91,8 +92,20 @@ WITHOUT_DECISION = frozenset({MovementKind.ENROLLED, MovementKind.PAPERS_RETURNE
 LEAVING = frozenset({MovementKind.TRANSFERRED_OUT, MovementKind.SUSPENDED, MovementKind.WITHDRAWN})
 """Movements that end a student's place in the class, when they happen during the year."""
 
-_REGISTRARS = frozenset({Role.DATA_OFFICER, Role.SEAL_CUSTODIAN})
-_DECIDERS = frozenset({Role.PRINCIPAL, Role.DATA_OFFICER})
+PERMISSIONS = {
+    MovementKind.ENROLLED: Permission.REGISTER_STUDENTS,
+    MovementKind.TRANSFERRED_IN: Permission.TRANSFER_IN,
+    MovementKind.TRANSFERRED_OUT: Permission.TRANSFER_OUT,
+    MovementKind.CLASS_CHANGED: Permission.RECORD_MOVEMENT,
+    MovementKind.SUSPENDED: Permission.RECORD_MOVEMENT,
+    MovementKind.WITHDRAWN: Permission.RECORD_MOVEMENT,
+    MovementKind.RETURNED: Permission.RECORD_MOVEMENT,
+    MovementKind.GRADUATED: Permission.RECORD_MOVEMENT,
+    MovementKind.PAPERS_RETURNED: Permission.RETURN_PAPERS,
+}
+"""Who may record a movement: who keeps the register if no decision is needed, else the principal or the data officer.
+
+The principal decides; number and date of the decision stand in the movement, whoever of the two records it."""
 
 _STATE_WORDS = {
     StudentState.UNKNOWN: "chưa vào sổ đăng bộ",
@@ -153,14 +166,6 @@ def move(now: Standing, kind: MovementKind, day: date) -> Standing:
             last=now.moved_on,
         )
     return _after(now, kind, day)
-
-
-def recorders(kind: MovementKind) -> frozenset[Role]:
-    """Who may record a movement: who keeps the register where no decision is needed, else principal or data officer.
-
-    The principal decides; the number and date of the decision stand in the movement, whoever of the two records it.
-    """
-    return _REGISTRARS if kind in WITHOUT_DECISION else _DECIDERS
 
 
 def ends_place(kind: MovementKind, day: date, school_year: str) -> bool:

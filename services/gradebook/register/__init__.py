@@ -1,1 +1,1 @@
-"""Class lists, movements and transfers of students, and what they carry along."""
+"""Class lists, movements, transfers, and the data that move along."""

@@ -109,8 +109,8 @@ def taken_elsewhere(
 def unregistered(tx: Tx, school_id: int, year_id: int) -> list[tuple[str, int]]:
     """Class and number of the students of a year who are not in the school's register."""
     rows = tx.execute(
-        "SELECT c.name, e.number FROM enrolment e JOIN school_class c ON c.id = e.class_id"
-        " WHERE e.school_year_id = %s AND NOT EXISTS (SELECT FROM student_registration r"
+        "SELECT c.name, e.number FROM school_class c JOIN enrolment e ON e.class_id = c.id"
+        " WHERE c.school_year_id = %s AND NOT EXISTS (SELECT FROM student_registration r"
         "  WHERE r.school_id = %s AND r.student_id = e.student_id) ORDER BY c.grade_level, c.name, e.number",
         (year_id, school_id),
     )
@@ -120,8 +120,9 @@ def unregistered(tx: Tx, school_id: int, year_id: int) -> list[tuple[str, int]]:
 def year_frozen(tx: Tx, class_id: int) -> bool:
     """Whether a living book of the whole year, or of after the summer, holds the data of a class."""
     row = tx.execute(
-        "SELECT EXISTS (SELECT FROM book b WHERE b.stage >= 2 AND b.state NOT IN (5, 16) AND (b.class_id = %(class)s"
-        " OR b.id IN (SELECT k.book_id FROM book_class k WHERE k.class_id = %(class)s)))",
+        "SELECT EXISTS (SELECT FROM book b WHERE b.class_id = %(class)s AND b.stage >= 2 AND b.state NOT IN (5, 16)"
+        " UNION ALL SELECT FROM book_class k JOIN book b ON b.id = k.book_id WHERE k.class_id = %(class)s"
+        " AND b.stage >= 2 AND b.state NOT IN (5, 16))",
         {"class": class_id},
     ).fetchone()
     return row is not None and bool(row[0])

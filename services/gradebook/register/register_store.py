@@ -209,10 +209,11 @@ def list_movements(tx: Tx, school_id: int, school_year: str, student: str, after
 
 _PAGE = """
  WHERE r.school_id = %(school)s AND r.register_number > %(after)s AND (%(year)s = ''
-    OR EXISTS (SELECT FROM enrolment e JOIN school_year y ON y.id = e.school_year_id
-        WHERE e.student_id = r.student_id AND y.school_id = r.school_id AND y.name = %(year)s)
-    OR EXISTS (SELECT FROM student_movement m JOIN school_year y ON y.id = m.school_year_id
-        WHERE m.student_id = r.student_id AND m.school_id = r.school_id AND y.name = %(year)s))
+    OR r.student_id IN (
+        SELECT e.student_id FROM school_year y JOIN school_class c ON c.school_year_id = y.id
+        JOIN enrolment e ON e.class_id = c.id WHERE y.school_id = %(school)s AND y.name = %(year)s
+        UNION ALL SELECT m.student_id FROM school_year y JOIN student_movement m ON m.school_year_id = y.id
+        WHERE y.school_id = %(school)s AND y.name = %(year)s AND m.school_id = %(school)s))
 ORDER BY r.register_number LIMIT %(limit)s
 """
 

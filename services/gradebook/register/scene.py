@@ -8,8 +8,7 @@ from services.common.db import Tx
 from services.common.errors import Invalid, Violation
 from services.common.identity import Caller
 from services.gradebook.model.acts import DIGEST_VERSION
-from services.gradebook.model.domain import Role
-from services.gradebook.model.movement_rules import MovementKind, Standing, StudentState, recorders, standing
+from services.gradebook.model.movement_rules import PERMISSIONS, MovementKind, Standing, StudentState, standing
 from services.gradebook.model.register_rules import Checked
 from services.gradebook.register import register_store
 from services.gradebook.register.carrying_store import Carried
@@ -18,8 +17,6 @@ from services.gradebook.register.register_store import MovementRow, NewMovement
 from services.gradebook.roster import access, roster_store
 from services.gradebook.roster.roster_store import StaffRow, YearRow
 
-DECIDERS = "Hiệu trưởng, Cán bộ phụ trách CSDL"
-REGISTRARS = "Văn thư, Cán bộ phụ trách CSDL"
 _STAYING = frozenset({MovementKind.ENROLLED, MovementKind.PAPERS_RETURNED})
 
 
@@ -88,8 +85,7 @@ def attending_elsewhere(moves: Sequence[MovementRow], school_id: int) -> bool:
 
 def recorder(tx: Tx, caller: Caller, year: YearRow, kind: MovementKind) -> StaffRow:
     """The acting person, who may record movements of that kind. Raises Forbidden ROLE_REQUIRED."""
-    needed = recorders(kind)
-    return access.any_role(tx, caller, year, needed, DECIDERS if Role.PRINCIPAL in needed else REGISTRARS)
+    return access.require(tx, caller, year, PERMISSIONS[kind])
 
 
 def other_school(tx: Tx, checked: Checked, field: str) -> tuple[int | None, str]:

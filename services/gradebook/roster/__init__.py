@@ -1,1 +1,4 @@
-"""Schools, people, subjects, classes and assignments; who may act where; the lock of a school year."""
+"""Schools, people, classes; who may act where; the year lock.
+
+One function is one use case is one transaction, as in every department.
+"""

@@ -1,13 +1,15 @@
 """Who may act where: the vendor of the school year, and the person's place in the school."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from services.common import audit
 from services.common.audit import Record
 from services.common.db import Tx
 from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
 from services.common.identity import Caller
+from services.gradebook.model import permissions
 from services.gradebook.model.domain import Authority, ClassRef, School
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import roster_store
 from services.gradebook.roster.roster_store import ClassRow, StaffRow, YearRow
 
@@ -120,19 +122,13 @@ def staff(tx: Tx, caller: Caller, found: YearRow) -> StaffRow:
     return row
 
 
-def role(tx: Tx, caller: Caller, found: YearRow, needed: int, words: str) -> StaffRow:
-    """The acting person, who must have a role. Raises Forbidden ROLE_REQUIRED, and what `staff` raises."""
-    row = staff(tx, caller, found)
-    if needed not in row.roles:
-        raise Forbidden("ROLE_REQUIRED", f"Việc này chỉ dành cho: {words}.", person=row.person)
-    return row
+def require(tx: Tx, caller: Caller, found: YearRow, permission: Permission) -> StaffRow:
+    """The acting person, one of whose roles has the permission.
 
-
-def any_role(tx: Tx, caller: Caller, found: YearRow, needed: Collection[int], words: str) -> StaffRow:
-    """The acting person, who must have one of the roles. Raises Forbidden ROLE_REQUIRED, and what `staff` raises."""
+    Raises Forbidden ROLE_REQUIRED, and what `staff` raises.
+    """
     row = staff(tx, caller, found)
-    if not set(row.roles).intersection(needed):
-        raise Forbidden("ROLE_REQUIRED", f"Việc này chỉ dành cho: {words}.", person=row.person)
+    permissions.check(permission, permissions.capacities(row.roles), person=row.person)
     return row
 
 

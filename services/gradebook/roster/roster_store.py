@@ -185,9 +185,11 @@ def subjects(tx: Tx, year_id: int, grade: int) -> dict[str, SubjectRow]:
     """All subjects of a grade by code, those off the list included."""
     rows = tx.execute(
         "SELECT s.id, s.code, s.kind, s.regular_count, s.topic_cluster_semester, s.active,"
-        " EXISTS (SELECT FROM entry e WHERE e.subject_id = s.id) FROM subject s"
-        " WHERE s.school_year_id = %s AND s.grade_level = %s",
-        (year_id, grade),
+        # Through the classes of the year: `entry` has no index that begins with the subject.
+        " EXISTS (SELECT FROM school_class c JOIN entry e ON e.class_id = c.id AND e.subject_id = s.id"
+        "  WHERE c.school_year_id = %(year)s) FROM subject s"
+        " WHERE s.school_year_id = %(year)s AND s.grade_level = %(grade)s",
+        {"year": year_id, "grade": grade},
     )
     return {row[1]: SubjectRow(*row) for row in rows}
 
@@ -305,10 +307,9 @@ def numbers(tx: Tx, class_id: int) -> list[int]:
 def students(tx: Tx, class_id: int) -> list[Student]:
     """The students of a class, in list order."""
     rows = tx.execute(
-        "SELECT s.moet_student_id, e.number, e.name, e.birth_date::text, e.birth_place, e.sex, e.ethnicity,"
-        " e.priority, e.address, e.father, e.mother, e.note, coalesce(e.joined_on::text, ''),"
-        " coalesce(e.left_on::text, '') FROM enrolment e JOIN student s ON s.id = e.student_id"
-        " WHERE e.class_id = %s ORDER BY e.number",
+        "SELECT moet_student_id, number, name, birth_date::text, birth_place, sex, ethnicity, priority, address,"
+        " father, mother, note, coalesce(joined_on::text, ''), coalesce(left_on::text, '') FROM enrolment"
+        " WHERE class_id = %s ORDER BY number",
         (class_id,),
     )
     found = []

@@ -1,4 +1,4 @@
-"""Assessment rules of secondary schools (grades 6–12) as versioned data and pure functions.
+"""The assessment circulars of grades 6–12, pure and versioned.
 
 No I/O, clock, log, SQL or proto: the same input gives the same result for ever, so an inspector can replay a year.
 Scores are integer tenths (83 is 8.3). An open cell is None and stays None in every average above it; a zero exists

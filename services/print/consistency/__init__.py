@@ -1,5 +1,6 @@
-"""What JSON Schema cannot say about frozen content: a module for each record type, `common` for what they share.
+"""What JSON Schema cannot say about frozen content: one module per format, `common` for shared
+rules.
 
-Each runs on data that already has its schema's shape and yields violations with the path of the faulty value. The rules
-are numbered in ``docs/formats/<format>.md``.
+The functions take data that already fits its schema and yield violations with the path of the
+faulty value. The rules are numbered in ``docs/formats/<format>.md``.
 """

@@ -1,4 +1,4 @@
-"""Rules 1 to 9 of ``docs/formats/class-book-1.md``: what JSON Schema cannot say about a class book."""
+"""Rules 1 to 9 of ``docs/formats/class-book-1.md``: beyond JSON Schema."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from services.print.consistency import common
 
 
 def violations(data: dict[str, Any]) -> Iterator[Violation]:
-    """Every inconsistency of the class book `data`, with its path; nothing when it is consistent."""
+    """Every inconsistency of the class book `data`, with its path."""
     yield from common.header(data)
     if data["class"]["grade_level"] not in common.GRADES[data["school"]["level"]]:
         yield Violation("class.grade_level", "GRADE_OF_OTHER_LEVEL", "Khối lớp không thuộc cấp học của trường.")

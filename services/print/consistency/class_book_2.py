@@ -1,4 +1,4 @@
-"""Rules of ``docs/formats/class-book-2.md``: those of number 1, attendance, and what the summer adds."""
+"""Rules of ``docs/formats/class-book-2.md``: those of class-book-1, attendance, and the summer."""
 
 import calendar
 from collections.abc import Iterator, Sequence
@@ -12,14 +12,14 @@ _PENDING = ("RETEST", "SUMMER_TRAINING")
 
 
 def violations(data: dict[str, Any]) -> Iterator[Violation]:
-    """Every inconsistency of the class book `data`, with its path; nothing when it is consistent."""
+    """Every inconsistency of the class book `data`, with its path."""
     yield from class_book.violations({**data, "semesters": [_without_absent(part) for part in data["semesters"]]})
     yield from _months(data, data["attendance"], "attendance")
     yield from _months(data, data["principal_remarks"], "principal_remarks")
     for index, month in enumerate(data["attendance"]):
         yield from _sheet(data["students"], month, f"attendance[{index}]")
-    for index, one in enumerate(data["corrections"]):
-        yield from common.correction(one, data["school_year"], f"corrections[{index}]")
+    for index, correction in enumerate(data["corrections"]):
+        yield from common.correction(correction, data["school_year"], f"corrections[{index}]")
     if data["year"] is not None:
         yield from _totals(data)
         yield from _after_summer(data)
@@ -28,7 +28,7 @@ def violations(data: dict[str, Any]) -> Iterator[Violation]:
 
 
 def _without_absent(part: dict[str, Any]) -> dict[str, Any]:
-    """A semester in which ABSENT, which is no value of a subject's kind, stands for none."""
+    """The semester with ABSENT, which is no value of a subject's kind, replaced by none."""
     return {
         **part,
         "marks": [
@@ -59,22 +59,25 @@ def _sheet(students: Sequence[dict[str, Any]], month: dict[str, Any], path: str)
     yield from common.one_row_each(students, month["rows"], f"{path}.rows")
     for index, row in enumerate(month["rows"]):
         here = f"{path}.rows[{index}]"
-        sessions = [10 * one["day"] + _SESSIONS[one["session"]] for one in row["absences"]]
+        sessions = [10 * absence["day"] + _SESSIONS[absence["session"]] for absence in row["absences"]]
         yield from common.ascending(sessions, f"{here}.absences", strictly=True)
         if sessions and sessions[-1] // 10 > days:
             yield Violation(f"{here}.absences", "NO_SUCH_DATE", f"Tháng này có {days} ngày.")
-        excused = sum(one["excused"] for one in row["absences"])
+        excused = sum(absence["excused"] for absence in row["absences"])
         counted = (row["excused"], row["unexcused"])
         if counted != (excused, len(sessions) - excused) and (sessions or counted != (None, None)):
             yield Violation(here, "ABSENCES_COUNTED", "Tổng số buổi nghỉ của tháng không khớp với các ngày nghỉ.")
 
 
 def _totals(data: dict[str, Any]) -> Iterator[Violation]:
-    """The year's absent sessions are the sum of the months, when there are any; more for who came during the year."""
+    """Where months are kept, the year's absences are at least their sum.
+
+    They are more for students who joined during the year.
+    """
     sums = [0] * len(data["students"])
     for month in data["attendance"]:
         for row in month["rows"]:
-            # A row of nobody was named before.
+            # A row of an unknown student was reported before.
             if row["student"] <= len(sums):
                 sums[row["student"] - 1] += (row["excused"] or 0) + (row["unexcused"] or 0)
     for index, (row, expected) in enumerate(zip(data["year"]["evaluation"], sums, strict=False)):

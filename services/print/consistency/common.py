@@ -1,4 +1,6 @@
-"""Rules that several record types share: dates, lists of students, cells of a score sheet, signatories."""
+"""Rules that several record types share: dates, lists of students, cells of a score sheet,
+signatories.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -11,7 +13,7 @@ Row = dict[str, Any]
 T = TypeVar("T", str, int)
 
 RANKS = {"SUBJECT_TEACHER": 1, "DATA_OFFICER": 1, "HOMEROOM_TEACHER": 2, "PRINCIPAL": 3, "SCHOOL_SEAL": 4}
-"""Rank that belongs to each role: who made the record, then the homeroom teacher, the principal, the seal."""
+"""Rank of each role: the record's maker, then the homeroom teacher, the principal, the seal."""
 
 _FIELD_ENDS = {
     "DATA_OFFICER": "data-officer",
@@ -26,7 +28,9 @@ GRADES = {"LOWER_SECONDARY": frozenset(_LOWER), "UPPER_SECONDARY": frozenset(_UP
 
 
 def signature_field(order: int, role: str, subject: str | None) -> str:
-    """The name of a signatory's field in the PDF, such as ``sig-01-teacher-TOAN`` or ``sig-15-seal``."""
+    """The name of a signatory's field in the PDF, such as ``sig-01-teacher-TOAN`` or
+    ``sig-15-seal``.
+    """
     return f"sig-{order:02d}-" + (f"teacher-{subject}" if role == "SUBJECT_TEACHER" else _FIELD_ENDS[role])
 
 
@@ -56,9 +60,9 @@ def day(text: str | None, path: str, what: str) -> Iterator[Violation]:
 
 
 def ascending(values: Iterable[T], path: str, *, strictly: bool = False) -> Iterator[Violation]:
-    """Values, such as dates, do not fall from one row to the next; with `strictly` none repeats."""
-    for index, (one, following) in enumerate(pairwise(values), 1):
-        if one > following or (strictly and one == following):
+    """Values, such as dates, do not decrease from row to row; with `strictly` none repeats."""
+    for index, (value, following) in enumerate(pairwise(values), 1):
+        if value > following or (strictly and value == following):
             yield Violation(f"{path}[{index}]", "NOT_IN_ORDER", "Các dòng không theo thứ tự thời gian.")
 
 
@@ -72,7 +76,7 @@ def unique(items: Sequence[Row], key: str, path: str) -> Iterator[Violation]:
 
 
 def students(listed: Sequence[Row], path: str) -> Iterator[Violation]:
-    """A class list: numbered without a gap, nobody twice, birth dates that exist."""
+    """A class list: numbers without gaps, no student twice, birth dates that exist."""
     numbers = [student["number"] for student in listed]
     if numbers != list(range(1, len(numbers) + 1)):
         yield Violation(path, "NUMBERS_WITH_GAPS", "Số thứ tự học sinh phải là 1, 2, 3… không ngắt quãng.")
@@ -97,14 +101,16 @@ def semesters_of(data: Row, parts: Sequence[Row], path: str) -> list[Violation]:
 
 
 def values_of_kind(kind: str, cells: Iterable[tuple[str, str | None]], path: str) -> Iterator[Violation]:
-    """Marks and results fit the subject's kind: comments for COMMENT_ONLY, numbers for the others."""
+    """Marks and results fit the subject's kind: comments for COMMENT_ONLY, else numbers."""
     for key, value in cells:
         if value is not None and (value in _COMMENT_VALUES) is not (kind == "COMMENT_ONLY"):
             yield Violation(f"{path}.{key}", "VALUE_OF_OTHER_KIND", "Giá trị không hợp với cách đánh giá môn học.")
 
 
 def sheet_rows(rows: Sequence[Row], kind: str, regular_count: int, semester: str, path: str) -> Iterator[Violation]:
-    """Every row of a score sheet: number of regular marks, kind of values, nothing of the year in semester I."""
+    """Rows of a score sheet: number of regular marks, kinds of values, no year results in semester
+    I.
+    """
     for index, row in enumerate(rows):
         here = f"{path}[{index}]"
         if len(row["regular"]) != regular_count:
@@ -120,16 +126,16 @@ def sheet_rows(rows: Sequence[Row], kind: str, regular_count: int, semester: str
 
 _OF_NO_SEMESTER = ("CONDUCT_AFTER_SUMMER", "ABSENCES_", "ATTENDANCE_")
 WITHOUT_SUBJECT = ("CONDUCT", *_OF_NO_SEMESTER)
-"""What the columns of corrections that are of no subject begin with."""
+"""Prefixes of the columns of corrections that belong to no subject."""
 
-_SAID = frozenset({"PRESENT", "EXCUSED", "UNEXCUSED"})
+_ATTENDANCE = frozenset({"PRESENT", "EXCUSED", "UNEXCUSED"})
 
 
-def correction(one: Row, school_year: str, path: str) -> Iterator[Violation]:
-    """What a correction says fits the column that it names: semester, day of a session, kind of old and new value."""
-    column = one["column"]
+def correction(row: Row, school_year: str, path: str) -> Iterator[Violation]:
+    """A correction fits its column: semester, day of a session, kinds of old and new value."""
+    column = row["column"]
     of_no_semester, of_attendance = column.startswith(_OF_NO_SEMESTER), column.startswith("ATTENDANCE_")
-    if (one["semester"] is None) is not of_no_semester:
+    if (row["semester"] is None) is not of_no_semester:
         yield Violation(f"{path}.semester", "SEMESTER_OF_COLUMN", "Học kì không phù hợp với nội dung sửa.")
     if of_attendance:
         _, on, _ = column.split("_")
@@ -138,11 +144,11 @@ def correction(one: Row, school_year: str, path: str) -> Iterator[Violation]:
         if not f"{first}-08" <= on[:7] <= f"{first + 1}-08":
             yield Violation(f"{path}.column", "MONTH_OF_OTHER_YEAR", "Ngày không thuộc năm học của sổ.")
     for key in ("old", "new"):
-        value = one[key]
+        value = row[key]
         if value is None and (key == "old" or not of_no_semester):
             continue
         wrong = isinstance(value, int) is not column.startswith("ABSENCES_")
-        if wrong or (value in _SAID) is not of_attendance:
+        if wrong or (value in _ATTENDANCE) is not of_attendance:
             message = "Giá trị không phù hợp với nội dung sửa."
             yield Violation(f"{path}.{key}", "VALUE_OF_OTHER_COLUMN", message)
 
@@ -153,7 +159,9 @@ def seal_of(data: Row) -> dict[str, str]:
 
 
 def signatories(data: Row, fixed: Mapping[str, Row]) -> Iterator[Violation]:
-    """Order, ranks and field names of all signatories; exactly one of each role of `fixed`, who is that person."""
+    """Order, ranks and field names of all signatories; each role of `fixed` is held by that person
+    alone.
+    """
     rank = 1
     for index, signatory in enumerate(data["signatories"]):
         path = f"signatories[{index}]"
@@ -168,7 +176,7 @@ def signatories(data: Row, fixed: Mapping[str, Row]) -> Iterator[Violation]:
         elif signatory["field"] != signature_field(signatory["order"], role, signatory["subject"]):
             yield Violation(f"{path}.field", "FIELD_NAME", "Tên ô chữ ký không khớp với thứ tự, vai trò và môn học.")
     for role, person in fixed.items():
-        found = [(s["signatory"], s["name"]) for s in data["signatories"] if s["role"] == role]
-        if found != [(person["id"], person["name"])]:
+        holders = [(s["signatory"], s["name"]) for s in data["signatories"] if s["role"] == role]
+        if holders != [(person["id"], person["name"])]:
             message = f"Phải có đúng một người ký vai trò {role}, trùng với thông tin của sổ."
             yield Violation("signatories", "SIGNATORY_OF_ROLE", message)

@@ -1,4 +1,6 @@
-"""Rules 1 to 6 of ``docs/formats/student-register-1.md``: what JSON Schema cannot say about a student register."""
+"""Rules 1 to 6 of ``docs/formats/student-register-1.md``: what JSON Schema cannot say about a
+student register.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,6 @@
-"""Rules 1 to 7 of ``docs/formats/teacher-book-1.md``: what JSON Schema cannot say about a teacher's book."""
+"""Rules 1 to 7 of ``docs/formats/teacher-book-1.md``: what JSON Schema cannot say about a teacher's
+book.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +10,9 @@ from services.print.consistency import common
 
 
 def violations(data: dict[str, Any]) -> Iterator[Violation]:
-    """Every inconsistency of the teacher's book `data`, with its path; nothing when it is consistent."""
+    """Every inconsistency of the teacher's book `data`, with its path; nothing when it is
+    consistent.
+    """
     yield from common.header(data)
     yield from common.unique(data["classes"], "name", "classes")
     for index, taught in enumerate(data["classes"]):

@@ -1,4 +1,4 @@
-"""Rules 1 to 7 of ``docs/formats/transcript-1.md``: what JSON Schema cannot say about a transcript."""
+"""Rules 1 to 7 of ``docs/formats/transcript-1.md``: beyond JSON Schema."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ _PROMOTED = ("PROMOTED", "PROGRAMME_COMPLETED")
 
 
 def violations(data: dict[str, Any]) -> Iterator[Violation]:
-    """Every inconsistency of the transcript `data`, with its path; nothing when it is consistent."""
+    """Every inconsistency of the transcript `data`, with its path."""
     yield from common.header(data)
     yield from common.day(data["student"]["birth_date"], "student.birth_date", "Ngày sinh")
     yield from _history(data["study_history"])
@@ -78,8 +78,8 @@ def _last(data: dict[str, Any], last: dict[str, Any], path: str) -> Iterator[Vio
         ("school.code", last["school"]["code"], data["school"]["code"]),
         ("principal", last["principal"], data["principal"]),
     ]
-    for key, found, wanted in expected:
-        if found != wanted:
+    for key, given, wanted in expected:
+        if given != wanted:
             message = "Năm học cuối trong học bạ phải là năm học đang được ký."
             yield Violation(f"{path}.{key}", "LAST_GRADE_DIFFERS", message)
 

@@ -1,7 +1,9 @@
-"""The bundled fonts (Liberation Serif 2.1.5, SIL Open Font License, see LICENSE-OFL.txt) and what they can print.
+"""The bundled fonts and what they can print.
 
-System fonts are off, so a page looks the same on every machine and in every decade. A character without a
-glyph is found here, before the page is made, with the path of the text that holds it.
+They are Liberation Serif 2.1.5 (SIL Open Font License, see LICENSE-OFL.txt).
+
+System fonts are off, so a page looks the same on every machine and in every decade. A character
+without a glyph is reported here, before the page is made, with the path of the text that holds it.
 """
 
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ FAMILY = "Liberation Serif"
 
 @cache
 def printable() -> frozenset[str]:
-    """Characters for which every bundled face has a glyph."""
+    """The characters for which every bundled face has a glyph."""
     faces = [frozenset(map(chr, TTFont(path, lazy=True).getBestCmap())) for path in sorted(FOLDER.glob("*.ttf"))]
     return frozenset.intersection(*faces)
 
@@ -31,7 +33,7 @@ def can_print(text: str) -> bool:
 
 
 def violations(value: Any, path: str = "") -> Iterator[Violation]:
-    """One NO_GLYPH violation for each text in `value` with a character that no bundled font can print."""
+    """One NO_GLYPH violation per text in `value` with a character that no bundled font has."""
     if isinstance(value, str):
         if missing := sorted(set(value).difference(printable())):
             shown = ", ".join(f"“{char}” (U+{ord(char):04X})" for char in missing)

@@ -1,12 +1,13 @@
-"""PAdES: puts one signature into one prepared field of a PDF, and checks a signed PDF against who must have signed.
+"""PAdES: puts one signature into one prepared field of a PDF, and checks a signed PDF against the
+list of those who must have signed.
 
-The only importer of pyHanko in this service; two functions and their data are all that the outside uses. It computes
-digests and never sees a key: signature values come from the caller's `raw_sign`.
+The only importer of pyHanko in this service. It computes digests and never sees a key: signature
+values come from the caller's `raw_sign`.
 """
 
 from services.signing.pades.appearance import Mark, PersonalMark, SealMark
 from services.signing.pades.check import Expected, Report, SignatureReport, check
-from services.signing.pades.signature import OwnOutputError, Signed, SignerProfile, Timings, sign_field, verify_raw
+from services.signing.pades.signature import OwnOutputError, Signed, SignerProfile, sign_field, verify_raw
 
 __all__ = [
     "Expected",
@@ -18,7 +19,6 @@ __all__ = [
     "SignatureReport",
     "Signed",
     "SignerProfile",
-    "Timings",
     "check",
     "sign_field",
     "verify_raw",

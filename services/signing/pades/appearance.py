@@ -1,6 +1,8 @@
-"""What a signature looks like on the page: blue personal signatures, the red seal (Decree 30/2020/NĐ-CP, Appendix I).
+"""What a signature looks like on the page: blue personal signatures, the red seal (Decree
+30/2020/NĐ-CP, Appendix I).
 
-Letters are drawn as outlines, so an appearance needs no font resource and cannot break the document's PDF/A.
+Letters are drawn as outlines, so an appearance needs no font resource and cannot break the
+document's PDF/A.
 """
 
 import datetime as dt
@@ -38,7 +40,7 @@ class PersonalMark:
 
 @dataclass(frozen=True)
 class SealMark:
-    """The school's round red seal with its name around a star; an image only, without any text beside it."""
+    """The school's round red seal with its name around a star; an image without further text."""
 
     name: str
 
@@ -47,7 +49,8 @@ Mark = PersonalMark | SealMark
 
 
 def draw(mark: Mark, width: float, height: float, time: dt.datetime) -> bytes:
-    """PDF content that draws `mark` into a box of `width` × `height` points whose origin is its lower left corner.
+    """PDF content that draws `mark` into a box of `width` × `height` points whose origin is its
+    lower left corner.
 
     time: aware; shown in ISO 8601 at its own offset, to the second.
     """
@@ -84,7 +87,8 @@ def _seal(name: str, x: float, y: float) -> str:
     rim = 1.1 * _POINTS_PER_MM
     inner = 0.60 * radius
     text = name.upper()
-    # Letters stand between the two circles; a long name gets smaller ones, so that it leaves the foot of the ring free.
+    # Letters stand between the two circles; a long name gets smaller ones, so that the foot of the
+    # ring stays free.
     text_radius = inner + 0.10 * radius
     widest = 1.55 * math.pi * text_radius
     size = min(0.26 * radius, widest / _width(_CAPITALS, text, 1.0))
@@ -158,7 +162,9 @@ def _units(font: str) -> int:
 
 @functools.cache
 def _glyph(font: str, letter: str) -> tuple[int, str]:
-    """Advance and outline of one letter in font units; a letter that the font lacks shows as its missing glyph."""
+    """Advance and outline of one letter in font units; a letter that the font lacks shows as its
+    missing glyph.
+    """
     with _FONT_LOCK:
         glyphs = _font(font).getGlyphSet()
         name = _font(font).getBestCmap().get(ord(letter), ".notdef")

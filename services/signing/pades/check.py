@@ -1,8 +1,9 @@
-"""Checking a signed document against the register: who must have signed, in which order, and who sealed it last.
+"""Checks a signed document against the register: who must have signed, in which order, and who
+sealed it last.
 
-"All signatures are valid" is not enough: a book whose seal was cut off, or an earlier revision offered as the final
-one, has only valid signatures. So the caller says who is expected, and anything missing, added, reordered or uncovered
-is a problem.
+"All signatures are valid" is not enough: a book whose seal was cut off, or an earlier revision
+offered as final, has only valid signatures. So the caller says who is expected, and anything
+missing, added, reordered or uncovered is a problem.
 """
 
 import datetime as dt
@@ -24,7 +25,8 @@ from pyhanko.sign.validation.settings import KeyUsageConstraints
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
 
-# One usage only: pyHanko 0.38 forgets `match_all_key_usages` on its way and is then content with any of several.
+# A single usage: pyHanko 0.38 loses `match_all_key_usages` on the way and then accepts any of
+# several.
 _KEY_USAGE: Final = KeyUsageConstraints(key_usage={"non_repudiation"})
 _HEX: Final = re.compile(rb"[0-9A-Fa-f]*")
 
@@ -39,9 +41,10 @@ class Expected:
 
 @dataclass(frozen=True)
 class SignatureReport:
-    """One signature found, in the order of signing.
+    """A signature of the document, in the order of signing.
 
-    sign_time: as claimed in the document. problems: stable codes; empty when this signature is as it must be.
+    sign_time: as claimed in the document. problems: stable codes; empty when this signature is as
+    it must be.
     """
 
     field: str
@@ -54,44 +57,47 @@ class SignatureReport:
 
 @dataclass(frozen=True)
 class Report:
-    """The document's state. problems: of the document as a whole; `ok` only when nothing at all is wrong."""
+    """The document's state. problems: those of the document as a whole."""
 
     signatures: tuple[SignatureReport, ...]
     problems: tuple[str, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether exactly the expected signatures are there, all valid, the last one covering the whole file."""
+        """Whether exactly the expected signatures are there, all valid, the last one covering the
+        whole file.
+        """
         return not self.problems and not any(signature.problems for signature in self.signatures)
 
 
 def check(pdf: bytes, expected: Sequence[Expected], roots: Sequence[bytes], at: dt.datetime) -> Report:
-    """Check every signature, the chain up to `roots` (DER or PEM) at the time `at`, and the set as a whole.
+    """Check every signature, the chain up to `roots` (DER or PEM) at the time `at`, and the set as
+    a whole.
 
-    expected: all signatures in the order in which they must have been made; fewer than the final set while signing is
-    under way. Never raises for a damaged file: that is problem UNREADABLE.
+    expected: all signatures in the order in which they must have been made; fewer than the final
+    set while signing is under way. Never raises for a damaged file: that is problem UNREADABLE.
     """
     anchors = [certificate for root in roots for certificate in load_certs_from_pemder_data(root)]
     try:
         reader = PdfFileReader(BytesIO(pdf), strict=True)
-        found = list(reader.embedded_signatures)
-        reports = tuple(_check_one(signature, pdf, anchors, at) for signature in found)
-        last_covers = bool(found) and found[-1].evaluate_signature_coverage() == SignatureCoverageLevel.ENTIRE_FILE
+        signatures = list(reader.embedded_signatures)
+        reports = tuple(_check_one(signature, pdf, anchors, at) for signature in signatures)
+        last = signatures[-1].evaluate_signature_coverage() if signatures else None
     except (PdfError, SigningError, ValueError, KeyError, TypeError, IndexError) as e:
         return Report((), (f"UNREADABLE:{type(e).__name__}",))
     problems = []
     if [(r.field, r.signatory) for r in reports] != [(e.field, e.signatory) for e in expected]:
         problems.append(_difference(reports, expected))
-    if not last_covers:
+    if last != SignatureCoverageLevel.ENTIRE_FILE:
         problems.append("CHANGED_AFTER_LAST_SIGNATURE")
     return Report(reports, tuple(problems))
 
 
 def _difference(reports: Sequence[SignatureReport], expected: Sequence[Expected]) -> str:
-    found, wanted = {r.field for r in reports}, {e.field for e in expected}
-    if wanted - found:
+    signed, wanted = {r.field for r in reports}, {e.field for e in expected}
+    if wanted - signed:
         return "SIGNATURE_MISSING"
-    if found - wanted:
+    if signed - wanted:
         return "SIGNATURE_UNEXPECTED"
     by_field = {e.field: e.signatory for e in expected}
     if any(by_field[r.field] != r.signatory for r in reports):
@@ -131,7 +137,7 @@ def _check_one(
 
 
 def _profile_problems(signature: EmbeddedPdfSignature, pdf: bytes) -> list[str]:
-    """What PAdES-B-B demands beyond a valid CMS, and that nothing hides beside the CMS in its hole."""
+    """What PAdES-B-B demands beyond a valid CMS; also that its hole holds nothing else."""
     problems = []
     if signature.sig_object.get("/SubFilter") != "/ETSI.CAdES.detached":
         problems.append("NOT_PADES")

@@ -1,7 +1,9 @@
-"""The CMS of one PAdES-B-B signature (RFC 5652, ETSI EN 319 122-1), put together from parts that never change.
+"""The CMS of one PAdES-B-B signature (RFC 5652, ETSI EN 319 122-1), put together from parts that
+never change.
 
-Everything but the message digest and the signature value is the same for every signature of one signatory, so those
-parts are encoded once; re-encoding certificates with asn1crypto for each document costs more than the rest of signing.
+Everything but the message digest and the signature value is the same for every signature of one
+signatory, so those parts are encoded once; re-encoding certificates with asn1crypto for each
+document costs more than the rest of signing.
 """
 
 import functools
@@ -19,7 +21,8 @@ _PSS: Final = {
     "mask_gen_algorithm": {"algorithm": "mgf1", "parameters": {"algorithm": "sha256"}},
     "salt_length": 32,
 }
-# The Government's CA names PKCS#1 v1.5 signatures by the OID of the key type, rsaEncryption (RFC 3370, 3.2).
+# The Government's CA names PKCS#1 v1.5 signatures by the OID of the key type, rsaEncryption (RFC
+# 3370, 3.2).
 MECHANISMS: Final[dict[str, dict[str, Any]]] = {
     wire.ECDSA_P256_SHA256: {"algorithm": "sha256_ecdsa"},
     wire.RSA_PKCS1_SHA256: {"algorithm": "rsassa_pkcs1v15"},
@@ -50,14 +53,19 @@ def reserved_digits(certificates: tuple[bytes, ...], algorithm: str) -> int:
 
 
 def signed_attributes(certificates: tuple[bytes, ...], algorithm: str, message_digest: bytes) -> bytes:
-    """The SET of signed attributes, as it is hashed for the signature (RFC 5652, 5.4). No signing-time: PAdES."""
+    """The SET of signed attributes, as it is hashed for the signature (RFC 5652, 5.4). No
+    signing-time: PAdES.
+    """
     parts = _parts(certificates, algorithm)
-    # In DER a SET OF is sorted; the digest may move its attribute only among others of the same length.
+    # In DER a SET OF is sorted; the digest may move its attribute only among others of the same
+    # length.
     return _tlv(_SET, *sorted(part.replace(_DIGEST_PLACE, message_digest) for part in parts.attributes))
 
 
 def content_info(certificates: tuple[bytes, ...], algorithm: str, attributes: bytes, signature: bytes) -> bytes:
-    """The complete ContentInfo around `attributes` (from `signed_attributes`) and the signature over them."""
+    """The complete ContentInfo around `attributes` (from `signed_attributes`) and the signature
+    over them.
+    """
     parts = _parts(certificates, algorithm)
     signer = _tlv(
         _SEQUENCE,

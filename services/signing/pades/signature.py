@@ -1,9 +1,10 @@
-"""Signing one field: PAdES-B-B (ETSI EN 319 142-1, 5.3 and 6.2) as an incremental update, checked before it leaves."""
+"""Signing one field: PAdES-B-B (ETSI EN 319 142-1, 5.3 and 6.2) as an incremental update, checked
+before it leaves.
+"""
 
 import datetime as dt
 import hashlib
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -33,22 +34,27 @@ from services.signing.pades import cms_der
 from services.signing.pades.appearance import Mark, draw
 
 VIETNAM: Final = dt.timezone(dt.timedelta(hours=7))
-"""Time zone of every time in a document (Decree 30/2020/NĐ-CP, Appendix I); Vietnam has no summer time."""
+"""Time zone of every time in a document (Decree 30/2020/NĐ-CP, Appendix I); Vietnam has no summer
+time.
+"""
 
 _BYTE_RANGE: Final = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
 
 
 class OwnOutputError(Exception):
-    """The signature just made does not verify, or does not cover the file. Nothing of it may be stored."""
+    """The signature just made does not verify, or does not cover the file. Nothing of it may be
+    stored.
+    """
 
 
 @dataclass(frozen=True)
 class SignerProfile:
     """Who signs and how.
 
-    certificates: DER, the signatory's first, then the issuers. algorithm: one of `token_wire.ALGORITHMS`.
-    raw_sign: called once with the ByteRange digest and the SHA-256 digest to sign (of the signed attributes, which name
-        the first); returns the signature value, ECDSA as DER.
+    certificates: DER, the signatory's first, then the issuers.
+    algorithm: one of `token_wire.ALGORITHMS`.
+    raw_sign: called once with the ByteRange digest and the SHA-256 digest to sign (of the signed
+        attributes, which name the first); returns the signature value, ECDSA as DER.
     """
 
     certificates: tuple[bytes, ...]
@@ -57,32 +63,24 @@ class SignerProfile:
 
 
 @dataclass(frozen=True)
-class Timings:
-    """Where the time of one signature went, in seconds; `verify` is the check of our own output."""
-
-    parse: float
-    digest: float
-    hsm: float
-    cms: float
-    write: float
-    verify: float
-
-
-@dataclass(frozen=True)
 class Signed:
-    """A signed revision. digest: SHA-256 over the bytes that the signature covers (its ByteRange). time: as claimed."""
+    """A signed revision.
+
+    digest: SHA-256 over the bytes that the signature covers (its ByteRange). time: as claimed.
+    """
 
     pdf: bytes
     digest: bytes
     time: dt.datetime
-    timings: Timings
 
 
 class _Writer(IncrementalPdfFileWriter):
     """Appends a signature and nothing else."""
 
     def _update_meta(self) -> None:
-        """The document's metadata speak of the book; a signature must not rewrite them (and break PDF/A by it)."""
+        """The document's metadata describe the book; a signature must not rewrite them, which would
+        also break PDF/A.
+        """
 
 
 @dataclass(frozen=True)
@@ -111,20 +109,20 @@ class _DrawnAppearance(SigAppearanceSetup):
 def sign_field(
     pdf: bytes, field: str, signer: SignerProfile, *, mark: Mark, reason: str, at: dt.datetime, first: bool, last: bool
 ) -> Signed:
-    """Sign the empty field `field` and give back the whole new revision, verified.
+    """Sign the empty field `field` and return the whole new revision, verified.
 
-    at: aware; written as /M at +07:00 and drawn, cut to seconds: a claim, the CMS carries no signing-time.
-    first: certifies the document so that only forms may be filled and signatures added (DocMDP level 2).
-    last: locks every field and allows no change afterwards; the school's seal, or the last person where there is none.
+    at: aware; written as /M at +07:00 and drawn, cut to seconds: a claim, the CMS carries no
+        signing-time.
+    first: certifies the document so that only forms may be filled and signatures added (DocMDP 2).
+    last: locks every field and allows no change afterwards; the school's seal, or the last person
+        where there is none.
     Raises OwnOutputError, and whatever `raw_sign` raises.
     """
     at = at.astimezone(VIETNAM).replace(microsecond=0)
-    clock = _Stopwatch()
     writer = _Writer(BytesIO(pdf))
     writer.register_extension(ESIC_EXTENSION_1)
     steps = PdfCMSEmbedder().write_cms(field_name=field, writer=writer, existing_fields_only=True)
     next(steps)
-    parse_s = clock.lap()
     reserved = cms_der.reserved_digits(signer.certificates, signer.algorithm)
     steps.send(
         SigObjSetup(
@@ -136,29 +134,25 @@ def sign_field(
         )
     )
     prepared, output = steps.send(SigIOSetup(md_algorithm="sha256"))
-    digest_s = clock.lap()
     attributes = cms_der.signed_attributes(signer.certificates, signer.algorithm, prepared.document_digest)
     signed_digest = cms_der.attributes_digest(attributes)
-    cms_s = clock.lap()
     value = signer.raw_sign(prepared.document_digest, signed_digest)
-    hsm_s = clock.lap()
     content = cms_der.content_info(signer.certificates, signer.algorithm, attributes, value)
-    cms_s += clock.lap()
     steps.send(content)
     signed = output.getvalue()
-    write_s = clock.lap()
     digest = verify_newest(signed, signer.certificates[0])
     if digest != prepared.document_digest:
         raise OwnOutputError("the digest signed is not the digest of the file written")
-    return Signed(signed, digest, at, Timings(parse_s, digest_s, hsm_s, cms_s, write_s, clock.lap()))
+    return Signed(signed, digest, at)
 
 
 def verify_newest(pdf: bytes, certificate: bytes) -> bytes:
     """Check the newest signature without pyHanko and return its ByteRange digest.
 
-    It must verify with `certificate`, name it in signing-certificate-v2, be the last thing in the file, leave out
-    nothing but its own hexadecimal string, and be padded with zeros only. Also stops faulty RSA-CRT results of a
-    token, which would reveal the key, from leaving. Raises OwnOutputError.
+    It must verify with `certificate`, name it in signing-certificate-v2, be the last thing in the
+    file, leave out nothing but its own hexadecimal string, and be padded with zeros only. Also
+    stops faulty RSA-CRT results of a token, which would reveal the key, from leaving.
+    Raises OwnOutputError.
     """
     ranges = list(_BYTE_RANGE.finditer(pdf))
     if not ranges:
@@ -173,8 +167,8 @@ def verify_newest(pdf: bytes, certificate: bytes) -> bytes:
     digest = hashlib.sha256(memoryview(pdf)[:first])
     digest.update(memoryview(pdf)[second:])
     (signer_info,) = info["content"]["signer_infos"]
-    # Signed with the tag of a SET, stored with an implicit one (RFC 5652, 5.4). Taken before anything inside is looked
-    # at, because asn1crypto encodes again whatever it has once parsed.
+    # Signed with the tag of a SET, stored with an implicit one (RFC 5652, 5.4). Taken before
+    # anything inside is read, because asn1crypto encodes again whatever it has once parsed.
     signed = hashlib.sha256(b"\x31" + signer_info["signed_attrs"].dump()[1:]).digest()
     attributes = {attribute["type"].native: attribute["values"][0] for attribute in signer_info["signed_attrs"]}
     if attributes["message_digest"].native != digest.digest():
@@ -189,7 +183,9 @@ def verify_newest(pdf: bytes, certificate: bytes) -> bytes:
 
 
 def verify_raw(certificate: bytes, algorithm: str, digest: bytes, signature: bytes) -> bool:
-    """Whether `signature` over the SHA-256 `digest` was made by the private key of `certificate` (DER)."""
+    """Whether `signature` over the SHA-256 `digest` was made by the private key of `certificate`
+    (DER).
+    """
     key = load_der_x509_certificate(certificate).public_key()
     hashed = utils.Prehashed(hashes.SHA256())
     try:
@@ -219,14 +215,3 @@ def _locking(*, first: bool, last: bool) -> SigMDPSetup | None:
         lock = FieldMDPSpec(FieldMDPAction.ALL)
         return SigMDPSetup(md_algorithm="sha256", field_lock=lock, docmdp_perms=MDPPerm.NO_CHANGES)
     return None
-
-
-class _Stopwatch:
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-
-    def lap(self) -> float:
-        """Seconds since the previous lap."""
-        now = time.perf_counter()
-        lap, self._last = now - self._last, now
-        return lap

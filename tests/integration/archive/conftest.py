@@ -1,4 +1,6 @@
-"""Both stores, MinIO and SeaweedFS, each started once; every test here that takes `store` runs on both."""
+"""Both stores, MinIO and SeaweedFS, each started once; every test here that takes `store` runs on
+both.
+"""
 
 import contextlib
 import shutil

@@ -1,4 +1,6 @@
-"""From an event to a locked, registered and verified record, on both stores, with what may go wrong on the way."""
+"""From an event to a locked, registered and verified record, on both stores, with what may go wrong
+on the way.
+"""
 
 import base64
 import dataclasses
@@ -28,10 +30,11 @@ from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Unava
 from services.common.grpc_client import channel
 from services.common.identity import Caller
 from services.common.settings import DatabaseConfig
-from services.print.render import Kind, render
+from services.print.kind import Kind
 from tests import records, servers
 from tests.integration.archive import peers as stand_ins
 from tests.integration.archive.conftest import RunningStore
+from tests.printing import render
 from tests.unit.archive.signed_books import Ca, sign, signatories, signing_copy
 
 OPERATOR = Caller("operator/department")
@@ -121,9 +124,9 @@ class Bench:
 
     def record(self, kind: str, source: str, version: int) -> Record:
         with self.archive.database.transaction() as tx:
-            found = store.find_source(tx, kind, source, version)
-        assert found is not None
-        return found
+            record = store.find_source(tx, kind, source, version)
+        assert record is not None
+        return record
 
     def query(self, statement: str) -> list[Any]:
         with self.archive.database.transaction() as tx:
@@ -171,7 +174,7 @@ def bench(
 def test_sealed_book_is_locked_registered_announced_and_verified(bench: Bench, sealed: Sealed) -> None:
     book = bench.announce_book(sealed)
     bench.work()
-    record = bench.record(domain.CLASS_BOOK, book, 1)
+    record = bench.record(domain.Kind.CLASS_BOOK, book, 1)
     assert bench.archive.worm.read(record.key, record.version_id) == sealed.pdf
     assert bench.archive.worm.retention(record.key, record.version_id) == worm.Retention(
         "COMPLIANCE", record.retain_until
@@ -234,7 +237,7 @@ def test_snapshot_is_locked_and_verified(bench: Bench) -> None:
     data = json.dumps({"class": "6A1", "marks": uuid.uuid4().hex}).encode()
     snapshot = bench.announce_snapshot(data)
     bench.work()
-    record = bench.record(domain.SNAPSHOT, snapshot, 0)
+    record = bench.record(domain.Kind.SNAPSHOT, snapshot, 0)
     assert bench.verifier.verify(str(record.id))[1].failed == ()
     assert [name for name, _ in bench.events()] == ["hoso.archive.v1.SnapshotArchived"]
 
@@ -244,7 +247,7 @@ def test_two_snapshots_with_the_same_bytes_share_one_locked_object(bench: Bench)
     first, second = bench.announce_snapshot(data), bench.announce_snapshot(data)
     bench.work()
     bench.work()
-    a, b = (bench.record(domain.SNAPSHOT, s, 0) for s in (first, second))
+    a, b = (bench.record(domain.Kind.SNAPSHOT, s, 0) for s in (first, second))
     assert (a.key, a.version_id) == (b.key, b.version_id)
     assert bench.verifier.verify(str(b.id))[1].failed == ()
 
@@ -262,7 +265,7 @@ def test_nothing_is_accepted_by_an_unproven_store(bench: Bench, newest: str) -> 
     assert waiting.value.reason == "STORE_NOT_PROVEN"
     assert worm.content_key(hashlib.sha256(data).digest()) not in bench.objects()
     with bench.archive.database.transaction() as tx:
-        assert store.find_source(tx, domain.SNAPSHOT, snapshot, 0) is None
+        assert store.find_source(tx, domain.Kind.SNAPSHOT, snapshot, 0) is None
 
 
 def test_passing_probe_wakes_what_waited(bench: Bench) -> None:
@@ -308,7 +311,8 @@ def test_crash_between_lock_and_register_leaves_one_object_and_one_record(bench:
     snapshot = bench.announce_snapshot(data)
     job = bench.claim()
     assert job is not None
-    # Another worker took the job over while this one was at the store: its transaction may not commit.
+    # Another worker took the job over while this one was at the store: its transaction may not
+    # commit.
     late = dataclasses.replace(job, lease=uuid.uuid4())
     with pytest.raises(jobs.LeaseLost):
         locking.lock_snapshot(bench.archive, late)
@@ -316,7 +320,7 @@ def test_crash_between_lock_and_register_leaves_one_object_and_one_record(bench:
     assert len(bench.archive.worm.versions(key)) == 1
     assert bench.events() == []
     locking.lock_snapshot(bench.archive, job)
-    record = bench.record(domain.SNAPSHOT, snapshot, 0)
+    record = bench.record(domain.Kind.SNAPSHOT, snapshot, 0)
     assert [v.version_id for v in bench.archive.worm.versions(key)] == [record.version_id]
     assert len(bench.events()) == 1
 
@@ -345,7 +349,7 @@ def test_other_bytes_for_a_registered_version_are_refused(bench: Bench, sealed: 
     with pytest.raises(Rejected) as refused:
         bench.work()
     assert refused.value.reason == "RECORD_DIFFERS"
-    assert bench.record(domain.CLASS_BOOK, book, 1).object_sha256 == hashlib.sha256(sealed.pdf).digest()
+    assert bench.record(domain.Kind.CLASS_BOOK, book, 1).object_sha256 == hashlib.sha256(sealed.pdf).digest()
 
 
 def test_store_away_and_source_missing(bench: Bench) -> None:
@@ -377,9 +381,9 @@ def test_tampering_is_found_by_verification(bench: Bench, act: str) -> None:
     snapshots = [bench.announce_snapshot(uuid.uuid4().bytes) for _ in range(3)]
     for _ in snapshots:
         bench.work()
-    record = bench.record(domain.SNAPSHOT, snapshots[1], 0)
+    record = bench.record(domain.Kind.SNAPSHOT, snapshots[1], 0)
     client = worm.connect(bench.running.config, bench.running.admin)
-    after = bench.record(domain.SNAPSHOT, snapshots[2], 0)
+    after = bench.record(domain.Kind.SNAPSHOT, snapshots[2], 0)
     failed = {
         "second version": "ONE_VERSION",
         "delete marker": "ONE_VERSION",
@@ -440,7 +444,7 @@ def test_every_act_is_in_the_audit_chain(bench: Bench, sealed: Sealed) -> None:
 
 def test_policies_have_bounds_and_versions(bench: Bench) -> None:
     with bench.archive.database.transaction() as tx:
-        current = store.policy(tx, domain.SNAPSHOT)
+        current = store.policy(tx, domain.Kind.SNAPSHOT)
     longer = dataclasses.replace(current, years=current.years % 40 + 21, permanent=False)
     with bench.archive.database.transaction() as tx:
         added = usecases.put_policy(tx, longer)
@@ -448,7 +452,7 @@ def test_policies_have_bounds_and_versions(bench: Bench) -> None:
     assert added == dataclasses.replace(longer, version=current.version + 1)
     snapshot = bench.announce_snapshot(uuid.uuid4().bytes)
     bench.work()
-    record = bench.record(domain.SNAPSHOT, snapshot, 0)
+    record = bench.record(domain.Kind.SNAPSHOT, snapshot, 0)
     assert record.policy_version == added.version
     assert record.retain_until == domain.retain_until(added, record.archive_time)
 
@@ -463,14 +467,14 @@ def test_policies_have_bounds_and_versions(bench: Bench) -> None:
 )
 def test_policy_outside_of_its_bounds_is_refused(bench: Bench, years: int, reference: str, rules: set[str]) -> None:
     with pytest.raises(Invalid) as invalid, bench.archive.database.transaction() as tx:
-        usecases.put_policy(tx, Policy(domain.CLASS_BOOK, 0, years, True, reference))
+        usecases.put_policy(tx, Policy(domain.Kind.CLASS_BOOK, 0, years, True, reference))
     assert {v.rule for v in invalid.value.violations} == rules
 
 
 def test_persons_read_their_own_school_only(bench: Bench) -> None:
     snapshot = bench.announce_snapshot(uuid.uuid4().bytes)
     bench.work()
-    record = str(bench.record(domain.SNAPSHOT, snapshot, 0).id)
+    record = str(bench.record(domain.Kind.SNAPSHOT, snapshot, 0).id)
     identity.acting(Caller("vendor/smas", "gv-001", "79000123"))
     assert bench.verifier.verify(record)[1].valid
     identity.acting(Caller("vendor/smas", "gv-900", "79000999"))

@@ -1,4 +1,6 @@
-"""The WORM probe passes on both real stores and can fail: on a plain bucket, an open port, and a store that lies."""
+"""The WORM probe passes on both real stores and can fail: on a plain bucket, an open port, and a
+store that lies.
+"""
 
 import dataclasses
 import email.utils
@@ -107,7 +109,9 @@ def test_too_powerful_own_account_fails(store: RunningStore) -> None:
 
 
 def test_open_inner_ports_fail(open_seaweedfs: RunningStore) -> None:
-    """SeaweedFS without mutual TLS inside: every rule of S3 holds, and a neighbour erases the locked object."""
+    """SeaweedFS without mutual TLS inside: every rule of S3 holds, and a neighbour erases the
+    locked object.
+    """
     failed = _failed(probe.run(open_seaweedfs.config, open_seaweedfs.admin, open_seaweedfs.own))
     master, filer = open_seaweedfs.config.forbidden_ports[0], open_seaweedfs.config.forbidden_ports[4]
     assert failed[f"outside:{filer}"] == "DELETE buckets… answered 204"

@@ -1,4 +1,6 @@
-"""Archive as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in front."""
+"""Archive as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in
+front.
+"""
 
 import contextlib
 import hashlib
@@ -22,14 +24,16 @@ from google.protobuf import json_format
 from hoso.archive.v1 import archive_pb2 as pb
 from hoso.archive.v1 import archive_pb2_grpc, events_pb2
 from hoso.gradebook.v1 import events_pb2 as gradebook_events
+from hoso.operations.v1 import anchors_pb2
+from hoso.operations.v1.anchors_pb2_grpc import AnchorServiceStub
 
 from deploy.local import configs, layout, objectstore
 from services.archive.config import ArchiveConfig
-from services.common import db, identity, outbox, topology
+from services.common import anchor, db, identity, outbox, topology
 from services.common.db import Database
 from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Unauthenticated
 from services.common.grpc_client import calling, channel
-from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
+from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
 from tests import servers
 from tests.integration.archive import peers as stand_ins
 from tests.integration.archive.conftest import with_buckets
@@ -107,9 +111,9 @@ def _command(role: str, file: Path) -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind((layout.HOST, 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as free:
+        free.bind((layout.HOST, 0))
+        return int(free.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -131,11 +135,14 @@ def line(
     fresh = replace(running.config, bucket=f"{running.config.bucket}-r", probe_bucket=f"{running.config.bucket}-p")
     (folder / "roots.pem").write_bytes(ca.pem)
     with stand_ins.serving(pki_files) as peers, contextlib.ExitStack() as stop:
+        listen, own = f"{layout.HOST}:{_free_port()}", pki_files.identity("anchor/archive")
+        ourselves = PeerConfig(listen, stand_ins.tls(pki_files, "service/archive"))
         config = ArchiveConfig(
             database=database("archive"),
             broker=broker("archive"),
+            anchor=AnchorConfig(own.key_file, own.cert_file, ourselves),
             server=ServerConfig(
-                listen=f"{layout.HOST}:{_free_port()}",
+                listen=listen,
                 tls=stand_ins.tls(pki_files, "service/archive"),
                 issuers_file=pki_files.stack.pki / "issuers.json",
             ),
@@ -214,8 +221,26 @@ def test_sealed_book_from_event_to_event(up: Line, ca: Ca) -> None:
     assert b"".join(piece.chunk for piece in pieces) == pdf
 
 
+def test_archive_anchors_its_own_heads(up: Line) -> None:
+    """The role `work` made the day's anchor by itself, through the role `serve`."""
+    operator = AnchorServiceStub(
+        channel(PeerConfig(up.config.server.listen, stand_ins.tls(up.pki, "operator/department")))
+    )
+
+    def anchored() -> bool:
+        listed = operator.ListAnchors(anchors_pb2.ListAnchorsRequest(service="archive"), timeout=10)
+        return [a.number for a in listed.anchors] == [1]
+
+    messages.eventually(anchored, timeout_s=30)
+    answer = operator.GetAnchor(anchors_pb2.GetAnchorRequest(service="archive"), timeout=10)
+    trusted = up.config.server.tls.ca_file.read_bytes()
+    assert "archive" in {head.chain for head in anchor.read(answer.statement, "archive", trusted).heads}
+
+
 def test_killed_workers_lose_and_double_nothing(up: Line) -> None:
-    """kill -9 of `work` again and again while it locks: every snapshot is archived once, each under one version."""
+    """kill -9 of `work` again and again while it locks: every snapshot is archived once, each under
+    one version.
+    """
     wanted = {up.announce_snapshot(os.urandom(1_000_000)) for _ in range(40)}
     database = Database(up.config.database)
     interrupted = 0
@@ -327,6 +352,7 @@ def test_operator_sees_the_proof_and_sets_policies(up: Line) -> None:
         (pb.RECORD_KIND_TEACHER_BOOK, 1, 10, False),
         (pb.RECORD_KIND_TRANSCRIPT, 1, 20, True),
         (pb.RECORD_KIND_STUDENT_REGISTER, 1, 20, True),
+        (pb.RECORD_KIND_AUDIT_ANCHOR, 1, 20, False),
     }
     policy = pb.RetentionPolicy(
         kind=pb.RECORD_KIND_CLASS_BOOK, years=50, permanent=True, legal_reference="Quyết định của Sở"

@@ -112,16 +112,6 @@ def test_extend_never_shortens(store: RunningStore) -> None:
     assert store.worm().retention(key, version) == worm.Retention(COMPLIANCE, until + timedelta(seconds=30))
 
 
-def test_legal_hold(store: RunningStore) -> None:
-    data, sha256, key = _content(store, "hold")
-    version = store.worm().put_locked(key, data, sha256, _soon(), _META)
-    assert store.worm().legal_hold(key, version) is False
-    store.worm().set_legal_hold(key, version, on=True)
-    assert store.worm().legal_hold(key, version) is True
-    store.worm().set_legal_hold(key, version, on=False)
-    assert store.worm().legal_hold(key, version) is False
-
-
 def test_unlocked_bucket_is_refused(store: RunningStore) -> None:
     plain = f"{store.config.bucket}-plain"
     worm.connect(store.config, store.admin).make_bucket(plain)

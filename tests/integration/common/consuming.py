@@ -1,4 +1,5 @@
-"""A consumer process for tests. It writes what it handles into the table `handled`; the event's text says what to do.
+"""A consumer process for tests. It writes what it handles into the table `handled`; the event's
+text says what to do.
 
 python -m tests.integration.common.consuming <file with the settings as JSON>
 """

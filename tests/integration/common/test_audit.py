@@ -1,16 +1,29 @@
-"""The audit chain on a real PostgreSQL: what is written is found again, and every kind of tampering is named."""
+"""The audit chain on a real PostgreSQL: what is written is found again, and every kind of tampering
+is named.
+"""
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
+from hoso.operations.v1 import operations_pb2 as pb
+from hoso.operations.v1.operations_pb2_grpc import OperationsServiceStub
 
-from services.common import audit
-from services.common.audit import Break
-from services.common.db import Database
-from services.common.settings import DatabaseConfig
+from services.common import audit, grpc_server, operations
+from services.common.audit import Break, Head
+from services.common.db import Database, Tx
+from services.common.errors import NotFound, Rejected
+from services.common.grpc_client import calling, channel
+from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
+from tests.integration.archive import forging
+from tests.integration.common import messages
+from tests.servers import Pki, PostgresServer
 
 CHAIN = "school/79000001"
 
@@ -137,11 +150,11 @@ def test_a_row_that_was_hashed_anew_no_longer_fits_the_next(chain: Database) -> 
     assert rows is not None
     forged = audit._Row(*rows)._replace(subject="marks/99")
     digest = audit._hash(forged).hex()
-    found = tamper(
+    problems = tamper(
         chain,
         f"UPDATE audit_entry SET subject = 'marks/99', hash = '\\x{digest}' WHERE {ENTRY} = 2",
     )
-    assert found == [Break(CHAIN, 3, "LINK_MISMATCH")]
+    assert problems == [Break(CHAIN, 3, "LINK_MISMATCH")]
 
 
 @pytest.mark.parametrize(
@@ -205,6 +218,142 @@ def test_writers_at_the_same_time_make_one_chain(chain: Database) -> None:
         thread.join()
     with chain.transaction() as tx:
         assert audit.verify_all(tx, CHAIN) == (85, [])
+
+
+def test_progress_is_told_batch_by_batch(chain: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "BATCH_ROWS", 2)
+    told = list(audit.check_chains(chain))
+    assert [(p.rows, p.chains_done) for p in told] == [(2, 0), (3, 1), (5, 1), (7, 1), (8, 2)]
+    assert {p.chains_total for p in told} == {2}
+    with chain.transaction() as tx:
+        oldest = tx.execute("SELECT min(recorded_time) FROM audit_entry").fetchone()
+    assert oldest == (told[-1].oldest_time,)
+    assert [p.rows for p in audit.check_chains(chain, "another")] == [2, 3]
+    with pytest.raises(NotFound):
+        list(audit.check_chains(chain, "nowhere"))
+
+
+def test_a_batch_that_ends_with_the_chain_is_its_last_but_one(chain: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "BATCH_ROWS", 5)
+    assert [(p.rows, p.chains_done, p.breaks) for p in audit.check_chains(chain, CHAIN)] == [(5, 0, ()), (5, 1, ())]
+
+
+def test_rows_whose_head_is_gone_are_found(chain: Database, postgres_server: PostgresServer) -> None:
+    with forging.superuser(postgres_server.stack, chain.config) as root:
+        root.execute("DELETE FROM audit_head WHERE chain = %s", (CHAIN,))
+        with chain.transaction() as tx:
+            assert audit.verify(tx) == [Break(CHAIN, 1, "ROW_UNEXPECTED")]
+
+
+def breaks(base: Database, anchored: list[Head]) -> list[Break]:
+    """What a full check says; the quick comparison must name the same chains at their anchored
+    rows.
+    """
+    problems = [problem for progress in audit.check_chains(base, anchored=anchored) for problem in progress.breaks]
+    with base.transaction() as tx:
+        assert audit.differences(tx, anchored) == [
+            Break(h.chain, h.sequence, b.reason) for h in anchored for b in problems if b.chain == h.chain
+        ]
+    return problems
+
+
+def test_a_forged_chain_is_found_by_its_anchored_head_alone(chain: Database, postgres_server: PostgresServer) -> None:
+    with chain.transaction() as tx:
+        anchored = audit.heads(tx)
+        audit.append(tx, CHAIN, "MARK_CHANGED", "marks/6", {}, Caller())
+    assert breaks(chain, anchored) == []
+    for forge, expected in (
+        (lambda root: forging.rewrite(root, CHAIN, "marks/9"), Break(CHAIN, 5, "ANCHOR_MISMATCH")),
+        (lambda root: forging.cut(root, CHAIN, 3), Break(CHAIN, 4, "SHORTER_THAN_ANCHOR")),
+        (lambda root: forging.remove(root, CHAIN), Break(CHAIN, 1, "SHORTER_THAN_ANCHOR")),
+    ):
+        with forging.superuser(postgres_server.stack, chain.config) as root:
+            forge(root)
+            with chain.transaction() as tx:
+                assert audit.verify(tx) == [], "entirely correct in itself"
+            assert breaks(chain, anchored) == [expected]
+
+
+class Counting(Database):
+    """A database that counts its transactions."""
+
+    transactions = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[Tx]:
+        self.transactions += 1
+        with super().transaction() as tx:
+            yield tx
+
+
+@pytest.fixture
+def served(chain: Database, pki_files: Pki) -> Iterator[tuple[Counting, OperationsServiceStub]]:
+    """OperationsService over the chains under test, called by the operator."""
+    files = {name: pki_files.identity(name) for name in ("service/gradebook", "operator/department")}
+    tls = {name: TlsConfig(who.ca_file, who.cert_file, who.key_file) for name, who in files.items()}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    counting = Counting(chain.config)
+    config = ServerConfig(address, tls["service/gradebook"], pki_files.stack.pki / "issuers.json")
+    server = grpc_server.build(config, [operations.served(counting)], operations.record_refusal(counting))
+    server.start()
+    with channel(PeerConfig(address, tls["operator/department"])) as opened:
+        yield counting, OperationsServiceStub(opened)
+    server.stop(0).wait()
+    counting.close()
+
+
+def test_the_stream_tells_progress_and_breaks(served: tuple[Counting, OperationsServiceStub]) -> None:
+    database, stub = served
+    with database.transaction() as tx:
+        anchored = [pb.AuditHead(chain=h.chain, sequence=h.sequence, sha256=h.sha256) for h in audit.heads(tx)]
+    anchored[0].sha256 = bytes(32)
+    told = list(stub.VerifyAuditChains(pb.VerifyAuditChainsRequest(anchored=anchored), timeout=20))
+    assert [(p.rows, p.chains_done, p.chains_total) for p in told] == [(3, 1, 2), (8, 2, 2)]
+    assert [(b.chain, b.sequence, b.reason) for p in told for b in p.breaks] == [("another", 3, "ANCHOR_MISMATCH")]
+    assert told[-1].oldest_time.ToDatetime(UTC) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("unary", [False, True])
+def test_work_ends_when_the_caller_has_gone(
+    served: tuple[Counting, OperationsServiceStub], monkeypatch: pytest.MonkeyPatch, unary: bool
+) -> None:
+    database, stub = served
+    with database.transaction() as tx:
+        for number in range(3000):
+            audit.append(tx, "long", "A", str(number), {}, Caller())
+    monkeypatch.setattr(audit, "BATCH_ROWS", 1)
+    before = database.transactions
+    if unary:
+        call = stub.VerifyAudit.future(pb.VerifyAuditRequest(chain="long"), timeout=60)
+    else:
+        call = stub.VerifyAuditChains(pb.VerifyAuditChainsRequest(chain="long"), timeout=60)
+    messages.eventually(lambda: database.transactions > before + 5)
+    call.cancel()
+
+    def still() -> bool:
+        seen = database.transactions
+        time.sleep(0.3)
+        return database.transactions == seen
+
+    messages.eventually(still)
+    assert database.transactions - before < 3000
+
+
+def test_the_unary_call_takes_a_chain_and_is_bounded(
+    served: tuple[Counting, OperationsServiceStub], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, stub = served
+    answer = stub.VerifyAudit(pb.VerifyAuditRequest(), timeout=20)
+    assert (answer.rows, list(answer.breaks)) == (8, [])
+    monkeypatch.setattr(operations, "MAX_ROWS_AT_ONCE", 4)
+    assert stub.VerifyAudit(pb.VerifyAuditRequest(chain="another"), timeout=20).rows == 3
+    with pytest.raises(Rejected) as refused, calling("gradebook"):
+        stub.VerifyAudit(pb.VerifyAuditRequest(), timeout=20)
+    assert refused.value.reason == "AUDIT_TOO_LONG"
+    with pytest.raises(NotFound), calling("gradebook"):
+        stub.VerifyAudit(pb.VerifyAuditRequest(chain="nowhere"), timeout=20)
 
 
 def test_many_rows_are_verified_in_constant_memory(chain: Database, database: Callable[[str], DatabaseConfig]) -> None:

@@ -1,4 +1,6 @@
-"""The consumer process on a real RabbitMQ and PostgreSQL: every message is handled, resting, or a dead letter."""
+"""The consumer process on a real RabbitMQ and PostgreSQL: every message is handled, resting, or a
+dead letter.
+"""
 
 import json
 import signal

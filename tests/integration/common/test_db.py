@@ -37,7 +37,7 @@ def empty(request: pytest.FixtureRequest, postgres_server: object) -> DatabaseCo
     return config
 
 
-def one(base: Database, statement: str) -> object:
+def scalar(base: Database, statement: str) -> object:
     with base.transaction() as tx:
         row = tx.execute(statement).fetchone()
     return row and row[0]
@@ -49,7 +49,7 @@ def test_a_transaction_commits_at_the_end_and_rolls_back_on_any_error(base: Data
     with pytest.raises(KeyboardInterrupt), base.transaction() as tx:
         tx.execute("INSERT INTO inbox VALUES (gen_random_uuid(), 'lost')")
         raise KeyboardInterrupt
-    assert one(base, "SELECT string_agg(type, ',') FROM inbox") == "kept"
+    assert scalar(base, "SELECT string_agg(type, ',') FROM inbox") == "kept"
 
 
 ADD = "INSERT INTO inbox VALUES (gen_random_uuid(), $1) RETURNING type"
@@ -61,10 +61,10 @@ def test_a_trip_executes_statements_in_order_and_may_commit_with_them(base: Data
     for total in (1, 2):
         with base.transaction() as tx:
             assert trip(tx, (ADD, ["it's \\ ${}%s"]), (COUNT, [])) == [[("it's \\ ${}%s",)], [(total,)]]
-            assert one(base, COUNT) == total - 1, "nobody sees what is not committed"
+            assert scalar(base, COUNT) == total - 1, "nobody sees what is not committed"
             assert trip(tx, (COUNT, []), commit=True) == [[(total,)]]
-            assert one(base, COUNT) == total
-        assert one(base, COUNT) == total
+            assert scalar(base, COUNT) == total
+        assert scalar(base, COUNT) == total
 
 
 def test_nothing_stays_of_a_trip_with_an_error(base: Database) -> None:
@@ -73,27 +73,29 @@ def test_nothing_stays_of_a_trip_with_an_error(base: Database) -> None:
         trip(tx, (ADD, ["before it"]), (DIVIDE, [0]), (ADD, ["behind it"]), commit=True)
     with pytest.raises(Unavailable), base.transaction() as tx:
         trip(tx, (ADD, ["cut"]))
-        one(base, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE state = 'idle in transaction'")
+        scalar(
+            base, "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+        )
         trip(tx, (COUNT, []), commit=True)
-    assert one(base, COUNT) == 0
+    assert scalar(base, COUNT) == 0
 
 
 def test_statements_see_what_was_committed_while_the_one_before_waited(base: Database) -> None:
-    found: list[object] = []
+    counts: list[object] = []
 
     def wait() -> None:
         with base.transaction() as tx:
-            found.append(trip(tx, ("SELECT pg_advisory_xact_lock($1)", [1]), (COUNT, []))[1])
+            counts.append(trip(tx, ("SELECT pg_advisory_xact_lock($1)", [1]), (COUNT, []))[1])
 
     with base.transaction() as tx:
         tx.execute("SELECT pg_advisory_xact_lock(1)")
         thread = threading.Thread(target=wait)
         thread.start()
-        while one(base, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0:
+        while scalar(base, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0:
             time.sleep(0.01)
         db.execute(tx, (ADD, ["meanwhile"]))
     thread.join(10)
-    assert found == [[(1,)]]
+    assert counts == [[(1,)]]
 
 
 def test_a_mistake_is_not_unavailable(base: Database) -> None:
@@ -141,8 +143,7 @@ def test_a_deadlock_is_unavailable_for_one_of_the_two(base: Database) -> None:
 def test_a_killed_session_is_unavailable_and_the_next_call_works(base: Database) -> None:
     with pytest.raises(Unavailable), base.transaction() as tx:
         tx.execute("SELECT pg_terminate_backend(pg_backend_pid())")
-    for _ in range(20):
-        base.ping()
+    assert [scalar(base, "SELECT 1") for _ in range(20)] == [1] * 20
 
 
 def test_idle_connections_that_were_cut_fail_nobody(base: Database) -> None:
@@ -154,8 +155,7 @@ def test_idle_connections_that_were_cut_fail_nobody(base: Database) -> None:
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND datname = current_database()"
         )
-    for _ in range(10):
-        base.ping()
+    assert [scalar(base, "SELECT 1") for _ in range(10)] == [1] * 10
 
 
 def test_a_server_that_is_not_there_is_unavailable(database_config: DatabaseConfig) -> None:

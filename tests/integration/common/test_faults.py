@@ -1,4 +1,5 @@
-"""Servers and processes that die in the middle: everything that was committed is handled once, and nobody is asked.
+"""Servers and processes that die in the middle: everything that was committed is handled once, and
+nobody is asked.
 
 These tests run servers of their own, because they kill them.
 """
@@ -65,7 +66,9 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def servers(stack: layout.Stack) -> Iterator[Servers]:
-    """A PostgreSQL and a RabbitMQ beside those of the other tests, with everything in place for one service."""
+    """A PostgreSQL and a RabbitMQ apart from those of the other tests, with everything in place for one
+    service.
+    """
     own = replace(
         stack, name=f"{stack.name}-x", port_base=stack.port_base + 80, root=stack.root.with_name(f"{stack.name}-x")
     )

@@ -13,7 +13,7 @@ import structlog
 from services.common import jobs, worker
 from services.common.db import Database
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Unavailable, Violation, Waiting
-from services.common.jobs import Job
+from services.common.jobs import Job, LeaseLost
 
 KIND = "render"
 
@@ -49,9 +49,9 @@ def enqueue(base: Database, key: str = "a", **options: object) -> None:
 
 def row(base: Database, key: str = "a") -> dict[str, object]:
     with base.transaction() as tx, tx.cursor(row_factory=psycopg.rows.dict_row) as cursor:
-        found = cursor.execute("SELECT *, due_time - now() AS delay FROM job WHERE key = %s", (key,)).fetchone()
-    assert found is not None
-    return found
+        columns = cursor.execute("SELECT *, due_time - now() AS delay FROM job WHERE key = %s", (key,)).fetchone()
+    assert columns is not None
+    return columns
 
 
 def claim(base: Database, lease_s: float = 30.0) -> Job | None:
@@ -199,7 +199,7 @@ def test_a_job_that_is_claimed_again_before_its_last_run_has_ended_costs_no_plac
 
     def done() -> bool:
         with base.transaction() as tx:
-            jobs.wake(tx, KIND)
+            jobs.wake(tx, KIND, ["a"])
         return row(base)["state"] == "done"
 
     monkeypatch.setattr(structlog.contextvars, "bound_contextvars", ending_slowly)
@@ -222,7 +222,7 @@ def test_wake_makes_those_that_stood_aside_due_but_not_those_that_failed(base: D
                 jobs.fail(tx, job, "BROKEN", final=False)
     assert claim(base) is None
     with base.transaction() as tx:
-        jobs.wake(tx, KIND)
+        jobs.wake(tx, KIND, ["aside", "failed"])
     woken = claim(base)
     assert woken is not None and woken.key == "aside"
     assert claim(base) is None
@@ -233,10 +233,97 @@ def test_a_wake_while_the_job_runs_is_not_lost(base: Database) -> None:
     job = claim(base)
     assert job is not None
     with base.transaction() as tx:
-        jobs.wake(tx, KIND)
+        jobs.wake(tx, KIND, ["a"])
     with base.transaction() as tx:
         jobs.stand_aside(tx, job, "LOOKED_TOO_EARLY")
     assert claim(base) is not None
+
+
+def test_wake_touches_the_named_jobs_alone(base: Database) -> None:
+    for key in ("a", "b"):
+        enqueue(base, key)
+        job = claim(base)
+        assert job is not None
+        with base.transaction() as tx:
+            jobs.stand_aside(tx, job, "NOT_YET")
+    with base.transaction() as tx:
+        assert sorted(jobs.aside(tx, KIND)) == ["a", "b"]
+        jobs.wake(tx, KIND, ["b"])
+    woken = claim(base)
+    assert woken is not None and woken.key == "b"
+    assert claim(base) is None
+
+
+def request(base: Database, *keys: str) -> None:
+    with base.transaction() as tx:
+        jobs.request(tx, KIND, {key: {"book": key} for key in keys})
+
+
+def test_a_request_makes_a_new_job_and_a_finished_one_due(base: Database) -> None:
+    enqueue(base, "b")
+    done = claim(base)
+    assert done is not None
+    with base.transaction() as tx:
+        jobs.finish(tx, done)
+    request(base, "a", "b")
+    claimed = [claim(base), claim(base)]
+    assert [(job.key, job.payload, job.attempt) for job in claimed if job] == [
+        ("b", {"book": "b"}, 1),
+        ("a", {"book": "a"}, 1),
+    ]
+    assert claim(base) is None
+
+
+def test_a_request_while_the_job_finds_nothing_to_do_runs_it_again(base: Database) -> None:
+    enqueue(base)
+    job = claim(base)
+    assert job is not None
+    request(base, "a")
+    with base.transaction() as tx:
+        jobs.finish_for_now(tx, job)
+    again = claim(base)
+    assert again is not None and again.attempt == 1
+    with base.transaction() as tx:
+        jobs.finish_for_now(tx, again)
+    assert (row(base)["state"], row(base)["finished_time"] is None) == ("done", False)
+    assert claim(base) is None
+
+
+def test_finish_for_now_is_fenced(base: Database) -> None:
+    enqueue(base)
+    job = claim(base, lease_s=0.0)
+    assert job is not None and claim(base) is not None
+    with pytest.raises(LeaseLost), base.transaction() as tx:
+        jobs.finish_for_now(tx, job)
+    assert row(base)["state"] == "running"
+
+
+def test_a_request_leaves_failed_and_dead_jobs_alone(base: Database) -> None:
+    for key in ("failed", "dead"):
+        enqueue(base, key)
+        job = claim(base)
+        assert job is not None
+        with base.transaction() as tx:
+            jobs.fail(tx, job, "BROKEN", final=key == "dead")
+    request(base, "failed", "dead")
+    assert claim(base) is None
+    assert (row(base, "failed")["state"], row(base, "dead")["state"]) == ("waiting", "dead")
+
+
+def test_leases_are_renewed_while_another_transaction_holds_some_of_their_rows(base: Database) -> None:
+    """`request` locks rows in the order of keys; the heartbeat must neither wait for it nor block
+    it.
+    """
+    for key in ("b", "a"):
+        enqueue(base, key)
+    held = [job for job in (claim(base, lease_s=5.0), claim(base, lease_s=5.0)) if job]
+    with base.transaction() as tx:
+        tx.execute("SELECT 1 FROM job WHERE key = 'a' FOR UPDATE")
+        with base.transaction() as heartbeat:
+            heartbeat.execute("SET LOCAL lock_timeout = '1s'")
+            jobs.renew(heartbeat, held, 60.0)
+    remaining = {key: row(base, key)["delay"].total_seconds() for key in ("a", "b")}  # type: ignore[attr-defined]
+    assert remaining["a"] < 10 < remaining["b"]
 
 
 @pytest.mark.parametrize(
@@ -260,10 +347,10 @@ def test_an_unexpected_error_is_retried_later_and_keeps_no_text(base: Database) 
     enqueue(base)
     with working(base, handle):
         eventually(lambda: row(base)["last_error"] is not None)
-    found = row(base)
-    assert (found["state"], found["attempt"]) == ("waiting", 1)
-    assert str(found["last_error"]).startswith("ValueError in handle (test_jobs.py:")
-    assert "Nguyễn" not in str(found["last_error"])
+    failed = row(base)
+    assert (failed["state"], failed["attempt"]) == ("waiting", 1)
+    assert str(failed["last_error"]).startswith("ValueError in handle (test_jobs.py:")
+    assert "Nguyễn" not in str(failed["last_error"])
 
 
 def test_delays_grow_and_the_eighth_failure_is_the_last(base: Database) -> None:

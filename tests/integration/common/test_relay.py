@@ -171,7 +171,8 @@ def test_a_relay_killed_between_confirm_and_mark_repeats_and_the_inbox_absorbs_i
             eventually(lambda: messages.depth(queue, QUEUE) == 20)
             time.sleep(0.3)
             child.end(signal.SIGKILL)
-            # Its last statement would still be carried out by the server; a crash one moment earlier sends none.
+            # Its last statement would still be carried out by the server; a crash one moment
+            # earlier sends none.
             tx.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         assert pending(base) == 20
         child = children.start(RELAY)

@@ -1,4 +1,6 @@
-"""The gRPC edge with a real server, real certificates and a real database: who gets in, what others are told."""
+"""The gRPC edge with a real server, real certificates and a real database: who gets in, what others
+are told.
+"""
 
 import socket
 import threading

@@ -7,6 +7,7 @@ import pytest
 from hoso.gradebook.v1 import class_book_pb2, common_pb2, marks_pb2
 
 from demo.school import SchoolClass
+from services.common.db import StatementError
 from services.common.errors import Conflict, Forbidden, Invalid, Rejected
 from tests.integration.gradebook.world import WHOLE_YEAR, World
 
@@ -109,7 +110,7 @@ def test_a_new_sheet_replaces_that_of_the_students_named_and_every_version_stays
     with pytest.raises(Conflict):
         enter(world, one, "2026-02", {first: []}, request_id=request)
     for statement in ("UPDATE attendance SET excused = '{11}' RETURNING 1", "DELETE FROM attendance RETURNING 1"):
-        with pytest.raises(Exception, match="refused"):
+        with pytest.raises(StatementError, match="refused"):
             world.rows(statement)
     audited = world.rows("SELECT action, facts ->> 'month' FROM audit_entry WHERE facts ->> 'request' = %s", request)
     assert audited == [("ATTENDANCE_ENTERED", "2026-02")]
@@ -163,5 +164,5 @@ def test_the_principal_remarks_each_month_and_every_version_stays(world: World, 
         with pytest.raises(Invalid) as wrong:
             remark(month, text)
         assert wrong.value.violations[0].rule == rule
-    with pytest.raises(Exception, match="refused"):
+    with pytest.raises(StatementError, match="refused"):
         world.rows("UPDATE principal_remark SET remark = '' RETURNING 1")

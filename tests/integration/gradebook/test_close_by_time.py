@@ -16,8 +16,8 @@ from deploy.local.configs import dump
 from services.common import jobs
 from services.common.db import Database, migrate
 from services.common.errors import Invalid, Rejected
-from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig
-from services.gradebook.config import Config, WorkConfig
+from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig, WorkConfig
+from services.gradebook.config import Config
 from services.gradebook.entry import windows
 from tests.integration.gradebook.world import FIRST, MIGRATIONS, World, served, tls
 from tests.servers import Pki, PostgresServer

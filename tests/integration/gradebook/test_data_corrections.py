@@ -10,6 +10,7 @@ import pytest
 from hoso.gradebook.v1 import books_pb2, class_book_pb2, common_pb2, corrections_pb2
 
 from services.common import audit
+from services.common.db import StatementError
 from services.common.errors import Conflict, Forbidden, Invalid, NotFound, Rejected
 from services.common.settings import DatabaseConfig
 from services.print import content as printing
@@ -405,5 +406,5 @@ def test_an_attendance_kept_meanwhile_refuses_the_totals(world: World, totals: D
 
 def test_nothing_of_a_correction_moves_but_its_state(world: World) -> None:
     for change in ("places = '{1}'", "old_values = '{1}'", "new_values = '{1}'", "month = '2025-09-01'", "kind = 2"):
-        with pytest.raises(Exception, match=r"next state|violates check"):
+        with pytest.raises(StatementError, match=r"next state|violates check"):
             world.rows(f"UPDATE correction SET {change} RETURNING 1")

@@ -9,6 +9,7 @@ import pytest
 from hoso.gradebook.v1 import common_pb2, dossiers_pb2, marks_pb2, roster_pb2
 
 from services.common import audit
+from services.common.db import StatementError
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected
 from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.dossier_acts import (
@@ -213,10 +214,10 @@ def test_a_thcs_goes_through_a_list_and_approval_opens_the_gate(world: World) ->
 
 def test_what_was_handed_in_and_decided_is_fixed(world: World) -> None:
     for change in ("items = '{}'", "state = 5, reason = 3", "software = 'vietschool'"):
-        with pytest.raises(Exception, match="was decided"):
+        with pytest.raises(StatementError, match="was decided"):
             world.rows(f"UPDATE dossier SET {change} RETURNING 1")
     for table in ("dossier_step", "dossier_list", "vendor_appraisal"):
-        with pytest.raises(Exception, match="records of a school are kept"):
+        with pytest.raises(StatementError, match="records of a school are kept"):
             world.rows(f"DELETE FROM {table} RETURNING 1")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.common.errors import Unavailable
+from services.common.errors import HosoError, Invalid, Unavailable
 from tests.integration.gradebook.world import FINAL, FIRST, World
 
 
@@ -88,9 +88,9 @@ def enter_and_note_refusal(world: World) -> tuple[threading.Thread, list[str]]:
     reasons: list[str] = []
 
     def run() -> None:
-        with pytest.raises(Exception) as caught:
+        with pytest.raises(HosoError) as caught:
             world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {one.students[1].id: ["3"]})
-        reasons.append(getattr(caught.value, "reason", repr(caught.value)))
+        reasons.append(caught.value.reason)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -102,6 +102,7 @@ def test_a_violation_in_the_last_of_many_rows_leaves_no_row(world: World) -> Non
     before = counts(world)
     rows = {student.id: ["9"] for student in one.students}
     rows[one.students[-1].id] = ["9,55"]
-    with pytest.raises(Exception, match="không hợp lệ"):
+    with pytest.raises(Invalid) as refused:
         world.enter(one, "KHTN", FIRST, [(FINAL, 0)], rows)
+    assert [violation.field for violation in refused.value.violations] == [f"rows[{len(rows) - 1}].values[0]"]
     assert counts(world) == before

@@ -9,6 +9,7 @@ import pytest
 from hoso.gradebook.v1 import common_pb2
 
 from demo.school import SchoolClass
+from services.common.db import StatementError
 from services.common.errors import Conflict, Forbidden, HosoError, Invalid, NotFound, Rejected
 from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.streams import export
@@ -116,7 +117,7 @@ def test_only_the_principal_decides_and_what_was_decided_stays(world: World, one
     with pytest.raises(Conflict):
         record(world, one, request_id=request_id, student=one.students[3].id)
     for statement in ("DELETE FROM practical_exemption RETURNING 1", "UPDATE practical_exemption SET withdrawn = true"):
-        with pytest.raises(Exception, match="refused"):
+        with pytest.raises(StatementError, match="refused"):
             world.rows(statement)
 
 

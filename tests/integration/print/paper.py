@@ -1,4 +1,4 @@
-"""Reading rendered pages: their words and where each stands."""
+"""Reading rendered pages: their words with their positions."""
 
 import subprocess
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Page:
     words: tuple[Word, ...]
 
     def lines(self) -> list[str]:
-        """Texts that stand on one height, from left to right."""
+        """Texts at the same height, from left to right."""
         rows: list[list[Word]] = []
         for word in sorted(self.words, key=lambda w: w.middle):
             if not rows or word.middle - rows[-1][0].middle > 2:
@@ -49,14 +49,14 @@ def pages_of(pdf: bytes, folder: Path) -> list[Page]:
     done = subprocess.run(["pdftotext", "-bbox", "book.pdf", "-"], cwd=folder, capture_output=True, check=True)
     root = ElementTree.fromstring(done.stdout)
     space = "{http://www.w3.org/1999/xhtml}"
-    found = []
+    pages = []
     for page in root.iter(f"{space}page"):
         words = tuple(
             Word(w.text or "", *(float(w.attrib[key]) for key in ("xMin", "yMin", "xMax", "yMax")))
             for w in page.iter(f"{space}word")
         )
-        found.append(Page(float(page.attrib["width"]), float(page.attrib["height"]), words))
-    return found
+        pages.append(Page(float(page.attrib["width"]), float(page.attrib["height"]), words))
+    return pages
 
 
 def check_layout(pages: Sequence[Page]) -> None:
@@ -65,10 +65,10 @@ def check_layout(pages: Sequence[Page]) -> None:
         words = sorted(page.words, key=lambda w: w.top)
         for word in words:
             assert min(word.left, word.top, page.width - word.right, page.height - word.bottom) > 5, (number, word)
-        for i, one in enumerate(words):
+        for i, word in enumerate(words):
             for other in words[i + 1 :]:
                 # A font's box is a fifth higher than its letters; boxes may touch by that much.
-                if other.top >= one.bottom - 0.25 * (one.bottom - one.top):
+                if other.top >= word.bottom - 0.25 * (word.bottom - word.top):
                     break
-                apart = one.right <= other.left + 0.5 or other.right <= one.left + 0.5
-                assert apart, (number, one, other)
+                apart = word.right <= other.left + 0.5 or other.right <= word.left + 0.5
+                assert apart, (number, word, other)

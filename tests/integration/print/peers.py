@@ -16,7 +16,7 @@ from tests import servers
 
 @dataclass
 class Gradebook:
-    """contents: canonical bytes by book id; `None` answers UNAVAILABLE. asked: the books asked for."""
+    """contents: canonical bytes by book id, `None` for UNAVAILABLE. asked: the books asked for."""
 
     config: PeerConfig
     contents: dict[str, bytes | None] = field(default_factory=dict)

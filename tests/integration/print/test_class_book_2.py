@@ -1,4 +1,6 @@
-"""Pages of class books of format 2: attendance, the summer's columns, corrections in the margin, remarks."""
+"""Pages of class books of format 2: attendance, the summer's columns, corrections in the margin,
+remarks.
+"""
 
 import calendar
 import io
@@ -10,8 +12,9 @@ import pikepdf
 import pytest
 
 from services.common.canonical import canonical_bytes
-from services.print import render
-from services.print.render import Kind, Rendition
+from services.print.kind import Kind
+from services.print.render import Rendition
+from tests import printing
 from tests.class_book_2 import ABSENT, FAILED, RETESTED, TRAINED, add_corrections, canonical_2, class_book_2
 from tests.integration.print.paper import TRICKY, check_layout, pages_of
 
@@ -23,15 +26,15 @@ def rendered(students: int, stage: str) -> Rendition:
     data = class_book_2(students, stage)
     for student, name in zip(data["students"][2:], TRICKY if students == 50 else [], strict=False):
         student["name"] = name
-    return render.render(canonical_bytes(data), Kind.SIGNING)
+    return printing.render(canonical_bytes(data), Kind.SIGNING)
 
 
 @pytest.mark.parametrize(("students", "stage"), SIZES)
 def test_layout_and_fields(students: int, stage: str, tmp_path: Path) -> None:
     rendition = rendered(students, stage)
     check_layout(pages_of(rendition.pdf, tmp_path))
-    names = [one["field"] for one in class_book_2(students, stage)["signatories"]]
-    assert [one.name for one in rendition.fields] == names
+    names = [signatory["field"] for signatory in class_book_2(students, stage)["signatories"]]
+    assert [field.name for field in rendition.fields] == names
 
 
 def test_a_sheet_a_month_says_who_was_absent_when(tmp_path: Path) -> None:
@@ -47,9 +50,9 @@ def test_a_sheet_a_month_says_who_was_absent_when(tmp_path: Path) -> None:
         assert any(" ".join(days) in line for line in page)
         for student, row in zip(data["students"], month["rows"], strict=True):
             marks: dict[int, list[str]] = {}
-            for one in row["absences"]:
-                half = 0 if one["session"] == "MORNING" else 1
-                marks.setdefault(one["day"], ["–", "–"])[half] = "P" if one["excused"] else "K"
+            for absence in row["absences"]:
+                half = 0 if absence["session"] == "MORNING" else 1
+                marks.setdefault(absence["day"], ["–", "–"])[half] = "P" if absence["excused"] else "K"
             shown = "".join(f" {''.join(halves)}" for _, halves in sorted(marks.items()))
             total = row["excused"] + row["unexcused"]
             line = f"{student['number']} {student['name']}{shown} {total} {row['excused']} {row['unexcused']}"
@@ -62,7 +65,7 @@ def test_the_summer_stands_in_columns_of_its_own(tmp_path: Path) -> None:
     assert "SAU KÌ NGHỈ HÈ" in pages[0]
     (sheet,) = [p for p in pages if "MÔN HỌC: TOÁN" in p and "Học kì II – Lớp 6A1" in p]
     for number, end in ((RETESTED, "3,2 6,0"), (ABSENT, "3,2 Vắng"), (FAILED, "3,2 4,0")):
-        (line,) = [one for one in sheet if one.startswith(f"{number} {data['students'][number - 1]['name']} ")]
+        (line,) = [line for line in sheet if line.startswith(f"{number} {data['students'][number - 1]['name']} ")]
         assert line.endswith(end)
     (evaluation,) = [p for p in pages if "ĐÁNH GIÁ CẢ NĂM HỌC" in p]
     rows = {number: data["year"]["evaluation"][number - 1] for number in (RETESTED, TRAINED, FAILED)}
@@ -87,7 +90,7 @@ def test_a_correction_names_in_the_margin_who_and_when(tmp_path: Path) -> None:
     initials = ".".join(word[0] for word in correction["requested_by"]["name"].split())
     pages = [page.lines() for page in pages_of(rendered(42, "AFTER_SUMMER").pdf, tmp_path)]
     (sheet,) = [p for p in pages if "MÔN HỌC: TOÁN" in p and "Học kì I – Lớp 6A1" in p]
-    (line,) = [one for one in sheet if one.startswith(f"1 {data['students'][0]['name']} ")]
+    (line,) = [line for line in sheet if line.startswith(f"1 {data['students'][0]['name']} ")]
     assert line.endswith(f"{initials} 12/01/26")
 
 
@@ -96,9 +99,9 @@ def test_corrections_of_what_is_no_mark_stand_under_their_list_and_in_the_log(st
     data = class_book_2(students, "AFTER_SUMMER")
     add_corrections(data)
     data["corrections"] += [{**data["corrections"][1], "student": number} for number in range(3, 11)]
-    found = pages_of(render.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)
-    check_layout(found)
-    pages = [" ".join(page.lines()) for page in found]
+    printed = pages_of(printing.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)
+    check_layout(printed)
+    pages = [" ".join(page.lines()) for page in printed]
     first, second = (f"{number}. {data['students'][number - 1]['name']}" for number in (1, 2))
     by = ".".join(word[0] for word in data["class"]["homeroom_teacher"]["name"].split()) + " 12/01/26"
     (note,) = [page for page in pages if "Đã sửa 10 chỗ:" in page]
@@ -122,8 +125,8 @@ def test_every_remark_with_its_month_principal_and_day(tmp_path: Path) -> None:
     data = class_book_2(42, "AFTER_SUMMER")
     pages = pages_of(rendered(42, "AFTER_SUMMER").pdf, tmp_path)
     last = " ".join(pages[-1].lines())
-    for one in data["principal_remarks"]:
-        year, month = one["month"].split("-")
+    for remark in data["principal_remarks"]:
+        year, month = remark["month"].split("-")
         assert f"{month}/{year}" in last
         assert f"28/{month}/{year}" in last
     assert last.count(data["principal"]["name"]) == len(data["principal_remarks"])
@@ -132,7 +135,7 @@ def test_every_remark_with_its_month_principal_and_day(tmp_path: Path) -> None:
 def test_the_content_is_attached_and_the_bytes_are_the_same_again() -> None:
     raw = canonical_2(42, "AFTER_SUMMER")
     pdf = rendered(42, "AFTER_SUMMER").pdf
-    assert render.render(raw, Kind.SIGNING).pdf == pdf
+    assert printing.render(raw, Kind.SIGNING).pdf == pdf
     with pikepdf.open(io.BytesIO(pdf)) as document:
         (name,) = document.attachments
         assert json.loads(document.attachments[name].get_file().read_bytes()) == json.loads(raw)

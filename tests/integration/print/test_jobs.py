@@ -1,4 +1,6 @@
-"""From an event to a stored, announced rendition over a real database, with what may go wrong on the way."""
+"""From an event to a stored, announced rendition over a real database, with what may go wrong on
+the way.
+"""
 
 import base64
 import json
@@ -67,8 +69,8 @@ class Bench:
 
     def events(self, book: str) -> list[tuple[str, dict[str, Any]]]:
         rows = self.query("SELECT type, body FROM outbox ORDER BY id")
-        found = [(t.rpartition(".")[2], json.loads(bytes(body))) for t, body in rows]
-        return [(t, body) for t, body in found if body["book"] == book]
+        events = [(t.rpartition(".")[2], json.loads(bytes(body))) for t, body in rows]
+        return [(t, body) for t, body in events if body["book"] == book]
 
     def open_jobs(self) -> int:
         return int(self.query("SELECT count(*) FROM job WHERE state <> 'done'")[0][0])
@@ -96,17 +98,18 @@ def test_a_print_is_made_stored_and_announced(bench: Bench) -> None:
     content = canonical(5, "SEMESTER_1")
     book = bench.announce(events_pb2.BookPrintAssigned, content)
     bench.work()
-    (one,) = bench.renditions(book)
+    (stored,) = bench.renditions(book)
     with bench.database.transaction() as tx:
-        pdf = store.pdf(tx, one.id)
+        pdf = store.pdf(tx, stored.id)
     assert pdf.startswith(b"%PDF-1.7")
-    assert (one.kind, one.version, one.school, one.void, one.fields) == ("UNSIGNED", 1, SCHOOL, False, ())
-    assert (one.content_sha256, one.pdf_sha256) == (sha256(content).digest(), sha256(pdf).digest())
-    assert (one.pdf_size_bytes, one.pages) == (len(pdf), 20)
+    assert (stored.kind, stored.version, stored.school) == ("UNSIGNED", 1, SCHOOL)
+    assert (stored.void, stored.fields) == (False, ())
+    assert (stored.content_sha256, stored.pdf_sha256) == (sha256(content).digest(), sha256(pdf).digest())
+    assert (stored.pdf_size_bytes, stored.pages) == (len(pdf), 20)
     ((kind, body),) = bench.events(book)
     assert kind == "RenditionReady"
-    assert (body["rendition"], body["kind"], body["school"]) == (str(one.id), "RENDITION_KIND_UNSIGNED", SCHOOL)
-    assert base64.b64decode(body["pdf_sha256"]) == one.pdf_sha256
+    assert (body["rendition"], body["kind"], body["school"]) == (str(stored.id), "RENDITION_KIND_UNSIGNED", SCHOOL)
+    assert base64.b64decode(body["pdf_sha256"]) == stored.pdf_sha256
     assert bench.open_jobs() == 0
     with bench.database.transaction() as tx:
         assert audit.verify(tx) == []
@@ -116,10 +119,10 @@ def test_a_signing_copy_names_who_signs_where(bench: Bench) -> None:
     data = class_book(4, "SEMESTER_1")
     book = bench.announce(events_pb2.BookSigningStarted, canonical_bytes(data))
     bench.work()
-    (one,) = bench.renditions(book)
-    assert one.kind == "SIGNING"
+    (stored,) = bench.renditions(book)
+    assert stored.kind == "SIGNING"
     expected = [(s["field"], s["order"], s["rank"], s["role"], s["signatory"]) for s in data["signatories"]]
-    assert [(f.name, f.order, f.rank, f.role, f.signatory) for f in one.fields] == expected
+    assert [(f.name, f.order, f.rank, f.role, f.signatory) for f in stored.fields] == expected
 
 
 @pytest.mark.parametrize(
@@ -130,9 +133,9 @@ def test_a_signing_copy_names_who_signs_where(bench: Bench) -> None:
 def test_every_record_type_becomes_a_signing_copy(bench: Bench, data: dict[str, Any]) -> None:
     book = bench.announce(events_pb2.BookSigningStarted, canonical_bytes(data))
     bench.work()
-    (one,) = bench.renditions(book)
+    (stored,) = bench.renditions(book)
     expected = [(s["field"], s["order"], s["rank"], s["role"], s["signatory"]) for s in data["signatories"]]
-    assert [(f.name, f.order, f.rank, f.role, f.signatory) for f in one.fields] == expected
+    assert [(f.name, f.order, f.rank, f.role, f.signatory) for f in stored.fields] == expected
     assert [kind for kind, _ in bench.events(book)] == ["RenditionReady"]
 
 
@@ -238,8 +241,8 @@ def test_a_voided_version_has_void_renditions(bench: Bench) -> None:
     bench.work()
     bench.void(book)
     bench.void(book)
-    (one,) = bench.renditions(book)
-    assert one.void
+    (stored,) = bench.renditions(book)
+    assert stored.void
 
 
 def test_a_version_that_ended_before_its_job_ran_is_not_rendered(bench: Bench) -> None:
@@ -258,8 +261,8 @@ def test_a_version_that_ends_while_it_is_rendered_is_kept_and_not_announced(benc
     bench.void(book)
     with bench.database.transaction() as tx:
         usecases.keep(tx, job, b"%PDF", 1, ())
-    (one,) = bench.renditions(book)
-    assert one.void
+    (stored,) = bench.renditions(book)
+    assert stored.void
     assert bench.events(book) == []
 
 

@@ -1,4 +1,6 @@
-"""Pages of teacher's books, transcripts and student registers: complete, sound, with a field for everyone who signs."""
+"""Pages of teacher's books, transcripts and student registers: complete, sound, with a field for
+everyone who signs.
+"""
 
 import json
 import re
@@ -14,9 +16,10 @@ import pytest
 
 from services.common.canonical import canonical_bytes
 from services.common.errors import Invalid
-from services.print import formats, render
-from services.print.render import Kind, Rendition
-from tests import records
+from services.print import formats
+from services.print.kind import Kind
+from services.print.render import Rendition
+from tests import printing, records
 from tests.integration.print.paper import MARK, TRICKY, check_layout, pages_of
 
 ACHIEVED = (
@@ -77,10 +80,10 @@ def tricky_teacher_book() -> dict[str, Any]:
 
 def _codes(schema: str, *path: str) -> list[Any]:
     """The codes that a schema permits at a path."""
-    found = json.loads((formats.SCHEMA_FOLDER / schema).read_text(encoding="utf-8"))
+    node = json.loads((formats.SCHEMA_FOLDER / schema).read_text(encoding="utf-8"))
     for step in path:
-        found = found[step]
-    return list(found["enum"])
+        node = node[step]
+    return list(node["enum"])
 
 
 def every_code_of_a_transcript() -> dict[str, Any]:
@@ -120,8 +123,8 @@ def every_code_of_a_register() -> dict[str, Any]:
         {"date": "2025-01-01", "kind": kind, "detail": "", "document": ""} for kind in kinds
     ]
     reasons = _codes(*row, "row", "properties", "left_reason")
-    for one, reason in zip(data["rows"], reasons, strict=False):
-        one |= {"left_on": "2026-05-01" if reason else None, "left_reason": reason}
+    for student, reason in zip(data["rows"], reasons, strict=False):
+        student |= {"left_on": "2026-05-01" if reason else None, "left_reason": reason}
     (log,) = data["corrections"]
     data["corrections"] = [log | {"column": c} for c in _codes(*row, "correction", "properties", "column")]
     data["school"]["level"] = "MULTI_LEVEL"
@@ -134,8 +137,8 @@ def every_code_of_a_teacher_book() -> dict[str, Any]:
     for taught in data["classes"]:
         taught["regular_count"] = {"SEMESTER_1": 5, "SEMESTER_2": 5}
         for part in taught["semesters"]:
-            for one in part["rows"]:
-                one["regular"].append("10")
+            for row in part["rows"]:
+                row["regular"].append("10")
     data["classes"][1]["grade_level"] = 10
     data["school"]["level"] = "MULTI_LEVEL"
     data["classes"][0]["semesters"][1]["rows"][2]["reassessed"] = "5.0"
@@ -165,7 +168,7 @@ every_record = pytest.mark.parametrize("name", list(MAKERS))
 
 @cache
 def rendered(name: str, kind: Kind) -> Rendition:
-    return render.render(canonical_bytes(MAKERS[name]()), kind)
+    return printing.render(canonical_bytes(MAKERS[name]()), kind)
 
 
 def texts(name: str, folder: Path, kind: Kind = Kind.SIGNING) -> list[str]:
@@ -210,7 +213,7 @@ def test_digest_on_every_page_and_the_mark_on_the_print_copy_only(name: str, tmp
 
 def test_the_same_record_gives_the_same_bytes() -> None:
     for name in ("teacher book", "transcript", "register"):
-        again = render.render(canonical_bytes(MAKERS[name]()), Kind.SIGNING)
+        again = printing.render(canonical_bytes(MAKERS[name]()), Kind.SIGNING)
         assert again.pdf == rendered(name, Kind.SIGNING).pdf
 
 
@@ -283,7 +286,7 @@ def test_a_register_shows_number_family_and_movements_of_everyone(tmp_path: Path
 
 
 def test_a_register_of_a_large_school_is_rendered() -> None:
-    rendition = render.render(canonical_bytes(records.student_register(300)), Kind.SIGNING)
+    rendition = printing.render(canonical_bytes(records.student_register(300)), Kind.SIGNING)
     assert rendition.pages == 3 * 15 + 4
 
 
@@ -299,5 +302,5 @@ def test_what_cannot_be_printed_names_its_row(name: str, change: Callable[[Any],
     data = MAKERS[name]()
     change(data)
     with pytest.raises(Invalid) as refused:
-        render.render(canonical_bytes(data), Kind.UNSIGNED)
+        printing.render(canonical_bytes(data), Kind.UNSIGNED)
     assert [(v.field, v.rule) for v in refused.value.violations] == [(field, "NO_GLYPH")]

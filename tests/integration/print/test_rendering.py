@@ -1,4 +1,6 @@
-"""The pages themselves: what stands on them, that nothing overlaps, and that the file is what archives accept."""
+"""The pages themselves: what stands on them, that nothing overlaps, and that the file is what
+archives accept.
+"""
 
 import json
 import re
@@ -15,7 +17,10 @@ import pytest
 from services.common.canonical import canonical_bytes
 from services.common.errors import Invalid
 from services.print import render
-from services.print.render import Kind, Rendition
+from services.print.content import parse
+from services.print.kind import Kind
+from services.print.render import Rendition
+from tests import printing
 from tests.content import canonical, class_book
 from tests.integration.print.paper import MARK, TRICKY, check_layout, pages_of
 
@@ -34,7 +39,7 @@ def tricky_book(students: int, stage: str) -> dict[str, Any]:
 @cache
 def rendered(students: int, stage: str, kind: Kind, *, tricky: bool = False) -> Rendition:
     data = tricky_book(students, stage) if tricky else class_book(students, stage)
-    return render.render(canonical_bytes(data), kind)
+    return printing.render(canonical_bytes(data), kind)
 
 
 BOOKS = [(42, "WHOLE_YEAR", False), (50, "SEMESTER_1", True), (1, "SEMESTER_1", False), (70, "WHOLE_YEAR", False)]
@@ -70,7 +75,7 @@ def test_sparse_columns_of_the_evaluation_stand_in_their_rows(tmp_path: Path) ->
     """Awards and crosses leave most lines of their column empty, the last ones too."""
     data = class_book(42)
     data["year"]["evaluation"][41] |= {"promotion": "RETAINED", "award": None}
-    pages = [page.lines() for page in pages_of(render.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)]
+    pages = [page.lines() for page in pages_of(printing.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)]
     (sheet,) = [p for p in pages if "ĐÁNH GIÁ CẢ NĂM HỌC" in p]
     levels = {"EXCELLENT": "Tốt", "GOOD": "Khá", "SATISFACTORY": "Đạt", "UNSATISFACTORY": "Chưa đạt"}
     awards = {"OUTSTANDING_STUDENT": " Học sinh Xuất sắc", "GOOD_STUDENT": " Học sinh Giỏi", None: ""}
@@ -92,7 +97,7 @@ def test_missing_marks_leave_their_cells_empty_and_the_others_in_their_rows(tmp_
                 row["final"] = row["result"] = part["summary"][number - 1]["results"][sheet["subject"]] = None
             if number in (1, 25, 26, 42):
                 row["regular"] = [None] * len(row["regular"])
-    pages = [page.lines() for page in pages_of(render.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)]
+    pages = [page.lines() for page in pages_of(printing.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)]
     for subject, sheet in zip(data["subjects"][2:], part["marks"][2:], strict=True):
         (page,) = [p for p in pages if f"MÔN HỌC: {subject['name'].upper()}" in p]
         for student, row in zip(data["students"], sheet["rows"], strict=True):
@@ -117,7 +122,7 @@ def test_a_correction_shows_old_and_new_value_and_is_listed(tmp_path: Path) -> N
 def test_a_correction_of_a_cell_that_was_empty(tmp_path: Path) -> None:
     data = class_book(3)
     data["corrections"][0]["old"] = None
-    pages = [page.lines() for page in pages_of(render.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)]
+    pages = [page.lines() for page in pages_of(printing.render(canonical_bytes(data), Kind.SIGNING).pdf, tmp_path)]
     (sheet,) = [p for p in pages if "MÔN HỌC: TOÁN" in p and "Học kì I – Lớp 6A1" in p]
     new = _comma(data["semesters"][0]["marks"][1]["rows"][0]["midterm"])
     assert any(line.startswith("1 ") and f"– {new}" in line for line in sheet)
@@ -127,7 +132,8 @@ def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
     pdf = rendered(50, "SEMESTER_1", Kind.UNSIGNED, tricky=True).pdf
     text = " ".join(word.text for page in pages_of(pdf, tmp_path) for word in page.words)
     for name in TRICKY:
-        # At least: personal details, twelve lists, one summary. A wrapped name is still in reading order.
+        # At least: personal details, twelve lists, one summary. A wrapped name is still in reading
+        # order.
         assert text.count(" ".join(name.split())) >= 2
 
 
@@ -181,14 +187,15 @@ def test_the_unsigned_copy_is_marked_on_every_page_and_the_signing_copy_nowhere(
 @pytest.mark.parametrize("kind", list(Kind))
 def test_another_process_makes_the_same_bytes(kind: Kind, tmp_path: Path) -> None:
     code = (
-        "import sys, hashlib; from services.print import render; from tests.content import canonical;"
-        f"print(hashlib.sha256(render.render(canonical(42), render.Kind.{kind.name}).pdf).hexdigest())"
+        "import hashlib; from services.print.kind import Kind; from tests.content import canonical;"
+        "from tests.printing import render;"
+        f"print(hashlib.sha256(render(canonical(42), Kind.{kind.name}).pdf).hexdigest())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     here = rendered(42, "WHOLE_YEAR", kind).pdf
     assert done.stdout.strip() == sha256(here).hexdigest()
     for _ in range(render.COPIES_REMEMBERED):  # with the engine's memory, and once without it
-        assert render.render(canonical(42), kind).pdf == here
+        assert printing.render(canonical(42), kind).pdf == here
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -255,7 +262,8 @@ def test_one_empty_field_for_each_signatory_at_its_place(
     homeroom, principal, seal = rendition.fields[-3:]
     assert {(round(f.width / MM), round(f.height / MM)) for f in teachers} == {(60, 24)}
     assert homeroom.page == principal.page == seal.page
-    # The seal at its actual size over the left third of the principal's signature (NĐ 30/2020, Phụ lục I).
+    # The seal at its actual size over the left third of the principal's signature (NĐ 30/2020, Phụ
+    # lục I).
     assert (round(seal.width / MM), round(seal.height / MM)) == (36, 36)
     assert seal.x + seal.width - principal.x == pytest.approx(principal.width / 3, abs=0.1)
 
@@ -283,12 +291,12 @@ def test_content_that_cannot_be_printed_names_the_student() -> None:
     data = class_book(5)
     data["students"][3]["name"] = "Lý 小 Minh"
     with pytest.raises(Invalid) as refused:
-        render.render(canonical_bytes(data), Kind.UNSIGNED)
+        printing.render(canonical_bytes(data), Kind.UNSIGNED)
     assert refused.value.violations[0].field == "students[3].name"
     assert "小" in refused.value.violations[0].message
 
 
 def test_qr_code_names_record_and_digest() -> None:
-    book = render.parse(canonical(3))
+    book = parse(canonical(3))
     assert "svg" in render.inputs(book, Kind.UNSIGNED)["qr"]
     assert json.loads(render.inputs(book, Kind.UNSIGNED)["content"]) == class_book(3)

@@ -1,4 +1,6 @@
-"""Print as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in front."""
+"""Print as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in
+front.
+"""
 
 import contextlib
 import signal
@@ -24,8 +26,8 @@ from deploy.local import configs, layout
 from services.common import chunks, identity, outbox, topology
 from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
 from services.common.grpc_client import calling, channel
-from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
-from services.print.config import PrintConfig, WorkConfig
+from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
+from services.print.config import PrintConfig
 from tests import servers
 from tests.content import canonical
 from tests.integration.common import messages
@@ -95,9 +97,9 @@ def _command(role: str, file: Path) -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind((layout.HOST, 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind((layout.HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

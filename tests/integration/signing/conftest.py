@@ -1,4 +1,6 @@
-"""A small school with real tokens (SoftHSM), keys from the key ceremony, and signing's processes as they really run."""
+"""A small school with real tokens (SoftHSM), keys from the key ceremony, and signing's processes as
+they really run.
+"""
 
 import contextlib
 import hashlib
@@ -17,15 +19,16 @@ from typing import Any
 import pytest
 
 from deploy.local import pki, softhsm
+from deploy.local.certificate_authority import CertificateAuthority
 from deploy.local.layout import Stack
 from services.common import db, identity
 from services.common.errors import Unavailable
 from services.common.settings import BrokerConfig, DatabaseConfig
-from services.print import render
+from services.print.kind import Kind
 from services.signing import domain, store, usecases
 from services.signing.domain import Document, Required, Signatory
 from services.signing.token_client import TokenClient
-from tests import servers
+from tests import printing, servers
 from tests.content import canonical, class_book
 from tests.records import student_register
 
@@ -35,25 +38,30 @@ ALGORITHMS = {"gv-002": "RSA_PKCS1_SHA256", "gv-003": "RSA_PSS_SHA256", SCHOOL: 
 """Everybody else signs with ECDSA P-256."""
 
 
+STOPPED = 75
+"""Exit code of a ceremony that waits for certificates."""
+
 MIGRATIONS = Path(store.__file__).parent / "migrations"
 
 
 def required_by(content: dict[str, Any]) -> list[Required]:
     """Who must sign, by the content."""
     return [
-        Required(one["field"], one["order"], one["rank"], one["role"], one["signatory"])
-        for one in content["signatories"]
+        Required(entry["field"], entry["order"], entry["rank"], entry["role"], entry["signatory"])
+        for entry in content["signatories"]
     ]
 
 
 REQUIRED = required_by(class_book(5, "SEMESTER_1"))
-TEACHERS = [one.signatory for one in REQUIRED if one.rank == 1]
-HOMEROOM, PRINCIPAL = (next(one.signatory for one in REQUIRED if one.rank == rank) for rank in (2, 3))
+TEACHERS = [required.signatory for required in REQUIRED if required.rank == 1]
+HOMEROOM, PRINCIPAL = (next(required.signatory for required in REQUIRED if required.rank == rank) for rank in (2, 3))
 
 
 @dataclass(frozen=True)
 class Hsm:
-    """Tokens of everybody who signs the class book of `tests.content`, and the record of their ceremony."""
+    """Tokens of everybody who signs the class book of `tests.content`, and the record of their
+    ceremony.
+    """
 
     folder: Path
     environment: dict[str, str]
@@ -61,12 +69,12 @@ class Hsm:
     @property
     def record(self) -> dict[str, Any]:
         """The ceremony's record."""
-        found: dict[str, Any] = json.loads((self.folder / "record.json").read_text())
-        return found
+        record: dict[str, Any] = json.loads((self.folder / "record.json").read_text())
+        return record
 
     def signatory(self, name: str) -> dict[str, Any]:
         """One entry of the record that PutSignatory takes."""
-        return next(one for one in self.record["signatories"] if one["id"] == name)
+        return next(entry for entry in self.record["signatories"] if entry["id"] == name)
 
     def pin(self, name: str) -> str:
         """The PIN of a signatory's token."""
@@ -77,8 +85,21 @@ class Hsm:
         return tuple(bytes.fromhex(der) for der in self.signatory(name)["certificate_chain"])
 
     def ceremony(self) -> subprocess.CompletedProcess[str]:
-        """Run the ceremony as an administrator does."""
+        """Hold the ceremony to its end: when it stops, the authority answers its requests."""
+        done = self.ceremony_step()
+        if done.returncode != STOPPED:
+            return done
+        self.authority.answer(self.folder / "requests", self.folder / "certs")
+        return self.ceremony_step()
+
+    def ceremony_step(self) -> subprocess.CompletedProcess[str]:
+        """Run the ceremony once, as an administrator does."""
         return run_role("ceremony", self.folder / "ceremony.toml", self.environment)
+
+    @property
+    def authority(self) -> CertificateAuthority:
+        """The stack's own certificate authority, in a folder of this test."""
+        return CertificateAuthority(self.folder / "ca")
 
 
 def run_role(role: str, config: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -111,9 +132,9 @@ def until(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
     """Wait for a true value and return it."""
     deadline = time.monotonic() + timeout_s
     while True:
-        found = condition()
-        if found:
-            return found
+        value = condition()
+        if value:
+            return value
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
 
@@ -147,8 +168,9 @@ def ceremony_toml(folder: Path, keys: list[dict[str, Any]]) -> str:
         f'module = "{softhsm.module()}"',
         'module_name = "softhsm"',
         f'so_pin_file = "{folder}/pins/so.pin"',
-        f'ca_dir = "{folder}/ca"',
+        f'requests_dir = "{folder}/requests"',
         f'certificates_dir = "{folder}/certs"',
+        f'authority_file = "{folder}/ca/certs/root.cert.pem"',
         f'record_file = "{folder}/record.json"',
         "create_pins = true",
     ]
@@ -186,8 +208,8 @@ def hsm(tmp_path_factory: pytest.TempPathFactory) -> Hsm:
     """Everybody who signs the class book or the register, with keys made by the key ceremony."""
     folder = tmp_path_factory.mktemp("hsm")
     people: dict[str, str] = {}
-    for one in class_book()["signatories"] + student_register(1)["signatories"]:
-        people.setdefault(one["signatory"], one["name"])
+    for entry in class_book()["signatories"] + student_register(1)["signatories"]:
+        people.setdefault(entry["signatory"], entry["name"])
     keys = [
         key_plan(folder, person, name, **({"custodian": CUSTODIAN} if person == SCHOOL else {}))
         for person, name in people.items()
@@ -232,7 +254,9 @@ class Signing:
 def signing_toml(
     socket: Path, database: DatabaseConfig | None, broker: BrokerConfig | None, stack: Stack, extra: str = ""
 ) -> str:
-    """A configuration file of signing; parts that a test does not start get addresses where nobody listens."""
+    """A configuration file of signing; parts that a test does not start get addresses where nobody
+    listens.
+    """
     own = pki.identity(stack, "service/signing")
     tls = f'{{ ca_file = "{own.ca_file}", cert_file = "{own.cert_file}", key_file = "{own.key_file}" }}'
     base, queue = database, broker
@@ -280,7 +304,7 @@ def token_service(hsm: Hsm, tmp_path: Path, stack: Stack, pki_files: servers.Pki
 @pytest.fixture(scope="session")
 def signing_copy() -> bytes:
     """A class book's signing copy as print makes it."""
-    return render.render(canonical(5, "SEMESTER_1"), render.Kind.SIGNING).pdf
+    return printing.render(canonical(5, "SEMESTER_1"), Kind.SIGNING).pdf
 
 
 @pytest.fixture(scope="module")
@@ -291,7 +315,9 @@ def service(
     pki_files: servers.Pki,
     database: Callable[[str], DatabaseConfig],
 ) -> Iterator["Service"]:
-    """Signing with a database of its own and everybody registered; its roles are started by the tests."""
+    """Signing with a database of its own and everybody registered; its roles are started by the
+    tests.
+    """
     folder = tmp_path_factory.mktemp("signing")
     socket = folder / "run" / "tokens.sock"
     config = folder / "signing.toml"
@@ -301,8 +327,8 @@ def service(
     base = db.Database(settings)
     service = Service(folder, config, hsm.environment, socket, base, hsm)
     with acting("operator/department"):
-        for one in hsm.record["signatories"]:
-            usecases.put_signatory(base, signatory_of(one))
+        for entry in hsm.record["signatories"]:
+            usecases.put_signatory(base, signatory_of(entry))
     yield service
     base.close()
 
@@ -335,6 +361,13 @@ class Service(Signing):
         self, pdf: bytes, required: list[Required] = REQUIRED, *, book: str | None = None, version: int = 1
     ) -> uuid.UUID:
         """A document as the job `fetch` stores it."""
+        with self.database.transaction() as tx:
+            return self.take_in_within(tx, pdf, required, book=book, version=version)
+
+    def take_in_within(
+        self, tx: db.Tx, pdf: bytes, required: list[Required], *, book: str | None = None, version: int = 1
+    ) -> uuid.UUID:
+        """The same in a transaction of the test."""
         name = uuid.uuid4()
         document = Document(
             id=name,
@@ -348,19 +381,23 @@ class Service(Signing):
             pdf_sha256=hashlib.sha256(pdf).digest(),
             pdf_size_bytes=len(pdf),
         )
-        with self.database.transaction() as tx:
-            usecases.take_in(tx, document, required, pdf)
+        usecases.take_in(tx, document, required, pdf)
         return name
+
+    def register(self, person: str) -> None:
+        """The operator registers a signatory of the ceremony's record."""
+        with acting("operator/department"):
+            usecases.put_signatory(self.database, signatory_of(self.hsm.signatory(person)))
 
     def activate(self, *people: str, most: int = 1_000) -> None:
         """Each of them enters the PIN."""
-        for one in people:
-            with acting("vendor/smas", CUSTODIAN if one == SCHOOL else one):
+        for person in people:
+            with acting("vendor/smas", CUSTODIAN if person == SCHOOL else person):
                 usecases.activate_key(
                     self.database,
                     TokenClient(self.socket),
-                    one,
-                    self.hsm.pin(one),
+                    person,
+                    self.hsm.pin(person),
                     max_signatures=most,
                     duration_s=600,
                 )
@@ -379,7 +416,9 @@ class Service(Signing):
     def signed(self, name: uuid.UUID) -> list[str]:
         """Who has signed, in the order of the book."""
         with self.database.transaction() as tx:
-            return [one.signatory for one in store.required(tx, [name])[name] if one.state == "SIGNED"]
+            return [
+                signature.signatory for signature in store.required(tx, [name])[name] if signature.state == "SIGNED"
+            ]
 
     def journal(self, name: uuid.UUID) -> list[store.JournalEntry]:
         """The document's journal."""
@@ -395,5 +434,5 @@ class Service(Signing):
         """What was announced about a document."""
         with self.database.transaction() as tx:
             rows = tx.execute("SELECT type, body FROM outbox ORDER BY id").fetchall()
-        found = [(kind.rpartition(".")[2], json.loads(body)) for kind, body in rows]
-        return [(kind, body) for kind, body in found if body["document"] == str(name)]
+        events = [(kind.rpartition(".")[2], json.loads(body)) for kind, body in rows]
+        return [(kind, body) for kind, body in events if body["document"] == str(name)]

@@ -1,4 +1,6 @@
-"""The key ceremony: keys born in their tokens, repeatable, complete after an interruption, silent about PINs."""
+"""The key ceremony: keys born in their tokens, repeatable, complete after an interruption, silent
+about PINs.
+"""
 
 import os
 import stat
@@ -37,19 +39,19 @@ def run_with_key(hsm: Hsm, who: str, program: str) -> str:
 
 def test_what_the_record_attests(hsm: Hsm) -> None:
     record = hsm.record
-    assert {key["signatory"] for key in record["keys"]} == {one["id"] for one in record["signatories"]}
-    for key, one in zip(record["keys"], record["signatories"], strict=True):
+    assert {key["signatory"] for key in record["keys"]} == {entry["id"] for entry in record["signatories"]}
+    for key, entry in zip(record["keys"], record["signatories"], strict=True):
         assert key["key_attributes"] == _ATTRIBUTES
-        own = x509.load_der_x509_certificate(bytes.fromhex(one["certificate_chain"][0]))
+        own = x509.load_der_x509_certificate(bytes.fromhex(entry["certificate_chain"][0]))
         subject = {attribute.oid._name: attribute.value for attribute in own.subject}
-        assert subject["serialNumber"] == one["id"]
-        assert subject["commonName"] == one["name"]
+        assert subject["serialNumber"] == entry["id"]
+        assert subject["commonName"] == entry["name"]
         usage = own.extensions.get_extension_for_class(x509.KeyUsage)
         assert usage.critical
         assert usage.value.digital_signature
         assert usage.value.content_commitment
         assert own.extensions.get_extension_for_class(x509.CRLDistributionPoints)
-        for certificate, issuer in zip(one["certificate_chain"], one["certificate_chain"][1:], strict=False):
+        for certificate, issuer in zip(entry["certificate_chain"], entry["certificate_chain"][1:], strict=False):
             issuing = x509.load_der_x509_certificate(bytes.fromhex(issuer))
             x509.load_der_x509_certificate(bytes.fromhex(certificate)).verify_directly_issued_by(issuing)
     seal = hsm.signatory(SCHOOL)
@@ -79,7 +81,7 @@ def test_the_key_does_not_leave_its_token(hsm: Hsm, attribute: str) -> None:
 
 
 def test_repeated_completed_and_grown(tmp_path: Path) -> None:
-    """A second ceremony changes nothing; an interrupted one is completed; a new colleague is added."""
+    """A second ceremony changes nothing; an interrupted one is completed; it can grow."""
     hsm = make_hsm(tmp_path, [key_plan(tmp_path, "gv-001", "Lê An")])
     assert hsm.ceremony().returncode == 0
     first = hsm.record["keys"][0]
@@ -88,8 +90,8 @@ def test_repeated_completed_and_grown(tmp_path: Path) -> None:
     removed = run_with_key(
         hsm,
         "gv-001",
-        "for one in list(session.get_objects({Attribute.CLASS: ObjectClass.CERTIFICATE})):\n"
-        "    one.destroy()\n    print('gone')",
+        "for stored in list(session.get_objects({Attribute.CLASS: ObjectClass.CERTIFICATE})):\n"
+        "    stored.destroy()\n    print('gone')",
     )
     assert removed == "gone"
     keys = [key_plan(tmp_path, "gv-001", "Lê An"), key_plan(tmp_path, "gv-002", "Trần Bình")]

@@ -1,4 +1,6 @@
-"""Documents under signature, with a real database, real tokens and the real worker process, killed now and then."""
+"""Documents under signature, with a real database, real tokens and the real worker process, killed
+now and then.
+"""
 
 import base64
 import contextlib
@@ -35,13 +37,13 @@ from tests.integration.signing.conftest import (
     until,
 )
 
-EXPECTED = [Expected(one.field, one.signatory) for one in REQUIRED]
+EXPECTED = [Expected(required.field, required.signatory) for required in REQUIRED]
 EVERYBODY = sorted({*TEACHERS, HOMEROOM, PRINCIPAL})
 
 
 def in_order_of_signing(service: Service, name: uuid.UUID) -> list[Expected]:
     fields = [entry.field for entry in service.journal(name) if entry.event == "STORED"]
-    by_field = {one.field: one for one in EXPECTED}
+    by_field = {expected.field: expected for expected in EXPECTED}
     return [by_field[field] for field in fields]
 
 
@@ -50,7 +52,7 @@ def assert_sealed(service: Service, name: uuid.UUID) -> None:
     entries = service.journal(name)
     stored = Counter(entry.field for entry in entries if entry.event == "STORED")
     intended = Counter(entry.field for entry in entries if entry.event == "INTENDED")
-    assert stored == intended == Counter(one.field for one in REQUIRED)
+    assert stored == intended == Counter(required.field for required in REQUIRED)
     for field in stored:
         mine = [entry.event for entry in entries if entry.field == field]
         assert mine[:2] == ["INTENDED", "ATTEMPTED"]
@@ -58,10 +60,10 @@ def assert_sealed(service: Service, name: uuid.UUID) -> None:
     last_attempt = {entry.field: entry.digest for entry in entries if entry.event == "ATTEMPTED"}
     assert {entry.field: entry.digest for entry in entries if entry.event == "STORED"} == last_attempt
     expected = in_order_of_signing(service, name)
-    ranks = {one.field: one.rank for one in REQUIRED}
-    assert [ranks[one.field] for one in expected] == sorted(ranks.values())
+    ranks = {required.field: required.rank for required in REQUIRED}
+    assert [ranks[signature.field] for signature in expected] == sorted(ranks.values())
     report = check(service.pdf(name), expected, [service.hsm.chain(SCHOOL)[-1]], dt.datetime.now(dt.UTC))
-    assert report.ok, (report.problems, [one.problems for one in report.signatures])
+    assert report.ok, (report.problems, [signature.problems for signature in report.signatures])
     assert [kind for kind, _ in service.events(name)] == ["DocumentSigned", "DocumentSealed"]
 
 
@@ -122,7 +124,9 @@ def one_life_of_a_worker(service: Service, names: list[uuid.UUID], kills: Counte
 
 
 def test_killed_again_and_again(service: Service, signing_copy: bytes) -> None:
-    """Worker, owners and the supervisor die at random moments; nothing is lost and nothing is signed twice."""
+    """Worker, owners and the supervisor die at random moments; nothing is lost and nothing is
+    signed twice.
+    """
     names = [service.take_in(signing_copy) for _ in range(2)]
     kills: Counter[str] = Counter()
     deadline = time.monotonic() + 240
@@ -145,7 +149,9 @@ def test_killed_again_and_again(service: Service, signing_copy: bytes) -> None:
 
 
 def test_a_signature_lost_before_it_was_stored_is_made_again(service: Service, signing_copy: bytes) -> None:
-    """The store fails once between token and commit: same intent, a second attempt on record, one signature."""
+    """The store fails once between token and commit: same intent, a second attempt on record, one
+    signature.
+    """
     with service.database.transaction() as tx:
         tx.execute("CREATE SEQUENCE lost")
         tx.execute(
@@ -230,7 +236,9 @@ def test_changed_bytes_are_noticed(service: Service, signing_copy: bytes) -> Non
 
 
 def test_only_the_keeper_unlocks_a_key(service: Service) -> None:
-    """Sole control: not the principal for a teacher, not a teacher for the seal, not the seal's own id."""
+    """Sole control: not the principal for a teacher, not a teacher for the seal, not the seal's own
+    id.
+    """
     with service.tokens() as tokens:
         for signatory, person in ((TEACHERS[0], PRINCIPAL), (SCHOOL, PRINCIPAL), (SCHOOL, SCHOOL)):
             with acting("vendor/smas", person), pytest.raises(Forbidden) as refused:

@@ -1,6 +1,8 @@
-"""Signing as others see it: events in and out over RabbitMQ, RPCs over mTLS, every role in its own process.
+"""Signing as others see it: events in and out over RabbitMQ, RPCs over mTLS, every role in its own
+process.
 
-Only print is played by the test: a gRPC server with print's certificate and contract that serves one real signing copy.
+Only print is played by the test: a gRPC server with print's certificate and contract that serves
+one real signing copy.
 """
 
 import contextlib
@@ -70,18 +72,22 @@ class Printing(print_pb2_grpc.PrintServiceServicer):
         }
         fields = [
             print_pb2.SignatureField(
-                name=one.field, order=one.position, rank=one.rank, role=one.role, signatory=one.signatory
+                name=required.field,
+                order=required.position,
+                rank=required.rank,
+                role=required.role,
+                signatory=required.signatory,
             )
-            for one in REQUIRED
+            for required in REQUIRED
         ]
         self.renditions[name] = print_pb2.Rendition(id=name, fields=fields, **common)
         return print_events.RenditionReady(rendition=name, **common)
 
     def GetRendition(self, request: Any, context: grpc.ServicerContext) -> print_pb2.GetRenditionResponse:
-        found = self.renditions.get(request.rendition)
-        if found is None:
+        rendition = self.renditions.get(request.rendition)
+        if rendition is None:
             raise NotFound("RENDITION_UNKNOWN", "Không có bản in này.")
-        return print_pb2.GetRenditionResponse(rendition=found)
+        return print_pb2.GetRenditionResponse(rendition=rendition)
 
     def DownloadRendition(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         for piece in chunks.split(self.pdf):
@@ -128,8 +134,8 @@ class Line:
 
     def document(self, name: str) -> signing_pb2.Document:
         request = signing_pb2.GetDocumentRequest(document=name)
-        found: signing_pb2.Document = self.call("GetDocument", request).document
-        return found
+        document: signing_pb2.Document = self.call("GetDocument", request).document
+        return document
 
     def arrived(self, name: str) -> bool:
         try:
@@ -194,17 +200,17 @@ def _ignore(caller: identity.Caller, rpc: str, error: HosoError) -> None:
 def serving(line: Line) -> bool:
     health = health_pb2_grpc.HealthStub(line.channels["operator/department"])
     try:
-        found = health.Check(health_pb2.HealthCheckRequest(), timeout=2)
+        answer = health.Check(health_pb2.HealthCheckRequest(), timeout=2)
     except grpc.RpcError:
         return False
-    return bool(found.status == health_pb2.HealthCheckResponse.SERVING)
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
 @pytest.fixture(scope="module")
 def registered(line: Line) -> Line:
-    for one in line.hsm.record["signatories"]:
-        chain = [bytes.fromhex(der) for der in one["certificate_chain"]]
-        signatory = signing_pb2.Signatory(**(one | {"certificate_chain": chain}))
+    for entry in line.hsm.record["signatories"]:
+        chain = [bytes.fromhex(der) for der in entry["certificate_chain"]]
+        signatory = signing_pb2.Signatory(**(entry | {"certificate_chain": chain}))
         line.call("PutSignatory", signing_pb2.PutSignatoryRequest(signatory=signatory))
     return line
 
@@ -220,17 +226,22 @@ def test_from_the_event_of_print_to_the_event_of_the_seal(
     pending = line.call(
         "ListPending", signing_pb2.ListPendingRequest(signatory=PRINCIPAL), client="vendor/smas", person=PRINCIPAL
     )
-    assert [(one.document, one.field, one.due) for one in pending.pending] == [(name, REQUIRED[-2].field, False)]
+    assert [(waiting.document, waiting.field, waiting.due) for waiting in pending.pending] == [
+        (name, REQUIRED[-2].field, False)
+    ]
     assert not pending.key_active
-    for one in [*TEACHERS, HOMEROOM, PRINCIPAL, SCHOOL]:
-        line.activate(one)
+    for signatory in [*TEACHERS, HOMEROOM, PRINCIPAL, SCHOOL]:
+        line.activate(signatory)
     sealed = until(lambda: (d := line.document(name)).state == signing_pb2.DOCUMENT_STATE_SEALED and d, 60)
     assert sealed.content_sha256 == CONTENT
-    assert all(one.level == "PAdES-B-B" and one.name and one.sign_time.seconds for one in sealed.signatures)
+    assert all(
+        signature.level == "PAdES-B-B" and signature.name and signature.sign_time.seconds
+        for signature in sealed.signatures
+    )
     pieces = line.call("DownloadDocument", signing_pb2.DownloadDocumentRequest(document=name), client="service/archive")
     pdf = chunks.join((piece.chunk for piece in pieces), sha256=sealed.pdf_sha256)
     journal = line.call("GetJournal", signing_pb2.GetJournalRequest(document=name)).entries
-    by_field = {one.field: Expected(one.field, one.signatory) for one in REQUIRED}
+    by_field = {required.field: Expected(required.field, required.signatory) for required in REQUIRED}
     expected = [by_field[entry.field] for entry in journal if entry.event == "STORED"]
     assert check(pdf, expected, [line.hsm.chain(SCHOOL)[-1]], dt.datetime.now(dt.UTC)).ok
     with contextlib.closing(db.Database(database("signing"), max_size=1)) as base:
@@ -238,14 +249,14 @@ def test_from_the_event_of_print_to_the_event_of_the_seal(
         with base.transaction() as tx:
             assert audit.verify(tx) == []
     documents = line.call("ListDocuments", signing_pb2.ListDocumentsRequest(school=SCHOOL, page_size=1))
-    assert [one.id for one in documents.documents] == [name]
+    assert [document.id for document in documents.documents] == [name]
     held = line.call(
         "ListPending", signing_pb2.ListPendingRequest(signatory=TEACHERS[0]), client="vendor/smas", person=TEACHERS[0]
     )
     assert held.key_active
     assert held.signatures_left == 49
-    for one in [*TEACHERS, HOMEROOM, PRINCIPAL, SCHOOL]:
-        line.call("DeactivateKey", signing_pb2.DeactivateKeyRequest(signatory=one))
+    for signatory in [*TEACHERS, HOMEROOM, PRINCIPAL, SCHOOL]:
+        line.call("DeactivateKey", signing_pb2.DeactivateKeyRequest(signatory=signatory))
 
 
 def published(base: db.Database) -> list[str]:
@@ -327,15 +338,15 @@ def test_bad_input_is_named(registered: Line) -> None:
     line = registered
     with pytest.raises(Invalid) as refused:
         line.call("GetDocument", signing_pb2.GetDocumentRequest(document="not a uuid"))
-    assert [one.field for one in refused.value.violations] == ["document"]
+    assert [violation.field for violation in refused.value.violations] == ["document"]
     with pytest.raises(Invalid) as refused:
         request = signing_pb2.ActivateKeyRequest(signatory=TEACHERS[0], max_signatures=10_001)
         line.call("ActivateKey", request, client="vendor/smas", person=TEACHERS[0])
-    assert [one.field for one in refused.value.violations] == ["pin", "max_signatures", "duration_seconds"]
+    assert [violation.field for violation in refused.value.violations] == ["pin", "max_signatures", "duration_seconds"]
     with pytest.raises(Invalid) as refused:
         line.call("PutSignatory", signing_pb2.PutSignatoryRequest())
     assert {"signatory.id", "signatory.custody", "signatory.key_uri", "signatory.certificate_chain"} <= {
-        one.field for one in refused.value.violations
+        violation.field for violation in refused.value.violations
     }
     with pytest.raises(NotFound) as unknown:
         line.call("GetJournal", signing_pb2.GetJournalRequest(document=str(uuid.uuid4())))
@@ -347,16 +358,16 @@ def test_bad_input_is_named(registered: Line) -> None:
 
 def test_pages_of_signatories(registered: Line) -> None:
     line = registered
-    found: list[str] = []
+    ids: list[str] = []
     token = ""
     while True:
         request = signing_pb2.ListSignatoriesRequest(school=SCHOOL, page_size=4, page_token=token)
         page = line.call("ListSignatories", request, client="service/archive")
-        found += [one.id for one in page.signatories]
+        ids += [signatory.id for signatory in page.signatories]
         token = page.next_page_token
         if not token:
             break
-    assert found == sorted(one["id"] for one in line.hsm.record["signatories"])
+    assert ids == sorted(entry["id"] for entry in line.hsm.record["signatories"])
 
 
 def test_the_configuration_is_checked(registered: Line) -> None:

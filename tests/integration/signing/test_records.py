@@ -1,4 +1,6 @@
-"""Teacher's books and registers under signature: who closes them, with real tokens and the real worker."""
+"""Teacher's books and registers under signature: who closes them, with real tokens and the real
+worker.
+"""
 
 import base64
 import datetime as dt
@@ -9,9 +11,10 @@ import pytest
 
 from services.archive import evidence
 from services.common.canonical import canonical_bytes
-from services.print.render import Kind, render
+from services.print.kind import Kind
 from tests import records
 from tests.integration.signing.conftest import SCHOOL, Service, required_by, until
+from tests.printing import render
 
 CASES = [
     (records.teacher_book(1, 5, "SEMESTER_1"), ["gv-002", "ht-001"], "SIGNED", ["DocumentSigned"]),

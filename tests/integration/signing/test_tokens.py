@@ -24,9 +24,9 @@ from tests.integration.signing.conftest import SCHOOL, Hsm, Signing, answers, to
 
 
 def activate(tokens: TokenClient, hsm: Hsm, who: str, *, pin: str | None = None, most: int = 10_000, s: float = 600):
-    one = hsm.signatory(who)
+    entry = hsm.signatory(who)
     return tokens.activate(
-        who, one["key_uri"], one["algorithm"], pin or hsm.pin(who), max_signatures=most, until=time.time() + s
+        who, entry["key_uri"], entry["algorithm"], pin or hsm.pin(who), max_signatures=most, until=time.time() + s
     )
 
 
@@ -59,7 +59,9 @@ def test_each_algorithm_verifies_with_the_certificate(token_service: Signing, hs
 
 
 def test_eight_threads_while_the_owner_is_killed(token_service: Signing, hsm: Hsm) -> None:
-    """800 signatures, the owner killed three times in between: only Unavailable is seen, and every value verifies."""
+    """800 signatures, the owner killed three times in between: only Unavailable is seen, and every
+    value verifies.
+    """
     failures: Counter[str] = Counter()
     made: list[tuple[bytes, bytes]] = []
     with token_service.tokens() as tokens:
@@ -79,7 +81,7 @@ def test_eight_threads_while_the_owner_is_killed(token_service: Signing, hsm: Hs
             dying = threads.submit(killer)
             list(threads.map(hundred, range(8)))
             dying.result()
-        until(lambda: tokens.status() == [])  # used up: exactly 800, however many were lost on the way
+        until(lambda: tokens.status() == [])  # used up: 800, whatever was lost
     own = hsm.chain("gv-001")[0]
     assert len(made) == 800
     assert all(verify_raw(own, "ECDSA_P256_SHA256", digest, value) for digest, value in made)
@@ -151,12 +153,17 @@ def pin_count_low(hsm: Hsm, who: str) -> bool:
 
 
 def test_one_token_serves_one_signatory(token_service: Signing, hsm: Hsm) -> None:
-    one = hsm.signatory("gv-001")
+    entry = hsm.signatory("gv-001")
     with token_service.tokens() as tokens:
         activate(tokens, hsm, "gv-001")
         with pytest.raises(Rejected) as refused:
             tokens.activate(
-                "gv-999", one["key_uri"], one["algorithm"], hsm.pin("gv-001"), max_signatures=1, until=time.time() + 60
+                "gv-999",
+                entry["key_uri"],
+                entry["algorithm"],
+                hsm.pin("gv-001"),
+                max_signatures=1,
+                until=time.time() + 60,
             )
         assert refused.value.reason == "TOKEN_IN_USE"
 
@@ -170,7 +177,7 @@ def test_a_hanging_token_is_killed_from_outside(token_service: Signing, hsm: Hsm
         with pytest.raises(Unavailable) as hung:
             tokens.sign("gv-001", "test", secrets.token_bytes(32))
         assert hung.value.reason == "TOKEN_HANGS"
-        assert time.monotonic() - started < 6  # the watchdog of this configuration waits three seconds
+        assert time.monotonic() - started < 6  # the watchdog waits three seconds
         assert not psutil.pid_exists(pid)
         patient_sign(tokens, "gv-001", secrets.token_bytes(32), Counter())
 
@@ -191,7 +198,7 @@ def test_a_token_that_went_away_is_used_again_when_it_is_back(token_service: Sig
 
 
 def test_a_killed_supervisor_locks_every_key(token_service: Signing, hsm: Hsm) -> None:
-    """No owner survives it, a person must activate again, and a standing key is opened by itself."""
+    """No owner survives it, people must activate again, a standing key opens by itself."""
     seal = hsm.signatory(SCHOOL)
     pin_file = hsm.folder / "pins" / f"{SCHOOL}.pin"
     standing = (
@@ -244,7 +251,7 @@ def test_the_pin_is_nowhere_to_be_seen(token_service: Signing, hsm: Hsm) -> None
 
 def test_many_keys_opened_at_once(token_service: Signing, hsm: Hsm) -> None:
     """SoftHSM loses tokens when several processes log in at the same time; ours take turns."""
-    everybody = [one["id"] for one in hsm.record["signatories"]]
+    everybody = [entry["id"] for entry in hsm.record["signatories"]]
     with token_service.tokens() as tokens:
         with ThreadPoolExecutor(len(everybody)) as threads:
             list(threads.map(lambda who: activate(tokens, hsm, who), everybody))
@@ -255,20 +262,20 @@ def test_many_keys_opened_at_once(token_service: Signing, hsm: Hsm) -> None:
             threading.Thread(target=lambda who=who: results.append(tokens.sign(who, "test", digest)))
             for who in everybody
         ]
-        for one in signers:
-            one.start()
-        for one in signers:
-            one.join()
+        for signer in signers:
+            signer.start()
+        for signer in signers:
+            signer.join()
         assert len(results) == len(everybody)
 
 
 def test_configuration_names_unknown_modules(token_service: Signing, hsm: Hsm) -> None:
-    one = hsm.signatory("gv-001")
+    entry = hsm.signatory("gv-001")
     with token_service.tokens() as tokens, pytest.raises(Rejected) as refused:
         tokens.activate(
             "gv-001",
-            one["key_uri"].replace("module-name=softhsm", "module-name=other"),
-            one["algorithm"],
+            entry["key_uri"].replace("module-name=softhsm", "module-name=other"),
+            entry["algorithm"],
             "1",
             max_signatures=1,
             until=time.time() + 60,

@@ -25,7 +25,7 @@ def read(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
 
 
-@pytest.mark.parametrize("name", [*pki.CLIENTS, *pki.SERVERS, pki.STORE_INNER])
+@pytest.mark.parametrize("name", [*pki.CLIENTS, *pki.SERVERS, *pki.ANCHORS, pki.STORE_INNER])
 def test_a_certificate_names_its_holder_twice(issued: Stack, name: str) -> None:
     who = pki.identity(issued, name)
     certificate, ca = read(who.cert_file), read(who.ca_file)
@@ -44,6 +44,12 @@ def test_who_is_only_a_client_cannot_pose_as_a_server(issued: Stack, name: str) 
     assert not names.get_values_for_type(x509.DNSName)
 
 
+def test_an_anchor_key_makes_no_connection(issued: Stack) -> None:
+    certificate = read(pki.identity(issued, "anchor/print").cert_file)
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert not {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH} & set(usage)
+
+
 def test_the_stores_inner_ca_is_another(issued: Stack) -> None:
     inner, outer = pki.identity(issued, pki.STORE_INNER), pki.identity(issued, "service/archive")
     with pytest.raises((ValueError, InvalidSignature)):
@@ -52,7 +58,7 @@ def test_the_stores_inner_ca_is_another(issued: Stack) -> None:
 
 def test_only_the_owner_may_read_a_key(issued: Stack) -> None:
     keys = [path for path in issued.pki.rglob("*") if path.suffix == ".key" or path.name == "key.pem"]
-    assert len(keys) == len(pki.CLIENTS) + len(pki.SERVERS) + 4
+    assert len(keys) == len(pki.CLIENTS) + len(pki.SERVERS) + len(pki.ANCHORS) + 4
     assert {stat.S_IMODE(path.stat().st_mode) for path in keys} == {0o600}
 
 

@@ -13,10 +13,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509.oid import NameOID
 
-from services.print.render import Kind, render
+from services.print.kind import Kind
 from services.signing import token_wire
 from services.signing.pades import PersonalMark, SealMark, SignerProfile, sign_field
 from tests import content
+from tests.printing import render
 
 NOW = dt.datetime(2026, 6, 1, 9, 0, tzinfo=dt.UTC)
 _DER = serialization.Encoding.DER
@@ -30,7 +31,7 @@ class Issued:
 
 @dataclass
 class Ca:
-    """A root and what it issued, one certificate a signatory."""
+    """A root and what it issued, one certificate per signatory."""
 
     name: str = "Root"
     at: dt.datetime = NOW
@@ -92,7 +93,9 @@ def _usage(*names: str) -> x509.KeyUsage:
 
 
 def signing_copy(students: int = 3, subjects: int = 12, **more: Any) -> tuple[bytes, bytes]:
-    """Frozen content and its rendered signing copy, unsigned; `subjects` and three more signatories."""
+    """Frozen content and its rendered signing copy, unsigned; `subjects` and three more
+    signatories.
+    """
     with mock.patch.object(content, "SUBJECTS", content.SUBJECTS[:subjects]):
         data = content.canonical(students, **more)
     return data, render(data, Kind.SIGNING).pdf
@@ -112,9 +115,11 @@ def sign(
     last: str | None = None,
     may_sign: bool = True,
 ) -> list[bytes]:
-    """Every revision after each signature of `listed`, in that order; the last entry is the final file.
+    """Every revision after each signature of `listed`, in that order; the last entry is the final
+    file.
 
-    first, last: names of the fields that certify and close the document; by default the first and the last of `listed`.
+    first, last: names of the fields that certify and close the document; by default the first and
+    the last of `listed`.
     """
     revisions = []
     for number, s in enumerate(listed):

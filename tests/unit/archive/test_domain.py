@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from services.archive import domain
 from services.archive.access import own_policy
-from services.archive.domain import Bounds, Link, Policy, Record
+from services.archive.domain import Bounds, Kind, Link, Policy, Record
 from services.archive.worm import content_key, whole_seconds
 from services.common.errors import Invalid
 
-POLICY = Policy(domain.CLASS_BOOK, 1, 20, True, "TT 08/2025/TT-BGDĐT")
+POLICY = Policy(Kind.CLASS_BOOK, 1, 20, True, "TT 08/2025/TT-BGDĐT")
 RECORD = Record(
     id=UUID(int=1),
-    kind=domain.CLASS_BOOK,
+    kind=Kind.CLASS_BOOK,
     school="79000123",
     school_year="2025-2026",
     source="b",
@@ -72,7 +72,7 @@ def test_row_in_its_place_has_no_problem() -> None:
     "change",
     [
         {"id": UUID(int=2)},
-        {"kind": domain.SNAPSHOT},
+        {"kind": Kind.SNAPSHOT},
         {"school": "79000124"},
         {"school_year": "2024-2025"},
         {"source": "c"},

@@ -21,9 +21,10 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 from services.archive import evidence
 from services.archive.report import Report
 from services.common.canonical import canonical_bytes
-from services.print.render import Kind, render
+from services.print.kind import Kind
 from services.signing.pades import cms_der
 from tests import records
+from tests.printing import render
 from tests.unit.archive.signed_books import NOW, Ca, sign, signatories, signing_copy
 
 AT = NOW + timedelta(hours=1)
@@ -62,10 +63,14 @@ def book() -> Book:
 
 
 def _verify(pdf: bytes, book: Book, *, honest_digest: bool = True, ca: Ca | None = None) -> Report:
-    """honest_digest: the attacker got their file's own digest into the register, so only the rest can find it."""
+    """honest_digest: the attacker got their file's own digest into the register, so only the rest
+    can find it.
+    """
     digest = hashlib.sha256(pdf if honest_digest else book.pdf).digest()
     root = (ca or book.ca).root
-    return evidence.verify(pdf, digest, hashlib.sha256(book.content).digest(), book.subject, [root], AT)
+    return evidence.verify(
+        pdf, digest, hashlib.sha256(book.content).digest(), subject=book.subject, roots=[root], at=AT
+    )
 
 
 def test_sealed_book_passes(book: Book) -> None:
@@ -79,9 +84,11 @@ def test_sealed_book_passes(book: Book) -> None:
 
 def test_certificates_may_end_after_the_lock(book: Book) -> None:
     digests = hashlib.sha256(book.pdf).digest(), hashlib.sha256(book.content).digest()
-    years_later = evidence.verify(book.pdf, *digests, book.subject, [book.ca.root], AT + timedelta(days=365 * 10))
+    years_later = evidence.verify(
+        book.pdf, *digests, subject=book.subject, roots=[book.ca.root], at=AT + timedelta(days=3650)
+    )
     assert "CHAINS_TRUSTED" in years_later.failed
-    assert evidence.verify(book.pdf, *digests, book.subject, [book.ca.root], AT).valid
+    assert evidence.verify(book.pdf, *digests, subject=book.subject, roots=[book.ca.root], at=AT).valid
 
 
 def test_teachers_of_one_rank_may_sign_in_any_order(book: Book) -> None:
@@ -146,7 +153,7 @@ def test_other_content_of_the_same_people(book: Book) -> None:
 def test_another_book_of_ours(book: Book, change: dict[str, Any]) -> None:
     digests = hashlib.sha256(book.pdf).digest(), hashlib.sha256(book.content).digest()
     announced = replace(book.subject, **change)
-    assert evidence.verify(book.pdf, *digests, announced, [book.ca.root], AT).failed == ("SUBJECT",)
+    assert evidence.verify(book.pdf, *digests, subject=announced, roots=[book.ca.root], at=AT).failed == ("SUBJECT",)
 
 
 def test_damaged_compression_is_unreadable(book: Book) -> None:
@@ -266,12 +273,14 @@ def test_extra_signature(book: Book) -> None:
 
 
 def test_signature_that_leaves_out_the_end_of_its_revision(book: Book) -> None:
-    """The principal's own software signs all but the last bytes, which could then be exchanged before the seal."""
+    """The principal's own software signs all but the last bytes, which could then be exchanged
+    before the seal.
+    """
     pdf, principal = book.revisions[-2], book.listed[-2]
-    found = list(re.finditer(rb"/ByteRange\s*\[\s*0 (\d+) (\d+) (\d+)", pdf))[-1]
-    first, second, rest = map(int, found.groups())
-    shorter = str(rest - 40).encode().ljust(len(found[3]))
-    pdf = pdf[: found.start(3)] + shorter + pdf[found.end(3) :]
+    byte_range = list(re.finditer(rb"/ByteRange\s*\[\s*0 (\d+) (\d+) (\d+)", pdf))[-1]
+    first, second, rest = map(int, byte_range.groups())
+    shorter = str(rest - 40).encode().ljust(len(byte_range[3]))
+    pdf = pdf[: byte_range.start(3)] + shorter + pdf[byte_range.end(3) :]
     digest = hashlib.sha256(pdf[:first] + pdf[second : second + rest - 40]).digest()
     signer = book.ca.profile(principal["signatory"], principal["name"])
     attributes = cms_der.signed_attributes(signer.certificates, signer.algorithm, digest)
@@ -337,7 +346,7 @@ def test_a_record_of_another_type_is_not_what_the_register_says(teacher_book: Bo
     for record, other in ((teacher_book, "CLASS_BOOK"), (book, "TEACHER_BOOK")):
         subject = replace(record.subject, record_type=other)
         digests = hashlib.sha256(record.pdf).digest(), hashlib.sha256(record.content).digest()
-        failed = evidence.verify(record.pdf, *digests, subject, [record.ca.root], AT).failed
+        failed = evidence.verify(record.pdf, *digests, subject=subject, roots=[record.ca.root], at=AT).failed
         assert {"SUBJECT", "SIGNING_ORDER"} <= set(failed)
 
 

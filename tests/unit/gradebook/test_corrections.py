@@ -9,13 +9,13 @@ from services.gradebook.model.correction_rules import (
     OPEN,
     RULES,
     Act,
-    Offices,
     Progress,
     State,
     confirmers,
     deciders,
     step,
 )
+from services.gradebook.model.permissions import Offices
 
 PEOPLE = ("an", "bình", "chi", "dũng", "em")
 people = st.sampled_from(PEOPLE)

@@ -13,7 +13,8 @@ from services.common.errors import Forbidden, Rejected
 from services.gradebook.model import attendance_rules, catalogue, correction_rules, domain
 from services.gradebook.model.catalogue import RecordBook, record_books
 from services.gradebook.model.domain import SchoolLevel
-from services.gradebook.model.lifecycle import ENDED, READ_ONLY, RULES, Act, Actor, Life, State, rules, step
+from services.gradebook.model.lifecycle import ENDED, READ_ONLY, RULES, Act, Life, State, rules, step
+from services.gradebook.model.permissions import Actor
 
 ACTS = [act for act in Act if act is not Act.FREEZE]
 RECORDS = record_books("2025-2026", SchoolLevel.LOWER_SECONDARY)

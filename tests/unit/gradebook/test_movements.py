@@ -12,6 +12,7 @@ from services.common.errors import Rejected
 from services.gradebook.model.domain import Role
 from services.gradebook.model.movement_rules import (
     MAX_NOTE,
+    PERMISSIONS,
     MovementKind,
     Standing,
     StudentState,
@@ -19,9 +20,9 @@ from services.gradebook.model.movement_rules import (
     in_year,
     list_note,
     move,
-    recorders,
     standing,
 )
+from services.gradebook.model.permissions import SCHOOL_ROLES
 
 # state: movement → next state. What is not here is refused.
 LIFE = {
@@ -97,6 +98,9 @@ def test_kinds_and_states_are_those_of_the_contract() -> None:
 
 
 def test_who_records_what() -> None:
+    def recorders(kind: MovementKind) -> set[Role]:
+        return {SCHOOL_ROLES[actor] for actor in PERMISSIONS[kind].value.actors}
+
     assert recorders(MovementKind.TRANSFERRED_OUT) == {Role.PRINCIPAL, Role.DATA_OFFICER}
     assert recorders(MovementKind.PAPERS_RETURNED) == {Role.SEAL_CUSTODIAN, Role.DATA_OFFICER}
     assert not any(Role.TEACHER in recorders(kind) for kind in MovementKind)

@@ -1,4 +1,6 @@
-"""Class books of format 2 at print's edge: good ones pass, and each rule beyond the schema names its fault."""
+"""Class books of format 2 at print's edge: good ones pass, and each rule beyond the schema names
+its fault.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +28,7 @@ def test_a_class_that_keeps_only_totals_has_no_sheets() -> None:
     data = class_book_2(4)
     data["attendance"] = []
     data["year"]["evaluation"][0]["absent_sessions"] = 31
-    content.parse(canonical_bytes(data))
+    assert content.parse(canonical_bytes(data)).data == data
 
 
 def _change(*path: str | int, to: Any) -> Change:
@@ -113,7 +115,7 @@ def test_absent_is_a_value_of_both_kinds_of_subjects() -> None:
     data = class_book_2(6, "AFTER_SUMMER")
     comment = next(i for i, subject in enumerate(data["subjects"]) if subject["kind"] == "COMMENT_ONLY")
     data["semesters"][1]["marks"][comment]["rows"][0]["reassessed"] = "ABSENT"
-    content.parse(canonical_bytes(data))
+    assert content.parse(canonical_bytes(data)).data == data
 
 
 # Places of the corrections that `add_corrections` makes; before them stands that of a mark.

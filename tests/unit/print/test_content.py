@@ -77,8 +77,8 @@ def test_bytes_that_are_not_content(raw: bytes, rule: str) -> None:
 
 
 def _row(data: dict[str, Any], semester: int = 0, subject: int = 0, row: int = 0) -> dict[str, Any]:
-    found: dict[str, Any] = data["semesters"][semester]["marks"][subject]["rows"][row]
-    return found
+    cells: dict[str, Any] = data["semesters"][semester]["marks"][subject]["rows"][row]
+    return cells
 
 
 _MARKS = "semesters[0].marks[0].rows[0]"
@@ -172,9 +172,9 @@ def test_two_teachers_of_one_subject_both_sign() -> None:
     data["subjects"][0]["teachers"].append(second)
     extra = data["signatories"][0] | {"signatory": second["id"], "name": second["name"]}
     data["signatories"].insert(1, extra)
-    for order, one in enumerate(data["signatories"], 1):
-        one["order"] = order
-        one["field"] = signature_field(order, one["role"], one["subject"])
+    for order, signatory in enumerate(data["signatories"], 1):
+        signatory["order"] = order
+        signatory["field"] = signature_field(order, signatory["role"], signatory["subject"])
     book = content.parse(canonical_bytes(data))
     assert [s["field"] for s in book.data["signatories"][:3]] == [
         "sig-01-teacher-VAN",

@@ -1,4 +1,6 @@
-"""Print's edge for teacher's books, transcripts and student registers: schemas, names, and how each fault is named."""
+"""Print's edge for teacher's books, transcripts and student registers: schemas, names, and how each
+fault is named.
+"""
 
 import json
 from collections.abc import Callable
@@ -40,9 +42,9 @@ def test_schemas_are_sound_described_and_closed(name: str) -> None:
     jsonschema.Draft202012Validator(schema).validate(SAMPLES[name]())
     assert schema["title"] == schema["properties"]["format"]["const"] == name
     objects = [schema, *(d for d in schema["$defs"].values() if d.get("type") == "object" and "properties" in d)]
-    for one in objects:
-        assert one["additionalProperties"] is False
-        assert one["required"] == list(one["properties"])
+    for described in objects:
+        assert described["additionalProperties"] is False
+        assert described["required"] == list(described["properties"])
     assert (formats.SCHEMA_FOLDER / form.schema.replace(".schema.json", ".md")).exists()
 
 
@@ -63,8 +65,8 @@ _ROW = "classes[0].semesters[0].rows[0]"
 
 
 def _row(data: dict[str, Any], semester: int = 0) -> dict[str, Any]:
-    found: dict[str, Any] = data["classes"][0]["semesters"][semester]["rows"][0]
-    return found
+    cells: dict[str, Any] = data["classes"][0]["semesters"][semester]["rows"][0]
+    return cells
 
 
 @pytest.mark.parametrize(
@@ -192,4 +194,4 @@ def test_two_students_without_a_national_id_are_not_the_same() -> None:
     data = records.student_register(5)
     for row in data["rows"][:3]:
         row["national_id"] = ""
-    content.parse(canonical_bytes(data))
+    assert [row["national_id"] for row in content.parse(canonical_bytes(data)).data["rows"][:3]] == ["", "", ""]

@@ -25,7 +25,9 @@ def target(
     exempt: tuple[int, ...] = (),
     name: str = "6A1",
 ) -> marks_pb2.ExportMarksResponse:
-    """A sheet of three students with four regular columns (two for a comment subject) as the gradebook holds it."""
+    """A sheet of three students with four regular columns (two for a comment subject) as the
+    gradebook holds it.
+    """
     count = 2 if comment_only else 4
     return marks_pb2.ExportMarksResponse(
         school_class=common_pb2.ClassRef(school="31000705", school_year="2025-2026", name=name),
@@ -55,9 +57,9 @@ def target(
     )
 
 
-def exported(one: marks_pb2.ExportMarksResponse) -> tuple[Workbook, Worksheet]:
+def exported(known: marks_pb2.ExportMarksResponse) -> tuple[Workbook, Worksheet]:
     """The workbook of one sheet, and its worksheet."""
-    book = write.workbook([one])
+    book = write.workbook([known])
     return book, book.worksheets[1]
 
 
@@ -69,9 +71,11 @@ def through_file(book: Workbook, folder: Path) -> Workbook:
 
 
 def sheets(book: Workbook, computed: Workbook | None = None) -> list[BookSheet]:
-    """The score sheets of a workbook. computed: with what Excel computed; by default nothing, as in a fresh export."""
-    found, _ = read.read(book, lambda: computed or _never_computed(book))
-    return found
+    """The score sheets of a workbook. computed: with what Excel computed; by default nothing, as in
+    a fresh export.
+    """
+    book_sheets, _ = read.read(book, lambda: computed or _never_computed(book))
+    return book_sheets
 
 
 def _never_computed(book: Workbook) -> Workbook:
@@ -81,10 +85,10 @@ def _never_computed(book: Workbook) -> Workbook:
     return empty
 
 
-def checked(book: Workbook, one: marks_pb2.ExportMarksResponse, **elsewhere: str) -> tuple[Plan, list[Finding]]:
+def checked(book: Workbook, known: marks_pb2.ExportMarksResponse, **elsewhere: str) -> tuple[Plan, list[Finding]]:
     """The only score sheet of a workbook against the gradebook's."""
     (sheet,) = sheets(book)
-    plan = check(sheet, one, {code.removeprefix("s"): name for code, name in elsewhere.items()})
+    plan = check(sheet, known, {code.removeprefix("s"): name for code, name in elsewhere.items()})
     return plan, sheet.findings.found
 
 

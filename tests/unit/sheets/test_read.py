@@ -56,15 +56,15 @@ def test_a_sheet_typed_by_hand_is_understood() -> None:
         ],
         "Sheet1",
     )
-    one = target()
+    known = target()
     (sheet,) = sheets(book)
     head = sheet.head
     assert (head.school, head.school_year, head.class_name, head.subject_name, head.semester) == (
         "31000705", "2025-2026", "6A1", "Toán", 1,
     )  # fmt: skip
     assert list(sheet.columns) == [TX1, TX2, TX3, TX4, GK, CK]
-    plan, found = checked(book, one)
-    assert found == []
+    plan, findings = checked(book, known)
+    assert findings == []
     assert [(c.cell, c.new) for c in plan.changes if c.student == "31705002"] == [
         (f"{letter}8", "8") for letter in "EFGHIJ"
     ]
@@ -88,17 +88,17 @@ def test_heads_in_one_or_two_rows_merged_or_not(rows: list[list[Any]], merge: bo
         if rows[0][1]:
             for column in (1, 2, 3, 7, 8):
                 sheet.merge_cells(start_row=top, start_column=column, end_row=top + 1, end_column=column)
-    (one,) = sheets(book)
-    assert list(one.columns) == [TX1, TX2, TX3, GK, CK]
-    (row,) = one.rows
+    (book_sheet,) = sheets(book)
+    assert list(book_sheet.columns) == [TX1, TX2, TX3, GK, CK]
+    (row,) = book_sheet.rows
     assert {column: value for column, (_, value) in row.cells.items()} == {TX1: 5, TX2: 6, TX3: 7, GK: 8, CK: 9}
 
 
 def test_one_regular_column_and_a_first_mark_that_looks_like_a_position() -> None:
     book, _ = table([["TT", "Mã HS", "Họ tên", "TX", "GK", "CK"], [1, "31705001", "A", 8, 7, 6]])
-    (one,) = sheets(book)
-    assert [row.code for row in one.rows] == ["31705001"]
-    assert one.rows[0].cells[TX1][1] == 8
+    (book_sheet,) = sheets(book)
+    assert [row.code for row in book_sheet.rows] == ["31705001"]
+    assert book_sheet.rows[0].cells[TX1][1] == 8
 
 
 def test_family_and_given_names_in_two_columns() -> None:
@@ -135,8 +135,8 @@ def test_the_title_says_what_the_head_does_not() -> None:
 
 def test_every_bad_mark_is_named_by_its_address() -> None:
     book, _ = table([*ABOVE, HEADS, line(1, 8.25, "8,25", "NaN", 11, dt.date(2026, 5, 7), "abc"), line(2), line(3, -1)])
-    _, found = checked(book, target(([""], [""], [""])))
-    assert [(f.cell, f.rule) for f in found] == [
+    _, findings = checked(book, target(([""], [""], [""])))
+    assert [(f.cell, f.rule) for f in findings] == [
         ("E6", "MARK_PRECISION"),
         ("F6", "MARK_PRECISION"),
         ("G6", "MARK_FORMAT"),
@@ -145,7 +145,7 @@ def test_every_bad_mark_is_named_by_its_address() -> None:
         ("J6", "MARK_FORMAT"),
         ("E8", "MARK_OUT_OF_RANGE"),
     ]
-    assert str(found[0]) == ("Ô E6, sheet «6A1 - Toán - HK1»: điểm 8,25 phải làm tròn đến một chữ số thập phân.")
+    assert str(findings[0]) == ("Ô E6, sheet «6A1 - Toán - HK1»: điểm 8,25 phải làm tròn đến một chữ số thập phân.")
 
 
 def test_who_the_lines_are_about_is_checked() -> None:
@@ -191,13 +191,13 @@ def test_formulas_errors_and_merged_cells_hold_no_mark(tmp_path: Path) -> None:
 def test_an_average_is_compared_and_never_taken(tmp_path: Path) -> None:
     marks = [8, 7, 8, 9, 7, 9]  # (32 + 14 + 27) / 9 = 8.11
     book, _ = table([*ABOVE, HEADS, line(1, *marks, 8.2), line(2, *marks, 8.111), line(3, *marks, "8,1")])
-    _, found = checked(book, target())
-    assert [(f.cell, f.rule, f.severity.value) for f in found] == [("K6", "AVERAGE_DIFFERS", "WARNING")]
-    assert "ghi 8,2, theo Điều 9 Thông tư 22/2021 là 8,1" in found[0].message
+    _, findings = checked(book, target())
+    assert [(f.cell, f.rule, f.severity.value) for f in findings] == [("K6", "AVERAGE_DIFFERS", "WARNING")]
+    assert "ghi 8,2, theo Điều 9 Thông tư 22/2021 là 8,1" in findings[0].message
     formula, sheet = table([*ABOVE, HEADS, line(1, *marks, "=AVERAGE(E6:J6)"), line(2), line(3)])
     computed, values = table([*ABOVE, HEADS, line(1, *marks, 8.0), line(2), line(3)])
-    (one,) = sheets(formula, computed)
-    assert one.rows[0].average == ("K6", 8.0)
+    (book_sheet,) = sheets(formula, computed)
+    assert book_sheet.rows[0].average == ("K6", 8.0)
     assert sheet["K6"].data_type == "f"
     assert values["K6"].value == 8.0
 
@@ -214,8 +214,8 @@ def test_columns_that_the_subject_does_not_have() -> None:
 
 def test_a_workbook_without_score_sheets_says_so() -> None:
     book, _ = table([["Kế hoạch", "năm học"]], "Kế hoạch")
-    found, whole = read.read(book, lambda: book)
-    assert found == []
+    book_sheets, whole = read.read(book, lambda: book)
+    assert book_sheets == []
     assert [f.rule for f in whole.found] == ["NOT_A_SHEET", "NO_SHEETS"]
     none, _ = table([["TT", "Mã HS", "Họ tên"]])
     assert [f.rule for f in sheets(none)[0].findings.found] == ["NO_MARK_COLUMNS"]
@@ -223,8 +223,8 @@ def test_a_workbook_without_score_sheets_says_so() -> None:
 
 def test_names_are_compared_as_people_read_them() -> None:
     assert name_key("Hoà Thuý") == name_key("HÒA  Thúy") == name_key(unicodedata.normalize("NFD", "Hòa Thúy"))
-    for one, other in (("Hòa", "Hóa"), ("Lan", "Lân"), ("An Bình", "Bình An"), ("Dũng", "Đũng")):
-        assert name_key(one) != name_key(other)
+    for name, other in (("Hòa", "Hóa"), ("Lan", "Lân"), ("An Bình", "Bình An"), ("Dũng", "Đũng")):
+        assert name_key(name) != name_key(other)
 
 
 def bomb(path: Path) -> None:
@@ -267,6 +267,6 @@ def test_files_that_are_refused_before_they_do_harm(tmp_path: Path, make: Any, w
 def test_a_worksheet_that_claims_a_million_rows_is_read_in_part(tmp_path: Path) -> None:
     book, sheet = table([*ABOVE, HEADS, line(1, 8), line(2), line(3)])
     sheet.cell(1_000_000, 300).number_format = "0.0"
-    (one,) = sheets(through_file(book, tmp_path))
-    assert len(one.rows) == 3
-    assert [f.rule for f in one.findings.found] == ["TOO_LONG"]
+    (book_sheet,) = sheets(through_file(book, tmp_path))
+    assert len(book_sheet.rows) == 3
+    assert [f.rule for f in book_sheet.findings.found] == ["TOO_LONG"]

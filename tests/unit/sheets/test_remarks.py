@@ -1,4 +1,6 @@
-"""The column «Nhận xét»: what an export writes there, what an import takes from it, and what it refuses by its cell."""
+"""The column «Nhận xét»: what an export writes there, what an import takes from it, and what it
+refuses by its cell.
+"""
 
 import datetime as dt
 import unicodedata
@@ -19,10 +21,10 @@ HEADS = ["STT", "Mã HS", "Họ và tên", "TX1", "Nhận xét sự tiến bộ,
 
 def remarked(*texts: str) -> marks_pb2.ExportMarksResponse:
     """The gradebook's sheet with these remarks standing."""
-    one = target(NO_MARKS)
-    for row, text in zip(one.rows, texts, strict=True):
+    known = target(NO_MARKS)
+    for row, text in zip(known.rows, texts, strict=True):
         row.remark = text
-    return one
+    return known
 
 
 def changes(plan: Plan) -> list[tuple[str, str, str]]:
@@ -36,22 +38,22 @@ def typed(*cells: Any) -> Any:
 
 
 def test_remarks_are_exported_and_read_back_without_a_change(tmp_path: Path) -> None:
-    one = remarked(*SAID)
-    book, sheet = exported(one)
+    known = remarked(*SAID)
+    book, sheet = exported(known)
     assert (sheet["L7"].value, sheet["M7"].value) == ("Nhận xét", "Ghi chú")
     back = through_file(book, tmp_path)
     assert [back.worksheets[1][f"L{row}"].value for row in (9, 10, 11)] == [SAID[0], None, SAID[2]]
-    plan, found = checked(back, one)
-    assert (plan.changes, plan.remarks, found) == ([], [], [])
+    plan, findings = checked(back, known)
+    assert (plan.changes, plan.remarks, findings) == ([], [], [])
 
 
 def test_only_edited_remarks_are_sent_with_the_cells_they_came_from(tmp_path: Path) -> None:
-    one = remarked(*SAID)
-    book, sheet = exported(one)
+    known = remarked(*SAID)
+    book, sheet = exported(known)
     sheet["L9"], sheet["L10"], sheet["L11"] = "-", unicodedata.normalize("NFD", " Đọc tốt,\nviết  đẹp. "), None
-    plan, found = checked(through_file(book, tmp_path), one)
+    plan, findings = checked(through_file(book, tmp_path), known)
     assert changes(plan) == [("L9", SAID[0], ""), ("L10", "", "Đọc tốt, viết đẹp.")]
-    assert [(f.cell, f.rule, f.severity.value) for f in found] == [("L11", "REMARK_KEPT", "NOTE")]
+    assert [(f.cell, f.rule, f.severity.value) for f in findings] == [("L11", "REMARK_KEPT", "NOTE")]
     request, cells = plan.request("id", "")
     assert [(row.student, row.text) for row in request.remarks] == [
         ("31705001", ""),
@@ -62,39 +64,41 @@ def test_only_edited_remarks_are_sent_with_the_cells_they_came_from(tmp_path: Pa
 
 
 def test_a_dash_where_nothing_stands_and_a_remark_that_is_a_dash_change_nothing() -> None:
-    plan, found = checked(typed("-", "–", "-"), remarked("", "", "-"))
-    assert (plan.remarks, found) == ([], [])
+    plan, findings = checked(typed("-", "–", "-"), remarked("", "", "-"))
+    assert (plan.remarks, findings) == ([], [])
 
 
 @pytest.mark.parametrize("note", [layout.EXEMPT, layout.LEFT, unicodedata.normalize("NFD", f" {layout.LEFT} ")])
 def test_notes_of_older_workbooks_are_no_remarks(note: str) -> None:
     """They stood in «Nhận xét» before there was «Ghi chú»; what stands in the gradebook stays."""
-    plan, found = checked(typed(note, note, f"{note}."), remarked("", "Khá.", ""))
+    plan, findings = checked(typed(note, note, f"{note}."), remarked("", "Khá.", ""))
     assert [new for _, _, new in changes(plan)] == [layout.tidy(f"{note}.")]
-    assert found == []
+    assert findings == []
 
 
 def test_notes_have_a_column_of_their_own(tmp_path: Path) -> None:
-    one = remarked(*SAID)
-    one.rows[0].left = one.rows[0].marks.practical_exemption = one.rows[1].marks.practical_exemption = True
-    book, sheet = exported(one)
+    known = remarked(*SAID)
+    known.rows[0].left = known.rows[0].marks.practical_exemption = known.rows[1].marks.practical_exemption = True
+    book, sheet = exported(known)
     assert [sheet[f"M{row}"].value for row in (9, 10, 11)] == ["Đã rời lớp; Miễn phần thực hành", layout.EXEMPT, None]
     assert sheet["L9"].value == SAID[0]
     sheet["L9"] = "Đã tiến bộ trước khi chuyển trường."
-    plan, found = checked(through_file(book, tmp_path), one)
+    plan, findings = checked(through_file(book, tmp_path), known)
     assert [(cell, new) for cell, _, new in changes(plan)] == [("L9", "Đã tiến bộ trước khi chuyển trường.")]
-    assert found == []
+    assert findings == []
 
 
 def test_long_remarks_are_seen_whole_on_the_screen_and_on_paper(tmp_path: Path) -> None:
-    """LibreOffice gives a row of wrapped text no height of its own, and a portrait page made the table illegible."""
+    """LibreOffice gives a row of wrapped text no height of its own, and a portrait page made the
+    table illegible.
+    """
     book, _ = exported(remarked("Cần cẩn thận hơn. " * 20, "", "Khá."))
     guide, sheet = through_file(book, tmp_path).worksheets
     heights = [sheet.row_dimensions[row].height for row in (9, 10, 11)]
     assert heights == [8 * 15, None, None]  # 359 characters, 50 a line; rows of one line may grow
     assert not sheet.protection.formatRows
-    assert [one.page_setup.orientation for one in (guide, sheet)] == ["landscape"] * 2
-    assert [one.page_setup.fitToWidth for one in (guide, sheet)] == [1, 1]
+    assert [page.page_setup.orientation for page in (guide, sheet)] == ["landscape"] * 2
+    assert [page.page_setup.fitToWidth for page in (guide, sheet)] == [1, 1]
     long = [cell.row for cell in guide["A"] if len(cell.value) > 110]
     assert long
     assert all(guide.row_dimensions[row].height == 30 for row in long)
@@ -114,10 +118,10 @@ BAD = {
 
 @pytest.mark.parametrize(("value", "expected"), BAD.items(), ids=map(str, range(len(BAD))))
 def test_a_bad_remark_is_named_by_its_cell(value: Any, expected: tuple[str, str]) -> None:
-    _, (found,) = checked(typed("Khá.", value, ""), target(NO_MARKS))
-    assert (found.cell, found.rule, found.severity.value) == ("E4", expected[0], "ERROR")
-    assert expected[1] in str(found)
-    assert str(found).startswith("Ô E4, sheet «6A1 - Toán - HK1»: ")
+    _, (finding,) = checked(typed("Khá.", value, ""), target(NO_MARKS))
+    assert (finding.cell, finding.rule, finding.severity.value) == ("E4", expected[0], "ERROR")
+    assert expected[1] in str(finding)
+    assert str(finding).startswith("Ô E4, sheet «6A1 - Toán - HK1»: ")
 
 
 def test_a_remark_over_several_students_is_nobodys_and_a_wide_one_is_read(tmp_path: Path) -> None:
@@ -127,9 +131,9 @@ def test_a_remark_over_several_students_is_nobodys_and_a_wide_one_is_read(tmp_pa
         sheet[f"F{row}"] = None
     sheet.merge_cells("E3:F3")
     sheet.merge_cells("E4:E5")
-    plan, found = checked(through_file(book, tmp_path), target(NO_MARKS))
+    plan, findings = checked(through_file(book, tmp_path), target(NO_MARKS))
     assert changes(plan) == [("E3", "", "Khá.")]
-    assert [(f.cell, f.rule) for f in found] == [("E4", "MERGED_REMARK"), ("E5", "MERGED_REMARK")]
+    assert [(f.cell, f.rule) for f in findings] == [("E4", "MERGED_REMARK"), ("E5", "MERGED_REMARK")]
 
 
 def test_columns_under_a_common_head_are_no_remarks() -> None:
@@ -137,8 +141,8 @@ def test_columns_under_a_common_head_are_no_remarks() -> None:
     rows = [["TT", "Mã HS", "Họ tên", "TX1", "Nhận xét", None], [None, None, None, None, 1, 2]]
     book, sheet = table([*rows, *([n, f"3170500{n}", None, None, "Đ", "Đ"] for n in (1, 2, 3))])
     sheet.merge_cells("E1:F1")
-    plan, found = checked(book, target(NO_MARKS))
-    assert (plan.remarks, [(f.cell, f.rule) for f in found]) == ([], [("E1", "UNKNOWN_COLUMN")])
+    plan, findings = checked(book, target(NO_MARKS))
+    assert (plan.remarks, [(f.cell, f.rule) for f in findings]) == ([], [("E1", "UNKNOWN_COLUMN")])
 
 
 @pytest.mark.parametrize(
@@ -156,6 +160,6 @@ def test_columns_under_a_common_head_are_no_remarks() -> None:
 def test_only_the_subject_teachers_column_is_read(head: str, read: bool) -> None:
     book = typed("Khá.", None, None)
     book.worksheets[0]["E2"] = head
-    plan, found = checked(book, target(NO_MARKS))
+    plan, findings = checked(book, target(NO_MARKS))
     assert [change.cell for change in plan.remarks] == (["E3"] if read else [])
-    assert [(f.cell, f.rule) for f in found] == ([] if read else [("E2", "UNKNOWN_COLUMN")])
+    assert [(f.cell, f.rule) for f in findings] == ([] if read else [("E2", "UNKNOWN_COLUMN")])

@@ -1,4 +1,6 @@
-"""What is exported reads back as it was: no change, no finding; and an edited cell is the one that changes."""
+"""What is exported reads back as it was: no change, no finding; and an edited cell is the one that
+changes.
+"""
 
 from pathlib import Path
 
@@ -19,33 +21,33 @@ COMMENTS = (["Đ", "CĐ", "Đ", "Đ"], ["", "", "", ""], ["Đ", "", "", "CĐ"])
 @pytest.mark.parametrize("semester", [1, 2])
 @pytest.mark.parametrize("comment_only", [False, True])
 def test_an_export_imports_without_a_change(tmp_path: Path, semester: int, comment_only: bool) -> None:
-    one = target(COMMENTS if comment_only else MARKS, semester=semester, comment_only=comment_only, exempt=(2,))
-    book, _ = exported(one)
+    known = target(COMMENTS if comment_only else MARKS, semester=semester, comment_only=comment_only, exempt=(2,))
+    book, _ = exported(known)
     back = through_file(book, tmp_path)
     (sheet,) = sheets(back)
     head = sheet.head
     assert (head.school, head.school_year, head.class_name, head.subject, head.subject_name, head.semester) == (
-        one.school_class.school,
-        one.school_class.school_year,
-        one.school_class.name,
-        one.subject,
-        one.subject_name,
+        known.school_class.school,
+        known.school_class.school_year,
+        known.school_class.name,
+        known.subject,
+        known.subject_name,
         semester,
     )
-    assert list(sheet.columns) == write.columns(one)
-    plan, found = checked(back, one)
+    assert list(sheet.columns) == write.columns(known)
+    plan, findings = checked(back, known)
     assert plan.changes == []
-    assert found == []
+    assert findings == []
 
 
 def test_only_edited_cells_change_and_each_knows_where_it_came_from(tmp_path: Path) -> None:
-    one = target()
-    book, sheet = exported(one)
+    known = target()
+    book, sheet = exported(known)
     sheet["E9"], sheet["J11"], sheet["G10"] = 9, "5,5", "-"
     sheet["F9"], sheet["H9"] = None, 9.0
-    plan, found = checked(through_file(book, tmp_path), one)
+    plan, findings = checked(through_file(book, tmp_path), known)
     assert [(c.cell, c.old, c.new) for c in plan.changes] == [("E9", "8", "9"), ("J11", "4", "5.5")]
-    assert [(f.cell, f.rule) for f in found] == [("F9", "MARK_KEPT")]
+    assert [(f.cell, f.rule) for f in findings] == [("F9", "MARK_KEPT")]
     request, cells = plan.request("id", "token")
     assert (request.sheet.request_id, request.person_token, list(request.remarks)) == ("id", "token", [])
     assert [(c.kind, c.position) for c in request.sheet.columns] == [(1, 1), (3, 0)]
@@ -57,22 +59,22 @@ def test_only_edited_cells_change_and_each_knows_where_it_came_from(tmp_path: Pa
 
 
 def test_a_mark_is_taken_away_by_a_dash(tmp_path: Path) -> None:
-    one = target()
-    book, sheet = exported(one)
+    known = target()
+    book, sheet = exported(known)
     sheet["E9"] = "-"
-    plan, found = checked(through_file(book, tmp_path), one)
+    plan, findings = checked(through_file(book, tmp_path), known)
     assert [(c.cell, c.old, c.new) for c in plan.changes] == [("E9", "8", "-")]
-    assert found == []
+    assert findings == []
 
 
 def test_who_left_keeps_their_marks_and_gets_none(tmp_path: Path) -> None:
-    one = target()
-    one.rows[0].left = True
-    book, sheet = exported(one)
+    known = target()
+    known.rows[0].left = True
+    book, sheet = exported(known)
     assert (sheet["E9"].protection.locked, sheet["L9"].value, sheet["M9"].value) == (True, None, layout.LEFT)
     sheet["E9"], sheet["E10"] = 1, 2
-    plan, found = checked(through_file(book, tmp_path), one)
-    assert [(f.cell, f.rule) for f in found] == [("E9", "STUDENT_LEFT")]
+    plan, findings = checked(through_file(book, tmp_path), known)
+    assert [(f.cell, f.rule) for f in findings] == [("E9", "STUDENT_LEFT")]
     assert [c.cell for c in plan.changes] == ["E10"]
 
 
@@ -90,7 +92,9 @@ SCORE = st.sampled_from(["", *sorted({canonical(text, SubjectKind.COMMENT_AND_SC
     after=st.lists(st.lists(SCORE, min_size=6, max_size=6), min_size=3, max_size=3),
 )
 def test_any_marks_go_round(tmp_path: Path, before: list[list[str]], after: list[list[str]]) -> None:
-    """A workbook exported from one state and imported into another changes exactly the cells that hold another mark."""
+    """A workbook exported from one state and imported into another changes exactly the cells that
+    hold another mark.
+    """
     source, standing = target((after[0], after[1], after[2])), target((before[0], before[1], before[2]))
     book, _ = exported(source)
     plan, _ = checked(through_file(book, tmp_path), standing)
@@ -104,8 +108,8 @@ def test_any_marks_go_round(tmp_path: Path, before: list[list[str]], after: list
 
 
 def test_the_workbook_helps_and_protects(tmp_path: Path) -> None:
-    one = target(exempt=(1,))
-    back = through_file(exported(one)[0], tmp_path)
+    known = target(exempt=(1,))
+    back = through_file(exported(known)[0], tmp_path)
     guide, sheet = back.worksheets
     assert isinstance(sheet, Worksheet)
     assert guide.title == layout.INSTRUCTIONS
@@ -121,13 +125,13 @@ def test_the_workbook_helps_and_protects(tmp_path: Path) -> None:
 
 
 def test_names_are_never_formulas_and_titles_never_break_excel(tmp_path: Path) -> None:
-    one = target()
-    one.rows[0].name = "=1+1"
-    one.school_class.name = "6/1"
-    one.subject_name = "Hoạt động trải nghiệm, hướng nghiệp"
+    known = target()
+    known.rows[0].name = "=1+1"
+    known.school_class.name = "6/1"
+    known.subject_name = "Hoạt động trải nghiệm, hướng nghiệp"
     other = target(name="6/1")
     other.subject, other.subject_name = "HDTN2", "Hoạt động trải nghiệm, hướng khác"
-    back = through_file(write.workbook([one, other]), tmp_path)
+    back = through_file(write.workbook([known, other]), tmp_path)
     sheet = back.worksheets[1]
     assert (sheet["C9"].value, sheet["C9"].data_type) == ("=1+1", "s") or sheet["C9"].data_type != "f"
     assert all(len(name) <= 31 and "/" not in name for name in back.sheetnames)

@@ -111,11 +111,11 @@ def test_nothing_between_two_scores_is_rounded_silently(value: float) -> None:
 @given(st.text(max_size=8), st.sampled_from([SCORE, COMMENT]))
 def test_any_text_is_a_canonical_mark_or_explained(text: str, kind: SubjectKind) -> None:
     try:
-        found = mark_text(text, kind)
+        mark = mark_text(text, kind)
     except BadCell as e:
         assert e.rule.startswith("MARK_")
         return
-    assert found in {"", "-"} or canonical(found, kind) == found
+    assert mark in {"", "-"} or canonical(mark, kind) == mark
 
 
 def test_canonical_refuses_what_is_no_mark() -> None:

@@ -18,15 +18,19 @@ def required(*ranks: int) -> list[Required]:
 
 @given(st.lists(st.integers(1, 3), min_size=1, max_size=12), st.randoms(use_true_random=False))
 def test_any_order_within_the_ranks_ends_sealed(ranks: list[int], random: object) -> None:
-    """Whoever goes first among those whose turn it is: ranks never mix, SIGNED comes once, the seal is last."""
+    """Whoever goes first among those whose turn it is: ranks never mix, SIGNED comes once, the seal
+    is last.
+    """
     left = required(*ranks, 4)
     done: list[int] = []
     states = []
     while turn := domain.due(left):
-        assert {one.rank for one in turn} == {min(one.rank for one in left if one.state == "PENDING")}
+        assert {signature.rank for signature in turn} == {
+            min(signature.rank for signature in left if signature.state == "PENDING")
+        }
         chosen = random.choice(turn)  # type: ignore[attr-defined]
         states.append(domain.state_after(left, chosen))
-        left = [replace(one, state="SIGNED") if one == chosen else one for one in left]
+        left = [replace(signature, state="SIGNED") if signature == chosen else signature for signature in left]
         done.append(chosen.rank)
     assert done == sorted(done)
     assert states == ["SIGNING"] * (len(ranks) - 1) + ["SIGNED", "SEALED"]
@@ -39,12 +43,12 @@ def test_without_a_seal_the_last_person_closes_the_document(ranks: list[int]) ->
     while turn := domain.due(left):
         states.append(domain.state_after(left, turn[0]))
         assert bool(domain.left_after(left, turn[0])) is (states[-1] == "SIGNING")
-        left = [replace(one, state="SIGNED") if one == turn[0] else one for one in left]
+        left = [replace(signature, state="SIGNED") if signature == turn[0] else signature for signature in left]
     assert states == ["SIGNING"] * (len(ranks) - 1) + ["SIGNED"]
 
 
 def test_what_was_cancelled_is_nobodys_turn() -> None:
-    assert domain.due([replace(one, state="CANCELLED") for one in required(1, 2, 4)]) == []
+    assert domain.due([replace(signature, state="CANCELLED") for signature in required(1, 2, 4)]) == []
 
 
 def test_a_certificate_counts_only_while_in_force() -> None:

@@ -38,6 +38,10 @@ class _RecordKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordKind
     """A sealed transcript (PDF)."""
     RECORD_KIND_STUDENT_REGISTER: _RecordKind.ValueType  # 5
     """A sealed student register (PDF)."""
+    RECORD_KIND_AUDIT_ANCHOR: _RecordKind.ValueType  # 6
+    """A service's anchored audit heads; has a retention policy and is no record of a school
+    (hoso.operations.v1.AnchorService).
+    """
 
 class RecordKind(_RecordKind, metaclass=_RecordKindEnumTypeWrapper):
     """What a record is."""
@@ -54,6 +58,10 @@ RECORD_KIND_TRANSCRIPT: RecordKind.ValueType  # 4
 """A sealed transcript (PDF)."""
 RECORD_KIND_STUDENT_REGISTER: RecordKind.ValueType  # 5
 """A sealed student register (PDF)."""
+RECORD_KIND_AUDIT_ANCHOR: RecordKind.ValueType  # 6
+"""A service's anchored audit heads; has a retention policy and is no record of a school
+(hoso.operations.v1.AnchorService).
+"""
 Global___RecordKind: _TypeAlias = RecordKind  # noqa: Y015
 
 @_typing.final
@@ -140,7 +148,7 @@ Global___Record: _TypeAlias = Record  # noqa: Y015
 
 @_typing.final
 class Check(_message.Message):
-    """One check of a verification."""
+    """A check of a verification."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -170,7 +178,7 @@ Global___Check: _TypeAlias = Check  # noqa: Y015
 
 @_typing.final
 class SignatureReport(_message.Message):
-    """One signature found in a closed record."""
+    """A signature in a closed record."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -501,9 +509,11 @@ class RetentionPolicy(_message.Message):
     version: _builtins.int
     """From 1. Output only."""
     years: _builtins.int
-    """Bounded term in years, 1-70; a permanent record is renewed by a job before its end."""
+    """Bounded term in years, 1-70."""
     permanent: _builtins.bool
-    """Whether the term is renewed for ever."""
+    """Whether the record must be kept for ever, so that its term has to be extended before it ends.
+    There is no job for that: it is the operator's work (ADR-0023).
+    """
     legal_reference: _builtins.str
     """The legal ground, such as "TT 08/2025/TT-BGDĐT, Nhóm III"."""
     def __init__(

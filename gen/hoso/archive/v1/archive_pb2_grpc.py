@@ -79,7 +79,7 @@ class ArchiveServiceServicer:
     """
 
     def GetRecord(self, request, context):
-        """One record of the register.
+        """A record of the register.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

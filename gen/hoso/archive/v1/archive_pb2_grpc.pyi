@@ -36,7 +36,7 @@ class ArchiveServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ArchiveServiceAsyncStub: ...
     GetRecord: _grpc.UnaryUnaryMultiCallable[_archive_pb2.GetRecordRequest, _archive_pb2.GetRecordResponse]
-    """One record of the register."""
+    """A record of the register."""
     ListRecords: _grpc.UnaryUnaryMultiCallable[_archive_pb2.ListRecordsRequest, _archive_pb2.ListRecordsResponse]
     """The records of a school, paged, newest first."""
     VerifyRecord: _grpc.UnaryUnaryMultiCallable[_archive_pb2.VerifyRecordRequest, _archive_pb2.VerifyRecordResponse]
@@ -58,7 +58,7 @@ class ArchiveServiceAsyncStub(ArchiveServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetRecord: _aio.UnaryUnaryMultiCallable[_archive_pb2.GetRecordRequest, _archive_pb2.GetRecordResponse]  # type: ignore[assignment]
-    """One record of the register."""
+    """A record of the register."""
     ListRecords: _aio.UnaryUnaryMultiCallable[_archive_pb2.ListRecordsRequest, _archive_pb2.ListRecordsResponse]  # type: ignore[assignment]
     """The records of a school, paged, newest first."""
     VerifyRecord: _aio.UnaryUnaryMultiCallable[_archive_pb2.VerifyRecordRequest, _archive_pb2.VerifyRecordResponse]  # type: ignore[assignment]
@@ -83,7 +83,7 @@ class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _archive_pb2.GetRecordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_archive_pb2.GetRecordResponse, _abc.Awaitable[_archive_pb2.GetRecordResponse]]:
-        """One record of the register."""
+        """A record of the register."""
 
     @_abc_1.abstractmethod
     def ListRecords(

@@ -56,9 +56,9 @@ class AchievementRow(_message.Message):
     student: _builtins.str
     """moet_student_id."""
     text: _builtins.str
-    """The whole line as it is to be printed, at most 300 characters, several separated by semicolons: "Giải Nhì môn Toán,
-    kì thi học sinh giỏi cấp thành phố". "" takes it away (its history stays). Letters in an old font's encoding are
-    refused as LEGACY_ENCODING.
+    """The whole line as it is to be printed, at most 300 characters, several separated by semicolons:
+    "Giải Nhì môn Toán, kì thi học sinh giỏi cấp thành phố". "" removes it (its history stays).
+    Letters in an old font's encoding are refused as LEGACY_ENCODING.
     """
     def __init__(
         self,
@@ -123,7 +123,7 @@ class EnterAchievementsResponse(_message.Message):
     changed: _builtins.int
     """Rows that made a new version."""
     unchanged: _builtins.int
-    """Rows whose text stood already."""
+    """Rows that already had the text."""
     def __init__(
         self,
         *,
@@ -150,7 +150,9 @@ class GetAchievementsRequest(_message.Message):
     kind: Global___AchievementKind.ValueType
     """The kind."""
     student: _builtins.str
-    """moet_student_id: every version of this student's. Empty: the newest of each student of the class."""
+    """moet_student_id: every version of this student's. Empty: the newest of each student of the
+    class.
+    """
     @_builtins.property
     def school_class(self) -> _common_pb2.ClassRef:
         """The class."""
@@ -185,11 +187,11 @@ class Achievement(_message.Message):
     student: _builtins.str
     """moet_student_id."""
     text: _builtins.str
-    """The text; "" when taken away."""
+    """The text; "" when removed."""
     version: _builtins.int
     """From 1."""
     person: _builtins.str
-    """Person id of who wrote it."""
+    """Person id of the writer."""
     client: _builtins.str
     """Client through which it came."""
     @_builtins.property

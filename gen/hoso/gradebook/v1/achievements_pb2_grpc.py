@@ -26,11 +26,13 @@ if _version_not_supported:
 
 
 class AchievementServiceStub:
-    """Certificates (chứng chỉ) and competition results (kết quả tham gia các cuộc thi) of a student in a school year, two
-    lines of the transcript's form (TT 22/2021, Học bạ). They belong to the student and the year, not to a class: a change
-    of class within the school keeps them. They need no entry window, and every version is kept. Errors: INVALID_ARGUMENT
-    with BadRequest; NOT_FOUND/*_UNKNOWN; PERMISSION_DENIED/ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living
-    transcript of the year holds them, SCHOOL_NOT_AUTHORISED; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Certificates (chứng chỉ) and competition results (kết quả tham gia các cuộc thi) of a student in
+    a school year, two lines of the transcript's form (TT 22/2021, Học bạ). They belong to the
+    student and the year, not to a class: a change of class within the school keeps them. They need
+    no entry window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest;
+    NOT_FOUND/*_UNKNOWN; PERMISSION_DENIED/ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a
+    living transcript of the year holds them, SCHOOL_NOT_AUTHORISED;
+    ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def __init__(self, channel):
@@ -52,22 +54,25 @@ class AchievementServiceStub:
 
 
 class AchievementServiceServicer:
-    """Certificates (chứng chỉ) and competition results (kết quả tham gia các cuộc thi) of a student in a school year, two
-    lines of the transcript's form (TT 22/2021, Học bạ). They belong to the student and the year, not to a class: a change
-    of class within the school keeps them. They need no entry window, and every version is kept. Errors: INVALID_ARGUMENT
-    with BadRequest; NOT_FOUND/*_UNKNOWN; PERMISSION_DENIED/ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living
-    transcript of the year holds them, SCHOOL_NOT_AUTHORISED; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Certificates (chứng chỉ) and competition results (kết quả tham gia các cuộc thi) of a student in
+    a school year, two lines of the transcript's form (TT 22/2021, Học bạ). They belong to the
+    student and the year, not to a class: a change of class within the school keeps them. They need
+    no entry window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest;
+    NOT_FOUND/*_UNKNOWN; PERMISSION_DENIED/ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a
+    living transcript of the year holds them, SCHOOL_NOT_AUTHORISED;
+    ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def EnterAchievements(self, request, context):
-        """Enters one kind for students of a class, all or nothing (homeroom teacher). Repeating a request id changes nothing.
+        """Enters one kind for students of a class, all or nothing (homeroom teacher). Repeating a request
+        id changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetAchievements(self, request, context):
-        """What stands of one kind for the students of a class, or every version of one student's.
+        """The current lines of one kind for the students of a class, or every version of one student's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,11 +100,13 @@ def add_AchievementServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AchievementService:
-    """Certificates (chứng chỉ) and competition results (kết quả tham gia các cuộc thi) of a student in a school year, two
-    lines of the transcript's form (TT 22/2021, Học bạ). They belong to the student and the year, not to a class: a change
-    of class within the school keeps them. They need no entry window, and every version is kept. Errors: INVALID_ARGUMENT
-    with BadRequest; NOT_FOUND/*_UNKNOWN; PERMISSION_DENIED/ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living
-    transcript of the year holds them, SCHOOL_NOT_AUTHORISED; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Certificates (chứng chỉ) and competition results (kết quả tham gia các cuộc thi) of a student in
+    a school year, two lines of the transcript's form (TT 22/2021, Học bạ). They belong to the
+    student and the year, not to a class: a change of class within the school keeps them. They need
+    no entry window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest;
+    NOT_FOUND/*_UNKNOWN; PERMISSION_DENIED/ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a
+    living transcript of the year holds them, SCHOOL_NOT_AUTHORISED;
+    ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @staticmethod

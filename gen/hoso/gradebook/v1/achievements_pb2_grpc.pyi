@@ -27,11 +27,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AchievementServiceStub:
-    """Certificates (chứng chỉ) and competition results (kết quả tham gia các cuộc thi) of a student in a school year, two
-    lines of the transcript's form (TT 22/2021, Học bạ). They belong to the student and the year, not to a class: a change
-    of class within the school keeps them. They need no entry window, and every version is kept. Errors: INVALID_ARGUMENT
-    with BadRequest; NOT_FOUND/*_UNKNOWN; PERMISSION_DENIED/ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living
-    transcript of the year holds them, SCHOOL_NOT_AUTHORISED; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Certificates (chứng chỉ) and competition results (kết quả tham gia các cuộc thi) of a student in
+    a school year, two lines of the transcript's form (TT 22/2021, Học bạ). They belong to the
+    student and the year, not to a class: a change of class within the school keeps them. They need
+    no entry window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest;
+    NOT_FOUND/*_UNKNOWN; PERMISSION_DENIED/ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a
+    living transcript of the year holds them, SCHOOL_NOT_AUTHORISED;
+    ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @_typing.overload
@@ -39,31 +41,39 @@ class AchievementServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AchievementServiceAsyncStub: ...
     EnterAchievements: _grpc.UnaryUnaryMultiCallable[_achievements_pb2.EnterAchievementsRequest, _achievements_pb2.EnterAchievementsResponse]
-    """Enters one kind for students of a class, all or nothing (homeroom teacher). Repeating a request id changes nothing."""
+    """Enters one kind for students of a class, all or nothing (homeroom teacher). Repeating a request
+    id changes nothing.
+    """
     GetAchievements: _grpc.UnaryUnaryMultiCallable[_achievements_pb2.GetAchievementsRequest, _achievements_pb2.GetAchievementsResponse]
-    """What stands of one kind for the students of a class, or every version of one student's."""
+    """The current lines of one kind for the students of a class, or every version of one student's."""
 
 @_typing.type_check_only
 class AchievementServiceAsyncStub(AchievementServiceStub):
-    """Certificates (chứng chỉ) and competition results (kết quả tham gia các cuộc thi) of a student in a school year, two
-    lines of the transcript's form (TT 22/2021, Học bạ). They belong to the student and the year, not to a class: a change
-    of class within the school keeps them. They need no entry window, and every version is kept. Errors: INVALID_ARGUMENT
-    with BadRequest; NOT_FOUND/*_UNKNOWN; PERMISSION_DENIED/ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living
-    transcript of the year holds them, SCHOOL_NOT_AUTHORISED; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Certificates (chứng chỉ) and competition results (kết quả tham gia các cuộc thi) of a student in
+    a school year, two lines of the transcript's form (TT 22/2021, Học bạ). They belong to the
+    student and the year, not to a class: a change of class within the school keeps them. They need
+    no entry window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest;
+    NOT_FOUND/*_UNKNOWN; PERMISSION_DENIED/ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a
+    living transcript of the year holds them, SCHOOL_NOT_AUTHORISED;
+    ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     EnterAchievements: _aio.UnaryUnaryMultiCallable[_achievements_pb2.EnterAchievementsRequest, _achievements_pb2.EnterAchievementsResponse]  # type: ignore[assignment]
-    """Enters one kind for students of a class, all or nothing (homeroom teacher). Repeating a request id changes nothing."""
+    """Enters one kind for students of a class, all or nothing (homeroom teacher). Repeating a request
+    id changes nothing.
+    """
     GetAchievements: _aio.UnaryUnaryMultiCallable[_achievements_pb2.GetAchievementsRequest, _achievements_pb2.GetAchievementsResponse]  # type: ignore[assignment]
-    """What stands of one kind for the students of a class, or every version of one student's."""
+    """The current lines of one kind for the students of a class, or every version of one student's."""
 
 class AchievementServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Certificates (chứng chỉ) and competition results (kết quả tham gia các cuộc thi) of a student in a school year, two
-    lines of the transcript's form (TT 22/2021, Học bạ). They belong to the student and the year, not to a class: a change
-    of class within the school keeps them. They need no entry window, and every version is kept. Errors: INVALID_ARGUMENT
-    with BadRequest; NOT_FOUND/*_UNKNOWN; PERMISSION_DENIED/ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living
-    transcript of the year holds them, SCHOOL_NOT_AUTHORISED; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Certificates (chứng chỉ) and competition results (kết quả tham gia các cuộc thi) of a student in
+    a school year, two lines of the transcript's form (TT 22/2021, Học bạ). They belong to the
+    student and the year, not to a class: a change of class within the school keeps them. They need
+    no entry window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest;
+    NOT_FOUND/*_UNKNOWN; PERMISSION_DENIED/ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a
+    living transcript of the year holds them, SCHOOL_NOT_AUTHORISED;
+    ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @_abc_1.abstractmethod
@@ -72,7 +82,9 @@ class AchievementServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _achievements_pb2.EnterAchievementsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_achievements_pb2.EnterAchievementsResponse, _abc.Awaitable[_achievements_pb2.EnterAchievementsResponse]]:
-        """Enters one kind for students of a class, all or nothing (homeroom teacher). Repeating a request id changes nothing."""
+        """Enters one kind for students of a class, all or nothing (homeroom teacher). Repeating a request
+        id changes nothing.
+        """
 
     @_abc_1.abstractmethod
     def GetAchievements(
@@ -80,6 +92,6 @@ class AchievementServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _achievements_pb2.GetAchievementsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_achievements_pb2.GetAchievementsResponse, _abc.Awaitable[_achievements_pb2.GetAchievementsResponse]]:
-        """What stands of one kind for the students of a class, or every version of one student's."""
+        """The current lines of one kind for the students of a class, or every version of one student's."""
 
 def add_AchievementServiceServicer_to_server(servicer: AchievementServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

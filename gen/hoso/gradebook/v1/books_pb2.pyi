@@ -254,7 +254,7 @@ class Book(_message.Message):
     archive_record: _builtins.str
     """Record in the archive; empty until archived."""
     problem: _builtins.str
-    """What stopped the system's last step, for people; empty when nothing did."""
+    """What stopped the system's last step, in words for people; empty when nothing did."""
     record_type: _common_pb2.RecordType.ValueType
     """What kind of record it is."""
     student: _builtins.str
@@ -264,10 +264,12 @@ class Book(_message.Message):
     subject: _builtins.str
     """Subject code of a teacher's book; else empty."""
     sealed: _builtins.bool
-    """Whether the school's seal closes it; where not, it is complete at SIGNED."""
+    """Whether the school's seal closes it; if not, it is complete at SIGNED."""
     @_builtins.property
     def school_class(self) -> _common_pb2.ClassRef:
-        """The class; its name is empty where the record type is not of a class (teacher's book, student register)."""
+        """The class; its name is empty where the record type is not of a class (teacher's book, student
+        register).
+        """
 
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookTransition]:
@@ -316,7 +318,7 @@ class FreezeBookRequest(_message.Message):
     TEACHER_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
     stage: _common_pb2.Stage.ValueType
-    """The stage; ListRecordBooks says which ones the record type has."""
+    """The stage; ListRecordBooks lists those of the record type."""
     record_type: _common_pb2.RecordType.ValueType
     """What kind of record; unspecified means CLASS_BOOK."""
     student: _builtins.str
@@ -327,8 +329,8 @@ class FreezeBookRequest(_message.Message):
     """Teacher's book: subject code. Else empty."""
     @_builtins.property
     def school_class(self) -> _common_pb2.ClassRef:
-        """The class of a class book or transcript. For a teacher's book or a student register: school and school year, with
-        an empty name.
+        """The class of a class book or transcript. For a teacher's book or a student register: school and
+        school year, with an empty name.
         """
 
     def __init__(
@@ -358,7 +360,7 @@ class FreezeBookResponse(_message.Message):
     BOOK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def book(self) -> Global___Book:
-        """The book; frozen already by an earlier call with the same data: that book."""
+        """The book; if an earlier call froze it with the same data: that book."""
 
     def __init__(
         self,
@@ -410,7 +412,7 @@ class FreezeClassTranscriptsResponse(_message.Message):
     BOOKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def books(self) -> _containers.RepeatedCompositeFieldContainer[Global___Book]:
-        """One transcript a student, by number in the class list."""
+        """One transcript per student, by number in the class list."""
 
     def __init__(
         self,
@@ -1059,7 +1061,7 @@ Global___ActOnBooksRequest: _TypeAlias = ActOnBooksRequest  # noqa: Y015
 
 @_typing.final
 class BookActResult(_message.Message):
-    """What became of one act: one of the two is present."""
+    """The result of one act: one of the two is present."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1067,7 +1069,7 @@ class BookActResult(_message.Message):
     REFUSAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def book(self) -> Global___Book:
-        """The book after the act, or as it is now when an earlier call made the act."""
+        """The book after the act, or as it is now if an earlier call made the act."""
 
     @_builtins.property
     def refusal(self) -> _common_pb2.Refusal:
@@ -1096,7 +1098,7 @@ class ActOnBooksResponse(_message.Message):
     RESULTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookActResult]:
-        """One result an act, in their order."""
+        """One result per act, in their order."""
 
     def __init__(
         self,
@@ -1187,7 +1189,9 @@ class ListBooksRequest(_message.Message):
     """Only those of this student (moet_student_id); empty for all."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___BookState.ValueType]:
-        """Only those in one of these states; empty for all. A book may change its state, and so come or go, between two pages."""
+        """Only those in one of these states; empty for all. A book whose state changes may appear or
+        disappear between two pages.
+        """
 
     def __init__(
         self,
@@ -1316,7 +1320,7 @@ class ListStudentTranscriptsResponse(_message.Message):
     BOOKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def books(self) -> _containers.RepeatedCompositeFieldContainer[Global___Book]:
-        """By school year, stage and version. A school that the student has left sees its own only."""
+        """By school year, stage and version. A school that the student has left sees only its own."""
 
     def __init__(
         self,
@@ -1415,13 +1419,13 @@ class RecordBook(_message.Message):
     sealed: _builtins.bool
     """Whether the school's seal closes it."""
     compulsory: _builtins.bool
-    """Whether the school must keep it in this year; one that is not compulsory may be kept."""
+    """Whether the school must keep it in this year; a book that is not compulsory may be kept."""
     paper_by_law: _builtins.bool
     """Whether the rules of the year require signatures and stamp on paper."""
     paper_track_required: _builtins.bool
     """Whether this school's paper track is required: the setting of its school year."""
     legal_reference: _builtins.str
-    """Where it is ruled, in Vietnamese."""
+    """Its legal basis, in Vietnamese."""
     @_builtins.property
     def stages(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Stage.ValueType]:
         """Stages at which it is frozen."""

@@ -26,9 +26,10 @@ if _version_not_supported:
 
 
 class BookServiceStub:
-    """Record books of every type and their life cycle. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
-    is in another state, PERMISSION_DENIED/ROLE_REQUIRED when the person may not act, and repeating a transition that this
-    same call has already made succeeds without effect.
+    """Record books of every type and their life cycle. Each RPC is one transition. It fails with
+    FAILED_PRECONDITION/BOOK_STATE when the book is in another state and with
+    PERMISSION_DENIED/ROLE_REQUIRED when the person may not act. Repeating a transition that the same
+    call has already made succeeds without effect.
     """
 
     def __init__(self, channel):
@@ -135,61 +136,68 @@ class BookServiceStub:
 
 
 class BookServiceServicer:
-    """Record books of every type and their life cycle. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
-    is in another state, PERMISSION_DENIED/ROLE_REQUIRED when the person may not act, and repeating a transition that this
-    same call has already made succeeds without effect.
+    """Record books of every type and their life cycle. Each RPC is one transition. It fails with
+    FAILED_PRECONDITION/BOOK_STATE when the book is in another state and with
+    PERMISSION_DENIED/ROLE_REQUIRED when the person may not act. Repeating a transition that the same
+    call has already made succeeds without effect.
     """
 
     def FreezeBook(self, request, context):
-        """Freezes the content of a book for a stage: DATA_COMPLETE (its preparer: homeroom teacher of a class book or
-        transcript, the teacher of a teacher's book, văn thư of a student register). A class book needs every required mark,
-        conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE lists what is missing. A transcript needs the class book of
-        its class and stage LOCKED or further; FAILED_PRECONDITION/CLASS_BOOK_REQUIRED. After MISMATCH or REVOKED it makes
-        the next version.
+        """Freezes the content of a book for a stage: DATA_COMPLETE (its preparer: homeroom teacher of a
+        class book or transcript, the teacher of a teacher's book, văn thư of a student register). A
+        class book needs every required mark, conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE
+        lists what is missing. A transcript needs the class book of its class and stage LOCKED or
+        further; FAILED_PRECONDITION/CLASS_BOOK_REQUIRED. After MISMATCH or REVOKED it makes the next
+        version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FreezeClassTranscripts(self, request, context):
-        """Freezes the transcripts of all students of a class, all or nothing (homeroom teacher). Those frozen already with the
-        same data are returned as they are.
+        """Freezes the transcripts of all students of a class, all or nothing (homeroom teacher). Those
+        already frozen with the same data are returned as they are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AssignPrint(self, request, context):
-        """Names the officer in charge of print and review: PRINT_ASSIGNED (principal). Printing follows by itself.
+        """Names the officer in charge of print and review: PRINT_ASSIGNED (principal). Printing follows
+        automatically.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartReconciliation(self, request, context):
-        """Starts the review of the print against the data: UNDER_RECONCILIATION (the assigned data officer).
+        """Starts the review of the print against the data: UNDER_RECONCILIATION (the assigned data
+        officer).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmReconciliation(self, request, context):
-        """Confirms that the print agrees; the digest is read off the printed page. RECONCILED when both the assigned data
-        officer and the book's preparer have confirmed. FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
+        """Confirms that the print agrees; the digest is read off the printed page. RECONCILED when both
+        the assigned data officer and the book's preparer have confirmed.
+        FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportMismatch(self, request, context):
-        """Reports differences: MISMATCH. The print is void; marks are corrected and the book frozen again, version + 1.
+        """Reports differences: MISMATCH. The print is void; marks are corrected and the book is frozen
+        again, version + 1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecordHandSigned(self, request, context):
-        """Records the blue-ink signatures on paper: HAND_SIGNED (principal). Only where the paper track is required.
+        """Records the blue-ink signatures on paper: HAND_SIGNED (principal). Only where the paper track
+        is required.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -210,16 +218,16 @@ class BookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartDigitalSigning(self, request, context):
-        """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow: SIGNED, and SEALED where
-        the record type has a seal.
+        """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow:
+        SIGNED, and SEALED where the record type has a seal.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LockBook(self, request, context):
-        """Locks the book and the data in it: LOCKED (principal), from SEALED, or from SIGNED where the record type has no seal.
-        Archiving follows by itself: ARCHIVED.
+        """Locks the book and the data in it: LOCKED (principal), from SEALED, or from SIGNED where the
+        record type has no seal. Archiving follows automatically: ARCHIVED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -233,19 +241,22 @@ class BookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeBook(self, request, context):
-        """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is erased; the next
-        FreezeBook makes version + 1 and links both. A class book whose transcripts are being signed or are signed is
-        refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are revoked first.
+        """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is
+        erased; the next FreezeBook makes version + 1 and links both. A class book whose transcripts
+        are being signed or are signed is refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are
+        revoked first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ActOnBooks(self, request, context):
-        """Many acts in one call, such as the same one on every transcript of a class. Each is done exactly as by its own RPC,
-        in its own transaction, in the order sent; a refused one stops no other. The call as a whole fails only with
-        INVALID_ARGUMENT, when it cannot be read, or UNAVAILABLE; what was done before stays, and sending the same call again
-        has no further effect on it. ReportMismatch and RevokeBook end a version, each with a reason of its own: one at a time.
+        """Many acts in one call, such as the same act on every transcript of a class. Each is done
+        exactly as by its own RPC, in its own transaction, in the order sent; a refused act stops no
+        other. The call as a whole fails only with INVALID_ARGUMENT, when it cannot be read, or
+        UNAVAILABLE; what was done before stays, and sending the same call again has no further effect
+        on it. ReportMismatch and RevokeBook are not among them: they end a version, each with its own
+        reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -266,7 +277,8 @@ class BookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListStudentTranscripts(self, request, context):
-        """Every transcript of a student, over all school years; over all schools for the school where the student is now.
+        """Every transcript of a student, over all school years; over all schools for the school where the
+        student is now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -393,9 +405,10 @@ def add_BookServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class BookService:
-    """Record books of every type and their life cycle. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
-    is in another state, PERMISSION_DENIED/ROLE_REQUIRED when the person may not act, and repeating a transition that this
-    same call has already made succeeds without effect.
+    """Record books of every type and their life cycle. Each RPC is one transition. It fails with
+    FAILED_PRECONDITION/BOOK_STATE when the book is in another state and with
+    PERMISSION_DENIED/ROLE_REQUIRED when the person may not act. Repeating a transition that the same
+    call has already made succeeds without effect.
     """
 
     @staticmethod

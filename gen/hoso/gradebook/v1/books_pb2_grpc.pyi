@@ -27,9 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class BookServiceStub:
-    """Record books of every type and their life cycle. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
-    is in another state, PERMISSION_DENIED/ROLE_REQUIRED when the person may not act, and repeating a transition that this
-    same call has already made succeeds without effect.
+    """Record books of every type and their life cycle. Each RPC is one transition. It fails with
+    FAILED_PRECONDITION/BOOK_STATE when the book is in another state and with
+    PERMISSION_DENIED/ROLE_REQUIRED when the person may not act. Repeating a transition that the same
+    call has already made succeeds without effect.
     """
 
     @_typing.overload
@@ -37,59 +38,74 @@ class BookServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> BookServiceAsyncStub: ...
     FreezeBook: _grpc.UnaryUnaryMultiCallable[_books_pb2.FreezeBookRequest, _books_pb2.FreezeBookResponse]
-    """Freezes the content of a book for a stage: DATA_COMPLETE (its preparer: homeroom teacher of a class book or
-    transcript, the teacher of a teacher's book, văn thư of a student register). A class book needs every required mark,
-    conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE lists what is missing. A transcript needs the class book of
-    its class and stage LOCKED or further; FAILED_PRECONDITION/CLASS_BOOK_REQUIRED. After MISMATCH or REVOKED it makes
-    the next version.
+    """Freezes the content of a book for a stage: DATA_COMPLETE (its preparer: homeroom teacher of a
+    class book or transcript, the teacher of a teacher's book, văn thư of a student register). A
+    class book needs every required mark, conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE
+    lists what is missing. A transcript needs the class book of its class and stage LOCKED or
+    further; FAILED_PRECONDITION/CLASS_BOOK_REQUIRED. After MISMATCH or REVOKED it makes the next
+    version.
     """
     FreezeClassTranscripts: _grpc.UnaryUnaryMultiCallable[_books_pb2.FreezeClassTranscriptsRequest, _books_pb2.FreezeClassTranscriptsResponse]
-    """Freezes the transcripts of all students of a class, all or nothing (homeroom teacher). Those frozen already with the
-    same data are returned as they are.
+    """Freezes the transcripts of all students of a class, all or nothing (homeroom teacher). Those
+    already frozen with the same data are returned as they are.
     """
     AssignPrint: _grpc.UnaryUnaryMultiCallable[_books_pb2.AssignPrintRequest, _books_pb2.AssignPrintResponse]
-    """Names the officer in charge of print and review: PRINT_ASSIGNED (principal). Printing follows by itself."""
+    """Names the officer in charge of print and review: PRINT_ASSIGNED (principal). Printing follows
+    automatically.
+    """
     StartReconciliation: _grpc.UnaryUnaryMultiCallable[_books_pb2.StartReconciliationRequest, _books_pb2.StartReconciliationResponse]
-    """Starts the review of the print against the data: UNDER_RECONCILIATION (the assigned data officer)."""
+    """Starts the review of the print against the data: UNDER_RECONCILIATION (the assigned data
+    officer).
+    """
     ConfirmReconciliation: _grpc.UnaryUnaryMultiCallable[_books_pb2.ConfirmReconciliationRequest, _books_pb2.ConfirmReconciliationResponse]
-    """Confirms that the print agrees; the digest is read off the printed page. RECONCILED when both the assigned data
-    officer and the book's preparer have confirmed. FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
+    """Confirms that the print agrees; the digest is read off the printed page. RECONCILED when both
+    the assigned data officer and the book's preparer have confirmed.
+    FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
     """
     ReportMismatch: _grpc.UnaryUnaryMultiCallable[_books_pb2.ReportMismatchRequest, _books_pb2.ReportMismatchResponse]
-    """Reports differences: MISMATCH. The print is void; marks are corrected and the book frozen again, version + 1."""
+    """Reports differences: MISMATCH. The print is void; marks are corrected and the book is frozen
+    again, version + 1.
+    """
     RecordHandSigned: _grpc.UnaryUnaryMultiCallable[_books_pb2.RecordHandSignedRequest, _books_pb2.RecordHandSignedResponse]
-    """Records the blue-ink signatures on paper: HAND_SIGNED (principal). Only where the paper track is required."""
+    """Records the blue-ink signatures on paper: HAND_SIGNED (principal). Only where the paper track
+    is required.
+    """
     RecordStamped: _grpc.UnaryUnaryMultiCallable[_books_pb2.RecordStampedRequest, _books_pb2.RecordStampedResponse]
     """Records the red stamp: STAMPED (seal custodian)."""
     RecordPaperArchived: _grpc.UnaryUnaryMultiCallable[_books_pb2.RecordPaperArchivedRequest, _books_pb2.RecordPaperArchivedResponse]
     """Records that the paper is archived: PAPER_ARCHIVED (data officer)."""
     StartDigitalSigning: _grpc.UnaryUnaryMultiCallable[_books_pb2.StartDigitalSigningRequest, _books_pb2.StartDigitalSigningResponse]
-    """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow: SIGNED, and SEALED where
-    the record type has a seal.
+    """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow:
+    SIGNED, and SEALED where the record type has a seal.
     """
     LockBook: _grpc.UnaryUnaryMultiCallable[_books_pb2.LockBookRequest, _books_pb2.LockBookResponse]
-    """Locks the book and the data in it: LOCKED (principal), from SEALED, or from SIGNED where the record type has no seal.
-    Archiving follows by itself: ARCHIVED.
+    """Locks the book and the data in it: LOCKED (principal), from SEALED, or from SIGNED where the
+    record type has no seal. Archiving follows automatically: ARCHIVED.
     """
     ReturnBook: _grpc.UnaryUnaryMultiCallable[_books_pb2.ReturnBookRequest, _books_pb2.ReturnBookResponse]
     """Records to whom the electronic copy was returned: RETURNED (principal)."""
     RevokeBook: _grpc.UnaryUnaryMultiCallable[_books_pb2.RevokeBookRequest, _books_pb2.RevokeBookResponse]
-    """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is erased; the next
-    FreezeBook makes version + 1 and links both. A class book whose transcripts are being signed or are signed is
-    refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are revoked first.
+    """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is
+    erased; the next FreezeBook makes version + 1 and links both. A class book whose transcripts
+    are being signed or are signed is refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are
+    revoked first.
     """
     ActOnBooks: _grpc.UnaryUnaryMultiCallable[_books_pb2.ActOnBooksRequest, _books_pb2.ActOnBooksResponse]
-    """Many acts in one call, such as the same one on every transcript of a class. Each is done exactly as by its own RPC,
-    in its own transaction, in the order sent; a refused one stops no other. The call as a whole fails only with
-    INVALID_ARGUMENT, when it cannot be read, or UNAVAILABLE; what was done before stays, and sending the same call again
-    has no further effect on it. ReportMismatch and RevokeBook end a version, each with a reason of its own: one at a time.
+    """Many acts in one call, such as the same act on every transcript of a class. Each is done
+    exactly as by its own RPC, in its own transaction, in the order sent; a refused act stops no
+    other. The call as a whole fails only with INVALID_ARGUMENT, when it cannot be read, or
+    UNAVAILABLE; what was done before stays, and sending the same call again has no further effect
+    on it. ReportMismatch and RevokeBook are not among them: they end a version, each with its own
+    reason.
     """
     GetBook: _grpc.UnaryUnaryMultiCallable[_books_pb2.GetBookRequest, _books_pb2.GetBookResponse]
     """One book."""
     ListBooks: _grpc.UnaryUnaryMultiCallable[_books_pb2.ListBooksRequest, _books_pb2.ListBooksResponse]
     """The books of one type in a school year, paged, by class, holder, stage and version."""
     ListStudentTranscripts: _grpc.UnaryUnaryMultiCallable[_books_pb2.ListStudentTranscriptsRequest, _books_pb2.ListStudentTranscriptsResponse]
-    """Every transcript of a student, over all school years; over all schools for the school where the student is now."""
+    """Every transcript of a student, over all school years; over all schools for the school where the
+    student is now.
+    """
     ListRecordBooks: _grpc.UnaryUnaryMultiCallable[_books_pb2.ListRecordBooksRequest, _books_pb2.ListRecordBooksResponse]
     """The catalogue of record books of a school year and level: who prepares and signs what, and how."""
     DownloadBookContent: _grpc.UnaryStreamMultiCallable[_books_pb2.DownloadBookContentRequest, _books_pb2.DownloadBookContentResponse]
@@ -97,75 +113,92 @@ class BookServiceStub:
 
 @_typing.type_check_only
 class BookServiceAsyncStub(BookServiceStub):
-    """Record books of every type and their life cycle. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
-    is in another state, PERMISSION_DENIED/ROLE_REQUIRED when the person may not act, and repeating a transition that this
-    same call has already made succeeds without effect.
+    """Record books of every type and their life cycle. Each RPC is one transition. It fails with
+    FAILED_PRECONDITION/BOOK_STATE when the book is in another state and with
+    PERMISSION_DENIED/ROLE_REQUIRED when the person may not act. Repeating a transition that the same
+    call has already made succeeds without effect.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     FreezeBook: _aio.UnaryUnaryMultiCallable[_books_pb2.FreezeBookRequest, _books_pb2.FreezeBookResponse]  # type: ignore[assignment]
-    """Freezes the content of a book for a stage: DATA_COMPLETE (its preparer: homeroom teacher of a class book or
-    transcript, the teacher of a teacher's book, văn thư of a student register). A class book needs every required mark,
-    conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE lists what is missing. A transcript needs the class book of
-    its class and stage LOCKED or further; FAILED_PRECONDITION/CLASS_BOOK_REQUIRED. After MISMATCH or REVOKED it makes
-    the next version.
+    """Freezes the content of a book for a stage: DATA_COMPLETE (its preparer: homeroom teacher of a
+    class book or transcript, the teacher of a teacher's book, văn thư of a student register). A
+    class book needs every required mark, conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE
+    lists what is missing. A transcript needs the class book of its class and stage LOCKED or
+    further; FAILED_PRECONDITION/CLASS_BOOK_REQUIRED. After MISMATCH or REVOKED it makes the next
+    version.
     """
     FreezeClassTranscripts: _aio.UnaryUnaryMultiCallable[_books_pb2.FreezeClassTranscriptsRequest, _books_pb2.FreezeClassTranscriptsResponse]  # type: ignore[assignment]
-    """Freezes the transcripts of all students of a class, all or nothing (homeroom teacher). Those frozen already with the
-    same data are returned as they are.
+    """Freezes the transcripts of all students of a class, all or nothing (homeroom teacher). Those
+    already frozen with the same data are returned as they are.
     """
     AssignPrint: _aio.UnaryUnaryMultiCallable[_books_pb2.AssignPrintRequest, _books_pb2.AssignPrintResponse]  # type: ignore[assignment]
-    """Names the officer in charge of print and review: PRINT_ASSIGNED (principal). Printing follows by itself."""
+    """Names the officer in charge of print and review: PRINT_ASSIGNED (principal). Printing follows
+    automatically.
+    """
     StartReconciliation: _aio.UnaryUnaryMultiCallable[_books_pb2.StartReconciliationRequest, _books_pb2.StartReconciliationResponse]  # type: ignore[assignment]
-    """Starts the review of the print against the data: UNDER_RECONCILIATION (the assigned data officer)."""
+    """Starts the review of the print against the data: UNDER_RECONCILIATION (the assigned data
+    officer).
+    """
     ConfirmReconciliation: _aio.UnaryUnaryMultiCallable[_books_pb2.ConfirmReconciliationRequest, _books_pb2.ConfirmReconciliationResponse]  # type: ignore[assignment]
-    """Confirms that the print agrees; the digest is read off the printed page. RECONCILED when both the assigned data
-    officer and the book's preparer have confirmed. FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
+    """Confirms that the print agrees; the digest is read off the printed page. RECONCILED when both
+    the assigned data officer and the book's preparer have confirmed.
+    FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
     """
     ReportMismatch: _aio.UnaryUnaryMultiCallable[_books_pb2.ReportMismatchRequest, _books_pb2.ReportMismatchResponse]  # type: ignore[assignment]
-    """Reports differences: MISMATCH. The print is void; marks are corrected and the book frozen again, version + 1."""
+    """Reports differences: MISMATCH. The print is void; marks are corrected and the book is frozen
+    again, version + 1.
+    """
     RecordHandSigned: _aio.UnaryUnaryMultiCallable[_books_pb2.RecordHandSignedRequest, _books_pb2.RecordHandSignedResponse]  # type: ignore[assignment]
-    """Records the blue-ink signatures on paper: HAND_SIGNED (principal). Only where the paper track is required."""
+    """Records the blue-ink signatures on paper: HAND_SIGNED (principal). Only where the paper track
+    is required.
+    """
     RecordStamped: _aio.UnaryUnaryMultiCallable[_books_pb2.RecordStampedRequest, _books_pb2.RecordStampedResponse]  # type: ignore[assignment]
     """Records the red stamp: STAMPED (seal custodian)."""
     RecordPaperArchived: _aio.UnaryUnaryMultiCallable[_books_pb2.RecordPaperArchivedRequest, _books_pb2.RecordPaperArchivedResponse]  # type: ignore[assignment]
     """Records that the paper is archived: PAPER_ARCHIVED (data officer)."""
     StartDigitalSigning: _aio.UnaryUnaryMultiCallable[_books_pb2.StartDigitalSigningRequest, _books_pb2.StartDigitalSigningResponse]  # type: ignore[assignment]
-    """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow: SIGNED, and SEALED where
-    the record type has a seal.
+    """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow:
+    SIGNED, and SEALED where the record type has a seal.
     """
     LockBook: _aio.UnaryUnaryMultiCallable[_books_pb2.LockBookRequest, _books_pb2.LockBookResponse]  # type: ignore[assignment]
-    """Locks the book and the data in it: LOCKED (principal), from SEALED, or from SIGNED where the record type has no seal.
-    Archiving follows by itself: ARCHIVED.
+    """Locks the book and the data in it: LOCKED (principal), from SEALED, or from SIGNED where the
+    record type has no seal. Archiving follows automatically: ARCHIVED.
     """
     ReturnBook: _aio.UnaryUnaryMultiCallable[_books_pb2.ReturnBookRequest, _books_pb2.ReturnBookResponse]  # type: ignore[assignment]
     """Records to whom the electronic copy was returned: RETURNED (principal)."""
     RevokeBook: _aio.UnaryUnaryMultiCallable[_books_pb2.RevokeBookRequest, _books_pb2.RevokeBookResponse]  # type: ignore[assignment]
-    """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is erased; the next
-    FreezeBook makes version + 1 and links both. A class book whose transcripts are being signed or are signed is
-    refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are revoked first.
+    """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is
+    erased; the next FreezeBook makes version + 1 and links both. A class book whose transcripts
+    are being signed or are signed is refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are
+    revoked first.
     """
     ActOnBooks: _aio.UnaryUnaryMultiCallable[_books_pb2.ActOnBooksRequest, _books_pb2.ActOnBooksResponse]  # type: ignore[assignment]
-    """Many acts in one call, such as the same one on every transcript of a class. Each is done exactly as by its own RPC,
-    in its own transaction, in the order sent; a refused one stops no other. The call as a whole fails only with
-    INVALID_ARGUMENT, when it cannot be read, or UNAVAILABLE; what was done before stays, and sending the same call again
-    has no further effect on it. ReportMismatch and RevokeBook end a version, each with a reason of its own: one at a time.
+    """Many acts in one call, such as the same act on every transcript of a class. Each is done
+    exactly as by its own RPC, in its own transaction, in the order sent; a refused act stops no
+    other. The call as a whole fails only with INVALID_ARGUMENT, when it cannot be read, or
+    UNAVAILABLE; what was done before stays, and sending the same call again has no further effect
+    on it. ReportMismatch and RevokeBook are not among them: they end a version, each with its own
+    reason.
     """
     GetBook: _aio.UnaryUnaryMultiCallable[_books_pb2.GetBookRequest, _books_pb2.GetBookResponse]  # type: ignore[assignment]
     """One book."""
     ListBooks: _aio.UnaryUnaryMultiCallable[_books_pb2.ListBooksRequest, _books_pb2.ListBooksResponse]  # type: ignore[assignment]
     """The books of one type in a school year, paged, by class, holder, stage and version."""
     ListStudentTranscripts: _aio.UnaryUnaryMultiCallable[_books_pb2.ListStudentTranscriptsRequest, _books_pb2.ListStudentTranscriptsResponse]  # type: ignore[assignment]
-    """Every transcript of a student, over all school years; over all schools for the school where the student is now."""
+    """Every transcript of a student, over all school years; over all schools for the school where the
+    student is now.
+    """
     ListRecordBooks: _aio.UnaryUnaryMultiCallable[_books_pb2.ListRecordBooksRequest, _books_pb2.ListRecordBooksResponse]  # type: ignore[assignment]
     """The catalogue of record books of a school year and level: who prepares and signs what, and how."""
     DownloadBookContent: _aio.UnaryStreamMultiCallable[_books_pb2.DownloadBookContentRequest, _books_pb2.DownloadBookContentResponse]  # type: ignore[assignment]
     """The canonical bytes of a book's frozen content, in chunks. For print, and for the school."""
 
 class BookServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Record books of every type and their life cycle. Each RPC is one transition; it fails with FAILED_PRECONDITION/BOOK_STATE when the book
-    is in another state, PERMISSION_DENIED/ROLE_REQUIRED when the person may not act, and repeating a transition that this
-    same call has already made succeeds without effect.
+    """Record books of every type and their life cycle. Each RPC is one transition. It fails with
+    FAILED_PRECONDITION/BOOK_STATE when the book is in another state and with
+    PERMISSION_DENIED/ROLE_REQUIRED when the person may not act. Repeating a transition that the same
+    call has already made succeeds without effect.
     """
 
     @_abc_1.abstractmethod
@@ -174,11 +207,12 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.FreezeBookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.FreezeBookResponse, _abc.Awaitable[_books_pb2.FreezeBookResponse]]:
-        """Freezes the content of a book for a stage: DATA_COMPLETE (its preparer: homeroom teacher of a class book or
-        transcript, the teacher of a teacher's book, văn thư of a student register). A class book needs every required mark,
-        conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE lists what is missing. A transcript needs the class book of
-        its class and stage LOCKED or further; FAILED_PRECONDITION/CLASS_BOOK_REQUIRED. After MISMATCH or REVOKED it makes
-        the next version.
+        """Freezes the content of a book for a stage: DATA_COMPLETE (its preparer: homeroom teacher of a
+        class book or transcript, the teacher of a teacher's book, văn thư of a student register). A
+        class book needs every required mark, conduct and absence; FAILED_PRECONDITION/DATA_INCOMPLETE
+        lists what is missing. A transcript needs the class book of its class and stage LOCKED or
+        further; FAILED_PRECONDITION/CLASS_BOOK_REQUIRED. After MISMATCH or REVOKED it makes the next
+        version.
         """
 
     @_abc_1.abstractmethod
@@ -187,8 +221,8 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.FreezeClassTranscriptsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.FreezeClassTranscriptsResponse, _abc.Awaitable[_books_pb2.FreezeClassTranscriptsResponse]]:
-        """Freezes the transcripts of all students of a class, all or nothing (homeroom teacher). Those frozen already with the
-        same data are returned as they are.
+        """Freezes the transcripts of all students of a class, all or nothing (homeroom teacher). Those
+        already frozen with the same data are returned as they are.
         """
 
     @_abc_1.abstractmethod
@@ -197,7 +231,9 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.AssignPrintRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.AssignPrintResponse, _abc.Awaitable[_books_pb2.AssignPrintResponse]]:
-        """Names the officer in charge of print and review: PRINT_ASSIGNED (principal). Printing follows by itself."""
+        """Names the officer in charge of print and review: PRINT_ASSIGNED (principal). Printing follows
+        automatically.
+        """
 
     @_abc_1.abstractmethod
     def StartReconciliation(
@@ -205,7 +241,9 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.StartReconciliationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.StartReconciliationResponse, _abc.Awaitable[_books_pb2.StartReconciliationResponse]]:
-        """Starts the review of the print against the data: UNDER_RECONCILIATION (the assigned data officer)."""
+        """Starts the review of the print against the data: UNDER_RECONCILIATION (the assigned data
+        officer).
+        """
 
     @_abc_1.abstractmethod
     def ConfirmReconciliation(
@@ -213,8 +251,9 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.ConfirmReconciliationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.ConfirmReconciliationResponse, _abc.Awaitable[_books_pb2.ConfirmReconciliationResponse]]:
-        """Confirms that the print agrees; the digest is read off the printed page. RECONCILED when both the assigned data
-        officer and the book's preparer have confirmed. FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
+        """Confirms that the print agrees; the digest is read off the printed page. RECONCILED when both
+        the assigned data officer and the book's preparer have confirmed.
+        FAILED_PRECONDITION/DIGEST_MISMATCH when the digest differs.
         """
 
     @_abc_1.abstractmethod
@@ -223,7 +262,9 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.ReportMismatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.ReportMismatchResponse, _abc.Awaitable[_books_pb2.ReportMismatchResponse]]:
-        """Reports differences: MISMATCH. The print is void; marks are corrected and the book frozen again, version + 1."""
+        """Reports differences: MISMATCH. The print is void; marks are corrected and the book is frozen
+        again, version + 1.
+        """
 
     @_abc_1.abstractmethod
     def RecordHandSigned(
@@ -231,7 +272,9 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.RecordHandSignedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.RecordHandSignedResponse, _abc.Awaitable[_books_pb2.RecordHandSignedResponse]]:
-        """Records the blue-ink signatures on paper: HAND_SIGNED (principal). Only where the paper track is required."""
+        """Records the blue-ink signatures on paper: HAND_SIGNED (principal). Only where the paper track
+        is required.
+        """
 
     @_abc_1.abstractmethod
     def RecordStamped(
@@ -255,8 +298,8 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.StartDigitalSigningRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.StartDigitalSigningResponse, _abc.Awaitable[_books_pb2.StartDigitalSigningResponse]]:
-        """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow: SIGNED, and SEALED where
-        the record type has a seal.
+        """Assigns the signatures: DIGITAL_SIGNING (principal). Signing copy and signatures follow:
+        SIGNED, and SEALED where the record type has a seal.
         """
 
     @_abc_1.abstractmethod
@@ -265,8 +308,8 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.LockBookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.LockBookResponse, _abc.Awaitable[_books_pb2.LockBookResponse]]:
-        """Locks the book and the data in it: LOCKED (principal), from SEALED, or from SIGNED where the record type has no seal.
-        Archiving follows by itself: ARCHIVED.
+        """Locks the book and the data in it: LOCKED (principal), from SEALED, or from SIGNED where the
+        record type has no seal. Archiving follows automatically: ARCHIVED.
         """
 
     @_abc_1.abstractmethod
@@ -283,9 +326,10 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.RevokeBookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.RevokeBookResponse, _abc.Awaitable[_books_pb2.RevokeBookResponse]]:
-        """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is erased; the next
-        FreezeBook makes version + 1 and links both. A class book whose transcripts are being signed or are signed is
-        refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are revoked first.
+        """Revokes a book that was signed: REVOKED (principal, with the Department's notice). Nothing is
+        erased; the next FreezeBook makes version + 1 and links both. A class book whose transcripts
+        are being signed or are signed is refused with FAILED_PRECONDITION/TRANSCRIPTS_ALIVE: they are
+        revoked first.
         """
 
     @_abc_1.abstractmethod
@@ -294,10 +338,12 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.ActOnBooksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.ActOnBooksResponse, _abc.Awaitable[_books_pb2.ActOnBooksResponse]]:
-        """Many acts in one call, such as the same one on every transcript of a class. Each is done exactly as by its own RPC,
-        in its own transaction, in the order sent; a refused one stops no other. The call as a whole fails only with
-        INVALID_ARGUMENT, when it cannot be read, or UNAVAILABLE; what was done before stays, and sending the same call again
-        has no further effect on it. ReportMismatch and RevokeBook end a version, each with a reason of its own: one at a time.
+        """Many acts in one call, such as the same act on every transcript of a class. Each is done
+        exactly as by its own RPC, in its own transaction, in the order sent; a refused act stops no
+        other. The call as a whole fails only with INVALID_ARGUMENT, when it cannot be read, or
+        UNAVAILABLE; what was done before stays, and sending the same call again has no further effect
+        on it. ReportMismatch and RevokeBook are not among them: they end a version, each with its own
+        reason.
         """
 
     @_abc_1.abstractmethod
@@ -322,7 +368,9 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _books_pb2.ListStudentTranscriptsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_books_pb2.ListStudentTranscriptsResponse, _abc.Awaitable[_books_pb2.ListStudentTranscriptsResponse]]:
-        """Every transcript of a student, over all school years; over all schools for the school where the student is now."""
+        """Every transcript of a student, over all school years; over all schools for the school where the
+        student is now.
+        """
 
     @_abc_1.abstractmethod
     def ListRecordBooks(

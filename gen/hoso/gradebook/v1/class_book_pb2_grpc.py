@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class ClassBookServiceStub:
-    """Attendance (điểm danh), the principal's remarks on the use of the book, conduct after summer training. Writes need a
-    person token. Errors as in MarkService; besides FAILED_PRECONDITION/YEAR_NOT_LOCKED, NOT_FOR_SUMMER_TRAINING.
+    """Attendance (điểm danh), the principal's remarks on the use of the book, conduct after summer
+    training. Writes need a person token. Errors as in MarkService, and
+    FAILED_PRECONDITION/YEAR_NOT_LOCKED, NOT_FOR_SUMMER_TRAINING.
     """
 
     def __init__(self, channel):
@@ -64,30 +65,33 @@ class ClassBookServiceStub:
 
 
 class ClassBookServiceServicer:
-    """Attendance (điểm danh), the principal's remarks on the use of the book, conduct after summer training. Writes need a
-    person token. Errors as in MarkService; besides FAILED_PRECONDITION/YEAR_NOT_LOCKED, NOT_FOR_SUMMER_TRAINING.
+    """Attendance (điểm danh), the principal's remarks on the use of the book, conduct after summer
+    training. Writes need a person token. Errors as in MarkService, and
+    FAILED_PRECONDITION/YEAR_NOT_LOCKED, NOT_FOR_SUMMER_TRAINING.
     """
 
     def EnterAttendance(self, request, context):
-        """Enters the absences of one month (homeroom teacher): replaces the month's sheet of the students named. A month may
-        be entered as often as needed, without a window, until a book freezes it or a window over its semester closes after
-        its last day; then only in a window (WINDOW_CLOSED) or by CorrectionService. Every version is kept. From the first
-        sheet on the year's totals follow from the sheets, and MarkService.EnterAbsences is refused with ATTENDANCE_KEPT.
+        """Enters the absences of one month (homeroom teacher): replaces the month's sheet of the students
+        named. A month may be entered as often as needed, without a window, until a book freezes it or
+        a window over its semester closes after its last day; from then on only in a window
+        (WINDOW_CLOSED) or by CorrectionService. Every version is kept. From the first sheet on the
+        year's totals follow from the sheets, and MarkService.EnterAbsences is refused with
+        ATTENDANCE_KEPT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetAttendance(self, request, context):
-        """The sheet of one month as it stands, and each student's totals of the month and of the year so far.
+        """The current sheets of one month, and each student's totals of the month and of the year so far.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecordPrincipalRemark(self, request, context):
-        """Records the principal's remark of a month on the use of the class's book (principal). Recording it again makes the
-        next version; earlier ones are kept.
+        """Records the principal's remark of a month on the use of the class's book (principal). Recording
+        it again makes the next version; earlier ones are kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,9 +105,9 @@ class ClassBookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EnterSummerConduct(self, request, context):
-        """Enters conduct after the training in the summer (homeroom teacher; TT 22/2021 Điều 13). Only for students who must
-        train; needs an open window with MARK_KIND_REASSESSMENT and the class's WHOLE_YEAR book locked. After closing:
-        CorrectionService.
+        """Enters conduct after the training in the summer (homeroom teacher; TT 22/2021 Điều 13). Only
+        for students who must train; needs an open window with MARK_KIND_REASSESSMENT and the class's
+        WHOLE_YEAR book locked. After closing: CorrectionService.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,8 +150,9 @@ def add_ClassBookServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ClassBookService:
-    """Attendance (điểm danh), the principal's remarks on the use of the book, conduct after summer training. Writes need a
-    person token. Errors as in MarkService; besides FAILED_PRECONDITION/YEAR_NOT_LOCKED, NOT_FOR_SUMMER_TRAINING.
+    """Attendance (điểm danh), the principal's remarks on the use of the book, conduct after summer
+    training. Writes need a person token. Errors as in MarkService, and
+    FAILED_PRECONDITION/YEAR_NOT_LOCKED, NOT_FOR_SUMMER_TRAINING.
     """
 
     @staticmethod

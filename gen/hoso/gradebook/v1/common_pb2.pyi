@@ -56,10 +56,14 @@ class _StageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Stage.ValueType
     STAGE_WHOLE_YEAR: _Stage.ValueType  # 2
     """End of the year: both semesters, the year's summary and evaluation."""
     STAGE_AFTER_SUMMER: _Stage.ValueType  # 3
-    """After the summer: the year, with re-assessed results and summer conduct in columns of their own."""
+    """After the summer: the year, with re-assessed results and summer conduct in columns of their
+    own.
+    """
 
 class Stage(_Stage, metaclass=_StageEnumTypeWrapper):
-    """The part of the year that one book covers (giai đoạn). A school year's book of a stage contains everything up to it."""
+    """The part of the year that one book covers (giai đoạn). The book of a stage contains everything up
+    to it.
+    """
 
 STAGE_UNSPECIFIED: Stage.ValueType  # 0
 """Never sent; always refused."""
@@ -68,7 +72,9 @@ STAGE_SEMESTER_1: Stage.ValueType  # 1
 STAGE_WHOLE_YEAR: Stage.ValueType  # 2
 """End of the year: both semesters, the year's summary and evaluation."""
 STAGE_AFTER_SUMMER: Stage.ValueType  # 3
-"""After the summer: the year, with re-assessed results and summer conduct in columns of their own."""
+"""After the summer: the year, with re-assessed results and summer conduct in columns of their
+own.
+"""
 Global___Stage: _TypeAlias = Stage  # noqa: Y015
 
 class _RecordType:
@@ -80,13 +86,13 @@ class _RecordTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RecordType
     RECORD_TYPE_UNSPECIFIED: _RecordType.ValueType  # 0
     """In requests: CLASS_BOOK. Never in answers."""
     RECORD_TYPE_CLASS_BOOK: _RecordType.ValueType  # 1
-    """Sổ theo dõi và đánh giá học sinh theo lớp học (sổ gọi tên và ghi điểm): one a class and year."""
+    """Sổ theo dõi và đánh giá học sinh theo lớp học (sổ gọi tên và ghi điểm): one per class and year."""
     RECORD_TYPE_TEACHER_BOOK: _RecordType.ValueType  # 2
-    """Sổ theo dõi và đánh giá học sinh của giáo viên: one a teacher, subject and year."""
+    """Sổ theo dõi và đánh giá học sinh của giáo viên: one per teacher, subject and year."""
     RECORD_TYPE_TRANSCRIPT: _RecordType.ValueType  # 3
-    """Học bạ: one a student; continues across grades."""
+    """Học bạ: one per student; continues across grades."""
     RECORD_TYPE_STUDENT_REGISTER: _RecordType.ValueType  # 4
-    """Sổ đăng bộ: one a school and year."""
+    """Sổ đăng bộ: one per school and year."""
 
 class RecordType(_RecordType, metaclass=_RecordTypeEnumTypeWrapper):
     """Kind of record that a book is (loại hồ sơ; TT 32/2020 Điều 21)."""
@@ -94,13 +100,13 @@ class RecordType(_RecordType, metaclass=_RecordTypeEnumTypeWrapper):
 RECORD_TYPE_UNSPECIFIED: RecordType.ValueType  # 0
 """In requests: CLASS_BOOK. Never in answers."""
 RECORD_TYPE_CLASS_BOOK: RecordType.ValueType  # 1
-"""Sổ theo dõi và đánh giá học sinh theo lớp học (sổ gọi tên và ghi điểm): one a class and year."""
+"""Sổ theo dõi và đánh giá học sinh theo lớp học (sổ gọi tên và ghi điểm): one per class and year."""
 RECORD_TYPE_TEACHER_BOOK: RecordType.ValueType  # 2
-"""Sổ theo dõi và đánh giá học sinh của giáo viên: one a teacher, subject and year."""
+"""Sổ theo dõi và đánh giá học sinh của giáo viên: one per teacher, subject and year."""
 RECORD_TYPE_TRANSCRIPT: RecordType.ValueType  # 3
-"""Học bạ: one a student; continues across grades."""
+"""Học bạ: one per student; continues across grades."""
 RECORD_TYPE_STUDENT_REGISTER: RecordType.ValueType  # 4
-"""Sổ đăng bộ: one a school and year."""
+"""Sổ đăng bộ: one per school and year."""
 Global___RecordType: _TypeAlias = RecordType  # noqa: Y015
 
 class _SubjectKind:
@@ -311,7 +317,7 @@ Global___ClassRef: _TypeAlias = ClassRef  # noqa: Y015
 
 @_typing.final
 class Refusal(_message.Message):
-    """Why one of several acts or sheets in a call was refused: what the status of its own RPC would say."""
+    """Why one of several acts or sheets in a call was refused, as the status of its own RPC would say."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

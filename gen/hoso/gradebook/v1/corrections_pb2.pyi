@@ -30,7 +30,9 @@ class _CorrectionKind:
 class _CorrectionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CorrectionKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CORRECTION_KIND_UNSPECIFIED: _CorrectionKind.ValueType  # 0
-    """In requests: a mark when subject, column or new_value is given, else conduct of a semester. Never in answers."""
+    """In requests: a mark when subject, column or new_value is given, else conduct of a semester.
+    Never in answers.
+    """
     CORRECTION_KIND_MARK: _CorrectionKind.ValueType  # 1
     """One mark: subject, semester, column, new_value."""
     CORRECTION_KIND_CONDUCT: _CorrectionKind.ValueType  # 2
@@ -38,7 +40,9 @@ class _CorrectionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Correc
     CORRECTION_KIND_SUMMER_CONDUCT: _CorrectionKind.ValueType  # 3
     """Conduct after the training in the summer (TT 22/2021 Điều 13): new_level."""
     CORRECTION_KIND_ABSENCES: _CorrectionKind.ValueType  # 4
-    """The year's absent sessions of a class that keeps no attendance by month (Điều 12): new_absences."""
+    """The year's absent sessions of a class that keeps no attendance by month (Điều 12):
+    new_absences.
+    """
     CORRECTION_KIND_ATTENDANCE: _CorrectionKind.ValueType  # 5
     """Sessions of a month's attendance; the year's totals follow: month, sessions."""
 
@@ -46,7 +50,9 @@ class CorrectionKind(_CorrectionKind, metaclass=_CorrectionKindEnumTypeWrapper):
     """What a correction is about."""
 
 CORRECTION_KIND_UNSPECIFIED: CorrectionKind.ValueType  # 0
-"""In requests: a mark when subject, column or new_value is given, else conduct of a semester. Never in answers."""
+"""In requests: a mark when subject, column or new_value is given, else conduct of a semester.
+Never in answers.
+"""
 CORRECTION_KIND_MARK: CorrectionKind.ValueType  # 1
 """One mark: subject, semester, column, new_value."""
 CORRECTION_KIND_CONDUCT: CorrectionKind.ValueType  # 2
@@ -54,7 +60,9 @@ CORRECTION_KIND_CONDUCT: CorrectionKind.ValueType  # 2
 CORRECTION_KIND_SUMMER_CONDUCT: CorrectionKind.ValueType  # 3
 """Conduct after the training in the summer (TT 22/2021 Điều 13): new_level."""
 CORRECTION_KIND_ABSENCES: CorrectionKind.ValueType  # 4
-"""The year's absent sessions of a class that keeps no attendance by month (Điều 12): new_absences."""
+"""The year's absent sessions of a class that keeps no attendance by month (Điều 12):
+new_absences.
+"""
 CORRECTION_KIND_ATTENDANCE: CorrectionKind.ValueType  # 5
 """Sessions of a month's attendance; the year's totals follow: month, sessions."""
 Global___CorrectionKind: _TypeAlias = CorrectionKind  # noqa: Y015
@@ -140,7 +148,7 @@ class SessionCorrection(_message.Message):
     old: Global___Attendance.ValueType
     """What the sheet said when the correction was requested. Output only."""
     new: Global___Attendance.ValueType
-    """What it shall say."""
+    """What it is to say."""
     def __init__(
         self,
         *,
@@ -211,7 +219,7 @@ Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
 
 @_typing.final
 class CorrectionStep(_message.Message):
-    """Who made one step of a correction."""
+    """One step of a correction."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -290,8 +298,8 @@ class Correction(_message.Message):
     old_value: _builtins.str
     """What the cell held when the correction was requested; "" for no mark, and for all but marks."""
     old_version: _builtins.int
-    """The version then of the mark, level, totals or month's sheet; 0 when nothing was ever entered. Approval needs it to be
-    the newest still.
+    """The version then of the mark, level, totals or month's sheet; 0 when nothing was ever entered.
+    Approval requires it still to be the newest.
     """
     new_value: _builtins.str
     """The value asked for; "-" withdraws the mark; empty for all but marks."""
@@ -321,19 +329,19 @@ class Correction(_message.Message):
 
     @_builtins.property
     def requested(self) -> Global___CorrectionStep:
-        """Who asked for it."""
+        """The request."""
 
     @_builtins.property
     def confirmed(self) -> Global___CorrectionStep:
-        """Who certified it; absent until confirmed."""
+        """The certification; absent until confirmed."""
 
     @_builtins.property
     def decided(self) -> Global___CorrectionStep:
-        """Who approved or rejected it; absent until decided."""
+        """The decision; absent until decided."""
 
     @_builtins.property
     def withdrawn(self) -> Global___CorrectionStep:
-        """Who took it back; absent unless withdrawn."""
+        """The withdrawal; absent unless withdrawn."""
 
     @_builtins.property
     def snapshot(self) -> _marks_pb2.Snapshot:
@@ -395,8 +403,8 @@ Global___Correction: _TypeAlias = Correction  # noqa: Y015
 
 @_typing.final
 class RequestCorrectionRequest(_message.Message):
-    """Request of RequestCorrection. Which of the fields 3-5, 7, 8 and 12-14 are given is a matter of the kind: see
-    CorrectionKind; others are refused with NOT_ALLOWED.
+    """Request of RequestCorrection. The kind decides which of the fields 3-5, 7, 8 and 12-14 are given:
+    see CorrectionKind; others are refused with NOT_ALLOWED.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -447,12 +455,12 @@ class RequestCorrectionRequest(_message.Message):
 
     @_builtins.property
     def new_absences(self) -> Global___AbsenceTotals:
-        """The year's absent sessions as they shall be, both totals."""
+        """The corrected absent sessions of the year, both totals."""
 
     @_builtins.property
     def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___SessionCorrection]:
-        """At most 62 sessions of the month, each to differ from what stands. When the student has no sheet of the month, all
-        others are present in the sheet that approval makes.
+        """At most 62 sessions of the month, each different from the current sheet. When the student has
+        no sheet of the month, all others are present in the sheet that approval makes.
         """
 
     def __init__(
@@ -787,9 +795,9 @@ class GetDataHistoryRequest(_message.Message):
     kind: Global___CorrectionKind.ValueType
     """CONDUCT, SUMMER_CONDUCT, ABSENCES or ATTENDANCE."""
     semester: _common_pb2.Semester.ValueType
-    """Of CONDUCT; otherwise unspecified."""
+    """For CONDUCT; otherwise unspecified."""
     month: _builtins.str
-    """Of ATTENDANCE, such as "2025-10"; otherwise empty."""
+    """For ATTENDANCE, such as "2025-10"; otherwise empty."""
     @_builtins.property
     def school_class(self) -> _common_pb2.ClassRef:
         """The class."""
@@ -832,13 +840,13 @@ class DataVersion(_message.Message):
     level: _common_pb2.Level.ValueType
     """Conduct."""
     person: _builtins.str
-    """Person id of who did it."""
+    """Person id of whoever did it."""
     client: _builtins.str
     """Client through which it came, such as "vendor/smas"."""
     reason: _builtins.str
     """Why, where a reason is required."""
     kind: _builtins.str
-    """By which act it came: ENTRY, CORRECTION or CARRIED_OVER (along with the student, from another class)."""
+    """The kind of act: ENTRY, CORRECTION or CARRIED_OVER (with the student, from another class)."""
     @_builtins.property
     def absences(self) -> Global___AbsenceTotals:
         """Absences."""
@@ -853,7 +861,7 @@ class DataVersion(_message.Message):
 
     @_builtins.property
     def correction(self) -> _marks_pb2.VersionCorrection:
-        """The correction that wrote it; absent for other versions. `person` is then who approved it."""
+        """The correction that wrote it; absent for other versions. `person` is then the approver."""
 
     def __init__(
         self,

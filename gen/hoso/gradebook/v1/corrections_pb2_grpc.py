@@ -26,16 +26,19 @@ if _version_not_supported:
 
 
 class CorrectionServiceStub:
-    """After a window closes what it covered changes only here: requested with reason and evidence, confirmed by the homeroom
-    teacher, decided by the principal. That is a mark, a level of conduct, a student's absence totals of the year, or
-    sessions of a student's attendance sheet of one month (CorrectionKind). Approval writes the next version of exactly
-    that, takes a new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH). At least two different people stand behind every
-    approval: a homeroom teacher's own request is confirmed by a vice principal where the school has one, a principal's own
-    request or confirmation is decided by a vice principal where the school has one.
-    Errors: INVALID_ARGUMENT with BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
-    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first), ATTENDANCE_KEPT (correct the
-    sheets), ATTENDANCE_NOT_KEPT (correct the totals); PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED,
-    OTHER_PERSON_REQUIRED; NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """After a window closes, the data it covered change only here: requested with reason and evidence,
+    confirmed by the homeroom teacher, decided by the principal. A correction changes a mark, a level
+    of conduct, a student's absence totals of the year, or sessions of a student's attendance sheet
+    of one month (CorrectionKind). Approval writes the next version of exactly that datum, takes a
+    new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH).
+    At least two different people are behind every approval: a homeroom teacher's own request is
+    confirmed by a vice principal where the school has one, a principal's own request or confirmation
+    is decided by a vice principal where the school has one. Errors: INVALID_ARGUMENT with
+    BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
+    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first),
+    ATTENDANCE_KEPT (correct the sheets), ATTENDANCE_NOT_KEPT (correct the totals);
+    PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED, OTHER_PERSON_REQUIRED;
+    NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def __init__(self, channel):
@@ -82,20 +85,24 @@ class CorrectionServiceStub:
 
 
 class CorrectionServiceServicer:
-    """After a window closes what it covered changes only here: requested with reason and evidence, confirmed by the homeroom
-    teacher, decided by the principal. That is a mark, a level of conduct, a student's absence totals of the year, or
-    sessions of a student's attendance sheet of one month (CorrectionKind). Approval writes the next version of exactly
-    that, takes a new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH). At least two different people stand behind every
-    approval: a homeroom teacher's own request is confirmed by a vice principal where the school has one, a principal's own
-    request or confirmation is decided by a vice principal where the school has one.
-    Errors: INVALID_ARGUMENT with BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
-    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first), ATTENDANCE_KEPT (correct the
-    sheets), ATTENDANCE_NOT_KEPT (correct the totals); PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED,
-    OTHER_PERSON_REQUIRED; NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """After a window closes, the data it covered change only here: requested with reason and evidence,
+    confirmed by the homeroom teacher, decided by the principal. A correction changes a mark, a level
+    of conduct, a student's absence totals of the year, or sessions of a student's attendance sheet
+    of one month (CorrectionKind). Approval writes the next version of exactly that datum, takes a
+    new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH).
+    At least two different people are behind every approval: a homeroom teacher's own request is
+    confirmed by a vice principal where the school has one, a principal's own request or confirmation
+    is decided by a vice principal where the school has one. Errors: INVALID_ARGUMENT with
+    BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
+    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first),
+    ATTENDANCE_KEPT (correct the sheets), ATTENDANCE_NOT_KEPT (correct the totals);
+    PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED, OTHER_PERSON_REQUIRED;
+    NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def RequestCorrection(self, request, context):
-        """Asks for another value: REQUESTED (a mark: subject teacher of the class; all else: homeroom teacher).
+        """Asks for another value: REQUESTED (a mark: subject teacher of the class; everything else:
+        homeroom teacher).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,8 +144,8 @@ class CorrectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetDataHistory(self, request, context):
-        """The whole history of a student's conduct, absence totals or attendance of a month: every version, who, when, through
-        which vendor, why. For marks: MarkService.GetMarkHistory.
+        """The whole history of a student's conduct, absence totals or attendance of a month: every
+        version, with who, when, through which vendor and why. For marks: MarkService.GetMarkHistory.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,16 +198,19 @@ def add_CorrectionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CorrectionService:
-    """After a window closes what it covered changes only here: requested with reason and evidence, confirmed by the homeroom
-    teacher, decided by the principal. That is a mark, a level of conduct, a student's absence totals of the year, or
-    sessions of a student's attendance sheet of one month (CorrectionKind). Approval writes the next version of exactly
-    that, takes a new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH). At least two different people stand behind every
-    approval: a homeroom teacher's own request is confirmed by a vice principal where the school has one, a principal's own
-    request or confirmation is decided by a vice principal where the school has one.
-    Errors: INVALID_ARGUMENT with BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
-    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first), ATTENDANCE_KEPT (correct the
-    sheets), ATTENDANCE_NOT_KEPT (correct the totals); PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED,
-    OTHER_PERSON_REQUIRED; NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """After a window closes, the data it covered change only here: requested with reason and evidence,
+    confirmed by the homeroom teacher, decided by the principal. A correction changes a mark, a level
+    of conduct, a student's absence totals of the year, or sessions of a student's attendance sheet
+    of one month (CorrectionKind). Approval writes the next version of exactly that datum, takes a
+    new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH).
+    At least two different people are behind every approval: a homeroom teacher's own request is
+    confirmed by a vice principal where the school has one, a principal's own request or confirmation
+    is decided by a vice principal where the school has one. Errors: INVALID_ARGUMENT with
+    BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
+    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first),
+    ATTENDANCE_KEPT (correct the sheets), ATTENDANCE_NOT_KEPT (correct the totals);
+    PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED, OTHER_PERSON_REQUIRED;
+    NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @staticmethod

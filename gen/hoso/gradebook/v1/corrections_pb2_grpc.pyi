@@ -27,16 +27,19 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CorrectionServiceStub:
-    """After a window closes what it covered changes only here: requested with reason and evidence, confirmed by the homeroom
-    teacher, decided by the principal. That is a mark, a level of conduct, a student's absence totals of the year, or
-    sessions of a student's attendance sheet of one month (CorrectionKind). Approval writes the next version of exactly
-    that, takes a new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH). At least two different people stand behind every
-    approval: a homeroom teacher's own request is confirmed by a vice principal where the school has one, a principal's own
-    request or confirmation is decided by a vice principal where the school has one.
-    Errors: INVALID_ARGUMENT with BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
-    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first), ATTENDANCE_KEPT (correct the
-    sheets), ATTENDANCE_NOT_KEPT (correct the totals); PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED,
-    OTHER_PERSON_REQUIRED; NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """After a window closes, the data it covered change only here: requested with reason and evidence,
+    confirmed by the homeroom teacher, decided by the principal. A correction changes a mark, a level
+    of conduct, a student's absence totals of the year, or sessions of a student's attendance sheet
+    of one month (CorrectionKind). Approval writes the next version of exactly that datum, takes a
+    new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH).
+    At least two different people are behind every approval: a homeroom teacher's own request is
+    confirmed by a vice principal where the school has one, a principal's own request or confirmation
+    is decided by a vice principal where the school has one. Errors: INVALID_ARGUMENT with
+    BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
+    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first),
+    ATTENDANCE_KEPT (correct the sheets), ATTENDANCE_NOT_KEPT (correct the totals);
+    PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED, OTHER_PERSON_REQUIRED;
+    NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @_typing.overload
@@ -44,7 +47,9 @@ class CorrectionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CorrectionServiceAsyncStub: ...
     RequestCorrection: _grpc.UnaryUnaryMultiCallable[_corrections_pb2.RequestCorrectionRequest, _corrections_pb2.RequestCorrectionResponse]
-    """Asks for another value: REQUESTED (a mark: subject teacher of the class; all else: homeroom teacher)."""
+    """Asks for another value: REQUESTED (a mark: subject teacher of the class; everything else:
+    homeroom teacher).
+    """
     ConfirmCorrection: _grpc.UnaryUnaryMultiCallable[_corrections_pb2.ConfirmCorrectionRequest, _corrections_pb2.ConfirmCorrectionResponse]
     """Certifies a request: CONFIRMED (homeroom teacher; TT 22/2021 Điều 20 khoản 2)."""
     DecideCorrection: _grpc.UnaryUnaryMultiCallable[_corrections_pb2.DecideCorrectionRequest, _corrections_pb2.DecideCorrectionResponse]
@@ -56,27 +61,32 @@ class CorrectionServiceStub:
     ListCorrections: _grpc.UnaryUnaryMultiCallable[_corrections_pb2.ListCorrectionsRequest, _corrections_pb2.ListCorrectionsResponse]
     """The corrections of a school year, paged, oldest first."""
     GetDataHistory: _grpc.UnaryUnaryMultiCallable[_corrections_pb2.GetDataHistoryRequest, _corrections_pb2.GetDataHistoryResponse]
-    """The whole history of a student's conduct, absence totals or attendance of a month: every version, who, when, through
-    which vendor, why. For marks: MarkService.GetMarkHistory.
+    """The whole history of a student's conduct, absence totals or attendance of a month: every
+    version, with who, when, through which vendor and why. For marks: MarkService.GetMarkHistory.
     """
 
 @_typing.type_check_only
 class CorrectionServiceAsyncStub(CorrectionServiceStub):
-    """After a window closes what it covered changes only here: requested with reason and evidence, confirmed by the homeroom
-    teacher, decided by the principal. That is a mark, a level of conduct, a student's absence totals of the year, or
-    sessions of a student's attendance sheet of one month (CorrectionKind). Approval writes the next version of exactly
-    that, takes a new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH). At least two different people stand behind every
-    approval: a homeroom teacher's own request is confirmed by a vice principal where the school has one, a principal's own
-    request or confirmation is decided by a vice principal where the school has one.
-    Errors: INVALID_ARGUMENT with BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
-    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first), ATTENDANCE_KEPT (correct the
-    sheets), ATTENDANCE_NOT_KEPT (correct the totals); PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED,
-    OTHER_PERSON_REQUIRED; NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """After a window closes, the data it covered change only here: requested with reason and evidence,
+    confirmed by the homeroom teacher, decided by the principal. A correction changes a mark, a level
+    of conduct, a student's absence totals of the year, or sessions of a student's attendance sheet
+    of one month (CorrectionKind). Approval writes the next version of exactly that datum, takes a
+    new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH).
+    At least two different people are behind every approval: a homeroom teacher's own request is
+    confirmed by a vice principal where the school has one, a principal's own request or confirmation
+    is decided by a vice principal where the school has one. Errors: INVALID_ARGUMENT with
+    BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
+    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first),
+    ATTENDANCE_KEPT (correct the sheets), ATTENDANCE_NOT_KEPT (correct the totals);
+    PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED, OTHER_PERSON_REQUIRED;
+    NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RequestCorrection: _aio.UnaryUnaryMultiCallable[_corrections_pb2.RequestCorrectionRequest, _corrections_pb2.RequestCorrectionResponse]  # type: ignore[assignment]
-    """Asks for another value: REQUESTED (a mark: subject teacher of the class; all else: homeroom teacher)."""
+    """Asks for another value: REQUESTED (a mark: subject teacher of the class; everything else:
+    homeroom teacher).
+    """
     ConfirmCorrection: _aio.UnaryUnaryMultiCallable[_corrections_pb2.ConfirmCorrectionRequest, _corrections_pb2.ConfirmCorrectionResponse]  # type: ignore[assignment]
     """Certifies a request: CONFIRMED (homeroom teacher; TT 22/2021 Điều 20 khoản 2)."""
     DecideCorrection: _aio.UnaryUnaryMultiCallable[_corrections_pb2.DecideCorrectionRequest, _corrections_pb2.DecideCorrectionResponse]  # type: ignore[assignment]
@@ -88,21 +98,24 @@ class CorrectionServiceAsyncStub(CorrectionServiceStub):
     ListCorrections: _aio.UnaryUnaryMultiCallable[_corrections_pb2.ListCorrectionsRequest, _corrections_pb2.ListCorrectionsResponse]  # type: ignore[assignment]
     """The corrections of a school year, paged, oldest first."""
     GetDataHistory: _aio.UnaryUnaryMultiCallable[_corrections_pb2.GetDataHistoryRequest, _corrections_pb2.GetDataHistoryResponse]  # type: ignore[assignment]
-    """The whole history of a student's conduct, absence totals or attendance of a month: every version, who, when, through
-    which vendor, why. For marks: MarkService.GetMarkHistory.
+    """The whole history of a student's conduct, absence totals or attendance of a month: every
+    version, with who, when, through which vendor and why. For marks: MarkService.GetMarkHistory.
     """
 
 class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """After a window closes what it covered changes only here: requested with reason and evidence, confirmed by the homeroom
-    teacher, decided by the principal. That is a mark, a level of conduct, a student's absence totals of the year, or
-    sessions of a student's attendance sheet of one month (CorrectionKind). Approval writes the next version of exactly
-    that, takes a new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH). At least two different people stand behind every
-    approval: a homeroom teacher's own request is confirmed by a vice principal where the school has one, a principal's own
-    request or confirmation is decided by a vice principal where the school has one.
-    Errors: INVALID_ARGUMENT with BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
-    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first), ATTENDANCE_KEPT (correct the
-    sheets), ATTENDANCE_NOT_KEPT (correct the totals); PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED,
-    OTHER_PERSON_REQUIRED; NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """After a window closes, the data it covered change only here: requested with reason and evidence,
+    confirmed by the homeroom teacher, decided by the principal. A correction changes a mark, a level
+    of conduct, a student's absence totals of the year, or sessions of a student's attendance sheet
+    of one month (CorrectionKind). Approval writes the next version of exactly that datum, takes a
+    new snapshot of the class and ends the class's books that were not yet being signed (MISMATCH).
+    At least two different people are behind every approval: a homeroom teacher's own request is
+    confirmed by a vice principal where the school has one, a principal's own request or confirmation
+    is decided by a vice principal where the school has one. Errors: INVALID_ARGUMENT with
+    BadRequest; FAILED_PRECONDITION/WINDOW_OPEN (enter directly), WINDOW_CLOSING (try again),
+    WINDOW_NOT_CLOSED, CORRECTION_OPEN, CORRECTION_STATE, STALE, BOOK_LOCKED (revoke first),
+    ATTENDANCE_KEPT (correct the sheets), ATTENDANCE_NOT_KEPT (correct the totals);
+    PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED, OTHER_PERSON_REQUIRED;
+    NOT_FOUND/CORRECTION_UNKNOWN; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @_abc_1.abstractmethod
@@ -111,7 +124,9 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _corrections_pb2.RequestCorrectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_corrections_pb2.RequestCorrectionResponse, _abc.Awaitable[_corrections_pb2.RequestCorrectionResponse]]:
-        """Asks for another value: REQUESTED (a mark: subject teacher of the class; all else: homeroom teacher)."""
+        """Asks for another value: REQUESTED (a mark: subject teacher of the class; everything else:
+        homeroom teacher).
+        """
 
     @_abc_1.abstractmethod
     def ConfirmCorrection(
@@ -159,8 +174,8 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _corrections_pb2.GetDataHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_corrections_pb2.GetDataHistoryResponse, _abc.Awaitable[_corrections_pb2.GetDataHistoryResponse]]:
-        """The whole history of a student's conduct, absence totals or attendance of a month: every version, who, when, through
-        which vendor, why. For marks: MarkService.GetMarkHistory.
+        """The whole history of a student's conduct, absence totals or attendance of a month: every
+        version, with who, when, through which vendor and why. For marks: MarkService.GetMarkHistory.
         """
 
 def add_CorrectionServiceServicer_to_server(servicer: CorrectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

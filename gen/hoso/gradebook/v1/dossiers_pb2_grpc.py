@@ -26,10 +26,11 @@ if _version_not_supported:
 
 
 class DossierServiceStub:
-    """Adoption of the electronic gradebook (HCMC 3260/GDĐT-GDTrH of 2015, 3368/GDĐT-TrH of 2017). A school enters, prints and
-    archives in a school year only after the Department has approved its dossier, or has said by a decision of its own that
-    it needs none (SchoolYear.authorisation); before that those RPCs fail with FAILED_PRECONDITION/SCHOOL_NOT_AUTHORISED.
-    Gradebook keeps no files: a document is named by title, number, date and the SHA-256 of its file.
+    """Adoption of the electronic gradebook (HCMC 3260/GDĐT-GDTrH of 2015, 3368/GDĐT-TrH of 2017). A
+    school enters, prints and archives in a school year only after the Department has approved its
+    dossier, or has said by a decision of its own that it needs none (SchoolYear.authorisation);
+    before that those RPCs fail with FAILED_PRECONDITION/SCHOOL_NOT_AUTHORISED. Gradebook keeps no
+    files: a document is named by title, number, date and the SHA-256 of its file.
     """
 
     def __init__(self, channel):
@@ -111,21 +112,23 @@ class DossierServiceStub:
 
 
 class DossierServiceServicer:
-    """Adoption of the electronic gradebook (HCMC 3260/GDĐT-GDTrH of 2015, 3368/GDĐT-TrH of 2017). A school enters, prints and
-    archives in a school year only after the Department has approved its dossier, or has said by a decision of its own that
-    it needs none (SchoolYear.authorisation); before that those RPCs fail with FAILED_PRECONDITION/SCHOOL_NOT_AUTHORISED.
-    Gradebook keeps no files: a document is named by title, number, date and the SHA-256 of its file.
+    """Adoption of the electronic gradebook (HCMC 3260/GDĐT-GDTrH of 2015, 3368/GDĐT-TrH of 2017). A
+    school enters, prints and archives in a school year only after the Department has approved its
+    dossier, or has said by a decision of its own that it needs none (SchoolYear.authorisation);
+    before that those RPCs fail with FAILED_PRECONDITION/SCHOOL_NOT_AUTHORISED. Gradebook keeps no
+    files: a document is named by title, number, date and the SHA-256 of its file.
     """
 
     def PutVendor(self, request, context):
-        """Registers a vendor's software or a new version of it, which is appraised anew. Department operators only.
+        """Registers a vendor's software or a new version of it, which is appraised anew. Department
+        operators only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AppraiseVendor(self, request, context):
-        """Records the result of an appraisal. From SUSPENDED on every call of the vendor is refused, with
+        """Records the result of an appraisal. After SUSPENDED every call of the vendor is refused, with
         PERMISSION_DENIED/VENDOR_SUSPENDED. Department operators only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -147,39 +150,42 @@ class DossierServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SaveDossier(self, request, context):
-        """Writes the draft of a school's dossier as a whole (principal, vice principal, data officer). After a rejection it
-        begins the next version. Each given item is checked; what is missing is asked for by SubmitDossier.
+        """Writes the draft of a school's dossier as a whole (principal, vice principal, data officer).
+        After a rejection it begins the next version. Each given item is checked; SubmitDossier asks
+        for missing items.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SubmitDossier(self, request, context):
-        """Hands the dossier in (principal): SUBMITTED. INVALID_ARGUMENT names every missing item. After the deadline it is
-        recorded and REJECTED as LATE at once, because late dossiers are not resolved.
+        """Hands the dossier in (principal): SUBMITTED. INVALID_ARGUMENT names every missing item. After
+        the deadline it is recorded and REJECTED as LATE at once, because late dossiers are not
+        resolved.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ForwardList(self, request, context):
-        """Records the consolidated list of the schools that an office has permitted (THCS). Department operators only.
+        """Records the consolidated list of the schools that an office has permitted (THCS). Department
+        operators only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartReview(self, request, context):
-        """Takes a dossier into review: UNDER_REVIEW. FAILED_PRECONDITION/NOT_ON_LIST for a school whose route is a list and
-        that is on none which came in time. Department operators only.
+        """Takes a dossier into review: UNDER_REVIEW. FAILED_PRECONDITION/NOT_ON_LIST for a school whose
+        route is a list and that is on none which came in time. Department operators only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DecideDossier(self, request, context):
-        """Decides: APPROVED, which authorises the school year with the dossier's software, or REJECTED with a reason.
-        Department operators only.
+        """Decides: APPROVED, which authorises the school year with the dossier's software, or REJECTED
+        with a reason. Department operators only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -207,16 +213,16 @@ class DossierServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListControlLog(self, request, context):
-        """The control log of a school's gradebook in a school year (sổ theo dõi), oldest first, paged: the notable acts of its
-        audit chain, and refusals.
+        """The control log of a school's gradebook in a school year (sổ theo dõi), oldest first, paged:
+        the notable acts of its audit chain, and refusals.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecordControlCheck(self, request, context):
-        """Records that the leadership has checked the control log up to a row (principal, or the vice principal whom the
-        dossier names). The check is a row of the log itself.
+        """Records that the leadership has checked the control log up to a row (principal, or the vice
+        principal whom the dossier names). The check is a row of the log itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -304,10 +310,11 @@ def add_DossierServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DossierService:
-    """Adoption of the electronic gradebook (HCMC 3260/GDĐT-GDTrH of 2015, 3368/GDĐT-TrH of 2017). A school enters, prints and
-    archives in a school year only after the Department has approved its dossier, or has said by a decision of its own that
-    it needs none (SchoolYear.authorisation); before that those RPCs fail with FAILED_PRECONDITION/SCHOOL_NOT_AUTHORISED.
-    Gradebook keeps no files: a document is named by title, number, date and the SHA-256 of its file.
+    """Adoption of the electronic gradebook (HCMC 3260/GDĐT-GDTrH of 2015, 3368/GDĐT-TrH of 2017). A
+    school enters, prints and archives in a school year only after the Department has approved its
+    dossier, or has said by a decision of its own that it needs none (SchoolYear.authorisation);
+    before that those RPCs fail with FAILED_PRECONDITION/SCHOOL_NOT_AUTHORISED. Gradebook keeps no
+    files: a document is named by title, number, date and the SHA-256 of its file.
     """
 
     @staticmethod

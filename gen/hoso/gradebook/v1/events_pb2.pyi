@@ -19,7 +19,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class SnapshotTaken(_message.Message):
-    """A window closed and a class's data was frozen; archive stores it."""
+    """A snapshot of a class was taken, at a closing or after a correction; archive stores it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -152,7 +152,7 @@ class BookLocked(_message.Message):
     document_sha256: _builtins.bytes
     """SHA-256 of the sealed PDF as signing announced it, 32 bytes."""
     record_type: _common_pb2.RecordType.ValueType
-    """What kind of record it is; unspecified in events of before 0.2, which were class books."""
+    """What kind of record it is; unspecified in events from before 0.2, which meant class books."""
     def __init__(
         self,
         *,
@@ -175,7 +175,7 @@ Global___BookLocked: _TypeAlias = BookLocked  # noqa: Y015
 
 @_typing.final
 class BookVoided(_message.Message):
-    """A version of a book ended (mismatch or revoked); renditions and pending signatures of it are void."""
+    """A version of a book ended (mismatch or revoked); its renditions and pending signatures are void."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

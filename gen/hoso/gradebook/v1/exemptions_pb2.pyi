@@ -40,7 +40,9 @@ class RecordPracticalExemptionRequest(_message.Message):
     student: _builtins.str
     """moet_student_id."""
     decision: _builtins.str
-    """Number and date of the decision, such as "Quyết định số 12/QĐ-THCS ngày 15/9/2025", 5-200 characters."""
+    """Number and date of the decision, such as "Quyết định số 12/QĐ-THCS ngày 15/9/2025", 5-200
+    characters.
+    """
     withdrawn: _builtins.bool
     """True: the exemption of these semesters ends, as if it had not been granted."""
     @_builtins.property
@@ -174,7 +176,7 @@ class ListPracticalExemptionsResponse(_message.Message):
     EXEMPTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def exemptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___PracticalExemption]:
-        """At most one a request; a class has few."""
+        """At most one per request; a class has few."""
 
     def __init__(
         self,

@@ -26,10 +26,11 @@ if _version_not_supported:
 
 
 class ExemptionServiceStub:
-    """Exemptions from the practical part of a subject (TT 22/2021 Điều 10): decided by the principal for a semester or the
-    year. The subject stays: its assessments are replaced by theory so that their number is reached, and a missing mark
-    stays missing. Errors: INVALID_ARGUMENT, NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/ROLE_REQUIRED,
-    FAILED_PRECONDITION/NO_PRACTICAL_PART, NOT_EXEMPT, ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Exemptions from the practical part of a subject (TT 22/2021 Điều 10): decided by the principal
+    for a semester or the year. The subject stays: its assessments are replaced by theory so that
+    their number is reached, and a missing mark stays missing. Errors: INVALID_ARGUMENT,
+    NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/ROLE_REQUIRED, FAILED_PRECONDITION/NO_PRACTICAL_PART,
+    NOT_EXEMPT, ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def __init__(self, channel):
@@ -51,15 +52,16 @@ class ExemptionServiceStub:
 
 
 class ExemptionServiceServicer:
-    """Exemptions from the practical part of a subject (TT 22/2021 Điều 10): decided by the principal for a semester or the
-    year. The subject stays: its assessments are replaced by theory so that their number is reached, and a missing mark
-    stays missing. Errors: INVALID_ARGUMENT, NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/ROLE_REQUIRED,
-    FAILED_PRECONDITION/NO_PRACTICAL_PART, NOT_EXEMPT, ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Exemptions from the practical part of a subject (TT 22/2021 Điều 10): decided by the principal
+    for a semester or the year. The subject stays: its assessments are replaced by theory so that
+    their number is reached, and a missing mark stays missing. Errors: INVALID_ARGUMENT,
+    NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/ROLE_REQUIRED, FAILED_PRECONDITION/NO_PRACTICAL_PART,
+    NOT_EXEMPT, ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def RecordPracticalExemption(self, request, context):
-        """Records the principal's decision, or ends it when it was made in error; what was recorded stays in the list
-        (principal). Repeating a request id changes nothing.
+        """Records the principal's decision, or ends one that was made in error; recorded decisions stay
+        in the list (principal). Repeating a request id changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,10 +96,11 @@ def add_ExemptionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ExemptionService:
-    """Exemptions from the practical part of a subject (TT 22/2021 Điều 10): decided by the principal for a semester or the
-    year. The subject stays: its assessments are replaced by theory so that their number is reached, and a missing mark
-    stays missing. Errors: INVALID_ARGUMENT, NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/ROLE_REQUIRED,
-    FAILED_PRECONDITION/NO_PRACTICAL_PART, NOT_EXEMPT, ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Exemptions from the practical part of a subject (TT 22/2021 Điều 10): decided by the principal
+    for a semester or the year. The subject stays: its assessments are replaced by theory so that
+    their number is reached, and a missing mark stays missing. Errors: INVALID_ARGUMENT,
+    NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/ROLE_REQUIRED, FAILED_PRECONDITION/NO_PRACTICAL_PART,
+    NOT_EXEMPT, ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @staticmethod

@@ -27,10 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ExemptionServiceStub:
-    """Exemptions from the practical part of a subject (TT 22/2021 Điều 10): decided by the principal for a semester or the
-    year. The subject stays: its assessments are replaced by theory so that their number is reached, and a missing mark
-    stays missing. Errors: INVALID_ARGUMENT, NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/ROLE_REQUIRED,
-    FAILED_PRECONDITION/NO_PRACTICAL_PART, NOT_EXEMPT, ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Exemptions from the practical part of a subject (TT 22/2021 Điều 10): decided by the principal
+    for a semester or the year. The subject stays: its assessments are replaced by theory so that
+    their number is reached, and a missing mark stays missing. Errors: INVALID_ARGUMENT,
+    NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/ROLE_REQUIRED, FAILED_PRECONDITION/NO_PRACTICAL_PART,
+    NOT_EXEMPT, ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @_typing.overload
@@ -38,33 +39,35 @@ class ExemptionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ExemptionServiceAsyncStub: ...
     RecordPracticalExemption: _grpc.UnaryUnaryMultiCallable[_exemptions_pb2.RecordPracticalExemptionRequest, _exemptions_pb2.RecordPracticalExemptionResponse]
-    """Records the principal's decision, or ends it when it was made in error; what was recorded stays in the list
-    (principal). Repeating a request id changes nothing.
+    """Records the principal's decision, or ends one that was made in error; recorded decisions stay
+    in the list (principal). Repeating a request id changes nothing.
     """
     ListPracticalExemptions: _grpc.UnaryUnaryMultiCallable[_exemptions_pb2.ListPracticalExemptionsRequest, _exemptions_pb2.ListPracticalExemptionsResponse]
     """Every decision about the students of a class, oldest first."""
 
 @_typing.type_check_only
 class ExemptionServiceAsyncStub(ExemptionServiceStub):
-    """Exemptions from the practical part of a subject (TT 22/2021 Điều 10): decided by the principal for a semester or the
-    year. The subject stays: its assessments are replaced by theory so that their number is reached, and a missing mark
-    stays missing. Errors: INVALID_ARGUMENT, NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/ROLE_REQUIRED,
-    FAILED_PRECONDITION/NO_PRACTICAL_PART, NOT_EXEMPT, ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Exemptions from the practical part of a subject (TT 22/2021 Điều 10): decided by the principal
+    for a semester or the year. The subject stays: its assessments are replaced by theory so that
+    their number is reached, and a missing mark stays missing. Errors: INVALID_ARGUMENT,
+    NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/ROLE_REQUIRED, FAILED_PRECONDITION/NO_PRACTICAL_PART,
+    NOT_EXEMPT, ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RecordPracticalExemption: _aio.UnaryUnaryMultiCallable[_exemptions_pb2.RecordPracticalExemptionRequest, _exemptions_pb2.RecordPracticalExemptionResponse]  # type: ignore[assignment]
-    """Records the principal's decision, or ends it when it was made in error; what was recorded stays in the list
-    (principal). Repeating a request id changes nothing.
+    """Records the principal's decision, or ends one that was made in error; recorded decisions stay
+    in the list (principal). Repeating a request id changes nothing.
     """
     ListPracticalExemptions: _aio.UnaryUnaryMultiCallable[_exemptions_pb2.ListPracticalExemptionsRequest, _exemptions_pb2.ListPracticalExemptionsResponse]  # type: ignore[assignment]
     """Every decision about the students of a class, oldest first."""
 
 class ExemptionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Exemptions from the practical part of a subject (TT 22/2021 Điều 10): decided by the principal for a semester or the
-    year. The subject stays: its assessments are replaced by theory so that their number is reached, and a missing mark
-    stays missing. Errors: INVALID_ARGUMENT, NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/ROLE_REQUIRED,
-    FAILED_PRECONDITION/NO_PRACTICAL_PART, NOT_EXEMPT, ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Exemptions from the practical part of a subject (TT 22/2021 Điều 10): decided by the principal
+    for a semester or the year. The subject stays: its assessments are replaced by theory so that
+    their number is reached, and a missing mark stays missing. Errors: INVALID_ARGUMENT,
+    NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/ROLE_REQUIRED, FAILED_PRECONDITION/NO_PRACTICAL_PART,
+    NOT_EXEMPT, ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @_abc_1.abstractmethod
@@ -73,8 +76,8 @@ class ExemptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _exemptions_pb2.RecordPracticalExemptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_exemptions_pb2.RecordPracticalExemptionResponse, _abc.Awaitable[_exemptions_pb2.RecordPracticalExemptionResponse]]:
-        """Records the principal's decision, or ends it when it was made in error; what was recorded stays in the list
-        (principal). Repeating a request id changes nothing.
+        """Records the principal's decision, or ends one that was made in error; recorded decisions stay
+        in the list (principal). Repeating a request id changes nothing.
         """
 
     @_abc_1.abstractmethod

@@ -39,9 +39,9 @@ class Window(_message.Message):
     name: _builtins.str
     """Name within the school and year, upper case ASCII, such as "CN" or "HK1-GK"."""
     closed_by: _builtins.str
-    """Person id of who closed it; empty when nobody did, see closed_by_time. Output only."""
+    """Person id of whoever closed it; empty when nobody did, see closed_by_time. Output only."""
     closed_by_time: _builtins.bool
-    """It was closed because its time came. Output only."""
+    """Whether it was closed because its time came. Output only."""
     @_builtins.property
     def open_time(self) -> _timestamp_pb2.Timestamp:
         """Entry is possible from this time on."""
@@ -64,7 +64,7 @@ class Window(_message.Message):
 
     @_builtins.property
     def grade_levels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Grades whose classes it is for, 6-12; empty for all."""
+        """Grades whose classes it covers, 6-12; empty for all."""
 
     def __init__(
         self,
@@ -392,8 +392,9 @@ class MarkRow(_message.Message):
     """moet_student_id."""
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """One value a column: "8", "8.5" or "8,5" (0-10, one decimal), "Đ" or "CĐ"; "" leaves the cell as it is;
-        "-" withdraws the mark (its history stays); "V" in a re-assessment: the student did not sit it.
+        """One value per column: "8", "8.5" or "8,5" (0-10, one decimal), "Đ" or "CĐ"; "" leaves the cell
+        as it is; "-" withdraws the mark (its history stays); "V" in a re-assessment: the student did
+        not sit it.
         """
 
     def __init__(
@@ -434,8 +435,8 @@ class EnterMarksRequest(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarkColumn]:
-        """At most 12 columns. A re-assessment column stands alone, in semester II, and only for students and subjects that
-        are to be re-assessed (TT 22/2021 Điều 14).
+        """At most 12 columns. A re-assessment column comes alone, in semester II, and only for students
+        and subjects that are to be re-assessed (TT 22/2021 Điều 14).
         """
 
     @_builtins.property
@@ -496,19 +497,20 @@ class ImportMarksRequest(_message.Message):
     PERSON_TOKEN_FIELD_NUMBER: _builtins.int
     REMARKS_FIELD_NUMBER: _builtins.int
     person_token: _builtins.str
-    """Token of the teacher who enters this sheet, checked as the one in the metadata and written as there but without
-    "Bearer "; empty: the person of the call.
+    """Token of the teacher who enters this sheet, checked like the one in the metadata and written
+    the same but without "Bearer "; empty: the person of the call.
     """
     @_builtins.property
     def sheet(self) -> Global___EnterMarksRequest:
-        """The whole sheet of one class, subject and semester, with a request id of its own. Without columns and rows when only
-        remarks are entered.
+        """The whole sheet of one class, subject and semester, with a request id of its own. Without
+        columns and rows when only remarks are entered.
         """
 
     @_builtins.property
     def remarks(self) -> _containers.RepeatedCompositeFieldContainer[_remarks_pb2.RemarkRow]:
-        """The subject teacher's remarks on students in the sheet's semester, at most 100; written with the marks or not at all,
-        under the same request id. A student who is not named keeps the remark that stands.
+        """The subject teacher's remarks on students in the sheet's semester, at most 100; written with
+        the marks or not at all, under the same request id. Students who are not named keep their
+        remark.
         """
 
     def __init__(
@@ -535,7 +537,7 @@ class ImportMarksResponse(_message.Message):
     SHEETS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def sheets(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportedSheet]:
-        """One answer a sheet, in the order of the stream."""
+        """One answer per sheet, in the order of the stream."""
 
     def __init__(
         self,
@@ -574,8 +576,8 @@ class ImportedSheet(_message.Message):
     """Remarks that already had the text; 0 after a refusal."""
     @_builtins.property
     def refusal(self) -> _common_pb2.Refusal:
-        """Present when the sheet was refused: nothing of it was written. Paths as in EnterMarksRequest, such as
-        "rows[3].values[1]", or of a remark, such as "remarks[2].text".
+        """Present when the sheet was refused: nothing of it was written. Paths as in EnterMarksRequest,
+        such as "rows[3].values[1]", or of a remark, such as "remarks[2].text".
         """
 
     def __init__(
@@ -721,7 +723,9 @@ class ExportedRow(_message.Message):
     birth_date: _builtins.str
     """Ngày sinh, ISO 8601 date."""
     left: _builtins.bool
-    """The student left the class during the year: marks that were given stay, and none are entered any more."""
+    """Whether the student left the class during the year: marks that were given stay, and no more are
+    entered.
+    """
     remark: _builtins.str
     """The subject teacher's remark on the student in the sheet's semester; "" where there is none."""
     @_builtins.property
@@ -773,7 +777,7 @@ class SettleMissingMarksRequest(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___MarkColumn]:
-        """Columns to settle."""
+        """Columns whose missing marks become zero by rule."""
 
     @_builtins.property
     def students(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -806,7 +810,7 @@ class SettleMissingMarksResponse(_message.Message):
 
     SETTLED_FIELD_NUMBER: _builtins.int
     settled: _builtins.int
-    """Cells settled."""
+    """Cells that became zero by rule."""
     def __init__(
         self,
         *,
@@ -1039,9 +1043,13 @@ class MarkSheetRow(_message.Message):
     year_result: _builtins.str
     """Year average or Đ/CĐ; "" for semester I or while not known."""
     practical_exemption: _builtins.bool
-    """The student is exempt from the practical part (TT 22/2021 Điều 10); marks of the theory that replaces it are required."""
+    """Whether the student is exempt from the practical part (TT 22/2021 Điều 10); marks of the theory
+    that replaces it are required.
+    """
     reassessed: _builtins.str
-    """Semester II: mark of the re-assessment in the summer, "V" where the student did not sit it; "" where there is none."""
+    """Semester II: mark of the re-assessment in the summer, "V" where the student did not sit it; ""
+    where there is none.
+    """
     @_builtins.property
     def regular(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Regular marks by position, "" where missing."""
@@ -1153,7 +1161,9 @@ class PeriodResult(_message.Message):
     """Kết quả rèn luyện; unspecified while not known."""
     @_builtins.property
     def results(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Result by subject code: decimal string with a point, Đ or CĐ; subjects not known yet are absent."""
+        """Result by subject code: decimal string with a point, Đ or CĐ; subjects not known yet are
+        absent.
+        """
 
     def __init__(
         self,
@@ -1207,7 +1217,9 @@ class StudentSummary(_message.Message):
 
     @_builtins.property
     def after_summer(self) -> Global___PeriodResult:
-        """After the summer: re-assessed results, and the levels they and the training lead to. Only for that stage."""
+        """After the summer: re-assessed results, and the levels they and the training lead to. Only for
+        that stage.
+        """
 
     @_builtins.property
     def retest_subjects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1422,20 +1434,22 @@ class MarkVersion(_message.Message):
     status: _builtins.str
     """RECORDED, ZERO_BY_RULE or WITHDRAWN."""
     person: _builtins.str
-    """Person id of who did it."""
+    """Person id of whoever did it."""
     client: _builtins.str
     """Client through which it came, such as "vendor/smas"."""
     reason: _builtins.str
     """Why, where a reason is required."""
     kind: _builtins.str
-    """By which act it came: ENTRY, SETTLEMENT, CORRECTION or CARRIED_OVER (along with the student, from another class)."""
+    """The kind of act: ENTRY, SETTLEMENT (zero by rule), CORRECTION or CARRIED_OVER (with the
+    student, from another class).
+    """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When."""
 
     @_builtins.property
     def correction(self) -> Global___VersionCorrection:
-        """The correction that wrote it; absent for other versions. `person` is then who approved it."""
+        """The correction that wrote it; absent for other versions. `person` is then the approver."""
 
     def __init__(
         self,
@@ -1471,11 +1485,11 @@ class VersionCorrection(_message.Message):
     id: _builtins.str
     """Correction id."""
     requested_by: _builtins.str
-    """Person id of who asked for it."""
+    """Person id of the requester."""
     confirmed_by: _builtins.str
-    """Person id of who certified it."""
+    """Person id of whoever certified it."""
     approved_by: _builtins.str
-    """Person id of who approved it."""
+    """Person id of the approver."""
     def __init__(
         self,
         *,

@@ -26,9 +26,10 @@ if _version_not_supported:
 
 
 class MarkServiceStub:
-    """Entry and reading of marks. Writes need a person token; the person's assignment decides.
-    Errors: INVALID_ARGUMENT with BadRequest naming field (with the row's index), rule and a Vietnamese sentence;
-    FAILED_PRECONDITION/WINDOW_CLOSED, BOOK_LOCKED; PERMISSION_DENIED/NOT_ASSIGNED; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Entry and reading of marks. Writes need a person token; the person's assignment decides. Errors:
+    INVALID_ARGUMENT with BadRequest naming field (with the row's index), rule and a Vietnamese
+    sentence; FAILED_PRECONDITION/WINDOW_CLOSED, BOOK_LOCKED; PERMISSION_DENIED/NOT_ASSIGNED;
+    ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def __init__(self, channel):
@@ -115,9 +116,10 @@ class MarkServiceStub:
 
 
 class MarkServiceServicer:
-    """Entry and reading of marks. Writes need a person token; the person's assignment decides.
-    Errors: INVALID_ARGUMENT with BadRequest naming field (with the row's index), rule and a Vietnamese sentence;
-    FAILED_PRECONDITION/WINDOW_CLOSED, BOOK_LOCKED; PERMISSION_DENIED/NOT_ASSIGNED; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Entry and reading of marks. Writes need a person token; the person's assignment decides. Errors:
+    INVALID_ARGUMENT with BadRequest naming field (with the row's index), rule and a Vietnamese
+    sentence; FAILED_PRECONDITION/WINDOW_CLOSED, BOOK_LOCKED; PERMISSION_DENIED/NOT_ASSIGNED;
+    ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def PlanWindow(self, request, context):
@@ -128,7 +130,8 @@ class MarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CloseWindow(self, request, context):
-        """Closes a window before its time or at it (principal); takes a snapshot of every class in its scope.
+        """Closes a window before its time or at it (principal); takes a snapshot of every class in its
+        scope.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,36 +152,39 @@ class MarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EnterMarks(self, request, context):
-        """Enters marks of one class, subject and semester: a rectangle of students by columns, all or nothing. Every changed
-        cell gets a new version; repeating a request id changes nothing and returns the first answer (subject teacher).
+        """Enters marks of one class, subject and semester: a rectangle of students by columns, all or
+        nothing. Every changed cell gets a new version; repeating a request id changes nothing and
+        returns the first answer (subject teacher).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportMarks(self, request_iterator, context):
-        """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, with its
-        remarks as by EnterRemarks (RemarkService), all or nothing together and before the next is read; a bad sheet is
-        answered by its refusal and does not stop the others. After a broken connection send the whole stream again with the
-        same request ids: sheets already entered answer as the first time. A call needs a deadline of at most ten minutes; at
-        most 2,000 sheets. Each sheet is entered by the teacher whose token it carries, or else by the person of the call
-        (subject teacher).
+        """Enters many score sheets in one call, one complete sheet per message. Each sheet is entered as
+        by EnterMarks, with its remarks as by EnterRemarks (RemarkService), all or nothing together,
+        before the next is read; a bad sheet is answered by its refusal and does not stop the others.
+        After a broken connection send the whole stream again with the same request ids: sheets already
+        entered get the same answer again. A call needs a deadline of at most ten minutes; at most
+        2,000 sheets. Each sheet is entered by the teacher whose token it carries, or else by the
+        person of the call (subject teacher).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportMarks(self, request, context):
-        """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
-        subject in book order, and semester. Each class is read at one moment. A call needs a deadline of at most ten
-        minutes.
+        """The score sheets of a class or of a whole school with the class lists, one sheet per message,
+        by grade, class, subject in book order, and semester. Each class is read at one moment. A call
+        needs a deadline of at most ten minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SettleMissingMarks(self, request, context):
-        """Turns missing marks into 0 or CĐ by rule (TT 22/2021 Điều 7), an explicit act with a reason (subject teacher).
+        """Turns missing marks into 0 or CĐ by rule (TT 22/2021 Điều 7): zero by rule, an explicit act
+        with a reason (subject teacher).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -192,7 +198,8 @@ class MarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EnterAbsences(self, request, context):
-        """Enters the year's total of absent sessions (homeroom teacher). After closing: CorrectionService.
+        """Enters the year's total of absent sessions (homeroom teacher). After closing:
+        CorrectionService.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -220,8 +227,8 @@ class MarkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetMarkHistory(self, request, context):
-        """The whole history of one cell: who, when, through which vendor, old, new, why. Of conduct, absences and attendance:
-        CorrectionService.GetDataHistory.
+        """The whole history of one cell: who, when, through which vendor, old, new, why. For conduct,
+        absences and attendance: CorrectionService.GetDataHistory.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -321,9 +328,10 @@ def add_MarkServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MarkService:
-    """Entry and reading of marks. Writes need a person token; the person's assignment decides.
-    Errors: INVALID_ARGUMENT with BadRequest naming field (with the row's index), rule and a Vietnamese sentence;
-    FAILED_PRECONDITION/WINDOW_CLOSED, BOOK_LOCKED; PERMISSION_DENIED/NOT_ASSIGNED; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Entry and reading of marks. Writes need a person token; the person's assignment decides. Errors:
+    INVALID_ARGUMENT with BadRequest naming field (with the row's index), rule and a Vietnamese
+    sentence; FAILED_PRECONDITION/WINDOW_CLOSED, BOOK_LOCKED; PERMISSION_DENIED/NOT_ASSIGNED;
+    ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @staticmethod

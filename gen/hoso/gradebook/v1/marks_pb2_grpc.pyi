@@ -27,9 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MarkServiceStub:
-    """Entry and reading of marks. Writes need a person token; the person's assignment decides.
-    Errors: INVALID_ARGUMENT with BadRequest naming field (with the row's index), rule and a Vietnamese sentence;
-    FAILED_PRECONDITION/WINDOW_CLOSED, BOOK_LOCKED; PERMISSION_DENIED/NOT_ASSIGNED; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Entry and reading of marks. Writes need a person token; the person's assignment decides. Errors:
+    INVALID_ARGUMENT with BadRequest naming field (with the row's index), rule and a Vietnamese
+    sentence; FAILED_PRECONDITION/WINDOW_CLOSED, BOOK_LOCKED; PERMISSION_DENIED/NOT_ASSIGNED;
+    ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @_typing.overload
@@ -39,34 +40,42 @@ class MarkServiceStub:
     PlanWindow: _grpc.UnaryUnaryMultiCallable[_marks_pb2.PlanWindowRequest, _marks_pb2.PlanWindowResponse]
     """Plans an entry window of a school (principal)."""
     CloseWindow: _grpc.UnaryUnaryMultiCallable[_marks_pb2.CloseWindowRequest, _marks_pb2.CloseWindowResponse]
-    """Closes a window before its time or at it (principal); takes a snapshot of every class in its scope."""
+    """Closes a window before its time or at it (principal); takes a snapshot of every class in its
+    scope.
+    """
     ListWindows: _grpc.UnaryUnaryMultiCallable[_marks_pb2.ListWindowsRequest, _marks_pb2.ListWindowsResponse]
     """The windows of a school year, paged, in the order of planning."""
     GetWindow: _grpc.UnaryUnaryMultiCallable[_marks_pb2.GetWindowRequest, _marks_pb2.GetWindowResponse]
     """One window and, after closing, its snapshots with their archive state."""
     EnterMarks: _grpc.UnaryUnaryMultiCallable[_marks_pb2.EnterMarksRequest, _marks_pb2.EnterMarksResponse]
-    """Enters marks of one class, subject and semester: a rectangle of students by columns, all or nothing. Every changed
-    cell gets a new version; repeating a request id changes nothing and returns the first answer (subject teacher).
+    """Enters marks of one class, subject and semester: a rectangle of students by columns, all or
+    nothing. Every changed cell gets a new version; repeating a request id changes nothing and
+    returns the first answer (subject teacher).
     """
     ImportMarks: _grpc.StreamUnaryMultiCallable[_marks_pb2.ImportMarksRequest, _marks_pb2.ImportMarksResponse]
-    """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, with its
-    remarks as by EnterRemarks (RemarkService), all or nothing together and before the next is read; a bad sheet is
-    answered by its refusal and does not stop the others. After a broken connection send the whole stream again with the
-    same request ids: sheets already entered answer as the first time. A call needs a deadline of at most ten minutes; at
-    most 2,000 sheets. Each sheet is entered by the teacher whose token it carries, or else by the person of the call
-    (subject teacher).
+    """Enters many score sheets in one call, one complete sheet per message. Each sheet is entered as
+    by EnterMarks, with its remarks as by EnterRemarks (RemarkService), all or nothing together,
+    before the next is read; a bad sheet is answered by its refusal and does not stop the others.
+    After a broken connection send the whole stream again with the same request ids: sheets already
+    entered get the same answer again. A call needs a deadline of at most ten minutes; at most
+    2,000 sheets. Each sheet is entered by the teacher whose token it carries, or else by the
+    person of the call (subject teacher).
     """
     ExportMarks: _grpc.UnaryStreamMultiCallable[_marks_pb2.ExportMarksRequest, _marks_pb2.ExportMarksResponse]
-    """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
-    subject in book order, and semester. Each class is read at one moment. A call needs a deadline of at most ten
-    minutes.
+    """The score sheets of a class or of a whole school with the class lists, one sheet per message,
+    by grade, class, subject in book order, and semester. Each class is read at one moment. A call
+    needs a deadline of at most ten minutes.
     """
     SettleMissingMarks: _grpc.UnaryUnaryMultiCallable[_marks_pb2.SettleMissingMarksRequest, _marks_pb2.SettleMissingMarksResponse]
-    """Turns missing marks into 0 or CĐ by rule (TT 22/2021 Điều 7), an explicit act with a reason (subject teacher)."""
+    """Turns missing marks into 0 or CĐ by rule (TT 22/2021 Điều 7): zero by rule, an explicit act
+    with a reason (subject teacher).
+    """
     EnterConduct: _grpc.UnaryUnaryMultiCallable[_marks_pb2.EnterConductRequest, _marks_pb2.EnterConductResponse]
     """Enters the conduct levels of a class for a semester (homeroom teacher)."""
     EnterAbsences: _grpc.UnaryUnaryMultiCallable[_marks_pb2.EnterAbsencesRequest, _marks_pb2.EnterAbsencesResponse]
-    """Enters the year's total of absent sessions (homeroom teacher). After closing: CorrectionService."""
+    """Enters the year's total of absent sessions (homeroom teacher). After closing:
+    CorrectionService.
+    """
     GetMarkSheet: _grpc.UnaryUnaryMultiCallable[_marks_pb2.GetMarkSheetRequest, _marks_pb2.GetMarkSheetResponse]
     """The score sheet of one class, subject and semester, with averages."""
     GetClassSummary: _grpc.UnaryUnaryMultiCallable[_marks_pb2.GetClassSummaryRequest, _marks_pb2.GetClassSummaryResponse]
@@ -74,51 +83,60 @@ class MarkServiceStub:
     ListMissing: _grpc.UnaryUnaryMultiCallable[_marks_pb2.ListMissingRequest, _marks_pb2.ListMissingResponse]
     """What is still missing before a book of the class and stage can be frozen."""
     GetMarkHistory: _grpc.UnaryUnaryMultiCallable[_marks_pb2.GetMarkHistoryRequest, _marks_pb2.GetMarkHistoryResponse]
-    """The whole history of one cell: who, when, through which vendor, old, new, why. Of conduct, absences and attendance:
-    CorrectionService.GetDataHistory.
+    """The whole history of one cell: who, when, through which vendor, old, new, why. For conduct,
+    absences and attendance: CorrectionService.GetDataHistory.
     """
     DownloadSnapshot: _grpc.UnaryStreamMultiCallable[_marks_pb2.DownloadSnapshotRequest, _marks_pb2.DownloadSnapshotResponse]
     """The bytes of one snapshot, in chunks. For the archive."""
 
 @_typing.type_check_only
 class MarkServiceAsyncStub(MarkServiceStub):
-    """Entry and reading of marks. Writes need a person token; the person's assignment decides.
-    Errors: INVALID_ARGUMENT with BadRequest naming field (with the row's index), rule and a Vietnamese sentence;
-    FAILED_PRECONDITION/WINDOW_CLOSED, BOOK_LOCKED; PERMISSION_DENIED/NOT_ASSIGNED; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Entry and reading of marks. Writes need a person token; the person's assignment decides. Errors:
+    INVALID_ARGUMENT with BadRequest naming field (with the row's index), rule and a Vietnamese
+    sentence; FAILED_PRECONDITION/WINDOW_CLOSED, BOOK_LOCKED; PERMISSION_DENIED/NOT_ASSIGNED;
+    ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PlanWindow: _aio.UnaryUnaryMultiCallable[_marks_pb2.PlanWindowRequest, _marks_pb2.PlanWindowResponse]  # type: ignore[assignment]
     """Plans an entry window of a school (principal)."""
     CloseWindow: _aio.UnaryUnaryMultiCallable[_marks_pb2.CloseWindowRequest, _marks_pb2.CloseWindowResponse]  # type: ignore[assignment]
-    """Closes a window before its time or at it (principal); takes a snapshot of every class in its scope."""
+    """Closes a window before its time or at it (principal); takes a snapshot of every class in its
+    scope.
+    """
     ListWindows: _aio.UnaryUnaryMultiCallable[_marks_pb2.ListWindowsRequest, _marks_pb2.ListWindowsResponse]  # type: ignore[assignment]
     """The windows of a school year, paged, in the order of planning."""
     GetWindow: _aio.UnaryUnaryMultiCallable[_marks_pb2.GetWindowRequest, _marks_pb2.GetWindowResponse]  # type: ignore[assignment]
     """One window and, after closing, its snapshots with their archive state."""
     EnterMarks: _aio.UnaryUnaryMultiCallable[_marks_pb2.EnterMarksRequest, _marks_pb2.EnterMarksResponse]  # type: ignore[assignment]
-    """Enters marks of one class, subject and semester: a rectangle of students by columns, all or nothing. Every changed
-    cell gets a new version; repeating a request id changes nothing and returns the first answer (subject teacher).
+    """Enters marks of one class, subject and semester: a rectangle of students by columns, all or
+    nothing. Every changed cell gets a new version; repeating a request id changes nothing and
+    returns the first answer (subject teacher).
     """
     ImportMarks: _aio.StreamUnaryMultiCallable[_marks_pb2.ImportMarksRequest, _marks_pb2.ImportMarksResponse]  # type: ignore[assignment]
-    """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, with its
-    remarks as by EnterRemarks (RemarkService), all or nothing together and before the next is read; a bad sheet is
-    answered by its refusal and does not stop the others. After a broken connection send the whole stream again with the
-    same request ids: sheets already entered answer as the first time. A call needs a deadline of at most ten minutes; at
-    most 2,000 sheets. Each sheet is entered by the teacher whose token it carries, or else by the person of the call
-    (subject teacher).
+    """Enters many score sheets in one call, one complete sheet per message. Each sheet is entered as
+    by EnterMarks, with its remarks as by EnterRemarks (RemarkService), all or nothing together,
+    before the next is read; a bad sheet is answered by its refusal and does not stop the others.
+    After a broken connection send the whole stream again with the same request ids: sheets already
+    entered get the same answer again. A call needs a deadline of at most ten minutes; at most
+    2,000 sheets. Each sheet is entered by the teacher whose token it carries, or else by the
+    person of the call (subject teacher).
     """
     ExportMarks: _aio.UnaryStreamMultiCallable[_marks_pb2.ExportMarksRequest, _marks_pb2.ExportMarksResponse]  # type: ignore[assignment]
-    """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
-    subject in book order, and semester. Each class is read at one moment. A call needs a deadline of at most ten
-    minutes.
+    """The score sheets of a class or of a whole school with the class lists, one sheet per message,
+    by grade, class, subject in book order, and semester. Each class is read at one moment. A call
+    needs a deadline of at most ten minutes.
     """
     SettleMissingMarks: _aio.UnaryUnaryMultiCallable[_marks_pb2.SettleMissingMarksRequest, _marks_pb2.SettleMissingMarksResponse]  # type: ignore[assignment]
-    """Turns missing marks into 0 or CĐ by rule (TT 22/2021 Điều 7), an explicit act with a reason (subject teacher)."""
+    """Turns missing marks into 0 or CĐ by rule (TT 22/2021 Điều 7): zero by rule, an explicit act
+    with a reason (subject teacher).
+    """
     EnterConduct: _aio.UnaryUnaryMultiCallable[_marks_pb2.EnterConductRequest, _marks_pb2.EnterConductResponse]  # type: ignore[assignment]
     """Enters the conduct levels of a class for a semester (homeroom teacher)."""
     EnterAbsences: _aio.UnaryUnaryMultiCallable[_marks_pb2.EnterAbsencesRequest, _marks_pb2.EnterAbsencesResponse]  # type: ignore[assignment]
-    """Enters the year's total of absent sessions (homeroom teacher). After closing: CorrectionService."""
+    """Enters the year's total of absent sessions (homeroom teacher). After closing:
+    CorrectionService.
+    """
     GetMarkSheet: _aio.UnaryUnaryMultiCallable[_marks_pb2.GetMarkSheetRequest, _marks_pb2.GetMarkSheetResponse]  # type: ignore[assignment]
     """The score sheet of one class, subject and semester, with averages."""
     GetClassSummary: _aio.UnaryUnaryMultiCallable[_marks_pb2.GetClassSummaryRequest, _marks_pb2.GetClassSummaryResponse]  # type: ignore[assignment]
@@ -126,16 +144,17 @@ class MarkServiceAsyncStub(MarkServiceStub):
     ListMissing: _aio.UnaryUnaryMultiCallable[_marks_pb2.ListMissingRequest, _marks_pb2.ListMissingResponse]  # type: ignore[assignment]
     """What is still missing before a book of the class and stage can be frozen."""
     GetMarkHistory: _aio.UnaryUnaryMultiCallable[_marks_pb2.GetMarkHistoryRequest, _marks_pb2.GetMarkHistoryResponse]  # type: ignore[assignment]
-    """The whole history of one cell: who, when, through which vendor, old, new, why. Of conduct, absences and attendance:
-    CorrectionService.GetDataHistory.
+    """The whole history of one cell: who, when, through which vendor, old, new, why. For conduct,
+    absences and attendance: CorrectionService.GetDataHistory.
     """
     DownloadSnapshot: _aio.UnaryStreamMultiCallable[_marks_pb2.DownloadSnapshotRequest, _marks_pb2.DownloadSnapshotResponse]  # type: ignore[assignment]
     """The bytes of one snapshot, in chunks. For the archive."""
 
 class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Entry and reading of marks. Writes need a person token; the person's assignment decides.
-    Errors: INVALID_ARGUMENT with BadRequest naming field (with the row's index), rule and a Vietnamese sentence;
-    FAILED_PRECONDITION/WINDOW_CLOSED, BOOK_LOCKED; PERMISSION_DENIED/NOT_ASSIGNED; ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Entry and reading of marks. Writes need a person token; the person's assignment decides. Errors:
+    INVALID_ARGUMENT with BadRequest naming field (with the row's index), rule and a Vietnamese
+    sentence; FAILED_PRECONDITION/WINDOW_CLOSED, BOOK_LOCKED; PERMISSION_DENIED/NOT_ASSIGNED;
+    ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @_abc_1.abstractmethod
@@ -152,7 +171,9 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _marks_pb2.CloseWindowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_marks_pb2.CloseWindowResponse, _abc.Awaitable[_marks_pb2.CloseWindowResponse]]:
-        """Closes a window before its time or at it (principal); takes a snapshot of every class in its scope."""
+        """Closes a window before its time or at it (principal); takes a snapshot of every class in its
+        scope.
+        """
 
     @_abc_1.abstractmethod
     def ListWindows(
@@ -176,8 +197,9 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _marks_pb2.EnterMarksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_marks_pb2.EnterMarksResponse, _abc.Awaitable[_marks_pb2.EnterMarksResponse]]:
-        """Enters marks of one class, subject and semester: a rectangle of students by columns, all or nothing. Every changed
-        cell gets a new version; repeating a request id changes nothing and returns the first answer (subject teacher).
+        """Enters marks of one class, subject and semester: a rectangle of students by columns, all or
+        nothing. Every changed cell gets a new version; repeating a request id changes nothing and
+        returns the first answer (subject teacher).
         """
 
     @_abc_1.abstractmethod
@@ -186,12 +208,13 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_marks_pb2.ImportMarksRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_marks_pb2.ImportMarksResponse, _abc.Awaitable[_marks_pb2.ImportMarksResponse]]:
-        """Enters many score sheets in one call, one complete sheet a message. Each sheet is entered as by EnterMarks, with its
-        remarks as by EnterRemarks (RemarkService), all or nothing together and before the next is read; a bad sheet is
-        answered by its refusal and does not stop the others. After a broken connection send the whole stream again with the
-        same request ids: sheets already entered answer as the first time. A call needs a deadline of at most ten minutes; at
-        most 2,000 sheets. Each sheet is entered by the teacher whose token it carries, or else by the person of the call
-        (subject teacher).
+        """Enters many score sheets in one call, one complete sheet per message. Each sheet is entered as
+        by EnterMarks, with its remarks as by EnterRemarks (RemarkService), all or nothing together,
+        before the next is read; a bad sheet is answered by its refusal and does not stop the others.
+        After a broken connection send the whole stream again with the same request ids: sheets already
+        entered get the same answer again. A call needs a deadline of at most ten minutes; at most
+        2,000 sheets. Each sheet is entered by the teacher whose token it carries, or else by the
+        person of the call (subject teacher).
         """
 
     @_abc_1.abstractmethod
@@ -200,9 +223,9 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _marks_pb2.ExportMarksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_marks_pb2.ExportMarksResponse], _abc.AsyncIterator[_marks_pb2.ExportMarksResponse]]:
-        """The score sheets of a class or of a whole school with the class lists, one sheet a message, by grade, class,
-        subject in book order, and semester. Each class is read at one moment. A call needs a deadline of at most ten
-        minutes.
+        """The score sheets of a class or of a whole school with the class lists, one sheet per message,
+        by grade, class, subject in book order, and semester. Each class is read at one moment. A call
+        needs a deadline of at most ten minutes.
         """
 
     @_abc_1.abstractmethod
@@ -211,7 +234,9 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _marks_pb2.SettleMissingMarksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_marks_pb2.SettleMissingMarksResponse, _abc.Awaitable[_marks_pb2.SettleMissingMarksResponse]]:
-        """Turns missing marks into 0 or CĐ by rule (TT 22/2021 Điều 7), an explicit act with a reason (subject teacher)."""
+        """Turns missing marks into 0 or CĐ by rule (TT 22/2021 Điều 7): zero by rule, an explicit act
+        with a reason (subject teacher).
+        """
 
     @_abc_1.abstractmethod
     def EnterConduct(
@@ -227,7 +252,9 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _marks_pb2.EnterAbsencesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_marks_pb2.EnterAbsencesResponse, _abc.Awaitable[_marks_pb2.EnterAbsencesResponse]]:
-        """Enters the year's total of absent sessions (homeroom teacher). After closing: CorrectionService."""
+        """Enters the year's total of absent sessions (homeroom teacher). After closing:
+        CorrectionService.
+        """
 
     @_abc_1.abstractmethod
     def GetMarkSheet(
@@ -259,8 +286,8 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _marks_pb2.GetMarkHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_marks_pb2.GetMarkHistoryResponse, _abc.Awaitable[_marks_pb2.GetMarkHistoryResponse]]:
-        """The whole history of one cell: who, when, through which vendor, old, new, why. Of conduct, absences and attendance:
-        CorrectionService.GetDataHistory.
+        """The whole history of one cell: who, when, through which vendor, old, new, why. For conduct,
+        absences and attendance: CorrectionService.GetDataHistory.
         """
 
     @_abc_1.abstractmethod

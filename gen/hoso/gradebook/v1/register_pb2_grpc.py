@@ -26,11 +26,12 @@ if _version_not_supported:
 
 
 class RegisterServiceStub:
-    """The register of a school and the movements of its students, which are only ever appended. Repeating an act with the
-    same fields changes nothing and returns the first answer.
-    Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese sentence); FAILED_PRECONDITION/STUDENT_STATE when
-    the student's present state does not allow the movement, TRANSFER_NOT_RECORDED, TRANSFER_OTHER_SCHOOL,
-    STUDENT_ELSEWHERE, BOOK_LOCKED, CORRECTION_OPEN; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
+    """The register of a school and the movements of its students, which are append-only. Repeating an
+    act with the same fields changes nothing and returns the first answer. Errors: INVALID_ARGUMENT
+    with BadRequest (field path, rule, Vietnamese sentence); FAILED_PRECONDITION/STUDENT_STATE when
+    the student's present state does not allow the movement, TRANSFER_NOT_RECORDED,
+    TRANSFER_OTHER_SCHOOL, STUDENT_ELSEWHERE, BOOK_LOCKED, CORRECTION_OPEN;
+    PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
     """
 
     def __init__(self, channel):
@@ -77,25 +78,26 @@ class RegisterServiceStub:
 
 
 class RegisterServiceServicer:
-    """The register of a school and the movements of its students, which are only ever appended. Repeating an act with the
-    same fields changes nothing and returns the first answer.
-    Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese sentence); FAILED_PRECONDITION/STUDENT_STATE when
-    the student's present state does not allow the movement, TRANSFER_NOT_RECORDED, TRANSFER_OTHER_SCHOOL,
-    STUDENT_ELSEWHERE, BOOK_LOCKED, CORRECTION_OPEN; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
+    """The register of a school and the movements of its students, which are append-only. Repeating an
+    act with the same fields changes nothing and returns the first answer. Errors: INVALID_ARGUMENT
+    with BadRequest (field path, rule, Vietnamese sentence); FAILED_PRECONDITION/STUDENT_STATE when
+    the student's present state does not allow the movement, TRANSFER_NOT_RECORDED,
+    TRANSFER_OTHER_SCHOOL, STUDENT_ELSEWHERE, BOOK_LOCKED, CORRECTION_OPEN;
+    PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
     """
 
     def RegisterStudents(self, request, context):
-        """Enters students of the year's class lists into the register: the next register numbers (số đăng bộ) in the order of
-        the request, and for each the movement ENROLLED. A student who has a number keeps it; the details are replaced (seal
-        custodian or data officer).
+        """Enters students of the year's class lists into the register: the next register numbers (số đăng
+        bộ) in the order of the request, and for each the movement ENROLLED. A student who has a number
+        keeps it; the details are replaced (seal custodian or data officer).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecordMovement(self, request, context):
-        """Records a movement inside the school. Moving to another class takes marks, conduct and absences along (principal or
-        data officer; the return of papers also the seal custodian).
+        """Records a movement inside the school. A change of class takes marks, conduct and absences along
+        (principal or data officer; the return of papers also the seal custodian).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,9 +111,10 @@ class RegisterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TransferIn(self, request, context):
-        """Takes a student in from another school: register number, place in a class, and, between two schools of this
-        deployment in one school year, the marks, conduct and absences entered there. Between two such schools it needs the
-        other's TransferOut that names this school (principal or data officer).
+        """Takes a student in from another school: register number, place in a class, and, between two
+        schools of this deployment in one school year, the marks, conduct and absences entered there.
+        Between two such schools it needs the other's TransferOut that names this school (principal or
+        data officer).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,7 +135,8 @@ class RegisterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStudentPath(self, request, context):
-        """Where a student has studied, over all schools of this deployment; for the school where the student is now.
+        """Where a student has studied, over all schools of this deployment; for the school where the
+        student is now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,11 +189,12 @@ def add_RegisterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RegisterService:
-    """The register of a school and the movements of its students, which are only ever appended. Repeating an act with the
-    same fields changes nothing and returns the first answer.
-    Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese sentence); FAILED_PRECONDITION/STUDENT_STATE when
-    the student's present state does not allow the movement, TRANSFER_NOT_RECORDED, TRANSFER_OTHER_SCHOOL,
-    STUDENT_ELSEWHERE, BOOK_LOCKED, CORRECTION_OPEN; PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
+    """The register of a school and the movements of its students, which are append-only. Repeating an
+    act with the same fields changes nothing and returns the first answer. Errors: INVALID_ARGUMENT
+    with BadRequest (field path, rule, Vietnamese sentence); FAILED_PRECONDITION/STUDENT_STATE when
+    the student's present state does not allow the movement, TRANSFER_NOT_RECORDED,
+    TRANSFER_OTHER_SCHOOL, STUDENT_ELSEWHERE, BOOK_LOCKED, CORRECTION_OPEN;
+    PERMISSION_DENIED/ROLE_REQUIRED, VENDOR_NOT_AUTHORISED; NOT_FOUND/*_UNKNOWN.
     """
 
     @staticmethod

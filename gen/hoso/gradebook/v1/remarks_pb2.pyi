@@ -60,7 +60,7 @@ class RemarkRow(_message.Message):
     student: _builtins.str
     """moet_student_id."""
     text: _builtins.str
-    """At most 500 characters; "" takes the remark away (its history stays)."""
+    """At most 500 characters; "" removes the remark (its history stays)."""
     def __init__(
         self,
         *,
@@ -194,11 +194,11 @@ class Remark(_message.Message):
     student: _builtins.str
     """moet_student_id."""
     text: _builtins.str
-    """The text; "" when taken away."""
+    """The text; "" when removed."""
     version: _builtins.int
     """From 1."""
     person: _builtins.str
-    """Person id of who wrote it."""
+    """Person id of the writer."""
     client: _builtins.str
     """Client through which it came."""
     @_builtins.property

@@ -26,10 +26,10 @@ if _version_not_supported:
 
 
 class RemarkServiceStub:
-    """Remarks (nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu; TT 22/2021 Điều 19, Điều 20). They need no entry
-    window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest; PERMISSION_DENIED/NOT_ASSIGNED,
-    ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living book contains the remark;
-    ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Remarks (nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu; TT 22/2021 Điều 19, Điều 20).
+    They need no entry window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest;
+    PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living book
+    contains the remark; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def __init__(self, channel):
@@ -51,23 +51,23 @@ class RemarkServiceStub:
 
 
 class RemarkServiceServicer:
-    """Remarks (nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu; TT 22/2021 Điều 19, Điều 20). They need no entry
-    window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest; PERMISSION_DENIED/NOT_ASSIGNED,
-    ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living book contains the remark;
-    ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Remarks (nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu; TT 22/2021 Điều 19, Điều 20).
+    They need no entry window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest;
+    PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living book
+    contains the remark; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def EnterRemarks(self, request, context):
-        """Enters remarks on students of a class, all or nothing (a subject: its teacher in the class; no subject: the homeroom
-        teacher). Repeating a request id changes nothing. The remarks of a subject and semester may also come with their score
-        sheet (MarkService.ImportMarks).
+        """Enters remarks on students of a class, all or nothing (a subject: its teacher in the class; no
+        subject: the homeroom teacher). Repeating a request id changes nothing. The remarks of a
+        subject and semester may also come with their score sheet (MarkService.ImportMarks).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRemarks(self, request, context):
-        """The remarks of a class as they stand, or every version of one student's.
+        """The current remarks of a class, or every version of one student's remark.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,10 +95,10 @@ def add_RemarkServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RemarkService:
-    """Remarks (nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu; TT 22/2021 Điều 19, Điều 20). They need no entry
-    window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest; PERMISSION_DENIED/NOT_ASSIGNED,
-    ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living book contains the remark;
-    ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Remarks (nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu; TT 22/2021 Điều 19, Điều 20).
+    They need no entry window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest;
+    PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living book
+    contains the remark; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @staticmethod

@@ -27,10 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RemarkServiceStub:
-    """Remarks (nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu; TT 22/2021 Điều 19, Điều 20). They need no entry
-    window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest; PERMISSION_DENIED/NOT_ASSIGNED,
-    ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living book contains the remark;
-    ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Remarks (nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu; TT 22/2021 Điều 19, Điều 20).
+    They need no entry window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest;
+    PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living book
+    contains the remark; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @_typing.overload
@@ -38,35 +38,35 @@ class RemarkServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RemarkServiceAsyncStub: ...
     EnterRemarks: _grpc.UnaryUnaryMultiCallable[_remarks_pb2.EnterRemarksRequest, _remarks_pb2.EnterRemarksResponse]
-    """Enters remarks on students of a class, all or nothing (a subject: its teacher in the class; no subject: the homeroom
-    teacher). Repeating a request id changes nothing. The remarks of a subject and semester may also come with their score
-    sheet (MarkService.ImportMarks).
+    """Enters remarks on students of a class, all or nothing (a subject: its teacher in the class; no
+    subject: the homeroom teacher). Repeating a request id changes nothing. The remarks of a
+    subject and semester may also come with their score sheet (MarkService.ImportMarks).
     """
     GetRemarks: _grpc.UnaryUnaryMultiCallable[_remarks_pb2.GetRemarksRequest, _remarks_pb2.GetRemarksResponse]
-    """The remarks of a class as they stand, or every version of one student's."""
+    """The current remarks of a class, or every version of one student's remark."""
 
 @_typing.type_check_only
 class RemarkServiceAsyncStub(RemarkServiceStub):
-    """Remarks (nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu; TT 22/2021 Điều 19, Điều 20). They need no entry
-    window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest; PERMISSION_DENIED/NOT_ASSIGNED,
-    ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living book contains the remark;
-    ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Remarks (nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu; TT 22/2021 Điều 19, Điều 20).
+    They need no entry window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest;
+    PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living book
+    contains the remark; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     EnterRemarks: _aio.UnaryUnaryMultiCallable[_remarks_pb2.EnterRemarksRequest, _remarks_pb2.EnterRemarksResponse]  # type: ignore[assignment]
-    """Enters remarks on students of a class, all or nothing (a subject: its teacher in the class; no subject: the homeroom
-    teacher). Repeating a request id changes nothing. The remarks of a subject and semester may also come with their score
-    sheet (MarkService.ImportMarks).
+    """Enters remarks on students of a class, all or nothing (a subject: its teacher in the class; no
+    subject: the homeroom teacher). Repeating a request id changes nothing. The remarks of a
+    subject and semester may also come with their score sheet (MarkService.ImportMarks).
     """
     GetRemarks: _aio.UnaryUnaryMultiCallable[_remarks_pb2.GetRemarksRequest, _remarks_pb2.GetRemarksResponse]  # type: ignore[assignment]
-    """The remarks of a class as they stand, or every version of one student's."""
+    """The current remarks of a class, or every version of one student's remark."""
 
 class RemarkServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Remarks (nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu; TT 22/2021 Điều 19, Điều 20). They need no entry
-    window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest; PERMISSION_DENIED/NOT_ASSIGNED,
-    ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living book contains the remark;
-    ALREADY_EXISTS/REQUEST_ID_REUSED.
+    """Remarks (nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu; TT 22/2021 Điều 19, Điều 20).
+    They need no entry window, and every version is kept. Errors: INVALID_ARGUMENT with BadRequest;
+    PERMISSION_DENIED/NOT_ASSIGNED, ROLE_REQUIRED; FAILED_PRECONDITION/BOOK_LOCKED when a living book
+    contains the remark; ALREADY_EXISTS/REQUEST_ID_REUSED.
     """
 
     @_abc_1.abstractmethod
@@ -75,9 +75,9 @@ class RemarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _remarks_pb2.EnterRemarksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_remarks_pb2.EnterRemarksResponse, _abc.Awaitable[_remarks_pb2.EnterRemarksResponse]]:
-        """Enters remarks on students of a class, all or nothing (a subject: its teacher in the class; no subject: the homeroom
-        teacher). Repeating a request id changes nothing. The remarks of a subject and semester may also come with their score
-        sheet (MarkService.ImportMarks).
+        """Enters remarks on students of a class, all or nothing (a subject: its teacher in the class; no
+        subject: the homeroom teacher). Repeating a request id changes nothing. The remarks of a
+        subject and semester may also come with their score sheet (MarkService.ImportMarks).
         """
 
     @_abc_1.abstractmethod
@@ -86,6 +86,6 @@ class RemarkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _remarks_pb2.GetRemarksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_remarks_pb2.GetRemarksResponse, _abc.Awaitable[_remarks_pb2.GetRemarksResponse]]:
-        """The remarks of a class as they stand, or every version of one student's."""
+        """The current remarks of a class, or every version of one student's remark."""
 
 def add_RemarkServiceServicer_to_server(servicer: RemarkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

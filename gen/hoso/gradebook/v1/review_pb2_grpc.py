@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ReviewServiceStub:
-    """Views that decide nothing: an anomaly is a reason to look at a paper, never a refusal.
+    """Views without effect: an anomaly is a reason to look at a paper, never a refusal.
     """
 
     def __init__(self, channel):
@@ -48,11 +48,11 @@ class ReviewServiceStub:
 
 
 class ReviewServiceServicer:
-    """Views that decide nothing: an anomaly is a reason to look at a paper, never a refusal.
+    """Views without effect: an anomaly is a reason to look at a paper, never a refusal.
     """
 
     def GetCompleteness(self, request, context):
-        """How far entry has come, per class and subject, paged by class.
+        """Progress of entry per class and subject, paged by class.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,7 +87,7 @@ def add_ReviewServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ReviewService:
-    """Views that decide nothing: an anomaly is a reason to look at a paper, never a refusal.
+    """Views without effect: an anomaly is a reason to look at a paper, never a refusal.
     """
 
     @staticmethod

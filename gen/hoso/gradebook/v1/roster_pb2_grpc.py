@@ -26,9 +26,10 @@ if _version_not_supported:
 
 
 class RosterServiceStub:
-    """The roster of every school. Every Put is all-or-nothing, repeatable, and replaces what it names; nothing is deleted.
-    Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese sentence), NOT_FOUND/*_UNKNOWN,
-    PERMISSION_DENIED when the vendor does not serve the school in that year.
+    """The roster of every school. Every Put is all-or-nothing, repeatable, and replaces what it names;
+    nothing is deleted. Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese
+    sentence), NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED when the vendor does not serve the school in
+    that year.
     """
 
     def __init__(self, channel):
@@ -105,9 +106,10 @@ class RosterServiceStub:
 
 
 class RosterServiceServicer:
-    """The roster of every school. Every Put is all-or-nothing, repeatable, and replaces what it names; nothing is deleted.
-    Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese sentence), NOT_FOUND/*_UNKNOWN,
-    PERMISSION_DENIED when the vendor does not serve the school in that year.
+    """The roster of every school. Every Put is all-or-nothing, repeatable, and replaces what it names;
+    nothing is deleted. Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese
+    sentence), NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED when the vendor does not serve the school in
+    that year.
     """
 
     def PutSchool(self, request, context):
@@ -118,8 +120,8 @@ class RosterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutAssessmentPolicy(self, request, context):
-        """Records the Department's ruling on open points of the assessment rules, for every school. Results computed from then
-        on follow it; frozen books keep theirs. Department operators only.
+        """Records the Department's ruling on open points of the assessment rules, for every school.
+        Results computed from then on follow it; frozen books keep theirs. Department operators only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,9 +135,9 @@ class RosterServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PutSchoolYear(self, request, context):
-        """Opens a school year for a school: its one vendor, whether the paper track is required, what authorises it. The
-        vendor of a year with an approved dossier stays (FAILED_PRECONDITION/VENDOR_OF_DOSSIER) unless it is suspended.
-        Department operators only.
+        """Opens a school year for a school: its one vendor, whether the paper track is required, what
+        authorises it. The vendor of a year with an approved dossier cannot change
+        (FAILED_PRECONDITION/VENDOR_OF_DOSSIER) unless it is suspended. Department operators only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -281,9 +283,10 @@ def add_RosterServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RosterService:
-    """The roster of every school. Every Put is all-or-nothing, repeatable, and replaces what it names; nothing is deleted.
-    Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese sentence), NOT_FOUND/*_UNKNOWN,
-    PERMISSION_DENIED when the vendor does not serve the school in that year.
+    """The roster of every school. Every Put is all-or-nothing, repeatable, and replaces what it names;
+    nothing is deleted. Errors: INVALID_ARGUMENT with BadRequest (field path, rule, Vietnamese
+    sentence), NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED when the vendor does not serve the school in
+    that year.
     """
 
     @staticmethod

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#hoso/operations/v1/operations.proto\x12\x12hoso.operations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xbf\x01\n\x11GetStatusResponse\x12\x16\n\x0eoutbox_pending\x18\x01 \x01(\x03\x12\x36\n\x12outbox_oldest_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tjobs_open\x18\x03 \x01(\x03\x12\x34\n\x10jobs_oldest_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tjobs_dead\x18\x05 \x01(\x03\"\x85\x01\n\x07\x44\x65\x61\x64Job\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\x05\x12\x12\n\nlast_error\x18\x05 \x01(\t\x12-\n\tdead_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x13ListDeadJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x14ListDeadJobsResponse\x12)\n\x04jobs\x18\x01 \x03(\x0b\x32\x1b.hoso.operations.v1.DeadJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x10ReplayJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\x03\"\x13\n\x11ReplayJobResponse\"\x14\n\x12VerifyAuditRequest\"=\n\nAuditBreak\x12\r\n\x05\x63hain\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"S\n\x13VerifyAuditResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\x12.\n\x06\x62reaks\x18\x02 \x03(\x0b\x32\x1e.hoso.operations.v1.AuditBreak2\x8a\x03\n\x11OperationsService\x12X\n\tGetStatus\x12$.hoso.operations.v1.GetStatusRequest\x1a%.hoso.operations.v1.GetStatusResponse\x12\x61\n\x0cListDeadJobs\x12\'.hoso.operations.v1.ListDeadJobsRequest\x1a(.hoso.operations.v1.ListDeadJobsResponse\x12X\n\tReplayJob\x12$.hoso.operations.v1.ReplayJobRequest\x1a%.hoso.operations.v1.ReplayJobResponse\x12^\n\x0bVerifyAudit\x12&.hoso.operations.v1.VerifyAuditRequest\x1a\'.hoso.operations.v1.VerifyAuditResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#hoso/operations/v1/operations.proto\x12\x12hoso.operations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xbf\x01\n\x11GetStatusResponse\x12\x16\n\x0eoutbox_pending\x18\x01 \x01(\x03\x12\x36\n\x12outbox_oldest_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tjobs_open\x18\x03 \x01(\x03\x12\x34\n\x10jobs_oldest_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tjobs_dead\x18\x05 \x01(\x03\"\x85\x01\n\x07\x44\x65\x61\x64Job\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\x05\x12\x12\n\nlast_error\x18\x05 \x01(\t\x12-\n\tdead_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x13ListDeadJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x14ListDeadJobsResponse\x12)\n\x04jobs\x18\x01 \x03(\x0b\x32\x1b.hoso.operations.v1.DeadJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x10ReplayJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\x03\"\x13\n\x11ReplayJobResponse\"#\n\x12VerifyAuditRequest\x12\r\n\x05\x63hain\x18\x01 \x01(\t\"=\n\nAuditBreak\x12\r\n\x05\x63hain\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"S\n\x13VerifyAuditResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\x12.\n\x06\x62reaks\x18\x02 \x03(\x0b\x32\x1e.hoso.operations.v1.AuditBreak\"<\n\tAuditHead\x12\r\n\x05\x63hain\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\"Z\n\x18VerifyAuditChainsRequest\x12\r\n\x05\x63hain\x18\x01 \x01(\t\x12/\n\x08\x61nchored\x18\x02 \x03(\x0b\x32\x1d.hoso.operations.v1.AuditHead\"\xb5\x01\n\x19VerifyAuditChainsResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\x12\x13\n\x0b\x63hains_done\x18\x02 \x01(\x05\x12\x14\n\x0c\x63hains_total\x18\x03 \x01(\x05\x12.\n\x06\x62reaks\x18\x04 \x03(\x0b\x32\x1e.hoso.operations.v1.AuditBreak\x12/\n\x0boldest_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12\x41nchorAuditRequest\"\x15\n\x13\x41nchorAuditResponse2\xde\x04\n\x11OperationsService\x12X\n\tGetStatus\x12$.hoso.operations.v1.GetStatusRequest\x1a%.hoso.operations.v1.GetStatusResponse\x12\x61\n\x0cListDeadJobs\x12\'.hoso.operations.v1.ListDeadJobsRequest\x1a(.hoso.operations.v1.ListDeadJobsResponse\x12X\n\tReplayJob\x12$.hoso.operations.v1.ReplayJobRequest\x1a%.hoso.operations.v1.ReplayJobResponse\x12^\n\x0bVerifyAudit\x12&.hoso.operations.v1.VerifyAuditRequest\x1a\'.hoso.operations.v1.VerifyAuditResponse\x12r\n\x11VerifyAuditChains\x12,.hoso.operations.v1.VerifyAuditChainsRequest\x1a-.hoso.operations.v1.VerifyAuditChainsResponse0\x01\x12^\n\x0b\x41nchorAudit\x12&.hoso.operations.v1.AnchorAuditRequest\x1a\'.hoso.operations.v1.AnchorAuditResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,11 +47,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPLAYJOBRESPONSE']._serialized_start=629
   _globals['_REPLAYJOBRESPONSE']._serialized_end=648
   _globals['_VERIFYAUDITREQUEST']._serialized_start=650
-  _globals['_VERIFYAUDITREQUEST']._serialized_end=670
-  _globals['_AUDITBREAK']._serialized_start=672
-  _globals['_AUDITBREAK']._serialized_end=733
-  _globals['_VERIFYAUDITRESPONSE']._serialized_start=735
-  _globals['_VERIFYAUDITRESPONSE']._serialized_end=818
-  _globals['_OPERATIONSSERVICE']._serialized_start=821
-  _globals['_OPERATIONSSERVICE']._serialized_end=1215
+  _globals['_VERIFYAUDITREQUEST']._serialized_end=685
+  _globals['_AUDITBREAK']._serialized_start=687
+  _globals['_AUDITBREAK']._serialized_end=748
+  _globals['_VERIFYAUDITRESPONSE']._serialized_start=750
+  _globals['_VERIFYAUDITRESPONSE']._serialized_end=833
+  _globals['_AUDITHEAD']._serialized_start=835
+  _globals['_AUDITHEAD']._serialized_end=895
+  _globals['_VERIFYAUDITCHAINSREQUEST']._serialized_start=897
+  _globals['_VERIFYAUDITCHAINSREQUEST']._serialized_end=987
+  _globals['_VERIFYAUDITCHAINSRESPONSE']._serialized_start=990
+  _globals['_VERIFYAUDITCHAINSRESPONSE']._serialized_end=1171
+  _globals['_ANCHORAUDITREQUEST']._serialized_start=1173
+  _globals['_ANCHORAUDITREQUEST']._serialized_end=1193
+  _globals['_ANCHORAUDITRESPONSE']._serialized_start=1195
+  _globals['_ANCHORAUDITRESPONSE']._serialized_end=1216
+  _globals['_OPERATIONSSERVICE']._serialized_start=1219
+  _globals['_OPERATIONSSERVICE']._serialized_end=1825
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,16 @@ class OperationsServiceStub:
                 request_serializer=hoso_dot_operations_dot_v1_dot_operations__pb2.VerifyAuditRequest.SerializeToString,
                 response_deserializer=hoso_dot_operations_dot_v1_dot_operations__pb2.VerifyAuditResponse.FromString,
                 _registered_method=True)
+        self.VerifyAuditChains = channel.unary_stream(
+                '/hoso.operations.v1.OperationsService/VerifyAuditChains',
+                request_serializer=hoso_dot_operations_dot_v1_dot_operations__pb2.VerifyAuditChainsRequest.SerializeToString,
+                response_deserializer=hoso_dot_operations_dot_v1_dot_operations__pb2.VerifyAuditChainsResponse.FromString,
+                _registered_method=True)
+        self.AnchorAudit = channel.unary_unary(
+                '/hoso.operations.v1.OperationsService/AnchorAudit',
+                request_serializer=hoso_dot_operations_dot_v1_dot_operations__pb2.AnchorAuditRequest.SerializeToString,
+                response_deserializer=hoso_dot_operations_dot_v1_dot_operations__pb2.AnchorAuditResponse.FromString,
+                _registered_method=True)
 
 
 class OperationsServiceServicer:
@@ -83,7 +93,23 @@ class OperationsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyAudit(self, request, context):
-        """Recomputes the audit chains and names the first bad row of each.
+        """Recomputes one audit chain, or all of a small service, and names the first bad row of each.
+        FAILED_PRECONDITION/AUDIT_TOO_LONG beyond 200,000 rows: use VerifyAuditChains.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyAuditChains(self, request, context):
+        """Recomputes the audit chains one after the other and tells how far it is, until the caller
+        leaves. Each step reads at most 2,000 rows of one chain in a transaction of its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnchorAudit(self, request, context):
+        """Queues an anchor of the audit heads apart from the daily one; role `work` makes it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,6 +137,16 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.VerifyAudit,
                     request_deserializer=hoso_dot_operations_dot_v1_dot_operations__pb2.VerifyAuditRequest.FromString,
                     response_serializer=hoso_dot_operations_dot_v1_dot_operations__pb2.VerifyAuditResponse.SerializeToString,
+            ),
+            'VerifyAuditChains': grpc.unary_stream_rpc_method_handler(
+                    servicer.VerifyAuditChains,
+                    request_deserializer=hoso_dot_operations_dot_v1_dot_operations__pb2.VerifyAuditChainsRequest.FromString,
+                    response_serializer=hoso_dot_operations_dot_v1_dot_operations__pb2.VerifyAuditChainsResponse.SerializeToString,
+            ),
+            'AnchorAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnchorAudit,
+                    request_deserializer=hoso_dot_operations_dot_v1_dot_operations__pb2.AnchorAuditRequest.FromString,
+                    response_serializer=hoso_dot_operations_dot_v1_dot_operations__pb2.AnchorAuditResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +258,60 @@ class OperationsService:
             '/hoso.operations.v1.OperationsService/VerifyAudit',
             hoso_dot_operations_dot_v1_dot_operations__pb2.VerifyAuditRequest.SerializeToString,
             hoso_dot_operations_dot_v1_dot_operations__pb2.VerifyAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAuditChains(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hoso.operations.v1.OperationsService/VerifyAuditChains',
+            hoso_dot_operations_dot_v1_dot_operations__pb2.VerifyAuditChainsRequest.SerializeToString,
+            hoso_dot_operations_dot_v1_dot_operations__pb2.VerifyAuditChainsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnchorAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.operations.v1.OperationsService/AnchorAudit',
+            hoso_dot_operations_dot_v1_dot_operations__pb2.AnchorAuditRequest.SerializeToString,
+            hoso_dot_operations_dot_v1_dot_operations__pb2.AnchorAuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,7 +65,7 @@ Global___RenditionReady: _TypeAlias = RenditionReady  # noqa: Y015
 
 @_typing.final
 class RenditionFailed(_message.Message):
-    """A rendition cannot be made; gradebook shows it to the school."""
+    """A rendition cannot be made; gradebook shows the problem to the school."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -46,7 +46,7 @@ Global___RenditionKind: _TypeAlias = RenditionKind  # noqa: Y015
 
 @_typing.final
 class SignatureField(_message.Message):
-    """A signature field of a signing copy and who must sign it."""
+    """A signature field of a signing copy and its signatory."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -60,7 +60,9 @@ class SignatureField(_message.Message):
     order: _builtins.int
     """Position in the order, from 1."""
     rank: _builtins.int
-    """All lower ranks sign before: 1 subject teachers or data officer, 2 homeroom teacher, 3 principal, 4 seal."""
+    """All lower ranks sign before: 1 subject teachers or data officer, 2 homeroom teacher, 3
+    principal, 4 seal.
+    """
     role: _builtins.str
     """SUBJECT_TEACHER, DATA_OFFICER, HOMEROOM_TEACHER, PRINCIPAL or SCHOOL_SEAL."""
     signatory: _builtins.str

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PrintServiceStub:
-    """Reads renditions. They are made by events, never by a call.
+    """Reads renditions. They are made on events, never by a call.
     Errors: NOT_FOUND/RENDITION_UNKNOWN, FAILED_PRECONDITION/RENDITION_VOID.
     """
 
@@ -54,7 +54,7 @@ class PrintServiceStub:
 
 
 class PrintServiceServicer:
-    """Reads renditions. They are made by events, never by a call.
+    """Reads renditions. They are made on events, never by a call.
     Errors: NOT_FOUND/RENDITION_UNKNOWN, FAILED_PRECONDITION/RENDITION_VOID.
     """
 
@@ -106,7 +106,7 @@ def add_PrintServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PrintService:
-    """Reads renditions. They are made by events, never by a call.
+    """Reads renditions. They are made on events, never by a call.
     Errors: NOT_FOUND/RENDITION_UNKNOWN, FAILED_PRECONDITION/RENDITION_VOID.
     """
 

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PrintServiceStub:
-    """Reads renditions. They are made by events, never by a call.
+    """Reads renditions. They are made on events, never by a call.
     Errors: NOT_FOUND/RENDITION_UNKNOWN, FAILED_PRECONDITION/RENDITION_VOID.
     """
 
@@ -44,7 +44,7 @@ class PrintServiceStub:
 
 @_typing.type_check_only
 class PrintServiceAsyncStub(PrintServiceStub):
-    """Reads renditions. They are made by events, never by a call.
+    """Reads renditions. They are made on events, never by a call.
     Errors: NOT_FOUND/RENDITION_UNKNOWN, FAILED_PRECONDITION/RENDITION_VOID.
     """
 
@@ -57,7 +57,7 @@ class PrintServiceAsyncStub(PrintServiceStub):
     """The PDF of a rendition, in chunks."""
 
 class PrintServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads renditions. They are made by events, never by a call.
+    """Reads renditions. They are made on events, never by a call.
     Errors: NOT_FOUND/RENDITION_UNKNOWN, FAILED_PRECONDITION/RENDITION_VOID.
     """
 

@@ -18,8 +18,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class DocumentSigned(_message.Message):
-    """All personal signatures are there; gradebook moves the book to SIGNED. Of a record without a seal (teacher's book) this is
-    the closed document, and no DocumentSealed follows.
+    """All personal signatures are set; gradebook moves the book to SIGNED. For a record without a seal
+    (teacher's book) this is the closed document, and no DocumentSealed follows.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -58,7 +58,7 @@ Global___DocumentSigned: _TypeAlias = DocumentSigned  # noqa: Y015
 
 @_typing.final
 class DocumentSealed(_message.Message):
-    """The school's seal is there; gradebook moves the book to SEALED."""
+    """The school's seal is set; gradebook moves the book to SEALED."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -31,17 +31,19 @@ class _KeyCustodyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_KeyCustody
     KEY_CUSTODY_HSM_PARTITION: _KeyCustody.ValueType  # 1
     """Partition of the Department's HSM."""
     KEY_CUSTODY_USB_TOKEN_AT_SCHOOL: _KeyCustody.ValueType  # 2
-    """USB token kept at the school."""
+    """USB token that belongs to the school. There is no agent that signs at a school."""
 
 class KeyCustody(_KeyCustody, metaclass=_KeyCustodyEnumTypeWrapper):
-    """Who holds the key (key_custody)."""
+    """Where the key is kept (key_custody): a note in the register. Signing uses every key through its
+    token supervisor, which must reach the token.
+    """
 
 KEY_CUSTODY_UNSPECIFIED: KeyCustody.ValueType  # 0
 """Never sent; always refused."""
 KEY_CUSTODY_HSM_PARTITION: KeyCustody.ValueType  # 1
 """Partition of the Department's HSM."""
 KEY_CUSTODY_USB_TOKEN_AT_SCHOOL: KeyCustody.ValueType  # 2
-"""USB token kept at the school."""
+"""USB token that belongs to the school. There is no agent that signs at a school."""
 Global___KeyCustody: _TypeAlias = KeyCustody  # noqa: Y015
 
 class _DocumentState:
@@ -55,7 +57,7 @@ class _DocumentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Documen
     DOCUMENT_STATE_SIGNING: _DocumentState.ValueType  # 1
     """Collecting personal signatures."""
     DOCUMENT_STATE_SIGNED: _DocumentState.ValueType  # 2
-    """All personal signatures are there; of a record without a seal: closed."""
+    """All personal signatures are set; for a record without a seal: closed."""
     DOCUMENT_STATE_SEALED: _DocumentState.ValueType  # 3
     """Sealed."""
     DOCUMENT_STATE_VOID: _DocumentState.ValueType  # 4
@@ -69,7 +71,7 @@ DOCUMENT_STATE_UNSPECIFIED: DocumentState.ValueType  # 0
 DOCUMENT_STATE_SIGNING: DocumentState.ValueType  # 1
 """Collecting personal signatures."""
 DOCUMENT_STATE_SIGNED: DocumentState.ValueType  # 2
-"""All personal signatures are there; of a record without a seal: closed."""
+"""All personal signatures are set; for a record without a seal: closed."""
 DOCUMENT_STATE_SEALED: DocumentState.ValueType  # 3
 """Sealed."""
 DOCUMENT_STATE_VOID: DocumentState.ValueType  # 4
@@ -106,7 +108,7 @@ class Signatory(_message.Message):
     algorithm: _builtins.str
     """ECDSA_P256_SHA256, RSA_PKCS1_SHA256 or RSA_PSS_SHA256."""
     custody: Global___KeyCustody.ValueType
-    """Who holds the key."""
+    """Where the key is kept."""
     @_builtins.property
     def certificate_chain(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """Certificates in DER, the signatory's first, then the issuers up to the root."""

@@ -26,9 +26,9 @@ if _version_not_supported:
 
 
 class SigningServiceStub:
-    """Signing of documents with keys that never leave their token. Documents come by events from print.
-    Errors: NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/NOT_THE_SIGNATORY, FAILED_PRECONDITION/PIN_INCORRECT, PIN_LOCKED,
-    KEY_UNUSABLE, UNAVAILABLE/TOKEN_AWAY.
+    """Signing of documents with keys that never leave their token. Documents arrive by events from
+    print. Errors: NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/NOT_THE_SIGNATORY,
+    FAILED_PRECONDITION/PIN_INCORRECT, PIN_LOCKED, KEY_UNUSABLE, UNAVAILABLE/TOKEN_AWAY.
     """
 
     def __init__(self, channel):
@@ -85,13 +85,14 @@ class SigningServiceStub:
 
 
 class SigningServiceServicer:
-    """Signing of documents with keys that never leave their token. Documents come by events from print.
-    Errors: NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/NOT_THE_SIGNATORY, FAILED_PRECONDITION/PIN_INCORRECT, PIN_LOCKED,
-    KEY_UNUSABLE, UNAVAILABLE/TOKEN_AWAY.
+    """Signing of documents with keys that never leave their token. Documents arrive by events from
+    print. Errors: NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/NOT_THE_SIGNATORY,
+    FAILED_PRECONDITION/PIN_INCORRECT, PIN_LOCKED, KEY_UNUSABLE, UNAVAILABLE/TOKEN_AWAY.
     """
 
     def PutSignatory(self, request, context):
-        """Registers or updates a signatory with key and certificate (operator, from the key ceremony's record).
+        """Registers or updates a signatory with key and certificate (operator, from the key ceremony's
+        record).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,8 +106,8 @@ class SigningServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ActivateKey(self, request, context):
-        """Activates the acting person's key (for a seal: its custodian) for a bounded time and number of signatures.
-        A wrong PIN is never retried.
+        """Activates the acting person's key (for a seal: its custodian) for a bounded time and number of
+        signatures. A wrong PIN is never retried.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -211,9 +212,9 @@ def add_SigningServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SigningService:
-    """Signing of documents with keys that never leave their token. Documents come by events from print.
-    Errors: NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/NOT_THE_SIGNATORY, FAILED_PRECONDITION/PIN_INCORRECT, PIN_LOCKED,
-    KEY_UNUSABLE, UNAVAILABLE/TOKEN_AWAY.
+    """Signing of documents with keys that never leave their token. Documents arrive by events from
+    print. Errors: NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/NOT_THE_SIGNATORY,
+    FAILED_PRECONDITION/PIN_INCORRECT, PIN_LOCKED, KEY_UNUSABLE, UNAVAILABLE/TOKEN_AWAY.
     """
 
     @staticmethod

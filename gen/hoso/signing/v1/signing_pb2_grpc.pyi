@@ -27,9 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SigningServiceStub:
-    """Signing of documents with keys that never leave their token. Documents come by events from print.
-    Errors: NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/NOT_THE_SIGNATORY, FAILED_PRECONDITION/PIN_INCORRECT, PIN_LOCKED,
-    KEY_UNUSABLE, UNAVAILABLE/TOKEN_AWAY.
+    """Signing of documents with keys that never leave their token. Documents arrive by events from
+    print. Errors: NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/NOT_THE_SIGNATORY,
+    FAILED_PRECONDITION/PIN_INCORRECT, PIN_LOCKED, KEY_UNUSABLE, UNAVAILABLE/TOKEN_AWAY.
     """
 
     @_typing.overload
@@ -37,12 +37,14 @@ class SigningServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SigningServiceAsyncStub: ...
     PutSignatory: _grpc.UnaryUnaryMultiCallable[_signing_pb2.PutSignatoryRequest, _signing_pb2.PutSignatoryResponse]
-    """Registers or updates a signatory with key and certificate (operator, from the key ceremony's record)."""
+    """Registers or updates a signatory with key and certificate (operator, from the key ceremony's
+    record).
+    """
     ListSignatories: _grpc.UnaryUnaryMultiCallable[_signing_pb2.ListSignatoriesRequest, _signing_pb2.ListSignatoriesResponse]
     """The signatories of a school, paged, by id."""
     ActivateKey: _grpc.UnaryUnaryMultiCallable[_signing_pb2.ActivateKeyRequest, _signing_pb2.ActivateKeyResponse]
-    """Activates the acting person's key (for a seal: its custodian) for a bounded time and number of signatures.
-    A wrong PIN is never retried.
+    """Activates the acting person's key (for a seal: its custodian) for a bounded time and number of
+    signatures. A wrong PIN is never retried.
     """
     DeactivateKey: _grpc.UnaryUnaryMultiCallable[_signing_pb2.DeactivateKeyRequest, _signing_pb2.DeactivateKeyResponse]
     """Ends an activation."""
@@ -59,19 +61,21 @@ class SigningServiceStub:
 
 @_typing.type_check_only
 class SigningServiceAsyncStub(SigningServiceStub):
-    """Signing of documents with keys that never leave their token. Documents come by events from print.
-    Errors: NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/NOT_THE_SIGNATORY, FAILED_PRECONDITION/PIN_INCORRECT, PIN_LOCKED,
-    KEY_UNUSABLE, UNAVAILABLE/TOKEN_AWAY.
+    """Signing of documents with keys that never leave their token. Documents arrive by events from
+    print. Errors: NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/NOT_THE_SIGNATORY,
+    FAILED_PRECONDITION/PIN_INCORRECT, PIN_LOCKED, KEY_UNUSABLE, UNAVAILABLE/TOKEN_AWAY.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutSignatory: _aio.UnaryUnaryMultiCallable[_signing_pb2.PutSignatoryRequest, _signing_pb2.PutSignatoryResponse]  # type: ignore[assignment]
-    """Registers or updates a signatory with key and certificate (operator, from the key ceremony's record)."""
+    """Registers or updates a signatory with key and certificate (operator, from the key ceremony's
+    record).
+    """
     ListSignatories: _aio.UnaryUnaryMultiCallable[_signing_pb2.ListSignatoriesRequest, _signing_pb2.ListSignatoriesResponse]  # type: ignore[assignment]
     """The signatories of a school, paged, by id."""
     ActivateKey: _aio.UnaryUnaryMultiCallable[_signing_pb2.ActivateKeyRequest, _signing_pb2.ActivateKeyResponse]  # type: ignore[assignment]
-    """Activates the acting person's key (for a seal: its custodian) for a bounded time and number of signatures.
-    A wrong PIN is never retried.
+    """Activates the acting person's key (for a seal: its custodian) for a bounded time and number of
+    signatures. A wrong PIN is never retried.
     """
     DeactivateKey: _aio.UnaryUnaryMultiCallable[_signing_pb2.DeactivateKeyRequest, _signing_pb2.DeactivateKeyResponse]  # type: ignore[assignment]
     """Ends an activation."""
@@ -87,9 +91,9 @@ class SigningServiceAsyncStub(SigningServiceStub):
     """The signing journal of a document: intents, attempts, results, oldest first."""
 
 class SigningServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Signing of documents with keys that never leave their token. Documents come by events from print.
-    Errors: NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/NOT_THE_SIGNATORY, FAILED_PRECONDITION/PIN_INCORRECT, PIN_LOCKED,
-    KEY_UNUSABLE, UNAVAILABLE/TOKEN_AWAY.
+    """Signing of documents with keys that never leave their token. Documents arrive by events from
+    print. Errors: NOT_FOUND/*_UNKNOWN, PERMISSION_DENIED/NOT_THE_SIGNATORY,
+    FAILED_PRECONDITION/PIN_INCORRECT, PIN_LOCKED, KEY_UNUSABLE, UNAVAILABLE/TOKEN_AWAY.
     """
 
     @_abc_1.abstractmethod
@@ -98,7 +102,9 @@ class SigningServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _signing_pb2.PutSignatoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_signing_pb2.PutSignatoryResponse, _abc.Awaitable[_signing_pb2.PutSignatoryResponse]]:
-        """Registers or updates a signatory with key and certificate (operator, from the key ceremony's record)."""
+        """Registers or updates a signatory with key and certificate (operator, from the key ceremony's
+        record).
+        """
 
     @_abc_1.abstractmethod
     def ListSignatories(
@@ -114,8 +120,8 @@ class SigningServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _signing_pb2.ActivateKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_signing_pb2.ActivateKeyResponse, _abc.Awaitable[_signing_pb2.ActivateKeyResponse]]:
-        """Activates the acting person's key (for a seal: its custodian) for a bounded time and number of signatures.
-        A wrong PIN is never retried.
+        """Activates the acting person's key (for a seal: its custodian) for a bounded time and number of
+        signatures. A wrong PIN is never retried.
         """
 
     @_abc_1.abstractmethod

@@ -1,1 +1,4 @@
-"""The canonical content of each record type, pure."""
+"""Frozen content, one file per record type.
+
+Pure: the same facts give the same bytes (RFC 8785; docs/formats/).
+"""

@@ -10,7 +10,7 @@ from services.gradebook.books.content.attendance import attendance
 from services.gradebook.books.content.corrections import corrections_list
 from services.gradebook.books.content.signatures import Signs, seal_of, signatories
 from services.gradebook.entry.attendance_content import principal_remarks
-from services.gradebook.model.catalogue import SignatoryRole, level_of, record_book
+from services.gradebook.model.catalogue import RecordBook, SignatoryRole, level_of, record_book, regime
 from services.gradebook.model.correction_rules import ApprovedCorrection
 from services.gradebook.model.domain import (
     FINAL_COLUMN,
@@ -37,8 +37,6 @@ from services.gradebook.model.results import (
 )
 from services.gradebook.model.times import vietnam_time
 from services.gradebook.rules import Award, Level, Mark, Promotion, PupilResult
-
-BOOK_FORMAT = "hoso/class-book/2"
 
 EXEMPTION_NOTE = "Miễn phần thực hành"
 """In the column Ghi chú of a student whom TT 22/2021 Điều 10 exempts; the marks are of the theory in its place."""
@@ -72,16 +70,17 @@ def class_book(data: ClassData, facts: BookFacts) -> bytes:
     Every required mark must be there, every subject must have a teacher, and the limits above must hold.
     """
     results = class_results(data, facts.stage)
+    record = record_book(RecordType.CLASS_BOOK, data.school_year, level_of(data.grade_level))
     return canonical_bytes(
         {
-            "format": BOOK_FORMAT,
-            "record_type": "CLASS_BOOK",
+            "format": record.format,
+            "record_type": record.record_type.name,
             "school_year": data.school_year,
             "stage": facts.stage.name,
             "version": facts.version,
-            "regime": "TT22",
+            "regime": regime(data.school_year, data.grade_level),
             "closing_time": vietnam_time(facts.closing_time),
-            "school": _school(facts.school, data.grade_level),
+            "school": {**asdict(facts.school), "level": level_of(data.grade_level).name},
             "class": {
                 "name": facts.class_name,
                 "grade_level": data.grade_level,
@@ -95,13 +94,12 @@ def class_book(data: ClassData, facts: BookFacts) -> bytes:
             "year": _year(data, results) if facts.stage.ends_year else None,
             "corrections": corrections_list(facts.corrections, data.students),
             "principal_remarks": principal_remarks(data, facts.stage),
-            "signatories": _signatories(data, facts),
+            "signatories": _signatories(record, data, facts),
         }
     )
 
 
-def _signatories(data: ClassData, facts: BookFacts) -> list[dict[str, Any]]:
-    record = record_book(RecordType.CLASS_BOOK, data.school_year, level_of(data.grade_level))
+def _signatories(record: RecordBook, data: ClassData, facts: BookFacts) -> list[dict[str, Any]]:
     listed = [
         Signs(SignatoryRole.SUBJECT_TEACHER, teacher, subject.code)
         for subject in data.subjects
@@ -111,11 +109,6 @@ def _signatories(data: ClassData, facts: BookFacts) -> list[dict[str, Any]]:
     listed.append(Signs(SignatoryRole.PRINCIPAL, facts.principal))
     listed.append(seal_of(facts.school))
     return signatories(record, listed)
-
-
-def _school(school: School, grade_level: int) -> dict[str, Any]:
-    level = "LOWER_SECONDARY" if grade_level <= 9 else "UPPER_SECONDARY"
-    return {**asdict(school), "level": level}
 
 
 def _subject(subject: ClassSubject) -> dict[str, Any]:

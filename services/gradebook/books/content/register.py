@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 
 from services.common.canonical import canonical_bytes
 from services.gradebook.books.content.signatures import Signs, seal_of, signatories
-from services.gradebook.model.catalogue import SignatoryRole, record_book
-from services.gradebook.model.domain import Guardian, RecordType, School, SchoolLevel, Sex, Student
+from services.gradebook.model.catalogue import RecordBook, SignatoryRole, record_book, regime
+from services.gradebook.model.domain import Guardian, RecordType, School, SchoolLevel, Sex, Stage, Student
 from services.gradebook.model.movement_rules import Decision, Details, MovementKind, Standing, StudentState
 from services.gradebook.model.results import NamedPerson
 from services.gradebook.model.times import vietnam_time
 
-FORMAT = "hoso/student-register/1"
 MAX_ROWS, MAX_MOVEMENTS, MAX_CLASSES = 6000, 60, 16
 """Limits of the register's shape."""
 
@@ -78,22 +77,25 @@ class RegisterLine:
 
 def student_register(lines: Sequence[RegisterLine], facts: RegisterFacts) -> bytes:
     """The canonical bytes of a register: lines in the order of register numbers, within the limits above."""
+    level = SchoolLevel(facts.school.level)
+    # The register of every level has the same format and signatories.
+    record = record_book(RecordType.STUDENT_REGISTER, facts.school_year, SchoolLevel.LOWER_SECONDARY)
     return canonical_bytes(
         {
-            "format": FORMAT,
-            "record_type": "STUDENT_REGISTER",
+            "format": record.format,
+            "record_type": record.record_type.name,
             "school_year": facts.school_year,
-            "stage": "WHOLE_YEAR",
+            "stage": Stage.WHOLE_YEAR.name,
             "version": facts.version,
-            "regime": "TT22",
+            "regime": regime(facts.school_year, min(level.grades)),
             "closing_time": vietnam_time(facts.closing_time),
-            "school": {**asdict(facts.school), "level": SchoolLevel(facts.school.level).name},
+            "school": {**asdict(facts.school), "level": level.name},
             "principal": asdict(facts.principal),
             "data_officer": asdict(facts.data_officer),
             "rows": [_row(line) for line in lines],
             # Nobody records why and by whose leave a detail was put right (docs/formats/student-register-1.md).
             "corrections": [],
-            "signatories": _signatories(facts),
+            "signatories": _signatories(record, facts),
         }
     )
 
@@ -147,9 +149,7 @@ def _movement(one: Move) -> Mapping[str, Any]:
     }
 
 
-def _signatories(facts: RegisterFacts) -> list[dict[str, Any]]:
-    # The register of every level has the same signatories.
-    record = record_book(RecordType.STUDENT_REGISTER, facts.school_year, SchoolLevel.LOWER_SECONDARY)
+def _signatories(record: RecordBook, facts: RegisterFacts) -> list[dict[str, Any]]:
     listed = [
         Signs(SignatoryRole.DATA_OFFICER, facts.data_officer),
         Signs(SignatoryRole.PRINCIPAL, facts.principal),

@@ -8,7 +8,7 @@ from typing import Any
 from services.common.canonical import canonical_bytes
 from services.gradebook.books.content.class_book import EXEMPTION_NOTE
 from services.gradebook.books.content.signatures import Signs, signatories
-from services.gradebook.model.catalogue import RecordBook, SignatoryRole, level_of
+from services.gradebook.model.catalogue import RecordBook, SignatoryRole, level_of, regime
 from services.gradebook.model.domain import (
     FINAL_COLUMN,
     MIDTERM_COLUMN,
@@ -66,7 +66,7 @@ def teacher_book(record: RecordBook, classes: Sequence[TaughtClass], facts: Teac
             "school_year": facts.school_year,
             "stage": facts.stage.name,
             "version": facts.version,
-            "regime": "TT22",
+            "regime": regime(facts.school_year, classes[0].data.grade_level),
             "closing_time": vietnam_time(facts.closing_time),
             "school": {**asdict(facts.school), "level": _level(classes).name},
             "principal": asdict(facts.principal),

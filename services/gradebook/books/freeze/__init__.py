@@ -1,1 +1,4 @@
-"""Freezing: complete data become one version of a book, with one digest."""
+"""Freezing a book of any record type.
+
+One file per type, and what they share in `common`.
+"""

@@ -13,10 +13,11 @@ from services.gradebook.books import book_store
 from services.gradebook.books.book_store import BookRow, NewBook, Scope
 from services.gradebook.entry.store import windows
 from services.gradebook.model import lifecycle
-from services.gradebook.model.catalogue import RecordBook, level_of, record_book
+from services.gradebook.model.catalogue import RecordBook, SignatoryRole, level_of, record_book
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import ClassRef, MarkKind, RecordType, Role, School, SchoolLevel, Semester, Stage
-from services.gradebook.model.lifecycle import ENDED, Act, Actor, State
+from services.gradebook.model.domain import ClassRef, MarkKind, RecordType, School, SchoolLevel, Semester, Stage
+from services.gradebook.model.lifecycle import ENDED, Act, State
+from services.gradebook.model.permissions import Actor, signing_role
 from services.gradebook.model.results import NamedPerson
 from services.gradebook.roster import access, clock, roster_store
 from services.gradebook.roster.roster_store import ClassRow, StaffRow, YearRow
@@ -153,7 +154,7 @@ def homeroom(tx: Tx, year: YearRow, school_class: ClassRow) -> NamedPerson:
 
 def principal(tx: Tx, year: YearRow) -> NamedPerson:
     """The principal, of whom there must be exactly one. Raises Rejected PRINCIPAL_UNCLEAR."""
-    found: Sequence[StaffRow] = roster_store.staff_with_role(tx, year.school_id, Role.PRINCIPAL)
+    found: Sequence[StaffRow] = roster_store.staff_with_role(tx, year.school_id, signing_role(SignatoryRole.PRINCIPAL))
     if len(found) != 1:
         raise Rejected(
             "PRINCIPAL_UNCLEAR",

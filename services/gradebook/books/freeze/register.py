@@ -14,10 +14,11 @@ from services.gradebook.books.content.register import ClassYear, Move, RegisterF
 from services.gradebook.books.freeze import common
 from services.gradebook.books.freeze.common import Frozen
 from services.gradebook.model import lifecycle, roster_rules
-from services.gradebook.model.catalogue import record_book
-from services.gradebook.model.domain import ClassRef, RecordType, Role, SchoolLevel
-from services.gradebook.model.lifecycle import Act, Actor
+from services.gradebook.model.catalogue import SignatoryRole, record_book
+from services.gradebook.model.domain import ClassRef, RecordType, SchoolLevel
+from services.gradebook.model.lifecycle import Act
 from services.gradebook.model.movement_rules import GONE, MovementKind
+from services.gradebook.model.permissions import Actor, is_eligible, signing_role
 from services.gradebook.model.results import NamedPerson
 from services.gradebook.register import place_store, register_store, scene
 from services.gradebook.register.place_store import Place
@@ -39,8 +40,8 @@ def freeze_student_register(database: Database, caller: Caller, ref: ClassRef, s
     checked = common.check_stage(RecordType.STUDENT_REGISTER, ref.school_year, stage)
     with database.transaction() as tx:
         year = access.year(tx, caller, ref.school, ref.school_year)
-        roles = access.staff(tx, caller, year).roles
-        lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if Role.SEAL_CUSTODIAN in roles else set())
+        who = access.staff(tx, caller, year)
+        lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_eligible(Actor.PREPARER, who.roles) else set())
         year_lock.hold_year(tx, year.id)
         register_store.hold_register(tx, year.school_id)
         scope = Scope(RecordType.STUDENT_REGISTER, year.id)
@@ -139,7 +140,7 @@ def _closing_time(tx: Tx, classes: Sequence[int], moves: dict[int, list[Movement
 
 
 def _data_officer(tx: Tx, year: YearRow) -> NamedPerson:
-    found = roster_store.staff_with_role(tx, year.school_id, Role.DATA_OFFICER)
+    found = roster_store.staff_with_role(tx, year.school_id, signing_role(SignatoryRole.DATA_OFFICER))
     if len(found) != 1:
         raise Rejected(
             "DATA_OFFICER_UNCLEAR",

@@ -19,7 +19,8 @@ from services.gradebook.model import lifecycle, results, roster_rules
 from services.gradebook.model.catalogue import RecordBook, record_book
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, RecordType, SchoolLevel, Stage, column_name
-from services.gradebook.model.lifecycle import Act, Actor
+from services.gradebook.model.lifecycle import Act
+from services.gradebook.model.permissions import Actor
 from services.gradebook.model.results import ClassData, NamedPerson
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import StaffRow, YearRow

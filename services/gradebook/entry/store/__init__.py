@@ -1,1 +1,4 @@
-"""The SQL of entry."""
+"""The SQL of entry.
+
+Functions take the open transaction and decide nothing.
+"""

@@ -56,8 +56,8 @@ def of_class(tx: Tx, class_id: int, kind: int, student: str) -> list[TextRow]:
     return rows(
         tx,
         TextRow,
-        "SELECT p.moet_student_id AS student, a.achieved AS text, a.version, coalesce(n.person, o.person) AS person,"
-        " coalesce(n.client, o.client) AS client, coalesce(n.recorded_time, o.recorded_time) AS time FROM enrolment e"
+        "SELECT p.moet_student_id AS student, a.achieved AS text, a.version, coalesce(o.person, n.person) AS person,"
+        " coalesce(o.client, n.client) AS client, coalesce(o.recorded_time, n.recorded_time) AS time FROM enrolment e"
         " JOIN achievement a ON a.school_year_id = e.school_year_id AND a.student_id = e.student_id"
         " LEFT JOIN entry n ON n.request_id = a.request_id"
         # Of before migration 0020.

@@ -148,9 +148,7 @@ def absences(tx: Tx, class_id: int) -> dict[int, tuple[int, int]]:
 def student_ids(tx: Tx, class_id: int) -> dict[str, int]:
     """moet_student_id → id of the students of a class, by number in its list."""
     students = tx.execute(
-        "SELECT s.moet_student_id, s.id FROM enrolment e JOIN student s ON s.id = e.student_id WHERE e.class_id = %s"
-        " ORDER BY e.number",
-        (class_id,),
+        "SELECT moet_student_id, student_id FROM enrolment WHERE class_id = %s ORDER BY number", (class_id,)
     )
     return dict(students.fetchall())
 
@@ -215,15 +213,14 @@ def _students(tx: Tx, classes: Sequence[int]) -> dict[int, list[ClassStudent]]:
     for row in rows(
         tx,
         dict,
-        "SELECT e.class_id, s.id, s.moet_student_id, e.number, e.name, e.birth_date::text, e.birth_place, e.sex,"
-        " e.ethnicity, e.priority, e.address, e.father, e.mother, e.note, e.joined_on, e.joined_kind, e.left_on,"
-        " e.left_kind FROM enrolment e JOIN student s ON s.id = e.student_id"
-        " WHERE e.class_id = ANY(%s) ORDER BY e.class_id, e.number",
+        "SELECT class_id, student_id, moet_student_id, number, name, birth_date::text, birth_place, sex, ethnicity,"
+        " priority, address, father, mother, note, joined_on, joined_kind, left_on, left_kind FROM enrolment"
+        " WHERE class_id = ANY(%s) ORDER BY class_id, number",
         (list(classes),),
     ):
         joined_on, left_on = row["joined_on"], row["left_on"]
         student = ClassStudent(
-            id=row["id"],
+            id=row["student_id"],
             moet_student_id=row["moet_student_id"],
             number=row["number"],
             name=row["name"],

@@ -130,19 +130,24 @@ def by_request(tx: Tx, request_id: UUID) -> CorrectionRow:
     return _row(one_row(rows(tx, dict, f"{_CORRECTION} WHERE k.request_id = %s", (request_id,))))
 
 
+# Class by class, else the planner walks the corrections of the whole city by number.
+_LIST = f"""
+{_CORRECTION} WHERE k.id = ANY(ARRAY(
+    SELECT n.id FROM school_class l CROSS JOIN LATERAL (
+        SELECT id, number FROM correction WHERE class_id = l.id AND number > %(after)s
+        AND (%(state)s::smallint IS NULL OR state = %(state)s) ORDER BY number LIMIT %(limit)s
+    ) n WHERE l.school_year_id = %(year)s AND (%(class)s::integer IS NULL OR l.id = %(class)s)
+    ORDER BY n.number LIMIT %(limit)s
+)) ORDER BY k.number
+"""  # noqa: S608 - a constant
+
+
 def list_corrections(
     tx: Tx, year_id: int, class_id: int | None, state: int | None, after: int, limit: int
 ) -> list[CorrectionRow]:
     """A page of the corrections of a year, oldest first; class_id and state None: of any."""
-    page = rows(
-        tx,
-        dict,
-        f"{_CORRECTION} WHERE c.school_year_id = %(year)s AND k.number > %(after)s"
-        " AND (%(class)s::integer IS NULL OR k.class_id = %(class)s)"
-        " AND (%(state)s::smallint IS NULL OR k.state = %(state)s) ORDER BY k.number LIMIT %(limit)s",
-        {"year": year_id, "class": class_id, "state": state, "after": after, "limit": limit},
-    )
-    return [_row(row) for row in page]
+    page = {"year": year_id, "class": class_id, "state": state, "after": after, "limit": limit}
+    return [_row(row) for row in rows(tx, dict, _LIST, page)]
 
 
 def open_ids(tx: Tx, classes: Sequence[int], stage: Stage, subject: str, student: str) -> list[UUID]:

@@ -59,8 +59,8 @@ def of_class(tx: Tx, class_id: int, subject_id: int | None, period: int, student
     return rows(
         tx,
         TextRow,
-        "SELECT p.moet_student_id AS student, r.remark AS text, r.version, coalesce(a.person, o.person) AS person,"
-        " coalesce(a.client, o.client) AS client, coalesce(a.recorded_time, o.recorded_time) AS time FROM remark r"
+        "SELECT p.moet_student_id AS student, r.remark AS text, r.version, coalesce(o.person, a.person) AS person,"
+        " coalesce(o.client, a.client) AS client, coalesce(o.recorded_time, a.recorded_time) AS time FROM remark r"
         " LEFT JOIN entry a ON a.request_id = r.request_id"
         # Of before migration 0020; the request id of a sheet of marks with remarks has a row in both.
         " LEFT JOIN remark_entry o ON o.request_id = r.request_id"

@@ -15,6 +15,7 @@ from hoso.gradebook.v1 import books_pb2, books_pb2_grpc
 from cli.connection import every
 from demo.school import SchoolClass
 from services.common.canonical import canonical_bytes
+from services.common.db import StatementError
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected
 from services.common.intake import Outcome
 from tests.integration.gradebook.books.line import Announce, Line, State
@@ -308,7 +309,7 @@ def test_a_frozen_book_cannot_be_changed_in_the_database(world: World, announce:
         "DELETE FROM book_transition RETURNING 1",
         "UPDATE snapshot SET content = 'x' RETURNING 1",
     ):
-        with pytest.raises(Exception, match=r"refused|frozen"):
+        with pytest.raises(StatementError, match=r"refused|frozen"):
             world.rows(statement)
     assert line.state == "DATA_COMPLETE"
 

@@ -1,10 +1,16 @@
-"""A certificate authority for tests and demonstrations, by certomancer: root → issuing CA → persons and seals.
+"""A certificate authority for tests and demonstrations, by certomancer: root → issuing CA → persons
+and seals.
 
-It stands where the Government's CA (Decree 68/2024/NĐ-CP) or a licensed public CA stands in production, and does what
-they do: it sees a signed request and never a private key. Its folder is a complete certomancer configuration, so
-`certomancer --config certomancer.yml animate` serves the CRLs and OCSP answers that its certificates name.
+It stands where the Government's CA (Decree 68/2024/NĐ-CP) or a licensed public CA stands in
+production, and does what they do: it sees a signed request and never a private key. Its folder is a
+complete certomancer configuration, so `certomancer --config certomancer.yml animate` serves the
+CRLs and OCSP answers that its certificates name.
+
+``python -m deploy.local.certificate_authority <its folder> <requests> <certificates>`` answers the
+requests of a key ceremony.
 """
 
+import argparse
 import contextlib
 import datetime as dt
 import fcntl
@@ -24,24 +30,26 @@ from cryptography.hazmat.primitives.asymmetric import ec
 _ARCH: Final = "hoso-test"
 _CONFIG: Final = "certomancer.yml"
 _YEAR: Final = dt.timedelta(days=365)
-_SUBSCRIBER_YEARS: Final = 3  # Decree 23/2025/NĐ-CP: certificates of subscribers last three years at most.
+# Decree 23/2025/NĐ-CP: certificates of subscribers last three years at most.
+_SUBSCRIBER_YEARS: Final = 3
 
 
 class RequestRefusedError(Exception):
     """The certificate request is not signed by the key it names."""
 
 
-class TestCa:
-    """The CA kept in `folder`. `create` is repeatable; `issue` gives the same certificate for the same request."""
+class CertificateAuthority:
+    """The authority kept in `folder`.
 
-    __test__ = False  # Not a pytest class, whatever its name looks like.
+    `create` is repeatable; `issue` gives the same certificate for the same request.
+    """
 
     def __init__(self, folder: Path, *, url: str = "http://127.0.0.1:9") -> None:
         self._folder = folder
         self._url = url
 
     def create(self) -> None:
-        """Make the CA's keys, its certificates and its configuration where they are missing."""
+        """Make the keys, certificates and configuration of the authority where they are missing."""
         with self._locked():
             for name in ("keys", "certs"):
                 (self._folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -54,7 +62,7 @@ class TestCa:
             self._save(config)
 
     def issue(self, requests: Sequence[bytes]) -> list[x509.Certificate]:
-        """Certificates for DER-encoded PKCS#10 requests, in their order. Raises RequestRefusedError."""
+        """Certificates for PKCS#10 requests (DER), in their order. Raises RequestRefusedError."""
         with self._locked():
             config: dict[str, Any] = yaml.safe_load((self._folder / _CONFIG).read_text(encoding="utf-8"))
             labels = [self._register(config, request) for request in requests]
@@ -64,9 +72,25 @@ class TestCa:
                 self._save(config)
             return [_read_certificate(self._certificate_file(label)) for label in labels]
 
-    def chain(self) -> list[x509.Certificate]:
-        """Issuing CA first, then the root."""
-        return [_read_certificate(self._certificate_file(label)) for label in ("issuing", "root")]
+    def answer(self, requests_dir: Path, certificates_dir: Path) -> None:
+        """Answer every ``<name>.csr`` of a folder by ``<name>.pem``: its certificate, then the
+        issuer's.
+
+        Raises RequestRefusedError.
+        """
+        self.create()
+        files = sorted(requests_dir.glob("*.csr"))
+        requests = [pem.unarmor(file.read_bytes())[2] for file in files]
+        issuing = self._certificate_file("issuing").read_bytes()
+        certificates_dir.mkdir(parents=True, exist_ok=True)
+        for file, certificate in zip(files, self.issue(requests), strict=True):
+            answer = pem.armor("CERTIFICATE", certificate.dump()) + issuing
+            (certificates_dir / f"{file.stem}.pem").write_bytes(answer)
+
+    @property
+    def root_file(self) -> Path:
+        """Its root certificate, PEM."""
+        return self._certificate_file("root")
 
     def _register(self, config: dict[str, Any], request: bytes) -> str:
         """Add the request's subject and key to the configuration; the label is made from both."""
@@ -201,7 +225,8 @@ def _crl_at(repository: str) -> dict[str, Any]:
 
 
 def _write_private_key(path: Path) -> None:
-    # P-256, because certomancer reads the CA's key again for every certificate and OpenSSL checks RSA keys slowly.
+    # P-256, because certomancer reads the key again for every certificate and OpenSSL checks RSA
+    # keys slowly.
     key = ec.generate_private_key(ec.SECP256R1())
     path.touch(mode=0o600)
     path.write_bytes(
@@ -212,3 +237,20 @@ def _write_private_key(path: Path) -> None:
 def _read_certificate(path: Path) -> x509.Certificate:
     _, _, der = pem.unarmor(path.read_bytes())
     return x509.Certificate.load(der)
+
+
+def main() -> None:
+    """Answer the requests of a ceremony."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.local.certificate_authority")
+    for name, text in (
+        ("folder", "the authority's own folder, made when it is missing"),
+        ("requests", "folder with <signatory>.csr"),
+        ("certificates", "folder that receives <signatory>.pem"),
+    ):
+        parser.add_argument(name, type=Path, help=text)
+    arguments = parser.parse_args()
+    CertificateAuthority(arguments.folder).answer(arguments.requests, arguments.certificates)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The roles that are the same in every service: `consume`, `relay`, `migrate`.
+
+As in a service's `__main__`, the libraries of a role are imported inside its function, so that no
+process loads what it must not.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from services.common.settings import BrokerConfig, DatabaseConfig
+
+if TYPE_CHECKING:
+    from services.common.intake import Subscription
+
+
+class ServiceConfig(Protocol):
+    """What these roles need of a service's configuration."""
+
+    @property
+    def database(self) -> DatabaseConfig:
+        """The service's own database."""
+
+    @property
+    def broker(self) -> BrokerConfig:
+        """The RabbitMQ that all services share."""
+
+
+Role = Callable[[ServiceConfig, threading.Event], int | None]
+
+
+def shared(service: str, subscriptions: "Callable[[], Iterable[Subscription]]", migrations: Path) -> Mapping[str, Role]:
+    """The shared roles of a service, for `process.main`.
+
+    subscriptions: loads the service's events; it is called in the process of the role only.
+    migrations: the folder of the service's own migrations.
+    """
+
+    def consume(config: ServiceConfig, stop: threading.Event) -> int:
+        """Take events in from RabbitMQ; ended by a signal, which nameko handles itself."""
+        del stop
+        from services.common import consume
+
+        return consume.run(service, config.broker, config.database, subscriptions())
+
+    def relay(config: ServiceConfig, stop: threading.Event) -> None:
+        """Publish the outbox to RabbitMQ."""
+        from services.common import relay
+
+        relay.run(config.database, config.broker, service, stop)
+
+    def migrate(config: ServiceConfig, stop: threading.Event) -> None:
+        """Bring the database schema and the broker's topology up to date."""
+        del stop
+        from services.common import db, intake, topology
+
+        for name in db.migrate(config.database, [migrations]):
+            print(name)  # noqa: T201 - for the administrator who runs it
+        topology.declare(config.broker, service, intake.event_types(subscriptions()))
+
+    return {"consume": consume, "relay": relay, "migrate": migrate}
+
+
+def report(problems: Sequence[str]) -> int:
+    """Print the problems of `check-config`, one per line; the exit code is 1 if there are any."""
+    for line in problems or ["configuration is good"]:
+        print(line)  # noqa: T201 - for the administrator who runs it
+    return 1 if problems else 0

@@ -1,0 +1,130 @@
+"""Archive's AnchorService served over gRPC on a real store, and a service that anchors there."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import grpc
+from hoso.operations.v1.anchors_pb2_grpc import AnchorServiceStub
+
+from deploy.local import layout
+from services.archive import service_anchors, usecases
+from services.archive.anchors import Anchors
+from services.archive.proof import Check, Report
+from services.common import anchor, anchoring, grpc_server, operations, worker
+from services.common.anchoring import Anchoring
+from services.common.db import Database, migrate
+from services.common.grpc_client import channel
+from services.common.settings import AnchorConfig, DatabaseConfig, PeerConfig, ServerConfig
+from tests import servers
+from tests.integration.archive import peers as stand_ins
+from tests.integration.archive.conftest import RunningStore
+
+MIGRATIONS = layout.REPOSITORY / "services" / "archive" / "migrations"
+
+
+@dataclass
+class AnchorLine:
+    """The archive that locks anchors, and how others reach it.
+
+    databases: of the services by name, that of archive among them. addresses: of each service's
+    gRPC server.
+    """
+
+    pki: servers.Pki
+    store: RunningStore
+    databases: Mapping[str, Database]
+    addresses: Mapping[str, str]
+    anchors: Anchors
+
+    @property
+    def archive(self) -> Database:
+        return self.databases["archive"]
+
+    def prove(self, *, passed: bool = True) -> None:
+        now, config = datetime.now(UTC), self.store.config
+        checks = (Check("delete-version", "refused", "refused", passed),)
+        with self.archive.transaction() as tx:
+            usecases.record_probe(tx, Report(config.endpoint, config.bucket, config.probe_bucket, now, now, checks))
+
+    def peer(self, client: str) -> PeerConfig:
+        return PeerConfig(self.addresses["archive"], stand_ins.tls(self.pki, client))
+
+    def stub(self, client: str) -> AnchorServiceStub:
+        return AnchorServiceStub(channel(self.peer(client)))
+
+    def config(self, service: str) -> AnchorConfig:
+        who = self.pki.identity(f"anchor/{service}")
+        return AnchorConfig(who.key_file, who.cert_file, self.peer(f"service/{service}"))
+
+    def anchoring(self, service: str) -> Anchoring:
+        return Anchoring(
+            service,
+            self.databases[service],
+            self.stub(f"service/{service}"),
+            anchor.load_signer(self.config(service), service),
+            self.anchors.trusted,
+        )
+
+    @contextlib.contextmanager
+    def working(self, service: str) -> Iterator[None]:
+        """The role `work` of a service that does nothing but anchor."""
+        stop = threading.Event()
+        database = self.databases[service]
+        handlers = anchoring.start(service, database, self.config(service), stop)
+        thread = threading.Thread(
+            target=worker.run, args=(database, handlers), kwargs={"concurrency": 2, "lease_s": 30.0, "stop": stop}
+        )
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(20)
+
+
+@contextlib.contextmanager
+def serving(pki: servers.Pki, store: RunningStore, configs: Mapping[str, DatabaseConfig]) -> Iterator[AnchorLine]:
+    """Every service of `configs` (archive among them) serves its operations, and archive its
+    anchors.
+    """
+    with contextlib.ExitStack() as stop:
+        databases, addresses = {}, {}
+        for service, config in configs.items():
+            migrate(config, [MIGRATIONS] if service == "archive" else [])
+            databases[service] = Database(config)
+            stop.callback(databases[service].close)
+            addresses[service] = f"{layout.HOST}:{_free_port()}"
+        trusted = pki.identity("service/archive").ca_file.read_bytes()
+        anchors = Anchors(databases["archive"], store.worm(), store.config.endpoint, trusted)
+        for service, database in databases.items():
+            served = [operations.served(database)]
+            if service == "archive":
+                served.append(service_anchors.served(anchors))
+            server = grpc_server.build(
+                _server(pki, addresses[service], service), served, operations.record_refusal(database)
+            )
+            server.start()
+            stop.callback(_end, server)
+        line = AnchorLine(pki, store, databases, addresses, anchors)
+        line.prove()
+        yield line
+
+
+def _server(pki: servers.Pki, address: str, service: str) -> ServerConfig:
+    issuers: Path = pki.stack.pki / "issuers.json"
+    return ServerConfig(address, stand_ins.tls(pki, f"service/{service}"), issuers)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind((layout.HOST, 0))
+        return int(free.getsockname()[1])
+
+
+def _end(server: grpc.Server) -> None:
+    server.stop(0).wait()

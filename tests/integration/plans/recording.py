@@ -1,0 +1,129 @@
+"""Which statements the services execute, and where: each call of psycopg is noted with the line that made it."""
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+SERVICES = ROOT / "services"
+PASSING_ON = ("services/common/db.py", "services/common/rows.py")
+"""Modules that execute what they are given: the statement belongs to their caller."""
+_EXECUTING = frozenset({"execute", "executemany", "copy", "trip", "rows", "scalars"})
+
+
+class Site(NamedTuple):
+    """A call that executes statements. path: from the repository's root; lines: first and last of the call."""
+
+    path: str
+    function: str
+    first_line: int
+    last_line: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.first_line} {self.function}"
+
+
+class Statement(NamedTuple):
+    """A statement as it was executed. raw: its parameters are $1 …, else %s or %(name)s."""
+
+    site: Site
+    text: str
+    parameters: Any
+    raw: bool
+
+
+def sites(paths: Iterator[Path] | None = None) -> list[Site]:
+    """Every call in the services that executes SQL, by the syntax tree."""
+    found = []
+    for path in sorted(paths or SERVICES.rglob("*.py")):
+        name = str(path.relative_to(ROOT))
+        if name in PASSING_ON:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imported = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module in {"services.common.db", "services.common.rows"}
+            for alias in node.names
+        }
+        found += _calls(tree, name, imported, "")
+    return found
+
+
+def _calls(node: ast.AST, path: str, imported: set[str], function: str) -> Iterator[Site]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        function = f"{function}.{node.name}".strip(".")
+    if isinstance(node, ast.Call) and _executes(node.func, imported):
+        yield Site(path, function, node.lineno, node.end_lineno or node.lineno)
+    for child in ast.iter_child_nodes(node):
+        yield from _calls(child, path, imported, function)
+
+
+def _executes(called: ast.expr, imported: set[str]) -> bool:
+    if isinstance(called, ast.Name):
+        return called.id in _EXECUTING & imported
+    # tpool.execute runs a function, and minio's client has an _execute of its own.
+    return (
+        isinstance(called, ast.Attribute)
+        and called.attr in {"execute", "executemany", "copy"}
+        and not (isinstance(called.value, ast.Name) and called.value.id == "tpool")
+    )
+
+
+class Recorder:
+    """The statements that were executed while `recording`."""
+
+    def __init__(self, known: list[Site]) -> None:
+        self.statements: list[Statement] = []
+        self._by_path: dict[str, list[Site]] = {}
+        for site in known:
+            self._by_path.setdefault(site.path, []).append(site)
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Note what any cursor executes."""
+        with pytest.MonkeyPatch.context() as patch:
+            for kind in (psycopg.Cursor, psycopg.ServerCursor):
+                patch.setattr(kind, "execute", self._noting(kind.execute))
+            patch.setattr(psycopg.Cursor, "executemany", self._noting(psycopg.Cursor.executemany, many=True))
+            yield
+
+    def _noting(self, execute: Any, *, many: bool = False) -> Any:
+        def noting(cursor: Any, query: Any, parameters: Any = None, **options: Any) -> Any:
+            site = self._site()
+            if site is not None:
+                text = query if isinstance(query, str) else query.as_string(cursor)
+                some = next(iter(parameters), None) if many else parameters
+                if some is not None or not many:
+                    raw = isinstance(cursor, psycopg.RawCursor)
+                    self.statements.append(Statement(site, text, _plain(some), raw))
+            return execute(cursor, query, parameters, **options)
+
+        return noting
+
+    def _site(self) -> Site | None:
+        """The innermost call of the services on the stack, modules that pass on left out."""
+        frame = sys._getframe(2)
+        while frame is not None:
+            path = Path(frame.f_code.co_filename)
+            if path.is_relative_to(SERVICES):
+                name = str(path.relative_to(ROOT))
+                if name not in PASSING_ON:
+                    here = [
+                        one for one in self._by_path.get(name, ()) if one.first_line <= frame.f_lineno <= one.last_line
+                    ]
+                    return min(here, key=lambda one: one.last_line - one.first_line) if here else None
+            frame = frame.f_back  # type: ignore[assignment]
+        return None
+
+
+def _plain(parameters: Any) -> Any:
+    if parameters is None or isinstance(parameters, Mapping):
+        return parameters
+    return tuple(parameters)

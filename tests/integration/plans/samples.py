@@ -1,0 +1,226 @@
+"""What the stores are called with, and which parts of plans may read more than one school's rows.
+
+This is the only module here that names parts of the services: when they move, it moves with them.
+"""
+
+import datetime as dt
+import importlib
+import pkgutil
+import re
+import types
+import uuid
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from hoso.archive.v1 import events_pb2
+
+from services.common import audit, jobs, outbox, relay
+from services.common.db import Database, Tx
+from services.common.identity import Caller
+from services.common.intake import Delivery, Intake, Subscription
+from services.common.settings import DatabaseConfig
+from services.gradebook.entry import marks
+from services.gradebook.entry.marks import SheetEntry
+from services.gradebook.model.acts import Request
+from services.gradebook.model.correction_rules import Kind
+from services.gradebook.model.domain import ClassRef, MarkKind, RecordType
+
+SERVICES = ("gradebook", "print", "signing", "archive")
+CALLER = Caller(client="vendor/v1", person="P5", school="S1")
+
+ANY_TABLE = {
+    "school": "S1",
+    "school_year": "2025-2026",
+    "student": "M10",
+    "person": "P5",
+    "client": "vendor/v1",
+    "book": "book 1",
+    "version": 1,
+    "limit": 10,
+    "after": "",
+    "caller": CALLER,
+    "before": 10**9,
+    "before_id": 10**9,
+    "kind": "SNAPSHOT",
+    "event": events_pb2.SnapshotArchived(),
+}
+
+
+def stores(service: str) -> list[types.ModuleType]:
+    """The modules of a service whose functions take a transaction and execute SQL."""
+    package = importlib.import_module(f"services.{service}")
+    names = [module.name for module in pkgutil.walk_packages(package.__path__, f"services.{service}.")]
+    modules = [importlib.import_module(name) for name in names if _STORE.search(name)]
+    return [*modules, *((jobs, outbox, audit) if service == "gradebook" else ())]
+
+
+_STORE = re.compile(r"\.store(\.|$)|_store$|\.roster\.(clock|year_lock)$")
+
+
+def values(service: str, tx: Tx) -> dict[str, Any]:
+    """What the parameters of the stores are called with: names of rows that are there, by parameter."""
+    return ANY_TABLE | _ROWS[service](tx)
+
+
+def _gradebook(tx: Tx) -> dict[str, Any]:
+    row = tx.execute(
+        "SELECT c.id, c.school_year_id, y.school_id, c.name, c.grade_level FROM school_class c"
+        " JOIN school_year y ON y.id = c.school_year_id JOIN school s ON s.id = y.school_id"
+        " WHERE s.code = 'S1' AND y.name = '2025-2026' ORDER BY c.id LIMIT 1"
+    ).fetchone()
+    assert row is not None
+    class_id, year_id, school_id, class_name, grade = row
+    return {
+        "class_id": class_id,
+        "from_class_id": class_id,
+        "to_class_id": class_id + 1,
+        "year_id": year_id,
+        "school_id": school_id,
+        "class_name": class_name,
+        "grade_level": grade,
+        "grade": grade,
+        "student_id": 10,
+        "year": "2025-2026",
+        "name": "2025-2026",
+        "vendor": "v1",
+        "month": "2025-10",
+        "birth_date": "2012-01-01",
+        "national_id": "",
+        "close_time": dt.datetime(2030, 1, 1, tzinfo=dt.UTC),
+        "act": "FREEZE",
+        "attendance": {},
+        "columns": {"state": 1},  # of books.update
+        "job_id": 2,  # a dead one
+        "kind": "a",  # of jobs
+        "kinds": ["a"],
+        "book_id": _id(tx, "SELECT id FROM book LIMIT 1"),
+        "snapshot_id": _id(tx, "SELECT id FROM snapshot LIMIT 1"),
+    }
+
+
+def _signing(tx: Tx) -> dict[str, Any]:
+    document = _id(tx, "SELECT id FROM document LIMIT 1")
+    return {"document_id": document, "Document.id": document, "field": "field 1", "state": "SIGNED"}
+
+
+def _archive(tx: Tx) -> dict[str, Any]:
+    return {"record_id": _id(tx, "SELECT id FROM record LIMIT 1")}
+
+
+_ROWS: dict[str, Callable[[Tx], dict[str, Any]]] = {
+    "gradebook": _gradebook,
+    "print": lambda tx: {},
+    "signing": _signing,
+    "archive": _archive,
+}
+
+
+def _id(tx: Tx, statement: str) -> uuid.UUID:
+    row = tx.execute(statement).fetchone()  # type: ignore[arg-type]
+    assert row is not None
+    return uuid.UUID(str(row[0]))
+
+
+_BOOK = {"staff_id": None, "subject_code": None, "student_id": None, "source_id": None}
+SPECIAL: dict[str, list[dict[str, Any]]] = {
+    "book_store.add": [
+        {"id": uuid.UUID(int=8), "record_type": RecordType.CLASS_BOOK, "version": 9, "stage": 3, **_BOOK}
+    ],
+    "history.data_history": [{"kind": Kind.CONDUCT}, {"kind": Kind.ATTENDANCE}],
+    "store.add_document": [
+        {},
+        {"Document.id": uuid.UUID(int=8), "book": "new", "Document.state": "SIGNING", "Required.state": "PENDING"},
+    ],
+    "vendor_store.appraise": [{"name": "v1", "status": 2}],
+}
+"""Functions whose statements depend on a value, or that stop before the last one with the usual values."""
+
+
+def _sheet(tx: Tx) -> SheetEntry:
+    """A sheet that the teacher of the first class may enter."""
+    names = _gradebook(tx)
+    row = tx.execute(
+        "SELECT s.code, t.person FROM assignment a JOIN subject s ON s.id = a.subject_id"
+        " JOIN staff t ON t.id = a.staff_id WHERE a.class_id = %s AND a.subject_id = (SELECT min(subject_id)"
+        " FROM assignment WHERE class_id = %s)",
+        (names["class_id"], names["class_id"]),
+    ).fetchone()
+    assert row is not None
+    vendor = tx.execute("SELECT vendor FROM school_year WHERE id = %s", (names["year_id"],)).fetchone()
+    assert vendor is not None
+    student = tx.execute(
+        "SELECT moet_student_id FROM enrolment WHERE class_id = %s LIMIT 1", (names["class_id"],)
+    ).fetchone()
+    assert student is not None
+    return SheetEntry(
+        Caller(client=f"vendor/{vendor[0]}", person=row[1], school="S1"),
+        Request(uuid.uuid4(), bytes(32)),
+        ClassRef("S1", "2025-2026", names["class_name"]),
+        row[0],
+        1,
+        [(MarkKind.REGULAR, 3)],
+        [(student[0], ["Đ"])],
+    )
+
+
+def further_calls(service: str, config: DatabaseConfig, tx: Tx) -> list[Callable[[], object]]:
+    """Calls of what executes SQL outside the stores: entry, the relay, and the intake of events."""
+    if service != "gradebook":
+        return []
+    sheet = _sheet(tx)
+    tx.rollback()
+    session = SimpleNamespace(_database=tx, _confirmed=[1], _refused={"reason": [1]})
+    waiting = SimpleNamespace(_database=tx, _exhausted=False, _in_flight={}, _mark=lambda: None, _ready=[])
+    event = Delivery(str(uuid.uuid4()), events_pb2.SnapshotArchived.DESCRIPTOR.full_name, b"{}")
+    intake = Intake(config, [Subscription(events_pb2.SnapshotArchived, lambda tx, event: None)])
+    return [
+        lambda: _entered(config, sheet),
+        lambda: relay._leads(tx),
+        lambda: relay._Session._mark(session),  # type: ignore[arg-type]
+        lambda: relay._Session._fetch(waiting),  # type: ignore[arg-type]
+        lambda: relay._Session._purge(SimpleNamespace(_database=tx)),  # type: ignore[arg-type]
+        lambda: (intake.take(event), intake.close()),
+    ]
+
+
+def _entered(config: DatabaseConfig, sheet: SheetEntry) -> None:
+    database = Database(config, max_size=1)
+    try:
+        marks.enter_marks(database, sheet)
+    finally:
+        database.close()
+
+
+_PAGES = "the Department pages through the whole city in this order"
+_OPEN_JOBS = "reads the jobs that are open, which a partial index holds"
+_VERIFIED = "recomputes every row, for which it was called"
+_NEWEST_PROBE = "one row, from the end of the index: a deployment has one store"
+_FEW_ROWS = "a handful of rows, however large the city"
+ALLOWED: dict[str, dict[str, str]] = {
+    "policy_store.in_force": {"assessment_policy_year": "one row: the newest of a year or of one before"},
+    "vendor_store.page": {"vendor_pkey": _PAGES},
+    "dossier_store.page": {"school_code_key": _PAGES, "dossier_open": "the dossiers that are open, for such a page"},
+    "dossier_store.missing": {"school_code_key": _PAGES, "school_pkey": _PAGES},
+    "jobs.wake": {"job_due": _OPEN_JOBS},
+    "jobs.state": {"job_due": _OPEN_JOBS, "job_dead": "counts the dead jobs, which a partial index holds"},
+    "jobs.claim": {"job_due": "the first due job, in the order of the index"},
+    "jobs.list_dead": {"job_dead": "pages through the dead jobs, which a partial index holds"},
+    "outbox.state": {"outbox_pending": "counts what waits for the broker, which a partial index holds"},
+    "relay._Session._fetch": {"outbox_pending": "takes what waits for the broker, in the order of the index"},
+    "relay._Session._purge": {"outbox_published": "takes the oldest published events, in the order of the index"},
+    "audit.verify_all": {"audit_entry": _VERIFIED, "audit_entry_pkey": _VERIFIED, "audit_head_pkey": _VERIFIED},
+    "audit.heads": {"audit_head_pkey": "the end of every chain"},
+    "store.add_record": {"register_head": "the table has one row"},
+    "store.policies": {"retention_policy_pkey": _FEW_ROWS},
+    "store.newest_probe": {"store_probe_newest": _NEWEST_PROBE, "store_probe_pkey": _NEWEST_PROBE},
+}
+"""Function → table or index of which it may read more than the rows of one school, and why."""
+
+INSIDE = {
+    "audit_append": "SELECT audit_append('school/S1', 'ACT', 'schools/S1', 'vendor/v1', 'P5', 'S1', '{\"a\": \"b\"}')",
+}
+"""The database's functions that read or write tables, each with a call."""
+
+NOT_PLANNED = {"relay._work": "LISTEN"}
+"""Functions whose statement is not planned."""

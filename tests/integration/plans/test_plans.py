@@ -1,0 +1,128 @@
+"""Every statement of the services reads the rows of one school: ADR-0053.
+
+Each function of each store is executed in a filled city; what it sends is noted with the line that
+sends it, and explained. A call that executes SQL and was never reached fails the test, so a new
+statement cannot be forgotten.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from deploy.local import postgres
+from services.common import db
+from services.common.settings import DatabaseConfig
+from tests import servers
+from tests.integration.plans import calling, city, recording, samples
+from tests.integration.plans.recording import Recorder, Site, Statement
+
+NEVER_RIGHT = (psycopg.errors.SyntaxErrorOrAccessRuleViolation, psycopg.errors.DataError, TypeError)
+"""Errors of a call that was made with the wrong arguments. Others come after the statement was planned."""
+
+
+@pytest.fixture(scope="module")
+def reached(database: Callable[[str], DatabaseConfig]) -> dict[str, list[Statement]]:
+    """Service → what its functions executed."""
+    return {service: _executed(service, database(service)) for service in samples.SERVICES}
+
+
+def _executed(service: str, config: DatabaseConfig) -> list[Statement]:
+    city.fill(config, service)
+    recorder = Recorder(recording.sites())
+    with db.connect(config) as tx:
+        values = samples.values(service, tx)
+        calls = [*_calls(service, tx, values), *samples.further_calls(service, config, tx)]
+        tx.rollback()
+        for call in calls:
+            with recorder.recording():
+                _call(call)
+            tx.rollback()
+    once = {(one.site, one.text, _types(one)): one for one in recorder.statements}
+    return list(once.values())
+
+
+def _calls(service: str, tx: db.Tx, values: calling.Values) -> Iterator[Callable[[], object]]:
+    for module in samples.stores(service):
+        for function in calling.store_functions(module):
+            name = f"{module.__name__.rpartition('.')[2]}.{function.__name__}"
+            for special in samples.SPECIAL.get(name, [{}]):
+                for optional in (False, True):
+                    positional, named = calling.arguments(function, {**values, **special}, optional=optional)
+                    yield lambda f=function, p=positional, n=named: f(tx, *p, **n)  # type: ignore[misc]
+
+
+def _call(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except NEVER_RIGHT:
+        raise
+    except Exception:  # noqa: BLE001 - such as a row that is there already, or one that is not
+        return
+
+
+def _types(statement: Statement) -> str:
+    given = statement.parameters
+    return str([type(one) for one in (given.values() if isinstance(given, dict) else given or ())])
+
+
+def test_every_statement_is_reached(reached: dict[str, list[Statement]]) -> None:
+    seen = {statement.site for statements in reached.values() for statement in statements}
+    missed = [str(site) for site in recording.sites() if site not in seen and _name(site) not in samples.NOT_PLANNED]
+    assert not missed, "\n".join(missed)
+
+
+@pytest.mark.parametrize("service", samples.SERVICES)
+def test_every_statement_reads_the_rows_of_one_school(
+    service: str, reached: dict[str, list[Statement]], database: Callable[[str], DatabaseConfig]
+) -> None:
+    wrong = [
+        f"{explained.statement.site}: {problem.target} {problem.what}"
+        for explained in city.explain(database(service), reached[service])
+        for problem in sorted(explained.problems)
+        if problem.target not in samples.ALLOWED.get(_name(explained.statement.site), {})
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+_OF_A_TABLE = re.compile(r"\b(FROM|JOIN)\s+[a-z_]+\b(?!\()|\b(INSERT INTO|UPDATE|DELETE FROM)\s+[a-z_]+ ")
+
+
+def test_the_statements_inside_functions_do_so_too(
+    reached: dict[str, list[Statement]],
+    database: Callable[[str], DatabaseConfig],
+    postgres_server: servers.PostgresServer,
+) -> None:
+    stack = postgres_server.stack
+    for service in samples.SERVICES:
+        with psycopg.connect(
+            host=str(stack.sockets),
+            port=stack.port(postgres.PORT_OFFSET),
+            user=postgres.SUPERUSER,
+            dbname=database(service).name,
+        ) as superuser:
+            bodies = superuser.execute(
+                "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+            ).fetchall()
+            assert {name for name, body in bodies if _OF_A_TABLE.search(body)} == set(samples.INSIDE)
+            for call in samples.INSIDE.values():
+                assert city.explain_inside(superuser, call) == []
+            superuser.rollback()
+
+
+def test_what_may_read_more_is_named_only_where_it_does(
+    reached: dict[str, list[Statement]], database: Callable[[str], DatabaseConfig]
+) -> None:
+    told = {
+        (_name(explained.statement.site), problem.target)
+        for service, statements in reached.items()
+        for explained in city.explain(database(service), statements)
+        for problem in explained.problems
+    }
+    named = {(function, target) for function, targets in samples.ALLOWED.items() for target in targets}
+    assert named - told == set()
+
+
+def _name(site: Site) -> str:
+    return f"{site.path.rpartition('/')[2].removesuffix('.py')}.{site.function}"
