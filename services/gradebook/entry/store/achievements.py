@@ -7,7 +7,16 @@ from uuid import UUID
 from services.common.db import Tx
 from services.common.rows import rows
 from services.gradebook.entry.store.texts import TextRow, TextVersion
-from services.gradebook.model.acts import Row
+
+
+class NewAchievement(NamedTuple):
+    """A line to be written."""
+
+    school_year_id: int
+    student_id: int
+    kind: int
+    version: int
+    achieved: str
 
 
 class _StudentAchievement(NamedTuple):
@@ -27,27 +36,13 @@ def newest(tx: Tx, year_id: int, kind: int, students: Sequence[int]) -> list[Tex
     ).fetchall()
 
 
-def achievement_rows(year_id: int, kind: int, versions: Sequence[TextVersion]) -> list[Row]:
-    """The rows of achievements, as `add` writes them."""
-    return [
-        {
-            "achieved": version.text,
-            "kind": int(kind),
-            "school_year_id": year_id,
-            "student_id": version.student_id,
-            "version": version.version,
-        }
-        for version in versions
-    ]
-
-
-def add(tx: Tx, request_id: UUID, achievements: Sequence[Row]) -> None:
-    """Write rows with the request id of their act."""
+def add(tx: Tx, request_id: UUID, achievements: Sequence[NewAchievement]) -> None:
+    """Write lines with the request id of their act."""
     with tx.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO achievement (school_year_id, kind, student_id, version, achieved, request_id) VALUES"
             " (%(school_year_id)s, %(kind)s, %(student_id)s, %(version)s, %(achieved)s, %(request_id)s)",
-            [{**achievement, "request_id": request_id} for achievement in achievements],
+            [{**achievement._asdict(), "request_id": request_id} for achievement in achievements],
         )
 
 
@@ -56,8 +51,8 @@ def of_class(tx: Tx, class_id: int, kind: int, student: str) -> list[TextRow]:
     return rows(
         tx,
         TextRow,
-        "SELECT p.moet_student_id AS student, a.achieved AS text, a.version, coalesce(n.person, o.person) AS person,"
-        " coalesce(n.client, o.client) AS client, coalesce(n.recorded_time, o.recorded_time) AS time FROM enrolment e"
+        "SELECT p.moet_student_id AS student, a.achieved AS text, a.version, coalesce(o.person, n.person) AS person,"
+        " coalesce(o.client, n.client) AS client, coalesce(o.recorded_time, n.recorded_time) AS time FROM enrolment e"
         " JOIN achievement a ON a.school_year_id = e.school_year_id AND a.student_id = e.student_id"
         " LEFT JOIN entry n ON n.request_id = a.request_id"
         # Of before migration 0020.
