@@ -9,6 +9,7 @@ from services.common.identity import Caller
 from services.gradebook.entry import acts, targets
 from services.gradebook.entry.store import achievements, class_data, holding
 from services.gradebook.entry.store import acts as act_store
+from services.gradebook.entry.store.achievements import NewAchievement
 from services.gradebook.entry.store.sheets import Target
 from services.gradebook.entry.store.texts import TextRow, changed_texts
 from services.gradebook.model import roster_rules, sheet_rules
@@ -123,10 +124,13 @@ def _write(
     sent: dict[int, str],
 ) -> Entered:
     newest = achievements.newest(tx, target.year_id, kind, list(sent))
-    changed = achievements.achievement_rows(target.year_id, kind, changed_texts(newest, sent))
+    changed = [
+        NewAchievement(target.year_id, text.student_id, int(kind), text.version, text.text)
+        for text in changed_texts(newest, sent)
+    ]
     entered = Entered(len(changed), len(sent) - len(changed))
     act = acts.new_act(request, EntryKind.ACHIEVEMENTS, target.class_id, caller)
-    digest = act_store.add_act(tx, act, texts=entered, rows={"achievement": changed})
+    digest = act_store.add_act(tx, act, texts=entered, rows={"achievement": [line._asdict() for line in changed]})
     achievements.add(tx, act.request_id, changed)
     access.record(
         tx,

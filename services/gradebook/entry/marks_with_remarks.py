@@ -96,7 +96,7 @@ def _refuse(*decided: object) -> None:
 def _write(tx: Tx, entry: SheetEntry, planned_marks: PlannedSheet, planned_remarks: PlannedRemarks) -> None:
     sheet = planned_marks._replace(texts=planned_remarks.entered, remarks=planned_remarks.rows)
     digest = sheets.write_marks(tx, sheet)
-    remark_store.add(tx, entry.request.id, planned_remarks.rows)
+    remark_store.add(tx, entry.request.id, planned_remarks.changed)
     # The audit rows last, because writers to a chain wait for each other.
     written = Written(sheet.changes.count, digest)
     acts.record(tx, entry.caller, entry.ref, sheet.act, written, subject=entry.subject, semester=entry.semester)

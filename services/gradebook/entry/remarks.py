@@ -13,6 +13,7 @@ from services.common.identity import Caller
 from services.gradebook.entry import acts, targets
 from services.gradebook.entry.store import acts as act_store
 from services.gradebook.entry.store import class_data, holding, remarks
+from services.gradebook.entry.store.remarks import NewRemark
 from services.gradebook.entry.store.sheets import Target
 from services.gradebook.entry.store.texts import TextRow, changed_texts
 from services.gradebook.model import roster_rules, sheet_rules
@@ -35,10 +36,15 @@ class Period(IntEnum):
 
 
 class PlannedRemarks(NamedTuple):
-    """Remarks that differ from what stands, as rows; decided, not yet written."""
+    """Remarks that differ from what stands; decided, not yet written."""
 
-    rows: list[Row]
+    changed: list[NewRemark]
     entered: Entered
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows, as they stand in the act's digest."""
+        return [remark._asdict() for remark in self.changed]
 
 
 def enter_remarks(
@@ -115,7 +121,7 @@ def plan(
     newest = remarks.newest(tx, target.class_id, target.subject_id, period)
     changed = changed_texts(newest, dict(zip(ids, (text for _, text in rows), strict=True)))
     return PlannedRemarks(
-        remarks.remark_rows(target.class_id, target.subject_id, period, changed),
+        [NewRemark(target.class_id, target.subject_id, int(period), *text) for text in changed],
         Entered(len(changed), len(rows) - len(changed)),
     )
 
@@ -134,7 +140,7 @@ def write_alone(
     """Write remarks that come without marks: their act, the new versions, the audit row."""
     act = acts.new_act(request, EntryKind.REMARKS, target.class_id, caller)
     digest = act_store.add_act(tx, act, texts=planned.entered, rows={"remark": planned.rows})
-    remarks.add(tx, act.request_id, planned.rows)
+    remarks.add(tx, act.request_id, planned.changed)
     record(tx, caller, request, ref, planned, digest, subject=subject, period=period)
 
 

@@ -1,5 +1,6 @@
 """Acts of before migration 0020: found by their request id, read, and verified by version 1 of their digests."""
 
+import datetime as dt
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -93,9 +94,19 @@ def test_an_old_sheet_of_marks_with_remarks_is_answered_as_it_was(world: World, 
             " FROM school_class",
             (request_id, sha256, who, VENDOR),
         )
+        tx.execute(
+            "INSERT INTO remark (class_id, subject_id, period, student_id, version, remark, request_id)"
+            " SELECT c.id, j.id, 1, s.id, 1, 'Khá.', %s FROM school_class c, student s, subject j"
+            " WHERE s.moet_student_id = %s AND j.code = 'VAN' AND j.grade_level = c.grade_level",
+            (request_id, student),
+        )
     (answer,) = send(world, [sent])
     assert (answer.changed, answer.unchanged, answer.remarks_changed, answer.remarks_unchanged) == (1, 2, 3, 4)
     assert answer.refusal.reason == ""
+    period = remarks_pb2.REMARK_PERIOD_SEMESTER_1
+    (kept,) = world.ask("GetRemarks", school_class=world.ref(one), subject="VAN", period=period).remarks
+    ((entered,),) = world.rows("SELECT recorded_time FROM remark_entry WHERE request_id = %s", request_id)
+    assert kept.time.ToDatetime(dt.UTC) == entered  # when the remark was entered, not the marks
 
 
 def test_old_achievements_are_answered_and_read(world: World, one: SchoolClass) -> None:

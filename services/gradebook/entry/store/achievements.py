@@ -7,7 +7,16 @@ from uuid import UUID
 from services.common.db import Tx
 from services.common.rows import rows
 from services.gradebook.entry.store.texts import TextRow, TextVersion
-from services.gradebook.model.acts import Row
+
+
+class NewAchievement(NamedTuple):
+    """A line to be written."""
+
+    school_year_id: int
+    student_id: int
+    kind: int
+    version: int
+    achieved: str
 
 
 class _StudentAchievement(NamedTuple):
@@ -27,27 +36,13 @@ def newest(tx: Tx, year_id: int, kind: int, students: Sequence[int]) -> list[Tex
     ).fetchall()
 
 
-def achievement_rows(year_id: int, kind: int, versions: Sequence[TextVersion]) -> list[Row]:
-    """The rows of achievements, as `add` writes them."""
-    return [
-        {
-            "achieved": version.text,
-            "kind": int(kind),
-            "school_year_id": year_id,
-            "student_id": version.student_id,
-            "version": version.version,
-        }
-        for version in versions
-    ]
-
-
-def add(tx: Tx, request_id: UUID, achievements: Sequence[Row]) -> None:
-    """Write rows with the request id of their act."""
+def add(tx: Tx, request_id: UUID, achievements: Sequence[NewAchievement]) -> None:
+    """Write lines with the request id of their act."""
     with tx.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO achievement (school_year_id, kind, student_id, version, achieved, request_id) VALUES"
             " (%(school_year_id)s, %(kind)s, %(student_id)s, %(version)s, %(achieved)s, %(request_id)s)",
-            [{**achievement, "request_id": request_id} for achievement in achievements],
+            [{**achievement._asdict(), "request_id": request_id} for achievement in achievements],
         )
 
 

@@ -7,7 +7,17 @@ from uuid import UUID
 from services.common.db import Tx
 from services.common.rows import rows
 from services.gradebook.entry.store.texts import TextRow, TextVersion
-from services.gradebook.model.acts import Row
+
+
+class NewRemark(NamedTuple):
+    """A remark to be written. subject_id: None for the homeroom teacher's."""
+
+    class_id: int
+    subject_id: int | None
+    period: int
+    student_id: int
+    version: int
+    remark: str
 
 
 class _ClassRemark(NamedTuple):
@@ -29,28 +39,13 @@ def newest(tx: Tx, class_id: int, subject_id: int | None, period: int) -> list[T
     ).fetchall()
 
 
-def remark_rows(class_id: int, subject_id: int | None, period: int, versions: Sequence[TextVersion]) -> list[Row]:
-    """The rows of remarks, as `add` writes them."""
-    return [
-        {
-            "class_id": class_id,
-            "period": int(period),
-            "remark": version.text,
-            "student_id": version.student_id,
-            "subject_id": subject_id,
-            "version": version.version,
-        }
-        for version in versions
-    ]
-
-
-def add(tx: Tx, request_id: UUID, remarks: Sequence[Row]) -> None:
-    """Write rows with the request id of their act."""
+def add(tx: Tx, request_id: UUID, remarks: Sequence[NewRemark]) -> None:
+    """Write remarks with the request id of their act."""
     with tx.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO remark (class_id, subject_id, period, student_id, version, remark, request_id) VALUES"
             " (%(class_id)s, %(subject_id)s, %(period)s, %(student_id)s, %(version)s, %(remark)s, %(request_id)s)",
-            [{**remark, "request_id": request_id} for remark in remarks],
+            [{**remark._asdict(), "request_id": request_id} for remark in remarks],
         )
 
 
