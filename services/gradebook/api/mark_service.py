@@ -72,12 +72,12 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
             caller(),
             request.school,
             request.school_year,
-            window.name,
-            _moment("window.open_time", window.open_time),
-            _moment("window.close_time", window.close_time),
-            window.semesters,
-            window.mark_kinds,
-            window.grade_levels,
+            name=window.name,
+            open_time=_moment("window.open_time", window.open_time),
+            close_time=_moment("window.close_time", window.close_time),
+            semesters=window.semesters,
+            mark_kinds=window.mark_kinds,
+            grade_levels=window.grade_levels,
         )
         return marks_pb2.PlanWindowResponse()
 
@@ -94,7 +94,9 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         """The windows of a year."""
         limit = page_size(request.page_size)
         (after,) = cast(tuple[int], pages.decode(request.page_token, (0,)))
-        listed = windows.list_windows(self._database, caller(), request.school, request.school_year, after, limit)
+        listed = windows.list_windows(
+            self._database, caller(), request.school, request.school_year, after=after, limit=limit
+        )
         return marks_pb2.ListWindowsResponse(
             windows=map(window_messages.window, listed),
             next_page_token=pages.encode((listed[-1].id,)) if len(listed) == limit else "",

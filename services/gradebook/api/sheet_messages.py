@@ -67,7 +67,7 @@ def rows(
     """The lines of one sheet, by number in the class list. results: of the same students in the same order."""
     place = data.subjects.index(subject)
     return [
-        _row(data, result, subject, semester, student.id, student.moet_student_id, place)
+        _row(data, result, subject, semester, student=student.id, moet_student_id=student.moet_student_id, place=place)
         for student, result in zip(data.students, results, strict=True)
     ]
 
@@ -207,6 +207,7 @@ def _row(
     result: PupilResult,
     subject: ClassSubject,
     semester: Semester,
+    *,
     student: int,
     moet_student_id: str,
     place: int,

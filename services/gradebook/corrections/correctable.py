@@ -223,7 +223,7 @@ def _datum(found: Target, wanted: Wanted, student: int) -> Datum:
 
 def _student(state: EntryState, wanted: Wanted) -> int:
     wrong: list[Violation] = []
-    student = sheet_rules.read_student(wanted.student, state.students, set(), "student", wrong, state.left)
+    student = sheet_rules.read_student(wanted.student, state.students, set(), "student", wrong, left=state.left)
     if student is None:
         raise Invalid(wrong)
     return student

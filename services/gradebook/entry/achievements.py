@@ -98,7 +98,7 @@ def _students(tx: Tx, target: Target, names: Sequence[str]) -> list[int]:
     findings = Findings()
     seen: set[int] = set()
     ids_read = [
-        sheet_rules.read_student(name, present, seen, f"rows[{index}].student", findings.violations, ids.keys())
+        sheet_rules.read_student(name, present, seen, f"rows[{index}].student", findings.violations, left=ids.keys())
         for index, name in enumerate(names)
     ]
     refuse(findings.violations)

@@ -24,7 +24,7 @@ def students_of(state: EntryState, names: Sequence[str]) -> list[int]:
     seen: set[int] = set()
     violations: list[Violation] = []
     ids = [
-        sheet_rules.read_student(name, state.students, seen, f"rows[{index}].student", violations, state.left)
+        sheet_rules.read_student(name, state.students, seen, f"rows[{index}].student", violations, left=state.left)
         for index, name in enumerate(names)
     ]
     refuse(violations)

@@ -46,14 +46,7 @@ def enter_sheet(database: Database, entry: SheetEntry) -> EnteredAct:
             _write(tx, entry, planned_marks, planned_remarks)
             return EnteredAct(planned_marks.entered, planned_remarks.entered)
         remarks.write_alone(
-            tx,
-            entry.caller,
-            entry.request,
-            entry.ref,
-            opened.target,
-            planned_remarks,
-            subject=entry.subject,
-            period=entry.semester,
+            tx, entry.caller, entry.request, entry.ref, planned_remarks, class_id=opened.target.class_id
         )
         return EnteredAct(NOTHING, planned_remarks.entered)
 
@@ -100,13 +93,4 @@ def _write(tx: Tx, entry: SheetEntry, planned_marks: PlannedSheet, planned_remar
     # The audit rows last, because writers to a chain wait for each other.
     written = Written(sheet.changes.count, digest)
     acts.record(tx, entry.caller, entry.ref, sheet.act, written, subject=entry.subject, semester=entry.semester)
-    remarks.record(
-        tx,
-        entry.caller,
-        entry.request,
-        entry.ref,
-        planned_remarks,
-        digest,
-        subject=entry.subject,
-        period=entry.semester,
-    )
+    remarks.record(tx, entry.caller, entry.ref, sheet.act, planned_remarks, digest=digest)

@@ -122,4 +122,4 @@ def _read(database: Database, caller: Caller, ref: ClassRef, stage: Stage, subje
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
         head = ClassHead(school_class.id, school_class.name, school_class.grade_level)
-        return class_data.read(tx, year.id, year.name, [head], stage.semesters, subject)[school_class.id]
+        return class_data.read(tx, year.id, year.name, [head], stage.semesters, only_subject=subject)[school_class.id]

@@ -17,7 +17,7 @@ from services.gradebook.entry.store.remarks import NewRemark
 from services.gradebook.entry.store.sheets import Target
 from services.gradebook.entry.store.texts import TextRow, changed_texts
 from services.gradebook.model import roster_rules, sheet_rules
-from services.gradebook.model.acts import DIGEST_VERSION, Entered, Request, Row
+from services.gradebook.model.acts import DIGEST_VERSION, Act, Entered, Request, Row
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
@@ -36,8 +36,10 @@ class Period(IntEnum):
 
 
 class PlannedRemarks(NamedTuple):
-    """Remarks that differ from what stands; decided, not yet written."""
+    """Remarks of a subject ("" for the homeroom teacher's) and period that differ from what stands; not yet written."""
 
+    subject: str
+    period: int
     changed: list[NewRemark]
     entered: Entered
 
@@ -75,7 +77,7 @@ def enter_remarks(
         if earlier:
             return acts.repeat(earlier, {EntryKind.REMARKS}, request, caller).texts
         planned = plan(tx, target, subject, period, rows)
-        write_alone(tx, caller, request, ref, target, planned, subject=subject, period=period)
+        write_alone(tx, caller, request, ref, planned, class_id=target.class_id)
         return planned.entered
 
 
@@ -121,6 +123,8 @@ def plan(
     newest = remarks.newest(tx, target.class_id, target.subject_id, period)
     changed = changed_texts(newest, dict(zip(ids, (text for _, text in rows), strict=True)))
     return PlannedRemarks(
+        subject,
+        period,
         [NewRemark(target.class_id, target.subject_id, int(period), *text) for text in changed],
         Entered(len(changed), len(rows) - len(changed)),
     )
@@ -131,40 +135,28 @@ def write_alone(
     caller: Caller,
     request: Request,
     ref: ClassRef,
-    target: Target,
     planned: PlannedRemarks,
     *,
-    subject: str,
-    period: int,
+    class_id: int | None,
 ) -> None:
     """Write remarks that come without marks: their act, the new versions, the audit row."""
-    act = acts.new_act(request, EntryKind.REMARKS, target.class_id, caller)
+    act = acts.new_act(request, EntryKind.REMARKS, class_id, caller)
     digest = act_store.add_act(tx, act, texts=planned.entered, rows={"remark": planned.rows})
     remarks.add(tx, act.request_id, planned.changed)
-    record(tx, caller, request, ref, planned, digest, subject=subject, period=period)
+    record(tx, caller, ref, act, planned, digest=digest)
 
 
-def record(
-    tx: Tx,
-    caller: Caller,
-    request: Request,
-    ref: ClassRef,
-    planned: PlannedRemarks,
-    digest: str,
-    *,
-    subject: str,
-    period: int,
-) -> None:
-    """Leave the audit row of remarks; last in the transaction. digest: of the act that entered them."""
+def record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, planned: PlannedRemarks, *, digest: str) -> None:
+    """Leave the audit row of remarks; last in the transaction. digest: of the act, which entered them."""
     access.record(
         tx,
         caller,
         ref.school,
         "REMARKS_ENTERED",
         ref.resource,
-        request=request.id,
-        subject=subject,
-        period=Period(period).name,
+        request=act.request_id,
+        subject=planned.subject,
+        period=Period(planned.period).name,
         changed=planned.entered.changed,
         remarks_sha256=digest,
         digest_version=DIGEST_VERSION,

@@ -30,6 +30,7 @@ def get_completeness(
     caller: Caller,
     school: str,
     school_year: str,
+    *,
     semester: int,
     stage: int,
     after: tuple[int, str],

@@ -262,6 +262,7 @@ def read_student(
     seen: set[int],
     where: str,
     found: list[Violation],
+    *,
     left: Collection[str] = (),
 ) -> int | None:
     """The id of a student who is in the class and has not been seen in this request; else None and a violation."""

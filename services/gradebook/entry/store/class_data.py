@@ -65,6 +65,7 @@ def read(
     school_year: str,
     classes: Sequence[ClassHead],
     semesters: Sequence[int],
+    *,
     only_subject: str | None = None,
 ) -> dict[int, ClassData]:
     """Class id → everything of the class, with the marks of the semesters. Ten statements in all.
