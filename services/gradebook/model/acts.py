@@ -98,7 +98,7 @@ NO_CELLS = CellArrays("[]", "[]", "[]", "[]")
 def act_sha256(act: Act, cells: CellArrays = NO_CELLS, rows: Mapping[str, Sequence[Row]] | None = None) -> str:
     """Version 2 of an act's digest: SHA-256 of the RFC 8785 bytes of everything that the act wrote.
 
-    rows: table → the rows that name the act's request id, by student id.
+    rows: table → the rows that name the act's request id, by student id; a table without any counts for nothing.
     """
     written = canonical_bytes(
         {
@@ -108,7 +108,7 @@ def act_sha256(act: Act, cells: CellArrays = NO_CELLS, rows: Mapping[str, Sequen
             "person": act.person,
             "reason": act.reason,
             "request_id": str(act.request_id),
-            "rows": rows or {},
+            "rows": {table: listed for table, listed in (rows or {}).items() if listed},
             "semester": act.semester,
             "subject_id": act.subject_id,
         }
