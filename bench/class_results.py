@@ -29,7 +29,7 @@ def measure(stack: Stack, settings: Settings, tell: Tell) -> list[Row]:
         vendor = Services(found, stacks.tls(stack, f"vendor/{dossier.VENDOR}"))
         invented = invent(classes=1, students_per_class=STUDENTS)
         school.enter_year(Services(found, found.tls), vendor, Persons(found, invented.code), invented)
-        database = Database(config, by_key=True)
+        database = Database(config)
         alone: list[float] = []
         whole: list[float] = []
         end = time.perf_counter() + settings.pairs * settings.seconds / 2

@@ -129,7 +129,7 @@ class _Client:
         )
         self.sheets = mark_school.sheets(code, mark_school.class_names(classes))
         self.database = db.connect(database, autocommit=True)
-        self.pool = db.Database(database, max_size=1, by_key=True)
+        self.pool = db.Database(database, max_size=1)
         self.keys = _keys(self.database, code)
         self.entered: list[Sheet] = []
 
@@ -329,6 +329,6 @@ def _upsert(connection: db.Tx, sheets: list[dict[str, object]]) -> None:
 
 def _direct(pool: db.Database, transactions: list[tuple[Sequence[Call], Sequence[Call]]]) -> None:
     for opening, ending in transactions:
-        with pool.transaction() as tx:
+        with pool.transaction(keep_plans=True) as tx:
             db.trip(tx, *opening)
             db.trip(tx, *ending, commit=True)

@@ -178,7 +178,9 @@ def _newest_number(services: Services, name: str) -> int:
 def _anchor_words(result: _Result) -> str:
     if result.statement is None:
         return "chưa có"
-    return f"số {result.statement.number}, {_hours(datetime.now(UTC) - result.statement.time)} giờ trước"
+    age = datetime.now(UTC) - result.statement.time
+    words = f"{_hours(age)} giờ" if age >= timedelta(hours=1) else f"{age // timedelta(minutes=1)} phút"
+    return f"số {result.statement.number}, {words} trước"
 
 
 def _outcome(result: _Result) -> str:

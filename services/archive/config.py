@@ -11,15 +11,17 @@ from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig,
 class StoreConfig:
     """The object store and the two buckets in it.
 
-    endpoint: ``host:port`` of the S3 interface; always TLS. ca_file: PEM of the CA that issued the
-    store's certificate; the system's own roots are not consulted. bucket: where records are locked.
-    probe_bucket: where the WORM probe tries to break the store. access_key, secret_key_file: the
-    service's own account, with the rights of `access.own_policy` and no more. probe_access_key,
-    probe_secret_key_file: the store's administrator; only `provision` and `probe` use it.
+    endpoint: ``host:port`` of the S3 interface; always TLS.
+    ca_file: PEM of the CA that issued the store's certificate; the system's roots are not used.
+    bucket: where records and anchors are locked.
+    probe_bucket: where the WORM probe tries to break the store.
+    access_key, secret_key_file: the service's own account, with the rights of `access.own_policy`
+        and no more.
+    probe_access_key, probe_secret_key_file: the store's administrator; only `provision` and `probe`
+        use it.
     forbidden_ports: every other port of the store as ``host:port`` (console, filer, master,
-    volumes, internal RPC).
-        The probe proves that nobody without the store's own credentials can do anything through
-        them (ADR-0021).
+        volumes, internal RPC). The probe proves that nobody without the store's own credentials can
+        do anything through them (ADR-0021).
     """
 
     endpoint: str
@@ -39,10 +41,12 @@ class StoreConfig:
 class ArchiveConfig:
     """Everything archive needs.
 
-    anchor: how archive anchors its own audit heads, through its own address. gradebook, signing:
-    where snapshots and sealed documents come from. trust_roots_file: PEM of the CA roots that
-    signatures must lead to: the national root and the Government CA's. A
-        root that was ever trusted stays in it, because old records are verified against it.
+    gradebook, signing: where snapshots and sealed documents come from.
+    trust_roots_file: PEM of the CA roots that signatures must lead to: the national root and the
+        Government CA's. A root that was ever trusted stays in it, because old records are verified
+        against it.
+    anchor: how archive anchors its own audit heads, through its own address; without it they are
+        not anchored.
     """
 
     database: DatabaseConfig

@@ -60,9 +60,8 @@ class Break:
     """The first bad row of a chain.
 
     reason: ``HASH_MISMATCH`` (the row was edited), ``LINK_MISMATCH`` (it does not follow the row
-    before it),
-        ``ROW_MISSING`` (there is no row with this sequence), ``ROW_UNEXPECTED`` (rows beyond the
-        head), ``HEAD_MISMATCH`` (the last row is not the one that the head names),
+        before it), ``ROW_MISSING`` (there is no row with this sequence),
+        ``ROW_UNEXPECTED`` (rows beyond the head), ``HEAD_MISMATCH`` (the last row is not the one that the head names),
         ``ANCHOR_MISMATCH`` (the row is not the one that was anchored), ``SHORTER_THAN_ANCHOR`` (the
         chain, which may be gone, ends before its anchored row).
     """
@@ -143,6 +142,14 @@ def append(tx: Tx, chain: str, action: str, subject: str, facts: Mapping[str, st
     statement, parameters = appending([Record(chain, action, subject, facts, caller)])
     sequence: int = one_row(RawCursor(tx, row_factory=scalar_row).execute(statement, parameters))
     return sequence
+
+
+def append_all(tx: Tx, records: Sequence[Record]) -> None:
+    """Record acts as `append` does, in one statement.
+
+    records: those of several chains in the order of the chains' names.
+    """
+    RawCursor(tx).execute(*appending(records))
 
 
 def appending(records: Sequence[Record]) -> Call:

@@ -1,7 +1,8 @@
-"""PostgreSQL: a pool of connections, one transaction at a time, errors in our own words, and forward-only migrations.
+"""PostgreSQL: pools of connections, transactions, errors as ours, and forward-only migrations.
 
-One use case is one transaction. Whatever means "the database is away or busy, the same call may work later" becomes
-`errors.Unavailable`; everything else (a violated constraint, a wrong statement) stays a `psycopg.Error`.
+One use case is one transaction. Whatever means "the database is away or busy, the same call may
+work later" becomes `errors.Unavailable`; everything else (a violated constraint, a wrong statement)
+stays a `psycopg.Error`. Rows are read by name with `services.common.rows`.
 """
 
 import hashlib
@@ -38,9 +39,9 @@ IDLE_IN_TRANSACTION_TIMEOUT_S = 60
 _COMMON_MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x486F536F  # "HoSo"
 _MIGRATION_TIMEOUT_S = 3600
-_BY_KEY = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "jit": "off"}
-"""Planning the statement that opens score sheets costs ten times its execution, so plans are kept; a kept plan must not
-read a whole table because that was small once; and compiling takes longer than any look-up."""
+_KEPT_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+"""Planning the statement that opens score sheets costs ten times its execution, so its plan is kept;
+a kept plan must not read a whole table because that was small once (manual 20.7.1, ADR-0053)."""
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 _log = log.get(__name__)
 
@@ -50,7 +51,7 @@ class NotDurable(Exception):
 
 
 def connect(config: DatabaseConfig, *, autocommit: bool = False) -> Tx:
-    """A connection of one's own, for a process that listens or that holds an advisory lock.
+    """A connection outside any pool, for a process that listens or holds an advisory lock.
 
     Raises Unavailable when the server cannot be reached.
     """
@@ -74,39 +75,46 @@ def translated() -> Iterator[None]:
 class Database:
     """A pool of connections to one database. Threads share it; it does not survive a fork."""
 
-    def __init__(self, config: DatabaseConfig, *, max_size: int = 8, by_key: bool = False) -> None:
+    def __init__(self, config: DatabaseConfig, *, max_size: int = 8) -> None:
         """Open the pool in the background: a server that is away does not stop the process from starting.
 
-        by_key: the statements that matter look rows up by their keys. Their plans are kept, so that a plan made while a
-            table was small must not read the whole of it when it has grown (`enable_seqscan`, manual 20.7.1).
+        max_size: connections at most; as many again for transactions that keep plans.
         """
         self.config = config
-        self._pool: ConnectionPool[Tx] = ConnectionPool(
-            _conninfo(config, _BY_KEY if by_key else {}),
-            min_size=1,
-            max_size=max_size,
-            timeout=POOL_TIMEOUT_S,
-            check=_check,
-            open=True,
-        )
+        self._max_size = max_size
+        self._pool = _open_pool(config, max_size, {})
+        self._keeping: ConnectionPool[Tx] | None = None
+        self._keeping_lock = threading.Lock()
         self._listeners: dict[str, _Listener] = {}
         self._listeners_lock = threading.Lock()
 
     @contextmanager
-    def transaction(self) -> Iterator[Tx]:
+    def transaction(self, *, keep_plans: bool = False) -> Iterator[Tx]:
         """One transaction: commit at the end, roll back on any error.
+
+        keep_plans: for statements that are executed very often and look rows up by their keys. They
+        are planned once per connection, without regard to parameters, and never by sequential scan.
 
         Raises Unavailable when the database is away or busy. When the connection breaks during the commit itself, the
         outcome is unknown: the caller repeats the whole use case, which must therefore be idempotent.
         """
-        with translated(), self._pool.connection() as tx:
+        with translated(), self._chosen(keep_plans=keep_plans).connection() as tx:
             yield tx
+
+    def _chosen(self, *, keep_plans: bool) -> ConnectionPool[Tx]:
+        if not keep_plans:
+            return self._pool
+        with self._keeping_lock:
+            if self._keeping is None:
+                self._keeping = _open_pool(self.config, self._max_size, _KEPT_PLANS)
+            return self._keeping
 
     def listen(self, channel: str, timeout_s: float) -> bool:
         """Wait up to `timeout_s` seconds for a NOTIFY on `channel`; True when one came.
 
-        The first call for a channel, and the first after a lost connection, returns True at once, since something may
-        have happened before we listened. One thread a channel. Raises Unavailable.
+        The first call for a channel, and the first after a lost connection, returns True at once,
+        since something may have happened before we listened. At most one thread per channel. Raises
+        Unavailable.
         """
         with self._listeners_lock:
             listener = self._listeners.setdefault(channel, _Listener(self.config, channel))
@@ -124,6 +132,15 @@ class Database:
                 listener.close()
             self._listeners.clear()
         self._pool.close()
+        with self._keeping_lock:
+            if self._keeping is not None:
+                self._keeping.close()
+
+
+def _open_pool(config: DatabaseConfig, max_size: int, settings: Mapping[str, str]) -> ConnectionPool[Tx]:
+    return ConnectionPool(
+        _conninfo(config, settings), min_size=1, max_size=max_size, timeout=POOL_TIMEOUT_S, check=_check, open=True
+    )
 
 
 Call = tuple[LiteralString, Sequence[object]]
@@ -136,11 +153,11 @@ def execute(tx: Tx, call: Call) -> Cursor[TupleRow]:
 
 
 def trip(tx: Tx, *calls: Call, commit: bool = False) -> list[list[TupleRow]]:
-    """Execute statements in one round trip, which is what small ones cost; returns the rows of each.
+    """Execute statements in one round trip, which is most of what small ones cost; the rows of each.
 
-    commit: the commit travels with them, so that no lock is held for an answer; nothing may follow in the transaction.
-    An error of any is raised, and then nothing after it is executed, nor committed: PostgreSQL skips what stands behind
-    an error in a pipeline.
+    commit: the commit travels with them, so that no lock is held while the answer travels; nothing
+    may follow in the transaction. The first error is raised, and nothing behind it is executed or
+    committed: PostgreSQL skips the rest of a pipeline after an error.
     """
     with tx.pipeline():
         cursors = [execute(tx, call) for call in calls]
@@ -153,12 +170,12 @@ def trip(tx: Tx, *calls: Call, commit: bool = False) -> list[list[TupleRow]]:
 def _check(tx: Tx) -> None:
     """Raises OperationalError for a connection that was lost while it was idle, so that the pool replaces it.
 
-    A server that ends says so, or closes the connection; both make the socket readable. Without a sign there is nothing
-    to ask, which saves a round trip for each transaction.
+    A server that stops says so, or closes the connection; both make the socket readable. While it is
+    not readable the server is not asked, which saves a round trip per transaction.
     """
-    sign = select.poll()
-    sign.register(tx.fileno(), select.POLLIN)
-    if sign.poll(0):
+    readable = select.poll()
+    readable.register(tx.fileno(), select.POLLIN)
+    if readable.poll(0):
         ConnectionPool.check_connection(tx)
 
 
@@ -273,6 +290,7 @@ def _apply(connection: Tx, file: _File) -> None:
 def _conninfo(config: DatabaseConfig, more: Mapping[str, str] | None = None) -> str:
     settings = {
         **(more or {}),
+        "jit": "off",  # compiling takes longer than any statement of ours
         "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
         "lock_timeout": f"{LOCK_TIMEOUT_S}s",
         "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",

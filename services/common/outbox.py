@@ -1,6 +1,7 @@
 """Events to announce, written in the transaction of the change and published later by the relay."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,14 +35,20 @@ def add(tx: Tx, event: Message) -> str:
     Events carry ids and digests only, never names, marks or files: no personal data on broker
     disks.
     """
-    event_id = uuid.uuid4()
-    body = json_format.MessageToJson(event, preserving_proto_field_name=True, indent=None)
-    tx.execute(
-        "INSERT INTO outbox (event_id, type, body) VALUES (%s, %s, %s)",
-        (event_id, event.DESCRIPTOR.full_name, body.encode()),
-    )
+    return add_all(tx, [event])[0]
+
+
+def add_all(tx: Tx, events: Sequence[Message]) -> list[str]:
+    """Announce events as `add` does, in their order, in two statements however many they are."""
+    rows = [(uuid.uuid4(), event.DESCRIPTOR.full_name, _body(event)) for event in events]
+    with tx.cursor() as cursor:
+        cursor.executemany("INSERT INTO outbox (event_id, type, body) VALUES (%s, %s, %s)", rows)
     tx.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
-    return str(event_id)
+    return [str(event_id) for event_id, _, _ in rows]
+
+
+def _body(event: Message) -> bytes:
+    return json_format.MessageToJson(event, preserving_proto_field_name=True, indent=None).encode()
 
 
 def routing_key(event_type: str) -> str:

@@ -20,7 +20,7 @@ def serve(config: Config, stop: threading.Event) -> None:
     from services.gradebook import api
 
     # One connection for each call that may run at a time, and one for the health check.
-    database = Database(config.database, max_size=config.server.max_workers + 1, by_key=True)
+    database = Database(config.database, max_size=config.server.max_workers + 1)
     grpc_server.serve(
         config.server,
         [*api.served(database), operations.served(database)],

@@ -7,7 +7,11 @@ from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig,
 
 @dataclass(frozen=True)
 class Config:
-    """database: gradebook's own; broker: the shared RabbitMQ; server: where vendors and services call."""
+    """Everything gradebook needs.
+
+    database: gradebook's own. broker: the shared RabbitMQ. server: where vendors and services call.
+    anchor: how the audit heads are anchored; without it they are not.
+    """
 
     database: DatabaseConfig
     broker: BrokerConfig

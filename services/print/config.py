@@ -7,7 +7,11 @@ from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig,
 
 @dataclass(frozen=True)
 class PrintConfig:
-    """The configuration of every role. gradebook: where frozen content comes from."""
+    """The configuration of every role.
+
+    gradebook: where frozen content comes from. anchor: how the audit heads are anchored; without it
+    they are not.
+    """
 
     database: DatabaseConfig
     broker: BrokerConfig

@@ -3,6 +3,7 @@
 [database]      [broker]      [server]      as in every service (services/common/settings.py)
 [print]         address and tls: where print's gRPC API is
 [work]          concurrency, lease_s
+[anchor]        key_file, cert_file and archive: how the audit heads are anchored (AnchorConfig)
 [tokens]        socket = "/run/hoso/signing/tokens.sock"      in a folder of mode 0700
                 modules = { softhsm = "/usr/lib/softhsm/libsofthsm2.so" }
 [[tokens.standing_keys]]      signatory, key_uri, algorithm, pin_file

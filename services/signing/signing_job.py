@@ -24,7 +24,7 @@ from hoso.signing.v1 import events_pb2
 
 from services.common import audit, identity, jobs, outbox
 from services.common.db import Database, Tx
-from services.common.errors import HosoError, Rejected
+from services.common.errors import HosoError, Rejected, Waiting
 from services.common.jobs import Job
 from services.signing import certificates, domain, store, usecases
 from services.signing.domain import Document, Required, Signatory
@@ -63,11 +63,9 @@ def handler(database: Database, tokens: TokenClient) -> Callable[[Job], None]:
             reason = e.reason if isinstance(e, HosoError) else "OWN_OUTPUT_INVALID"
             with database.transaction() as tx:
                 store.write_journal(tx, document_id, task.field, "FAILED", reason=reason)
-            if reason != _KEY_NOT_ACTIVE:
-                raise
-            with database.transaction() as tx:  # the activation ended before this signature
-                jobs.finish_for_now(tx, job)
-            return
+            if reason == _KEY_NOT_ACTIVE:
+                raise _look_again() from e
+            raise
         with database.transaction() as tx:
             _store(tx, job, task, signed)
 
@@ -78,7 +76,8 @@ def _choose(database: Database, tokens: TokenClient, job: Job, document_id: uuid
     """A due signature whose key is open; None, and the job is finished, when there is none.
 
     Raises Unavailable when the token of an open key is away: before anything is recorded, so that
-    an HSM that is away for hours does not fill the journal with attempts.
+    an HSM that is away for hours does not fill the journal with attempts. Raises Waiting when the
+    chosen activation ends meanwhile.
     """
     with database.transaction() as tx:
         turn = _turn(tx, job, document_id)
@@ -88,16 +87,22 @@ def _choose(database: Database, tokens: TokenClient, job: Job, document_id: uuid
     ready = {key.signatory: key.ready for key in tokens.status()}
     # A signatory without a name is not registered here.
     active = [signature for signature in turn if signature.signatory in ready and signature.name]
-    chosen = next((s for s in active if ready[s.signatory]), active[0] if active else None)
-    if chosen is not None and not ready[chosen.signatory]:
-        try:
-            tokens.ensure(chosen.signatory)
-        except Rejected:  # the activation ended
-            chosen = None
-    if chosen is None:
+    if not active:
         with database.transaction() as tx:
             jobs.finish_for_now(tx, job)
+        return None
+    chosen = next((signature for signature in active if ready[signature.signatory]), active[0])
+    if not ready[chosen.signatory]:
+        try:
+            tokens.ensure(chosen.signatory)
+        except Rejected as e:
+            raise _look_again() from e
     return chosen
+
+
+def _look_again() -> Waiting:
+    """The chosen activation has ended, which says nothing of other keys of the same rank."""
+    return Waiting(_KEY_NOT_ACTIVE, "the activation ended before this signature")
 
 
 def _turn(tx: Tx, job: Job, document_id: uuid.UUID) -> list[Required]:

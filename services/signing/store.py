@@ -281,9 +281,12 @@ def void_book(tx: Tx, book: str, version: int) -> None:
         ).fetchone()
     if ended is None or ended.state == VOID:
         return
-    for signature in required(tx, [ended.id])[ended.id]:
-        if signature.state == PENDING:
-            write_journal(tx, ended.id, signature, "CANCELLED", reason="BOOK_VOIDED")
+    tx.execute(
+        "INSERT INTO journal (document, field, signatory, event, reason)"
+        " SELECT document, field, signatory, 'CANCELLED', 'BOOK_VOIDED' FROM required_signature"
+        " WHERE document = %s AND state = %s ORDER BY position",
+        (ended.id, PENDING),
+    )
     tx.execute(
         "UPDATE required_signature SET state = %s WHERE document = %s AND state = %s", (CANCELLED, ended.id, PENDING)
     )

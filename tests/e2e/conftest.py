@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hoso.operations.v1 import operations_pb2
 
 from cli import profile
-from cli.connection import Persons, Services
+from cli.connection import Persons, Services, call
 from deploy.local import layout
+from services.common.errors import HosoError
 
 PORT_OFFSET = 200
 
@@ -61,6 +63,23 @@ class Line:
         assert self.profile.demo is not None
         rows: list[dict[str, Any]] = json.loads((self.profile.demo.folder / "report.json").read_text(encoding="utf-8"))
         return rows
+
+    def status(self, service: str) -> operations_pb2.GetStatusResponse:
+        """What a service says of its events and jobs; waits out an outage."""
+        request = operations_pb2.GetStatusRequest()
+        return call(self.operator().operations[service].GetStatus, request, patient=True)
+
+    def answers(self, service: str) -> bool:
+        """Whether a service can be asked now."""
+        try:
+            call(self.operator().operations[service].GetStatus, operations_pb2.GetStatusRequest(), deadline_s=5)
+        except HosoError:
+            return False
+        return True
+
+    def logged(self, process: str, words: str) -> int:
+        """How many lines with these words a process has logged."""
+        return (self.stack.log / f"{process}.log").read_text(encoding="utf-8", errors="replace").count(words)
 
     def operator(self) -> Services:
         return Services(self.profile, self.profile.tls)

@@ -17,6 +17,7 @@ from demo import load as demo_load
 from demo.books import TYPES
 from demo.school import School
 from services.common import dead_letters
+from services.common.errors import HosoError
 from services.common.settings import BrokerConfig
 from tests.e2e.conftest import Line
 
@@ -59,6 +60,22 @@ def every_closing_left_a_snapshot(line: Line, vendor: Services, school: School) 
     for window in demo_load.WINDOWS.values():
         snapshots = demo_load.archived_snapshots(vendor, line.persons(school.code), school, window)
         assert Counter(s.school_class.name for s in snapshots) == Counter(c.name for c in school.classes)
+
+
+def marks_are_being_keyed(line: Line, school: School) -> bool:
+    """Whether a first mark of the school is there."""
+    where = demo_load.class_ref(school, school.classes[0])
+    token = line.persons(school.code).token(school.classes[0].homeroom_teacher)
+    try:
+        for subject in school.subjects[school.classes[0].grade]:
+            request = marks_pb2.GetMarkSheetRequest(
+                school_class=where, subject=subject.code, semester=common_pb2.SEMESTER_FIRST
+            )
+            if any(row.midterm for row in call(line.vendor().marks.GetMarkSheet, request, token).rows):
+                return True
+    except HosoError:  # the school or its class is not there yet
+        return False
+    return False
 
 
 def every_acknowledged_mark_is_there(line: Line, vendor: Services, school: School) -> None:

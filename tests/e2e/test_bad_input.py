@@ -37,7 +37,7 @@ GRPC_SERVICES = {
     ),
     "print": ("print.v1.PrintService",),
     "signing": ("signing.v1.SigningService",),
-    "archive": ("archive.v1.ArchiveService",),
+    "archive": ("archive.v1.ArchiveService", "operations.v1.AnchorService"),
 }
 ANSWERS = {
     grpc.StatusCode.OK,

@@ -6,8 +6,10 @@ import time
 from demo.school import School, neighbour, school, with_story
 from tests.e2e import promises
 from tests.e2e.conftest import Line, finished
+from tests.waiting import eventually
 
 CLASSES, STUDENTS = 2, 10
+RELAY_TRIES_AGAIN = "relay interrupted; connecting again"
 
 
 def schools(code: str) -> tuple[School, School]:
@@ -41,7 +43,7 @@ def test_kill_9_of_every_process_once_loses_nothing_and_signs_nothing_twice(line
     done = []
     demo = line.demo(code, classes=CLASSES, students=STUDENTS)
     for victim in victims:
-        time.sleep(rng.uniform(0.2, 2.5))
+        time.sleep(rng.uniform(0.2, 2.5))  # any moment will do, and each run takes other ones
         if demo.poll() is not None:
             finished(demo, 1)
             done.append(code)
@@ -50,23 +52,32 @@ def test_kill_9_of_every_process_once_loses_nothing_and_signs_nothing_twice(line
             time.sleep(rng.uniform(1, 8))
         line.local("kill", victim)
     finished(demo, 400)
-    for one in [*done, code]:
-        promises.check(line, *schools(one))
+    for finished_code in [*done, code]:
+        promises.check(line, *schools(finished_code))
 
 
 def test_outages_are_waited_out_without_an_operator(line: Line) -> None:
     code = "31000901"
     demo = line.demo(code, classes=CLASSES, students=STUDENTS, story=False)
-    time.sleep(4)
+    the_school = school(classes=CLASSES, students_per_class=STUDENTS, code=code)
+    eventually(lambda: promises.marks_are_being_keyed(line, the_school), 60)
+
+    # 1. No broker: events pile up, and the relay tries again and again.
     line.local("stop", "rabbitmq")
-    time.sleep(60)
+    attempts = line.logged("gradebook-relay", RELAY_TRIES_AGAIN)
+    eventually(lambda: line.status("gradebook").outbox_pending > 0, 120)
+    eventually(lambda: line.logged("gradebook-relay", RELAY_TRIES_AGAIN) >= attempts + 5, 180)
     line.local("start", "rabbitmq")
+
+    # 2. No database for as long as it takes to start it again.
     line.local("stop", "postgres")
     line.local("start", "postgres")
-    time.sleep(3)
+    eventually(lambda: line.answers("signing"), 60)
+
+    # 3. No keys, and no store for what is to be locked.
     line.local("kill", "signing-tokens")
     line.local("stop", "store")
-    time.sleep(15)
+    eventually(lambda: line.status("archive").jobs_open > 0, 180)
     line.local("start", "store")
     finished(demo, 400)
-    promises.check(line, school(classes=CLASSES, students_per_class=STUDENTS, code=code))
+    promises.check(line, the_school)

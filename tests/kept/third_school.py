@@ -74,19 +74,9 @@ def _enter_semester(world: Recorder, school_class: SchoolClass, semester: int) -
         world.enter(
             school_class, subject.code, semester, columns(subject), world.school.sheet(school_class, subject, semester)
         )
-    _conduct(world, school_class, semester, world.school.conduct(school_class, semester))
-
-
-def _conduct(world: Recorder, school_class: SchoolClass, semester: int, levels: Mapping[str, str]) -> None:
-    _as_homeroom(
-        world,
-        school_class,
-        "EnterConduct",
-        semester=semester,
-        rows=[
-            {"student": student, "level": common_pb2.Level.Value(f"LEVEL_{level}")} for student, level in levels.items()
-        ],
-    )
+    levels = world.school.conduct(school_class, semester)
+    numbers = {student: common_pb2.Level.Value(f"LEVEL_{level}") for student, level in levels.items()}
+    world.enter_conduct(school_class, semester, numbers)
 
 
 def _absences(world: Recorder, school_class: SchoolClass) -> None:
@@ -264,17 +254,7 @@ def _half_a_semester(world: Recorder, school_class: SchoolClass) -> None:
         rows = {student: values[:1] for student, values in world.school.sheet(school_class, subject, SECOND).items()}
         world.enter(school_class, subject.code, SECOND, [(REGULAR, 1)], rows)
     for student in school_class.students[1:3]:
-        world.ask(
-            "SettleMissingMarks",
-            person=school_class.assignments["TOAN"][0],
-            request_id=str(uuid.uuid4()),
-            school_class=world.ref(school_class),
-            subject="TOAN",
-            semester=SECOND,
-            columns=[{"kind": REGULAR, "position": 2}],
-            students=[student.id],
-            reason="Vắng kiểm tra không có lí do.",
-        )
+        world.settle(school_class, "TOAN", SECOND, (REGULAR, 2), [student.id])
 
 
 def _imported(world: Recorder, school_class: SchoolClass) -> None:

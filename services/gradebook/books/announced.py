@@ -159,6 +159,6 @@ def _advance(tx: Tx, book: BookRow, act: Act, **columns: str | bytes) -> None:
 
 
 def _problem(tx: Tx, book: BookRow, words: str) -> None:
-    book_store.update(tx, book.id, problem=words)
+    book_store.update(tx, {book.id: {"problem": words}})
     resource, facts = f"books/{book.id}", {"school_year": book.school_year, "version": book.version}
     access.record(tx, SYSTEM, book.school, "BOOK_PROBLEM", resource, **facts)

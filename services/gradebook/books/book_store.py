@@ -1,6 +1,6 @@
 """Books, their content and the steps of their life."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -110,6 +110,18 @@ class TransitionRow(NamedTuple):
     note: str
 
 
+class NewTransition(NamedTuple):
+    """A step to be written. from_state: None for the first; person: empty for a step of the system."""
+
+    book_id: UUID
+    act: str
+    from_state: int | None
+    to_state: int
+    person: str
+    client: str
+    note: str
+
+
 class NewBook(NamedTuple):
     """A book to be written, in its first state. source_id: the class book that a transcript was made from."""
 
@@ -157,11 +169,25 @@ def book(tx: Tx, book_id: UUID, *, lock: bool = False) -> BookRow | None:
 
 def newest(tx: Tx, scope: Scope, stage: int) -> BookRow | None:
     """The newest version of a book for a stage, locked."""
-    row = tx.execute(
-        f"{BOOK_QUERY} WHERE {_SCOPE} AND b.stage = %(stage)s ORDER BY b.version DESC LIMIT 1 FOR UPDATE OF b",
-        {**scope._asdict(), "stage": stage},
-    ).fetchone()
-    return None if row is None else BookRow(*row)
+    return newest_of_each(tx, [scope], stage)[0]
+
+
+def newest_of_each(tx: Tx, scopes: Sequence[Scope], stage: int) -> list[BookRow | None]:
+    """The newest version of each of several books for a stage, locked; in one batch."""
+    with tx.cursor() as cursor:
+        cursor.executemany(
+            f"{BOOK_QUERY} WHERE {_SCOPE} AND b.stage = %(stage)s ORDER BY b.version DESC LIMIT 1 FOR UPDATE OF b",
+            [{**scope._asdict(), "stage": stage} for scope in scopes],
+            returning=True,
+        )
+        rows = [result.fetchone() for result in cursor.results()]
+    return [None if row is None else BookRow(*row) for row in rows]
+
+
+def books(tx: Tx, book_ids: Sequence[UUID]) -> dict[UUID, BookRow]:
+    """Several books by id; unknown ones are omitted."""
+    rows = tx.execute(f"{BOOK_QUERY} WHERE b.id = ANY(%s)", (list(book_ids),))
+    return {row[0]: BookRow(*row) for row in rows}
 
 
 def living(tx: Tx, class_id: int, subject_id: int | None, student_id: int, first_stage: int) -> list[BookRow]:
@@ -217,23 +243,28 @@ def list_books(
     return [BookRow(*row) for row in rows]
 
 
-def add(tx: Tx, new: NewBook) -> None:
-    """Write a book with its content; earlier ended versions point to it."""
-    fields = {**new._asdict(), **new.scope._asdict(), "state": State.DATA_COMPLETE, "size": len(new.content)}
-    del fields["scope"]
-    tx.execute(
-        f"UPDATE book b SET replaced_by = %(version)s WHERE {_SCOPE}"  # noqa: S608 - a constant
-        " AND b.stage = %(stage)s AND b.replaced_by IS NULL",
-        fields,
-    )
-    tx.execute(
-        "INSERT INTO book (id, record_type, school_year_id, class_id, staff_id, subject_code, student_id, source_id,"
-        " sealed, stage, version, state, content_sha256, content_size_bytes)"
-        " VALUES (%(id)s, %(record_type)s, %(year_id)s, %(class_id)s, %(staff_id)s, %(subject_code)s, %(student_id)s,"
-        " %(source_id)s, %(sealed)s, %(stage)s, %(version)s, %(state)s, %(content_sha256)s, %(size)s)",
-        fields,
-    )
-    tx.execute("INSERT INTO book_content (book_id, content) VALUES (%(id)s, %(content)s)", fields)
+def add(tx: Tx, new: Sequence[NewBook]) -> None:
+    """Write books with their content, in three batches; earlier ended versions point to them."""
+    fields = [
+        {**book._asdict(), **book.scope._asdict(), "state": State.DATA_COMPLETE, "size": len(book.content)}
+        for book in new
+    ]
+    for row in fields:
+        del row["scope"]
+    with tx.cursor() as cursor:
+        for statement in _ADD:
+            cursor.executemany(statement, fields)
+
+
+_ADD = (
+    f"UPDATE book b SET replaced_by = %(version)s WHERE {_SCOPE}"  # noqa: S608 - a constant
+    " AND b.stage = %(stage)s AND b.replaced_by IS NULL",
+    "INSERT INTO book (id, record_type, school_year_id, class_id, staff_id, subject_code, student_id, source_id,"
+    " sealed, stage, version, state, content_sha256, content_size_bytes)"
+    " VALUES (%(id)s, %(record_type)s, %(year_id)s, %(class_id)s, %(staff_id)s, %(subject_code)s, %(student_id)s,"
+    " %(source_id)s, %(sealed)s, %(stage)s, %(version)s, %(state)s, %(content_sha256)s, %(size)s)",
+    "INSERT INTO book_content (book_id, content) VALUES (%(id)s, %(content)s)",
+)
 
 
 def add_classes(tx: Tx, book_id: UUID, classes: Sequence[int]) -> None:
@@ -266,25 +297,27 @@ def content(tx: Tx, book_id: UUID) -> bytes | None:
     return None if row is None else bytes(row[0])
 
 
-def update(tx: Tx, book_id: UUID, **columns: object) -> None:
-    """Set columns of a book."""
+def update(tx: Tx, changes: Mapping[UUID, Mapping[str, object]]) -> None:
+    """Set columns of books, in one batch. changes: book id → column → value, the same columns for each."""
+    columns = next(iter(changes.values()), {})
     assignments = sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in columns
     )
-    tx.execute(
-        sql.SQL("UPDATE book SET {} WHERE id = %(book_id)s").format(assignments), {**columns, "book_id": book_id}
-    )
+    with tx.cursor() as cursor:
+        cursor.executemany(
+            sql.SQL("UPDATE book SET {} WHERE id = %(book_id)s").format(assignments),
+            [{**values, "book_id": book_id} for book_id, values in changes.items()],
+        )
 
 
-def add_transition(
-    tx: Tx, book_id: UUID, act: str, from_state: int | None, to_state: int, person: str, client: str, note: str
-) -> None:
-    """Write a step into the book's history."""
-    tx.execute(
-        "INSERT INTO book_transition (book_id, act, from_state, to_state, person, client, note)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-        (book_id, act, from_state, to_state, person, client, note),
-    )
+def add_transitions(tx: Tx, steps: Sequence[NewTransition]) -> None:
+    """Write steps into the histories of books, in one batch."""
+    with tx.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO book_transition (book_id, act, from_state, to_state, person, client, note)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            steps,
+        )
 
 
 def transitions(tx: Tx, book_id: UUID) -> Sequence[TransitionRow]:

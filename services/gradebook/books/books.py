@@ -7,12 +7,13 @@ from typing import cast
 from google.protobuf.message import Message
 from hoso.gradebook.v1 import common_pb2, events_pb2
 
-from services.common import outbox
+from services.common import audit, outbox
+from services.common.audit import Record
 from services.common.db import Database, Tx
 from services.common.errors import Invalid, NotFound, Rejected, Violation
 from services.common.identity import Caller
 from services.gradebook.books import book_store, transcript_store
-from services.gradebook.books.book_store import BookKey, BookRow, TransitionRow
+from services.gradebook.books.book_store import BookKey, BookRow, NewTransition, TransitionRow
 from services.gradebook.entry import open_corrections
 from services.gradebook.model import lifecycle, roster_rules
 from services.gradebook.model.checks import Findings
@@ -146,10 +147,9 @@ def _end_transcripts(tx: Tx, caller: Caller, source: BookRow) -> None:
             f"Có {len(signed)} học bạ lập từ sổ này đang ký hoặc đã ký; phải thu hồi các học bạ đó trước.",
             transcripts=len(signed),
         )
-    for one in made:
-        after = lifecycle.step(one.life, Act.LOSE_SOURCE, {Actor.SYSTEM})
-        write_step(tx, caller, one, Act.LOSE_SOURCE, after, f"books/{source.id}")
-        outbox.add(tx, _voided(one))
+    after = [lifecycle.step(book.life, Act.LOSE_SOURCE, {Actor.SYSTEM}) for book in made]
+    write_steps(tx, caller, made, Act.LOSE_SOURCE, after, f"books/{source.id}")
+    outbox.add_all(tx, [_voided(book) for book in made])
 
 
 def get_book(database: Database, caller: Caller, book_id: str) -> tuple[BookRow, Sequence[TransitionRow]]:
@@ -210,20 +210,38 @@ def find(tx: Tx, caller: Caller, book_id: str, *, lock: bool = False) -> BookRow
 
 
 def write_step(tx: Tx, caller: Caller, book: BookRow, act: Act, after: Life, note: str, **columns: object) -> None:
-    """Write what an act changed: the book, its history, the audit row."""
-    book_store.update(
-        tx,
-        book.id,
-        state=after.state,
-        officer_confirmed=after.officer_confirmed,
-        preparer_confirmed=after.preparer_confirmed,
-        **({"problem": ""} if after.state != book.state else {}),
-        **columns,
-    )
+    """Write what an act changed: the book, its history, the audit row. columns: further ones of the book."""
+    write_steps(tx, caller, [book], act, [after], note, **columns)
+
+
+def write_steps(
+    tx: Tx, caller: Caller, listed: Sequence[BookRow], act: Act, after: Sequence[Life], note: str, **columns: object
+) -> None:
+    """Write what an act changed in several books as `write_step` does, in batches."""
+    steps = list(zip(listed, after, strict=True))
+    book_store.update(tx, {book.id: {**_changed(book, life), **columns} for book, life in steps})
     person = caller.person or ""
-    book_store.add_transition(tx, book.id, act.value, book.state, after.state, person, caller.client, note)
-    access.record(
+    book_store.add_transitions(
         tx,
+        [
+            NewTransition(book.id, act.value, book.state, life.state, person, caller.client, note)
+            for book, life in steps
+        ],
+    )
+    audit.append_all(tx, [_step_record(caller, book, act, life) for book, life in steps])
+
+
+def _changed(book: BookRow, after: Life) -> dict[str, object]:
+    return {
+        "state": after.state,
+        "officer_confirmed": after.officer_confirmed,
+        "preparer_confirmed": after.preparer_confirmed,
+        "problem": "" if after.state != book.state else book.problem,
+    }
+
+
+def _step_record(caller: Caller, book: BookRow, act: Act, after: Life) -> Record:
+    return access.school_record(
         caller,
         book.school,
         f"BOOK_{act.value}",

@@ -15,6 +15,16 @@ def made_from(tx: Tx, source_id: UUID) -> list[BookRow]:
     return [BookRow(*row) for row in rows]
 
 
+def contents_made_from(tx: Tx, source_id: UUID, students: Sequence[int]) -> dict[UUID, bytes]:
+    """Book id → content of the living transcripts of students (ids) that were made from a class book."""
+    rows = tx.execute(
+        "SELECT b.id, c.content FROM book b JOIN book_content c ON c.book_id = b.id"
+        " WHERE b.source_id = %s AND b.student_id = ANY(%s) AND b.state NOT IN (5, 16)",
+        (source_id, list(students)),
+    )
+    return {book_id: bytes(data) for book_id, data in rows}
+
+
 def of_earlier_years(tx: Tx, students: Sequence[int], school_year: str) -> dict[int, list[BookRow]]:
     """Student id → their living transcripts of the school years before, of any school, one a year, oldest first.
 

@@ -190,7 +190,9 @@ def _read_sessions(tx: Tx, found: Target, state: EntryState, wanted: Wanted) -> 
     wrong = Findings()
     new: dict[int, int] = {}
     for index, (day, session, value) in enumerate(wanted.sessions):
-        attendance_rules.add_session(wrong, f"sessions[{index}]", wanted.month, day, session, value, new)
+        attendance_rules.add_session(
+            wrong, f"sessions[{index}]", wanted.month, day=day, session=session, value=value, sessions=new
+        )
     wrong.refuse()
     datum = _datum(found, wanted, _student(state, wanted))
     check_kept(tx, datum)

@@ -10,7 +10,7 @@ from services.common.errors import Rejected
 from services.common.identity import Caller
 from services.gradebook.books import book_store
 from services.gradebook.books.book_store import BookRow
-from services.gradebook.books.books import write_step
+from services.gradebook.books.books import write_steps
 from services.gradebook.entry.store.corrections import CorrectionRow
 from services.gradebook.model import lifecycle
 from services.gradebook.model.correction_rules import Datum, first_stage
@@ -39,7 +39,6 @@ def check(rows: Sequence[BookRow]) -> None:
 
 def end(tx: Tx, caller: Caller, rows: Sequence[BookRow], correction: CorrectionRow) -> None:
     """End each book because something in it was corrected: MISMATCH, its print jobs void. Call `check` before."""
-    for book in rows:
-        after = lifecycle.step(book.life, Act.CORRECT, {Actor.SYSTEM})
-        write_step(tx, caller, book, Act.CORRECT, after, correction.resource)
-        outbox.add(tx, events_pb2.BookVoided(book=str(book.id), version=book.version))
+    after = [lifecycle.step(book.life, Act.CORRECT, {Actor.SYSTEM}) for book in rows]
+    write_steps(tx, caller, rows, Act.CORRECT, after, correction.resource)
+    outbox.add_all(tx, [events_pb2.BookVoided(book=str(book.id), version=book.version) for book in rows])

@@ -129,6 +129,12 @@ def _absences(findings: Findings, field: str, month: str, absences: Sequence[Abs
     for index, absence in enumerate(absences):
         value = attendance_rules.EXCUSED if absence.excused else attendance_rules.UNEXCUSED
         attendance_rules.add_session(
-            findings, f"{field}[{index}]", month, absence.day, absence.session, value, sessions
+            findings,
+            f"{field}[{index}]",
+            month,
+            day=absence.day,
+            session=absence.session,
+            value=value,
+            sessions=sessions,
         )
     return attendance_rules.sheet(sessions)

@@ -57,7 +57,7 @@ def record_practical_exemption(
             return
         exemption = _read(tx, target, entry)
         act = acts.new_act(request, EntryKind.EXEMPTION, target.class_id, caller)
-        digest = exemptions.write(tx, act, exemption)
+        (digest,) = exemptions.write(tx, [(act, exemption)])
         access.record(
             tx,
             caller,

@@ -143,7 +143,7 @@ def _apart(indexes: Sequence[int], entries: Sequence[SheetEntry]) -> list[int]:
 
 def _in_one_transaction(database: Database, entries: Sequence[SheetEntry], *, wait: bool) -> list[Answer | None]:
     """Answers to checked sheets. wait: for what someone else holds, of a single sheet; else None is its answer."""
-    with database.transaction() as tx:
+    with database.transaction(keep_plans=True) as tx:
         opened = sheets.open_sheets(tx, [entry.key for entry in entries], wait=wait)
         decided = [_decide(tx, entry, sheet, waited=wait) for entry, sheet in zip(entries, opened, strict=True)]
         # Chains in the order of their names, so that no two transactions wait for each other.

@@ -28,7 +28,7 @@ def enter_sheet(database: Database, entry: SheetEntry) -> EnteredAct:
     """
     marks.check_names(entry.ref, entry.subject, entry.semester)
     access.person(entry.caller, entry.ref.school)
-    with database.transaction() as tx:
+    with database.transaction(keep_plans=True) as tx:
         (opened,) = sheets.open_sheets(tx, [entry.key], wait=True)
         target = opened.target if opened else None
         for permission in (Permission.ENTER_MARKS, Permission.ENTER_SUBJECT_REMARKS):

@@ -1,6 +1,7 @@
 """What waits for open corrections: freezing a book that holds what they change, and signing it."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from services.common.db import Tx
 from services.common.errors import Rejected
@@ -15,11 +16,15 @@ def refuse(tx: Tx, classes: Sequence[int], stage: Stage, *, subject: str = "", s
 
     subject: code, for a teacher's book; student: moet_student_id, for a transcript.
     """
-    waiting = corrections.open_ids(tx, classes, stage, subject, student)
-    if waiting:
+    refuse_open(corrections.open_ids(tx, classes, stage, subject, student))
+
+
+def refuse_open(listed: Sequence[UUID]) -> None:
+    """Raises Rejected CORRECTION_OPEN when corrections (ids) wait for a decision."""
+    if listed:
         raise Rejected(
             "CORRECTION_OPEN",
-            f"Còn {len(waiting)} đề nghị sửa chưa được giải quyết.",
-            corrections=",".join(map(str, waiting[:_NAMED])),
-            open=len(waiting),
+            f"Còn {len(listed)} đề nghị sửa chưa được giải quyết.",
+            corrections=",".join(map(str, listed[:_NAMED])),
+            open=len(listed),
         )

@@ -59,15 +59,17 @@ def take(tx: Tx, year: YearRow, heads: Sequence[ClassHead], occasion: Occasion) 
             )
         )
     windows.add_snapshots(tx, taken)
-    for snapshot in taken:
-        outbox.add(
-            tx,
+    outbox.add_all(
+        tx,
+        [
             events_pb2.SnapshotTaken(
                 snapshot=str(snapshot.id),
                 school=year.school,
                 school_year=year.name,
                 content_sha256=snapshot.content_sha256,
                 size_bytes=len(snapshot.content),
-            ),
-        )
+            )
+            for snapshot in taken
+        ],
+    )
     return taken

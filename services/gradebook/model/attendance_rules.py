@@ -1,6 +1,6 @@
-"""What a sheet of attendance and the year's absence totals can say: months, sessions, limits. Pure but for the date.
+"""Checks of attendance sheets and absence totals: months, sessions, limits.
 
-For entry and for corrections alike.
+For both entry and corrections. Pure but for today's date.
 """
 
 import calendar
@@ -14,18 +14,18 @@ from services.gradebook.model.results import Absences
 from services.gradebook.model.times import VIETNAM
 
 SESSIONS = (1, 2)
-"""Morning, afternoon: numbers of the proto's Session."""
+"""Morning and afternoon: numbers of the proto's Session."""
 
 PRESENT, EXCUSED, UNEXCUSED = 1, 2, 3
-"""What a sheet says of a session: numbers of the proto's Attendance."""
+"""Values of a session in a sheet: numbers of the proto's Attendance."""
 
 SAID = frozenset({PRESENT, EXCUSED, UNEXCUSED})
 
 MAX_ABSENCES = 400
-"""Sessions absent in a year, with leave and without together."""
+"""Most absent sessions in a year, excused and unexcused together."""
 
 MAX_SESSIONS = 62
-"""Sessions of a month."""
+"""Most sessions in a month."""
 
 LAST_MONTH = 6
 """June: the last month of a school year with attendance."""
@@ -34,56 +34,62 @@ _MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 _FIRST_MONTH = 8
 
 
-def check_month(found: Findings, field: str, month: str, school_year: str, last: int, *, future: bool = False) -> None:
-    """A month of the school year, August to `last` of the next year, that has begun unless `future` is allowed."""
+def check_month(
+    findings: Findings, field: str, month: str, school_year: str, last: int, *, future: bool = False
+) -> None:
+    """A month from August of the school year to month `last` of the next calendar year.
+
+    It must have begun unless `future` is set.
+    """
     first = year_start(school_year)
     if not _MONTH.fullmatch(month) or not f"{first}-{_FIRST_MONTH:02d}" <= month <= f"{first + 1}-{last:02d}":
         message = f"Tháng phải có dạng {first}-09, từ {first}-{_FIRST_MONTH:02d} đến {first + 1}-{last:02d}."
-        found.add(field, "MONTH", message)
+        findings.add(field, "MONTH", message)
     elif not future and month > _today().isoformat()[:7]:
-        found.add(field, "IN_THE_FUTURE", "Tháng này chưa đến.")
+        findings.add(field, "IN_THE_FUTURE", "Tháng này chưa đến.")
 
 
-def check_totals(found: Findings, field: str, excused: int, unexcused: int) -> None:
-    """The year's absent sessions of a student: each total and both together 0-400."""
-    found.number(f"{field}.excused", excused, 0, MAX_ABSENCES)
-    found.number(f"{field}.unexcused", unexcused, 0, MAX_ABSENCES)
+def check_totals(findings: Findings, field: str, excused: int, unexcused: int) -> None:
+    """A student's absent sessions in the year: each total and their sum are 0-400."""
+    findings.number(f"{field}.excused", excused, 0, MAX_ABSENCES)
+    findings.number(f"{field}.unexcused", unexcused, 0, MAX_ABSENCES)
     if excused + unexcused > MAX_ABSENCES:
-        found.add(field, "OUT_OF_RANGE", f"Tổng số buổi nghỉ không quá {MAX_ABSENCES}.")
+        findings.add(field, "OUT_OF_RANGE", f"Tổng số buổi nghỉ không quá {MAX_ABSENCES}.")
 
 
 def add_session(
-    found: Findings, field: str, month: str, day: int, session: int, value: int, sessions: dict[int, int]
+    findings: Findings, field: str, month: str, *, day: int, session: int, value: int, sessions: dict[int, int]
 ) -> None:
-    """Add a session (ten times the day plus its half) with its value to those of a month, or what is wrong with it.
+    """Add a session of a month to `sessions`, or a violation to `findings`.
 
-    month: such as "2025-10", one that `check_month` lets pass. value: PRESENT, EXCUSED or UNEXCUSED.
+    The key is ten times the day plus the number of the session.
+    month: such as "2025-10", valid by `check_month`. value: PRESENT, EXCUSED or UNEXCUSED.
     """
     days = calendar.monthrange(int(month[:4]), int(month[5:]))[1]
     if session not in SESSIONS:
-        found.add(f"{field}.session", "ENUM", "Buổi phải là sáng hoặc chiều.")
+        findings.add(f"{field}.session", "ENUM", "Buổi phải là sáng hoặc chiều.")
     elif not 1 <= day <= days:
-        found.add(f"{field}.day", "NO_SUCH_DATE", f"Tháng {month} có {days} ngày.")
+        findings.add(f"{field}.day", "NO_SUCH_DATE", f"Tháng {month} có {days} ngày.")
     elif date(int(month[:4]), int(month[5:]), day) > _today():
-        found.add(f"{field}.day", "IN_THE_FUTURE", "Ngày này chưa đến.")
+        findings.add(f"{field}.day", "IN_THE_FUTURE", "Ngày này chưa đến.")
     elif 10 * day + session in sessions:
-        found.add(field, "DUPLICATE", "Một buổi có hai lần.")
+        findings.add(field, "DUPLICATE", "Một buổi có hai lần.")
     else:
         sessions[10 * day + session] = value
 
 
 def sheet(sessions: Mapping[int, int]) -> Absences:
-    """The sheet of a month from what it says of its sessions; those that are not named are present."""
+    """A student's month from session → value; sessions that are not listed are present."""
     return Absences(*(tuple(sorted(s for s, v in sessions.items() if v == kind)) for kind in (EXCUSED, UNEXCUSED)))
 
 
 def said(absences: Absences) -> dict[int, int]:
-    """What a sheet says of its sessions; those that are left out are present."""
+    """Session → value of a student's month; sessions that are left out are present."""
     return dict.fromkeys(absences.excused, EXCUSED) | dict.fromkeys(absences.unexcused, UNEXCUSED)
 
 
 def month_end(month: str) -> datetime:
-    """The moment in Vietnam at which a month is over."""
+    """The moment at which a month ends in Vietnam."""
     year, number = int(month[:4]), int(month[5:])
     return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=VIETNAM)
 

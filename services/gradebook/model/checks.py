@@ -1,6 +1,7 @@
-"""Checks of single values that come in from outside: texts, dates, numbers, names that follow a pattern.
+"""Checks of single values from outside: texts, dates, numbers, and names that follow a pattern.
 
-A `Findings` collects what is wrong, so that one answer names everything. Each message is one Vietnamese sentence.
+`Findings` collects the violations, so that one answer lists them all. Each message is one
+Vietnamese sentence.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from services.common.errors import Invalid, Violation
 from services.gradebook.model.names import legacy_reading
 
 REPORTED_VIOLATIONS = 25
-"""Most violations in one answer: gRPC carries details in trailers, and clients refuse trailers beyond 8 KiB."""
+"""Most violations in one answer: gRPC sends them in trailers, which clients limit to 8 KiB."""
 
 _SUBJECT_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,15}")
 _WINDOW_NAME = re.compile(r"[A-Z][A-Z0-9_-]{0,19}")
@@ -23,14 +24,14 @@ _VENDOR = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _FIRST_BIRTH = date(1950, 1, 1)
 _LAST_SECOND = int(datetime(2200, 1, 1, tzinfo=UTC).timestamp())
 _CLAUSE_END = re.compile(r"[,;:!?()\"/]+")
-"""What ends a clause of prose and is no letter in any old encoding; full stops are left to `legacy_reading`."""
+"""Ends of clauses that are not letters in any old encoding; `legacy_reading` handles full stops."""
 _WORDS = re.compile(r"[^\s!-@\[-`{-~]+")
-"""Runs without spaces, ASCII digits and punctuation; other signs may be letters of an old encoding."""
+"""Runs without spaces, ASCII digits and punctuation; other signs may be old letters."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def refuse(violations: Collection[Violation]) -> None:
-    """Raises Invalid with the violations, the first twenty-five of them when there are more; returns when none."""
+    """Raises Invalid with the first 25 of the violations; returns if there are none."""
     if not violations:
         return
     shown = list(violations)[:REPORTED_VIOLATIONS]
@@ -41,21 +42,24 @@ def refuse(violations: Collection[Violation]) -> None:
 
 
 class Findings:
-    """Collects violations; each method adds what is wrong with one value."""
+    """Collects violations; each method checks one value and adds what is wrong with it."""
 
     def __init__(self) -> None:
         self.violations: list[Violation] = []
 
     def add(self, field: str, rule: str, message: str) -> None:
-        """Record a violation."""
+        """Add a violation."""
         self.violations.append(Violation(field, rule, message))
 
     def refuse(self) -> None:
-        """Raises Invalid when anything was found."""
+        """Raises Invalid if there are violations."""
         refuse(self.violations)
 
     def text(self, field: str, value: str, *, longest: int, shortest: int = 1) -> None:
-        """A text that people read: length in characters, NFC, no invisible or legacy-font characters, single spaces."""
+        """A text for people, in NFC with single spaces and no invisible or legacy-font characters.
+
+        Lengths are in characters.
+        """
         if not shortest <= len(value) <= longest:
             limits = f"phải từ {shortest} đến" if shortest else "không được quá"
             self.add(field, "LENGTH", f"Độ dài {limits} {longest} ký tự.")
@@ -69,7 +73,7 @@ class Findings:
             self.add(field, "SPACES", "Không được có khoảng trắng ở đầu, ở cuối hoặc hai khoảng trắng liền nhau.")
 
     def name(self, field: str, value: str, *, longest: int) -> None:
-        """A name of a person or school: a text in Unicode, not in the encoding of an old font (TCVN3, VNI)."""
+        """A person's or school's name: a text in Unicode, not in the encoding of an old font."""
         meant = legacy_reading(value[:longest])
         if meant is None:
             self.text(field, value, longest=longest)
@@ -77,9 +81,10 @@ class Findings:
             self._legacy(field, "Tên", meant)
 
     def prose(self, field: str, value: str, *, longest: int) -> None:
-        """Sentences, or none: a text in Unicode, whose clauses are not all words of an old font's encoding.
+        """Sentences, or nothing: a text in Unicode, not in an old font's encoding.
 
-        Unlike a name it may hold any sign and words of any language, so only what can be read is refused.
+        Unlike a name it may contain any sign and words of any language, so only clauses that can be
+        read as Vietnamese in an old encoding are refused.
         """
         clauses = _CLAUSE_END.split(value[:longest])
         meant = next((reading for clause in clauses if (reading := legacy_reading(clause))), None)
@@ -89,9 +94,9 @@ class Findings:
             self._legacy(field, "Câu chữ", meant)
 
     def statement(self, field: str, value: str, *, longest: int) -> None:
-        """A text that names something, such as a certificate: as a name, with numbers and foreign words in between.
+        """A text that names something, such as a certificate; numbers and foreign words are allowed.
 
-        The reading of an old encoding is looked for in the words that are not plain ASCII, taken together.
+        The words that are not plain ASCII are tested together for an old encoding, then the whole.
         """
         words = [word for word in _WORDS.findall(value[:longest]) if not word.isascii()]
         meant = legacy_reading(" ".join(words))
@@ -108,7 +113,7 @@ class Findings:
         self.add(field, "LEGACY_ENCODING", f"{message} Hãy chuyển sang Unicode rồi gửi lại.")
 
     def code(self, field: str, value: str, *, longest: int = 32) -> None:
-        """An opaque identifier: 1 to `longest` printable ASCII characters without spaces."""
+        """An opaque identifier: 1 to `longest` printable ASCII characters, no spaces."""
         if not (1 <= len(value) <= longest and value.isascii() and value.isprintable() and " " not in value):
             self.add(field, "CODE", f"Mã phải có từ 1 đến {longest} ký tự ASCII, không có khoảng trắng.")
 
@@ -129,7 +134,7 @@ class Findings:
             self.add(field, "SCHOOL_YEAR", "Năm học phải có dạng 2025-2026.")
 
     def vendor(self, field: str, value: str) -> None:
-        """A vendor's name as in its certificate."""
+        """A vendor's name as in the vendor's certificate."""
         if not _VENDOR.fullmatch(value):
             message = "Tên nhà cung cấp gồm chữ thường a–z, chữ số và gạch nối, tối đa 32 ký tự."
             self.add(field, "VENDOR", message)
@@ -145,7 +150,7 @@ class Findings:
             self.add(field, "ENUM", "Giá trị không có trong danh mục.")
 
     def birth_date(self, field: str, value: str) -> None:
-        """A date that exists and on which a pupil can be born."""
+        """An existing date on which a pupil can have been born."""
         day = date.min
         if _DATE.fullmatch(value):
             with contextlib.suppress(ValueError):
@@ -154,7 +159,7 @@ class Findings:
             self.add(field, "DATE", "Ngày sinh phải là ngày có thật, dạng 2014-03-09.")
 
     def day(self, field: str, value: str, first: date, last: date) -> None:
-        """A date that exists, from `first` to `last`."""
+        """An existing date from `first` to `last`."""
         day = date.min
         if _DATE.fullmatch(value):
             with contextlib.suppress(ValueError):
@@ -168,7 +173,7 @@ class Findings:
             self.add(field, "DUPLICATE", message)
 
     def count(self, field: str, number: int, lowest: int, highest: int) -> bool:
-        """The length of a list; False when it is out of limits."""
+        """The length of a list; returns False if it is out of limits."""
         if lowest <= number <= highest:
             return True
         self.add(field, "COUNT", f"Danh sách phải có từ {lowest} đến {highest} mục.")
@@ -176,14 +181,14 @@ class Findings:
 
 
 def moment(field: str, seconds: int, nanos: int) -> datetime:
-    """A point in time between the years 1970 and 2200. Raises Invalid with rule TIME."""
+    """The point in time of a protobuf timestamp, 1970 to 2200. Raises Invalid with rule TIME."""
     if not (0 <= seconds < _LAST_SECOND and 0 <= nanos < 10**9):
         raise Invalid([Violation(field, "TIME", "Thời điểm phải trong khoảng từ năm 1970 đến năm 2200.")])
     return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=nanos // 1000)
 
 
 def identifier(field: str, value: str) -> uuid.UUID:
-    """A UUID in its usual spelling. Raises Invalid with rule UUID."""
+    """A UUID in its canonical spelling. Raises Invalid with rule UUID."""
     try:
         parsed = uuid.UUID(value)
     except ValueError:

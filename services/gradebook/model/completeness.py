@@ -1,4 +1,4 @@
-"""How far entry has come in a class: what a book needs, what is there, what is missing. Pure."""
+"""How complete the entries of a class are: required, recorded and missing data. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,12 +19,15 @@ class SubjectCount(NamedTuple):
 
     @property
     def required(self) -> int:
-        """All of them."""
+        """All required cells."""
         return self.recorded + self.zero_by_rule + self.missing
 
 
 class Completeness(NamedTuple):
-    """One class; conduct and absences: how many students lack theirs (months of attendance count each)."""
+    """Counts of one class.
+
+    missing_conduct: conduct results missing. missing_absences: totals missing, or sheets of months.
+    """
 
     subjects: Sequence[SubjectCount]
     missing_conduct: int
@@ -32,25 +35,32 @@ class Completeness(NamedTuple):
 
     @property
     def percent(self) -> int:
-        """Of all marks of the class."""
-        return percent(sum(one.required for one in self.subjects), sum(one.missing for one in self.subjects))
+        """Percentage of the class's required marks that are there; see `percent`."""
+        required = sum(subject.required for subject in self.subjects)
+        return percent(required, sum(subject.missing for subject in self.subjects))
 
 
 def percent(required: int, absent: int) -> int:
-    """Share that is not missing, rounded down, so that 100 means all; 100 of nothing."""
+    """Percentage that is not absent, rounded down so that 100 means all; 100 of nothing."""
     return 100 * (required - absent) // required if required else 100
 
 
 def completeness(data: ClassData, stage: Stage, semester: Semester | None, zeros: Zeros) -> Completeness:
-    """Count what a book of the stage needs; semester: only that one's marks and conduct."""
+    """Count what a book of the stage needs.
+
+    semester: count marks and conduct of this semester only; None for all semesters of the stage.
+    """
     absent = Counter(
-        one.subject if one.kind == "MARK" else one.kind
-        for one in missing(data, stage)
-        if semester is None or one.semester in {None, semester}
+        item.subject if item.kind == "MARK" else item.kind
+        for item in missing(data, stage)
+        if semester is None or item.semester in {None, semester}
     )
     semesters = stage.semesters if semester is None else (semester,)
     return Completeness(
-        [_subject(data, subject, stage, semesters, absent[subject.code], zeros) for subject in data.subjects],
+        [
+            _subject(data, subject, stage, semesters, absent=absent[subject.code], zeros=zeros)
+            for subject in data.subjects
+        ],
         absent["CONDUCT"] + absent["SUMMER_CONDUCT"],
         absent["ABSENCES"] + absent["ATTENDANCE"],
     )
@@ -61,6 +71,7 @@ def _subject(
     subject: ClassSubject,
     stage: Stage,
     semesters: Sequence[Semester],
+    *,
     absent: int,
     zeros: Zeros,
 ) -> SubjectCount:

@@ -1,6 +1,7 @@
-"""The control log of the e-gradebook (sổ theo dõi; HCMC 3260/GDĐT-GDTrH mục 3): what its rows are called.
+"""Titles of the rows of the e-gradebook's control log (sổ theo dõi; HCMC 3260/GDĐT-GDTrH mục 3).
 
-The log is no second record: it is the school's audit chain, read without the ordinary entries, and its refusals.
+The log is not a second record: it is the school's audit chain without the ordinary entries,
+together with the refused requests.
 """
 
 from services.gradebook.model.permissions import Permission
@@ -53,9 +54,9 @@ TITLES = {
     "CONTROL_LOG_CHECKED": Permission.CHECK_CONTROL_LOG.value.name,
     "REFUSED": "Từ chối một yêu cầu",
 }
-"""Code of an act → what the log calls it: as the table of permissions does, where it has just that act."""
+"""Action code → title in the log; the name in the table of permissions where there is one."""
 
 
 def title(action: str) -> str:
-    """The act in Vietnamese; a code without words stands for itself, because nothing is left out of the log."""
+    """The title of an action; a code without one is its own title, so that nothing is left out."""
     return TITLES.get(action, action)

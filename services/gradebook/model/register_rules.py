@@ -1,4 +1,4 @@
-"""What the register and movements must be like: pure checks, before anything is looked up."""
+"""Checks of register rows and movements before any query. Pure but for today's date."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _JOINING = frozenset({MovementKind.CLASS_CHANGED, MovementKind.RETURNED})
 
 @dataclass(frozen=True, slots=True)
 class RegisterRow:
-    """A student to be registered. entered_on: ISO 8601."""
+    """A student to register. entered_on: ISO 8601."""
 
     student: str
     entered_on: str
@@ -28,9 +28,11 @@ class RegisterRow:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A movement as asked for. day, decision_date: ISO 8601; decision None: not given.
+    """A movement as requested.
 
-    other_school: code of a school in this deployment, or other_name: name of one outside; for transfers.
+    day: ISO 8601. decision: number and ISO 8601 date; None when not given.
+    other_school: code of the other school of a transfer in this deployment; other_name: name of one
+    outside it.
     """
 
     student: str
@@ -45,7 +47,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A movement that may be looked at; see Asked."""
+    """A movement with valid values; see Asked."""
 
     student: str
     kind: MovementKind
@@ -58,87 +60,88 @@ class Checked:
 
 
 def check_rows(rows: Sequence[RegisterRow]) -> list[date]:
-    """The days of entering. Raises Invalid."""
-    found = Findings()
+    """Check the rows and return the days of entering. Raises Invalid."""
+    findings = Findings()
     days = []
-    if found.count("rows", len(rows), 1, MAX_ROWS):
+    if findings.count("rows", len(rows), 1, MAX_ROWS):
         for index, row in enumerate(rows):
             where = f"rows[{index}]"
-            found.code(f"{where}.student", row.student)
-            days.append(_day(found, f"{where}.entered_on", row.entered_on))
-            check_details(found, f"{where}.details", row.details)
-        found.unique("rows", [row.student for row in rows], "Một học sinh có hai dòng.")
-    found.refuse()
+            findings.code(f"{where}.student", row.student)
+            days.append(_day(findings, f"{where}.entered_on", row.entered_on))
+            check_details(findings, f"{where}.details", row.details)
+        findings.unique("rows", [row.student for row in rows], "Một học sinh có hai dòng.")
+    findings.refuse()
     return days
 
 
-def check_details(found: Findings, where: str, details: Details) -> None:
-    """Details of the register."""
+def check_details(findings: Findings, where: str, details: Details) -> None:
+    """A student's details in the register."""
     if details.national_id and not _NATIONAL_ID.fullmatch(details.national_id):
-        found.add(f"{where}.national_id", "NATIONAL_ID", "Số định danh cá nhân gồm đúng 12 chữ số.")
-    found.text(f"{where}.nationality", details.nationality, longest=50)
-    roster_rules.check_guardian(found, f"{where}.guardian", details.guardian)
-    found.text(f"{where}.from_school", details.from_school, longest=150, shortest=0)
-    found.text(f"{where}.note", details.note, longest=200, shortest=0)
+        findings.add(f"{where}.national_id", "NATIONAL_ID", "Số định danh cá nhân gồm đúng 12 chữ số.")
+    findings.text(f"{where}.nationality", details.nationality, longest=50)
+    roster_rules.check_guardian(findings, f"{where}.guardian", details.guardian)
+    findings.text(f"{where}.from_school", details.from_school, longest=150, shortest=0)
+    findings.text(f"{where}.note", details.note, longest=200, shortest=0)
 
 
-def check_movement(found: Findings, asked: Asked, school: str, school_year: str, other_field: str = "") -> Checked:
-    """A movement that may be looked at; `found` must refuse before it is used.
+def check_movement(findings: Findings, asked: Asked, school: str, school_year: str, other_field: str = "") -> Checked:
+    """Check a movement; call `findings.refuse` before using the result.
 
-    other_field: what the request calls the other school of a transfer, such as ``to_school``.
+    other_field: the request's field for the other school of a transfer, such as ``to_school``;
+        empty for other movements.
     """
-    found.code("student", asked.student)
+    findings.code("student", asked.student)
     allowed = _TRANSFERS if other_field else set(MovementKind) - _TRANSFERS
-    found.one_of("kind", asked.kind, allowed)
+    findings.one_of("kind", asked.kind, allowed)
     kind = MovementKind(asked.kind) if asked.kind in allowed else MovementKind.ENROLLED
-    day = _day(found, "date", asked.day)
+    day = _day(findings, "date", asked.day)
     if day != date.min and not in_year(day, school_year):
-        found.add("date", "DATE_OUTSIDE_YEAR", f"Ngày phải thuộc năm học {school_year}.")
-    decision = _decision(found, asked.decision, required=kind not in WITHOUT_DECISION)
-    found.text("reason", asked.reason, longest=200, shortest=0)
-    _check_to_class(found, asked.to_class, kind)
+        findings.add("date", "DATE_OUTSIDE_YEAR", f"Ngày phải thuộc năm học {school_year}.")
+    decision = _decision(findings, asked.decision, required=kind not in WITHOUT_DECISION)
+    findings.text("reason", asked.reason, longest=200, shortest=0)
+    _check_to_class(findings, asked.to_class, kind)
     if other_field:
-        _check_other_school(found, asked, school, other_field)
+        _check_other_school(findings, asked, school, other_field)
     return Checked(
         asked.student, kind, day, decision, asked.reason, asked.to_class, asked.other_school, asked.other_name
     )
 
 
-def _check_to_class(found: Findings, to_class: str, kind: MovementKind) -> None:
+def _check_to_class(findings: Findings, to_class: str, kind: MovementKind) -> None:
     if kind is MovementKind.CLASS_CHANGED or (to_class and kind in _JOINING | _TRANSFERS):
-        found.text("to_class", to_class, longest=20)
+        findings.text("to_class", to_class, longest=20)
     elif to_class:
-        found.add("to_class", "NOT_ALLOWED", "Biến động này không có lớp đến.")
+        findings.add("to_class", "NOT_ALLOWED", "Biến động này không có lớp đến.")
 
 
-def _check_other_school(found: Findings, asked: Asked, school: str, field: str) -> None:
+def _check_other_school(findings: Findings, asked: Asked, school: str, field: str) -> None:
     if bool(asked.other_school) == bool(asked.other_name):
-        found.add(field, "ONE_SCHOOL", "Phải nêu mã trường (trong hệ thống) hoặc tên trường (ngoài hệ thống).")
+        findings.add(field, "ONE_SCHOOL", "Phải nêu mã trường (trong hệ thống) hoặc tên trường (ngoài hệ thống).")
     elif asked.other_school:
-        found.code(field, asked.other_school)
+        findings.code(field, asked.other_school)
         if asked.other_school == school:
-            found.add(field, "SAME_SCHOOL", "Trường kia phải khác trường này.")
+            findings.add(field, "SAME_SCHOOL", "Trường kia phải khác trường này.")
     else:
-        found.text(f"{field}_name", asked.other_name, longest=150)
+        findings.text(f"{field}_name", asked.other_name, longest=150)
 
 
-def _decision(found: Findings, given: tuple[str, str] | None, *, required: bool) -> Decision | None:
+def _decision(findings: Findings, given: tuple[str, str] | None, *, required: bool) -> Decision | None:
     if given is None:
         if required:
-            found.add("decision", "REQUIRED", "Biến động này phải có số và ngày của quyết định.")
+            findings.add("decision", "REQUIRED", "Biến động này phải có số và ngày của quyết định.")
         return None
     number, day = given
-    found.text("decision.number", number, longest=50)
-    return Decision(number, _day(found, "decision.date", day))
+    findings.text("decision.number", number, longest=50)
+    return Decision(number, _day(findings, "decision.date", day))
 
 
-def _day(found: Findings, field: str, value: str) -> date:
-    """A day that exists and is not in the future; date.min when there is none, and `found` says why."""
+def _day(findings: Findings, field: str, value: str) -> date:
+    """An existing day not in the future; otherwise date.min and a violation in `findings`."""
     try:
         day = date.fromisoformat(value) if _DATE.fullmatch(value) else date.min
     except ValueError:
         day = date.min
     if not _FIRST_DAY <= day <= today():
-        found.add(field, "DATE", "Phải là ngày có thật, dạng 2026-01-19, không sau hôm nay.")
+        findings.add(field, "DATE", "Phải là ngày có thật, dạng 2026-01-19, không sau hôm nay.")
         return date.min
     return day

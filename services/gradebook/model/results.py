@@ -1,6 +1,7 @@
-"""From stored marks to results: what the rules make of a class, and what is still missing.
+"""From stored marks to results: applies the rules to a class and lists what is still missing.
 
-`ClassData` is everything known of one class in one year. It is read once, in few queries; everything here is pure.
+`ClassData` holds everything known about one class in one year. It is read once, in a few queries;
+everything here is pure.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +37,7 @@ from services.gradebook.rules import (
 )
 
 Sheet = Mapping[int, Mapping[int, int]]
-"""student id → column number → value; one subject and semester. A cell that is not there has no mark."""
+"""Student id → column number → value, of one subject and semester; cells without marks omitted."""
 
 _EMPTY: Mapping[int, int] = {}
 NONE_BROUGHT: Mapping[int, tuple[int, int]] = {}
@@ -44,7 +45,7 @@ NONE_BROUGHT: Mapping[int, tuple[int, int]] = {}
 
 @dataclass(frozen=True, slots=True)
 class NamedPerson:
-    """A person as frozen content names them."""
+    """A person as named in frozen content."""
 
     id: str
     name: str
@@ -54,7 +55,8 @@ class NamedPerson:
 class ClassSubject:
     """A subject of the class with its teachers, in book order.
 
-    regular_count: regular marks a semester, without that of a topic cluster. topic_cluster_semester: 0 without one.
+    regular_count: regular marks per semester, without that of a topic cluster.
+    topic_cluster_semester: 0 without one.
     """
 
     id: int
@@ -67,15 +69,16 @@ class ClassSubject:
     topic_cluster_semester: int = 0
 
     def regular_in(self, semester: int) -> int:
-        """Regular marks in a semester: the result of a topic cluster is one more (TT 22/2021 Điều 6)."""
+        """Regular marks in a semester, with the result of a topic cluster (TT 22/2021 Điều 6)."""
         return self.regular_count + (self.topic_cluster_semester == semester)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassStudent:
-    """A student of the class, in list order. birth_date: ISO 8601; sex: number of the proto; left: during the year.
+    """A student of the class, in list order.
 
-    joined: the month in which they came, such as "2026-01"; empty when there from the beginning.
+    birth_date: ISO 8601. sex: number of the proto. left: whether they left during the year.
+    joined: the month in which they joined, such as "2026-01"; empty if there from the beginning.
     """
 
     id: int
@@ -96,7 +99,10 @@ class ClassStudent:
 
 
 class Absences(NamedTuple):
-    """Absent sessions of one student in one month, each ten times the day plus 1 (morning) or 2 (afternoon)."""
+    """Absent sessions of one student in one month.
+
+    A session is ten times the day plus 1 (morning) or 2 (afternoon).
+    """
 
     excused: tuple[int, ...]
     unexcused: tuple[int, ...]
@@ -104,7 +110,10 @@ class Absences(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PrincipalRemark:
-    """The principal's remark of one month on the use of the book: the last version, who recorded it and when."""
+    """The principal's remark on the use of the book in one month, in its last version.
+
+    by, time: who recorded it and when.
+    """
 
     text: str
     by: NamedPerson
@@ -113,13 +122,17 @@ class PrincipalRemark:
 
 @dataclass(frozen=True, slots=True)
 class ClassData:
-    """Everything known of one class in one year.
+    """Everything known about one class in one year.
 
-    marks: (subject id, semester) → sheet; conduct: (semester or SUMMER, student id) → level; absences: student id →
-    (excused, unexcused) in the year; attendance: month such as "2025-09" → student id → absences, in order of months;
-    empty when the class keeps only the year's totals (ADR-0038). remarks: month → the principal's remark.
-    exempt: (subject id, semester, student id) of exemptions from the practical part (TT 22/2021 Điều 10), which change
-    no requirement: the assessments are of theory then. policy: the Department's ruling that holds in the year.
+    marks: (subject id, semester) → sheet.
+    conduct: (semester or SUMMER, student id) → level.
+    absences: student id → (excused, unexcused) in the year.
+    exempt: (subject id, semester, student id) of exemptions from the practical part (TT 22/2021
+        Điều 10). They change no requirement: the assessments are of theory then.
+    attendance: month such as "2025-09" → student id → absences, in order of months; empty when the
+        class keeps only the year's totals (ADR-0038).
+    remarks: month → the principal's remark.
+    policy: the Department's ruling for the year.
     """
 
     school_year: str
@@ -141,7 +154,10 @@ class ClassData:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something that a book still needs. What does not apply is None; month: of a sheet of attendance."""
+    """Something that a book still needs. Fields that do not apply are None.
+
+    month: that of an attendance sheet.
+    """
 
     kind: str
     student: ClassStudent
@@ -152,7 +168,7 @@ class Missing:
 
 
 class _Form(NamedTuple):
-    """A subject with what is the same for every student: the sheets and columns of both semesters."""
+    """A subject with the sheets and columns of both semesters, which all students share."""
 
     subject: ClassSubject
     first: Sheet
@@ -162,15 +178,18 @@ class _Form(NamedTuple):
 
 
 def class_results(data: ClassData, stage: Stage) -> list[PupilResult]:
-    """The results of every student in list order, from the marks up to the stage (TT 22/2021 Điều 8–15).
+    """The results of all students in list order, from the marks up to the stage.
 
-    Who left during the year has no results of the year; those of a finished semester stay.
+    Students who left during the year have no results of the year; those of a finished semester
+    stay.
+    Source: TT 22/2021 Điều 8–15.
     """
     rules = rule_set(year_start(data.school_year), data.grade_level)
     forms = _forms(data, stage)
-    found = [_result(rules, data, forms, student, stage) for student in data.students]
+    results = [_result(rules, data, forms, student, stage) for student in data.students]
     return [
-        _without_year(result) if student.left else result for student, result in zip(data.students, found, strict=True)
+        _without_year(result) if student.left else result
+        for student, result in zip(data.students, results, strict=True)
     ]
 
 
@@ -189,8 +208,10 @@ def _result(
 
 
 def retest_due(data: ClassData) -> list[tuple[str, ...]]:
-    """For every student in list order the codes of the subjects to re-assess: none unless the year's learning result is
-    Chưa đạt while conduct, after summer training where there was one, is at least Đạt (TT 22/2021 Điều 14).
+    """The codes of the subjects to re-assess, for every student in list order.
+
+    There are none unless the year's learning result is Chưa đạt while conduct, after any summer
+    training, is at least Đạt. Source: TT 22/2021 Điều 14.
     """
     rules = rule_set(year_start(data.school_year), data.grade_level)
     forms = _forms(data, Stage.AFTER_SUMMER)
@@ -207,16 +228,18 @@ def _sat(value: int) -> int | None:
 
 
 def reassessments(data: ClassData, student: ClassStudent) -> dict[str, int]:
-    """Subject code → re-assessment of a student as stored, NOT_SAT_VALUE where they did not sit it."""
-    found = ((one.code, data.cells(one.id, Semester.SECOND, student.id)) for one in data.subjects)
-    return {code: cells[REASSESSMENT_COLUMN] for code, cells in found if REASSESSMENT_COLUMN in cells}
+    """Subject code → a student's re-assessment as stored; NOT_SAT_VALUE if they did not sit it."""
+    rows = ((subject.code, data.cells(subject.id, Semester.SECOND, student.id)) for subject in data.subjects)
+    return {code: cells[REASSESSMENT_COLUMN] for code, cells in rows if REASSESSMENT_COLUMN in cells}
 
 
 def missing(data: ClassData, stage: Stage) -> Iterator[Missing]:
-    """What a book of the stage still needs: every required mark, conduct, absences; by subject, student and column.
+    """What a book of the stage still needs: marks, conduct and absences.
 
-    After the summer also: conduct of those who had to train, and of those to be re-assessed a mark in each subject, or
-    that they did not sit it (TT 22/2021 Điều 13, Điều 14). Nothing is needed of who left during the year.
+    Missing marks come by subject, semester, student and column. After the summer a book also needs
+    the conduct of students in summer training and, for students to be re-assessed, a mark in each
+    subject or the statement that they did not sit it (TT 22/2021 Điều 13, Điều 14). Students who
+    left during the year need nothing.
     """
     staying = [student for student in data.students if not student.left]
     for subject in data.subjects:
@@ -261,9 +284,10 @@ def _missing_summer(data: ClassData) -> Iterator[Missing]:
 
 
 def months(school_year: str, stage: Stage) -> list[str]:
-    """The months whose sheets the book of a stage needs when attendance is kept by month, such as "2025-09".
+    """The months whose sheets the book of a stage needs if attendance is kept by month.
 
-    September to May; to December for semester I, which ends within January: that month belongs to the whole year.
+    A month is written "2025-09". September to May; for semester I until December, because it ends
+    within January and that month belongs to the whole year.
     """
     first = year_start(school_year)
     autumn = [f"{first}-{month:02d}" for month in range(9, 13)]
@@ -271,13 +295,13 @@ def months(school_year: str, stage: Stage) -> list[str]:
 
 
 def required_months(data: ClassData, stage: Stage) -> list[str]:
-    """The months of the stage, and those that the class has begun a sheet of."""
-    begun = (month for month in data.attendance if first_stage(data.school_year, month) <= stage)
-    return sorted({*months(data.school_year, stage), *begun})
+    """The months of the stage, and further months with a sheet of the class."""
+    kept = (month for month in data.attendance if first_stage(data.school_year, month) <= stage)
+    return sorted({*months(data.school_year, stage), *kept})
 
 
 def first_stage(school_year: str, month: str) -> Stage:
-    """The first stage whose book holds a month: semester I those to December, the whole year those to June."""
+    """The first stage whose book holds a month: semester I to December, whole year to June."""
     first = year_start(school_year)
     if month <= f"{first}-12":
         return Stage.SEMESTER_1
@@ -289,7 +313,7 @@ def year_totals(
 ) -> dict[int, tuple[int, int]]:
     """Student id → absent sessions of all months, excused and unexcused.
 
-    brought: what students who joined during the year were absent before, in a class that keeps no sheets.
+    brought: earlier absences of students who joined during the year from a class without sheets.
     """
     totals = dict(brought)
     for sheet in attendance.values():
@@ -300,14 +324,18 @@ def year_totals(
 
 
 def absent_sessions(data: ClassData, student: int) -> int | None:
-    """Sessions absent in the year, excused and unexcused together (TT 22/2021 Điều 12 khoản 1 điểm c)."""
+    """Absent sessions of the year, excused or not (TT 22/2021 Điều 12 khoản 1 điểm c)."""
     counts = data.absences.get(student)
     return None if counts is None else sum(counts)
 
 
 def semester_marks(cells: Mapping[int, int], columns: Sequence[int], kind: SubjectKind) -> SemesterMarks:
-    """A row of a sheet as the rules take it. columns: the required ones in their order, see `required_columns`."""
-    # Run for every student, subject and semester: a stored score is a mark as it stands, only comments are translated.
+    """One student's row of a sheet in the form of the rules.
+
+    columns: the required ones in their order; see `required_columns`.
+    """
+    # This runs for every student, subject and semester. A stored score is already a mark; only
+    # comments are translated.
     stored = map(cells.get, columns)
     values: tuple[Mark | None, ...] = tuple(map(mark_of, stored) if kind is SubjectKind.COMMENT_ONLY else stored)
     return SemesterMarks(values[:-2], values[-2:-1], values[-1])
@@ -327,10 +355,10 @@ def _forms(data: ClassData, stage: Stage) -> list[_Form]:
 
 
 def _without_year(result: PupilResult) -> PupilResult:
-    """The results of a student who left: those of the semesters, none of the year (ADR-0037)."""
+    """The results of a student who left: only those of the semesters (ADR-0037)."""
     return replace(
         result,
-        subjects=tuple(one._replace(year=None, reassessed=None) for one in result.subjects),
+        subjects=tuple(subject._replace(year=None, reassessed=None) for subject in result.subjects),
         learning=result.learning._replace(year=None, after_summer=None),
         conduct=result.conduct._replace(year=None, after_summer=None),
         promotion=None,

@@ -1,7 +1,8 @@
-"""What entry windows make of a datum: entered directly, or settled by a closing and then only corrected. Pure.
+"""Whether entry windows let a datum be entered, or a closing has settled it. Pure.
 
-One rule for marks, conduct, absences and attendance. A new window over settled data lets them be entered again:
-planning one is the principal's act, on record, and its closing takes another snapshot.
+Settled data can only be corrected. One rule for marks, conduct, absences and attendance. A new
+window over settled data lets them be entered again: planning one is a recorded act of the
+principal, and its closing takes another snapshot.
 """
 
 from collections.abc import Sequence
@@ -16,11 +17,15 @@ from services.gradebook.model.domain import MarkKind, Semester, column_kind
 from services.gradebook.model.windows import WindowRow
 
 _NO_MARKS = frozenset(MarkKind) - {MarkKind.REASSESSMENT}
-"""Windows for re-assessments alone let nothing in that is of the ordinary year."""
+"""Windows for re-assessments only do not admit data of the ordinary year."""
 
 
-class Entry(Enum):
-    """Whether windows let a datum in. CLOSING: its time has passed, the closing is under way."""
+class WindowVerdict(Enum):
+    """Whether windows admit a datum.
+
+    OPEN: a window admits it. CLOSING: a window's time is over and its closing is due. SETTLED: a
+    closing has settled it. NOT_SETTLED: none of these.
+    """
 
     OPEN = "OPEN"
     CLOSING = "CLOSING"
@@ -29,10 +34,10 @@ class Entry(Enum):
 
 
 class Cover(NamedTuple):
-    """The windows that a datum is entered in: those over any of the semesters with any of the mark kinds.
+    """The windows that admit a datum: those over any of the semesters with any of the mark kinds.
 
-    ended: of attendance, which is taken daily and without a window: the end of its month. What closed before has
-    settled nothing of it.
+    ended: for attendance, which is taken daily and without a window, the end of its month. A window
+        that closed earlier has not settled it.
     """
 
     semesters: tuple[Semester, ...]
@@ -41,11 +46,11 @@ class Cover(NamedTuple):
 
 
 TOTALS_COVER = Cover(tuple(Semester), _NO_MARKS)
-"""The year's absences as totals are entered in any window but the summer's."""
+"""The year's absence totals are entered in any window except those of the summer."""
 
 
 def cover(datum: Datum, school_year: str) -> Cover:
-    """Which windows a datum is entered in. January, in which semester I ends, belongs to semester II."""
+    """The windows that admit a datum. January, in which semester I ends, belongs to semester II."""
     if datum.kind is Kind.MARK:
         return Cover((Semester(datum.semester or 0),), frozenset({column_kind(datum.column)}))
     if datum.kind is Kind.CONDUCT:
@@ -58,21 +63,21 @@ def cover(datum: Datum, school_year: str) -> Cover:
 
 
 def attendance_cover(month: str, school_year: str) -> Cover:
-    """Which windows a month's attendance is entered in once one of them has closed over the whole month."""
+    """The windows that admit a month's attendance once one has closed over the whole month."""
     return Cover(results.first_stage(school_year, month).semesters[-1:], _NO_MARKS, month_end(month))
 
 
-def standing(windows: Sequence[WindowRow], what: Cover, now: datetime) -> tuple[Entry, list[str]]:
-    """What the windows over the cover's semesters make of it, and the names of those that have it open or closing."""
-    covering = [one for one in windows if what.kinds & set(one.mark_kinds)]
-    begun = [one for one in covering if one.closed_time is None and one.open_time <= now]
-    if running := [one.name for one in begun if one.close_time > now]:
-        return Entry.OPEN, running
-    if closing := [one.name for one in begun if _settles(one.close_time, what)]:
-        return Entry.CLOSING, closing
-    closed = any(one.closed_time is not None and _settles(one.closed_time, what) for one in covering)
-    return (Entry.SETTLED if closed else Entry.NOT_SETTLED), []
+def window_verdict(windows: Sequence[WindowRow], what: Cover, now: datetime) -> tuple[WindowVerdict, list[str]]:
+    """The verdict of windows over the cover's semesters, with names of the open or closing ones."""
+    covering = [window for window in windows if what.kinds & set(window.mark_kinds)]
+    begun = [window for window in covering if window.closed_time is None and window.open_time <= now]
+    if running := [window.name for window in begun if window.close_time > now]:
+        return WindowVerdict.OPEN, running
+    if closing := [window.name for window in begun if _settles(window.close_time, what)]:
+        return WindowVerdict.CLOSING, closing
+    settled = any(window.closed_time is not None and _settles(window.closed_time, what) for window in covering)
+    return (WindowVerdict.SETTLED if settled else WindowVerdict.NOT_SETTLED), []
 
 
-def _settles(moment: datetime, what: Cover) -> bool:
-    return what.ended is None or moment >= what.ended
+def _settles(closing: datetime, what: Cover) -> bool:
+    return what.ended is None or closing >= what.ended

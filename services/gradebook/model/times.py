@@ -1,4 +1,4 @@
-"""Moments as frozen content writes them."""
+"""Points in time as written in frozen content."""
 
 from datetime import datetime, timedelta, timezone
 
@@ -6,5 +6,5 @@ VIETNAM = timezone(timedelta(hours=7))
 
 
 def vietnam_time(moment: datetime) -> str:
-    """ISO 8601 at +07:00 in whole seconds, as pages print it."""
+    """ISO 8601 at +07:00 in whole seconds, as printed on pages."""
     return moment.astimezone(VIETNAM).replace(microsecond=0).isoformat()

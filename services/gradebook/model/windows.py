@@ -1,4 +1,4 @@
-"""Entry windows, as rules read them."""
+"""Entry windows in the form that the rules use."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -7,8 +7,9 @@ from typing import NamedTuple
 class WindowRow(NamedTuple):
     """An entry window.
 
-    is_open: entry is possible right now. grade_levels: empty for all. closed_by: person; empty when time closed it.
-    job_key: of the job that closes it when its time comes, as it is planned now.
+    is_open: whether it admits entries at the moment of reading. grade_levels: empty for all.
+    closed_by: person; empty when it closed by time.
+    job_key: key of the job that closes it at its planned time.
     """
 
     id: int
@@ -25,5 +26,5 @@ class WindowRow(NamedTuple):
     job_key: str
 
     def covers(self, grade_level: int) -> bool:
-        """Whether it is for classes of this grade."""
+        """Whether the window is for classes of this grade."""
         return not self.grade_levels or grade_level in self.grade_levels

@@ -15,7 +15,8 @@ from uuid import UUID
 from services.common.db import Tx
 from services.common.rows import rows
 from services.gradebook.entry.store import attendance, exemptions
-from services.gradebook.entry.store.acts import Written, add_act
+from services.gradebook.entry.store.acts import NewAct, add_acts
+from services.gradebook.entry.store.attendance import NewMonth
 from services.gradebook.entry.store.exemptions import Exemption
 from services.gradebook.model.acts import Act, CellArrays, Entered, acts_sha256, json_array
 from services.gradebook.model.entry_kinds import EntryKind
@@ -103,9 +104,10 @@ class _Cell(NamedTuple):
     value: int
 
 
-class _CarriedAct(NamedTuple):
-    request_id: UUID
-    written: Written
+class _PutConduct(NamedTuple):
+    semester: int
+    version: int
+    level: int
 
 
 def read_carried(tx: Tx, student_id: int, from_class_id: int, to_class_id: int, origin: str) -> CarriedData:
@@ -143,19 +145,26 @@ def read_carried(tx: Tx, student_id: int, from_class_id: int, to_class_id: int, 
 
 
 def write_carried(tx: Tx, joining: Joining, data: CarriedData) -> Carried:
-    """Write what a student brings, as acts of kinds of their own."""
-    acts = [
-        *_write_marks(tx, joining, data.marks),
-        *_write_conduct(tx, joining, data.conduct),
-        *_write_absences(tx, joining, data.absences),
-        *(_write_attendance(tx, joining, month, sheet) for month, sheet in data.attendance.items()),
-        *(_write_exemption(tx, joining, exemption) for exemption in data.exemptions),
+    """Write what a student brings, as acts of kinds of their own, in batches."""
+    new = [
+        *_marks(tx, joining, data.marks),
+        *_conduct(tx, joining, data.conduct),
+        *_absences(tx, joining, data.absences),
     ]
+    months = [
+        NewMonth(_act(joining, EntryKind.ATTENDANCE), month, {joining.student_id: sheet})
+        for month, sheet in data.attendance.items()
+    ]
+    decisions = [(_act(joining, EntryKind.CARRIED_EXEMPTION), exemption) for exemption in data.exemptions]
+    digests = add_acts(tx, new)
+    written = [sheet for sheet, _ in attendance.write_months(tx, joining.to_class_id, months)]
+    digests += [sheet.sha256 for sheet in written] + exemptions.write(tx, decisions)
+    acts = [*(act.act for act in new), *(month.act for month in months), *(act for act, _ in decisions)]
     return Carried(
-        sum(act.written.changed for act in acts),
+        sum(act.entered.changed for act in new) + sum(sheet.changed for sheet in written),
         data.left_behind,
         tuple(act.request_id for act in acts),
-        acts_sha256([act.written.sha256 for act in acts]),
+        acts_sha256(digests),
     )
 
 
@@ -189,10 +198,12 @@ RETURNING subject_id, semester, column_no, version, value
 """
 
 _PUT_CONDUCT = """
-INSERT INTO conduct AS m (class_id, student_id, semester, level, version) VALUES (%s, %s, %s, %s, 1)
+INSERT INTO conduct AS m (class_id, student_id, semester, level, version)
+SELECT %(class)s, %(student)s, t.semester, t.level, 1
+FROM unnest(%(semesters)s::smallint[], %(levels)s::smallint[]) AS t (semester, level)
 ON CONFLICT (class_id, semester, student_id) DO UPDATE SET level = excluded.level, version = m.version + 1
 WHERE m.level <> excluded.level
-RETURNING 0 AS "column", version, level AS value
+RETURNING semester, version, level
 """
 
 _PUT_ABSENCES = """
@@ -208,7 +219,7 @@ FROM put, LATERAL (VALUES (1, excused), (2, unexcused)) AS v (column_no, value) 
 """
 
 
-def _write_marks(tx: Tx, joining: Joining, marks: Sequence[CarriedMark]) -> list[_CarriedAct]:
+def _marks(tx: Tx, joining: Joining, marks: Sequence[CarriedMark]) -> list[NewAct]:
     put = rows(
         tx,
         _PutMark,
@@ -233,34 +244,38 @@ def _write_marks(tx: Tx, joining: Joining, marks: Sequence[CarriedMark]) -> list
     ):
         cells = [cells_put[key] for mark in group if (key := (subject, semester, mark.column)) in cells_put]
         act = _act(joining, EntryKind.CARRIED_MARKS, subject_id=subject, semester=semester, reason=reason)
-        acts += _record(tx, joining, act, cells)
+        acts += _with_cells(joining, act, cells)
     return acts
 
 
-def _write_conduct(tx: Tx, joining: Joining, conduct: Sequence[tuple[int, int]]) -> list[_CarriedAct]:
-    acts = []
-    for semester, level in conduct:
-        put = rows(tx, _Cell, _PUT_CONDUCT, (joining.to_class_id, joining.student_id, semester, level)).fetchall()
-        acts += _record(tx, joining, _act(joining, EntryKind.CARRIED_CONDUCT, semester=semester), put)
-    return acts
+def _conduct(tx: Tx, joining: Joining, conduct: Sequence[tuple[int, int]]) -> list[NewAct]:
+    put = rows(
+        tx,
+        _PutConduct,
+        _PUT_CONDUCT,
+        {
+            "class": joining.to_class_id,
+            "student": joining.student_id,
+            "semesters": [semester for semester, _ in conduct],
+            "levels": [level for _, level in conduct],
+        },
+    )
+    return [
+        act
+        for row in sorted(put)
+        for act in _with_cells(
+            joining,
+            _act(joining, EntryKind.CARRIED_CONDUCT, semester=row.semester),
+            [_Cell(0, row.version, row.level)],
+        )
+    ]
 
 
-def _write_absences(tx: Tx, joining: Joining, absences: tuple[int, int] | None) -> list[_CarriedAct]:
+def _absences(tx: Tx, joining: Joining, absences: tuple[int, int] | None) -> list[NewAct]:
     if absences is None:
         return []
     put = rows(tx, _Cell, _PUT_ABSENCES, (joining.to_class_id, joining.student_id, *absences)).fetchall()
-    return _record(tx, joining, _act(joining, EntryKind.CARRIED_ABSENCES), put)
-
-
-def _write_attendance(tx: Tx, joining: Joining, month: str, sheet: Absences) -> _CarriedAct:
-    act = _act(joining, EntryKind.ATTENDANCE)
-    written, _ = attendance.write(tx, act, month, {joining.student_id: sheet})
-    return _CarriedAct(act.request_id, written)
-
-
-def _write_exemption(tx: Tx, joining: Joining, exemption: Exemption) -> _CarriedAct:
-    act = _act(joining, EntryKind.CARRIED_EXEMPTION)
-    return _CarriedAct(act.request_id, Written(0, exemptions.write(tx, act, exemption)))
+    return _with_cells(joining, _act(joining, EntryKind.CARRIED_ABSENCES), put)
 
 
 def _act(
@@ -286,8 +301,8 @@ def _act(
     )
 
 
-def _record(tx: Tx, joining: Joining, act: Act, cells: Sequence[_Cell]) -> list[_CarriedAct]:
-    """Write an act into the history; none for an act without cells."""
+def _with_cells(joining: Joining, act: Act, cells: Sequence[_Cell]) -> list[NewAct]:
+    """The act with its cells; none without cells."""
     if not cells:
         return []
     arrays = CellArrays(
@@ -296,8 +311,7 @@ def _record(tx: Tx, joining: Joining, act: Act, cells: Sequence[_Cell]) -> list[
         json_array([cell.version for cell in cells]),
         json_array([cell.value for cell in cells]),
     )
-    digest = add_act(tx, act, cells=arrays, entered=Entered(len(cells), 0))
-    return [_CarriedAct(act.request_id, Written(len(cells), digest))]
+    return [NewAct(act, arrays, Entered(len(cells), 0))]
 
 
 def _local(time: datetime) -> str:

@@ -13,7 +13,7 @@ from services.gradebook.model.movement_rules import GONE, MovementKind, Standing
 from services.gradebook.model.register_rules import RegisterRow
 from services.gradebook.register import place_store, register_store, scene
 from services.gradebook.register.place_store import Place
-from services.gradebook.register.register_store import MovementRow, NewMovement, Registration
+from services.gradebook.register.register_store import MovementRow, NewMovement, NewRegistration, Registration
 from services.gradebook.register.scene import attending_elsewhere, standing_of
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import YearRow
@@ -56,30 +56,32 @@ def register_students(
         known = register_store.registrations(tx, year.school_id, list(ids.values()))
         refuse(_wrong_rows(tx, year, rows, days, ids, known))
         number = register_store.last_number(tx, year.school_id)
-        numbers = []
+        lines = []
         for row, day in zip(rows, days, strict=True):
             student = ids[row.student]
-            if student in known:
-                given = known[student].number
-            else:
-                number += 1
-                given = number
-            register_store.put_registration(tx, year.school_id, student, given, day, row.details)
             if student not in known:
-                first = NewMovement(
-                    year.school_id,
-                    year.id,
-                    student,
-                    MovementKind.ENROLLED,
-                    day,
-                    None,
-                    "",
-                    who.person,
-                    caller.client,
-                    other_school=row.details.from_school,
-                )
-                register_store.add_movement(tx, first)
-            numbers.append(given)
+                number += 1
+            given = known[student].number if student in known else number
+            lines.append(NewRegistration(student, given, day, row.details))
+        register_store.put_registrations(tx, year.school_id, lines)
+        first = [
+            NewMovement(
+                year.school_id,
+                year.id,
+                line.student_id,
+                MovementKind.ENROLLED,
+                line.entered_on,
+                None,
+                "",
+                who.person,
+                caller.client,
+                other_school=line.details.from_school,
+            )
+            for line in lines
+            if line.student_id not in known
+        ]
+        register_store.add_movements(tx, first)
+        numbers = [line.number for line in lines]
         access.record(
             tx,
             caller,

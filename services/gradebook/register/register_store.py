@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from services.common.db import Tx
+from services.common.rows import one_row, scalars
 from services.gradebook.model.movement_rules import Decision, Details
 from services.gradebook.roster.roster_store import guardian
 
@@ -146,44 +147,70 @@ def newest_details(tx: Tx, student_id: int) -> Details | None:
     return None if row is None else _registration(row).details
 
 
-def put_registration(tx: Tx, school_id: int, student_id: int, number: int, entered_on: date, details: Details) -> None:
-    """Write a line of the register; a known student keeps number and day, the details are replaced."""
-    tx.execute(
-        "INSERT INTO student_registration (school_id, student_id, register_number, entered_on, national_id,"
-        " nationality, guardian, from_school, note)"
-        " VALUES (%(school)s, %(student)s, %(number)s, %(entered_on)s, %(national_id)s, %(nationality)s,"
-        " %(guardian)s::jsonb, %(from_school)s, %(note)s) ON CONFLICT (school_id, student_id)"
-        " DO UPDATE SET national_id = excluded.national_id, nationality = excluded.nationality,"
-        " guardian = excluded.guardian, from_school = excluded.from_school, note = excluded.note",
-        {
-            **asdict(details),
-            "guardian": None if details.guardian is None else json.dumps(asdict(details.guardian), ensure_ascii=False),
-            "school": school_id,
-            "student": student_id,
-            "number": number,
-            "entered_on": entered_on,
-        },
-    )
+class NewRegistration(NamedTuple):
+    """A line of the register to be written."""
+
+    student_id: int
+    number: int
+    entered_on: date
+    details: Details
+
+
+def put_registrations(tx: Tx, school_id: int, lines: Sequence[NewRegistration]) -> None:
+    """Write lines of the register, in one batch; a known student keeps number and day, the details are replaced."""
+    with tx.cursor() as cursor:
+        cursor.executemany(_PUT_REGISTRATION, [_registration_fields(school_id, line) for line in lines])
+
+
+_PUT_REGISTRATION = (
+    "INSERT INTO student_registration (school_id, student_id, register_number, entered_on, national_id,"
+    " nationality, guardian, from_school, note)"
+    " VALUES (%(school)s, %(student)s, %(number)s, %(entered_on)s, %(national_id)s, %(nationality)s,"
+    " %(guardian)s::jsonb, %(from_school)s, %(note)s) ON CONFLICT (school_id, student_id)"
+    " DO UPDATE SET national_id = excluded.national_id, nationality = excluded.nationality,"
+    " guardian = excluded.guardian, from_school = excluded.from_school, note = excluded.note"
+)
+
+
+def _registration_fields(school_id: int, line: NewRegistration) -> dict[str, object]:
+    guardian = line.details.guardian
+    return {
+        **asdict(line.details),
+        "guardian": None if guardian is None else json.dumps(asdict(guardian), ensure_ascii=False),
+        "school": school_id,
+        "student": line.student_id,
+        "number": line.number,
+        "entered_on": line.entered_on,
+    }
+
+
+_ADD_MOVEMENT = (
+    "INSERT INTO student_movement (school_id, school_year_id, student_id, kind, moved_on, decision_number,"
+    " decision_date, reason, other_school_id, other_school, from_class_id, to_class_id, answers, carried, person,"
+    " client) VALUES (%(school_id)s, %(year_id)s, %(student_id)s, %(kind)s, %(day)s, %(decision_number)s,"
+    " %(decision_date)s, %(reason)s, %(other_school_id)s, %(other_school)s, %(from_class_id)s, %(to_class_id)s,"
+    " %(answers)s, %(carried)s, %(person)s, %(client)s) RETURNING id"
+)
 
 
 def add_movement(tx: Tx, new: NewMovement) -> MovementRow:
     """Append a movement."""
-    row = tx.execute(
-        "INSERT INTO student_movement (school_id, school_year_id, student_id, kind, moved_on, decision_number,"
-        " decision_date, reason, other_school_id, other_school, from_class_id, to_class_id, answers, carried, person,"
-        " client) VALUES (%(school_id)s, %(year_id)s, %(student_id)s, %(kind)s, %(day)s, %(decision_number)s,"
-        " %(decision_date)s, %(reason)s, %(other_school_id)s, %(other_school)s, %(from_class_id)s, %(to_class_id)s,"
-        " %(answers)s, %(carried)s, %(person)s, %(client)s) RETURNING id",
-        {
-            **new._asdict(),
-            "decision_number": new.decision.number if new.decision else "",
-            "decision_date": new.decision.date if new.decision else None,
-        },
-    ).fetchone()
-    assert row is not None
-    written = tx.execute(f"{_MOVEMENT} WHERE m.id = %s", (row[0],)).fetchone()
-    assert written is not None
-    return MovementRow(*written)
+    movement_id = one_row(scalars(tx, int, _ADD_MOVEMENT, _movement_fields(new)))
+    return MovementRow(*one_row(tx.execute(f"{_MOVEMENT} WHERE m.id = %s", (movement_id,))))
+
+
+def add_movements(tx: Tx, new: Sequence[NewMovement]) -> None:
+    """Append movements in their order, in one batch."""
+    with tx.cursor() as cursor:
+        cursor.executemany(_ADD_MOVEMENT, [_movement_fields(movement) for movement in new])
+
+
+def _movement_fields(new: NewMovement) -> dict[str, object]:
+    return {
+        **new._asdict(),
+        "decision_number": new.decision.number if new.decision else "",
+        "decision_date": new.decision.date if new.decision else None,
+    }
 
 
 def movements_of(tx: Tx, students: Sequence[int], school_id: int | None = None) -> list[MovementRow]:
@@ -196,12 +223,20 @@ def movements_of(tx: Tx, students: Sequence[int], school_id: int | None = None) 
     return [MovementRow(*row) for row in rows]
 
 
+# The page first, so that only its rows are looked up in the other tables.
+_MOVEMENT_PAGE = """
+SELECT id FROM student_movement WHERE school_id = %(school)s AND id > %(after)s
+    AND (%(year)s = ''
+        OR school_year_id = (SELECT id FROM school_year WHERE school_id = %(school)s AND name = %(year)s))
+    AND (%(student)s = '' OR student_id = (SELECT id FROM student WHERE moet_student_id = %(student)s))
+ORDER BY id LIMIT %(limit)s
+"""
+
+
 def list_movements(tx: Tx, school_id: int, school_year: str, student: str, after: int, limit: int) -> list[MovementRow]:
     """A page of a school's movements by id; school_year and student empty: any."""
     rows = tx.execute(
-        f"{_MOVEMENT} WHERE m.school_id = %(school)s AND m.id > %(after)s"
-        " AND (%(year)s = '' OR y.name = %(year)s) AND (%(student)s = '' OR p.moet_student_id = %(student)s)"
-        " ORDER BY m.id LIMIT %(limit)s",
+        f"{_MOVEMENT} WHERE m.id = ANY(ARRAY({_MOVEMENT_PAGE})) ORDER BY m.id",
         {"school": school_id, "after": after, "year": school_year, "student": student, "limit": limit},
     )
     return [MovementRow(*row) for row in rows]

@@ -17,7 +17,7 @@ from services.gradebook.register import earlier_marks, place_store, placing, reg
 from services.gradebook.register.earlier_marks import Earlier
 from services.gradebook.register.movements import held
 from services.gradebook.register.place_store import Place
-from services.gradebook.register.register_store import MovementRow
+from services.gradebook.register.register_store import MovementRow, NewRegistration
 from services.gradebook.register.scene import Scene
 from services.gradebook.roster import access, year_lock
 
@@ -182,9 +182,8 @@ def _register(tx: Tx, one: Scene, details: Details | None, from_school: str) -> 
     entered_on = known.entered_on if known else one.checked.day
     used = details or register_store.newest_details(tx, one.student_id) or Details("", "Việt Nam", None, "", "")
     _check_identity(tx, one, used)
-    register_store.put_registration(
-        tx, one.year.school_id, one.student_id, number, entered_on, replace(used, from_school=from_school)
-    )
+    line = NewRegistration(one.student_id, number, entered_on, replace(used, from_school=from_school))
+    register_store.put_registrations(tx, one.year.school_id, [line])
     return number
 
 

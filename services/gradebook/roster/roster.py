@@ -96,10 +96,13 @@ def put_classes(
             ]
         )
         known = roster_store.classes(tx, year.id)
-        for one in classes:
-            before = known.get(one.name)
-            if before and before.grade_level != one.grade_level and roster_store.numbers(tx, before.id):
-                raise Rejected("CLASS_IN_USE", "Lớp đã có học sinh nên không đổi khối được.", school_class=one.name)
+        moved = [
+            known[one.name] for one in classes if one.name in known and known[one.name].grade_level != one.grade_level
+        ]
+        in_use = roster_store.with_students(tx, [before.id for before in moved])
+        for before in moved:
+            if before.id in in_use:
+                raise Rejected("CLASS_IN_USE", "Lớp đã có học sinh nên không đổi khối được.", school_class=before.name)
         roster_store.put_classes(tx, year.id, [(one, staff[one.homeroom_teacher].id) for one in classes])
         access.record(
             tx,

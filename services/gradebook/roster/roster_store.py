@@ -299,6 +299,12 @@ def put_students(tx: Tx, year_id: int, class_id: int, students: Sequence[Student
         )
 
 
+def with_students(tx: Tx, classes: Sequence[int]) -> set[int]:
+    """Those of the classes (ids) that have students in their lists."""
+    rows = tx.execute("SELECT DISTINCT class_id FROM enrolment WHERE class_id = ANY(%s)", (list(classes),))
+    return {row[0] for row in rows}
+
+
 def numbers(tx: Tx, class_id: int) -> list[int]:
     """The numbers given in a class list."""
     return [row[0] for row in tx.execute("SELECT number FROM enrolment WHERE class_id = %s", (class_id,))]

@@ -1,20 +1,22 @@
 """The assessment circulars of grades 6–12, pure and versioned.
 
-No I/O, clock, log, SQL or proto: the same input gives the same result for ever, so an inspector can replay a year.
-Scores are integer tenths (83 is 8.3). An open cell is None and stays None in every average above it; a zero exists
-only where a person recorded it.
+No I/O, clock, log, SQL or proto: the same input always gives the same result, so an inspector can
+replay a year. Scores are integer tenths (83 is 8.3). An open cell is None and makes every average
+that includes it None; a zero exists only where a person recorded it.
 
-What to call, from the smallest to the whole:
+The functions, from the smallest to the whole:
 
-- `rule_set(school_year_start, grade)`: the version that applies; `required_regular(...)`: how many regular marks.
-- `SCORES[text]` / `parse_mark(kind, text)`: read a mark; `counting_mark(kind, cell)`: the mark a cell state yields.
-- `semester_average`, `semester_comment`, `year_average`: results of one subject. Under TT22 and TT58 alike the year
-  result of a comment-only subject is that of semester 2.
-- `learning_result(scores, comments, policy)`, `conduct_year(I, II)`, `award(...)`, `decide(Standing(...), policy)`:
-  TT22. Their TT58 counterparts are in `legacy`.
-- `assess(rules, PupilYear(...), policy)`: everything above for one pupil and year, either regime.
-- `open_cells(rules, subject)`: which required cells of a subject are still open, for completeness views.
-- `evaluate.evaluate_case(dict)`: the same from and to JSON shapes.
+- `rule_set(school_year_start, grade)`: the version that applies; `required_regular(...)`: how many
+  regular marks a subject needs.
+- `SCORES[text]` / `parse_mark(kind, text)`: read a mark; `counting_mark(kind, cell)`: the mark that
+  a cell contributes.
+- `semester_average`, `semester_comment`, `year_average`: results of one subject. Under both TT22
+  and TT58 the year result of a comment-only subject is that of semester 2.
+- `learning_result(scores, comments, policy)`, `conduct_year(I, II)`, `award(...)`,
+  `decide(PromotionInput(...), policy)`: TT22. Their TT58 counterparts are in `legacy`.
+- `assess(rules, PupilYear(...), policy)`: all of the above for one pupil and year, either regime.
+- `open_cells(rules, subject)`: the required cells of a subject that are still open.
+- `evaluation.evaluate.evaluate_case(dict)`: the same as `assess`, from and to JSON shapes.
 """
 
 from services.gradebook.rules.averages import (
@@ -23,9 +25,8 @@ from services.gradebook.rules.averages import (
     semester_comment,
     year_average,
 )
-from services.gradebook.rules.learning import LearningResult, award, conduct_year, learning_result
+from services.gradebook.rules.learning import award, conduct_year, learning_result
 from services.gradebook.rules.marks import (
-    COMMENTS,
     SCORES,
     BadMark,
     Cell,
@@ -37,9 +38,8 @@ from services.gradebook.rules.marks import (
     parse_mark,
     parse_score,
 )
-from services.gradebook.rules.promotion import Standing, decide, needs_reassessment
+from services.gradebook.rules.promotion import PromotionInput, decide
 from services.gradebook.rules.pupil import (
-    Periods,
     PupilResult,
     PupilYear,
     SubjectResult,
@@ -52,7 +52,6 @@ from services.gradebook.rules.regime import (
     NoRules,
     Policy,
     Regime,
-    RegularCount,
     RuleSet,
     required_regular,
     rule_set,
@@ -69,7 +68,6 @@ from services.gradebook.rules.words import (
 )
 
 __all__ = [
-    "COMMENTS",
     "DEFAULT_POLICY",
     "SCORES",
     "Academic",
@@ -79,20 +77,17 @@ __all__ = [
     "CellStatus",
     "Comment",
     "Conduct",
-    "LearningResult",
     "Level",
     "Mark",
     "NoRules",
-    "Periods",
     "Policy",
     "Promotion",
+    "PromotionInput",
     "PupilResult",
     "PupilYear",
     "Regime",
-    "RegularCount",
     "RuleSet",
     "SemesterMarks",
-    "Standing",
     "SubjectKind",
     "SubjectResult",
     "SubjectRole",
@@ -104,7 +99,6 @@ __all__ = [
     "decide",
     "format_mark",
     "learning_result",
-    "needs_reassessment",
     "open_cells",
     "parse_comment",
     "parse_mark",

@@ -1,7 +1,8 @@
 """Averages in integer tenths, and results of comment-only subjects.
 
-Every rounding is half-up to one decimal: (2·N + D) // (2·D) for a quotient N/D with N in tenths. The year average is
-computed from the semester averages as printed, that is, already rounded.
+Every average is rounded half-up to one decimal: (2·N + D) // (2·D) for a quotient N/D with N in
+tenths. The year average is computed from the semester averages as printed, that is, already
+rounded.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,11 @@ from services.gradebook.rules.words import Comment
 
 
 class SemesterMarks(NamedTuple):
-    """The marks of one pupil in one subject in one semester; None marks a cell that is still open.
+    """Marks of one pupil in one subject and semester; None is a cell that is still open.
 
-    regular: coefficient 1 (ĐĐGtx; KTtx under TT58 original; the cluster result is one of them).
-    periodic: coefficient 2 (the one mid-term ĐĐGgk; all KTđk under TT58 original).
+    regular: coefficient 1 (ĐĐGtx; KTtx under the original TT58), including the result of a topic
+        cluster.
+    periodic: coefficient 2 (the single mid-term ĐĐGgk; every KTđk under the original TT58).
     final: coefficient 3 (ĐĐGck; KThk).
     """
 
@@ -28,7 +30,7 @@ _PASS, _NOT_PASS = Comment.PASS, Comment.NOT_PASS
 
 
 def half_up(numerator: int, denominator: int) -> int:
-    """Divide two non-negative integers, halves away from zero."""
+    """Divide two non-negative integers and round half up to an integer."""
     return (2 * numerator + denominator) // (2 * denominator)
 
 
@@ -36,7 +38,7 @@ def semester_average(marks: SemesterMarks, required: int) -> int | None:
     """ĐTBmhk in tenths: (sum of regular + 2 × periodic + 3 × final) / (n_tx + 2·n_đk + 3), half-up.
 
     With the single mid-term this is (TĐĐGtx + 2·ĐĐGgk + 3·ĐĐGck)/(n_tx + 5).
-    required: the number of regular marks that must be there. None while any required cell is open.
+    required: number of regular marks needed. None while any required cell is open.
     Source: TT22/2021 Điều 9 khoản 1 điểm b; TT58/2011 Điều 10 khoản 1 điểm a.
     """
     regular, periodic, final = marks
@@ -48,8 +50,9 @@ def semester_average(marks: SemesterMarks, required: int) -> int | None:
 
 
 def year_average(semester_1: int | None, semester_2: int | None) -> int | None:
-    """ĐTBmcn in tenths: (ĐTBmhkI + 2·ĐTBmhkII)/3 of the rounded semester averages, half-up; None while one is open.
+    """ĐTBmcn in tenths: (ĐTBmhkI + 2·ĐTBmhkII)/3 of the rounded semester averages, half-up.
 
+    None while either semester is open.
     Source: TT22/2021 Điều 9 khoản 1 điểm b; TT58/2011 Điều 10 khoản 1 điểm b.
     """
     if semester_1 is None or semester_2 is None:
@@ -58,16 +61,18 @@ def year_average(semester_1: int | None, semester_2: int | None) -> int | None:
 
 
 def overall_average(subject_averages: Sequence[int]) -> int:
-    """ĐTBhk or ĐTBcn in tenths: the plain mean of the scored subjects' averages, half-up. At least one is needed.
+    """ĐTBhk or ĐTBcn in tenths: the plain mean of the scored subjects' averages, half-up.
 
+    At least one average is needed.
     Source: TT58/2011 Điều 11.
     """
     return half_up(sum(subject_averages), len(subject_averages))
 
 
 def semester_comment(marks: SemesterMarks, required: int) -> Comment | None:
-    """Semester result of a comment-only subject: Đ when every required assessment is Đ; None while one is open.
+    """Semester result of a comment-only subject: Đ when every required assessment is Đ.
 
+    None while any of them is open.
     Source: TT22/2021 Điều 9 khoản 1 điểm a.
     """
     given = (*marks.regular, *marks.periodic, marks.final)
@@ -77,9 +82,10 @@ def semester_comment(marks: SemesterMarks, required: int) -> Comment | None:
 
 
 def legacy_semester_comment(marks: SemesterMarks, required: int) -> Comment | None:
-    """Semester result under TT58: Đ when at least 2/3 of the tests are Đ, the semester test among them.
+    """Semester result under TT58: Đ when at least 2/3 of the tests are Đ, including the semester
+    test.
 
-    None while a required test is open.
+    None while any required test is open.
     Source: TT58/2011 Điều 10 khoản 2 điểm a.
     """
     given = (*marks.regular, *marks.periodic, marks.final)

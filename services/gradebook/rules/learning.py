@@ -12,28 +12,28 @@ _SATISFACTORY, _UNSATISFACTORY = Level.LEVEL_SATISFACTORY, Level.LEVEL_UNSATISFA
 ENOUGH_SUBJECTS = 6
 """“Có ít nhất 06 môn học”: TT22/2021 Điều 9 khoản 2."""
 
-
 _NEXT_UP = {_UNSATISFACTORY: _SATISFACTORY, _SATISFACTORY: _GOOD}
 """“Mức liền kề” of the levels that can be adjusted: TT22/2021 Điều 9 khoản 3."""
 
 
 @dataclass(frozen=True, slots=True)
 class LearningResult:
-    """A learning level, and the level before the one-subject adjustment (equal when there was none)."""
+    """A learning level, and the level before the one-subject adjustment (equal without one)."""
 
     level: Level
     base: Level
 
     @property
     def adjusted(self) -> bool:
-        """Whether TT22 Điều 9 khoản 3 lifted the level."""
+        """Whether TT22 Điều 9 khoản 3 raised the level."""
         return self.level is not self.base
 
 
 def base_level(scores: Sequence[int], failed_comments: int) -> Level:
-    """Learning level before any adjustment, of a semester or of the year.
+    """Learning level of a semester or of the year, before any adjustment.
 
-    scores: averages of the scored subjects in tenths; failed_comments: number of comment-only subjects at CĐ.
+    scores: averages of the scored subjects in tenths. failed_comments: number of comment-only
+    subjects at CĐ.
     Source: TT22/2021 Điều 9 khoản 2 điểm a (Tốt), b (Khá), c (Đạt), d (Chưa đạt).
     """
     if len(scores) < ENOUGH_SUBJECTS:
@@ -55,9 +55,10 @@ def learning_result(
 ) -> LearningResult:
     """Learning level of a semester or of the year, with the one-subject adjustment.
 
-    scores, comments: the result of every subject for that period, none missing.
-    The level goes up one step when a single subject alone holds it two or more steps below Tốt or Khá. Only the sole
-    failed comment-only subject, or else the lowest score, can be that subject: any other leaves the lower one standing.
+    scores, comments: the results of all subjects for that period, none missing.
+    The level is raised one step when a single subject keeps it two or more steps below Tốt or Khá.
+    That subject can only be the sole failed comment-only subject or, when none failed, the one with
+    the lowest score; any other choice would keep the subject that holds the level down.
     Source: TT22/2021 Điều 9 khoản 2 and khoản 3; readings A and B are in `Policy`.
     """
     failed = comments.count(Comment.NOT_PASS)
@@ -92,7 +93,7 @@ _YEAR_CONDUCT = {
 
 
 def conduct_year(semester_1: Level, semester_2: Level) -> Level:
-    """Conduct of the year from the two semesters; Chưa đạt in semester 2 is Chưa đạt for the year.
+    """Conduct of the year from the two semesters; Chưa đạt in semester 2 decides the year.
 
     Source: TT22/2021 Điều 8 khoản 2 điểm b.
     """
@@ -102,7 +103,8 @@ def conduct_year(semester_1: Level, semester_2: Level) -> Level:
 def award(conduct: Level, learning: Level, scores: Sequence[int]) -> Award | None:
     """Title at the end of the year: Học sinh Xuất sắc, Học sinh Giỏi, or none.
 
-    conduct, learning: results of the year, before any summer reassessment; scores: year averages in tenths.
+    conduct, learning: results of the year, before any summer re-assessment.
+    scores: year averages in tenths.
     Source: TT22/2021 Điều 15 khoản 1 điểm a.
     """
     if conduct is not _EXCELLENT or learning is not _EXCELLENT:

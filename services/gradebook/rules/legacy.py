@@ -1,6 +1,6 @@
 """TT58/2011, original and as amended by TT26/2020: academic rank, promotion and titles.
 
-Kept for replaying closed years and for grades that were still under it before 2024-2025.
+Needed to replay closed years, and for the grades that stayed under TT58 until 2024-2025.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,10 @@ _LEADING_AMENDED = _LEADING_ORIGINAL | {SubjectRole.FOREIGN_LANGUAGE}
 
 
 class ScoredSubject(NamedTuple):
-    """A scored subject as Điều 13 looks at it: its average in tenths, its role, and whether it is the môn chuyên."""
+    """A scored subject as Điều 13 sees it.
+
+    score: average in tenths. specialised: whether it is the môn chuyên.
+    """
 
     score: int
     role: SubjectRole | None = None
@@ -24,7 +27,10 @@ class ScoredSubject(NamedTuple):
 
 
 class _Threshold(NamedTuple):
-    """One rank of Điều 13: `average` for ĐTB and for the leading subject, `floor` for every subject, in tenths."""
+    """What one rank of Điều 13 requires, in tenths.
+
+    average: for ĐTB and for the leading subject. floor: for every subject.
+    """
 
     rank: Academic
     average: int
@@ -43,12 +49,19 @@ _ADJUSTED = {
     (Academic.ACADEMIC_GOOD, Academic.ACADEMIC_WEAK): Academic.ACADEMIC_AVERAGE,
     (Academic.ACADEMIC_GOOD, Academic.ACADEMIC_POOR): Academic.ACADEMIC_WEAK,
 }
-"""(rank that ĐTB reaches, rank after the one bad subject) → rank given: points a to d of Điều 13 khoản 6."""
+"""(rank that ĐTB reaches, rank because of the one weak subject) → rank given.
+
+Source: TT58/2011 Điều 13 khoản 6 điểm a–d.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class AcademicResult:
-    """Academic rank, the rank before the one-subject adjustment, and the mean of all scored subjects in tenths."""
+    """Academic rank with its derivation.
+
+    base: the rank before the one-subject adjustment. overall: mean of all scored subjects in
+        tenths.
+    """
 
     level: Academic
     base: Academic
@@ -65,7 +78,8 @@ def academic_result(
 ) -> AcademicResult:
     """Academic rank (học lực) of a semester or of the year. At least one scored subject is needed.
 
-    foreign_language_leads: TT26/2020 lets a foreign language stand beside Toán and Ngữ văn.
+    foreign_language_leads: whether a foreign language counts as a leading subject besides Toán and
+        Ngữ văn, as TT26/2020 allows.
     Source: TT58/2011 Điều 11, Điều 13 khoản 1–6; TT26/2020 Điều 1.
     """
     leading = _LEADING_AMENDED if foreign_language_leads else _LEADING_ORIGINAL
@@ -99,9 +113,9 @@ def _base_rank(
 
 
 def _leads(threshold: _Threshold, subjects: Sequence[ScoredSubject], leading: frozenset[SubjectRole]) -> bool:
-    """Whether one leading subject, and the môn chuyên of a specialised class, reach the rank's average."""
-    one_of = any(s.role in leading and s.score >= threshold.average for s in subjects)
-    return one_of and all(s.score >= threshold.average for s in subjects if s.specialised)
+    """Whether a leading subject, and the môn chuyên if there is one, reach the rank's average."""
+    leading_reached = any(s.role in leading and s.score >= threshold.average for s in subjects)
+    return leading_reached and all(s.score >= threshold.average for s in subjects if s.specialised)
 
 
 def _one_subject_short(
@@ -111,19 +125,22 @@ def _one_subject_short(
     overall: int,
     leading: frozenset[SubjectRole],
 ) -> bool:
-    """Whether ĐTB reaches the rank and one subject alone misses what the rank asks. Source: Điều 13 khoản 6."""
-    short = [s for s in subjects if s.score < threshold.floor]
-    if overall < threshold.average or len(short) + failed != 1:
+    """Whether ĐTB reaches the rank and exactly one subject misses its requirements.
+
+    Source: TT58/2011 Điều 13 khoản 6.
+    """
+    weak = [s for s in subjects if s.score < threshold.floor]
+    if overall < threshold.average or len(weak) + failed != 1:
         return False
     if failed:
         return _leads(threshold, subjects, leading)
-    mended = [s._replace(score=100) if s is short[0] else s for s in subjects]
-    return _leads(threshold, mended, leading)
+    pardoned = [s._replace(score=100) if s is weak[0] else s for s in subjects]
+    return _leads(threshold, pardoned, leading)
 
 
 @dataclass(frozen=True, slots=True)
-class LegacyStanding:
-    """What the decision of a TT58 year rests on; fields as in the TT22 standing, None while open."""
+class LegacyPromotionInput:
+    """The facts that decide promotion under TT58; see `promotion.PromotionInput`. None is open."""
 
     grade: int
     academic_year: Academic | None
@@ -133,35 +150,35 @@ class LegacyStanding:
     conduct_after_summer: Conduct | None = None
 
 
-def decide(standing: LegacyStanding) -> Promotion | None:  # noqa: PLR0911  (one return a clause)
-    """Decide what follows a TT58 year; None while a fact it needs is open.
+def decide(facts: LegacyPromotionInput) -> Promotion | None:  # noqa: PLR0911  (one return per clause)
+    """The outcome of a TT58 year; None while a fact that decides it is open.
 
     Source: TT58/2011 Điều 15 khoản 1 and khoản 2, Điều 16, Điều 17.
     """
-    academic, conduct = standing.academic_year, standing.conduct_year
-    if standing.absent_sessions is not None and standing.absent_sessions > MAX_ABSENT_SESSIONS:
+    academic, conduct = facts.academic_year, facts.conduct_year
+    if facts.absent_sessions is not None and facts.absent_sessions > MAX_ABSENT_SESSIONS:
         return Promotion.RETAINED
-    if academic is None or conduct is None or standing.absent_sessions is None:
+    if academic is None or conduct is None or facts.absent_sessions is None:
         return None
     conduct_failed = conduct < Conduct.CONDUCT_AVERAGE
     if academic is Academic.ACADEMIC_POOR or (academic is Academic.ACADEMIC_WEAK and conduct_failed):
         return Promotion.RETAINED
     if conduct_failed:
-        after_summer = standing.conduct_after_summer
+        after_summer = facts.conduct_after_summer
         if after_summer is None:
             return Promotion.SUMMER_TRAINING
-        return Promotion.RETAINED if after_summer < Conduct.CONDUCT_AVERAGE else passed(standing.grade)
+        return Promotion.RETAINED if after_summer < Conduct.CONDUCT_AVERAGE else passed(facts.grade)
     if academic is Academic.ACADEMIC_WEAK:
-        after_retest = standing.academic_after_retest
+        after_retest = facts.academic_after_retest
         if after_retest is None:
             return Promotion.RETEST
         if after_retest < Academic.ACADEMIC_AVERAGE:
             return Promotion.RETAINED
-    return passed(standing.grade)
+    return passed(facts.grade)
 
 
 def title(conduct: Conduct, academic: Academic) -> Award | None:
-    """Title of a semester or of the year: Học sinh giỏi, Học sinh tiên tiến, or none.
+    """Title of a semester or of the year: Học sinh giỏi, Học sinh tiên tiến, or None.
 
     Source: TT58/2011 Điều 18 khoản 1; TT26/2020 Điều 1.
     """

@@ -1,4 +1,4 @@
-"""Reading and writing single marks. Scores are integer tenths, 0 to 100, everywhere in the rules."""
+"""Reading and writing of single marks. Everywhere in the rules a score is in tenths, 0 to 100."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -12,7 +12,10 @@ Mark = int | Comment
 
 
 class BadMark(ValueError):
-    """A text that is no mark. `rule` is a stable code; `str()` is one Vietnamese sentence for the teacher."""
+    """A text that is not a mark.
+
+    rule: a stable code. `str()` gives one Vietnamese sentence for the teacher.
+    """
 
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(message)
@@ -20,7 +23,10 @@ class BadMark(ValueError):
 
 
 class CellStatus(Enum):
-    """State of one required assessment of one pupil. Source: TT22/2021 Điều 7 (make-up), Điều 10 (exemption)."""
+    """Status of one required assessment of one pupil.
+
+    Source: TT22/2021 Điều 7 (make-up), Điều 10 (exemption).
+    """
 
     PENDING = "PENDING"
     RECORDED = "RECORDED"
@@ -31,7 +37,7 @@ class CellStatus(Enum):
 
 
 class Cell(NamedTuple):
-    """One cell of the book: its state, and its mark where the state has one."""
+    """One cell of the book: its status, and its mark where the status has one."""
 
     status: CellStatus
     mark: Mark | None = None
@@ -49,23 +55,23 @@ def _score_table() -> dict[str, int]:
 
 
 SCORES = _score_table()
-"""Accepted spelling → tenths. Bulk entry may look up here directly and ask `parse_score` only to explain a miss."""
+"""Accepted spelling → tenths. Bulk entry looks up here directly; `parse_score` explains a miss."""
 
 COMMENTS = {"Đ": Comment.PASS, "CĐ": Comment.NOT_PASS, "Đạt": Comment.PASS, "Chưa đạt": Comment.NOT_PASS}
 """Accepted spelling (NFC) → comment."""
-
 
 SPELLINGS: Mapping[SubjectKind, Mapping[str, Mark]] = {
     SubjectKind.COMMENT_AND_SCORE: SCORES,
     SubjectKind.COMMENT_ONLY: COMMENTS,
 }
-"""Accepted spelling → mark, by the kind of the subject."""
+"""Kind of subject → accepted spelling → mark."""
 
 
 def parse_score(text: str) -> int:
-    """Read a score between 0 and 10, whole or with one decimal after a point or a comma, as tenths.
+    """Read a score from 0 to 10, whole or with one decimal after a point or comma, as tenths.
 
-    Raises BadMark: MARK_BLANK, MARK_PRECISION (more than one decimal), MARK_OUT_OF_RANGE, MARK_FORMAT.
+    Raises BadMark: MARK_BLANK, MARK_PRECISION (more than one decimal), MARK_OUT_OF_RANGE,
+        MARK_FORMAT.
     Source: TT22/2021 Điều 5 khoản 3 điểm b; TT58/2011 Điều 6.
     """
     tenths = SCORES.get(text)
@@ -75,8 +81,9 @@ def parse_score(text: str) -> int:
 
 
 def parse_comment(text: str) -> Comment:
-    """Read a comment-only result: "Đ" or "CĐ", or the same in words; decomposed Vietnamese letters are composed.
+    """Read a comment-only result: "Đ" or "CĐ", or the same in words.
 
+    The text may be composed or decomposed Unicode.
     Raises BadMark: MARK_BLANK, MARK_FORMAT.
     Source: TT22/2021 Điều 5 khoản 3 điểm a; TT58/2011 Điều 6.
     """
@@ -89,16 +96,17 @@ def parse_comment(text: str) -> Comment:
 
 
 def parse_mark(kind: SubjectKind, text: str) -> Mark:
-    """Read a mark by the kind of its subject. Raises BadMark as `parse_score` and `parse_comment` do."""
+    """Read a mark by its subject's kind. Raises BadMark as `parse_score` and `parse_comment` do."""
     return parse_comment(text) if kind is SubjectKind.COMMENT_ONLY else parse_score(text)
 
 
 def counting_mark(kind: SubjectKind, cell: Cell) -> Mark | None:
-    """Give the mark of a cell that counts, or None while the assessment is still open.
+    """The mark that a cell contributes, or None while the assessment is still open.
 
-    A zero only comes from a recorded 0 or from ZERO_BY_RULE, which is an act of a person, never from an empty cell.
-    An exempt cell counts the theory mark that replaces the practical part.
-    Source: TT22/2021 Điều 7 (make-up), Điều 10 (exemption); TT58/2011 as amended by TT26/2020 Điều 1.
+    A zero comes only from a recorded 0 or from ZERO_BY_RULE, which a person sets; an empty cell is
+    never a zero. An exempt cell counts the theory mark that replaces the practical part.
+    Source: TT22/2021 Điều 7 (make-up), Điều 10 (exemption); TT58/2011 as amended by TT26/2020 Điều
+        1.
     """
     if cell.status is CellStatus.ZERO_BY_RULE:
         return Comment.NOT_PASS if kind is SubjectKind.COMMENT_ONLY else 0
@@ -108,14 +116,14 @@ def counting_mark(kind: SubjectKind, cell: Cell) -> Mark | None:
 
 
 def format_mark(mark: Mark, separator: str = ".") -> str:
-    """Write a mark: "8.3" for 83, "Đ" or "CĐ". Pages pass "," as separator; data keeps the point."""
+    """Write a mark: "8.3" for 83, "Đ" or "CĐ". Printed pages pass "," as separator."""
     if isinstance(mark, Comment):
         return mark.value
     return f"{mark // 10}{separator}{mark % 10}"
 
 
 def _explain_score(text: str) -> BadMark:
-    """Say why a text is no score, as exactly as can be."""
+    """Say as precisely as possible why a text is not a score."""
     if not text.strip():
         return BadMark("MARK_BLANK", "Ô điểm trống.")
     if not text.isascii() or text.strip() != text:
@@ -131,6 +139,6 @@ def _explain_score(text: str) -> BadMark:
 
 
 def _quote(text: str) -> str:
-    """Quote what was sent, shortened, with characters that cannot be seen shown as code points."""
+    """Quote a text, shortened, with its invisible characters written as code points."""
     shown = "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in text[:20])
     return f"“{shown}{'…' if len(text) > 20 else ''}”"

@@ -1,4 +1,4 @@
-"""One pupil's whole year: from marks to results, promotion and award, under either regulation."""
+"""One pupil's whole year under either regulation: from marks to results, promotion and award."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from services.gradebook.rules.averages import (
     year_average,
 )
 from services.gradebook.rules.learning import LearningResult
-from services.gradebook.rules.legacy import AcademicResult, LegacyStanding, ScoredSubject
+from services.gradebook.rules.legacy import AcademicResult, LegacyPromotionInput, ScoredSubject
 from services.gradebook.rules.marks import Mark
-from services.gradebook.rules.promotion import Standing, needs_reassessment
+from services.gradebook.rules.promotion import PromotionInput, needs_reassessment
 from services.gradebook.rules.regime import DEFAULT_POLICY, Policy, RuleSet, minimum_regular
 from services.gradebook.rules.words import (
     Academic,
@@ -30,7 +30,7 @@ from services.gradebook.rules.words import (
 )
 
 _COMMENT_ONLY = SubjectKind.COMMENT_ONLY
-_NOWHERE: frozenset[int] = frozenset()
+_NO_SEMESTERS: frozenset[int] = frozenset()
 
 NO_MARKS = SemesterMarks((), (None,), None)
 """A semester in which nothing has been recorded."""
@@ -39,7 +39,10 @@ T = TypeVar("T")
 
 
 class Periods(NamedTuple, Generic[T]):
-    """One thing for each period; None where it is open. The result after the summer never replaces the year's."""
+    """One value per period; None where it is open.
+
+    The result after the summer never replaces that of the year.
+    """
 
     semester_1: T | None
     semester_2: T | None
@@ -50,11 +53,14 @@ class Periods(NamedTuple, Generic[T]):
 class SubjectYear(NamedTuple):
     """One subject of one pupil in one year.
 
-    periods_per_year: needed for a scored subject.
-    role: set for Toán, Ngữ văn and foreign languages; specialised: the môn chuyên of a specialised class (TT58 only).
-    topic_cluster_semester: 1 or 2 when the result of a learning-topic cluster is recorded there, else None.
-    exempt: semesters (1, 2) with an exemption. Under TT22, and for a scored subject, only the practical part is
-        exempt and theory marks take its place; a comment-only subject under TT58 is left out instead.
+    periods_per_year: required for a scored subject.
+    role: set for Toán, Ngữ văn and foreign languages.
+    specialised: whether it is the môn chuyên of a specialised class (TT58 only).
+    topic_cluster_semester: semester (1 or 2) that records the result of a learning-topic cluster,
+        or None.
+    exempt: semesters (1, 2) with an exemption. Under TT22, and for any scored subject, only the
+        practical part is exempt and theory marks take its place; a comment-only subject under TT58
+        is left out.
     """
 
     name: str
@@ -65,17 +71,18 @@ class SubjectYear(NamedTuple):
     role: SubjectRole | None = None
     specialised: bool = False
     topic_cluster_semester: int | None = None
-    exempt: frozenset[int] = _NOWHERE
+    exempt: frozenset[int] = _NO_SEMESTERS
 
 
 @dataclass(frozen=True, slots=True)
 class PupilYear:
-    """Everything the rules need to know of one pupil in one year; None where it is open.
+    """Everything the rules need to know about one pupil in one year; None where it is open.
 
-    conduct_year: the year's conduct as entered by the homeroom teacher, for TT58 only (Điều 4); TT22 computes it.
+    conduct_year: the year's conduct as entered by the homeroom teacher, under TT58 only (Điều 4);
+        TT22 computes it.
     absent_sessions: half-day sessions, excused and unexcused together.
-    reassessed: subject name → result of the summer re-assessment; None before the re-assessment has been held.
-    conduct_after_summer: conduct after the summer training; None before it has been assessed.
+    reassessed: subject name → result of the summer re-assessment; None until it has been held.
+    conduct_after_summer: conduct after the summer training; None until it has been assessed.
     """
 
     grade: int
@@ -91,8 +98,8 @@ class PupilYear:
 class SubjectResult(NamedTuple):
     """Results of one subject; None where open or left out.
 
-    reassessed: the summer result, where it replaced the year result for promotion.
-    left_out: semesters in which the subject takes no part (exemption under TT58).
+    reassessed: the summer result where it replaced the year result for promotion.
+    left_out: semesters in which the subject is left out of all calculations (exemption under TT58).
     """
 
     name: str
@@ -100,7 +107,7 @@ class SubjectResult(NamedTuple):
     semester_2: Mark | None
     year: Mark | None
     reassessed: Mark | None = None
-    left_out: frozenset[int] = _NOWHERE
+    left_out: frozenset[int] = _NO_SEMESTERS
 
 
 Learning = LearningResult | AcademicResult
@@ -110,8 +117,10 @@ Learning = LearningResult | AcademicResult
 class PupilResult:
     """The outcome of a pupil's year.
 
-    promotion: None while a fact it needs is open. retest_subjects: what to re-assess when it is RETEST; every one
-    under TT22, to choose from under TT58. award: of the year; semester_awards only exist under TT58.
+    promotion: None while a fact that decides it is open.
+    retest_subjects: the subjects to re-assess when promotion is RETEST. TT22 requires all of them;
+        under TT58 the pupil chooses among them.
+    award: title of the year. semester_awards: titles of the semesters, under TT58 only.
     """
 
     subjects: tuple[SubjectResult, ...]
@@ -124,17 +133,18 @@ class PupilResult:
 
 
 def left_out_semesters(rules: RuleSet, subject: SubjectYear) -> frozenset[int]:
-    """Semesters in which an exemption takes the subject out of all calculations.
+    """Semesters in which an exemption removes the subject from all calculations.
 
-    Source: TT58/2011 Điều 12. TT22/2021 Điều 10 exempts only a practical part, which theory replaces.
+    Source: TT58/2011 Điều 12. TT22/2021 Điều 10 exempts only a practical part, which theory
+        replaces.
     """
     if rules.is_tt22 or subject.kind is not _COMMENT_ONLY:
-        return _NOWHERE
+        return _NO_SEMESTERS
     return subject.exempt
 
 
 def subject_semester(rules: RuleSet, subject: SubjectYear, semester: int) -> Mark | None:
-    """Result of a subject in semester 1 or 2: ĐTBmhk in tenths or a comment; None while open or left out.
+    """Result of a subject in semester 1 or 2: ĐTBmhk in tenths or a comment; None while open.
 
     Source: TT22/2021 Điều 9 khoản 1; TT58/2011 Điều 10.
     """
@@ -151,8 +161,8 @@ def subject_semester(rules: RuleSet, subject: SubjectYear, semester: int) -> Mar
 def subject_result(rules: RuleSet, subject: SubjectYear) -> SubjectResult:
     """Semester and year results of a subject, without any summer result.
 
-    The year result of a comment-only subject is that of semester 2. A subject exempt in one semester under TT58 takes
-    the year result from the other.
+    The year result of a comment-only subject is that of semester 2. When such a subject is left out
+    of one semester under TT58, the year result is that of the other.
     Source: TT22/2021 Điều 9 khoản 1; TT58/2011 Điều 10, Điều 12.
     """
     left_out = left_out_semesters(rules, subject)
@@ -169,7 +179,10 @@ def subject_result(rules: RuleSet, subject: SubjectYear) -> SubjectResult:
 
 
 def open_cells(rules: RuleSet, subject: SubjectYear) -> tuple[str, ...]:
-    """Name the required cells of a subject that are still open, as "semester_1.regular[3]" (from 0), "….final"."""
+    """The required cells of a subject that are still open.
+
+    They are named by path, such as "semester_1.regular[3]" (counted from 0) or "semester_2.final".
+    """
     paths: list[str] = []
     for semester, marks in ((1, subject.semester_1), (2, subject.semester_2)):
         if semester in left_out_semesters(rules, subject):
@@ -188,15 +201,15 @@ def open_cells(rules: RuleSet, subject: SubjectYear) -> tuple[str, ...]:
 
 
 def assess(rules: RuleSet, pupil: PupilYear, policy: Policy = DEFAULT_POLICY) -> PupilResult:
-    """Compute a pupil's whole year by the given rules.
+    """Compute a pupil's whole year under a version of the rules.
 
     Source: TT22/2021 Điều 8–15; TT58/2011 Điều 4, Điều 10–18.
     """
     results = [subject_result(rules, subject) for subject in pupil.subjects]
-    semester_1 = _learning(rules, pupil, [r.semester_1 for r in results], results, 1, policy)
-    semester_2 = _learning(rules, pupil, [r.semester_2 for r in results], results, 2, policy)
+    semester_1 = _learning(rules, pupil, [r.semester_1 for r in results], results, semester=1, policy=policy)
+    semester_2 = _learning(rules, pupil, [r.semester_2 for r in results], results, semester=2, policy=policy)
     year_marks = [r.year for r in results]
-    year = _learning(rules, pupil, year_marks, results, 0, policy)
+    year = _learning(rules, pupil, year_marks, results, semester=0, policy=policy)
 
     due = _due(year, results)
     after = year if pupil.reassessed is not None and year is not None and _failed(year) else None
@@ -206,14 +219,14 @@ def assess(rules: RuleSet, pupil: PupilYear, policy: Policy = DEFAULT_POLICY) ->
             for r in results
         ]
         replaced = [r.year if r.reassessed is None else r.reassessed for r in results]
-        after = _learning(rules, pupil, replaced, results, 0, policy)
+        after = _learning(rules, pupil, replaced, results, semester=0, policy=policy)
 
-    learned: Periods[Learning] = Periods(semester_1, semester_2, year, after)
+    learning_periods: Periods[Learning] = Periods(semester_1, semester_2, year, after)
     conduct = _conduct(rules, pupil, policy)
-    decision = _decide(pupil, learned, conduct, policy)
+    decision = _decide(pupil, learning_periods, conduct, policy)
     return PupilResult(
         subjects=tuple(results),
-        learning=learned,
+        learning=learning_periods,
         conduct=conduct,
         promotion=decision,
         retest_subjects=due if decision is Promotion.RETEST else (),
@@ -227,14 +240,18 @@ def _learning(
     pupil: PupilYear,
     marks: Sequence[Mark | None],
     results: Sequence[SubjectResult],
+    *,
     semester: int,
     policy: Policy,
 ) -> Learning | None:
-    """Learning result of one period (1, 2, or 0 for the year) from one mark a subject; None while one is open."""
+    """Learning result of one period from the mark of each subject; None while a mark is open.
+
+    semester: 1, 2, or 0 for the year.
+    """
     if None in marks:
-        out = frozenset({semester}) if semester else frozenset({1, 2})
-        taking_part = [not out <= result.left_out for result in results]
-        if any(mark is None and takes for mark, takes in zip(marks, taking_part, strict=True)):
+        semesters = frozenset({semester}) if semester else frozenset({1, 2})
+        counted = [not semesters <= result.left_out for result in results]
+        if any(mark is None and counts for mark, counts in zip(marks, counted, strict=True)):
             return None
     comments = [mark for mark in marks if isinstance(mark, Comment)]
     if rules.is_tt22:
@@ -250,7 +267,7 @@ def _learning(
 
 
 def _failed(year: Learning) -> bool:
-    """Whether the learning result of the year calls for re-assessment (Chưa đạt; Yếu under TT58)."""
+    """Whether the year's learning result calls for re-assessment (Chưa đạt; under TT58 Yếu)."""
     if isinstance(year, LearningResult):
         return year.level is Level.LEVEL_UNSATISFACTORY
     return year.level is Academic.ACADEMIC_WEAK
@@ -264,7 +281,7 @@ def _due(year: Learning | None, results: Sequence[SubjectResult]) -> tuple[str, 
 
 
 def _conduct(rules: RuleSet, pupil: PupilYear, policy: Policy) -> Periods[ConductLevel]:
-    """Conduct of both semesters, of the year, and after the summer where the year failed."""
+    """Conduct of both semesters, of the year, and after the summer if the year's was failing."""
     first, second, year = pupil.conduct_semester_1, pupil.conduct_semester_2, pupil.conduct_year
     failing: ConductLevel
     if rules.is_tt22:
@@ -279,13 +296,13 @@ def _conduct(rules: RuleSet, pupil: PupilYear, policy: Policy) -> Periods[Conduc
 
 
 def _decide(
-    pupil: PupilYear, learned: Periods[Learning], conduct: Periods[ConductLevel], policy: Policy
+    pupil: PupilYear, learning_periods: Periods[Learning], conduct: Periods[ConductLevel], policy: Policy
 ) -> Promotion | None:
-    """Promotion by the regime of the results at hand."""
-    year, after = learned.year, learned.after_summer
+    """Promotion under the regime that the results belong to."""
+    year, after = learning_periods.year, learning_periods.after_summer
     if isinstance(year, AcademicResult) or isinstance(conduct.year, Conduct):
         return legacy.decide(
-            LegacyStanding(
+            LegacyPromotionInput(
                 grade=pupil.grade,
                 academic_year=year.level if isinstance(year, AcademicResult) else None,
                 conduct_year=conduct.year if isinstance(conduct.year, Conduct) else None,
@@ -295,7 +312,7 @@ def _decide(
             )
         )
     return promotion.decide(
-        Standing(
+        PromotionInput(
             grade=pupil.grade,
             learning_year=year.level if isinstance(year, LearningResult) else None,
             conduct_year=conduct.year if isinstance(conduct.year, Level) else None,
@@ -308,11 +325,11 @@ def _decide(
 
 
 def _award(
-    learned: Learning | None, conduct: ConductLevel | None, year_marks: Sequence[Mark | None] | None = None
+    result: Learning | None, conduct: ConductLevel | None, year_marks: Sequence[Mark | None] | None = None
 ) -> Award | None:
-    """Title of a period; `year_marks` only for the year, because TT22 knows no semester title."""
-    if isinstance(learned, AcademicResult) and isinstance(conduct, Conduct):
-        return legacy.title(conduct, learned.level)
-    if isinstance(learned, LearningResult) and isinstance(conduct, Level) and year_marks is not None:
-        return learning.award(conduct, learned.level, [mark for mark in year_marks if isinstance(mark, int)])
+    """Title of a period; `year_marks` only for the year, because TT22 has no semester titles."""
+    if isinstance(result, AcademicResult) and isinstance(conduct, Conduct):
+        return legacy.title(conduct, result.level)
+    if isinstance(result, LearningResult) and isinstance(conduct, Level) and year_marks is not None:
+        return learning.award(conduct, result.level, [mark for mark in year_marks if isinstance(mark, int)])
     return None

@@ -1,7 +1,7 @@
-"""Which regulation applies to a class, and the facts of each version as data.
+"""Which regulation applies to a class, and how its versions differ, as data.
 
-The choice depends on school year and grade together: TT22/2021 was phased in grade by grade (Điều 21 khoản 1) while
-the other grades stayed under TT58/2011, itself in two versions.
+The choice depends on school year and grade together: TT22/2021 was phased in grade by grade (Điều
+21 khoản 1) while the other grades stayed under TT58/2011, which has two versions itself.
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from services.gradebook.rules.words import SubjectKind
 
 
 class Regime(Enum):
-    """The regulation and its version; the value is how articles are cited."""
+    """The regulation and its version; the value is how its articles are cited."""
 
     TT22 = "TT22/2021"
     TT58_ORIGINAL = "TT58/2011"
@@ -20,12 +20,15 @@ class Regime(Enum):
 
 
 class NoRules(LookupError):
-    """No rule set here covers this school year and grade. `str()` is one Vietnamese sentence."""
+    """No rule set covers this school year and grade. `str()` gives one Vietnamese sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class RegularCount:
-    """How many regular marks one subject needs in one semester. `maximum` is None where the law sets only a minimum."""
+    """How many regular marks one subject needs in one semester.
+
+    maximum: None where the law sets only a minimum.
+    """
 
     minimum: int
     maximum: int | None
@@ -33,15 +36,18 @@ class RegularCount:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RuleSet:
-    """One version of the assessment rules, as far as it differs by version.
+    """One version of the assessment rules: the points in which versions differ.
 
     is_tt22: whether levels, promotion and awards follow TT22 rather than TT58.
     regular_steps: (upper bound in periods a year, marks) in rising order; the last bound is None.
     regular_comment_only: marks of a comment-only subject, or None where it follows `regular_steps`.
     regular_is_exact: whether more marks than the count are refused.
-    single_midterm: exactly one test of coefficient 2 a semester; otherwise as many as the programme plans.
-    reduced_semester: the semester whose minimum was cut by a third (school year 2019-2020, epidemic), else None.
-    named_foreign_language: whether a foreign language may be the "one of" subject of TT58 Điều 13.
+    single_midterm: exactly one test of coefficient 2 per semester; otherwise as many as the
+        programme plans.
+    named_foreign_language: whether a foreign language is among the subjects of which TT58 Điều 13
+        requires one to reach the rank.
+    reduced_semester: the semester whose minimum was cut by a third (school year 2019-2020,
+        epidemic), or None.
     """
 
     regime: Regime
@@ -56,16 +62,17 @@ class RuleSet:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Points that the text leaves open, decided by the Department; the defaults are the literal readings.
+    """Points that the regulations leave open and the Department decides; defaults read literally.
 
-    failed_comment_subject_counts: a failed comment-only subject may be the "01 môn học" of TT22 Điều 9 khoản 3,
-        because Điều 2 khoản 1 calls it a môn học.
-    adjustment_by_ideal_mark: the level "but for one subject" (TT22 Điều 9 khoản 3) is found by giving that subject an
-        ideal mark; by default it is found by leaving the subject out.
-    retest_after_summer_training: a pupil failing both conduct and learning may re-sit once the summer training is
-        passed (TT22 Điều 12–14); otherwise such a pupil repeats the year.
-    legacy_conduct_from_semester_2: under TT58 Điều 4 the year's conduct, when the homeroom teacher entered none, is
-        that of semester 2, on which the law says it is mainly based; otherwise it stays open.
+    failed_comment_subject_counts: a failed comment-only subject may be the "01 môn học" of TT22
+        Điều 9 khoản 3, because Điều 2 khoản 1 calls it a môn học.
+    adjustment_by_ideal_mark: the level "but for one subject" (TT22 Điều 9 khoản 3) is computed with
+        an ideal mark for that subject; by default the subject is left out.
+    retest_after_summer_training: a pupil failing both conduct and learning may re-sit after passing
+        the summer training (TT22 Điều 12–14); otherwise such a pupil repeats the year.
+    legacy_conduct_from_semester_2: when the homeroom teacher entered no conduct for the year under
+        TT58 Điều 4, that of semester 2 applies, on which the law mainly bases it; otherwise the
+        year's conduct stays open.
     """
 
     failed_comment_subject_counts: bool = True
@@ -105,24 +112,27 @@ TT58_ORIGINAL = RuleSet(
     regular_is_exact=False,
     single_midterm=False,
 )
-"""TT58/2011 Điều 7, Điều 8: by periods a week (≤ 1, between 1 and 3, ≥ 3), 35 teaching weeks a year."""
+"""TT58/2011 Điều 7, Điều 8: by periods per week (≤ 1, 1 to 3, ≥ 3) in a year of 35 weeks."""
 
 TT58_EPIDEMIC = replace(TT58_ORIGINAL, reduced_semester=2)
-"""School year 2019-2020: the Ministry cut the number of tests of semester 2 by a third."""
+"""School year 2019-2020: the Ministry cut the number of tests in semester 2 by a third."""
 
 FIRST_TT22_YEAR = {6: 2021, 7: 2022, 8: 2023, 9: 2024, 10: 2022, 11: 2023, 12: 2024}
-"""Grade → first school year (its starting calendar year) under TT22. Source: TT22/2021 Điều 21 khoản 1."""
+"""Grade → first school year (its starting calendar year) under TT22.
+
+Source: TT22/2021 Điều 21 khoản 1.
+"""
 
 FIRST_TT58_YEAR = 2011
-"""TT58/2011 was issued in December 2011, within school year 2011-2012; earlier years had other rules."""
+"""TT58/2011 was issued in December 2011 (school year 2011-2012); before it other rules applied."""
 
 
 def rule_set(school_year_start: int, grade: int) -> RuleSet:
-    """Choose the rules of a class.
+    """The rules that apply to a class.
 
-    school_year_start: calendar year in which the school year begins, 2024 for 2024-2025.
+    school_year_start: calendar year in which the school year begins: 2024 for 2024-2025.
     grade: 6 to 12.
-    Raises NoRules outside secondary school, or before TT58.
+    Raises NoRules for grades outside secondary school and for years before TT58.
     Source: TT22/2021 Điều 21 khoản 1; TT26/2020 Điều 2 (in force 11/10/2020).
     """
     first = FIRST_TT22_YEAR.get(grade)
@@ -147,13 +157,14 @@ def required_regular(
     *,
     topic_cluster: bool = False,
 ) -> RegularCount:
-    """Tell how many regular marks a pupil needs in a subject in one semester.
+    """How many regular marks a pupil needs in a subject in one semester.
 
-    periods_per_year: teaching periods of the subject in the year; may be None for a comment-only subject, which
-        then needs two.
+    periods_per_year: teaching periods of the subject in the year; may be None for a comment-only
+        subject, which then needs two marks.
     semester: 1 or 2.
-    topic_cluster: the result of a learning-topic cluster is recorded in this subject in this semester; it counts as
-        one more regular mark.
+    topic_cluster: whether this subject and semester record the result of a learning-topic cluster,
+        which is one more regular mark.
+    Raises ValueError for a scored subject without periods_per_year.
     Source: TT22/2021 Điều 6 khoản 2; TT58/2011 Điều 8 and its amendment by TT26/2020.
     """
     count = minimum_regular(rules, kind, periods_per_year, semester, topic_cluster)
@@ -164,10 +175,10 @@ def required_regular(
 def minimum_regular(
     rules: RuleSet, kind: SubjectKind, periods_per_year: int | None, semester: int, topic_cluster: bool
 ) -> int:
-    """The minimum of `required_regular`, of which it takes the same arguments.
+    """The minimum of `required_regular`; it takes the same arguments.
 
-    Kept, because it is asked for every student of a class again; a rule set is one of few constants, the same one only
-    when it is the same object.
+    Cached because it is computed for every student of a class. Rule sets are a few constants and
+    are compared by identity.
     """
     count = 2
     comment_only = kind is SubjectKind.COMMENT_ONLY

@@ -1,7 +1,8 @@
-"""Names of levels and outcomes, and the Vietnamese words the regulations use for them.
+"""Levels and outcomes, with the Vietnamese words that the regulations use for them.
 
-Levels are ordered: a greater value is better, so "Đạt or better" is a comparison. Each regime has its own words
-(`member.vietnamese`), and a level of one regime is never shown with the word of the other.
+Levels are ordered: a greater value is better, so "Đạt or better" is a comparison. Each regime has
+its own words (`member.vietnamese`), and a level of one regime is never shown with a word of the
+other.
 """
 
 from enum import Enum, IntEnum
@@ -16,7 +17,10 @@ class SubjectKind(Enum):
 
 
 class SubjectRole(Enum):
-    """Subjects that TT58/2011 Điều 13 names ("1 trong các môn Toán, Ngữ văn, Ngoại ngữ"). TT22 names none."""
+    """Subjects that TT58/2011 Điều 13 names ("1 trong các môn Toán, Ngữ văn, Ngoại ngữ").
+
+    TT22 names none.
+    """
 
     MATHEMATICS = "MATHEMATICS"
     LITERATURE = "LITERATURE"
@@ -24,9 +28,9 @@ class SubjectRole(Enum):
 
 
 class Comment(Enum):
-    """The outcomes of a comment-only assessment; the value is what stands in the books."""
+    """Results of a comment-only assessment; the value is what the books print."""
 
-    PASS = "Đ"  # noqa: S105  (a mark, no password)
+    PASS = "Đ"  # noqa: S105  (a mark, not a password)
     NOT_PASS = "CĐ"  # noqa: S105
 
 
@@ -83,7 +87,7 @@ class _Named(Enum):
 
 
 class Promotion(_Named):
-    """What the school year ends in. Source: TT22/2021 Điều 12–14; TT58/2011 Điều 15–17."""
+    """Outcome of the school year. Source: TT22/2021 Điều 12–14; TT58/2011 Điều 15–17."""
 
     PROMOTED = "PROMOTED", "Được lên lớp"
     PROGRAMME_COMPLETED = "PROGRAMME_COMPLETED", "Hoàn thành chương trình"
@@ -93,16 +97,16 @@ class Promotion(_Named):
 
 
 class Award(_Named):
-    """Titles of a year, and of a semester under TT58. Source: TT22/2021 Điều 15; TT58/2011 Điều 18."""
+    """Titles of a year, and under TT58 of a semester.
+
+    Source: TT22/2021 Điều 15; TT58/2011 Điều 18.
+    """
 
     OUTSTANDING_STUDENT = "OUTSTANDING_STUDENT", "Học sinh Xuất sắc"
     GOOD_STUDENT = "GOOD_STUDENT", "Học sinh Giỏi"
     TITLE_EXCELLENT = "TITLE_EXCELLENT", "Học sinh giỏi"
     TITLE_ADVANCED = "TITLE_ADVANCED", "Học sinh tiên tiến"
 
-
-LearningLevel = Level | Academic
-"""A learning result of either regime; one pupil-year only ever holds one of them."""
 
 ConductLevel = Level | Conduct
 """A conduct result of either regime."""

@@ -2,8 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
@@ -12,8 +11,8 @@ from hoso.gradebook.v1 import marks_pb2, marks_pb2_grpc
 from hoso.signing.v1 import signing_pb2, signing_pb2_grpc
 
 from services.common import chunks
-from services.common.settings import PeerConfig, TlsConfig
-from tests import servers
+from services.common.settings import PeerConfig
+from tests import servers, stand_ins
 
 
 @dataclass
@@ -47,28 +46,18 @@ class _Signing(signing_pb2_grpc.SigningServiceServicer):
             yield signing_pb2.DownloadDocumentResponse(chunk=chunk)
 
 
-def tls(pki: servers.Pki, name: str) -> TlsConfig:
-    who = pki.identity(name)
-    return TlsConfig(who.ca_file, who.cert_file, who.key_file)
-
-
 @contextlib.contextmanager
 def serving(pki: servers.Pki) -> Iterator[Peers]:
     """Both stand-ins on one free port."""
-    who = pki.identity("service/gradebook")
-    server = grpc.server(ThreadPoolExecutor(4))
-    credentials = grpc.ssl_server_credentials(
-        [(who.key_file.read_bytes(), who.cert_file.read_bytes())], who.ca_file.read_bytes(), True
-    )
-    port = server.add_secure_port("127.0.0.1:0", credentials)
-    statuses = health.HealthServicer()
-    statuses.set("", health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
-    peers = Peers(PeerConfig(f"127.0.0.1:{port}", tls(pki, "service/archive")))
-    marks_pb2_grpc.add_MarkServiceServicer_to_server(_Marks(peers), server)
-    signing_pb2_grpc.add_SigningServiceServicer_to_server(_Signing(peers), server)
-    server.start()
-    try:
+    peers = Peers(PeerConfig("", stand_ins.tls(pki, "service/archive")))
+
+    def add(server: grpc.Server) -> None:
+        statuses = health.HealthServicer()
+        statuses.set("", health_pb2.HealthCheckResponse.SERVING)
+        health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
+        marks_pb2_grpc.add_MarkServiceServicer_to_server(_Marks(peers), server)
+        signing_pb2_grpc.add_SigningServiceServicer_to_server(_Signing(peers), server)
+
+    with stand_ins.serving(pki, add) as address:
+        peers.config = replace(peers.config, address=address)
         yield peers
-    finally:
-        server.stop(0).wait()

@@ -110,7 +110,7 @@ def test_chains_that_are_as_they_were_anchored(anchored: Command) -> None:
     result = anchored.hoso("audit")
     assert result.exit_code == 0, result.output
     assert result.stdout.count("nguyên vẹn") == 4
-    assert "0 giờ trước" in result.stdout
+    assert "0 phút trước" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
     answer = json.loads(anchored.hoso("--json", "audit").stdout)
     assert list(answer) == list(SERVICES)

@@ -5,20 +5,14 @@ front.
 import contextlib
 import hashlib
 import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import grpc
-import pika
 import pytest
 from google.protobuf import json_format
 from hoso.archive.v1 import archive_pb2 as pb
@@ -29,7 +23,7 @@ from hoso.operations.v1.anchors_pb2_grpc import AnchorServiceStub
 
 from deploy.local import configs, layout, objectstore
 from services.archive.config import ArchiveConfig
-from services.common import anchor, db, identity, outbox, topology
+from services.common import anchor, db, topology
 from services.common.db import Database
 from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Unauthenticated
 from services.common.grpc_client import calling, channel
@@ -38,6 +32,8 @@ from tests import servers
 from tests.integration.archive import peers as stand_ins
 from tests.integration.archive.conftest import with_buckets
 from tests.integration.common import messages
+from tests.service_processes import Processes, free_port
+from tests.stand_ins import tls
 from tests.unit.archive.signed_books import Ca, sign, signatories, signing_copy
 
 SCHOOL, YEAR = "79000123", "2025-2026"
@@ -45,35 +41,11 @@ _ROLES = ("serve", "consume", "relay", "work")
 
 
 @dataclass
-class Line:
+class Line(Processes):
     """Archive's processes, their configuration, and both ends: what archive hears and what it says."""
 
     config: ArchiveConfig
-    file: Path
     peers: stand_ins.Peers
-    pki: servers.Pki
-    sender: BrokerConfig
-    children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-
-    def once(self, role: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(_command(role, self.file), capture_output=True, text=True, timeout=120, check=False)
-
-    def start(self, role: str) -> None:
-        with (self.file.parent / f"{role}.log").open("ab") as log:
-            self.children[role] = subprocess.Popen(_command(role, self.file), stderr=log, cwd=layout.REPOSITORY)
-
-    def kill(self, role: str) -> None:
-        self.children[role].send_signal(signal.SIGKILL)
-        self.children[role].wait()
-
-    def announce(self, event: Any) -> None:
-        body = json_format.MessageToJson(event, preserving_proto_field_name=True).encode()
-        name = event.DESCRIPTOR.full_name
-        with messages.channel(self.sender) as open_channel:
-            properties = pika.BasicProperties(
-                message_id=str(uuid.uuid4()), type=name, app_id="gradebook", delivery_mode=2
-            )
-            open_channel.basic_publish(topology.EXCHANGE, outbox.routing_key(name), body, properties, mandatory=True)
 
     def announce_snapshot(self, data: bytes) -> str:
         snapshot = str(uuid.uuid4())
@@ -97,23 +69,8 @@ class Line:
         return events
 
     def stub(self, client: str) -> archive_pb2_grpc.ArchiveServiceStub:
-        tls = stand_ins.tls(self.pki, client)
-        return archive_pb2_grpc.ArchiveServiceStub(channel(PeerConfig(self.config.server.listen, tls)))
-
-    def token(self, school: str) -> tuple[tuple[str, str]]:
-        pem = (self.pki.stack.pki / "issuer.key").read_text()
-        jwt = identity.issue_token("https://id.hoso.local", pem, person_id="gv-1", school=school)
-        return (("authorization", f"Bearer {jwt}"),)
-
-
-def _command(role: str, file: Path) -> list[str]:
-    return [sys.executable, "-W", "ignore", "-m", "services.archive", role, "--config", str(file)]
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind((layout.HOST, 0))
-        return int(free.getsockname()[1])
+        peer = PeerConfig(self.config.server.listen, tls(self.pki, client))
+        return archive_pb2_grpc.ArchiveServiceStub(channel(peer))
 
 
 @pytest.fixture(scope="module")
@@ -135,15 +92,15 @@ def line(
     fresh = replace(running.config, bucket=f"{running.config.bucket}-r", probe_bucket=f"{running.config.bucket}-p")
     (folder / "roots.pem").write_bytes(ca.pem)
     with stand_ins.serving(pki_files) as peers, contextlib.ExitStack() as stop:
-        listen, own = f"{layout.HOST}:{_free_port()}", pki_files.identity("anchor/archive")
-        ourselves = PeerConfig(listen, stand_ins.tls(pki_files, "service/archive"))
+        listen, own = f"{layout.HOST}:{free_port()}", pki_files.identity("anchor/archive")
+        ourselves = PeerConfig(listen, tls(pki_files, "service/archive"))
         config = ArchiveConfig(
             database=database("archive"),
             broker=broker("archive"),
             anchor=AnchorConfig(own.key_file, own.cert_file, ourselves),
             server=ServerConfig(
                 listen=listen,
-                tls=stand_ins.tls(pki_files, "service/archive"),
+                tls=tls(pki_files, "service/archive"),
                 issuers_file=pki_files.stack.pki / "issuers.json",
             ),
             gradebook=peers.config,
@@ -153,20 +110,11 @@ def line(
         )
         file = folder / "archive.toml"
         file.write_text(configs.dump(config))
-        line = Line(config, file, peers, pki_files, broker("gradebook"))
+        line = Line("archive", file, pki_files, broker("gradebook"), config, peers)
         answered = [events_pb2.SnapshotArchived, events_pb2.RecordArchived, events_pb2.RecordRefused]
         topology.declare(line.sender, "gradebook", [kind.DESCRIPTOR.full_name for kind in answered])
-        stop.callback(_end, line)
+        stop.callback(line.end)
         yield line
-
-
-def _end(line: Line) -> None:
-    for child in line.children.values():
-        if child.poll() is None:
-            child.kill()
-        child.wait()
-    for log in sorted(line.file.parent.glob("*.log")):
-        print(log.name, log.read_text()[-3000:])
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +135,7 @@ def up(line: Line) -> Line:
     for role in _ROLES:
         line.start(role)
     grpc.channel_ready_future(
-        channel(PeerConfig(line.config.server.listen, stand_ins.tls(line.pki, "operator/department")))
+        channel(PeerConfig(line.config.server.listen, tls(line.pki, "operator/department")))
     ).result(timeout=20)
     return line
 

@@ -25,6 +25,10 @@ class Child:
                 [sys.executable, "-W", "ignore", "-m", module, str(settings)], stderr=output
             )
 
+    def logged(self, words: str) -> int:
+        """How many lines with these words are in the log."""
+        return sum(words in line for line in self.log.read_text().splitlines())
+
     def end(self, number: signal.Signals) -> int:
         """Send the signal and wait for the exit code."""
         self.process.send_signal(number)

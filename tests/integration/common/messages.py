@@ -1,7 +1,6 @@
 """Reading and writing the test broker's queues directly."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pika
@@ -9,14 +8,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from services.common import amqp
 from services.common.settings import BrokerConfig
-
-
-def eventually(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
-    """Wait until `condition` holds."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
+from tests.waiting import eventually
 
 
 @contextmanager
@@ -35,14 +27,17 @@ def depth(broker: BrokerConfig, queue: str) -> int:
 def take(broker: BrokerConfig, queue: str, timeout_s: float = 15.0) -> tuple[pika.BasicProperties, bytes]:
     """Take one message from `queue`, waiting for it."""
     with channel(broker) as open_channel:
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+
+        def get() -> tuple[pika.BasicProperties, bytes] | None:
             method, properties, body = open_channel.basic_get(queue, auto_ack=True)
-            if method is not None:
-                assert properties is not None and body is not None
-                return properties, body
-            time.sleep(0.02)
-    raise AssertionError(f"no message in {queue}")
+            if method is None:
+                return None
+            assert properties is not None and body is not None
+            return properties, body
+
+        taken = eventually(get, timeout_s)
+        assert taken is not None
+        return taken
 
 
 def publish(broker: BrokerConfig, queue: str, body: bytes, **properties: object) -> None:

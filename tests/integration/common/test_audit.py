@@ -18,7 +18,7 @@ from hoso.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from services.common import audit, grpc_server, operations
 from services.common.audit import Break, Head
 from services.common.db import Database, Tx
-from services.common.errors import NotFound, Rejected
+from services.common.errors import Invalid, NotFound, Rejected
 from services.common.grpc_client import calling, channel
 from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
 from tests.integration.archive import forging
@@ -313,6 +313,8 @@ def test_the_stream_tells_progress_and_breaks(served: tuple[Counting, Operations
     assert [(p.rows, p.chains_done, p.chains_total) for p in told] == [(3, 1, 2), (8, 2, 2)]
     assert [(b.chain, b.sequence, b.reason) for p in told for b in p.breaks] == [("another", 3, "ANCHOR_MISMATCH")]
     assert told[-1].oldest_time.ToDatetime(UTC) <= datetime.now(UTC)
+    with pytest.raises(Invalid), calling("gradebook"):
+        list(stub.VerifyAuditChains(pb.VerifyAuditChainsRequest(anchored=[pb.AuditHead(chain="a\0")]), timeout=20))
 
 
 @pytest.mark.parametrize("unary", [False, True])

@@ -15,10 +15,10 @@ from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 from services.common import topology
 from services.common.db import Database
 from services.common.settings import BrokerConfig, DatabaseConfig
+from tests.waiting import eventually
 
 from . import messages
 from .children import CONSUMER, Child, family
-from .messages import eventually
 
 SERVICE = "gradebook"
 QUEUE = topology.queue(SERVICE)
@@ -119,7 +119,7 @@ def test_an_unavailable_handler_holds_the_queue(
     consumer = start()
     send(queue, "away")
     send(queue, "next")
-    time.sleep(4)
+    eventually(lambda: consumer.logged("message held; trying again") >= 3)
     assert handled(base) == []
     assert all(messages.depth(queue, topology.retry_queue(SERVICE, s)) == 0 for s in topology.RETRY_S)
     assert consumer.end(signal.SIGTERM) == 0

@@ -13,12 +13,14 @@ from services.common import db
 from services.common.db import Database, MigrationError, trip
 from services.common.errors import Unavailable
 from services.common.settings import DatabaseConfig
+from tests.waiting import eventually
 
 COMMON = [
     "common/0001_outbox_inbox.sql",
     "common/0002_job.sql",
     "common/0003_audit.sql",
     "common/0004_audit_append.sql",
+    "common/0005_audit_without_subjects.sql",
 ]
 
 
@@ -91,8 +93,7 @@ def test_statements_see_what_was_committed_while_the_one_before_waited(base: Dat
         tx.execute("SELECT pg_advisory_xact_lock(1)")
         thread = threading.Thread(target=wait)
         thread.start()
-        while scalar(base, "SELECT count(*) FROM pg_locks WHERE NOT granted") == 0:
-            time.sleep(0.01)
+        eventually(lambda: scalar(base, "SELECT count(*) FROM pg_locks WHERE NOT granted"))
         db.execute(tx, (ADD, ["meanwhile"]))
     thread.join(10)
     assert counts == [[(1,)]]
@@ -156,6 +157,14 @@ def test_idle_connections_that_were_cut_fail_nobody(base: Database) -> None:
             " WHERE pid <> pg_backend_pid() AND datname = current_database()"
         )
     assert [scalar(base, "SELECT 1") for _ in range(10)] == [1] * 10
+
+
+def test_only_transactions_that_keep_plans_give_up_sequential_scans(base: Database) -> None:
+    for keep_plans in (True, False, True):
+        with base.transaction(keep_plans=keep_plans) as tx:
+            settings = [tx.execute(f"SHOW {name}").fetchone() for name in ("plan_cache_mode", "enable_seqscan", "jit")]
+        kept = [("force_generic_plan",), ("off",), ("off",)]
+        assert settings == (kept if keep_plans else [("auto",), ("on",), ("off",)])
 
 
 def test_a_server_that_is_not_there_is_unavailable(database_config: DatabaseConfig) -> None:

@@ -9,9 +9,9 @@ import pytest
 from services.common import dead_letters, topology
 from services.common.errors import Invalid, NotFound, Unavailable
 from services.common.settings import BrokerConfig
+from tests.waiting import eventually
 
 from . import messages
-from .messages import eventually
 
 SERVICE = "gradebook"
 QUEUE = topology.queue(SERVICE)

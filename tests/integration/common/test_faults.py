@@ -21,10 +21,10 @@ from services.common import db, jobs, outbox, topology, worker
 from services.common.db import Database
 from services.common.errors import Unavailable
 from services.common.settings import BrokerConfig, DatabaseConfig
+from tests.waiting import eventually
 
 from . import messages
 from .children import CONSUMER, RELAY, family
-from .messages import eventually
 
 SERVICE = "gradebook"
 QUEUE = topology.queue(SERVICE)
@@ -153,9 +153,9 @@ def test_a_broker_crash_in_the_middle(servers: Servers, own_base: Database, tmp_
         writer.start()
         eventually(lambda: len(handled(own_base)) > 50, 30)
         servers.rabbitmq.stop(signal.SIGKILL)
-        time.sleep(3)
         before = len(writer.certain)
-        eventually(lambda: len(writer.certain) > before)  # business goes on without the broker
+        eventually(lambda: len(writer.certain) > before + 50)  # business goes on without the broker
+        before = len(writer.certain)
         servers.rabbitmq.start()
         eventually(lambda: len(handled(own_base)) > before, 60)
         writer.end()
@@ -172,8 +172,9 @@ def test_a_database_restart_in_the_middle(
         processes = [children.start(RELAY), children.start(CONSUMER)]
         writer.start()
         eventually(lambda: len(handled(own_base)) > 50, 30)
+        failed = len(writer.sent - writer.certain)
         servers.postgres.stop(how)
-        time.sleep(2)
+        eventually(lambda: len(writer.sent - writer.certain) > failed + 1)
         before = len(writer.certain)
         servers.postgres.start()
         eventually(lambda: len(writer.certain) > before + 50, 30)
@@ -186,9 +187,10 @@ def test_relay_and_consumer_killed_again_and_again(servers: Servers, own_base: D
     writer = Writer(own_base)
     writer.start()
     with family(tmp_path, servers.broker, servers.database) as children:
-        for seconds in (1.5, 2.0, 2.5, 3.0):
+        for more in (1, 10, 20, 40):
             processes = [children.start(RELAY), children.start(CONSUMER)]
-            time.sleep(seconds)
+            wanted = len(handled(own_base)) + more
+            eventually(lambda wanted=wanted: len(handled(own_base)) >= wanted, 30)  # type: ignore[misc]
             for child in processes:
                 child.end(signal.SIGKILL)
         for module in (RELAY, CONSUMER):
@@ -203,7 +205,8 @@ def test_processes_wait_for_servers_that_start_later(servers: Servers, own_base:
     servers.rabbitmq.stop()
     with family(tmp_path, servers.broker, servers.database) as children:
         processes = [children.start(RELAY), children.start(CONSUMER)]
-        time.sleep(3)
+        for child, away in zip(processes, ("relay interrupted; connecting again", "broker away"), strict=True):
+            eventually(lambda child=child, away=away: child.logged(away) >= 2, 30)  # type: ignore[misc]
         servers.rabbitmq.start()
         eventually(lambda: handled(own_base) == ["1"], 30)
         assert [child.end(signal.SIGTERM) for child in processes] == [0, 0]

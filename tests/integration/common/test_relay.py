@@ -16,10 +16,10 @@ from services.common import outbox, relay, topology
 from services.common.db import Database
 from services.common.intake import Delivery, Intake, Outcome, Subscription
 from services.common.settings import BrokerConfig, DatabaseConfig
+from tests.waiting import eventually
 
 from . import messages
 from .children import RELAY, family
-from .messages import eventually
 
 SERVICE = "gradebook"
 QUEUE = topology.queue(SERVICE)
@@ -160,6 +160,14 @@ def test_published_rows_are_kept_for_a_while_and_then_removed(
     assert rows == (2,)
 
 
+def waits_for_a_row(base: Database) -> bool:
+    with base.transaction() as tx:
+        query = (
+            "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return tx.execute(query).fetchone() == (True,)
+
+
 def test_a_relay_killed_between_confirm_and_mark_repeats_and_the_inbox_absorbs_it(
     base: Database, database_config: DatabaseConfig, queue: BrokerConfig, tmp_path: Path
 ) -> None:
@@ -169,7 +177,7 @@ def test_a_relay_killed_between_confirm_and_mark_repeats_and_the_inbox_absorbs_i
             tx.execute("SELECT id FROM outbox FOR UPDATE")  # the relay can publish, and then not mark
             child = children.start(RELAY)
             eventually(lambda: messages.depth(queue, QUEUE) == 20)
-            time.sleep(0.3)
+            eventually(lambda: waits_for_a_row(base))
             child.end(signal.SIGKILL)
             # Its last statement would still be carried out by the server; a crash one moment
             # earlier sends none.

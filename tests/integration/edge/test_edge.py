@@ -31,6 +31,7 @@ from services.common.errors import (
 from services.common.grpc_client import calling, channel
 from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
 from tests.servers import Pki
+from tests.waiting import eventually
 
 Status = operations_pb2.GetStatusRequest
 
@@ -227,17 +228,14 @@ def test_health_follows_each_dependency(edge: Edge) -> None:
     def state(service: str) -> int:
         return health.Check(health_pb2.HealthCheckRequest(service=service), timeout=5).status
 
-    def until(expected: int) -> None:
-        deadline = time.monotonic() + 10
-        while state("database") != expected or state("") != expected:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+    def becomes(expected: int) -> None:
+        eventually(lambda: (state("database"), state("")) == (expected, expected))
 
-    until(health_pb2.HealthCheckResponse.SERVING)
+    becomes(health_pb2.HealthCheckResponse.SERVING)
     edge.database_away = True
-    until(health_pb2.HealthCheckResponse.NOT_SERVING)
+    becomes(health_pb2.HealthCheckResponse.NOT_SERVING)
     edge.database_away = False
-    until(health_pb2.HealthCheckResponse.SERVING)
+    becomes(health_pb2.HealthCheckResponse.SERVING)
 
 
 def test_reflection_names_the_services(edge: Edge) -> None:

@@ -1,4 +1,9 @@
-"""One served gradebook a test module."""
+"""One served gradebook per test module.
+
+The tests of a module share its `world`, its classes and its windows, and what they enter stays: so each test names a
+subject, a month or a student of its own, and none counts on what another has entered. A test that needs an empty
+gradebook, or changes what all share (a window, the roster, a book), serves one of its own.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,14 +16,18 @@ from typer.testing import CliRunner
 from cli.main import app
 from cli.output import Output
 from services.common.settings import DatabaseConfig
-from tests.integration.gradebook.world import DEPARTMENT, World, served, tls
+from tests.integration.gradebook.command_line import write_profile
+from tests.integration.gradebook.world import World, served
 from tests.servers import Pki
 
 
 @pytest.fixture(scope="module")
-def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
-    """A school of two classes with its roster registered, and an open window over everything."""
-    with served(pki_files, database("gradebook")) as world:
+def world(request: pytest.FixtureRequest, pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
+    """A school with its roster registered, and an open window over everything.
+
+    It has two classes of six, or what a module says: `SCHOOL = {"classes": 1, "students": 5}`.
+    """
+    with served(pki_files, database("gradebook"), **getattr(request.module, "SCHOOL", {})) as world:
         world.put_roster()
         world.plan_window()
         yield world
@@ -27,17 +36,7 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
 @pytest.fixture
 def hoso(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Run `hoso` as the Department's operator: its JSON, or with table=True what people see."""
-    profile = tmp_path / "cli.toml"
-    nowhere = "127.0.0.1:1"
-    settings = {"gradebook": world.address, "print": nowhere, "signing": nowhere, "archive": nowhere}
-    files = tls(world.pki, DEPARTMENT)
-    paths = {name: str(getattr(files, name)) for name in ("ca_file", "cert_file", "key_file")}
-    profile.write_text(
-        "".join(f'{name} = "{value}"\n' for name, value in settings.items())
-        + "[tls]\n"
-        + "".join(f'{name} = "{value}"\n' for name, value in paths.items())
-    )
-    monkeypatch.setenv("HOSO_PROFILE", str(profile))
+    monkeypatch.setenv("HOSO_PROFILE", str(write_profile(world, tmp_path)))
 
     def run(*arguments: str, table: bool = False) -> Any:
         options = [] if table else ["--json"]

@@ -8,8 +8,8 @@ import pytest
 from hoso.gradebook.v1 import class_book_pb2, common_pb2, corrections_pb2
 
 from demo.school import SchoolClass
-from services.common.errors import HosoError
-from tests.integration.gradebook.world import FIRST, MIDTERM, SEMESTER_1, World
+from services.common.errors import HosoError, Invalid
+from tests.integration.gradebook.world import FIRST, MIDTERM, SEMESTER_1, WHOLE_YEAR, World
 
 DEPUTY = "pht-001"
 Sessions = list[tuple[int, int, int]]
@@ -22,19 +22,28 @@ def deputy(world: World) -> None:
     world.ask("PutPeople", school=world.school.code, people=[{"id": DEPUTY, "name": "Lê Thị Phó", "roles": roles}])
 
 
+def complete_school(world: World) -> None:
+    """The roster with a vice principal, and the data of a year of every class, under an open window."""
+    world.put_roster()
+    deputy(world)
+    world.plan_window()
+    for school_class in world.school.classes:
+        world.complete(school_class)
+
+
 class Desk:
     """The people of a class at their corrections: of a mark of its first student in maths, semester I, unless told."""
 
     def __init__(self, world: World, index: int = 0) -> None:
         self.world = world
-        self.one: SchoolClass = world.school.classes[index]
-        self.teacher = next(who for code, (who, *_) in self.one.assignments.items() if code == "TOAN")
-        self.student = self.one.students[0].id
+        self.school_class: SchoolClass = world.school.classes[index]
+        self.teacher = next(who for code, (who, *_) in self.school_class.assignments.items() if code == "TOAN")
+        self.student = self.school_class.students[0].id
 
     def request(self, value: str = "9.5", *, person: str | None = None, **fields: Any) -> Any:
         given = {
             "request_id": str(uuid.uuid4()),
-            "school_class": self.world.ref(self.one),
+            "school_class": self.world.ref(self.school_class),
             "subject": "TOAN",
             "semester": FIRST,
             "column": {"kind": MIDTERM},
@@ -49,13 +58,15 @@ class Desk:
     def about(self, kind: int, *, person: str | None = None, **fields: Any) -> Any:
         """Ask for a correction of what is no mark, as the homeroom teacher."""
         none = dict.fromkeys(("subject", "semester", "column", "new_value"))
-        return self.request(person=person or self.one.homeroom_teacher, **{**none, "kind": kind, **fields})
+        return self.request(person=person or self.school_class.homeroom_teacher, **{**none, "kind": kind, **fields})
 
     def conduct(self, level: int, *, person: str | None = None) -> Any:
-        return self.request("", person=person or self.one.homeroom_teacher, subject="", column=None, new_level=level)
+        return self.request(
+            "", person=person or self.school_class.homeroom_teacher, subject="", column=None, new_level=level
+        )
 
     def confirm(self, correction: Any, person: str | None = None, note: str = "") -> Any:
-        who = person or self.one.homeroom_teacher
+        who = person or self.school_class.homeroom_teacher
         return self.world.ask("ConfirmCorrection", person=who, correction=correction.id, note=note).correction
 
     def decide(self, correction: Any, person: str | None = None, note: str = "", *, approve: bool = True) -> Any:
@@ -67,12 +78,16 @@ class Desk:
         return self.decide(self.confirm(self.request(value)))
 
     def sheet(self) -> Any:
-        answer = self.world.ask("GetMarkSheet", school_class=self.world.ref(self.one), subject="TOAN", semester=FIRST)
+        answer = self.world.ask(
+            "GetMarkSheet", school_class=self.world.ref(self.school_class), subject="TOAN", semester=FIRST
+        )
         return answer.rows[0]
 
     def freeze(self, stage: int = SEMESTER_1) -> Any:
-        who = self.one.homeroom_teacher
-        return self.world.ask("FreezeBook", person=who, school_class=self.world.ref(self.one), stage=stage).book
+        who = self.school_class.homeroom_teacher
+        return self.world.ask(
+            "FreezeBook", person=who, school_class=self.world.ref(self.school_class), stage=stage
+        ).book
 
 
 def refused(reason: str, call: Callable[[], Any]) -> HosoError:
@@ -82,16 +97,16 @@ def refused(reason: str, call: Callable[[], Any]) -> HosoError:
     return caught.value
 
 
-def enter(world: World, one: SchoolClass, month: str, students: list[str], sessions: Sessions) -> Any:
+def enter(world: World, school_class: SchoolClass, month: str, students: list[str], sessions: Sessions) -> Any:
     absences = [
         class_book_pb2.Absence(day=d, session=s, excused=says == corrections_pb2.ATTENDANCE_EXCUSED)  # type: ignore[arg-type]
         for d, s, says in sessions
     ]
     return world.ask(
         "EnterAttendance",
-        person=one.homeroom_teacher,
+        person=school_class.homeroom_teacher,
         request_id=str(uuid.uuid4()),
-        school_class=world.ref(one),
+        school_class=world.ref(school_class),
         month=month,
         rows=[class_book_pb2.AttendanceRow(student=student, absences=absences) for student in students],
     )
@@ -108,3 +123,33 @@ def of_sessions(desk: Desk, sessions: Sessions, month: str = "2025-10", **fields
 def of_totals(desk: Desk, excused: int, unexcused: int, **fields: Any) -> Any:
     new = corrections_pb2.AbsenceTotals(excused=excused, unexcused=unexcused)
     return desk.about(corrections_pb2.CORRECTION_KIND_ABSENCES, new_absences=new, **fields)
+
+
+def approve(desk: Desk, correction: Any) -> Any:
+    return desk.decide(desk.confirm(correction, DEPUTY))
+
+
+def sheet(desk: Desk, month: str = "2025-10", index: int = 0) -> Any:
+    rows = desk.world.ask("GetAttendance", school_class=desk.world.ref(desk.school_class), month=month).rows
+    return next(row for row in rows if row.student == desk.school_class.students[index].id)
+
+
+def summary(desk: Desk, index: int = 0) -> Any:
+    return desk.world.ask("GetClassSummary", school_class=desk.world.ref(desk.school_class), stage=WHOLE_YEAR).students[
+        index
+    ]
+
+
+def history(desk: Desk, kind: int, index: int = 0, **fields: Any) -> Any:
+    student = desk.school_class.students[index].id
+    answer = desk.world.ask(
+        "GetDataHistory", school_class=desk.world.ref(desk.school_class), student=student, kind=kind, **fields
+    )
+    return answer.versions
+
+
+def rules(call: Callable[[], Any]) -> list[tuple[str, str]]:
+    with pytest.raises(Invalid) as caught:
+        call()
+    assert all(violation.message.endswith((".", "-")) for violation in caught.value.violations)
+    return [(violation.field, violation.rule) for violation in caught.value.violations]

@@ -1,6 +1,5 @@
 """Short ways to send and read streams of score sheets."""
 
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ DEADLINE_S = 60.0
 
 def sheet(
     world: World,
-    one: SchoolClass,
+    school_class: SchoolClass,
     subject: str,
     semester: int,
     columns: list[tuple[int, int]],
@@ -28,24 +27,24 @@ def sheet(
 ) -> marks_pb2.ImportMarksRequest:
     """A sheet with the token of its first teacher, or of the person named, or as given."""
     return marks_pb2.ImportMarksRequest(
-        sheet=marks_pb2.EnterMarksRequest(
-            request_id=request_id or str(uuid.uuid4()),
-            school_class=world.ref(one),
-            subject=subject,
-            semester=semester,
-            columns=[marks_pb2.MarkColumn(kind=kind, position=position) for kind, position in columns],
-            rows=[marks_pb2.MarkRow(student=student, values=values) for student, values in rows.items()],
-        ),
-        person_token=world.token(person or one.assignments[subject][0]) if token is None else token,
+        sheet=marks_pb2.EnterMarksRequest(**world.sheet(school_class, subject, semester, columns, rows, request_id)),
+        person_token=world.token(person or school_class.assignments[subject][0]) if token is None else token,
         remarks=[remarks_pb2.RemarkRow(student=student, text=text) for student, text in (remarks or {}).items()],
     )
 
 
-def demo_sheets(world: World, one: SchoolClass, semester: int) -> list[marks_pb2.ImportMarksRequest]:
+def demo_sheets(world: World, school_class: SchoolClass, semester: int) -> list[marks_pb2.ImportMarksRequest]:
     """Every sheet of a class and semester, complete."""
     return [
-        sheet(world, one, subject.code, semester, columns(subject), world.school.sheet(one, subject, semester))
-        for subject in world.school.subjects[one.grade]
+        sheet(
+            world,
+            school_class,
+            subject.code,
+            semester,
+            columns(subject),
+            world.school.sheet(school_class, subject, semester),
+        )
+        for subject in world.school.subjects[school_class.grade]
     ]
 
 

@@ -24,7 +24,7 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
 
 def test_a_closing_settles_whole_months_of_its_semester_and_keyed_totals(world: World) -> None:
     keyed, other = world.school.classes
-    who = [one.id for one in other.students]
+    who = [student.id for student in other.students]
     refused("WINDOW_CLOSED", lambda: enter(world, other, "2025-12", who, []))
     # January, in which semester I ends, belongs to the second.
     assert enter(world, other, "2026-01", who, []).changed == 2

@@ -1,7 +1,6 @@
 """Streams of score sheets: each all or nothing, one bad sheet stops no other, sending again is harmless."""
 
 import uuid
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from demo.school import SchoolClass
 from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Unavailable
-from services.common.settings import DatabaseConfig
 from services.gradebook.entry import bulk
 from tests.integration.gradebook.streams import demo_sheets, export, send, sheet
 from tests.integration.gradebook.world import (
@@ -24,21 +22,13 @@ from tests.integration.gradebook.world import (
     REGULAR,
     SECOND,
     World,
-    served,
 )
-from tests.servers import Pki
+
+SCHOOL = {"classes": 2, "students": 5}
 
 
 @pytest.fixture(scope="module")
-def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
-    with served(pki_files, database("gradebook"), classes=2, students=5) as world:
-        world.put_roster()
-        world.plan_window()
-        yield world
-
-
-@pytest.fixture(scope="module")
-def one(world: World) -> SchoolClass:
+def school_class(world: World) -> SchoolClass:
     return world.school.classes[0]
 
 
@@ -51,16 +41,16 @@ def refusals(answers: list[marks_pb2.ImportedSheet]) -> list[str]:
 
 
 def test_a_class_is_imported_each_sheet_by_its_teacher_and_exported_as_it_stands(
-    world: World, one: SchoolClass
+    world: World, school_class: SchoolClass
 ) -> None:
-    sheets = demo_sheets(world, one, 1)
+    sheets = demo_sheets(world, school_class, 1)
     answers = send(world, sheets)
     assert [answer.request_id for answer in answers] == [sent.sheet.request_id for sent in sheets]
     assert [answer.changed for answer in answers] == [len(sent.sheet.rows) * len(sent.sheet.columns) for sent in sheets]
     teachers = world.rows("SELECT DISTINCT person FROM entry ORDER BY 1")
-    assert teachers == sorted({(one.assignments[sent.sheet.subject][0],) for sent in sheets})
+    assert teachers == sorted({(school_class.assignments[sent.sheet.subject][0],) for sent in sheets})
 
-    found = export(world, classes=[one.name], semester=FIRST)
+    found = export(world, classes=[school_class.name], semester=FIRST)
     assert [answer.subject for answer in found] == [subject.code for subject in world.school.subjects[6]]
     for answer, sent, subject in zip(found, sheets, world.school.subjects[6], strict=True):
         keyed = {row.student: list(row.values) for row in sent.sheet.rows}
@@ -68,13 +58,15 @@ def test_a_class_is_imported_each_sheet_by_its_teacher_and_exported_as_it_stands
             row.marks.student: [*row.marks.regular, row.marks.midterm, row.marks.final] for row in answer.rows
         } == keyed
         assert [(row.number, row.name, row.birth_date) for row in answer.rows] == [
-            (student.number, student.name, student.birth_date) for student in one.students
+            (student.number, student.name, student.birth_date) for student in school_class.students
         ]
-        sheet_rows = world.ask("GetMarkSheet", school_class=world.ref(one), subject=subject.code, semester=FIRST).rows
+        sheet_rows = world.ask(
+            "GetMarkSheet", school_class=world.ref(school_class), subject=subject.code, semester=FIRST
+        ).rows
         assert [row.marks for row in answer.rows] == list(sheet_rows)
         assert (answer.regular_count, list(answer.teachers)) == (
             subject.regular_count,
-            list(one.assignments[subject.code]),
+            list(school_class.assignments[subject.code]),
         )
         assert all(row.marks.result for row in answer.rows)
 
@@ -83,26 +75,28 @@ def test_a_class_is_imported_each_sheet_by_its_teacher_and_exported_as_it_stands
     assert stored(world) == before
 
 
-def test_a_bad_sheet_is_refused_by_row_and_the_others_are_entered(world: World, one: SchoolClass) -> None:
-    first, second = (student.id for student in one.students[:2])
-    stranger = next(p.id for p in world.school.people if p.id not in one.assignments["VAN"] and "TEACHER" in p.roles)
+def test_a_bad_sheet_is_refused_by_row_and_the_others_are_entered(world: World, school_class: SchoolClass) -> None:
+    first, second = (student.id for student in school_class.students[:2])
+    stranger = next(
+        p.id for p in world.school.people if p.id not in school_class.assignments["VAN"] and "TEACHER" in p.roles
+    )
     column = [(FINAL, 0)]
-    foreign = world.token(one.assignments["VAN"][0], school="79000009")
-    expired = world.token(one.assignments["VAN"][0], lifetime_s=-5)
-    unknown_class = sheet(world, one, "VAN", SECOND, column, {first: ["8"]})
+    foreign = world.token(school_class.assignments["VAN"][0], school="79000009")
+    expired = world.token(school_class.assignments["VAN"][0], lifetime_s=-5)
+    unknown_class = sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]})
     unknown_class.sheet.school_class.name = "9Z9"
     sheets = [
-        sheet(world, one, "TOAN", SECOND, column, {first: ["9"], second: ["8,25"]}),
-        sheet(world, one, "TOAN", SECOND, [(MIDTERM, 0)], {first: ["9"]}),
-        sheet(world, one, "VAN", SECOND, column, {first: ["8"]}, person=stranger),
-        sheet(world, one, "VAN", SECOND, column, {first: ["8"]}, token=foreign),
-        sheet(world, one, "VAN", SECOND, column, {first: ["8"]}, token=expired),
-        sheet(world, one, "VAN", SECOND, column, {first: ["8"]}, token="forged"),
-        sheet(world, one, "VAN", SECOND, column, {first: ["8"]}, token=""),
+        sheet(world, school_class, "TOAN", SECOND, column, {first: ["9"], second: ["8,25"]}),
+        sheet(world, school_class, "TOAN", SECOND, [(MIDTERM, 0)], {first: ["9"]}),
+        sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]}, person=stranger),
+        sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]}, token=foreign),
+        sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]}, token=expired),
+        sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]}, token="forged"),
+        sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]}, token=""),
         unknown_class,
-        sheet(world, one, "VAN", SECOND, column, {first: ["8"]}, request_id="x"),
+        sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]}, request_id="x"),
         marks_pb2.ImportMarksRequest(person_token=world.token(stranger)),
-        sheet(world, one, "TOAN", SECOND, column, {second: ["7"]}),
+        sheet(world, school_class, "TOAN", SECOND, column, {second: ["7"]}),
     ]
     refused_before = world.rows("SELECT count(*) FROM audit_entry WHERE chain = 'access'")[0][0]
     answers = send(world, sheets)
@@ -133,26 +127,26 @@ def test_a_bad_sheet_is_refused_by_row_and_the_others_are_entered(world: World, 
     assert values == [("TOAN", 10, 90), ("TOAN", 11, 70)]
 
 
-def test_the_calls_own_person_stands_for_sheets_without_a_token(world: World, one: SchoolClass) -> None:
-    bare = sheet(world, one, "TIN", SECOND, [(FINAL, 0)], {one.students[0].id: ["8"]}, token="")
-    (answer,) = send(world, [bare], token=world.token(one.assignments["TIN"][0]))
+def test_the_calls_own_person_stands_for_sheets_without_a_token(world: World, school_class: SchoolClass) -> None:
+    bare = sheet(world, school_class, "TIN", SECOND, [(FINAL, 0)], {school_class.students[0].id: ["8"]}, token="")
+    (answer,) = send(world, [bare], token=world.token(school_class.assignments["TIN"][0]))
     assert answer.changed == 1
     (again,) = send(world, [bare], token=world.token(world.school.principal))
     assert again.refusal.reason == "NOT_ASSIGNED"
 
 
-def test_the_same_id_twice_in_a_stream(world: World, one: SchoolClass) -> None:
+def test_the_same_id_twice_in_a_stream(world: World, school_class: SchoolClass) -> None:
     request_id = str(uuid.uuid4())
-    student = one.students[0].id
-    same = sheet(world, one, "CN", SECOND, [(FINAL, 0)], {student: ["8"]}, request_id=request_id)
-    other = sheet(world, one, "CN", SECOND, [(FINAL, 0)], {student: ["9"]}, request_id=request_id)
+    student = school_class.students[0].id
+    same = sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], {student: ["8"]}, request_id=request_id)
+    other = sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], {student: ["9"]}, request_id=request_id)
     answers = send(world, [same, other, same])
     assert refusals(answers) == ["", "REQUEST_ID_REUSED", ""]
     assert answers[0] == answers[2]
 
 
-def test_who_may_stream_and_for_how_long(world: World, one: SchoolClass) -> None:
-    good = sheet(world, one, "CN", SECOND, [(FINAL, 0)], {one.students[0].id: ["1"]})
+def test_who_may_stream_and_for_how_long(world: World, school_class: SchoolClass) -> None:
+    good = sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], {school_class.students[0].id: ["1"]})
     before = stored(world)
     with pytest.raises(Forbidden):
         send(world, [good], client=DEPARTMENT)
@@ -167,29 +161,29 @@ def test_who_may_stream_and_for_how_long(world: World, one: SchoolClass) -> None
     assert stored(world) == before
 
 
-def test_a_stream_too_long_is_cut_and_an_oversized_sheet_breaks_it(world: World, one: SchoolClass) -> None:
+def test_a_stream_too_long_is_cut_and_an_oversized_sheet_breaks_it(world: World, school_class: SchoolClass) -> None:
     bad = marks_pb2.ImportMarksRequest()
     with pytest.raises(Invalid) as caught:
         send(world, [bad] * (bulk.MAX_SHEETS + 1), token=world.token(world.school.principal))
     assert caught.value.violations[0].rule == "SHEET_COUNT"
-    huge = sheet(world, one, "CN", SECOND, [(FINAL, 0)], {"x" * (5 * 1024 * 1024): ["8"]})
+    huge = sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], {"x" * (5 * 1024 * 1024): ["8"]})
     with pytest.raises(HosoError):
         send(world, [huge])
 
 
-def test_imports_leave_threads_for_single_entries(world: World, one: SchoolClass) -> None:
+def test_imports_leave_threads_for_single_entries(world: World, school_class: SchoolClass) -> None:
     taken = [bulk._places.acquire(blocking=False) for _ in range(bulk.AT_ONCE)]
     try:
         assert all(taken)
         with pytest.raises(Unavailable):
-            send(world, [sheet(world, one, "CN", SECOND, [(FINAL, 0)], {one.students[0].id: ["1"]})])
-        world.enter(one, "CN", SECOND, [(FINAL, 0)], {one.students[0].id: ["6"]})
+            send(world, [sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], {school_class.students[0].id: ["1"]})])
+        world.enter(school_class, "CN", SECOND, [(FINAL, 0)], {school_class.students[0].id: ["6"]})
     finally:
         for _ in taken:
             bulk._places.release()
 
 
-def test_exports_are_chosen_by_class_subject_and_semester(world: World, one: SchoolClass) -> None:
+def test_exports_are_chosen_by_class_subject_and_semester(world: World, school_class: SchoolClass) -> None:
     names = [c.name for c in world.school.classes]
     everything = export(world)
     assert len(everything) == 2 * len(names) * len(world.school.subjects[6])
@@ -234,8 +228,8 @@ def test_import_and_single_entry_agree(
     """The same sheets go to one class by EnterMarks and to another by ImportMarks: same answers, same marks."""
     single, bulk_class = world.school.classes
 
-    def named(one: SchoolClass) -> dict[str, list[str]]:
-        return {one.students[key].id if isinstance(key, int) else key: values for key, values in rows.items()}
+    def named(school_class: SchoolClass) -> dict[str, list[str]]:
+        return {school_class.students[key].id if isinstance(key, int) else key: values for key, values in rows.items()}
 
     try:
         answer = world.enter(single, subject, SECOND, sheet_columns, named(single))
@@ -253,24 +247,32 @@ def test_import_and_single_entry_agree(
             "SELECT e.number, m.column_no, m.value, m.status, m.version FROM mark m JOIN school_class c"
             " ON c.id = m.class_id JOIN subject j ON j.id = m.subject_id JOIN enrolment e ON e.class_id = c.id"
             " AND e.student_id = m.student_id WHERE c.name = %s AND j.code = %s AND m.semester = 2 ORDER BY 1, 2",
-            one.name,
+            taught_class.name,
             subject,
         )
-        for one in (single, bulk_class)
+        for taught_class in (single, bulk_class)
     ]
     assert cells[0] == cells[1]
 
 
-def test_a_closed_window_and_a_reused_id_are_answers_of_the_sheet(world: World, one: SchoolClass) -> None:
+def test_a_closed_window_and_a_reused_id_are_answers_of_the_sheet(world: World, school_class: SchoolClass) -> None:
     request_id = str(uuid.uuid4())
-    world.enter(one, "CN", SECOND, [(MIDTERM, 0)], {one.students[0].id: ["6"]}, request_id=request_id)
+    world.enter(school_class, "CN", SECOND, [(MIDTERM, 0)], {school_class.students[0].id: ["6"]}, request_id=request_id)
     world.rows("UPDATE entry_window SET semesters = '{2}' RETURNING 1")
     answers = send(
         world,
         [
-            sheet(world, one, "CN", FIRST, [(MIDTERM, 0)], {one.students[0].id: ["6"]}),
-            sheet(world, one, "CN", SECOND, [(MIDTERM, 0)], {one.students[0].id: ["7"]}, request_id=request_id),
-            sheet(world, one, "CN", SECOND, [(MIDTERM, 0)], {one.students[0].id: ["7"]}),
+            sheet(world, school_class, "CN", FIRST, [(MIDTERM, 0)], {school_class.students[0].id: ["6"]}),
+            sheet(
+                world,
+                school_class,
+                "CN",
+                SECOND,
+                [(MIDTERM, 0)],
+                {school_class.students[0].id: ["7"]},
+                request_id=request_id,
+            ),
+            sheet(world, school_class, "CN", SECOND, [(MIDTERM, 0)], {school_class.students[0].id: ["7"]}),
         ],
     )
     world.rows("UPDATE entry_window SET semesters = '{1,2}' RETURNING 1")
@@ -282,12 +284,12 @@ def test_a_closed_window_and_a_reused_id_are_answers_of_the_sheet(world: World, 
     ]
 
 
-def test_a_class_summary_needs_one_call(world: World, one: SchoolClass) -> None:
+def test_a_class_summary_needs_one_call(world: World, school_class: SchoolClass) -> None:
     """Every subject, both semesters, levels, absences, promotion and award of every student come together."""
-    world.complete(one)
-    students = world.ask("GetClassSummary", school_class=world.ref(one), stage=2).students
+    world.complete(school_class)
+    students = world.ask("GetClassSummary", school_class=world.ref(school_class), stage=2).students
     codes = {subject.code for subject in world.school.subjects[6]}
-    assert [student.student for student in students] == [student.id for student in one.students]
+    assert [student.student for student in students] == [student.id for student in school_class.students]
     for student in students:
         for period in (student.semester_1, student.semester_2, student.year):
             assert set(period.results) == codes

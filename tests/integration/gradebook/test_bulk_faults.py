@@ -8,7 +8,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,9 +25,11 @@ from services.common.db import Database, migrate
 from services.common.errors import Forbidden, HosoError, Unavailable
 from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig
 from services.gradebook.config import Config
+from services.gradebook.entry import bulk
 from tests.integration.gradebook.streams import DEADLINE_S, demo_sheets, send, sheet
 from tests.integration.gradebook.world import FINAL, FIRST, MIGRATIONS, OTHER_VENDOR, SECOND, VENDOR, World, tls
 from tests.servers import Pki
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
 
@@ -90,7 +91,7 @@ def world(serving: tuple[World, Serving]) -> World:
 
 
 @pytest.fixture
-def one(world: World) -> SchoolClass:
+def school_class(world: World) -> SchoolClass:
     return world.school.classes[0]
 
 
@@ -118,12 +119,12 @@ def whole(world: World) -> bool:
     )
 
 
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 20
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
+def imports_have_ended() -> bool:
+    """Whether the server, which runs in this process, has every place for an import free again."""
+    taken = [bulk._places.acquire(blocking=False) for _ in range(bulk.AT_ONCE)]
+    for _ in filter(None, taken):
+        bulk._places.release()
+    return all(taken)
 
 
 def half_stream(world: World, sheets: list[marks_pb2.ImportMarksRequest], count: int) -> tuple[Any, threading.Event]:
@@ -138,16 +139,18 @@ def half_stream(world: World, sheets: list[marks_pb2.ImportMarksRequest], count:
     return stub.ImportMarks.future(stream(), timeout=DEADLINE_S), go_on
 
 
-def test_half_a_stream_keeps_its_whole_sheets_and_the_whole_stream_may_follow(world: World, one: SchoolClass) -> None:
-    sheets = demo_sheets(world, one, 1)
+def test_half_a_stream_keeps_its_whole_sheets_and_the_whole_stream_may_follow(
+    world: World, school_class: SchoolClass
+) -> None:
+    sheets = demo_sheets(world, school_class, 1)
     call, go_on = half_stream(world, sheets, 5)
-    until(lambda: len(entered(world)) == 5)
+    eventually(lambda: len(entered(world)) == 5)
     call.cancel()
     go_on.set()
     with pytest.raises(grpc.FutureCancelledError):
         call.result()
-    time.sleep(0.3)
-    assert set(entered(world)) == {one.sheet.request_id for one in sheets[:5]}
+    eventually(imports_have_ended)
+    assert set(entered(world)) == {sheet.sheet.request_id for sheet in sheets[:5]}
     assert whole(world)
     first = send(world, sheets)
     assert len(entered(world)) == len(sheets)
@@ -156,9 +159,9 @@ def test_half_a_stream_keeps_its_whole_sheets_and_the_whole_stream_may_follow(wo
     assert {answer.changed > 0 for answer in first} == {True}
 
 
-def test_a_stream_that_stalls_ends_by_its_deadline(world: World, one: SchoolClass) -> None:
+def test_a_stream_that_stalls_ends_by_its_deadline(world: World, school_class: SchoolClass) -> None:
     before = len(entered(world))
-    sheets = [sheet(world, one, "TIN", SECOND, [(FINAL, 0)], {one.students[4].id: ["3"]})]
+    sheets = [sheet(world, school_class, "TIN", SECOND, [(FINAL, 0)], {school_class.students[4].id: ["3"]})]
     go_on = threading.Event()
 
     def stream() -> Iterator[marks_pb2.ImportMarksRequest]:
@@ -196,7 +199,7 @@ marks_pb2_grpc.MarkServiceStub(channel(PeerConfig({address!r}, tls))).ImportMark
 
 def test_a_client_killed_in_the_middle_leaves_whole_sheets(world: World, tmp_path: Path) -> None:
     sheets = demo_sheets(world, world.school.classes[1], 1)
-    parts = [one.SerializeToString() for one in sheets]
+    parts = [sheet.SerializeToString() for sheet in sheets]
     file = tmp_path / "sheets.bin"
     file.write_bytes(b"".join(parts))
     files = tls(world.pki, VENDOR)
@@ -211,10 +214,10 @@ def test_a_client_killed_in_the_middle_leaves_whole_sheets(world: World, tmp_pat
     )
     before = len(entered(world))
     client = subprocess.Popen([sys.executable, "-c", script])
-    until(lambda: len(entered(world)) >= before + 3)
+    eventually(lambda: len(entered(world)) >= before + 3)
     client.send_signal(signal.SIGKILL)
     client.wait(10)
-    time.sleep(0.3)
+    eventually(imports_have_ended)
     settled = len(entered(world))
     assert settled < before + len(sheets)
     assert whole(world)
@@ -223,9 +226,11 @@ def test_a_client_killed_in_the_middle_leaves_whole_sheets(world: World, tmp_pat
     assert whole(world)
 
 
-def test_a_server_killed_in_the_middle_leaves_whole_sheets(serving: tuple[World, Serving], one: SchoolClass) -> None:
+def test_a_server_killed_in_the_middle_leaves_whole_sheets(
+    serving: tuple[World, Serving], school_class: SchoolClass
+) -> None:
     world, process = serving
-    sheets = demo_sheets(world, one, 2)
+    sheets = demo_sheets(world, school_class, 2)
     before = set(entered(world))
     killed = threading.Event()
 
@@ -233,7 +238,7 @@ def test_a_server_killed_in_the_middle_leaves_whole_sheets(serving: tuple[World,
         for number, one_sheet in enumerate(sheets):
             yield one_sheet
             if number == 6:
-                until(lambda: len(entered(world)) >= len(before) + 2)
+                eventually(lambda: len(entered(world)) >= len(before) + 2)
                 process.kill()
                 killed.set()
 
@@ -244,7 +249,7 @@ def test_a_server_killed_in_the_middle_leaves_whole_sheets(serving: tuple[World,
     survived = set(entered(world)) - before
     assert 2 <= len(survived) < len(sheets)
     process.start()
-    until(lambda: _answers(world))
+    eventually(lambda: _answers(world))
     answers = send(world, sheets)
     assert all(answer.changed for answer in answers)
     assert set(entered(world)) - before == {one_sheet.sheet.request_id for one_sheet in sheets}
@@ -258,9 +263,9 @@ def _answers(world: World) -> bool:
     return False
 
 
-def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, one: SchoolClass) -> None:
+def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, school_class: SchoolClass) -> None:
     """Streams and single entries together: every version is there once, the last one stands."""
-    student, rounds = one.students[0].id, 8
+    student, rounds = school_class.students[0].id, 8
     before = world.rows("SELECT coalesce(max(version), 0) FROM mark m JOIN student s ON s.id = m.student_id"
                         " JOIN subject j ON j.id = m.subject_id WHERE s.moet_student_id = %s AND j.code = 'KHTN'"
                         " AND m.semester = 2 AND m.column_no = 11", student)[0][0]  # fmt: skip
@@ -270,7 +275,10 @@ def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, one: Sch
         try:
             send(
                 world,
-                (sheet(world, one, "KHTN", SECOND, [(FINAL, 0)], {student: [f"3.{n}"]}) for n in range(rounds)),
+                (
+                    sheet(world, school_class, "KHTN", SECOND, [(FINAL, 0)], {student: [f"3.{n}"]})
+                    for n in range(rounds)
+                ),
             )
         except HosoError as e:
             failures.append(e)
@@ -278,7 +286,7 @@ def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, one: Sch
     def singly() -> None:
         try:
             for n in range(rounds):
-                world.enter(one, "KHTN", SECOND, [(FINAL, 0)], {student: [f"7.{n}"]})
+                world.enter(school_class, "KHTN", SECOND, [(FINAL, 0)], {student: [f"7.{n}"]})
         except HosoError as e:
             failures.append(e)
 
@@ -290,7 +298,7 @@ def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, one: Sch
     assert failures == []
     history = world.ask(
         "GetMarkHistory",
-        school_class=world.ref(one),
+        school_class=world.ref(school_class),
         subject="KHTN",
         semester=SECOND,
         column=marks_pb2.MarkColumn(kind=FINAL),
@@ -301,12 +309,14 @@ def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, one: Sch
     assert whole(world)
 
 
-def test_two_vendors_write_one_cell_at_once_and_only_the_schools_own_does(world: World, one: SchoolClass) -> None:
-    student = one.students[1].id
+def test_two_vendors_write_one_cell_at_once_and_only_the_schools_own_does(
+    world: World, school_class: SchoolClass
+) -> None:
+    student = school_class.students[1].id
     outcomes: list[str] = []
 
     def write(client: str, value: str) -> None:
-        one_sheet = sheet(world, one, "GDCD", SECOND, [(FINAL, 0)], {student: [value]})
+        one_sheet = sheet(world, school_class, "GDCD", SECOND, [(FINAL, 0)], {student: [value]})
         (answer,) = send(world, [one_sheet], client=client)
         outcomes.append(f"{client} {answer.refusal.reason}")
 
@@ -326,9 +336,17 @@ def test_two_vendors_write_one_cell_at_once_and_only_the_schools_own_does(world:
         world.ask("ListClasses", client=OTHER_VENDOR, **world.year)
 
 
-def test_the_same_stream_twice_at_once_is_entered_once(world: World, one: SchoolClass) -> None:
+def test_the_same_stream_twice_at_once_is_entered_once(world: World, school_class: SchoolClass) -> None:
     sheets = [
-        sheet(world, one, subject, FIRST, [(FINAL, 0)], {one.students[2].id: ["1.5"]}, request_id=str(uuid.uuid4()))
+        sheet(
+            world,
+            school_class,
+            subject,
+            FIRST,
+            [(FINAL, 0)],
+            {school_class.students[2].id: ["1.5"]},
+            request_id=str(uuid.uuid4()),
+        )
         for subject in ("VAN", "TOAN", "NN1", "LSDL", "KHTN")
     ]
     answers: list[list[marks_pb2.ImportedSheet]] = []

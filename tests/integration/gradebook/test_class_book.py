@@ -16,15 +16,15 @@ Listed = list[tuple[int, int, bool]]
 
 
 @pytest.fixture(scope="module")
-def one(world: World) -> SchoolClass:
+def school_class(world: World) -> SchoolClass:
     return world.school.classes[0]
 
 
-def enter(world: World, one: SchoolClass, month: str, rows: dict[str, Listed], **more: Any) -> Any:
-    fields: dict[str, Any] = {"request_id": str(uuid.uuid4()), "person": one.homeroom_teacher}
+def enter(world: World, school_class: SchoolClass, month: str, rows: dict[str, Listed], **more: Any) -> Any:
+    fields: dict[str, Any] = {"request_id": str(uuid.uuid4()), "person": school_class.homeroom_teacher}
     return world.ask(
         "EnterAttendance",
-        school_class=world.ref(one),
+        school_class=world.ref(school_class),
         month=month,
         rows=[
             class_book_pb2.AttendanceRow(
@@ -37,36 +37,39 @@ def enter(world: World, one: SchoolClass, month: str, rows: dict[str, Listed], *
     )
 
 
-def sheet(world: World, one: SchoolClass, month: str) -> Any:
-    return world.ask("GetAttendance", school_class=world.ref(one), month=month)
+def sheet(world: World, school_class: SchoolClass, month: str) -> Any:
+    return world.ask("GetAttendance", school_class=world.ref(school_class), month=month)
 
 
-def missing(world: World, one: SchoolClass, stage: int = WHOLE_YEAR) -> set[tuple[str, str]]:
-    found = world.ask("ListMissing", school_class=world.ref(one), stage=stage).missing
+def missing(world: World, school_class: SchoolClass, stage: int = WHOLE_YEAR) -> set[tuple[str, str]]:
+    found = world.ask("ListMissing", school_class=world.ref(school_class), stage=stage).missing
     return {(m.kind, m.month) for m in found if m.kind in ("ABSENCES", "ATTENDANCE")}
 
 
-def absences(world: World, one: SchoolClass, student: str) -> Any:
+def absences(world: World, school_class: SchoolClass, student: str) -> Any:
     return world.ask(
         "EnterAbsences",
-        person=one.homeroom_teacher,
+        person=school_class.homeroom_teacher,
         request_id=str(uuid.uuid4()),
-        school_class=world.ref(one),
+        school_class=world.ref(school_class),
         rows=[marks_pb2.AbsenceRow(student=student, excused=3)],
     )
 
 
-def test_totals_follow_from_the_sheets_as_soon_as_there_is_one(world: World, one: SchoolClass) -> None:
-    first, second, *others = (student.id for student in one.students)
-    absences(world, one, first)
-    assert missing(world, one) == {("ABSENCES", "")}
+def test_totals_follow_from_the_sheets_as_soon_as_there_is_one(world: World, school_class: SchoolClass) -> None:
+    first, second, *others = (student.id for student in school_class.students)
+    absences(world, school_class, first)
+    assert missing(world, school_class) == {("ABSENCES", "")}
     answer = enter(
-        world, one, "2025-10", {first: [(3, MORNING, True), (3, AFTERNOON, True), (31, MORNING, False)], second: []}
+        world,
+        school_class,
+        "2025-10",
+        {first: [(3, MORNING, True), (3, AFTERNOON, True), (31, MORNING, False)], second: []},
     )
     assert (answer.changed, answer.unchanged) == (2, 0)
-    enter(world, one, "2025-09", {first: [(5, MORNING, False)]})
+    enter(world, school_class, "2025-09", {first: [(5, MORNING, False)]})
 
-    found = sheet(world, one, "2025-10")
+    found = sheet(world, school_class, "2025-10")
     assert list(found.months) == ["2025-09", "2025-10"]
     assert [row.student for row in found.rows] == [first, second]
     row = found.rows[0]
@@ -77,29 +80,33 @@ def test_totals_follow_from_the_sheets_as_soon_as_there_is_one(world: World, one
     ]
     assert (row.excused, row.unexcused, row.year_excused, row.year_unexcused, row.version) == (2, 1, 2, 2, 1)
     with pytest.raises(Rejected) as kept:
-        absences(world, one, first)
+        absences(world, school_class, first)
     assert kept.value.reason == "ATTENDANCE_KEPT"
-    summary = world.ask("GetClassSummary", school_class=world.ref(one), stage=WHOLE_YEAR).students[0]
+    summary = world.ask("GetClassSummary", school_class=world.ref(school_class), stage=WHOLE_YEAR).students[0]
     assert summary.absent_sessions == 4  # the total of 3 that was entered before counts no more
     months = [f"2025-{m:02d}" for m in range(9, 13)] + [f"2026-{m:02d}" for m in range(1, 6)]
-    assert missing(world, one) == {("ATTENDANCE", month) for month in months}
-    assert missing(world, one, common_pb2.STAGE_SEMESTER_1) == {("ATTENDANCE", month) for month in months[:4]}
+    assert missing(world, school_class) == {("ATTENDANCE", month) for month in months}
+    assert missing(world, school_class, common_pb2.STAGE_SEMESTER_1) == {("ATTENDANCE", month) for month in months[:4]}
     for month in months:
-        enter(world, one, month, {student: [] for student in (first, second, *others)})
-    assert missing(world, one) == set()
+        enter(world, school_class, month, {student: [] for student in (first, second, *others)})
+    assert missing(world, school_class) == set()
 
 
 def test_a_new_sheet_replaces_that_of_the_students_named_and_every_version_stays(
-    world: World, one: SchoolClass
+    world: World, school_class: SchoolClass
 ) -> None:
-    first, second = (student.id for student in one.students[:2])
+    first, second = (student.id for student in school_class.students[:2])
     request = str(uuid.uuid4())
-    enter(world, one, "2026-02", {first: [(2, MORNING, True)], second: [(2, MORNING, True)]}, request_id=request)
-    again = enter(world, one, "2026-02", {second: [(2, MORNING, True)], first: [(4, AFTERNOON, False)]})
+    enter(
+        world, school_class, "2026-02", {first: [(2, MORNING, True)], second: [(2, MORNING, True)]}, request_id=request
+    )
+    again = enter(world, school_class, "2026-02", {second: [(2, MORNING, True)], first: [(4, AFTERNOON, False)]})
     assert (again.changed, again.unchanged) == (1, 1)
-    same = enter(world, one, "2026-02", {first: [(2, MORNING, True)], second: [(2, MORNING, True)]}, request_id=request)
+    same = enter(
+        world, school_class, "2026-02", {first: [(2, MORNING, True)], second: [(2, MORNING, True)]}, request_id=request
+    )
     assert same.changed == 2  # the first answer, and nothing happens
-    rows = {row.student: row for row in sheet(world, one, "2026-02").rows}
+    rows = {row.student: row for row in sheet(world, school_class, "2026-02").rows}
     assert [(a.day, a.session) for a in rows[first].absences] == [(4, AFTERNOON)]
     versions = world.rows(
         "SELECT version, excused, unexcused FROM attendance a JOIN student s ON s.id = a.student_id"
@@ -108,7 +115,7 @@ def test_a_new_sheet_replaces_that_of_the_students_named_and_every_version_stays
     )
     assert [row[1:] for row in versions] == [([], [42]), ([21], [])]
     with pytest.raises(Conflict):
-        enter(world, one, "2026-02", {first: []}, request_id=request)
+        enter(world, school_class, "2026-02", {first: []}, request_id=request)
     for statement in ("UPDATE attendance SET excused = '{11}' RETURNING 1", "DELETE FROM attendance RETURNING 1"):
         with pytest.raises(StatementError, match="refused"):
             world.rows(statement)
@@ -116,13 +123,13 @@ def test_a_new_sheet_replaces_that_of_the_students_named_and_every_version_stays
     assert audited == [("ATTENDANCE_ENTERED", "2026-02")]
 
 
-def test_everything_wrong_with_a_sheet_is_told_and_nothing_is_written(world: World, one: SchoolClass) -> None:
-    first, second = (student.id for student in one.students[:2])
+def test_everything_wrong_with_a_sheet_is_told_and_nothing_is_written(world: World, school_class: SchoolClass) -> None:
+    first, second = (student.id for student in school_class.students[:2])
     before = world.rows("SELECT count(*) FROM attendance")
     with pytest.raises(Invalid) as wrong:
         enter(
             world,
-            one,
+            school_class,
             "2026-02",
             {first: [(29, MORNING, True), (3, 3, True)], second: [(3, MORNING, True), (3, MORNING, False)]},
         )
@@ -133,21 +140,21 @@ def test_everything_wrong_with_a_sheet_is_told_and_nothing_is_written(world: Wor
     ]
     for month in ("2025-07", "2026-07", "2026-13", "09/2025", ""):
         with pytest.raises(Invalid) as outside:
-            enter(world, one, month, {first: []})
+            enter(world, school_class, month, {first: []})
         assert [(v.field, v.rule) for v in outside.value.violations] == [("month", "MONTH")]
     with pytest.raises(Invalid) as unknown:
-        enter(world, one, "2026-02", {"who": []})
+        enter(world, school_class, "2026-02", {"who": []})
     assert unknown.value.violations[0].rule == "STUDENT_UNKNOWN"
     with pytest.raises(Forbidden) as other:
-        enter(world, one, "2026-02", {first: []}, person=world.school.principal)
+        enter(world, school_class, "2026-02", {first: []}, person=world.school.principal)
     assert other.value.reason == "ROLE_REQUIRED"
     assert world.rows("SELECT count(*) FROM attendance") == before
 
 
-def test_the_principal_remarks_each_month_and_every_version_stays(world: World, one: SchoolClass) -> None:
+def test_the_principal_remarks_each_month_and_every_version_stays(world: World, school_class: SchoolClass) -> None:
     def remark(month: str, text: str, person: str = world.school.principal) -> int:
         answer = world.ask(
-            "RecordPrincipalRemark", person=person, school_class=world.ref(one), month=month, remark=text
+            "RecordPrincipalRemark", person=person, school_class=world.ref(school_class), month=month, remark=text
         )
         return int(answer.version)
 
@@ -155,11 +162,11 @@ def test_the_principal_remarks_each_month_and_every_version_stays(world: World, 
     assert remark("2025-09", "Sổ ghi đầy đủ.") == 1
     assert remark("2025-10", "Giáo viên ghi sổ đầy đủ, đúng hạn.") == 1
     assert remark("2025-10", "Ghi sổ đầy đủ; môn Toán còn chậm hai ngày.") == 2
-    listed = world.ask("ListPrincipalRemarks", school_class=world.ref(one)).remarks
+    listed = world.ask("ListPrincipalRemarks", school_class=world.ref(school_class)).remarks
     assert [(r.month, r.version) for r in listed] == [("2025-09", 1), ("2025-10", 1), ("2025-10", 2)]
     assert {r.person for r in listed} == {world.school.principal}
     with pytest.raises(Forbidden):
-        remark("2025-10", "Nhận xét của người khác.", one.homeroom_teacher)
+        remark("2025-10", "Nhận xét của người khác.", school_class.homeroom_teacher)
     for month, text, rule in (("2025-10", "x" * 501, "LENGTH"), ("2026-09", "Tốt.", "MONTH")):
         with pytest.raises(Invalid) as wrong:
             remark(month, text)

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from services.gradebook.config import Config
 from services.gradebook.entry import windows
 from tests.integration.gradebook.world import FIRST, MIGRATIONS, World, served, tls
 from tests.servers import Pki, PostgresServer
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
 MARK = [(2, 0)]
@@ -65,26 +65,26 @@ def start(
 def test_a_window_closes_by_itself_once_though_its_worker_was_away_and_was_killed(
     world: World, start: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     world.plan_window(end_s=3600)
     world.plan_window(end_s=1)
-    world.enter(one, "TOAN", FIRST, MARK, {one.students[0].id: ["8"]})
-    time.sleep(1.1)
+    world.enter(school_class, "TOAN", FIRST, MARK, {school_class.students[0].id: ["8"]})
+    eventually(lambda: world.rows("SELECT 1 FROM entry_window WHERE close_time <= clock_timestamp()"))
     with pytest.raises(Rejected) as late:
-        world.enter(one, "TOAN", FIRST, MARK, {one.students[0].id: ["9"]})
+        world.enter(school_class, "TOAN", FIRST, MARK, {school_class.students[0].id: ["9"]})
     assert late.value.reason == "WINDOW_CLOSED"
     assert not window(world).window.HasField("closed_time")
 
     with world.database.transaction() as tx:
         tx.execute("SELECT pg_advisory_xact_lock(%s, id) FROM school_year", (0x4742,))
         killed = start()
-        until(lambda: world.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+        eventually(lambda: world.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
         killed.kill()
         killed.wait(timeout=10)
     assert not window(world).window.HasField("closed_time")
 
     start()
-    closed = until(lambda: (found := window(world)).window.HasField("closed_time") and found)
+    closed = eventually(lambda: (found := window(world)).window.HasField("closed_time") and found)
     assert (closed.window.closed_by, closed.window.closed_by_time) == ("", True)
     assert [s.school_class.name for s in closed.snapshots] == ["6A1", "6A2"]
     assert len(world.outbox("SnapshotTaken")) == 2
@@ -97,21 +97,21 @@ def test_a_window_closes_by_itself_once_though_its_worker_was_away_and_was_kille
     assert world.close_window("HK2") == 2
     with world.database.transaction() as tx:
         tx.execute("UPDATE job SET due_time = now()")
-    until(lambda: world.rows("SELECT count(*) FROM job WHERE state <> 'done'") == [(0,)])
+    eventually(lambda: world.rows("SELECT count(*) FROM job WHERE state <> 'done'") == [(0,)])
     closed = world.ask("GetWindow", **world.year, window="HK2")
     assert (closed.window.closed_by, closed.window.closed_by_time) == (world.school.principal, False)
     assert len(world.outbox("SnapshotTaken")) == 4
 
 
 def test_a_window_may_be_for_some_grades(world: World) -> None:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     world.plan_window("K7", grades=(7,))
     with pytest.raises(Rejected) as other_grade:
-        world.enter(one, "TOAN", FIRST, MARK, {one.students[0].id: ["8"]})
+        world.enter(school_class, "TOAN", FIRST, MARK, {school_class.students[0].id: ["8"]})
     assert other_grade.value.reason == "WINDOW_CLOSED"
     assert world.close_window("K7") == 0
     world.plan_window("K6", grades=(6, 7))
-    assert world.enter(one, "TOAN", FIRST, MARK, {one.students[0].id: ["7"]}).changed == 1
+    assert world.enter(school_class, "TOAN", FIRST, MARK, {school_class.students[0].id: ["7"]}).changed == 1
     assert world.close_window("K6") == 2
     listed = world.ask("ListWindows", **world.year, page_size=2)
     assert [w.name for w in listed.windows] == ["CN", "HK2"]
@@ -124,14 +124,6 @@ def test_a_window_may_be_for_some_grades(world: World) -> None:
 
 def window(world: World) -> Any:
     return world.ask("GetWindow", **world.year, window="CN")
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 30
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def test_windows_planned_before_this_release_get_their_job_from_the_migration(

@@ -12,9 +12,10 @@ import pytest
 from hoso.gradebook.v1 import books_pb2, common_pb2, corrections_pb2, marks_pb2
 
 from services.common import audit
+from services.common.db import StatementError
 from services.common.errors import Conflict, Forbidden, Invalid, NotFound, Rejected
 from services.common.settings import DatabaseConfig
-from tests.integration.gradebook.desk import DEPUTY, Desk, deputy, refused
+from tests.integration.gradebook.desk import DEPUTY, Desk, complete_school, refused
 from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, REGULAR, SECOND, SEMESTER_1, World, served, sha256
 from tests.servers import Pki
 
@@ -26,11 +27,7 @@ STATE = corrections_pb2.CorrectionState
 def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
     """Two complete classes under a closed window; the school has a vice principal."""
     with served(pki_files, database("gradebook"), students=5) as world:
-        world.put_roster()
-        deputy(world)
-        world.plan_window()
-        for one in world.school.classes:
-            world.complete(one)
+        complete_school(world)
         world.close_window()
         yield world
 
@@ -41,7 +38,8 @@ def desk(world: World) -> Desk:
 
 
 def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(world: World, desk: Desk) -> None:
-    assert desk.teacher != desk.one.homeroom_teacher
+    # 1. A request changes nothing; a repeated one answers the same.
+    assert desk.teacher != desk.school_class.homeroom_teacher
     before = desk.sheet()
     snapshots = world.ask("GetWindow", **world.year, window="CN").snapshots
     request_id = str(uuid.uuid4())
@@ -56,21 +54,24 @@ def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(worl
     with pytest.raises(Conflict):
         desk.request("9", request_id=request_id)
     assert desk.sheet() == before
+
+    # 2. Three people: the teacher asks, the homeroom teacher certifies, the principal decides.
     confirmed = desk.confirm(asked, note="Đã đối chiếu bài.")
     assert desk.confirm(asked, note="Đã đối chiếu bài.") == confirmed
     done = desk.decide(asked)
     assert desk.decide(asked) == done
     assert (done.state, done.new_version) == (STATE.CORRECTION_STATE_APPROVED, 2)
     people = (done.requested.person, done.confirmed.person, done.decided.person)
-    assert people == (desk.teacher, desk.one.homeroom_teacher, world.school.principal)
+    assert people == (desk.teacher, desk.school_class.homeroom_teacher, world.school.principal)
     assert done.decided.client == "vendor/smas"
     after = desk.sheet()
     assert after.midterm == "9.5"
     assert after.result != before.result
 
+    # 3. The history of the cell names them.
     history = world.ask(
         "GetMarkHistory",
-        school_class=world.ref(desk.one),
+        school_class=world.ref(desk.school_class),
         subject="TOAN",
         semester=FIRST,
         column={"kind": MIDTERM},
@@ -81,7 +82,8 @@ def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(worl
     assert (trail.id, trail.requested_by, trail.confirmed_by, trail.approved_by) == (done.id, *people)
     assert history[1].reason == asked.reason
 
-    previous = next(s for s in snapshots if s.school_class.name == desk.one.name)
+    # 4. A snapshot with the new mark follows the one before.
+    previous = next(s for s in snapshots if s.school_class.name == desk.school_class.name)
     assert done.snapshot.previous_sha256 == previous.content_sha256
     assert done.snapshot.sequence == previous.sequence + 1
     data = world.ask("DownloadSnapshot", client="service/archive", snapshot=done.snapshot.id)
@@ -96,8 +98,8 @@ def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(worl
 
 
 def test_who_may_do_what(world: World, desk: Desk) -> None:
-    principal, homeroom = world.school.principal, desk.one.homeroom_teacher
-    other = next(t for c, (t, *_) in desk.one.assignments.items() if t not in {desk.teacher, homeroom})
+    principal, homeroom = world.school.principal, desk.school_class.homeroom_teacher
+    other = next(t for c, (t, *_) in desk.school_class.assignments.items() if t not in {desk.teacher, homeroom})
     refused("NOT_ASSIGNED", lambda: desk.request(person=other))
     asked = desk.request("1.5")
     refused("ROLE_REQUIRED", lambda: desk.confirm(asked, desk.teacher))
@@ -113,12 +115,13 @@ def test_who_may_do_what(world: World, desk: Desk) -> None:
     withdrawn = world.ask("WithdrawCorrection", person=desk.teacher, correction=taken_back.id).correction
     assert (withdrawn.state, withdrawn.withdrawn.person) == (STATE.CORRECTION_STATE_WITHDRAWN, desk.teacher)
 
-    # The homeroom teacher asks for conduct; the vice principal certifies, because nobody certifies their own request.
+    # The homeroom teacher asks for conduct; the vice principal certifies, because nobody certifies
+    # their own request.
     asked = desk.conduct(common_pb2.LEVEL_UNSATISFACTORY)
     refused("OTHER_PERSON_REQUIRED", lambda: desk.confirm(asked))
     done = desk.decide(desk.confirm(asked, DEPUTY))
     assert (done.new_level, done.decided.person) == (common_pb2.LEVEL_UNSATISFACTORY, principal)
-    summary = world.ask("GetClassSummary", school_class=world.ref(desk.one), stage=SEMESTER_1).students[0]
+    summary = world.ask("GetClassSummary", school_class=world.ref(desk.school_class), stage=SEMESTER_1).students[0]
     assert summary.semester_1.conduct_result == common_pb2.LEVEL_UNSATISFACTORY
     refused("INVALID_INPUT", lambda: desk.conduct(common_pb2.LEVEL_UNSATISFACTORY))
     refused("ROLE_REQUIRED", lambda: desk.conduct(common_pb2.LEVEL_GOOD, person=desk.teacher))
@@ -175,7 +178,7 @@ def test_windows_decide_whether_a_cell_is_corrected_or_entered(world: World, des
     refused("WINDOW_OPEN", lambda: desk.decide(waiting))
     other_column = desk.request("4", column={"kind": FINAL})
     world.ask("WithdrawCorrection", person=desk.teacher, correction=other_column.id)
-    world.enter(desk.one, "TOAN", FIRST, [(MIDTERM, 0)], {desk.student: ["7.5"]})
+    world.enter(desk.school_class, "TOAN", FIRST, [(MIDTERM, 0)], {desk.student: ["7.5"]})
     world.plan_window("LAI", begin_s=-60, end_s=-1, semesters=(FIRST,), kinds=(MIDTERM,))
     refused("WINDOW_CLOSING", lambda: desk.decide(waiting))
     world.close_window("LAI")
@@ -186,6 +189,7 @@ def test_windows_decide_whether_a_cell_is_corrected_or_entered(world: World, des
 
 
 def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> None:
+    # 1. Two books hold the mark; an approval ends both.
     desk = Desk(world, 1)
     principal, officer = world.school.principal, world.school.data_officer
     book = desk.freeze()
@@ -207,6 +211,7 @@ def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> No
     assert ended.state == books_pb2.BOOK_STATE_MISMATCH
     assert ended.history[-1].note == f"corrections/{done.id}"
 
+    # 2. Nothing is frozen over an open correction; the next book lists the one that was approved.
     waiting = desk.request("-")
     refusal = refused("CORRECTION_OPEN", desk.freeze)
     assert refusal.facts["corrections"] == waiting.id
@@ -223,6 +228,8 @@ def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> No
     row = content["semesters"][0]["marks"][[s["code"] for s in content["subjects"]].index("TOAN")]["rows"][0]
     assert row["midterm"] == "2"
 
+    # 3. While a book is being signed nothing is corrected; once it is revoked, the waiting
+    # correction is decided.
     open_one = desk.confirm(desk.request("5"))
     with world.database.transaction() as tx:
         tx.execute("UPDATE book SET state = 10 WHERE id = %s", (again.id,))
@@ -263,8 +270,8 @@ def test_of_many_requests_for_a_cell_at_once_one_is_open_and_two_approvals_write
 
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(ask, ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")))
-        (asked,) = [one for one in answers if not isinstance(one, str)]
-        assert [one for one in answers if one is not asked] == ["CORRECTION_OPEN"] * 5
+        (asked,) = [answer for answer in answers if not isinstance(answer, str)]
+        assert [answer for answer in answers if answer is not asked] == ["CORRECTION_OPEN"] * 5
         desk.confirm(asked)
         first, second = pool.map(desk.decide, [asked, asked])
     assert first == second
@@ -272,7 +279,7 @@ def test_of_many_requests_for_a_cell_at_once_one_is_open_and_two_approvals_write
 
 
 def test_a_mark_that_was_never_entered_may_be_added_and_one_withdrawn(world: World, desk: Desk) -> None:
-    student = desk.one.students[1].id
+    student = desk.school_class.students[1].id
     column = marks_pb2.MarkColumn(kind=REGULAR, position=1)
     gone = desk.decide(desk.confirm(desk.request("-", student=student, semester=SECOND, column=column)))
     assert (gone.new_value, gone.new_version) == ("-", 2)
@@ -289,13 +296,19 @@ def test_people_and_scripts_see_corrections_and_windows(world: World, desk: Desk
     where = tuple(world.year.values())
     listed = hoso("corrections", "list", *where, "--class", "6A1", "--state", "APPROVED")
     first = listed[0]
-    one = hoso("corrections", "show", first["id"])
-    assert one["snapshot"]["content_sha256"] == one["snapshot"]["content_sha256"].lower()
-    assert len(one["evidence"]["sha256"]) == 64
+    shown = hoso("corrections", "show", first["id"])
+    assert shown["snapshot"]["content_sha256"] == shown["snapshot"]["content_sha256"].lower()
+    assert len(shown["evidence"]["sha256"]) == 64
     shown = " ".join(hoso("corrections", "show", first["id"], table=True).split())
-    for expected in (desk.teacher, desk.one.homeroom_teacher, first["new_value"], "ĐĐGgk HKI"):
+    for expected in (desk.teacher, desk.school_class.homeroom_teacher, first["new_value"], "ĐĐGgk HKI"):
         assert expected in shown
     assert [w["name"] for w in hoso("windows", "list", *where)] == ["CN", "LAI"]
     assert len(hoso("windows", "show", *where, "CN")["snapshots"]) == 2
     assert "tất cả" in hoso("windows", "list", *where, table=True)
     assert "đóng lúc" in hoso("windows", "show", *where, "CN", table=True)
+
+
+def test_nothing_of_a_correction_moves_but_its_state(world: World) -> None:
+    for change in ("places = '{1}'", "old_values = '{1}'", "new_values = '{1}'", "month = '2025-09-01'", "kind = 2"):
+        with pytest.raises(StatementError, match=r"next state|violates check"):
+            world.rows(f"UPDATE correction SET {change} RETURNING 1")

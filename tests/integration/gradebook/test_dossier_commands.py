@@ -37,7 +37,7 @@ def test_from_an_appraised_vendor_to_an_approved_dossier(
     assert vendor["appraisal"]["decision"]["sha256"] == sha256(file.read_bytes()).hex()
     opened = hoso("dossiers", "round", YEAR, "2099-09-20T16:00", "--note", "3368/GDĐT-TrH")
     assert opened["deadline"] == "2099-09-20T09:00:00Z"
-    assert [one["school"] for one in hoso("dossiers", "missing", YEAR)] == [HIGH]
+    assert [gap["school"] for gap in hoso("dossiers", "missing", YEAR)] == [HIGH]
     save(world, HIGH, YEAR, items([f"{HIGH}-{PRINCIPAL}"], ["HK1"]))
     submit(world, HIGH, YEAR)
     assert hoso("dossiers", "missing", YEAR) == []

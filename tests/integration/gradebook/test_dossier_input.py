@@ -98,7 +98,7 @@ def test_a_draft_takes_nothing_malformed(world: World, field: str, value: Any, r
 def test_handing_in_at_once_from_many_sides_happens_once(world: World) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: submit(world, HIGH, YEAR), range(8)))
-    assert {(one.state, one.submitted_time.ToNanoseconds()) for one in answers} == {
+    assert {(answer.state, answer.submitted_time.ToNanoseconds()) for answer in answers} == {
         (SUBMITTED, answers[0].submitted_time.ToNanoseconds())
     }
     history = act(world, "GetDossier", HIGH, YEAR).dossier.history

@@ -1,12 +1,9 @@
 """Adoption dossiers over gRPC: items, routes, deadline, renewal, the gate, suspended vendors, who is missing."""
 
-import datetime as dt
-import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-from hoso.gradebook.v1 import common_pb2, dossiers_pb2, marks_pb2, roster_pb2
+from hoso.gradebook.v1 import common_pb2, dossiers_pb2, roster_pb2
 
 from services.common import audit
 from services.common.db import StatementError
@@ -31,10 +28,13 @@ from tests.integration.gradebook.dossier_acts import (
     by_dossier,
     decide,
     document,
+    gated,
+    gated_by_vendor,
     items,
     plan,
     put_round,
     put_school,
+    refusals,
     refused,
     rules,
     save,
@@ -43,12 +43,10 @@ from tests.integration.gradebook.dossier_acts import (
 from tests.integration.gradebook.streams import demo_sheets, send
 from tests.integration.gradebook.world import (
     DEPARTMENT,
-    FIRST,
     OTHER_VENDOR,
     SEMESTER_1,
     VENDOR,
     World,
-    columns,
     served,
 )
 from tests.servers import Pki
@@ -71,53 +69,16 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
         yield world
 
 
-def gated(world: World) -> dict[str, Callable[[], Any]]:
-    """Every act that a school may do only with the Department's leave."""
-    one = world.school.classes[0]
-    subject = world.school.subjects[one.grade][0]
-    student = one.students[0].id
-    request = {"school_class": world.ref(one), "person": one.homeroom_teacher}
-    book = world.ask("ListBooks", **world.year).books[0].id
-    column = marks_pb2.MarkColumn(kind=common_pb2.MARK_KIND_REGULAR, position=1)
-
-    def sheet() -> Any:
-        values = {student: world.school.sheet(one, subject, 2)[student]}
-        return world.enter(one, subject.code, common_pb2.SEMESTER_SECOND, columns(subject), values)
-
-    return {
-        "EnterMarks": sheet,
-        "RecordPrincipalRemark": lambda: world.ask(
-            "RecordPrincipalRemark", person=world.school.principal, school_class=world.ref(one), month="2026-05",
-            remark="Nhập điểm đúng kế hoạch",
-        ),
-        "SettleMissingMarks": lambda: world.ask(
-            "SettleMissingMarks", school_class=world.ref(one), person=one.assignments[subject.code][0],
-            request_id=str(uuid.uuid4()), subject=subject.code, semester=common_pb2.SEMESTER_SECOND,
-            columns=[column], students=[student], reason="Không dự kiểm tra bù theo lịch",
-        ),
-        "EnterConduct": lambda: world.ask(
-            "EnterConduct", **request, request_id=str(uuid.uuid4()), semester=common_pb2.SEMESTER_SECOND,
-            rows=[marks_pb2.ConductRow(student=student, level=common_pb2.LEVEL_GOOD)],
-        ),
-        "EnterAbsences": lambda: world.ask(
-            "EnterAbsences", **request, request_id=str(uuid.uuid4()),
-            rows=[marks_pb2.AbsenceRow(student=student, excused=1)],
-        ),
-        "AssignPrint": lambda: world.ask(
-            "AssignPrint", person=world.school.principal, book=book, officer=world.school.data_officer
-        ),
-        "LockBook": lambda: world.ask("LockBook", person=world.school.principal, book=book),
-    }  # fmt: skip
-
-
 def test_without_a_dossier_nothing_is_entered_printed_or_locked(world: World) -> None:
-    one = world.school.classes[0]
-    world.ask("FreezeBook", person=one.homeroom_teacher, school_class=world.ref(one), stage=SEMESTER_1)
+    school_class = world.school.classes[0]
+    world.ask(
+        "FreezeBook", person=school_class.homeroom_teacher, school_class=world.ref(school_class), stage=SEMESTER_1
+    )
     before = world.rows("SELECT count(*) FROM entry"), world.rows("SELECT state FROM book")
     for call in gated(world).values():
         error = refused(Rejected, "SCHOOL_NOT_AUTHORISED", call)
         assert "hồ sơ" in error.message
-    (imported,) = send(world, demo_sheets(world, one, 2)[:1])
+    (imported,) = send(world, demo_sheets(world, school_class, 2)[:1])
     assert imported.refusal.reason == "SCHOOL_NOT_AUTHORISED"
     assert (world.rows("SELECT count(*) FROM entry"), world.rows("SELECT state FROM book")) == before
 
@@ -253,11 +214,11 @@ def test_a_thpt_hands_in_directly_and_may_be_rejected_and_come_again(world: Worl
 
 def test_who_is_missing_and_the_list_of_dossiers(world: World) -> None:
     missing = world.ask("ListMissingDossiers", client=DEPARTMENT, school_year=YEAR).schools
-    assert [(one.school, one.route, one.state) for one in missing] == [(UNRUN, dossiers_pb2.DOSSIER_ROUTE_DIRECT, 0)]
+    assert [(gap.school, gap.route, gap.state) for gap in missing] == [(UNRUN, dossiers_pb2.DOSSIER_ROUTE_DIRECT, 0)]
     found, token = [], ""
     while True:
         page = world.ask("ListDossiers", client=DEPARTMENT, school_year=YEAR, page_size=1, page_token=token)
-        found += [(one.school, one.version, one.state) for one in page.dossiers]
+        found += [(dossier.school, dossier.version, dossier.state) for dossier in page.dossiers]
         token = page.next_page_token
         if not token:
             break
@@ -307,7 +268,7 @@ def test_an_approval_brings_the_vendor_of_the_dossier(world: World) -> None:
     save(world, UNRUN, NEXT_YEAR, items([f"{UNRUN}-{VICE}"], ["HK1"], software=["vietschool"]))
     assert approve(world, UNRUN, NEXT_YEAR).software == "vietschool"
     year = next(
-        one for one in world.ask("GetSchool", client=DEPARTMENT, school=UNRUN).years if one.school_year == NEXT_YEAR
+        year for year in world.ask("GetSchool", client=DEPARTMENT, school=UNRUN).years if year.school_year == NEXT_YEAR
     )
     assert year.vendor == "vietschool"
     refused(Forbidden, "VENDOR_NOT_AUTHORISED", lambda: act(world, "GetDossier", UNRUN, NEXT_YEAR, client=VENDOR))
@@ -348,21 +309,11 @@ def test_a_suspended_vendor_is_refused_at_once_and_the_school_may_change(world: 
     assert world.ask("ListClasses", **world.year).classes
 
 
-def gated_by_vendor(world: World) -> list[Callable[[], Any]]:
-    one = world.school.classes[0]
-    book = str(world.rows("SELECT id FROM book")[0][0])
-    subject = world.school.subjects[one.grade][0].code
-    return [
-        lambda: world.enter(one, subject, FIRST, [(common_pb2.MARK_KIND_MIDTERM, 0)], {one.students[0].id: ["8"]}),
-        lambda: world.ask("GetBook", book=book),
-    ]
-
-
 def test_vendors_are_listed_and_a_new_version_is_appraised_anew(world: World) -> None:
     vendor = dossiers_pb2.Vendor(name="vietschool", title="Vietschool", software="Phần mềm Vietschool", version="3.0")
     answer = world.ask("PutVendor", client=DEPARTMENT, vendor=vendor)
     assert answer.status == dossiers_pb2.VENDOR_STATUS_REGISTERED
-    found = {one.name: one for one in world.ask("ListVendors", client=DEPARTMENT).vendors}
+    found = {vendor.name: vendor for vendor in world.ask("ListVendors", client=DEPARTMENT).vendors}
     assert found["smas"].status == dossiers_pb2.VENDOR_STATUS_APPRAISED
     assert (found["vietschool"].version, found["vietschool"].appraisal.version) == ("3.0", "2026.1")
     refused(
@@ -375,16 +326,6 @@ def test_vendors_are_listed_and_a_new_version_is_appraised_anew(world: World) ->
     )  # fmt: skip
 
 
-def refusals(world: World) -> set[str]:
-    """Why the demo school was refused, from the log of the school year that runs in Vietnam now."""
-    today = dt.datetime.now(dt.timezone(dt.timedelta(hours=7)))
-    start = today.year if today.month >= 8 else today.year - 1
-    running = f"{start}-{start + 1}"
-    by_dossier(world, world.school.code, running)
-    log = world.ask("ListControlLog", school=world.school.code, school_year=running, page_size=500).entries
-    return {one.facts["reason"] for one in log if one.action == "REFUSED" and one.sequence == 0}
-
-
 def test_the_control_log_tells_the_year_and_is_checked(world: World) -> None:
     where = {"school": world.school.code, "school_year": YEAR}
     entries, token = [], ""
@@ -395,8 +336,8 @@ def test_the_control_log_tells_the_year_and_is_checked(world: World) -> None:
         if not token:
             break
     assert list(world.ask("ListControlLog", **where, page_size=500).entries) == entries
-    actions = [one.action for one in entries]
-    titles = {one.action: one.title for one in entries}
+    actions = [entry.action for entry in entries]
+    titles = {entry.action: entry.title for entry in entries}
     assert not {"MARKS_ENTERED", "CONDUCT_ENTERED", "ABSENCES_ENTERED"} & set(actions)
     for action in (
         "WINDOW_PLANNED",
@@ -407,8 +348,8 @@ def test_the_control_log_tells_the_year_and_is_checked(world: World) -> None:
     ):
         assert titles[action] != action
     assert refusals(world) >= {"ROLE_REQUIRED", "VENDOR_NOT_AUTHORISED"}
-    assert [one.time.ToNanoseconds() for one in entries] == sorted(one.time.ToNanoseconds() for one in entries)
-    up_to = next(one for one in entries if one.action == "DOSSIER_APPROVED")
+    assert [entry.time.ToNanoseconds() for entry in entries] == sorted(entry.time.ToNanoseconds() for entry in entries)
+    up_to = next(entry for entry in entries if entry.action == "DOSSIER_APPROVED")
     check = {**where, "up_to": up_to.sequence, "remark": "Đã đối chiếu với sổ giấy"}
     officer, principal = world.school.data_officer, world.school.principal
     refused(Forbidden, "ROLE_REQUIRED", lambda: world.ask("RecordControlCheck", person=officer, **check))

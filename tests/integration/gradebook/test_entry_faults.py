@@ -1,7 +1,6 @@
 """Entry while things break: a lost database connection, a client that gives up, a call that comes too late."""
 
 import threading
-import time
 import uuid
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from services.common.errors import HosoError, Invalid, Unavailable
 from tests.integration.gradebook.world import FINAL, FIRST, World
+from tests.waiting import eventually
 
 
 def counts(world: World) -> tuple[Any, ...]:
@@ -26,22 +26,21 @@ def waiting(world: World) -> list[int]:
     return [row[0] for row in found]
 
 
-def until(condition: Any) -> Any:
-    deadline = time.monotonic() + 10
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
-
-
 def enter_in_background(world: World, request_id: str, value: str) -> tuple[threading.Thread, list[Any]]:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     answers: list[Any] = []
 
     def run() -> None:
         try:
             answers.append(
-                world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {one.students[0].id: [value]}, request_id=request_id)
+                world.enter(
+                    school_class,
+                    "TOAN",
+                    FIRST,
+                    [(FINAL, 0)],
+                    {school_class.students[0].id: [value]},
+                    request_id=request_id,
+                )
             )
         except Unavailable as e:
             answers.append(e)
@@ -58,11 +57,11 @@ def test_a_connection_killed_in_the_middle_writes_nothing_and_the_retry_writes_o
     with world.database.transaction() as holder:
         holder.execute("SELECT pg_advisory_xact_lock(18242, id) FROM school_year")
         thread, answers = enter_in_background(world, request_id, "7")
-        (victim,) = until(lambda: waiting(world))
+        (victim,) = eventually(lambda: waiting(world))
         assert counts(world) == before
         assert world.rows("SELECT pg_terminate_backend(%s)", victim) == [(True,)]
         # The client was told UNAVAILABLE and tries again by itself, with the same request id.
-        until(lambda: [pid for pid in waiting(world) if pid != victim])
+        eventually(lambda: [pid for pid in waiting(world) if pid != victim])
         assert counts(world) == before
     thread.join(20)
     assert [answer.changed for answer in answers] == [1]
@@ -76,7 +75,7 @@ def test_an_entry_that_waited_for_a_closing_is_refused(world: World) -> None:
     with world.database.transaction() as closing:
         closing.execute("SELECT pg_advisory_xact_lock(18242, id) FROM school_year")
         thread, answers = enter_and_note_refusal(world)
-        until(lambda: waiting(world))
+        eventually(lambda: waiting(world))
         closing.execute("UPDATE entry_window SET closed_time = now()")
     thread.join(20)
     assert answers == ["WINDOW_CLOSED"]
@@ -84,12 +83,12 @@ def test_an_entry_that_waited_for_a_closing_is_refused(world: World) -> None:
 
 
 def enter_and_note_refusal(world: World) -> tuple[threading.Thread, list[str]]:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     reasons: list[str] = []
 
     def run() -> None:
         with pytest.raises(HosoError) as caught:
-            world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {one.students[1].id: ["3"]})
+            world.enter(school_class, "TOAN", FIRST, [(FINAL, 0)], {school_class.students[1].id: ["3"]})
         reasons.append(caught.value.reason)
 
     thread = threading.Thread(target=run)
@@ -98,11 +97,11 @@ def enter_and_note_refusal(world: World) -> tuple[threading.Thread, list[str]]:
 
 
 def test_a_violation_in_the_last_of_many_rows_leaves_no_row(world: World) -> None:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     before = counts(world)
-    rows = {student.id: ["9"] for student in one.students}
-    rows[one.students[-1].id] = ["9,55"]
+    rows = {student.id: ["9"] for student in school_class.students}
+    rows[school_class.students[-1].id] = ["9,55"]
     with pytest.raises(Invalid) as refused:
-        world.enter(one, "KHTN", FIRST, [(FINAL, 0)], rows)
+        world.enter(school_class, "KHTN", FIRST, [(FINAL, 0)], rows)
     assert [violation.field for violation in refused.value.violations] == [f"rows[{len(rows) - 1}].values[0]"]
     assert counts(world) == before

@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,68 +10,59 @@ from hoso.gradebook.v1 import common_pb2
 from demo.school import SchoolClass
 from services.common.db import StatementError
 from services.common.errors import Conflict, Forbidden, HosoError, Invalid, NotFound, Rejected
-from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.streams import export
-from tests.integration.gradebook.world import FINAL, FIRST, OTHER_VENDOR, SECOND, WHOLE_YEAR, World, served
-from tests.servers import Pki
+from tests.integration.gradebook.world import FINAL, FIRST, OTHER_VENDOR, SECOND, WHOLE_YEAR, World
 
+SCHOOL = {"classes": 1, "students": 5}
 TEACHER_BOOK = common_pb2.RECORD_TYPE_TEACHER_BOOK
 DECISION = "Quyết định số 12/QĐ-THCS ngày 15/9/2025"
 
 
-@pytest.fixture(scope="module")
-def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
-    with served(pki_files, database("gradebook"), classes=1, students=5) as world:
-        world.put_roster()
-        world.plan_window()
-        yield world
-
-
 @pytest.fixture
-def one(world: World) -> SchoolClass:
+def school_class(world: World) -> SchoolClass:
     return world.school.classes[0]
 
 
-def record(world: World, one: SchoolClass, **more: Any) -> None:
+def record(world: World, school_class: SchoolClass, **more: Any) -> None:
     fields = {
         "person": world.school.principal,
         "request_id": str(uuid.uuid4()),
-        "school_class": world.ref(one),
+        "school_class": world.ref(school_class),
         "subject": "GDTC",
-        "student": one.students[0].id,
+        "student": school_class.students[0].id,
         "semesters": [FIRST],
         "decision": DECISION,
     }
     world.ask("RecordPracticalExemption", **{**fields, **more})
 
 
-def exempt(world: World, one: SchoolClass, semester: int) -> list[str]:
-    rows = world.ask("GetMarkSheet", school_class=world.ref(one), subject="GDTC", semester=semester).rows
+def exempt(world: World, school_class: SchoolClass, semester: int) -> list[str]:
+    rows = world.ask("GetMarkSheet", school_class=world.ref(school_class), subject="GDTC", semester=semester).rows
     return [row.student for row in rows if row.practical_exemption]
 
 
-def missing(world: World, one: SchoolClass) -> int:
-    return int(world.ask("ListMissing", school_class=world.ref(one), stage=1).total)
+def missing(world: World, school_class: SchoolClass) -> int:
+    return int(world.ask("ListMissing", school_class=world.ref(school_class), stage=1).total)
 
 
-def test_an_exempt_student_needs_and_gets_marks_as_any_other(world: World, one: SchoolClass) -> None:
-    student = one.students[0].id
-    before = missing(world, one)
+def test_an_exempt_student_needs_and_gets_marks_as_any_other(world: World, school_class: SchoolClass) -> None:
+    student = school_class.students[0].id
+    before = missing(world, school_class)
     request_id = str(uuid.uuid4())
-    record(world, one, request_id=request_id)
-    record(world, one, request_id=request_id)
-    assert (exempt(world, one, FIRST), exempt(world, one, SECOND)) == ([student], [])
+    record(world, school_class, request_id=request_id)
+    record(world, school_class, request_id=request_id)
+    assert (exempt(world, school_class, FIRST), exempt(world, school_class, SECOND)) == ([student], [])
     assert [row.marks.student for row in export(world, subjects=["GDTC"], semester=FIRST)[0].rows
             if row.marks.practical_exemption] == [student]  # fmt: skip
-    assert missing(world, one) == before
-    assert world.enter(one, "GDTC", FIRST, [(FINAL, 0)], {student: ["Đ"]}).changed == 1
-    assert missing(world, one) == before - 1
+    assert missing(world, school_class) == before
+    assert world.enter(school_class, "GDTC", FIRST, [(FINAL, 0)], {student: ["Đ"]}).changed == 1
+    assert missing(world, school_class) == before - 1
 
-    record(world, one, semesters=[SECOND, FIRST])
-    assert exempt(world, one, SECOND) == [student]
-    record(world, one, semesters=[SECOND], withdrawn=True, decision="Quyết định số 15 thu hồi")
-    assert (exempt(world, one, FIRST), exempt(world, one, SECOND)) == ([student], [])
-    found = world.ask("ListPracticalExemptions", school_class=world.ref(one)).exemptions
+    record(world, school_class, semesters=[SECOND, FIRST])
+    assert exempt(world, school_class, SECOND) == [student]
+    record(world, school_class, semesters=[SECOND], withdrawn=True, decision="Quyết định số 15 thu hồi")
+    assert (exempt(world, school_class, FIRST), exempt(world, school_class, SECOND)) == ([student], [])
+    found = world.ask("ListPracticalExemptions", school_class=world.ref(school_class)).exemptions
     assert [(e.student, list(e.semesters), e.withdrawn, e.person) for e in found] == [
         (student, [FIRST], False, world.school.principal),
         (student, [FIRST, SECOND], False, world.school.principal),
@@ -100,37 +90,37 @@ def test_an_exempt_student_needs_and_gets_marks_as_any_other(world: World, one: 
     ],
 )
 def test_what_cannot_be_exempt(
-    world: World, one: SchoolClass, more: dict[str, Any], kind: type[HosoError], reason: str
+    world: World, school_class: SchoolClass, more: dict[str, Any], kind: type[HosoError], reason: str
 ) -> None:
     before = world.rows("SELECT count(*) FROM practical_exemption")
     with pytest.raises(kind) as caught:
-        record(world, one, **{"student": one.students[1].id, **more})
+        record(world, school_class, **{"student": school_class.students[1].id, **more})
     assert caught.value.reason == reason
     assert world.rows("SELECT count(*) FROM practical_exemption") == before
 
 
-def test_only_the_principal_decides_and_what_was_decided_stays(world: World, one: SchoolClass) -> None:
+def test_only_the_principal_decides_and_what_was_decided_stays(world: World, school_class: SchoolClass) -> None:
     with pytest.raises(Forbidden):
-        record(world, one, person=one.assignments["GDTC"][0])
+        record(world, school_class, person=school_class.assignments["GDTC"][0])
     request_id = str(uuid.uuid4())
-    record(world, one, request_id=request_id, student=one.students[2].id)
+    record(world, school_class, request_id=request_id, student=school_class.students[2].id)
     with pytest.raises(Conflict):
-        record(world, one, request_id=request_id, student=one.students[3].id)
+        record(world, school_class, request_id=request_id, student=school_class.students[3].id)
     for statement in ("DELETE FROM practical_exemption RETURNING 1", "UPDATE practical_exemption SET withdrawn = true"):
         with pytest.raises(StatementError, match="refused"):
             world.rows(statement)
 
 
-def test_class_book_and_teachers_book_note_the_same_students(world: World, one: SchoolClass) -> None:
+def test_class_book_and_teachers_book_note_the_same_students(world: World, school_class: SchoolClass) -> None:
     """Runs last: it closes the year."""
-    first, second = one.students[0].id, one.students[1].id
-    record(world, one, student=second, semesters=[FIRST, SECOND])
-    world.complete(one)
+    first, second = school_class.students[0].id, school_class.students[1].id
+    record(world, school_class, student=second, semesters=[FIRST, SECOND])
+    world.complete(school_class)
     world.close_window()
-    teacher = one.assignments["GDTC"][0]
-    year = {"stage": WHOLE_YEAR, "school_class": world.ref(one)}
+    teacher = school_class.assignments["GDTC"][0]
+    year = {"stage": WHOLE_YEAR, "school_class": world.ref(school_class)}
     own = {**year, "school_class": {**world.year}, "record_type": TEACHER_BOOK, "teacher": teacher, "subject": "GDTC"}
-    class_book = frozen(world, one.homeroom_teacher, **year)
+    class_book = frozen(world, school_class.homeroom_teacher, **year)
     teacher_book = frozen(world, teacher, **own)
     for part, taught in zip(class_book["semesters"], teacher_book["classes"][0]["semesters"], strict=True):
         (sheet,) = [marks for marks in part["marks"] if marks["subject"] == "GDTC"]
@@ -138,7 +128,7 @@ def test_class_book_and_teachers_book_note_the_same_students(world: World, one: 
         assert noted == {row["student"]: row["remark"] for row in taught["rows"]}
         numbers = {1, 2, 3} if part["semester"] == "SEMESTER_1" else {2}
         assert {number for number, note in noted.items() if note == "Miễn phần thực hành"} == numbers
-    assert [one["moet_student_id"] for one in class_book["students"][:2]] == [first, second]
+    assert [student["moet_student_id"] for student in class_book["students"][:2]] == [first, second]
 
 
 def frozen(world: World, person: str, **fields: Any) -> Any:

@@ -8,11 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pika
@@ -28,6 +26,7 @@ from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig
 from services.gradebook.config import Config
 from tests.integration.gradebook.world import MIGRATIONS, World, tls
 from tests.servers import Pki
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[3]
 
@@ -87,7 +86,7 @@ def world(config: Config, file: Path, migrated: str, pki_files: Pki) -> Iterator
     for process in processes:
         _, log = process.communicate(timeout=30)
         assert process.returncode == 0, log[-2000:]
-        names = [student.name for one in world.school.classes for student in one.students]
+        names = [student.name for school_class in world.school.classes for student in school_class.students]
         assert not any(name in log for name in names)
     base.close()
 
@@ -124,7 +123,7 @@ def test_an_event_goes_out_through_the_relay_and_an_answer_comes_in_through_the_
     world.complete(world.school.classes[0])
     assert world.close_window() == 1
     with amqp.channel(archive) as channel:
-        body = until(lambda: channel.basic_get(topology.queue("archive"), auto_ack=True)[2])
+        body = eventually(lambda: channel.basic_get(topology.queue("archive"), auto_ack=True)[2])
         taken = json.loads(body)
         answer = archive_events.SnapshotArchived(
             snapshot=taken["snapshot"], record="record-7", content_sha256=_bytes(taken["content_sha256"])
@@ -135,16 +134,8 @@ def test_an_event_goes_out_through_the_relay_and_an_answer_comes_in_through_the_
             json_format.MessageToJson(answer, preserving_proto_field_name=True).encode(),
             pika.BasicProperties(message_id=str(uuid.uuid4()), type="hoso.archive.v1.SnapshotArchived"),
         )
-        until(lambda: world.ask("GetWindow", **world.year, window="CN").snapshots[0].archive_record == "record-7")
+        eventually(lambda: world.ask("GetWindow", **world.year, window="CN").snapshots[0].archive_record == "record-7")
 
 
 def _bytes(text: str) -> bytes:
     return base64.b64decode(text)
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 30
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found

@@ -10,13 +10,11 @@ from services.common.errors import Forbidden, Invalid, Rejected
 from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.world import (
     DEPARTMENT,
-    FINAL,
     FIRST,
-    MIDTERM,
-    REGULAR,
     SECOND,
     World,
     columns,
+    columns_of,
     served,
     student_message,
 )
@@ -83,7 +81,6 @@ def put_toan(world: World, **changes: Any) -> None:
 
 
 def enter(world: World, semester: int, request_id: str, regular: list[str]) -> Any:
-    keyed = [(REGULAR, place) for place in range(1, len(regular) + 1)] + [(MIDTERM, 0), (FINAL, 0)]
     return world.ask(
         "EnterMarks",
         token=as_of(world, "thpt-gv"),
@@ -91,7 +88,7 @@ def enter(world: World, semester: int, request_id: str, regular: list[str]) -> A
         school_class=CLASS,
         subject="TOAN",
         semester=semester,
-        columns=[marks_pb2.MarkColumn(kind=kind, position=place) for kind, place in keyed],
+        columns=[marks_pb2.MarkColumn(kind=kind, position=place) for kind, place in columns_of(len(regular))],
         rows=[marks_pb2.MarkRow(student="7900001001", values=[*regular, "7", "8"])],
     )
 
@@ -156,17 +153,17 @@ def test_a_ruling_holds_from_its_year_on_until_the_next(world: World) -> None:
 
 def test_results_follow_the_ruling(world: World) -> None:
     """Eight subjects at 8,5 and one comment-only subject not passed: Khá or Đạt, as Điều 9 khoản 3 is read."""
-    one = world.school.classes[0]
-    for subject in world.school.subjects[one.grade]:
+    school_class = world.school.classes[0]
+    for subject in world.school.subjects[school_class.grade]:
         keyed = columns(subject)
         values = ["Đ" if subject.comment_only else "8.5"] * len(keyed)
         if subject.code == "GDDP":
             values[-1] = "CĐ"
-        world.enter(one, subject.code, FIRST, keyed, {one.students[0].id: values})
+        world.enter(school_class, subject.code, FIRST, keyed, {school_class.students[0].id: values})
     found = {}
     for counts in (True, False):
         ruling = roster_pb2.AssessmentPolicy(school_year=YEAR, failed_comment_subject_counts=counts, decision="2/SGDĐT")
         world.ask("PutAssessmentPolicy", client=DEPARTMENT, policy=ruling)
-        summary = world.ask("GetClassSummary", school_class=world.ref(one), stage=common_pb2.STAGE_SEMESTER_1)
+        summary = world.ask("GetClassSummary", school_class=world.ref(school_class), stage=common_pb2.STAGE_SEMESTER_1)
         found[counts] = summary.students[0].semester_1.learning_result
     assert found == {True: common_pb2.LEVEL_GOOD, False: common_pb2.LEVEL_SATISFACTORY}

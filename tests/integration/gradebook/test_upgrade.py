@@ -76,17 +76,21 @@ def test_corrections_of_before_stay_what_they_were(config: DatabaseConfig, tmp_p
                 "INSERT INTO correction_step (correction_id, state, person, client, note)"
                 " SELECT id, 1, 'gv', 'vendor/smas', '' FROM correction ORDER BY number DESC LIMIT 1"
             )
-    assert migrate(config, [MIGRATIONS])[0] == "gradebook/0017_corrections_of_class_data.sql"
+    assert migrate(config, [MIGRATIONS]) == [
+        "gradebook/0017_corrections_of_class_data.sql",
+        "gradebook/0018_reads_of_one_school.sql",
+        "gradebook/0020_acts.sql",
+    ]
     with opened.transaction() as tx:
         found = corrections.list_corrections(tx, 1, None, None, 0, 10)
         open_ids = [len(corrections.open_ids(tx, [1], stage, "", "")) for stage in Stage]
-        again = [corrections.open_at(tx, one.datum) for one in found]
+        again = [corrections.open_at(tx, item.datum) for item in found]
     opened.close()
-    assert [(*one.datum, one.old_version, one.changes) for one in found] == [
+    assert [(*item.datum, item.old_version, item.changes) for item in found] == [
         (Kind.MARK, 1, 1, 1, 1, 10, "", 1, (Change(0, 50, 85),)),
         (Kind.MARK, 1, 1, 1, 2, 12, "", 0, (Change(0, None, 202),)),
         (Kind.MARK, 1, 1, 1, 2, 3, "", 2, (Change(0, 40, None),)),
         (Kind.CONDUCT, 1, 1, None, 1, 0, "", 1, (Change(0, 4, 2),)),
     ]
     assert open_ids == [2, 3, 4]
-    assert again == [one.id for one in found]
+    assert again == [item.id for item in found]

@@ -125,44 +125,44 @@ class World:
             answer = method(request, timeout=30, metadata=metadata)
             return b"".join(piece.chunk for piece in answer) if rpc.startswith("Download") else answer
 
-    def ref(self, one: SchoolClass) -> common_pb2.ClassRef:
-        return common_pb2.ClassRef(school=self.school.code, school_year=self.school.school_year, name=one.name)
+    def ref(self, school_class: SchoolClass) -> common_pb2.ClassRef:
+        return common_pb2.ClassRef(school=self.school.code, school_year=self.school.school_year, name=school_class.name)
 
     @property
     def year(self) -> dict[str, str]:
         return {"school": self.school.code, "school_year": self.school.school_year}
 
     def put_roster(self, *, paper: bool = False) -> None:
-        one = self.school
+        school = self.school
         self.ask(
             "PutSchool",
             client=DEPARTMENT,
             school=roster_pb2.School(
-                code=one.code,
-                name=one.name,
+                code=school.code,
+                name=school.name,
                 level=common_pb2.SCHOOL_LEVEL_LOWER_SECONDARY,
-                commune=one.commune,
-                province=one.province,
-                department=one.department,
+                commune=school.commune,
+                province=school.province,
+                department=school.department,
             ),
         )
         self.put_year(paper=paper)
         people = [
             roster_pb2.Person(id=p.id, name=p.name, roles=[common_pb2.Role.Value(f"ROLE_{role}") for role in p.roles])
-            for p in one.people
+            for p in school.people
         ]
-        self.ask("PutPeople", school=one.code, people=people)
-        for grade, subjects in one.subjects.items():
+        self.ask("PutPeople", school=school.code, people=people)
+        for grade, subjects in school.subjects.items():
             self.ask("PutSubjects", **self.year, grade_level=grade, subjects=[subject_message(s) for s in subjects])
         self.ask(
             "PutClasses",
             **self.year,
             classes=[
                 roster_pb2.SchoolClass(name=c.name, grade_level=c.grade, homeroom_teacher=c.homeroom_teacher)
-                for c in one.classes
+                for c in school.classes
             ],
         )
-        for c in one.classes:
+        for c in school.classes:
             self.ask("PutStudents", school_class=self.ref(c), students=[student_message(s) for s in c.students])
             self.ask(
                 "PutAssignments",
@@ -208,7 +208,7 @@ class World:
 
     def enter(
         self,
-        one: SchoolClass,
+        school_class: SchoolClass,
         subject: str,
         semester: int,
         columns: list[tuple[int, int]],
@@ -217,42 +217,88 @@ class World:
         person: str | None = None,
         request_id: str | None = None,
     ) -> Any:
+        teacher = person or school_class.assignments[subject][0]
         return self.ask(
-            "EnterMarks",
-            person=person or one.assignments[subject][0],
-            request_id=request_id or str(uuid.uuid4()),
-            school_class=self.ref(one),
-            subject=subject,
-            semester=semester,
-            columns=[marks_pb2.MarkColumn(kind=kind, position=position) for kind, position in columns],
-            rows=[marks_pb2.MarkRow(student=student, values=values) for student, values in rows.items()],
+            "EnterMarks", person=teacher, **self.sheet(school_class, subject, semester, columns, rows, request_id)
         )
 
-    def complete(self, one: SchoolClass, semesters: tuple[int, ...] = (1, 2)) -> None:
+    def sheet(
+        self,
+        school_class: SchoolClass,
+        subject: str,
+        semester: int,
+        columns: list[tuple[int, int]],
+        rows: Mapping[str, list[str]],
+        request_id: str | None = None,
+    ) -> dict[str, Any]:
+        """The fields of EnterMarksRequest."""
+        return {
+            "request_id": request_id or str(uuid.uuid4()),
+            "school_class": self.ref(school_class),
+            "subject": subject,
+            "semester": semester,
+            "columns": [marks_pb2.MarkColumn(kind=kind, position=position) for kind, position in columns],
+            "rows": [marks_pb2.MarkRow(student=student, values=values) for student, values in rows.items()],
+        }
+
+    def settle(
+        self,
+        school_class: SchoolClass,
+        subject: str,
+        semester: int,
+        column: tuple[int, int],
+        students: list[str],
+        *,
+        reason: str = "Học sinh không dự kiểm tra bù, không có lí do bất khả kháng.",
+        request_id: str | None = None,
+    ) -> Any:
+        """Make the missing marks of a column zero, as the subject's teacher."""
+        kind, position = column
+        return self.ask(
+            "SettleMissingMarks",
+            person=school_class.assignments[subject][0],
+            request_id=request_id or str(uuid.uuid4()),
+            school_class=self.ref(school_class),
+            subject=subject,
+            semester=semester,
+            columns=[marks_pb2.MarkColumn(kind=kind, position=position)],
+            students=students,
+            reason=reason,
+        )
+
+    def enter_conduct(self, school_class: SchoolClass, semester: int, levels: Mapping[str, int]) -> None:
+        """Enter conduct levels (`common_pb2.Level`) by student, as the homeroom teacher."""
+        self.ask(
+            "EnterConduct",
+            person=school_class.homeroom_teacher,
+            request_id=str(uuid.uuid4()),
+            school_class=self.ref(school_class),
+            semester=semester,
+            rows=[{"student": student, "level": level} for student, level in levels.items()],
+        )
+
+    def complete(self, school_class: SchoolClass, semesters: tuple[int, ...] = (1, 2)) -> None:
         """Enter everything that a book of these semesters needs."""
         for semester in semesters:
-            for subject in self.school.subjects[one.grade]:
-                self.enter(one, subject.code, semester, columns(subject), self.school.sheet(one, subject, semester))
-            levels = self.school.conduct(one, semester)
-            self.ask(
-                "EnterConduct",
-                person=one.homeroom_teacher,
-                request_id=str(uuid.uuid4()),
-                school_class=self.ref(one),
-                semester=semester,
-                rows=[
-                    marks_pb2.ConductRow(student=student, level=common_pb2.Level.Value(f"LEVEL_{level}"))
-                    for student, level in levels.items()
-                ],
-            )
+            for subject in self.school.subjects[school_class.grade]:
+                self.enter(
+                    school_class,
+                    subject.code,
+                    semester,
+                    columns(subject),
+                    self.school.sheet(school_class, subject, semester),
+                )
+            levels = self.school.conduct(school_class, semester)
+            numbers = {student: common_pb2.Level.Value(f"LEVEL_{level}") for student, level in levels.items()}
+            self.enter_conduct(school_class, semester, numbers)
         self.ask(
             "EnterAbsences",
-            person=one.homeroom_teacher,
+            person=school_class.homeroom_teacher,
             request_id=str(uuid.uuid4()),
-            school_class=self.ref(one),
+            school_class=self.ref(school_class),
             rows=[
                 marks_pb2.AbsenceRow(student=student, excused=excused, unexcused=unexcused)
-                for student, (excused, unexcused) in self.school.absences(one).items()
+                for student, (excused, unexcused) in self.school.absences(school_class).items()
             ],
         )
 
@@ -305,7 +351,12 @@ def served(pki: Pki, config: DatabaseConfig, *, classes: int = 2, students: int 
 
 def columns(subject: Subject) -> list[tuple[int, int]]:
     """All columns of a subject's sheet."""
-    return [*((REGULAR, position) for position in range(1, subject.regular_count + 1)), (MIDTERM, 0), (FINAL, 0)]
+    return columns_of(subject.regular_count)
+
+
+def columns_of(regular_count: int) -> list[tuple[int, int]]:
+    """All columns of a sheet with so many regular marks."""
+    return [*((REGULAR, position) for position in range(1, regular_count + 1)), (MIDTERM, 0), (FINAL, 0)]
 
 
 def timestamp(moment: dt.datetime) -> Timestamp:
@@ -314,35 +365,35 @@ def timestamp(moment: dt.datetime) -> Timestamp:
     return message
 
 
-def subject_message(one: Subject) -> roster_pb2.Subject:
-    kind = "COMMENT_ONLY" if one.comment_only else "COMMENT_AND_SCORE"
+def subject_message(subject: Subject) -> roster_pb2.Subject:
+    kind = "COMMENT_ONLY" if subject.comment_only else "COMMENT_AND_SCORE"
     return roster_pb2.Subject(
-        code=one.code,
-        name=one.name,
+        code=subject.code,
+        name=subject.name,
         kind=common_pb2.SubjectKind.Value(f"SUBJECT_KIND_{kind}"),
-        periods_per_year=one.periods,
+        periods_per_year=subject.periods,
     )
 
 
-def student_message(one: demo_people.Student, **changes: Any) -> roster_pb2.Student:
+def student_message(student: demo_people.Student, **changes: Any) -> roster_pb2.Student:
     fields = {
-        "moet_student_id": one.id,
-        "number": one.number,
-        "name": one.name,
-        "birth_date": one.birth_date,
-        "birth_place": one.birth_place,
-        "sex": common_pb2.Sex.Value(f"SEX_{one.sex}"),
-        "ethnicity": one.ethnicity,
-        "priority": one.priority,
-        "address": one.address,
-        "father": _guardian(one.father),
-        "mother": _guardian(one.mother),
+        "moet_student_id": student.id,
+        "number": student.number,
+        "name": student.name,
+        "birth_date": student.birth_date,
+        "birth_place": student.birth_place,
+        "sex": common_pb2.Sex.Value(f"SEX_{student.sex}"),
+        "ethnicity": student.ethnicity,
+        "priority": student.priority,
+        "address": student.address,
+        "father": _guardian(student.father),
+        "mother": _guardian(student.mother),
     }
     return roster_pb2.Student(**{**fields, **changes})
 
 
-def _guardian(one: demo_people.Guardian | None) -> roster_pb2.Guardian | None:
-    return None if one is None else roster_pb2.Guardian(name=one.name, job=one.job, phone=one.phone)
+def _guardian(guardian: demo_people.Guardian | None) -> roster_pb2.Guardian | None:
+    return None if guardian is None else roster_pb2.Guardian(name=guardian.name, job=guardian.job, phone=guardian.phone)
 
 
 def sha256(data: bytes) -> bytes:

@@ -43,7 +43,7 @@ class Archive:
             return domain.chain_problem(record, *register.chain_around(tx, record.id))
 
     def bytes_of(self, record: Record) -> bytes:
-        if record.kind == domain.SNAPSHOT:
+        if record.kind == domain.Kind.SNAPSHOT:
             with self.databases["gradebook"].transaction() as tx, tx.cursor(row_factory=scalar_row) as cursor:
                 query = "SELECT content FROM snapshot WHERE id = %s"
                 return bytes(cursor.execute(query, (record.source,)).fetchall()[0])
@@ -56,7 +56,12 @@ class Archive:
         """As of the moment of archiving, as archive itself verifies: certificates end, the record does not."""
         subject = evidence.Subject(record.kind, record.school, record.school_year, record.version)
         return evidence.verify(
-            pdf, record.object_sha256, record.content_sha256, subject, [self.roots], record.archive_time
+            pdf,
+            record.object_sha256,
+            record.content_sha256,
+            subject=subject,
+            roots=[self.roots],
+            at=record.archive_time,
         )
 
 
@@ -75,11 +80,11 @@ def archive(release: str, restored: Restored) -> Iterator[Archive]:
 def test_a_record_of_every_kind_is_kept(archive: Archive) -> None:
     kinds = Counter(record.kind for record in archive.records())
     assert kinds.keys() == {
-        domain.CLASS_BOOK,
-        domain.TEACHER_BOOK,
-        domain.TRANSCRIPT,
-        domain.STUDENT_REGISTER,
-        domain.SNAPSHOT,
+        domain.Kind.CLASS_BOOK,
+        domain.Kind.TEACHER_BOOK,
+        domain.Kind.TRANSCRIPT,
+        domain.Kind.STUDENT_REGISTER,
+        domain.Kind.SNAPSHOT,
     }
     assert any(record.version > 1 for record in archive.records())
 
@@ -94,13 +99,15 @@ def test_every_record_verifies(archive: Archive) -> None:
     for record in archive.records():
         data = archive.bytes_of(record)
         assert (hashlib.sha256(data).digest(), len(data)) == (record.object_sha256, record.size_bytes)
-        if record.kind == domain.SNAPSHOT:
+        if record.kind == domain.Kind.SNAPSHOT:
             assert record.content_sha256 == record.object_sha256
         else:
             report = archive.evidence(record, data)
             failed[record.id] = report.failed
             assert report.signatures
-    assert len(failed) >= len({domain.CLASS_BOOK, domain.TEACHER_BOOK, domain.TRANSCRIPT, domain.STUDENT_REGISTER})
+    assert len(failed) >= len(
+        {domain.Kind.CLASS_BOOK, domain.Kind.TEACHER_BOOK, domain.Kind.TRANSCRIPT, domain.Kind.STUDENT_REGISTER}
+    )
     assert set(failed.values()) == {()}
 
 
@@ -114,7 +121,7 @@ def test_a_changed_row_of_the_register_is_found(archive: Archive) -> None:
 
 
 def test_a_changed_byte_of_a_record_is_found(archive: Archive) -> None:
-    record = next(record for record in archive.records() if record.kind == domain.TRANSCRIPT)
+    record = next(record for record in archive.records() if record.kind == domain.Kind.TRANSCRIPT)
     pdf = bytearray(archive.bytes_of(record))
     pdf[len(pdf) // 3] ^= 1
     failed = archive.evidence(record, bytes(pdf)).failed

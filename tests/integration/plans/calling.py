@@ -34,16 +34,11 @@ def arguments(function: Callable[..., Any], values: Values, *, optional: bool) -
     positional: list[Any] = []
     named: dict[str, Any] = {}
     for parameter in list(inspect.signature(function).parameters.values())[1:]:
-        if parameter.kind is parameter.VAR_KEYWORD:
-            named |= values[parameter.name]
-            continue
         if parameter.default is not parameter.empty and not optional:
             continue
         value = example(hints[parameter.name], parameter.name, values, optional=optional)
         if parameter.kind is parameter.KEYWORD_ONLY:
             named[parameter.name] = value
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            positional.append(value)
         else:
             positional.append(value)
     return positional, named
@@ -55,19 +50,17 @@ def example(kind: Any, name: str, values: Values, *, optional: bool) -> Any:
     if origin in {Union, types.UnionType}:
         if name in values and values[name] is None:
             return None
-        rest = [one for one in inner if one is not type(None)]
+        rest = [choice for choice in inner if choice is not type(None)]
         if len(rest) < len(inner) and not optional:
             return None
         return example(rest[0], name, values, optional=optional)
-    if origin in {typing.Annotated}:
-        return example(inner[0], name, values, optional=optional)
     if name in values and _fits(values[name], origin or kind):
         return values[name]
     if origin in {Collection, Sequence, list, set, frozenset}:
         return [example(inner[0], name.removesuffix("s"), values, optional=optional)]
     if origin is tuple:
         listed = inner[:1] if inner[-1] is Ellipsis else inner
-        return tuple(example(one, name, values, optional=optional) for one in listed)
+        return tuple(example(part, name, values, optional=optional) for part in listed)
     if origin in {Mapping, dict}:
         key, value = inner
         return {
@@ -102,7 +95,7 @@ def _single(kind: Any, name: str, values: Values, *, optional: bool) -> Any:
         return next(iter(kind))
     if isinstance(kind, type) and (hasattr(kind, "_fields") or dataclasses.is_dataclass(kind)):
         hints = typing.get_type_hints(kind)
-        fields = kind._fields if hasattr(kind, "_fields") else [one.name for one in dataclasses.fields(kind)]
+        fields = kind._fields if hasattr(kind, "_fields") else [field.name for field in dataclasses.fields(kind)]
         own = {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{kind.__name__}.")}
         return kind(**{field: example(hints[field], field, {**values, **own}, optional=optional) for field in fields})
     raise TypeError(f"no example of {kind} for {name}")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, LiteralString, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg._queries import PostgresQuery, PostgresRawQuery
@@ -66,14 +66,16 @@ def explain(config: DatabaseConfig, statements: Sequence[Statement]) -> list[Exp
         leading = _leading(tx)
         pages = tx.execute("SELECT relname, relpages FROM pg_class WHERE relkind IN ('r', 'i')").fetchall()
         large = {name for name, count in pages if count >= LARGE_PAGES}
-        found: dict[Statement, set[Problem]] = {}
+        found: dict[int, set[Problem]] = {}
         for hints in (True, False):
             for name in ("seqscan", "hashjoin", "mergejoin", "material"):
                 tx.execute("SELECT set_config(%s, %s, false)", (f"enable_{name}", "off" if hints else "on"))
             for number, statement in enumerate(statements):
                 for plan in _plans(tx, statement):
                     wrong = problems(plan, leading)
-                    found.setdefault(number, set()).update(one for one in wrong if hints or one.target in large)
+                    found.setdefault(number, set()).update(
+                        problem for problem in wrong if hints or problem.target in large
+                    )
         return [Explained(statements[number], frozenset(wrong)) for number, wrong in found.items()]
 
 
@@ -119,7 +121,7 @@ def _leading(tx: Tx) -> dict[str, list[str]]:
 def _plans(tx: Tx, statement: Statement) -> list[dict[str, Any]]:
     """The plan for the parameters, and the generic one."""
     query = (PostgresRawQuery if statement.raw else PostgresQuery)(Transformer(tx))
-    query.convert(cast(LiteralString, statement.text), statement.parameters)
+    query.convert(statement.text, statement.parameters)
     text, count = query.query.decode(), len(query.types)
     if not _planned(text):
         return []

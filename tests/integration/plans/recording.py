@@ -40,7 +40,7 @@ class Statement(NamedTuple):
 
 def sites(paths: Iterator[Path] | None = None) -> list[Site]:
     """Every call in the services that executes SQL, by the syntax tree."""
-    found = []
+    found: list[Site] = []
     for path in sorted(paths or SERVICES.rglob("*.py")):
         name = str(path.relative_to(ROOT))
         if name in PASSING_ON:
@@ -68,19 +68,20 @@ def _calls(node: ast.AST, path: str, imported: set[str], function: str) -> Itera
 def _executes(called: ast.expr, imported: set[str]) -> bool:
     if isinstance(called, ast.Name):
         return called.id in _EXECUTING & imported
-    # tpool.execute runs a function, and minio's client has an _execute of its own.
-    return (
-        isinstance(called, ast.Attribute)
-        and called.attr in {"execute", "executemany", "copy"}
-        and not (isinstance(called.value, ast.Name) and called.value.id == "tpool")
-    )
+    if not isinstance(called, ast.Attribute):
+        return False
+    of = called.value.id if isinstance(called.value, ast.Name) else ""
+    if called.attr in {"execute", "executemany", "copy"}:
+        return of != "tpool"  # eventlet's, which runs a function in a thread
+    return called.attr in _EXECUTING and of in {"db", "rows"}
 
 
 class Recorder:
-    """The statements that were executed while `recording`."""
+    """The statements that were executed while `recording`. unknown: calls that `sites` does not see."""
 
     def __init__(self, known: list[Site]) -> None:
         self.statements: list[Statement] = []
+        self.unknown: list[str] = []
         self._by_path: dict[str, list[Site]] = {}
         for site in known:
             self._by_path.setdefault(site.path, []).append(site)
@@ -108,17 +109,22 @@ class Recorder:
         return noting
 
     def _site(self) -> Site | None:
-        """The innermost call of the services on the stack, modules that pass on left out."""
+        """The innermost call of the services on the stack, modules that pass on left out.
+
+        None when it is the test's own, or not among the known.
+        """
         frame = sys._getframe(2)
         while frame is not None:
             path = Path(frame.f_code.co_filename)
             if path.is_relative_to(SERVICES):
                 name = str(path.relative_to(ROOT))
                 if name not in PASSING_ON:
-                    here = [
-                        one for one in self._by_path.get(name, ()) if one.first_line <= frame.f_lineno <= one.last_line
-                    ]
-                    return min(here, key=lambda one: one.last_line - one.first_line) if here else None
+                    line = frame.f_lineno
+                    here = [site for site in self._by_path.get(name, ()) if site.first_line <= line <= site.last_line]
+                    if not here:
+                        self.unknown.append(f"{name}:{line}")
+                        return None
+                    return min(here, key=lambda site: site.last_line - site.first_line)
             frame = frame.f_back  # type: ignore[assignment]
         return None
 

@@ -90,7 +90,6 @@ def _gradebook(tx: Tx) -> dict[str, Any]:
         "close_time": dt.datetime(2030, 1, 1, tzinfo=dt.UTC),
         "act": "FREEZE",
         "attendance": {},
-        "columns": {"state": 1},  # of books.update
         "job_id": 2,  # a dead one
         "kind": "a",  # of jobs
         "kinds": ["a"],
@@ -117,7 +116,7 @@ _ROWS: dict[str, Callable[[Tx], dict[str, Any]]] = {
 
 
 def _id(tx: Tx, statement: str) -> uuid.UUID:
-    row = tx.execute(statement).fetchone()  # type: ignore[arg-type]
+    row = tx.execute(statement).fetchone()
     assert row is not None
     return uuid.UUID(str(row[0]))
 
@@ -127,6 +126,7 @@ SPECIAL: dict[str, list[dict[str, Any]]] = {
     "book_store.add": [
         {"id": uuid.UUID(int=8), "record_type": RecordType.CLASS_BOOK, "version": 9, "stage": 3, **_BOOK}
     ],
+    "book_store.update": [{"changes": {uuid.UUID(int=8): {"state": 1}}}],
     "history.data_history": [{"kind": Kind.CONDUCT}, {"kind": Kind.ATTENDANCE}],
     "store.add_document": [
         {},
@@ -180,8 +180,15 @@ def further_calls(service: str, config: DatabaseConfig, tx: Tx) -> list[Callable
         lambda: relay._Session._mark(session),  # type: ignore[arg-type]
         lambda: relay._Session._fetch(waiting),  # type: ignore[arg-type]
         lambda: relay._Session._purge(SimpleNamespace(_database=tx)),  # type: ignore[arg-type]
-        lambda: (intake.take(event), intake.close()),
+        lambda: _taken(intake, event),
     ]
+
+
+def _taken(intake: Intake, event: Delivery) -> None:
+    try:
+        intake.take(event)
+    finally:
+        intake.close()
 
 
 def _entered(config: DatabaseConfig, sheet: SheetEntry) -> None:

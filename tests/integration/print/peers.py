@@ -2,16 +2,15 @@
 
 import contextlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
 from hoso.gradebook.v1 import books_pb2, books_pb2_grpc
 
 from services.common import chunks
-from services.common.settings import PeerConfig, TlsConfig
-from tests import servers
+from services.common.settings import PeerConfig
+from tests import servers, stand_ins
 
 
 @dataclass
@@ -39,24 +38,14 @@ class _Books(books_pb2_grpc.BookServiceServicer):
             yield books_pb2.DownloadBookContentResponse(chunk=chunk)
 
 
-def tls(pki: servers.Pki, name: str) -> TlsConfig:
-    who = pki.identity(name)
-    return TlsConfig(who.ca_file, who.cert_file, who.key_file)
-
-
 @contextlib.contextmanager
 def serving(pki: servers.Pki) -> Iterator[Gradebook]:
     """The stand-in on a free port."""
-    who = pki.identity("service/gradebook")
-    server = grpc.server(ThreadPoolExecutor(4))
-    credentials = grpc.ssl_server_credentials(
-        [(who.key_file.read_bytes(), who.cert_file.read_bytes())], who.ca_file.read_bytes(), True
-    )
-    port = server.add_secure_port("127.0.0.1:0", credentials)
-    gradebook = Gradebook(PeerConfig(f"127.0.0.1:{port}", tls(pki, "service/print")))
-    books_pb2_grpc.add_BookServiceServicer_to_server(_Books(gradebook), server)
-    server.start()
-    try:
+    gradebook = Gradebook(PeerConfig("", stand_ins.tls(pki, "service/print")))
+
+    def add(server: grpc.Server) -> None:
+        books_pb2_grpc.add_BookServiceServicer_to_server(_Books(gradebook), server)
+
+    with stand_ins.serving(pki, add) as address:
+        gradebook.config = replace(gradebook.config, address=address)
         yield gradebook
-    finally:
-        server.stop(0).wait()

@@ -3,27 +3,21 @@ front.
 """
 
 import contextlib
-import signal
-import socket
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import grpc
-import pika
 import pytest
 from google.protobuf import json_format
 from hoso.gradebook.v1 import events_pb2 as gradebook_events
 from hoso.print.v1 import events_pb2, print_pb2, print_pb2_grpc
 
 from deploy.local import configs, layout
-from services.common import chunks, identity, outbox, topology
+from services.common import chunks, topology
 from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
 from services.common.grpc_client import calling, channel
 from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
@@ -32,41 +26,19 @@ from tests import servers
 from tests.content import canonical
 from tests.integration.common import messages
 from tests.integration.print import peers
+from tests.service_processes import Processes, free_port
+from tests.stand_ins import tls
 
 SCHOOL = "79000123"
 _ROLES = ("serve", "consume", "relay", "work")
 
 
 @dataclass
-class Line:
+class Line(Processes):
     """Print's processes, their configuration, and both ends: what print hears and what it says."""
 
     config: PrintConfig
-    file: Path
     gradebook: peers.Gradebook
-    pki: servers.Pki
-    sender: BrokerConfig
-    children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-
-    def once(self, role: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(_command(role, self.file), capture_output=True, text=True, timeout=120, check=False)
-
-    def start(self, role: str) -> None:
-        with (self.file.parent / f"{role}.log").open("ab") as log:
-            self.children[role] = subprocess.Popen(_command(role, self.file), stderr=log, cwd=layout.REPOSITORY)
-
-    def kill(self, role: str) -> None:
-        self.children[role].send_signal(signal.SIGKILL)
-        self.children[role].wait()
-
-    def announce(self, event: Any) -> None:
-        body = json_format.MessageToJson(event, preserving_proto_field_name=True).encode()
-        name = event.DESCRIPTOR.full_name
-        with messages.channel(self.sender) as open_channel:
-            properties = pika.BasicProperties(
-                message_id=str(uuid.uuid4()), type=name, app_id="gradebook", delivery_mode=2
-            )
-            open_channel.basic_publish(topology.EXCHANGE, outbox.routing_key(name), body, properties, mandatory=True)
 
     def assign(self, kind: type[Any], students: int) -> str:
         content = canonical(students, "SEMESTER_1")
@@ -82,24 +54,7 @@ class Line:
         return json_format.Parse(body, events_pb2.RenditionReady())
 
     def stub(self, client: str) -> print_pb2_grpc.PrintServiceStub:
-        return print_pb2_grpc.PrintServiceStub(
-            channel(PeerConfig(self.config.server.listen, peers.tls(self.pki, client)))
-        )
-
-    def token(self, school: str) -> tuple[tuple[str, str]]:
-        pem = (self.pki.stack.pki / "issuer.key").read_text()
-        jwt = identity.issue_token("https://id.hoso.local", pem, person_id="gv-1", school=school)
-        return (("authorization", f"Bearer {jwt}"),)
-
-
-def _command(role: str, file: Path) -> list[str]:
-    return [sys.executable, "-W", "ignore", "-m", "services.print", role, "--config", str(file)]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((layout.HOST, 0))
-        return int(probe.getsockname()[1])
+        return print_pb2_grpc.PrintServiceStub(channel(PeerConfig(self.config.server.listen, tls(self.pki, client))))
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +71,8 @@ def up(
             database=database("print"),
             broker=broker("print"),
             server=ServerConfig(
-                listen=f"{layout.HOST}:{_free_port()}",
-                tls=peers.tls(pki_files, "service/print"),
+                listen=f"{layout.HOST}:{free_port()}",
+                tls=tls(pki_files, "service/print"),
                 issuers_file=pki_files.stack.pki / "issuers.json",
             ),
             gradebook=gradebook.config,
@@ -125,8 +80,8 @@ def up(
         )
         file = folder / "print.toml"
         file.write_text(configs.dump(config))
-        line = Line(config, file, gradebook, pki_files, broker("gradebook"))
-        stop.callback(_end, line)
+        line = Line("print", file, pki_files, broker("gradebook"), config, gradebook)
+        stop.callback(line.end)
         answered = [events_pb2.RenditionReady, events_pb2.RenditionFailed]
         topology.declare(line.sender, "gradebook", [kind.DESCRIPTOR.full_name for kind in answered])
         migrated = line.once("migrate")
@@ -135,18 +90,9 @@ def up(
         assert (checked.stdout, checked.returncode) == ("configuration is good\n", 0)
         for role in _ROLES:
             line.start(role)
-        operator = channel(PeerConfig(config.server.listen, peers.tls(pki_files, "operator/department")))
+        operator = channel(PeerConfig(config.server.listen, tls(pki_files, "operator/department")))
         grpc.channel_ready_future(operator).result(timeout=30)
         yield line
-
-
-def _end(line: Line) -> None:
-    for child in line.children.values():
-        if child.poll() is None:
-            child.kill()
-        child.wait()
-    for log in sorted(line.file.parent.glob("*.log")):
-        print(log.name, log.read_text()[-3000:])
 
 
 def _download(stub: print_pb2_grpc.PrintServiceStub, ready: events_pb2.RenditionReady, **more: Any) -> bytes:

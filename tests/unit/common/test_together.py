@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from services.common.together import Together
+from tests.waiting import eventually
 
 
 class Work:
@@ -82,10 +83,7 @@ def test_those_who_come_meanwhile_are_done_by_the_first_of_them() -> None:
         first = pool.submit(together.do, 1)
         assert began.wait(10)
         others = [pool.submit(together.do, number) for number in (2, 3, 4)]
-        deadline = time.monotonic() + 10
-        while len(together._waiting) < 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
+        eventually(lambda: len(together._waiting) == 3)
         go_on.set()
         assert [first.result(10), *(one.result(10) for one in others)] == [1, 2, 3, 4]
     assert [sorted(group) for group in groups] == [[1], [2, 3, 4]]
@@ -103,10 +101,7 @@ def test_a_crowd_begins_a_further_group_before_the_first_has_ended() -> None:
     together: Together[int, int] = Together(work, at_once=2, crowd=3, most=10)
 
     def waits_for(count: int, groups_under_way: int) -> None:
-        deadline = time.monotonic() + 10
-        while (len(together._waiting), len(groups)) != (count, groups_under_way):
-            assert time.monotonic() < deadline, (len(together._waiting), groups)
-            time.sleep(0.001)
+        eventually(lambda: (len(together._waiting), len(groups)) == (count, groups_under_way))
 
     with ThreadPoolExecutor(10) as pool:
         calls = [pool.submit(together.do, 1)]

@@ -1,4 +1,4 @@
-"""What looks wrong is found and named by its cells; an ordinary class shows nothing."""
+"""Anomalies are found and named by their cells; an ordinary class has none."""
 
 import random
 import unicodedata
@@ -38,7 +38,7 @@ def student(number: int) -> ClassStudent:
 
 
 def ordinary(seed: int) -> ClassData:
-    """A class in which each student keeps about their own level, in every subject and both semesters."""
+    """A class in which each student stays near one level in every subject and both semesters."""
     chance = random.Random(seed)
     marks = {}
     levels = {number: chance.randint(50, 85) for number in range(1, PUPILS + 1)}
@@ -58,8 +58,8 @@ def sheet(data: ClassData, subject: int, semester: Semester = Semester.FIRST) ->
     return data.marks[subject, semester]  # type: ignore[return-value]  # as ordinary() made it
 
 
-def kinds(found: list[Anomaly]) -> set[Kind]:
-    return {one.kind for one in found}
+def kinds(listed: list[Anomaly]) -> set[Kind]:
+    return {anomaly.kind for anomaly in listed}
 
 
 def test_the_kinds_are_those_of_the_contract() -> None:
@@ -81,8 +81,10 @@ def test_a_mark_far_from_the_student_and_the_class_is_an_outlier_unless_zero_by_
     data = ordinary(seed)
     subject, pupil, column = cell
     sheet(data, subject)[pupil][column] = 0
-    found = [one for one in find(data, Semester.FIRST) if one.kind is Kind.OUTLIER]
-    assert [(c.subject.id, c.student.id, c.column, c.value) for one in found for c in one.cells] == [(*cell, "0")]
+    outliers = [anomaly for anomaly in find(data, Semester.FIRST) if anomaly.kind is Kind.OUTLIER]
+    assert [(c.subject.id, c.student.id, c.column, c.value) for outlier in outliers for c in outlier.cells] == [
+        (*cell, "0")
+    ]
     zero = {(subject, Semester.FIRST, pupil, column)}
     assert find(data, Semester.FIRST, zero) == []
 
@@ -93,12 +95,12 @@ def test_a_column_keyed_twice_is_found_though_a_few_marks_were_corrected(
     seed: int, columns: set[int], corrected: int
 ) -> None:
     data = ordinary(seed)
-    one, other = sorted(columns)
+    first, second = sorted(columns)
     for pupil, row in sheet(data, 1).items():
-        row[other] = row[one] + (1 if pupil <= corrected else 0)
-    (found,) = [a for a in find(data, Semester.FIRST) if a.kind is Kind.COLUMN_REPEATED]
-    assert {c.column for c in found.cells} == columns
-    assert len(found.cells) == 2 * (PUPILS - corrected)
+        row[second] = row[first] + (1 if pupil <= corrected else 0)
+    (anomaly,) = [a for a in find(data, Semester.FIRST) if a.kind is Kind.COLUMN_REPEATED]
+    assert {c.column for c in anomaly.cells} == columns
+    assert len(anomaly.cells) == 2 * (PUPILS - corrected)
 
 
 @given(seeds, st.sampled_from(COLUMNS))
@@ -107,8 +109,8 @@ def test_a_column_keyed_for_two_subjects_is_found(seed: int, column: int) -> Non
     data = ordinary(seed)
     for pupil, row in sheet(data, 2).items():
         row[column] = sheet(data, 1)[pupil][column]
-    (found,) = find(data, Semester.FIRST)
-    assert (found.kind, {c.subject.code for c in found.cells}) == (Kind.COLUMN_REPEATED, {"TOAN", "VAN"})
+    (anomaly,) = find(data, Semester.FIRST)
+    assert (anomaly.kind, {c.subject.code for c in anomaly.cells}) == (Kind.COLUMN_REPEATED, {"TOAN", "VAN"})
 
 
 @given(seeds, st.integers(1, PUPILS))
@@ -117,8 +119,8 @@ def test_a_step_that_only_one_student_makes_is_a_jump(seed: int, pupil: int) -> 
     data = ordinary(seed)
     row = sheet(data, 1)[pupil]
     row[MIDTERM_COLUMN], row[FINAL_COLUMN] = 30, 95
-    jumps = [one for one in find(data, Semester.FIRST) if one.kind is Kind.JUMP]
-    assert [[(c.student.id, c.column) for c in one.cells] for one in jumps] == [
+    jumps = [anomaly for anomaly in find(data, Semester.FIRST) if anomaly.kind is Kind.JUMP]
+    assert [[(c.student.id, c.column) for c in jump.cells] for jump in jumps] == [
         [(pupil, MIDTERM_COLUMN), (pupil, FINAL_COLUMN)]
     ]
     for other in sheet(data, 1).values():
@@ -133,8 +135,8 @@ def test_an_average_that_falls_between_semesters_is_a_jump(seed: int, pupil: int
     for column in COLUMNS:
         sheet(data, 1, Semester.FIRST)[pupil][column] = 90
         sheet(data, 1, Semester.SECOND)[pupil][column] = 50
-    found = [one for one in find(data, Semester.SECOND) if one.kind is Kind.JUMP]
-    assert [[(c.student.id, c.column, c.value) for c in one.cells] for one in found] == [
+    jumps = [anomaly for anomaly in find(data, Semester.SECOND) if anomaly.kind is Kind.JUMP]
+    assert [[(c.student.id, c.column, c.value) for c in jump.cells] for jump in jumps] == [
         [(pupil, None, "9.0"), (pupil, None, "5.0")]
     ]
 
@@ -155,15 +157,15 @@ def test_missing_marks_are_those_of_the_book_and_completeness_counts_them(
     data = ordinary(seed)
     for subject, pupil, column in gone:
         del sheet(data, subject)[pupil][column]
-    data = replace(data, students=[replace(one, left=one.id in left) for one in data.students])
-    found = [one for one in find(data, Semester.FIRST) if one.kind is Kind.MISSING]
-    named = {(c.subject.code, c.student.id, c.column) for one in found for c in one.cells}
-    needed = [one for one in missing(data, Stage.SEMESTER_1) if one.kind == "MARK"]
-    assert named == {(one.subject, one.student.id, one.column) for one in needed}
+    data = replace(data, students=[replace(pupil, left=pupil.id in left) for pupil in data.students])
+    gaps = [anomaly for anomaly in find(data, Semester.FIRST) if anomaly.kind is Kind.MISSING]
+    named = {(c.subject.code, c.student.id, c.column) for gap in gaps for c in gap.cells}
+    needed = [item for item in missing(data, Stage.SEMESTER_1) if item.kind == "MARK"]
+    assert named == {(item.subject, item.student.id, item.column) for item in needed}
     counts = completeness(data, Stage.SEMESTER_1, Semester.FIRST, set())
-    assert sum(one.missing for one in counts.subjects) == len(needed)
+    assert sum(count.missing for count in counts.subjects) == len(needed)
     staying = PUPILS - len(left)
-    assert [one.required for one in counts.subjects] == [staying * len(COLUMNS)] * len(SUBJECTS)
+    assert [count.required for count in counts.subjects] == [staying * len(COLUMNS)] * len(SUBJECTS)
     assert (counts.percent == 100) is (not needed)
     assert counts.missing_conduct == staying
 
@@ -179,14 +181,14 @@ def test_the_order_of_the_list_does_not_matter_and_every_sentence_is_vietnamese_
             row[1] = chance.choice([0, 100, row[1]])
             if pupil % 5 == 0:
                 del row[MIDTERM_COLUMN]
-    found = find(data, Semester.FIRST)
+    listed = find(data, Semester.FIRST)
     turned = find(replace(data, students=list(reversed(data.students))), Semester.FIRST)
-    assert found
-    assert {(one.kind, one.sentence) for one in found} == {(one.kind, one.sentence) for one in turned}
-    for one in found:
-        assert unicodedata.is_normalized("NFC", one.sentence)
-        assert one.sentence.endswith(".")
-        assert one.cells
+    assert listed
+    assert {(a.kind, a.sentence) for a in listed} == {(a.kind, a.sentence) for a in turned}
+    for anomaly in listed:
+        assert unicodedata.is_normalized("NFC", anomaly.sentence)
+        assert anomaly.sentence.endswith(".")
+        assert anomaly.cells
 
 
 def test_percent_is_hundred_only_when_nothing_is_missing() -> None:

@@ -1,4 +1,4 @@
-"""Frozen content from a class's data: the documented shape, the rules beyond it, and the same bytes every time."""
+"""Frozen content from a class's data: the documented schema, further rules, and the same bytes."""
 
 import dataclasses
 import datetime as dt
@@ -26,8 +26,8 @@ CLOSED = dt.datetime(2026, 5, 28, 9, 59, 59, 999999, tzinfo=dt.UTC)
 
 
 def class_data(index: int) -> ClassData:
-    """A class of the demo school as the database would give it."""
-    one = SCHOOL.classes[index]
+    """A class of the demo school as read from the database."""
+    school_class = SCHOOL.classes[index]
     names = {person.id: person.name for person in SCHOOL.people}
     subjects = [
         ClassSubject(
@@ -37,9 +37,9 @@ def class_data(index: int) -> ClassData:
             SubjectKind.COMMENT_ONLY if subject.comment_only else SubjectKind.COMMENT_AND_SCORE,
             subject.periods,
             subject.regular_count,
-            tuple(NamedPerson(person, names[person]) for person in one.assignments[subject.code]),
+            tuple(NamedPerson(person, names[person]) for person in school_class.assignments[subject.code]),
         )
-        for number, subject in enumerate(SCHOOL.subjects[one.grade], 1)
+        for number, subject in enumerate(SCHOOL.subjects[school_class.grade], 1)
     ]
     students = [
         ClassStudent(
@@ -57,13 +57,13 @@ def class_data(index: int) -> ClassData:
             _guardian(s.mother),
             "",
         )
-        for s in one.students
+        for s in school_class.students
     ]
     ids = {s.moet_student_id: s.id for s in students}
     marks: dict[tuple[int, int], dict[int, dict[int, int]]] = {}
-    for subject, row in zip(subjects, SCHOOL.subjects[one.grade], strict=True):
+    for subject, row in zip(subjects, SCHOOL.subjects[school_class.grade], strict=True):
         for semester in Semester:
-            sheet = SCHOOL.sheet(one, row, semester)
+            sheet = SCHOOL.sheet(school_class, row, semester)
             cells, wrong = read_rows(list(sheet.items()), required_columns(subject.regular_count), ids, subject.kind)
             assert wrong == []
             for student, column, value in zip(cells.students, cells.columns, cells.values, strict=True):
@@ -71,23 +71,23 @@ def class_data(index: int) -> ClassData:
     conduct = {
         (int(semester), ids[student]): Level[f"LEVEL_{level}"]
         for semester in Semester
-        for student, level in SCHOOL.conduct(one, semester).items()
+        for student, level in SCHOOL.conduct(school_class, semester).items()
     }
-    absences = {ids[student]: counts for student, counts in SCHOOL.absences(one).items()}
-    return ClassData(SCHOOL.school_year, one.grade, subjects, students, marks, conduct, absences)
+    absences = {ids[student]: counts for student, counts in SCHOOL.absences(school_class).items()}
+    return ClassData(SCHOOL.school_year, school_class.grade, subjects, students, marks, conduct, absences)
 
 
-def _guardian(one: demo_people.Guardian | None) -> Guardian | None:
-    return None if one is None else Guardian(one.name, one.job, one.phone, "")
+def _guardian(person: demo_people.Guardian | None) -> Guardian | None:
+    return None if person is None else Guardian(person.name, person.job, person.phone, "")
 
 
 def facts(index: int, stage: Stage) -> BookFacts:
-    one = SCHOOL.classes[index]
+    school_class = SCHOOL.classes[index]
     names = {person.id: person.name for person in SCHOOL.people}
     return BookFacts(
         school=School(SCHOOL.code, SCHOOL.name, 1, SCHOOL.commune, SCHOOL.province, SCHOOL.department),
-        class_name=one.name,
-        homeroom_teacher=NamedPerson(one.homeroom_teacher, names[one.homeroom_teacher]),
+        class_name=school_class.name,
+        homeroom_teacher=NamedPerson(school_class.homeroom_teacher, names[school_class.homeroom_teacher]),
         principal=NamedPerson(SCHOOL.principal, names[SCHOOL.principal]),
         stage=stage,
         version=1,
@@ -162,9 +162,9 @@ def test_what_is_missing_is_named_and_an_empty_cell_never_counts_as_zero() -> No
     conduct = {key: level for key, level in data.conduct.items() if key != (2, 5)}
     absences = {student: counts for student, counts in data.absences.items() if student != 4}
     holes = dataclasses.replace(data, marks={**data.marks, (1, 1): sheet}, conduct=conduct, absences=absences)
-    found = [(m.kind, m.student.number, m.subject, m.semester, m.column) for m in missing(holes, Stage.WHOLE_YEAR)]
+    gaps = [(m.kind, m.student.number, m.subject, m.semester, m.column) for m in missing(holes, Stage.WHOLE_YEAR)]
     code = data.subjects[0].code
-    assert found == [
+    assert gaps == [
         ("MARK", 3, code, Semester.FIRST, 11),
         ("CONDUCT", 5, None, Semester.SECOND, None),
         ("ABSENCES", 4, None, None, None),
@@ -189,7 +189,7 @@ def test_a_snapshot_names_the_one_before_and_holds_every_mark() -> None:
     assert len(content["conduct"]["SEMESTER_1"]) == len(content["absences"]) == len(data.students)
 
 
-def test_who_left_needs_nothing_and_is_counted_as_left() -> None:
+def test_a_student_who_left_needs_nothing_and_is_counted_as_left() -> None:
     data = class_data(1)
     gone = dataclasses.replace(data.students[2], left=True, note="Chuyển trường ngày 19/01/2026")
     students = [gone if s.id == gone.id else s for s in data.students]
@@ -215,14 +215,14 @@ def test_who_left_needs_nothing_and_is_counted_as_left() -> None:
     assert content["students"][2]["note"] == gone.note
     totals = content["year"]["totals"]
     assert totals["students"] - totals["promoted"] - totals["not_promoted"] - totals["pending_summer"] == 1
-    # Even whose marks were all keyed before leaving has no result of the year.
+    # A student who left has no result of the year even if all marks were entered before.
     full = dataclasses.replace(data, students=students)
     assert class_results(full, Stage.WHOLE_YEAR)[2].promotion is None
 
 
 def test_an_exemption_stands_in_the_notes_of_its_semester() -> None:
     data = class_data(0)
-    subject = next(one for one in data.subjects if one.code == "GDTC")
+    subject = next(s for s in data.subjects if s.code == "GDTC")
     exempt = dataclasses.replace(data, exempt=frozenset({(subject.id, 1, data.students[2].id)}))
     book = json.loads(class_book(exempt, facts(0, Stage.WHOLE_YEAR)))
     noted = {

@@ -1,4 +1,4 @@
-"""Approved corrections in frozen content, and sheets of attendance that corrections change; without a database."""
+"""Approved corrections in frozen content, and attendance sheets that corrections change."""
 
 from datetime import UTC, datetime
 
@@ -19,7 +19,7 @@ PEOPLE = {name: (name, name.upper()) for name in ("requested_by", "confirmed_by"
 def approved(kind: Kind, *changes: Change, semester: int | None = None, column: int = 0, month: str = "") -> object:
     subject = "TOAN" if kind is Kind.MARK else None
     time = datetime(2026, 1, 12, 2, 30, tzinfo=UTC)
-    one = ApprovedCorrection(
+    correction = ApprovedCorrection(
         kind=kind,
         subject=subject,
         semester=semester,
@@ -31,11 +31,14 @@ def approved(kind: Kind, *changes: Change, semester: int | None = None, column: 
         time=time,
         **PEOPLE,
     )
-    return [(c["subject"], c["semester"], c["column"], c["old"], c["new"]) for c in corrections_list([one], [STUDENT])]
+    return [
+        (c["subject"], c["semester"], c["column"], c["old"], c["new"])
+        for c in corrections_list([correction], [STUDENT])
+    ]
 
 
 @pytest.mark.parametrize(
-    ("found", "listed"),
+    ("listed", "expected"),
     [
         (
             approved(Kind.MARK, Change(0, None, 85), semester=1, column=2),
@@ -70,11 +73,11 @@ def approved(kind: Kind, *changes: Change, semester: int | None = None, column: 
         ),
     ],
 )
-def test_one_entry_a_place_that_changed(found: object, listed: object) -> None:
-    assert found == listed
+def test_one_entry_per_changed_value(listed: object, expected: object) -> None:
+    assert listed == expected
 
 
-def test_who_is_not_in_the_list_is_left_out() -> None:
+def test_a_student_outside_the_list_is_left_out() -> None:
     other = STUDENT.__class__(6, "s6", 1, "S 6", "2014-01-01", "", 1, "", "", "", None, None, "")
     assert corrections_list([], [other]) == []
 

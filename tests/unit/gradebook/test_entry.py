@@ -134,4 +134,6 @@ def test_the_versions_of_a_cell_count_up_and_the_last_one_stands(
             standing[student, column] = CellState(None if value == WITHDRAWN else value, settle, version)
     for cell, history in model.items():
         assert standing[cell].version == len(history)
-        assert (standing[cell].value, standing[cell].zero_by_rule) == history[-1] or standing[cell].value is None
+        value, zero_by_rule = history[-1]
+        assert standing[cell].value == value
+        assert value is None or standing[cell].zero_by_rule == zero_by_rule

@@ -1,4 +1,4 @@
-"""Names in old encodings are found, and names of every people of the country and of foreigners pass."""
+"""Names in old encodings are detected; names of all peoples and of foreigners pass."""
 
 import random
 import unicodedata
@@ -101,7 +101,8 @@ def test_any_common_name_passes_and_is_found_in_tcvn3_unless_it_has_no_sign(seed
     name = demo_names.person_name(random.Random(seed), sex)
     assert legacy_reading(name) is None
     back = {letter: code for code, letter in names._TCVN3.items()}
-    # The set has no toned capitals: «Ánh» is typed with the small letter, in a font that shows it as a capital.
+    # The set has no toned capitals: «Ánh» is typed with the small letter, in a font that shows it
+    # as a capital.
     typed = "".join(back.get(c) or back.get(c.lower(), c) for c in name)
     if legacy_reading(typed) is None:
         assert all(map(names._is_syllable, typed.split()))

@@ -1,4 +1,4 @@
-"""Frozen content of teachers' books and transcripts: what print takes, what is taken over, the same bytes again."""
+"""Frozen content of teachers' books and transcripts: accepted by print, copied rows, same bytes."""
 
 import copy
 import dataclasses
@@ -83,25 +83,25 @@ def made(book: dict[str, Any], number: int = 1, stage: Stage = Stage.WHOLE_YEAR,
     number=st.integers(1, 4),
 )
 def test_each_year_is_taken_over_unchanged(first_grade: int, seeds: list[int], repeats: set[int], number: int) -> None:
-    """A chain of years, some repeated, each transcript made from those before: no row ever changes."""
+    """A chain of years, some repeated, each transcript built on earlier ones: no row changes."""
     earlier: list[dict[str, Any]] = []
     grade = first_grade
     for index, seed in enumerate(seeds):
         grade = min(grade + (index > 0 and index not in repeats), 9)
         earlier.append(made(year_book(2021 + index, grade, seed=seed), number, earlier=list(earlier)))
     last = earlier[-1]
-    assert [row["school_year"] for row in last["grades"]] == [one["school_year"] for one in earlier]
+    assert [row["school_year"] for row in last["grades"]] == [item["school_year"] for item in earlier]
     for row, own in zip(last["grades"], earlier, strict=True):
         assert row == own["grades"][-1]
-    assert [line["school_year"] for line in last["study_history"]] == [one["school_year"] for one in earlier]
+    assert [line["school_year"] for line in last["study_history"]] == [item["school_year"] for item in earlier]
 
 
 def test_corrections_of_totals_and_levels_are_taken_over_and_not_those_of_single_sessions() -> None:
     book = class_book_2(4, "AFTER_SUMMER")
     add_corrections(book)
     first, second = (made(book, number, Stage.AFTER_SUMMER) for number in (1, 2))
-    assert [one["column"] for one in first["corrections"]] == [book["corrections"][0]["column"]]
-    assert [(one["column"], one["new"]) for one in second["corrections"]] == [
+    assert [correction["column"] for correction in first["corrections"]] == [book["corrections"][0]["column"]]
+    assert [(correction["column"], correction["new"]) for correction in second["corrections"]] == [
         ("CONDUCT_AFTER_SUMMER", "SATISFACTORY"),
         ("ABSENCES_EXCUSED", 12),
         ("ABSENCES_UNEXCUSED", 0),
@@ -179,7 +179,7 @@ def test_an_exemption_stands_before_the_teachers_words_in_its_semester() -> None
 
 
 def made_teacher_book(classes: list[TaughtClass], stage: Stage) -> bytes:
-    """A teacher's book that print takes."""
+    """A teacher's book that print accepts."""
     facts = TeacherFacts(
         School(SCHOOL.code, SCHOOL.name, 1, SCHOOL.commune, SCHOOL.province, SCHOOL.department),
         SCHOOL.school_year,
@@ -204,8 +204,8 @@ def test_a_teachers_book_holds_the_sheets_of_the_class_books(stage: Stage) -> No
         left = {data.students[2].id: dt.date(2026, 1, 5)} if index else {}
         classes.append(TaughtClass(SCHOOL.classes[index].name, only, left, {(1, data.students[0].id): "Khá."}))
     book = json.loads(made_teacher_book(classes, stage))
-    assert [one["name"] for one in book["classes"]] == [one.name for one in SCHOOL.classes[:2]]
+    assert [c["name"] for c in book["classes"]] == [c.name for c in SCHOOL.classes[:2]]
     assert [s["left_on"] for s in book["classes"][1]["students"]][:3] == [None, None, "2026-01-05"]
     first = book["classes"][0]["semesters"][0]["rows"][0]
     assert (first["remark"], first["year_result"], first["result"] is not None) == ("Khá.", None, True)
-    assert [len(one["semesters"]) for one in book["classes"]] == [len(stage.semesters)] * 2
+    assert [len(c["semesters"]) for c in book["classes"]] == [len(stage.semesters)] * 2

@@ -1,4 +1,4 @@
-"""What a remark may be: prose of every kind passes, and what an old font shows as Vietnamese does not."""
+"""Valid remarks: all kinds of prose pass; Vietnamese in an old font's encoding does not."""
 
 import pytest
 
@@ -27,10 +27,10 @@ def test_prose_passes(text: str) -> None:
 @pytest.mark.parametrize("text", ["Có tiến bộ, cần luyện tập thêm.", "Em còn e dè: hãy mạnh dạn phát biểu!"])
 def test_the_same_in_tcvn3_is_refused_with_what_it_says(text: str) -> None:
     back = {letter: code for code, letter in names._TCVN3.items()}
-    (found,) = check_remark("rows[0].text", "".join(back.get(c, c) for c in text))
-    assert (found.field, found.rule) == ("rows[0].text", "LEGACY_ENCODING")
-    assert found.message.startswith("Câu chữ không phải chữ Việt Unicode")
-    assert text.split()[1].title() in found.message
+    (violation,) = check_remark("rows[0].text", "".join(back.get(c, c) for c in text))
+    assert (violation.field, violation.rule) == ("rows[0].text", "LEGACY_ENCODING")
+    assert violation.message.startswith("Câu chữ không phải chữ Việt Unicode")
+    assert text.split()[1].title() in violation.message
 
 
 def test_vni_and_what_no_text_may_hold_are_refused() -> None:

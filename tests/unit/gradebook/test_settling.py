@@ -1,4 +1,4 @@
-"""Which windows settle what: none of another kind, and none that closed before the month ended."""
+"""Which windows settle a datum: none of another kind, none that closed within its month."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.gradebook.model.attendance_rules import month_end
 from services.gradebook.model.correction_rules import Datum, Kind, first_stage
 from services.gradebook.model.domain import MIDTERM_COLUMN, REASSESSMENT_COLUMN, SUMMER, MarkKind, Semester, Stage
-from services.gradebook.model.settling import Cover, Entry, cover, standing
+from services.gradebook.model.settling import Cover, WindowVerdict, cover, window_verdict
 from services.gradebook.model.windows import WindowRow
 
 YEAR = "2025-2026"
@@ -37,10 +37,10 @@ def datum(kind: Kind, *, semester: int | None = None, column: int = 0, month: st
     ],
 )
 def test_where_each_datum_belongs(what: Datum, stage: Stage, semesters: tuple[int, ...], kinds: set[MarkKind]) -> None:
-    found = cover(what, YEAR)
+    covering = cover(what, YEAR)
     assert first_stage(what, YEAR) is stage
-    assert (found.semesters, found.kinds) == (semesters, kinds)
-    assert found.ended == (month_end(what.month) if what.month else None)
+    assert (covering.semesters, covering.kinds) == (semesters, kinds)
+    assert covering.ended == (month_end(what.month) if what.month else None)
 
 
 def test_a_month_ends_at_midnight_in_vietnam() -> None:
@@ -54,18 +54,18 @@ def window(begin: datetime, end: datetime, closed: datetime | None) -> WindowRow
 
 
 @pytest.mark.parametrize(
-    ("month", "entry"),
-    [("2025-09", Entry.SETTLED), ("2025-10", Entry.SETTLED), ("2025-11", Entry.NOT_SETTLED)],
+    ("month", "verdict"),
+    [("2025-09", WindowVerdict.SETTLED), ("2025-10", WindowVerdict.SETTLED), ("2025-11", WindowVerdict.NOT_SETTLED)],
 )
-def test_a_window_that_closes_in_a_month_settles_those_before(month: str, entry: Entry) -> None:
+def test_a_window_that_closes_in_a_month_settles_those_before(month: str, verdict: WindowVerdict) -> None:
     begin, end = datetime(2025, 10, 1, tzinfo=UTC), datetime(2025, 11, 30, 16, 59, tzinfo=UTC)
     what = cover(datum(Kind.ATTENDANCE, month=month), YEAR)
-    assert standing([window(begin, end, end)], what, NOW) == (entry, [])
+    assert window_verdict([window(begin, end, end)], what, NOW) == (verdict, [])
     later = end + timedelta(minutes=1)  # midnight in Vietnam
-    assert standing([window(begin, later, later)], what, NOW) == (Entry.SETTLED, [])
-    closing = Entry.CLOSING if entry is Entry.SETTLED else entry
-    assert standing([window(begin, end, None)], what, NOW)[0] is closing
-    assert standing([window(begin, end, None)], what, begin) == (Entry.OPEN, ["HK1"])
+    assert window_verdict([window(begin, later, later)], what, NOW) == (WindowVerdict.SETTLED, [])
+    closing = WindowVerdict.CLOSING if verdict is WindowVerdict.SETTLED else verdict
+    assert window_verdict([window(begin, end, None)], what, NOW)[0] is closing
+    assert window_verdict([window(begin, end, None)], what, begin) == (WindowVerdict.OPEN, ["HK1"])
 
 
 hours = st.integers(-2000, 2000).map(lambda hour: NOW + timedelta(hours=hour))
@@ -73,7 +73,7 @@ hours = st.integers(-2000, 2000).map(lambda hour: NOW + timedelta(hours=hour))
 
 @st.composite
 def windows(draw: st.DrawFn) -> WindowRow:
-    """Planned, open, closing or closed, before its time or at it."""
+    """A window that is planned, open, closing, or closed before or after its planned time."""
     begin = draw(hours)
     end = begin + timedelta(hours=draw(st.integers(1, 1500)))
     closed = draw(st.none() | st.integers(0, 2000).map(lambda hour: begin + timedelta(hours=hour)))
@@ -91,38 +91,38 @@ covers = st.builds(
 )
 
 
-def settles(one: WindowRow, what: Cover) -> bool:
-    """Whether a window that is past came to its end when the data were whole."""
-    end = one.closed_time or (one.close_time if one.close_time <= NOW else None)
-    begun = one.closed_time is not None or one.open_time <= NOW
+def settles(window: WindowRow, what: Cover) -> bool:
+    """Whether a past window ended when the data were complete."""
+    end = window.closed_time or (window.close_time if window.close_time <= NOW else None)
+    begun = window.closed_time is not None or window.open_time <= NOW
     return end is not None and begun and (what.ended is None or end >= what.ended)
 
 
 @given(st.lists(windows(), max_size=5), covers)
 def test_open_before_closing_before_settled(listed: list[WindowRow], what: Cover) -> None:
-    entry, _ = standing(listed, what, NOW)
-    of_kind = [one for one in listed if what.kinds & set(one.mark_kinds)]
-    running = [one for one in of_kind if one.closed_time is None and one.open_time <= NOW < one.close_time]
-    past = [one for one in of_kind if settles(one, what)]
+    verdict, _ = window_verdict(listed, what, NOW)
+    of_kind = [window for window in listed if what.kinds & set(window.mark_kinds)]
+    running = [w for w in of_kind if w.closed_time is None and w.open_time <= NOW < w.close_time]
+    past = [window for window in of_kind if settles(window, what)]
     if running:
-        assert entry is Entry.OPEN
-    elif any(one.closed_time is None for one in past):
-        assert entry is Entry.CLOSING
+        assert verdict is WindowVerdict.OPEN
+    elif any(window.closed_time is None for window in past):
+        assert verdict is WindowVerdict.CLOSING
     else:
-        assert entry is (Entry.SETTLED if past else Entry.NOT_SETTLED)
+        assert verdict is (WindowVerdict.SETTLED if past else WindowVerdict.NOT_SETTLED)
 
 
 @given(st.lists(windows(), max_size=4), covers)
 def test_windows_of_other_kinds_change_nothing(listed: list[WindowRow], what: Cover) -> None:
-    apart = [one for one in listed if what.kinds & set(one.mark_kinds)]
-    assert standing(listed, what, NOW) == standing(apart, what, NOW)
+    of_kind = [window for window in listed if what.kinds & set(window.mark_kinds)]
+    assert window_verdict(listed, what, NOW) == window_verdict(of_kind, what, NOW)
 
 
 @given(st.lists(windows(), max_size=4), covers)
 def test_closing_settles_for_good_until_a_new_window_opens(listed: list[WindowRow], what: Cover) -> None:
-    """As for marks: only a window that is open lets settled data be entered again."""
+    """Only an open window lets settled data be entered again."""
     closed = WindowRow(9, "X", NOW, NOW, (1, 2), tuple(what.kinds), what.ended or NOW, False, (), "", False, "")
-    entry, _ = standing([*listed, closed], what, NOW)
-    assert entry is not Entry.NOT_SETTLED
+    verdict, _ = window_verdict([*listed, closed], what, NOW)
+    assert verdict is not WindowVerdict.NOT_SETTLED
     fresh = closed._replace(closed_time=None, open_time=NOW, close_time=NOW + timedelta(hours=1), is_open=True)
-    assert standing([*listed, closed, fresh], what, NOW)[0] is Entry.OPEN
+    assert window_verdict([*listed, closed, fresh], what, NOW)[0] is WindowVerdict.OPEN

@@ -52,7 +52,7 @@ def student(number: int) -> ClassStudent:
 def class_of(
     results: dict[str, int], retests: Retests | None = None, conduct: Level = GOOD, summer: Level | None = None
 ) -> ClassData:
-    """A class of one student who has the same mark in every cell of a subject."""
+    """A class of one student with the same mark in all cells of a subject."""
     marks: dict[tuple[int, int], dict[int, dict[int, int]]] = {}
     for code, value in results.items():
         for semester in Semester:
@@ -75,7 +75,7 @@ def summer(data: ClassData) -> Any:
 
 
 def wanted(data: ClassData) -> list[tuple[str, str | None]]:
-    return [(one.kind, one.subject) for one in missing(data, Stage.AFTER_SUMMER)]
+    return [(item.kind, item.subject) for item in missing(data, Stage.AFTER_SUMMER)]
 
 
 def test_every_failed_subject_is_re_assessed_before_anything_is_decided() -> None:
@@ -98,7 +98,7 @@ def test_every_failed_subject_is_re_assessed_before_anything_is_decided() -> Non
 def test_the_years_result_stands_where_the_student_did_not_sit() -> None:
     weak = PASSING | {"N1": 49, "N2": 49, "N3": 49}
     passed = summer(class_of(weak, {"N1": 60, "N2": 60, "N3": NOT_SAT_VALUE}))
-    assert [one.reassessed for one in passed.subjects[:3]] == [60, 60, None]
+    assert [subject.reassessed for subject in passed.subjects[:3]] == [60, 60, None]
     assert passed.promotion is Promotion.PROMOTED
     nothing = summer(class_of(weak, {"N1": NOT_SAT_VALUE, "N2": NOT_SAT_VALUE, "N3": NOT_SAT_VALUE}))
     assert nothing.promotion is Promotion.RETAINED
@@ -132,21 +132,21 @@ def test_the_summer_never_touches_what_the_year_gave(
     (plain,) = class_results(class_of(results, conduct=conduct), Stage.WHOLE_YEAR)
     data = class_of(results, retests, conduct, after)
     assert class_results(data, Stage.WHOLE_YEAR) == [plain]
-    found = summer(data)
-    for one, other in zip(found.subjects, plain.subjects, strict=True):
-        assert one._replace(reassessed=None) == other
-    for periods, before in ((found.learning, plain.learning), (found.conduct, plain.conduct)):
+    after_summer = summer(data)
+    for subject, before_summer in zip(after_summer.subjects, plain.subjects, strict=True):
+        assert subject._replace(reassessed=None) == before_summer
+    for periods, before in ((after_summer.learning, plain.learning), (after_summer.conduct, plain.conduct)):
         assert periods._replace(after_summer=None) == before
-    assert found.award == plain.award
+    assert after_summer.award == plain.award
     pending = {Promotion.RETEST, Promotion.SUMMER_TRAINING}
     if plain.promotion not in pending:
-        assert found.promotion == plain.promotion
-    assert (found.promotion in pending) is bool(wanted(data))
+        assert after_summer.promotion == plain.promotion
+    assert (after_summer.promotion in pending) is bool(wanted(data))
 
 
 def test_the_column_of_the_summer_stands_alone_in_semester_two() -> None:
-    numbers, found = read_columns([(4, 0)], 2)
-    assert (numbers, found) == ([REASSESSMENT_COLUMN], [])
+    numbers, violations = read_columns([(4, 0)], 2)
+    assert (numbers, violations) == ([REASSESSMENT_COLUMN], [])
     assert check_reassessment(numbers, Semester.SECOND) == []
     assert [v.rule for v in check_reassessment(numbers, Semester.FIRST)] == ["REASSESSMENT_SEMESTER"]
     assert [v.rule for v in check_reassessment([11, 12], Semester.SECOND)] == ["REASSESSMENT_ALONE"]
@@ -171,29 +171,30 @@ def test_totals_are_the_sums_of_the_months_and_each_missing_month_is_named(
     sheets: dict[str, dict[int, tuple[set[int], set[int]]]],
 ) -> None:
     attendance = {
-        month: {who: Absences(tuple(sorted(p)), tuple(sorted(k - p))) for who, (p, k) in rows.items()}
+        month: {pupil: Absences(tuple(sorted(p)), tuple(sorted(k - p))) for pupil, (p, k) in rows.items()}
         for month, rows in sorted(sheets.items())
     }
     students = [student(n) for n in (1, 2, 3)]
     data = dataclasses.replace(
         class_of(PASSING), students=students, attendance=attendance, absences=year_totals(attendance)
     )
-    for one in students:
-        expected = sum(len(p | k) for rows in sheets.values() for who, (p, k) in rows.items() if who == one.id)
-        entered = any(one.id in rows for rows in sheets.values())
-        assert absent_sessions(data, one.id) == (expected if entered else None)
+    for pupil in students:
+        rows_of_pupil = [rows[pupil.id] for rows in sheets.values() if pupil.id in rows]
+        expected = sum(len(p | k) for p, k in rows_of_pupil)
+        entered = bool(rows_of_pupil)
+        assert absent_sessions(data, pupil.id) == (expected if entered else None)
     for stage in (Stage.SEMESTER_1, Stage.WHOLE_YEAR):
         named = [(m.month, m.student.id) for m in missing(data, stage) if m.kind in ("ATTENDANCE", "ABSENCES")]
         kept = {month for month in sheets if first_stage("2025-2026", month) <= stage}
         assert sorted(named) == sorted(
-            (month, one.id)
+            (month, pupil.id)
             for month in kept | set(months("2025-2026", stage))
-            for one in students
-            if one.id not in attendance.get(month, {})
+            for pupil in students
+            if pupil.id not in attendance.get(month, {})
         )
 
 
-def test_who_came_during_the_year_needs_no_sheets_of_before_and_brings_a_total_along() -> None:
+def test_a_student_who_joined_late_needs_no_earlier_sheets_and_brings_a_total() -> None:
     late = dataclasses.replace(student(2), joined="2026-02")
     kept = {"2026-01": {1: Absences((51,), ())}, "2026-02": {1: Absences((), (52,)), 2: Absences((31, 32), ())}}
     totals = year_totals(kept, {2: (4, 1)})

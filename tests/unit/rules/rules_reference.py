@@ -1,7 +1,8 @@
-"""A second reading of the regulations, slow and independent of `services.gradebook.rules`: the tests compare both.
+"""A second implementation of the regulations, slow and independent of `services.gradebook.rules`.
 
-Written from the articles with exact fractions, by definition instead of by shortcut: "but for one subject" tries every
-subject in turn. It takes the same JSON cases as the command, and imports nothing from the project.
+The tests compare both. It is written from the articles with exact fractions, by definition instead
+of by shortcut: "but for one subject" tries every subject in turn. It takes the same JSON cases as
+the command and imports nothing from the project.
 """
 
 from decimal import ROUND_HALF_UP, Decimal
@@ -57,22 +58,22 @@ def semester(law, subject, key):
 
 
 def results(law, case, key):
-    found = {}
+    marks = {}
     for subject in case["subjects"]:
         out = subject.get("exempt", []) if law != "22" and not is_score(subject) else []
         taken = [k for k in ("semester_1", "semester_2") if k not in out]
         if key != "year":
             if key in taken:
-                found[subject["name"]] = semester(law, subject, key)
+                marks[subject["name"]] = semester(law, subject, key)
         elif is_score(subject):
             first, second = (semester(law, subject, k) for k in taken)
-            found[subject["name"]] = one_decimal((first + 2 * second) / 3)
+            marks[subject["name"]] = one_decimal((first + 2 * second) / 3)
         elif taken:
-            found[subject["name"]] = semester(law, subject, taken[-1])
-    return found
+            marks[subject["name"]] = semester(law, subject, taken[-1])
+    return marks
 
 
-# --- TT22 ------------------------------------------------------------------------------------------------------
+# --- TT22 -------------------------------------------------------------------------------------
 
 
 def level22(marks):
@@ -93,7 +94,7 @@ def level22(marks):
 
 def culprits22(marks, policy):
     base = LADDER22.index(level22(marks))
-    found = []
+    culprits = []
     for name, mark in marks.items():
         if mark == "Đ" or (mark == "CĐ" and not policy.get("failed_comment_subject_counts", True)):
             continue
@@ -102,8 +103,8 @@ def culprits22(marks, policy):
             without[name] = Fraction(10)
         reference = level22(without)
         if reference in ("Tốt", "Khá") and LADDER22.index(reference) - base >= 2:
-            found.append(name)
-    return found
+            culprits.append(name)
+    return culprits
 
 
 def learning22(marks, policy):
@@ -125,7 +126,7 @@ def conduct_year22(first, second):
     return rows[first][second]
 
 
-# --- TT58 ------------------------------------------------------------------------------------------------------
+# --- TT58 -------------------------------------------------------------------------------------
 
 
 def mean58(marks):
@@ -137,7 +138,7 @@ BARS58 = {"Giỏi": ("8", "6.5"), "Khá": ("6.5", "5"), "Trung bình": ("5", "3.
 
 
 def meets58(law, marks, rank, pardoned=None):
-    """Whether subjects meet a rank, not looking at the mean; the pardoned subject is taken to be good enough."""
+    """Whether subjects meet a rank apart from the mean; a pardoned one counts as good enough."""
     bar, floor = (Fraction(text) for text in BARS58[rank])
     lead = False
     for name, mark in marks.items():
@@ -176,7 +177,7 @@ def learning58(law, marks):
     return max(candidates, key=LADDER58.index)
 
 
-# --- the year --------------------------------------------------------------------------------------------------
+# --- the year ---------------------------------------------------------------------------------
 
 
 def outcome(case):
@@ -187,7 +188,7 @@ def outcome(case):
         return learning22(marks, policy) if law == "22" else learning58(law, marks)
 
     marks = {key: results(law, case, key) for key in ("semester_1", "semester_2", "year")}
-    levels = {key: learn(found) for key, found in marks.items()}
+    levels = {key: learn(period_marks) for key, period_marks in marks.items()}
     first, second = case["conduct"]["semester_1"], case["conduct"]["semester_2"]
     conduct = conduct_year22(first, second) if law == "22" else case["conduct"].get("year", second)
     below_par = [name for name, mark in marks["year"].items() if mark == "CĐ" or (mark != "Đ" and mark < 5)]

@@ -1,4 +1,4 @@
-"""Both regulations agree with a second, independently written reading, on cases drawn close to the thresholds."""
+"""Both regulations agree with an independent second implementation on cases near the thresholds."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,7 +52,7 @@ def steps(periods):
 
 
 def random_case(pick):
-    """A complete year near the thresholds: mostly one level throughout, with a few subjects at other corners."""
+    """A complete year near the thresholds: mostly one level, a few subjects at other corners."""
     case = {"school_year": pick.choice(YEARS), "grade": pick.randint(6, 12), "subjects": []}
     law = reference.regulation(case)
     level, odd = pick.choice([50, 65, 72, 80, 85, 92]), pick.choice([0, 0.15, 0.4])

@@ -15,7 +15,7 @@ OK, NO = Comment.PASS, Comment.NOT_PASS
 
 
 def exact(value):
-    """Half-up to one decimal, from an exact fraction of the marks themselves."""
+    """Half-up to one decimal, from an exact fraction of the marks."""
     quotient = Decimal(value.numerator) / Decimal(value.denominator)
     return int(quotient.quantize(Decimal("0.1"), rounding=ROUND_HALF_UP) * 10)
 

@@ -1,4 +1,4 @@
-"""The JSON shape of one case: what is read, what is answered, what is refused."""
+"""The JSON shape of one case: input, answers and refusals."""
 
 import copy
 import unicodedata

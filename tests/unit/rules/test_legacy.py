@@ -18,7 +18,7 @@ from services.gradebook.rules import (
     assess,
     rule_set,
 )
-from services.gradebook.rules.legacy import LegacyStanding, ScoredSubject, academic_result, decide, title
+from services.gradebook.rules.legacy import LegacyPromotionInput, ScoredSubject, academic_result, decide, title
 
 G, K = Academic.ACADEMIC_EXCELLENT, Academic.ACADEMIC_GOOD
 TB, Y, KEM = Academic.ACADEMIC_AVERAGE, Academic.ACADEMIC_WEAK, Academic.ACADEMIC_POOR
@@ -56,7 +56,7 @@ def test_foreign_language_alone_below_gets_the_published_adjustment():
 
 
 def test_the_one_bad_subject_may_be_the_leading_one():
-    """Toán is the only leading subject here; but for it the pupil would be Khá, so the rank is adjusted."""
+    """Toán is the only leading subject here; but for it the pupil would be Khá: adjusted."""
     result = rank([34, 76, 76, 76, 75, 75, 75, 75])
     assert (result.overall, result.base, result.level) == (70, Y, TB)
 
@@ -88,8 +88,8 @@ def test_a_mean_at_g_also_reaches_k_for_the_last_point_of_the_adjustment():
     assert (result.overall, result.base, result.level) == (87, KEM, Y)
 
 
-def standing(academic, conduct, absent=0, **after):
-    return LegacyStanding(8, academic, conduct, absent, **after)
+def facts(academic, conduct, absent=0, **after):
+    return LegacyPromotionInput(8, academic, conduct, absent, **after)
 
 
 AVERAGE, WEAK = Conduct.CONDUCT_AVERAGE, Conduct.CONDUCT_WEAK
@@ -98,20 +98,20 @@ AVERAGE, WEAK = Conduct.CONDUCT_AVERAGE, Conduct.CONDUCT_WEAK
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
-        (standing(TB, AVERAGE, 45), Promotion.PROMOTED),
-        (standing(G, AVERAGE, 46), Promotion.RETAINED),
-        (standing(KEM, Conduct.CONDUCT_EXCELLENT), Promotion.RETAINED),
-        (standing(Y, WEAK), Promotion.RETAINED),
-        (standing(Y, AVERAGE), Promotion.RETEST),
-        (standing(Y, AVERAGE, academic_after_retest=TB), Promotion.PROMOTED),
-        (standing(Y, AVERAGE, academic_after_retest=Y), Promotion.RETAINED),
-        (standing(TB, WEAK), Promotion.SUMMER_TRAINING),
-        (standing(TB, WEAK, conduct_after_summer=AVERAGE), Promotion.PROMOTED),
-        (standing(TB, WEAK, conduct_after_summer=WEAK), Promotion.RETAINED),
-        (LegacyStanding(9, TB, AVERAGE, 0), Promotion.PROGRAMME_COMPLETED),
-        (LegacyStanding(8, None, AVERAGE, 0), None),
-        (LegacyStanding(8, TB, None, 0), None),
-        (LegacyStanding(8, TB, AVERAGE, None), None),
+        (facts(TB, AVERAGE, 45), Promotion.PROMOTED),
+        (facts(G, AVERAGE, 46), Promotion.RETAINED),
+        (facts(KEM, Conduct.CONDUCT_EXCELLENT), Promotion.RETAINED),
+        (facts(Y, WEAK), Promotion.RETAINED),
+        (facts(Y, AVERAGE), Promotion.RETEST),
+        (facts(Y, AVERAGE, academic_after_retest=TB), Promotion.PROMOTED),
+        (facts(Y, AVERAGE, academic_after_retest=Y), Promotion.RETAINED),
+        (facts(TB, WEAK), Promotion.SUMMER_TRAINING),
+        (facts(TB, WEAK, conduct_after_summer=AVERAGE), Promotion.PROMOTED),
+        (facts(TB, WEAK, conduct_after_summer=WEAK), Promotion.RETAINED),
+        (LegacyPromotionInput(9, TB, AVERAGE, 0), Promotion.PROGRAMME_COMPLETED),
+        (LegacyPromotionInput(8, None, AVERAGE, 0), None),
+        (LegacyPromotionInput(8, TB, None, 0), None),
+        (LegacyPromotionInput(8, TB, AVERAGE, None), None),
     ],
 )
 def test_promotion(case, expected):

@@ -1,4 +1,4 @@
-"""The worked examples of the regulations and of published guidance, each as its own case."""
+"""Worked examples from the regulations and from published guidance, each a case of its own."""
 
 import pytest
 

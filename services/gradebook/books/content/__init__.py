@@ -1,4 +1,4 @@
-"""Frozen content, one file per record type.
+"""Frozen content, one module per record type.
 
 Pure: the same facts give the same bytes (RFC 8785; docs/formats/).
 """

@@ -1,4 +1,4 @@
-"""Attendance by month and the principal's remarks, as class books and snapshots hold them."""
+"""Attendance by month as in class books."""
 
 import calendar
 from typing import Any
@@ -9,7 +9,7 @@ from services.gradebook.model.results import Absences, ClassData, ClassStudent, 
 
 
 def attendance(data: ClassData, stage: Stage) -> list[dict[str, Any]]:
-    """The sheets of the months that a book of the stage holds, by month; empty when only totals are kept."""
+    """The months' sheets in a book of the stage, by month; empty if the class keeps only totals."""
     return [
         {
             "month": month,
@@ -27,8 +27,8 @@ def _row(student: ClassStudent, absences: Absences | None) -> dict[str, Any]:
     return {
         "student": student.number,
         "absences": [
-            {"day": one // 10, "session": SESSIONS[one % 10], "excused": one in absences.excused}
-            for one in sorted(absences.excused + absences.unexcused)
+            {"day": session // 10, "session": SESSIONS[session % 10], "excused": session in absences.excused}
+            for session in sorted(absences.excused + absences.unexcused)
         ],
         "excused": len(absences.excused),
         "unexcused": len(absences.unexcused),

@@ -36,23 +36,23 @@ from services.gradebook.model.results import (
     class_results,
 )
 from services.gradebook.model.times import vietnam_time
-from services.gradebook.rules import Award, Level, Mark, Promotion, PupilResult
+from services.gradebook.rules import Award, Level, Mark, Promotion, PupilResult, SubjectResult
 
 EXEMPTION_NOTE = "Miễn phần thực hành"
-"""In the column Ghi chú of a student whom TT 22/2021 Điều 10 exempts; the marks are of the theory in its place."""
+"""Ghi chú of a student exempt by TT 22/2021 Điều 10, whose marks are of theory instead."""
 
 MAX_STUDENTS = 70
 MAX_SIGNATORIES = 60
-"""Limits of the class book's shape."""
+"""Limits of the class book's schema."""
 
 _PASSED = (Promotion.PROMOTED, Promotion.PROGRAMME_COMPLETED)
 PENDING = (Promotion.RETEST, Promotion.SUMMER_TRAINING)
-"""What the year leaves to the summer (TT 22/2021 Điều 13, Điều 14)."""
+"""Outcomes that the summer decides (TT 22/2021 Điều 13, Điều 14)."""
 
 
 @dataclass(frozen=True, slots=True)
 class BookFacts:
-    """What a book says beside the class's data."""
+    """Everything the book states apart from the class's data."""
 
     school: School
     class_name: str
@@ -67,7 +67,7 @@ class BookFacts:
 def class_book(data: ClassData, facts: BookFacts) -> bytes:
     """The canonical bytes of a class book.
 
-    Every required mark must be there, every subject must have a teacher, and the limits above must hold.
+    The data must have every required mark and a teacher for every subject, within the limits above.
     """
     results = class_results(data, facts.stage)
     record = record_book(RecordType.CLASS_BOOK, data.school_year, level_of(data.grade_level))
@@ -136,7 +136,7 @@ def _semester(data: ClassData, semester: Semester, stage: Stage, results: Sequen
             {
                 "subject": subject.code,
                 "rows": [
-                    _row(data, subject, student, semester, stage, result.subjects[position])
+                    _row(data, subject, student, semester, stage=stage, result=result.subjects[position])
                     for student, result in zip(data.students, results, strict=True)
                 ],
             }
@@ -155,7 +155,13 @@ def _semester(data: ClassData, semester: Semester, stage: Stage, results: Sequen
 
 
 def _row(
-    data: ClassData, subject: ClassSubject, student: ClassStudent, semester: Semester, stage: Stage, result: Any
+    data: ClassData,
+    subject: ClassSubject,
+    student: ClassStudent,
+    semester: Semester,
+    *,
+    stage: Stage,
+    result: SubjectResult,
 ) -> dict[str, Any]:
     cells = data.cells(subject.id, semester, student.id)
     first = semester is Semester.FIRST
@@ -172,7 +178,7 @@ def _row(
 
 
 def _reassessed(cells: Mapping[int, int]) -> str | None:
-    """The mark of the summer as a result, ABSENT where the student did not sit it."""
+    """The summer mark as a result; ABSENT if the student did not sit the re-assessment."""
     value = cells.get(REASSESSMENT_COLUMN)
     return keyed_code(value) if value == NOT_SAT_VALUE else result_code(mark_of(value))
 
@@ -232,7 +238,7 @@ def _year(data: ClassData, results: Sequence[PupilResult]) -> dict[str, Any]:
 
 
 def _worked_in_summer(result: PupilResult) -> bool:
-    """Whether a student was trained or re-assessed in the summer."""
+    """Whether a student had summer training or a re-assessment."""
     return result.conduct.after_summer is not None or result.learning.after_summer is not None
 
 

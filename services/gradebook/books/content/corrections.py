@@ -1,4 +1,4 @@
-"""Approved corrections as frozen content lists them: one entry a place that was changed."""
+"""Approved corrections as listed in frozen content: one entry per changed value."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,9 +19,9 @@ from services.gradebook.model.times import vietnam_time
 from services.gradebook.rules import Level
 
 ATTENDANCE = "ATTENDANCE_"
-"""What the column of a session of attendance begins with; day and half follow."""
+"""Prefix of the column of an attendance session; the day and the session follow."""
 
-_SAID = {PRESENT: "PRESENT", EXCUSED: "EXCUSED", UNEXCUSED: "UNEXCUSED"}
+_ATTENDANCE_VALUES = {PRESENT: "PRESENT", EXCUSED: "EXCUSED", UNEXCUSED: "UNEXCUSED"}
 _COLUMNS = {
     Kind.CONDUCT: {0: "CONDUCT"},
     Kind.SUMMER_CONDUCT: {0: "CONDUCT_AFTER_SUMMER"},
@@ -30,42 +30,42 @@ _COLUMNS = {
 
 
 def corrections_list(approved: Sequence[ApprovedCorrection], students: Sequence[ClassStudent]) -> list[dict[str, Any]]:
-    """Approved corrections as a book lists them, in the order given, of the students in the list."""
+    """The approved corrections of the students in the list, in the order given."""
     numbers = {student.id: student.number for student in students}
     return [
         {
-            "student": numbers[one.student_id],
-            "subject": one.subject,
-            "semester": f"SEMESTER_{one.semester}" if one.kind in {Kind.MARK, Kind.CONDUCT} else None,
-            "column": _column(one, change.place),
-            "old": _value(one.kind, change.old),
-            "new": _value(one.kind, change.new),
-            "reason": one.reason,
-            "requested_by": asdict(NamedPerson(*one.requested_by)),
-            "confirmed_by": asdict(NamedPerson(*one.confirmed_by)),
-            "approved_by": asdict(NamedPerson(*one.approved_by)),
-            "time": vietnam_time(one.time),
+            "student": numbers[correction.student_id],
+            "subject": correction.subject,
+            "semester": f"SEMESTER_{correction.semester}" if correction.kind in {Kind.MARK, Kind.CONDUCT} else None,
+            "column": _column(correction, change.place),
+            "old": _value(correction.kind, change.old),
+            "new": _value(correction.kind, change.new),
+            "reason": correction.reason,
+            "requested_by": asdict(NamedPerson(*correction.requested_by)),
+            "confirmed_by": asdict(NamedPerson(*correction.confirmed_by)),
+            "approved_by": asdict(NamedPerson(*correction.approved_by)),
+            "time": vietnam_time(correction.time),
         }
-        for one in approved
-        if one.student_id in numbers
-        for change in one.changes
+        for correction in approved
+        if correction.student_id in numbers
+        for change in correction.changes
         if change.old != change.new
     ]
 
 
-def _column(one: ApprovedCorrection, place: int) -> str:
-    if one.kind is Kind.ATTENDANCE:
-        return f"{ATTENDANCE}{one.month}-{place // 10:02d}_{SESSIONS[place % 10]}"
-    if one.kind is not Kind.MARK:
-        return _COLUMNS[one.kind][place]
-    return "REASSESSED" if one.column == REASSESSMENT_COLUMN else column_name(one.column)
+def _column(correction: ApprovedCorrection, place: int) -> str:
+    if correction.kind is Kind.ATTENDANCE:
+        return f"{ATTENDANCE}{correction.month}-{place // 10:02d}_{SESSIONS[place % 10]}"
+    if correction.kind is not Kind.MARK:
+        return _COLUMNS[correction.kind][place]
+    return "REASSESSED" if correction.column == REASSESSMENT_COLUMN else column_name(correction.column)
 
 
 def _value(kind: Kind, value: int | None) -> str | int | None:
     if value is None or kind is Kind.ABSENCES:
         return value
     if kind is Kind.ATTENDANCE:
-        return _SAID[value]
+        return _ATTENDANCE_VALUES[value]
     if kind in OF_CONDUCT:
         return level_code(next(level for level in Level if int(level) == value))
     return keyed_code(value)

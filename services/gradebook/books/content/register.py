@@ -1,4 +1,4 @@
-"""Frozen content of a student register; shape: docs/formats/student-register-1.schema.json. Pure."""
+"""Frozen content of a student register (docs/formats/student-register-1.schema.json). Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ from services.gradebook.model.results import NamedPerson
 from services.gradebook.model.times import vietnam_time
 
 MAX_ROWS, MAX_MOVEMENTS, MAX_CLASSES = 6000, 60, 16
-"""Limits of the register's shape."""
+"""Limits of the register's schema."""
 
 _MAX_DETAIL = 300
 _MAX_PAPERS = 200
@@ -31,7 +31,7 @@ _LEFT_REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class RegisterFacts:
-    """What a register says beside its rows."""
+    """Everything the register states apart from its rows."""
 
     school: School
     school_year: str
@@ -42,7 +42,10 @@ class RegisterFacts:
 
 
 class ClassYear(NamedTuple):
-    """A student's class in one school year. result: promotion as in the class book, None when there is none yet."""
+    """A student's class in one school year.
+
+    result: promotion as in the class book; None without one.
+    """
 
     school_year: str
     name: str
@@ -50,7 +53,7 @@ class ClassYear(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A movement as the register prints it."""
+    """A movement as printed in the register."""
 
     kind: MovementKind
     day: date
@@ -63,7 +66,10 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RegisterLine:
-    """A student in the register. standing: after the movements; left_on: day of leaving, None while at the school."""
+    """A student in the register.
+
+    standing: after the movements. left_on: day of leaving; None while at the school.
+    """
 
     number: int
     personal: Student
@@ -76,7 +82,10 @@ class RegisterLine:
 
 
 def student_register(lines: Sequence[RegisterLine], facts: RegisterFacts) -> bytes:
-    """The canonical bytes of a register: lines in the order of register numbers, within the limits above."""
+    """The canonical bytes of a register.
+
+    lines: in the order of register numbers, within the limits above.
+    """
     level = SchoolLevel(facts.school.level)
     # The register of every level has the same format and signatories.
     record = record_book(RecordType.STUDENT_REGISTER, facts.school_year, SchoolLevel.LOWER_SECONDARY)
@@ -93,7 +102,8 @@ def student_register(lines: Sequence[RegisterLine], facts: RegisterFacts) -> byt
             "principal": asdict(facts.principal),
             "data_officer": asdict(facts.data_officer),
             "rows": [_row(line) for line in lines],
-            # Nobody records why and by whose leave a detail was put right (docs/formats/student-register-1.md).
+            # No reason or approval is recorded for corrected details
+            # (docs/formats/student-register-1.md).
             "corrections": [],
             "signatories": _signatories(record, facts),
         }
@@ -119,33 +129,36 @@ def _row(line: RegisterLine) -> Mapping[str, Any]:
         "address": personal.address,
         "entered_on": line.entered_on.isoformat(),
         "from_school": details.from_school,
-        "classes": [{"school_year": one.school_year, "class": one.name, "result": one.result} for one in line.classes],
+        "classes": [
+            {"school_year": class_year.school_year, "class": class_year.name, "result": class_year.result}
+            for class_year in line.classes
+        ],
         "left_on": line.left_on.isoformat() if line.left_on else None,
         "left_reason": _LEFT_REASONS[line.standing.state] if line.left_on else None,
         "returned_papers": _papers(line),
         "note": details.note,
-        "movements": [_movement(one) for one in line.moves if one.kind is not MovementKind.PAPERS_RETURNED],
+        "movements": [_movement(move) for move in line.moves if move.kind is not MovementKind.PAPERS_RETURNED],
     }
 
 
 def _papers(line: RegisterLine) -> str:
-    """Which papers were given back after leaving, and when."""
+    """Which papers were returned after the student left, and when."""
     if not line.standing.papers:
         return ""
-    last = next(one for one in reversed(line.moves) if one.kind is MovementKind.PAPERS_RETURNED)
+    last = next(move for move in reversed(line.moves) if move.kind is MovementKind.PAPERS_RETURNED)
     return _clipped(f"Ngày {last.day:%d/%m/%Y}" + (f": {last.reason}" if last.reason else ""), _MAX_PAPERS)
 
 
-def _movement(one: Move) -> Mapping[str, Any]:
-    if one.kind is MovementKind.CLASS_CHANGED:
-        place = f"Từ {one.from_class} sang {one.to_class}"
+def _movement(move: Move) -> Mapping[str, Any]:
+    if move.kind is MovementKind.CLASS_CHANGED:
+        place = f"Từ {move.from_class} sang {move.to_class}"
     else:
-        place = one.other_school or one.to_class
+        place = move.other_school or move.to_class
     return {
-        "date": one.day.isoformat(),
-        "kind": _KINDS.get(one.kind, one.kind.name),
-        "detail": _clipped("; ".join(filter(None, (place, one.reason))), _MAX_DETAIL),
-        "document": f"{one.decision.number} ngày {one.decision.date:%d/%m/%Y}" if one.decision else "",
+        "date": move.day.isoformat(),
+        "kind": _KINDS.get(move.kind, move.kind.name),
+        "detail": _clipped("; ".join(filter(None, (place, move.reason))), _MAX_DETAIL),
+        "document": f"{move.decision.number} ngày {move.decision.date:%d/%m/%Y}" if move.decision else "",
     }
 
 
@@ -158,8 +171,8 @@ def _signatories(record: RecordBook, facts: RegisterFacts) -> list[dict[str, Any
     return signatories(record, listed)
 
 
-def _guardian(who: Guardian | None) -> Mapping[str, str] | None:
-    return None if who is None else asdict(who)
+def _guardian(guardian: Guardian | None) -> Mapping[str, str] | None:
+    return None if guardian is None else asdict(guardian)
 
 
 def _clipped(text: str, longest: int) -> str:

@@ -1,4 +1,4 @@
-"""The list of signatories in frozen content, in the order and with the ranks of the catalogue."""
+"""The list of signatories in frozen content, with the order and ranks of the catalogue."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,10 +17,10 @@ _FIELD_ENDS = {
 
 
 class Signs(NamedTuple):
-    """Who signs in a role. subject: code, of subject teachers only."""
+    """A signatory in a role. subject: code, for subject teachers only."""
 
     role: SignatoryRole
-    who: NamedPerson
+    person: NamedPerson
     subject: str | None = None
 
 
@@ -30,17 +30,17 @@ def seal_of(school: School) -> Signs:
 
 
 def signatories(record: RecordBook, listed: Sequence[Signs]) -> list[dict[str, Any]]:
-    """The rows of those who sign, who are listed in the order of the catalogue's roles."""
-    ranks = {one.role: one.rank for one in record.signatories}
+    """The rows of the signatories. listed: in the order of the catalogue's roles."""
+    ranks = {signatory.role: signatory.rank for signatory in record.signatories}
     return [
         {
             "order": order,
-            "rank": ranks[one.role],
-            "field": f"sig-{order:02d}-{_FIELD_ENDS[one.role]}{f'-{one.subject}' if one.subject else ''}",
-            "role": one.role.name,
-            "signatory": one.who.id,
-            "name": one.who.name,
-            "subject": one.subject,
+            "rank": ranks[signs.role],
+            "field": f"sig-{order:02d}-{_FIELD_ENDS[signs.role]}{f'-{signs.subject}' if signs.subject else ''}",
+            "role": signs.role.name,
+            "signatory": signs.person.id,
+            "name": signs.person.name,
+            "subject": signs.subject,
         }
-        for order, one in enumerate(listed, 1)
+        for order, signs in enumerate(listed, 1)
     ]

@@ -24,15 +24,16 @@ from services.gradebook.model.times import vietnam_time
 from services.gradebook.rules import SubjectResult
 
 MAX_CLASSES = 40
-"""Limit of the shape."""
+"""Limit of the teacher's book schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaughtClass:
-    """A class of the teacher. data: with the one subject only.
+    """A class of the teacher.
 
-    left_on: student id → day of leaving; remarks: (semester, student id) → the teacher's remark; corrections: as the
-    content lists them, without the class.
+    data: with the teacher's subject only. left_on: student id → day of leaving.
+    remarks: (semester, student id) → the teacher's remark.
+    corrections: as listed in content, without the class.
     """
 
     name: str
@@ -44,7 +45,7 @@ class TaughtClass:
 
 @dataclass(frozen=True, slots=True)
 class TeacherFacts:
-    """What a teacher's book says beside its classes."""
+    """Everything a teacher's book states apart from its classes."""
 
     school: School
     school_year: str
@@ -56,9 +57,12 @@ class TeacherFacts:
 
 
 def teacher_book(record: RecordBook, classes: Sequence[TaughtClass], facts: TeacherFacts) -> bytes:
-    """The canonical bytes of a teacher's book. classes: at least one, in print order; every required mark is there."""
+    """The canonical bytes of a teacher's book.
+
+    classes: at least one, in print order, with every required mark.
+    """
     subject = classes[0].data.subjects[0]
-    corrections = [{"class": one.name, **correction} for one in classes for correction in one.corrections]
+    corrections = [{"class": taught.name, **correction} for taught in classes for correction in taught.corrections]
     return canonical_bytes(
         {
             "format": record.format,
@@ -72,8 +76,8 @@ def teacher_book(record: RecordBook, classes: Sequence[TaughtClass], facts: Teac
             "principal": asdict(facts.principal),
             "teacher": asdict(facts.teacher),
             "subject": {"code": subject.code, "name": subject.name, "kind": subject.kind.value},
-            "classes": [_class(one, facts.stage) for one in classes],
-            "corrections": sorted(corrections, key=lambda one: str(one["time"])),
+            "classes": [_class(taught, facts.stage) for taught in classes],
+            "corrections": sorted(corrections, key=lambda correction: str(correction["time"])),
             "signatories": signatories(
                 record,
                 [
@@ -86,25 +90,25 @@ def teacher_book(record: RecordBook, classes: Sequence[TaughtClass], facts: Teac
 
 
 def _level(classes: Sequence[TaughtClass]) -> SchoolLevel:
-    levels = {level_of(one.data.grade_level) for one in classes}
+    levels = {level_of(taught.data.grade_level) for taught in classes}
     return levels.pop() if len(levels) == 1 else SchoolLevel.MULTI_LEVEL
 
 
-def _class(one: TaughtClass, stage: Stage) -> dict[str, Any]:
-    data = one.data
+def _class(taught: TaughtClass, stage: Stage) -> dict[str, Any]:
+    data = taught.data
     subject = data.subjects[0]
     results = [result.subjects[0] for result in class_results(data, stage)]
     return {
-        "name": one.name,
+        "name": taught.name,
         "grade_level": data.grade_level,
         "periods_per_year": subject.periods_per_year,
         "regular_count": {f"SEMESTER_{semester}": subject.regular_in(semester) for semester in Semester},
-        "students": [_student(student, one.left_on.get(student.id)) for student in data.students],
+        "students": [_student(student, taught.left_on.get(student.id)) for student in data.students],
         "semesters": [
             {
                 "semester": f"SEMESTER_{semester}",
                 "rows": [
-                    _row(one, subject, student, semester, result)
+                    _row(taught, subject, student, semester, result)
                     for student, result in zip(data.students, results, strict=True)
                 ],
             }
@@ -124,9 +128,9 @@ def _student(student: ClassStudent, left_on: date | None) -> dict[str, Any]:
 
 
 def _row(
-    one: TaughtClass, subject: ClassSubject, student: ClassStudent, semester: Semester, result: SubjectResult
+    taught: TaughtClass, subject: ClassSubject, student: ClassStudent, semester: Semester, result: SubjectResult
 ) -> dict[str, Any]:
-    cells = one.data.cells(subject.id, semester, student.id)
+    cells = taught.data.cells(subject.id, semester, student.id)
     first = semester is Semester.FIRST
     return {
         "student": student.number,
@@ -136,11 +140,11 @@ def _row(
         "result": result_code(result.semester_1 if first else result.semester_2),
         "year_result": None if first else result_code(result.year),
         "reassessed": None,
-        "remark": _remark(one, subject, student, semester),
+        "remark": _remark(taught, subject, student, semester),
     }
 
 
-def _remark(one: TaughtClass, subject: ClassSubject, student: ClassStudent, semester: Semester) -> str:
-    """The form's one column of words: the class book's note of an exemption (Điều 10), then the teacher's remark."""
-    exempt = (subject.id, semester, student.id) in one.data.exempt
-    return ". ".join(filter(None, (EXEMPTION_NOTE if exempt else "", one.remarks.get((semester, student.id), ""))))
+def _remark(taught: TaughtClass, subject: ClassSubject, student: ClassStudent, semester: Semester) -> str:
+    """The form's only text column: the note of an exemption (Điều 10), then the remark."""
+    exempt = (subject.id, semester, student.id) in taught.data.exempt
+    return ". ".join(filter(None, (EXEMPTION_NOTE if exempt else "", taught.remarks.get((semester, student.id), ""))))

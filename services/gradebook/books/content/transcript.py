@@ -1,7 +1,7 @@
-"""Frozen content of a transcript (docs/formats/transcript-1.md), from frozen class books and earlier transcripts.
+"""Frozen content of a transcript (docs/formats/transcript-1.md).
 
-The row of the year is what the class book says of the student, whose lists the subject teachers have signed; rows of
-the years before are taken over unchanged from the student's earlier transcripts (ADR-0036).
+The row of the year comes from the class book, whose lists the subject teachers have signed; rows of
+earlier years are copied unchanged from the student's earlier transcripts (ADR-0036).
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ Json = Mapping[str, Any]
 """A part of parsed frozen content."""
 
 MAX_HISTORY = 12
-"""Limit of the shape: the newest lines of the study history."""
+"""Limit of the schema: how many of the newest lines of the study history are kept."""
 
 _PASSED = ("PROMOTED", "PROGRAMME_COMPLETED")
 _LAST_GRADES = {SchoolLevel.LOWER_SECONDARY.name: range(6, 10), SchoolLevel.UPPER_SECONDARY.name: range(10, 13)}
@@ -30,7 +30,10 @@ _LAST_GRADES = {SchoolLevel.LOWER_SECONDARY.name: range(6, 10), SchoolLevel.UPPE
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A frozen class book. content: parsed; locked_time: when the principal locked it, which approves its results."""
+    """A frozen class book.
+
+    content: parsed. locked_time: when the principal locked it and so approved its results.
+    """
 
     book: str
     version: int
@@ -40,13 +43,13 @@ class Source:
     locked_time: datetime
 
     def with_record(self, record: str) -> "Source":
-        """The same source as it was before, or after, the archive took it."""
+        """The same source with another archive record; empty before the archive took it."""
         return replace(self, record=record)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What the register says of the student; all empty when they are not in it."""
+    """What the register states about the student; all empty if they are not in it."""
 
     register_number: str = ""
     national_id: str = ""
@@ -56,11 +59,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptFacts:
-    """What a transcript says beside class book and earlier transcripts.
+    """Everything a transcript states apart from the class book.
 
-    absences: excused and unexcused sessions, used where the class book has only their sum. remarks: subject code → the
-    subject teacher's remark. certificates, competition: as entered, empty when none. places: this year's lines of the
-    study history. earlier: the earlier transcripts, parsed, one a school year, oldest first.
+    absences: excused and unexcused sessions, used where the class book has only their sum.
+    remarks: subject code → the subject teacher's remark.
+    certificates, competition: as entered, empty if none.
+    places: this year's lines of the study history.
+    earlier: the earlier transcripts, parsed, one per school year, oldest first.
     """
 
     homeroom_teacher: NamedPerson
@@ -78,9 +83,10 @@ class TranscriptFacts:
 
 
 def numbers(content: Json, stage: Stage) -> dict[str, int]:
-    """moet_student_id → number of those of a class book who get a transcript of the stage, by number.
+    """moet_student_id → number of the students who get a transcript of the stage, by number.
 
-    Who left during the year gets none; after the summer only those for whom the summer brought something.
+    Students who left during the year get none. After the summer, only students with summer training
+    or a re-assessment get one.
     """
     chosen = {}
     for student, evaluation in zip(content["students"], content["year"]["evaluation"], strict=True):
@@ -93,9 +99,10 @@ def numbers(content: Json, stage: Stage) -> dict[str, int]:
 
 
 def transcript(record: RecordBook, source: Source, number: int, facts: TranscriptFacts) -> bytes:
-    """The canonical bytes of the transcript of the student with a number in the class book's list.
+    """The canonical bytes of the transcript of one student.
 
-    Raises Rejected SOURCE_DIFFERS when the absences given do not have the class book's sum.
+    number: the student's in the class book's list.
+    Raises Rejected SOURCE_DIFFERS when the absences given do not add up to the class book's sum.
     """
     content = source.content
     school, level = content["school"], content["school"]["level"]
@@ -145,7 +152,7 @@ def _student(student: Json, identity: Identity) -> dict[str, Any]:
 def _grade(source: Source, number: int, facts: TranscriptFacts) -> dict[str, Any]:
     content = source.content
     corrections = _corrections(content, number)
-    corrected = {one["subject"] for one in corrections}
+    corrected = {correction["subject"] for correction in corrections}
     evaluation = content["year"]["evaluation"][number - 1]
     after_summer = facts.stage is Stage.AFTER_SUMMER
     return {
@@ -161,7 +168,7 @@ def _grade(source: Source, number: int, facts: TranscriptFacts) -> dict[str, Any
             _subject(content, position, number, facts.remarks) for position in range(len(content["subjects"]))
         ],
         "corrections_count": len(corrections),
-        "corrected_subjects": [one["code"] for one in content["subjects"] if one["code"] in corrected],
+        "corrected_subjects": [subject["code"] for subject in content["subjects"] if subject["code"] in corrected],
         "conduct": _levels(content, number, "conduct"),
         "learning": _levels(content, number, "learning"),
         "absent_sessions": _absences(content, number, facts.absences),
@@ -193,7 +200,7 @@ def _subject(content: Json, position: int, number: int, remarks: Mapping[str, st
         "semester_1": first,
         "semester_2": second,
         "year": content["year"]["summary"][number - 1]["results"][code],
-        # Who did not sit the re-assessment has no result of it.
+        # A student who did not sit the re-assessment has no result of it.
         "reassessed": _result(reassessed),
         "remark": remarks.get(code, ""),
         "teachers": subject["teachers"],
@@ -215,38 +222,44 @@ def _levels(content: Json, number: int, name: str) -> dict[str, Any]:
     }
 
 
-def _absences(content: Json, number: int, counted: tuple[int, int] | None) -> dict[str, int]:
+def _absences(content: Json, number: int, given: tuple[int, int] | None) -> dict[str, int]:
     total = content["year"]["evaluation"][number - 1]["absent_sessions"] or 0
     months = [month["rows"][number - 1] for month in content.get("attendance", [])]
     if months:
         excused = sum(row["excused"] or 0 for row in months)
-        counted = excused, total - excused
-    excused, unexcused = counted or (0, 0)
+        given = excused, total - excused
+    excused, unexcused = given or (0, 0)
     if excused + unexcused != total:
         raise Rejected("SOURCE_DIFFERS", "Số buổi nghỉ khác với sổ lớp đã khóa.", number=number)
     return {"excused": excused, "unexcused": unexcused}
 
 
 def _corrections(content: Json, number: int) -> list[dict[str, Any]]:
-    """The student's corrections of what a transcript holds: not of single sessions of attendance, only of totals."""
+    """The student's corrections, without those of single attendance sessions.
+
+    A transcript holds only totals of attendance.
+    """
     return [
         {
-            **{name: value for name, value in one.items() if name != "student"},
-            "old": _result(one["old"]),
-            "new": _result(one["new"]),
+            **{name: value for name, value in correction.items() if name != "student"},
+            "old": _result(correction["old"]),
+            "new": _result(correction["new"]),
         }
-        for one in content["corrections"]
-        if one["student"] == number and not one["column"].startswith(ATTENDANCE)
+        for correction in content["corrections"]
+        if correction["student"] == number and not correction["column"].startswith(ATTENDANCE)
     ]
 
 
 def _earlier_grades(earlier: Sequence[Json], row: Json, level: str) -> list[Json]:
-    """One row a school year of the level before this one. A year's own transcript is believed before later ones."""
+    """One row per earlier school year at this level.
+
+    A year's own transcript takes precedence over what later transcripts repeat of it.
+    """
     rows: dict[str, Json] = {}
-    for one in earlier:
-        for grade in one["grades"][:-1]:
+    for earlier_transcript in earlier:
+        for grade in earlier_transcript["grades"][:-1]:
             rows.setdefault(grade["school_year"], grade)
-        rows[one["school_year"]] = one["grades"][-1]
+        rows[earlier_transcript["school_year"]] = earlier_transcript["grades"][-1]
     return [
         rows[year]
         for year in sorted(rows)
@@ -255,13 +268,13 @@ def _earlier_grades(earlier: Sequence[Json], row: Json, level: str) -> list[Json
 
 
 def _history(earlier: Sequence[Json], school_year: str) -> list[Json]:
-    """The lines of the study history of the years before, each year as its own transcript tells it."""
+    """The study history of earlier years; each year as in its own transcript if there is one."""
     lines: dict[str, list[Json]] = {}
-    for one in earlier:
-        told: dict[str, list[Json]] = {}
-        for line in one["study_history"]:
-            told.setdefault(line["school_year"], []).append(line)
-        for year, those in told.items():
-            if year == one["school_year"] or year not in lines:
-                lines[year] = those
+    for earlier_transcript in earlier:
+        by_year: dict[str, list[Json]] = {}
+        for line in earlier_transcript["study_history"]:
+            by_year.setdefault(line["school_year"], []).append(line)
+        for year, year_lines in by_year.items():
+            if year == earlier_transcript["school_year"] or year not in lines:
+                lines[year] = year_lines
     return [line for year in sorted(lines) if year < school_year for line in lines[year]]

@@ -9,7 +9,7 @@ from services.gradebook.books.book_store import BookRow, Scope
 from services.gradebook.books.content import class_book as content
 from services.gradebook.books.content.class_book import BookFacts
 from services.gradebook.books.freeze import common
-from services.gradebook.books.freeze.common import Frozen
+from services.gradebook.books.freeze.common import Content, Draft
 from services.gradebook.entry import open_corrections
 from services.gradebook.entry.store import class_data, corrections, holding
 from services.gradebook.entry.store.class_data import ClassHead
@@ -37,14 +37,15 @@ def freeze_class_book(database: Database, caller: Caller, ref: ClassRef, stage: 
         common.check_homeroom(caller, ref, school_class)
         year_lock.hold_year(tx, year.id)
         scope = Scope(RecordType.CLASS_BOOK, year.id, class_id=school_class.id)
-        frozen = Frozen(
-            scope, checked, lambda version, _: _content(tx, year, school_class, checked, version), ref.resource
-        )
+        (draft,) = common.begin(tx, checked, [scope])
+        data = _content(tx, year, school_class, draft)
         record = common.class_record(RecordType.CLASS_BOOK, year, school_class)
-        return common.freeze(tx, caller, ref, record, frozen)
+        (book,) = common.keep(tx, caller, ref, record, [Content(draft, data, ref.resource)])
+        return book
 
 
-def _content(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, version: int) -> bytes:
+def _content(tx: Tx, year: YearRow, school_class: ClassRow, draft: Draft) -> bytes:
+    stage = draft.stage
     open_corrections.refuse(tx, [school_class.id], stage)
     head = ClassHead(school_class.id, school_class.name, school_class.grade_level)
     data = class_data.read(tx, year.id, year.name, [head], stage.semesters)[school_class.id]
@@ -59,9 +60,9 @@ def _content(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, versio
         homeroom_teacher=common.homeroom(tx, year, school_class),
         principal=common.principal(tx, year),
         stage=stage,
-        version=version,
+        version=draft.version,
         closing_time=closing_time,
-        corrections=corrections.approved(tx, school_class.id, stage),
+        corrections=corrections.approved(tx, [school_class.id], stage)[school_class.id],
     )
     _check_signatories(data, facts.school)
     return content.class_book(data, facts)

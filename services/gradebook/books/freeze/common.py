@@ -2,15 +2,17 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from services.common import audit
+from services.common.audit import Record
 from services.common.db import Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
 from services.gradebook.books import book_store
-from services.gradebook.books.book_store import BookRow, NewBook, Scope
+from services.gradebook.books.book_store import BookRow, NewBook, NewTransition, Scope
 from services.gradebook.entry.store import windows
 from services.gradebook.model import lifecycle
 from services.gradebook.model.catalogue import RecordBook, SignatoryRole, level_of, record_book
@@ -23,15 +25,28 @@ from services.gradebook.roster import access, clock, roster_store
 from services.gradebook.roster.roster_store import ClassRow, StaffRow, YearRow
 
 
-class Frozen(NamedTuple):
-    """What to freeze. source_id: the class book that it is made from.
+class Draft(NamedTuple):
+    """A version of a book whose content is still to be made.
 
-    content: makes the canonical bytes for a version, given the living book of that version when there is one.
+    version: of `alive` when there is one, else the next. alive: the version that has not ended,
+    which must hold the same content.
     """
 
     scope: Scope
     stage: Stage
-    content: Callable[[int, BookRow | None], bytes]
+    version: int
+    alive: BookRow | None
+
+
+class Content(NamedTuple):
+    """The content of a draft.
+
+    data: canonical bytes. resource: what the book is of, for the audit row. source_id: the class
+    book that it was made from.
+    """
+
+    draft: Draft
+    data: bytes
     resource: str
     source_id: uuid.UUID | None = None
 
@@ -59,28 +74,41 @@ def check_homeroom(caller: Caller, ref: ClassRef, school_class: ClassRow) -> Non
     lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_preparer else set())
 
 
-def freeze(tx: Tx, caller: Caller, ref: ClassRef, record: RecordBook, frozen: Frozen) -> BookRow:
-    """The book of a scope and stage: the living version when it holds the same data, else the next version.
+def begin(tx: Tx, stage: Stage, scopes: Sequence[Scope]) -> list[Draft]:
+    """The version that is to be frozen of each scope, in their order."""
+    drafts = []
+    for scope, newest in zip(scopes, book_store.newest_of_each(tx, scopes, stage), strict=True):
+        alive = newest if newest is not None and newest.state not in ENDED else None
+        version = alive.version if alive else (newest.version if newest else 0) + 1
+        drafts.append(Draft(scope, stage, version, alive))
+    return drafts
 
-    Raises Rejected BOOK_STATE when a living version holds other data.
+
+def keep(tx: Tx, caller: Caller, ref: ClassRef, record: RecordBook, contents: Sequence[Content]) -> list[BookRow]:
+    """The books of drafts, in their order: a living one as it is, any other written now.
+
+    All are written in a fixed number of statements. Raises Rejected BOOK_STATE when a living book
+    holds other data; then none is written.
     """
-    last = book_store.newest(tx, frozen.scope, frozen.stage)
-    alive = last if last is not None and last.state not in ENDED else None
-    version = alive.version if alive else (last.version if last else 0) + 1
-    data = frozen.content(version, alive)
-    digest = hashlib.sha256(data).digest()
-    if alive is not None:
-        return _same(alive, digest)
-    new = NewBook(
-        uuid.uuid4(), frozen.scope, record.sealed, frozen.stage, version, data, digest, source_id=frozen.source_id
-    )
-    _add(tx, caller, ref, frozen.resource, new)
-    book = book_store.book(tx, new.id)
-    assert book is not None
-    return book
+    digests = [hashlib.sha256(content.data).digest() for content in contents]
+    new: dict[int, NewBook] = {}
+    for index, (content, digest) in enumerate(zip(contents, digests, strict=True)):
+        scope, stage, version, alive = content.draft
+        if alive is None:
+            new[index] = NewBook(
+                uuid.uuid4(), scope, record.sealed, stage, version, content.data, digest, content.source_id
+            )
+        else:
+            _check_same(alive, digest)
+    _write(tx, caller, ref, [(contents[index].resource, book) for index, book in new.items()])
+    written = book_store.books(tx, [book.id for book in new.values()])
+    return [
+        written[new[index].id] if content.draft.alive is None else content.draft.alive
+        for index, content in enumerate(contents)
+    ]
 
 
-def _same(alive: BookRow, digest: bytes) -> BookRow:
+def _check_same(alive: BookRow, digest: bytes) -> None:
     if alive.content_sha256 != digest:
         state = State(alive.state).name
         raise Rejected(
@@ -90,16 +118,24 @@ def _same(alive: BookRow, digest: bytes) -> BookRow:
             act=Act.FREEZE.value,
             version=alive.version,
         )
-    return alive
 
 
-def _add(tx: Tx, caller: Caller, ref: ClassRef, resource: str, new: NewBook) -> None:
-    book_store.add(tx, new)
+def _write(tx: Tx, caller: Caller, ref: ClassRef, new: Sequence[tuple[str, NewBook]]) -> None:
+    """Write books with their first transition and audit row; each with the resource that it is of."""
+    book_store.add(tx, [book for _, book in new])
     person = access.person(caller, ref.school)
-    state = State.DATA_COMPLETE
-    book_store.add_transition(tx, new.id, Act.FREEZE.value, None, state, person, caller.client, "")
-    access.record(
+    book_store.add_transitions(
         tx,
+        [
+            NewTransition(book.id, Act.FREEZE.value, None, State.DATA_COMPLETE, person, caller.client, "")
+            for _, book in new
+        ],
+    )
+    audit.append_all(tx, [_record(caller, ref, resource, book) for resource, book in new])
+
+
+def _record(caller: Caller, ref: ClassRef, resource: str, new: NewBook) -> Record:
+    return access.school_record(
         caller,
         ref.school,
         "BOOK_FROZEN",

@@ -12,7 +12,7 @@ from services.gradebook.books.book_store import BookRow, Scope
 from services.gradebook.books.content import register as content
 from services.gradebook.books.content.register import ClassYear, Move, RegisterFacts, RegisterLine
 from services.gradebook.books.freeze import common
-from services.gradebook.books.freeze.common import Frozen
+from services.gradebook.books.freeze.common import Content, Draft
 from services.gradebook.model import lifecycle, roster_rules
 from services.gradebook.model.catalogue import SignatoryRole, record_book
 from services.gradebook.model.domain import ClassRef, RecordType, SchoolLevel
@@ -45,14 +45,16 @@ def freeze_student_register(database: Database, caller: Caller, ref: ClassRef, s
         year_lock.hold_year(tx, year.id)
         register_store.hold_register(tx, year.school_id)
         scope = Scope(RecordType.STUDENT_REGISTER, year.id)
-        resource = f"schools/{year.school}/years/{year.name}/register"
-        frozen = Frozen(scope, checked, lambda version, _: _content(tx, year, version), resource)
+        (draft,) = common.begin(tx, checked, [scope])
+        data = _content(tx, year, draft)
         # The register of every level has the same signatories.
         record = record_book(RecordType.STUDENT_REGISTER, year.name, SchoolLevel.LOWER_SECONDARY)
-        return common.freeze(tx, caller, ref, record, frozen)
+        resource = f"schools/{year.school}/years/{year.name}/register"
+        (book,) = common.keep(tx, caller, ref, record, [Content(draft, data, resource)])
+        return book
 
 
-def _content(tx: Tx, year: YearRow, version: int) -> bytes:
+def _content(tx: Tx, year: YearRow, draft: Draft) -> bytes:
     _check_registered(tx, year)
     registrations = register_store.list_registrations(tx, year.school_id, year.name, 0, content.MAX_ROWS + 1)
     students = [one.student_id for one in registrations]
@@ -75,7 +77,7 @@ def _content(tx: Tx, year: YearRow, version: int) -> bytes:
         school_year=year.name,
         principal=common.principal(tx, year),
         data_officer=_data_officer(tx, year),
-        version=version,
+        version=draft.version,
         closing_time=_closing_time(tx, classes, moves),
     )
     return content.student_register(lines, facts)

@@ -11,7 +11,7 @@ from services.gradebook.books.content.class_book import MAX_STUDENTS
 from services.gradebook.books.content.corrections import corrections_list
 from services.gradebook.books.content.teacher_book import MAX_CLASSES, TaughtClass, TeacherFacts, teacher_book
 from services.gradebook.books.freeze import common
-from services.gradebook.books.freeze.common import Frozen
+from services.gradebook.books.freeze.common import Content, Draft
 from services.gradebook.entry import open_corrections
 from services.gradebook.entry.store import class_data, corrections, remarks
 from services.gradebook.entry.store.class_data import ClassHead
@@ -55,33 +55,25 @@ def freeze_teacher_book(
         scope = Scope(RecordType.TEACHER_BOOK, year.id, staff_id=who.id, subject_code=subject)
         # The catalogue keeps a teacher's book alike at both levels.
         record = record_book(RecordType.TEACHER_BOOK, year.name, SchoolLevel.LOWER_SECONDARY)
-        frozen = Frozen(
-            scope,
-            checked,
-            lambda version, _: _content(tx, year, record, heads, who, subject, checked, version),
-            f"schools/{ref.school}/years/{ref.school_year}/teachers/{teacher}/subjects/{subject}",
-        )
-        book = common.freeze(tx, caller, ref, record, frozen)
+        (draft,) = common.begin(tx, checked, [scope])
+        data = _content(tx, year, record, draft, heads=heads, teacher=who, subject=subject)
+        resource = f"schools/{ref.school}/years/{ref.school_year}/teachers/{teacher}/subjects/{subject}"
+        (book,) = common.keep(tx, caller, ref, record, [Content(draft, data, resource)])
         book_store.add_classes(tx, book.id, [head.id for head in heads])
         return book
 
 
 def _content(
-    tx: Tx,
-    year: YearRow,
-    record: RecordBook,
-    heads: list[ClassHead],
-    who: StaffRow,
-    subject: str,
-    stage: Stage,
-    version: int,
+    tx: Tx, year: YearRow, record: RecordBook, draft: Draft, *, heads: list[ClassHead], teacher: StaffRow, subject: str
 ) -> bytes:
+    stage = draft.stage
     closing_time = max(common.closing_time(tx, year, stage, grade) for grade in {head.grade_level for head in heads})
     data = class_data.read(tx, year.id, year.name, heads, stage.semesters, only_subject=subject)
     _check(heads, data, stage)
     open_corrections.refuse(tx, [head.id for head in heads], stage, subject=subject)
     left_on = class_data.left_on(tx, [head.id for head in heads])
     said = remarks.of_classes(tx, [head.id for head in heads])
+    approved = corrections.approved(tx, [head.id for head in heads], stage)
     classes = [
         TaughtClass(
             head.name,
@@ -93,7 +85,7 @@ def _content(
                 if (class_id, code) == (head.id, subject)
             },
             corrections_list(
-                [one for one in corrections.approved(tx, head.id, stage) if one.subject == subject],
+                [correction for correction in approved[head.id] if correction.subject == subject],
                 data[head.id].students,
             ),
         )
@@ -102,10 +94,10 @@ def _content(
     facts = TeacherFacts(
         school=common.school(tx, year),
         school_year=year.name,
-        teacher=NamedPerson(who.person, who.name),
+        teacher=NamedPerson(teacher.person, teacher.name),
         principal=common.principal(tx, year),
         stage=stage,
-        version=version,
+        version=draft.version,
         closing_time=closing_time,
     )
     return teacher_book(record, classes, facts)

@@ -1,9 +1,10 @@
 """Freezing transcripts: what a locked class book says of a student, with the years before (ADR-0036)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected
@@ -13,10 +14,10 @@ from services.gradebook.books.book_store import BookRow, Scope
 from services.gradebook.books.content import transcript as content
 from services.gradebook.books.content.transcript import Identity, Source, TranscriptFacts
 from services.gradebook.books.freeze import common
-from services.gradebook.books.freeze.common import Frozen
+from services.gradebook.books.freeze.common import Content, Draft
 from services.gradebook.entry import open_corrections
 from services.gradebook.entry.achievements import Kind
-from services.gradebook.entry.store import achievements, class_data, remarks
+from services.gradebook.entry.store import achievements, class_data, corrections, remarks
 from services.gradebook.model import roster_rules
 from services.gradebook.model.catalogue import RecordBook
 from services.gradebook.model.checks import Findings
@@ -34,13 +35,16 @@ _PRINTED_PERIODS = (2, 3)
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    """Everything that the transcripts of one class are made from; maps are by student id."""
+class _Sources:
+    """Everything that the transcripts of one class are made from; maps are by student id.
+
+    open_corrections: of the chosen students, by moet_student_id. repeated: book id → content of their
+    living transcripts that were made from the same class book.
+    """
 
     year: YearRow
     school_class: ClassRow
     record: RecordBook
-    stage: Stage
     source: Source
     source_book: BookRow
     numbers: Mapping[str, int]
@@ -53,6 +57,9 @@ class _Desk:
     registrations: Mapping[int, Registration]
     places: Mapping[int, list[dict[str, Any]]]
     earlier: Mapping[int, list[dict[str, Any]]]
+    chosen: Sequence[str]
+    open_corrections: Mapping[str, list[UUID]]
+    repeated: Mapping[UUID, bytes]
 
 
 def freeze_transcript(database: Database, caller: Caller, ref: ClassRef, student: str, stage: int) -> BookRow:
@@ -62,19 +69,10 @@ def freeze_transcript(database: Database, caller: Caller, ref: ClassRef, student
     stage is LOCKED or further, NO_RESULT for who left during the year or had nothing to do in the summer,
     EARLIER_TRANSCRIPT_OPEN while that of a year before is not locked, CORRECTION_OPEN, BOOK_STATE, PRINCIPAL_UNCLEAR.
     """
-    found = Findings()
-    found.code("student", student)
-    found.refuse()
-
-    def choose(desk: _Desk) -> list[str]:
-        if student not in desk.ids:
-            raise NotFound("STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp.", student=student)
-        if student not in desk.numbers:
-            message = "Học sinh không có kết quả của giai đoạn này: đã rời lớp, hoặc không phải đánh giá lại trong hè."
-            raise Rejected("NO_RESULT", message, student=student)
-        return [student]
-
-    return _freeze(database, caller, ref, stage, choose)[0]
+    findings = Findings()
+    findings.code("student", student)
+    findings.refuse()
+    return _freeze(database, caller, ref, stage, student)[0]
 
 
 def freeze_class_transcripts(database: Database, caller: Caller, ref: ClassRef, stage: int) -> list[BookRow]:
@@ -82,73 +80,86 @@ def freeze_class_transcripts(database: Database, caller: Caller, ref: ClassRef, 
 
     By number in the class list. Raises as freeze_transcript does.
     """
-    return _freeze(database, caller, ref, stage, lambda desk: list(desk.numbers))
+    return _freeze(database, caller, ref, stage, None)
 
 
-def _freeze(
-    database: Database, caller: Caller, ref: ClassRef, stage: int, choose: Callable[[_Desk], list[str]]
-) -> list[BookRow]:
+def _freeze(database: Database, caller: Caller, ref: ClassRef, stage: int, student: str | None) -> list[BookRow]:
+    """student: moet_student_id; None for all who have results of the stage."""
     roster_rules.check_class_ref(ref)
     checked = common.check_stage(RecordType.TRANSCRIPT, ref.school_year, stage)
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
         common.check_homeroom(caller, ref, school_class)
         year_lock.hold_year(tx, year.id)
-        desk = _desk(tx, year, school_class, checked)
-        return [_one(tx, caller, ref, desk, student) for student in choose(desk)]
+        sources = _sources(tx, year, school_class, checked, student)
+        drafts = common.begin(tx, checked, [_scope(sources, name) for name in sources.chosen])
+        contents = [
+            Content(draft, _content(sources, name, draft), f"{ref.resource}/students/{name}", sources.source_book.id)
+            for name, draft in zip(sources.chosen, drafts, strict=True)
+        ]
+        return common.keep(tx, caller, ref, sources.record, contents)
 
 
-def _one(tx: Tx, caller: Caller, ref: ClassRef, desk: _Desk, student: str) -> BookRow:
-    open_corrections.refuse(tx, [desk.school_class.id], desk.stage, student=student)
-    student_id = desk.ids[student]
-    frozen = Frozen(
-        Scope(RecordType.TRANSCRIPT, desk.year.id, class_id=desk.school_class.id, student_id=student_id),
-        desk.stage,
-        lambda version, alive: _content(tx, desk, student, version, alive),
-        f"{ref.resource}/students/{student}",
-        source_id=desk.source_book.id,
+def _scope(sources: _Sources, student: str) -> Scope:
+    return Scope(
+        RecordType.TRANSCRIPT,
+        sources.year.id,
+        class_id=sources.school_class.id,
+        student_id=sources.ids[student],
     )
-    return common.freeze(tx, caller, ref, desk.record, frozen)
 
 
-def _content(tx: Tx, desk: _Desk, student: str, version: int, alive: BookRow | None) -> bytes:
-    student_id = desk.ids[student]
-    number = desk.numbers[student]
-    source = desk.source
-    if alive is not None and alive.source_id == desk.source_book.id:
+def _chosen(ids: Mapping[str, int], numbers: Mapping[str, int], student: str | None) -> list[str]:
+    """The students whose transcripts are frozen. Raises NotFound STUDENT_UNKNOWN, Rejected NO_RESULT."""
+    if student is None:
+        return list(numbers)
+    if student not in ids:
+        raise NotFound("STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp.", student=student)
+    if student not in numbers:
+        message = "Học sinh không có kết quả của giai đoạn này: đã rời lớp, hoặc không phải đánh giá lại trong hè."
+        raise Rejected("NO_RESULT", message, student=student)
+    return [student]
+
+
+def _content(sources: _Sources, student: str, draft: Draft) -> bytes:
+    open_corrections.refuse_open(sources.open_corrections.get(student, []))
+    student_id = sources.ids[student]
+    number = sources.numbers[student]
+    source = sources.source
+    alive = draft.alive
+    if alive is not None and alive.source_id == sources.source_book.id:
         # The archive may have taken the class book since; that does not make it another transcript.
-        data = book_store.content(tx, alive.id)
-        assert data is not None
+        data = sources.repeated[alive.id]
         source = source.with_record(json.loads(data)["grades"][-1]["source"]["record"])
-    registration = desk.registrations.get(student_id)
-    said = {code: text for (of, code), text in desk.remarks.items() if of == student_id}
+    registration = sources.registrations.get(student_id)
+    said = {code: text for (of, code), text in sources.remarks.items() if of == student_id}
     facts = TranscriptFacts(
-        homeroom_teacher=desk.homeroom,
-        principal=desk.principal,
-        stage=desk.stage,
-        version=version,
+        homeroom_teacher=sources.homeroom,
+        principal=sources.principal,
+        stage=draft.stage,
+        version=draft.version,
         identity=_identity(registration) if registration else Identity(),
-        absences=desk.absences.get(student_id),
+        absences=sources.absences.get(student_id),
         remarks=said,
         homeroom_remark=said.get("", ""),
-        certificates=desk.achievements.get((student_id, Kind.CERTIFICATES), ""),
-        competition=desk.achievements.get((student_id, Kind.COMPETITION), ""),
-        places=desk.places.get(student_id, []),
-        earlier=desk.earlier.get(student_id, []),
+        certificates=sources.achievements.get((student_id, Kind.CERTIFICATES), ""),
+        competition=sources.achievements.get((student_id, Kind.COMPETITION), ""),
+        places=sources.places.get(student_id, []),
+        earlier=sources.earlier.get(student_id, []),
     )
-    return content.transcript(desk.record, source, number, facts)
+    return content.transcript(sources.record, source, number, facts)
 
 
-def _desk(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage) -> _Desk:
+def _sources(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, student: str | None) -> _Sources:
     source_book, source = _source(tx, year, school_class, stage)
     known = class_data.student_ids(tx, school_class.id)
     numbers = content.numbers(source.content, stage)
-    ids = [known[student] for student in numbers]
-    return _Desk(
+    ids = [known[name] for name in numbers]
+    chosen = _chosen(known, numbers, student)
+    return _Sources(
         year=year,
         school_class=school_class,
         record=common.class_record(RecordType.TRANSCRIPT, year, school_class),
-        stage=stage,
         source=source,
         source_book=source_book,
         numbers=numbers,
@@ -161,6 +172,9 @@ def _desk(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage) -> _Desk:
         registrations=register_store.registrations(tx, year.school_id, ids),
         places=_places(tx, ids, year.name),
         earlier=_earlier(tx, ids, year.name),
+        chosen=chosen,
+        open_corrections=corrections.open_of_students(tx, school_class.id, stage, chosen),
+        repeated=transcript_store.contents_made_from(tx, source_book.id, [known[name] for name in chosen]),
     )
 
 

@@ -41,6 +41,20 @@ class Written(NamedTuple):
     sha256: str
 
 
+class NewAct(NamedTuple):
+    """An act to be written.
+
+    entered: its cells, counted; texts: its remarks or achievements, None when it is about none.
+    rows: what the caller writes into other tables with the act's request id.
+    """
+
+    act: Act
+    cells: CellArrays = NO_CELLS
+    entered: Entered = NOTHING
+    texts: Entered | None = None
+    rows: Mapping[str, Sequence[Row]] | None = None
+
+
 EARLIER = f"""
  CROSS JOIN LATERAL (SELECT array_agg(kind) AS kinds, array_agg(request_sha256) AS digests,
     array_agg(changed) AS changed, array_agg(unchanged) AS unchanged, array_agg(texts_changed) AS texts_changed,
@@ -105,23 +119,29 @@ def add_act(
     texts: Entered | None = None,
     rows: Mapping[str, Sequence[Row]] | None = None,
 ) -> str:
-    """Write the row of an act, and return its digest.
+    """Write the row of an act, and return its digest. The parameters are the fields of NewAct."""
+    (digest,) = add_acts(tx, [NewAct(act, cells, entered, texts, rows)])
+    return digest
 
-    entered: its cells, counted; texts: its remarks or achievements, None when it is about none.
-    rows: what the caller writes into other tables with the act's request id.
-    """
-    tx.execute(
-        _ADD,
-        {
-            **act_columns(act),
-            **array_literals(cells),
-            "changed": entered.changed,
-            "unchanged": entered.unchanged,
-            "texts_changed": texts and texts.changed,
-            "texts_unchanged": texts and texts.unchanged,
-        },
-    )
-    return act_sha256(act, cells, rows)
+
+def add_acts(tx: Tx, acts: Sequence[NewAct]) -> list[str]:
+    """Write the rows of acts in one batch, and return their digests."""
+    with tx.cursor() as cursor:
+        cursor.executemany(
+            _ADD,
+            [
+                {
+                    **act_columns(new.act),
+                    **array_literals(new.cells),
+                    "changed": new.entered.changed,
+                    "unchanged": new.entered.unchanged,
+                    "texts_changed": new.texts and new.texts.changed,
+                    "texts_unchanged": new.texts and new.texts.unchanged,
+                }
+                for new in acts
+            ],
+        )
+    return [act_sha256(new.act, new.cells, new.rows) for new in acts]
 
 
 def act_columns(act: Act) -> dict[str, object]:

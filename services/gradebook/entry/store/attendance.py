@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from services.common.db import Tx
 from services.common.rows import rows, scalars
-from services.gradebook.entry.store.acts import Written, add_act
+from services.gradebook.entry.store.acts import NewAct, Written, add_acts
 from services.gradebook.model.acts import Act, CellArrays, Entered, json_array
 from services.gradebook.model.results import Absences
 
@@ -18,6 +18,14 @@ class MonthSheet(NamedTuple):
 
     version: int
     absences: Absences
+
+
+class NewMonth(NamedTuple):
+    """Sheets of a month to be written, by student id, and the act that writes them. month: such as "2025-10"."""
+
+    act: Act
+    month: str
+    sheets: Mapping[int, Absences]
 
 
 class Totals(NamedTuple):
@@ -63,8 +71,15 @@ def newest_sheets(tx: Tx, classes: Sequence[int]) -> dict[int, dict[str, dict[in
 
 def month_sheets(tx: Tx, class_id: int, month: str) -> dict[int, MonthSheet]:
     """Student id → newest sheet of one month, such as "2025-10"."""
-    sheets = rows(tx, _SheetRow, _NEWEST.format(" AND a.month = %s"), ([class_id], f"{month}-01"))
-    return {row.student_id: MonthSheet(row.version, row.absences) for row in sheets}
+    return _months(tx, class_id, [month])[month]
+
+
+def _months(tx: Tx, class_id: int, months: Sequence[str]) -> dict[str, dict[int, MonthSheet]]:
+    sheets: dict[str, dict[int, MonthSheet]] = {month: {} for month in months}
+    days = [f"{month}-01" for month in months]
+    for row in rows(tx, _SheetRow, _NEWEST.format(" AND a.month = ANY(%s::date[])"), ([class_id], days)):
+        sheets[row.month][row.student_id] = MonthSheet(row.version, row.absences)
+    return sheets
 
 
 def totals(tx: Tx, class_id: int, student_id: int) -> Totals | None:
@@ -95,37 +110,55 @@ def write(tx: Tx, act: Act, month: str, sheets: Mapping[int, Absences]) -> tuple
     The caller holds the class's sheets (`share_year`). In the history the act has one element per
     student: the number of the month, the version, and how many sessions were absent.
     """
-    before = month_sheets(tx, act.class_id, month)
-    changed: list[dict[str, Any]] = [
-        {
-            "class_id": act.class_id,
-            "excused": list(absences.excused),
-            "month": f"{month}-01",
-            "student_id": student,
-            "unexcused": list(absences.unexcused),
-            "version": before[student].version + 1 if student in before else 1,
-        }
-        for student, absences in sorted(sheets.items())
-        if student not in before or before[student].absences != absences
-    ]
-    students = [row["student_id"] for row in changed]
-    unchanged = len(sheets) - len(changed)
-    digest = add_act(
-        tx,
-        act,
-        cells=CellArrays(
-            json_array(students),
-            json_array([int(month[5:])] * len(changed)),
-            json_array([row["version"] for row in changed]),
-            json_array([len(row["excused"]) + len(row["unexcused"]) for row in changed]),
-        ),
-        entered=Entered(len(changed), unchanged),
-        rows={"attendance": changed},
-    )
+    return write_months(tx, act.class_id, [NewMonth(act, month, sheets)])[0]
+
+
+def write_months(tx: Tx, class_id: int, months: Sequence[NewMonth]) -> list[tuple[Written, int]]:
+    """Write different months of a class as `write` does, in three batches."""
+    before = _months(tx, class_id, [new.month for new in months])
+    changes = [_changes(new, before[new.month]) for new in months]
+    digests = add_acts(tx, [_new_act(new, changed) for new, changed in zip(months, changes, strict=True)])
     with tx.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO attendance (class_id, student_id, month, version, excused, unexcused, request_id) VALUES"
             " (%(class_id)s, %(student_id)s, %(month)s, %(version)s, %(excused)s, %(unexcused)s, %(request_id)s)",
-            [{**row, "request_id": act.request_id} for row in changed],
+            [
+                {**row, "request_id": new.act.request_id}
+                for new, changed in zip(months, changes, strict=True)
+                for row in changed
+            ],
         )
-    return Written(len(changed), digest), unchanged
+    return [
+        (Written(len(changed), digest), len(new.sheets) - len(changed))
+        for new, changed, digest in zip(months, changes, digests, strict=True)
+    ]
+
+
+def _changes(new: NewMonth, before: Mapping[int, MonthSheet]) -> list[dict[str, Any]]:
+    """The rows of the sheets that differ, with their next versions, by student id."""
+    return [
+        {
+            "class_id": new.act.class_id,
+            "excused": list(absences.excused),
+            "month": f"{new.month}-01",
+            "student_id": student,
+            "unexcused": list(absences.unexcused),
+            "version": before[student].version + 1 if student in before else 1,
+        }
+        for student, absences in sorted(new.sheets.items())
+        if student not in before or before[student].absences != absences
+    ]
+
+
+def _new_act(new: NewMonth, changed: Sequence[dict[str, Any]]) -> NewAct:
+    return NewAct(
+        new.act,
+        CellArrays(
+            json_array([row["student_id"] for row in changed]),
+            json_array([int(new.month[5:])] * len(changed)),
+            json_array([row["version"] for row in changed]),
+            json_array([len(row["excused"]) + len(row["unexcused"]) for row in changed]),
+        ),
+        Entered(len(changed), len(new.sheets) - len(changed)),
+        rows={"attendance": changed},
+    )

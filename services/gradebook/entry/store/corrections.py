@@ -131,23 +131,25 @@ def by_request(tx: Tx, request_id: UUID) -> CorrectionRow:
 
 
 # Class by class, else the planner walks the corrections of the whole city by number.
-_LIST = f"""
-{_CORRECTION} WHERE k.id = ANY(ARRAY(
-    SELECT n.id FROM school_class l CROSS JOIN LATERAL (
-        SELECT id, number FROM correction WHERE class_id = l.id AND number > %(after)s
-        AND (%(state)s::smallint IS NULL OR state = %(state)s) ORDER BY number LIMIT %(limit)s
-    ) n WHERE l.school_year_id = %(year)s AND (%(class)s::integer IS NULL OR l.id = %(class)s)
-    ORDER BY n.number LIMIT %(limit)s
-)) ORDER BY k.number
-"""  # noqa: S608 - a constant
+_PAGE = (
+    "SELECT n.id FROM school_class l CROSS JOIN LATERAL (SELECT id, number FROM correction WHERE class_id = l.id"
+    " AND number > %(after)s AND (%(state)s::smallint IS NULL OR state = %(state)s) ORDER BY number LIMIT %(limit)s) n"
+    " WHERE l.school_year_id = %(year)s AND (%(class)s::integer IS NULL OR l.id = %(class)s)"
+    " ORDER BY n.number LIMIT %(limit)s"
+)
 
 
 def list_corrections(
     tx: Tx, year_id: int, class_id: int | None, state: int | None, after: int, limit: int
 ) -> list[CorrectionRow]:
     """A page of the corrections of a year, oldest first; class_id and state None: of any."""
-    page = {"year": year_id, "class": class_id, "state": state, "after": after, "limit": limit}
-    return [_row(row) for row in rows(tx, dict, _LIST, page)]
+    page = rows(
+        tx,
+        dict,
+        f"{_CORRECTION} WHERE k.id = ANY(ARRAY({_PAGE})) ORDER BY k.number",
+        {"year": year_id, "class": class_id, "state": state, "after": after, "limit": limit},
+    )
+    return [_row(row) for row in page]
 
 
 def open_ids(tx: Tx, classes: Sequence[int], stage: Stage, subject: str, student: str) -> list[UUID]:
@@ -163,6 +165,19 @@ def open_ids(tx: Tx, classes: Sequence[int], stage: Stage, subject: str, student
         " AND %s IN ('', u.code) AND %s IN ('', p.moet_student_id) ORDER BY k.number",
         (list(classes), stage, subject, student),
     ).fetchall()
+
+
+def open_of_students(tx: Tx, class_id: int, stage: Stage, students: Sequence[str]) -> dict[str, list[UUID]]:
+    """moet_student_id → the open corrections of a class that transcripts of the stage hold, oldest first."""
+    listed: dict[str, list[UUID]] = {}
+    for student, correction_id in tx.execute(
+        "SELECT p.moet_student_id, k.id FROM correction k JOIN student p ON p.id = k.student_id"  # noqa: S608
+        f" WHERE {_OPEN} AND k.class_id = %s AND k.first_stage <= %s AND p.moet_student_id = ANY(%s)"
+        " ORDER BY k.number",
+        (class_id, stage, list(students)),
+    ):
+        listed.setdefault(student, []).append(correction_id)
+    return listed
 
 
 def open_at(tx: Tx, datum: Datum) -> UUID | None:
@@ -183,13 +198,14 @@ def open_at(tx: Tx, datum: Datum) -> UUID | None:
     ).fetchone()
 
 
-def approved(tx: Tx, class_id: int, stage: Stage) -> list[ApprovedCorrection]:
-    """The approved corrections of what a class's book of the stage holds, by time of approval."""
-    approved_rows = rows(
+def approved(tx: Tx, classes: Sequence[int], stage: Stage) -> dict[int, list[ApprovedCorrection]]:
+    """Class id → the approved corrections of what its book of the stage holds, by time of approval."""
+    listed: dict[int, list[ApprovedCorrection]] = {class_id: [] for class_id in classes}
+    for row in rows(
         tx,
         dict,
-        f"SELECT k.kind, u.code AS subject, k.semester, k.column_no, {_MONTH} AS month, k.student_id, k.places,"  # noqa: S608
-        " k.old_values, k.new_values, k.reason, a.person AS requested_by, ta.name AS requested_name,"
+        f"SELECT k.class_id, k.kind, u.code AS subject, k.semester, k.column_no, {_MONTH} AS month, k.student_id,"  # noqa: S608
+        " k.places, k.old_values, k.new_values, k.reason, a.person AS requested_by, ta.name AS requested_name,"
         " f.person AS confirmed_by, tf.name AS confirmed_name, d.person AS approved_by, td.name AS approved_name,"
         " d.recorded_time AS time"
         " FROM correction k JOIN school_class c ON c.id = k.class_id JOIN school_year y ON y.id = c.school_year_id"
@@ -199,11 +215,12 @@ def approved(tx: Tx, class_id: int, stage: Stage) -> list[ApprovedCorrection]:
         " JOIN staff ta ON ta.school_id = y.school_id AND ta.person = a.person"
         " JOIN staff tf ON tf.school_id = y.school_id AND tf.person = f.person"
         " JOIN staff td ON td.school_id = y.school_id AND td.person = d.person"
-        f" WHERE k.state = {State.APPROVED:d} AND k.class_id = %s AND k.first_stage <= %s"
+        f" WHERE k.state = {State.APPROVED:d} AND k.class_id = ANY(%s) AND k.first_stage <= %s"
         " ORDER BY d.recorded_time, k.number",
-        (class_id, stage),
-    )
-    return [_approved(row) for row in approved_rows]
+        (list(classes), stage),
+    ):
+        listed[row["class_id"]].append(_approved(row))
+    return listed
 
 
 def add(tx: Tx, act: Act, new: NewCorrection) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from services.common.db import Tx
 from services.common.rows import rows
-from services.gradebook.entry.store.acts import add_act
+from services.gradebook.entry.store.acts import NewAct, add_acts
 from services.gradebook.model.acts import Act
 
 
@@ -41,22 +41,26 @@ class _ExemptionState(NamedTuple):
     withdrawn: bool
 
 
-def write(tx: Tx, act: Act, exemption: Exemption) -> str:
-    """Write a decision for the act's class with its act, and return the act's digest."""
-    row = {"class_id": act.class_id, **exemption._asdict()}
-    tx.execute(
-        "INSERT INTO practical_exemption (request_id, request_sha256, class_id, subject_id, student_id, semesters,"
-        " withdrawn, decision, person, client) VALUES (%(request_id)s, %(request_sha256)s, %(class_id)s,"
-        " %(subject_id)s, %(student_id)s, %(semesters)s, %(withdrawn)s, %(decision)s, %(person)s, %(client)s)",
-        {
-            "request_id": act.request_id,
-            "request_sha256": act.request_sha256,
-            "person": act.person,
-            "client": act.client,
-            **row,
-        },
-    )
-    return add_act(tx, act, rows={"practical_exemption": [row]})
+def write(tx: Tx, decisions: Sequence[tuple[Act, Exemption]]) -> list[str]:
+    """Write decisions, each for its act's class and with its act, in two batches; returns the acts' digests."""
+    written = [(act, {"class_id": act.class_id, **exemption._asdict()}) for act, exemption in decisions]
+    with tx.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO practical_exemption (request_id, request_sha256, class_id, subject_id, student_id, semesters,"
+            " withdrawn, decision, person, client) VALUES (%(request_id)s, %(request_sha256)s, %(class_id)s,"
+            " %(subject_id)s, %(student_id)s, %(semesters)s, %(withdrawn)s, %(decision)s, %(person)s, %(client)s)",
+            [
+                {
+                    **row,
+                    "request_id": act.request_id,
+                    "request_sha256": act.request_sha256,
+                    "person": act.person,
+                    "client": act.client,
+                }
+                for act, row in written
+            ],
+        )
+    return add_acts(tx, [NewAct(act, rows={"practical_exemption": [row]}) for act, row in written])
 
 
 def in_force(tx: Tx, classes: Sequence[int]) -> dict[int, frozenset[tuple[int, int, int]]]:

@@ -1,1 +1,1 @@
-"""Evaluating one case by the rules for `hoso rules evaluate`: read, assess, and name the articles applied."""
+"""One case of `hoso rules evaluate`: read it, assess it, and name the articles applied."""

@@ -1,4 +1,4 @@
-"""Which articles a result rests on, so that whoever disputes it knows where to read."""
+"""Which articles a result rests on, for anyone who wants to check it."""
 
 from services.gradebook.rules.legacy import AcademicResult
 from services.gradebook.rules.promotion import MAX_ABSENT_SESSIONS
@@ -20,11 +20,14 @@ _RANK_CLAUSES = {
     Academic.ACADEMIC_POOR: 5,
 }
 _AMENDED_ARTICLES = ("Điều 7", "Điều 8", "Điều 10", "Điều 13", "Điều 18")
-"""Articles of TT58/2011 whose text TT26/2020 changed and that are cited here."""
+"""The articles cited here whose text in TT58/2011 was changed by TT26/2020."""
 
 
 def applied_articles(rules: RuleSet, pupil: PupilYear, result: PupilResult) -> list[str]:
-    """Name the articles that produced a result, as "TT22/2021 Điều 9 khoản 1 điểm b", in the order of their use."""
+    """The articles that produced a result, in the order of their use.
+
+    Such as "TT22/2021 Điều 9 khoản 1 điểm b".
+    """
     articles = _tt22(pupil, result) if rules.is_tt22 else _tt58(pupil, result)
     return [_cite(rules.regime, article) for article in dict.fromkeys(articles)]
 
@@ -47,10 +50,10 @@ def _tt22(pupil: PupilYear, result: PupilResult) -> list[str]:
         articles.append("Điều 9 khoản 1 điểm a")
     if SubjectKind.COMMENT_AND_SCORE in kinds:
         articles.append("Điều 9 khoản 1 điểm b")
-    for learned in result.learning:
-        if learned is not None and not isinstance(learned, AcademicResult):
-            articles.append(f"Điều 9 khoản 2 điểm {_LEVEL_POINTS[learned.base]}")
-    if any(learned is not None and learned.adjusted for learned in result.learning):
+    for period_result in result.learning:
+        if period_result is not None and not isinstance(period_result, AcademicResult):
+            articles.append(f"Điều 9 khoản 2 điểm {_LEVEL_POINTS[period_result.base]}")
+    if any(period_result is not None and period_result.adjusted for period_result in result.learning):
         articles.append("Điều 9 khoản 3")
     if result.conduct.year is not None:
         articles.append("Điều 8 khoản 2 điểm b")
@@ -67,8 +70,8 @@ def _tt22_decision(pupil: PupilYear, result: PupilResult) -> list[str]:
     if result.learning.after_summer is not None or result.promotion is Promotion.RETEST:
         articles.append("Điều 14")
     if result.promotion is Promotion.RETAINED:
-        too_often_away = (pupil.absent_sessions or 0) > MAX_ABSENT_SESSIONS
-        articles += ["Điều 12 khoản 1 điểm c"] if too_often_away else []
+        too_often_absent = (pupil.absent_sessions or 0) > MAX_ABSENT_SESSIONS
+        articles += ["Điều 12 khoản 1 điểm c"] if too_often_absent else []
         articles.append("Điều 12 khoản 3")
     elif result.promotion in (Promotion.PROMOTED, Promotion.PROGRAMME_COMPLETED):
         articles.append("Điều 12 khoản 1")
@@ -84,10 +87,10 @@ def _tt58(pupil: PupilYear, result: PupilResult) -> list[str]:
         articles.append("Điều 10 khoản 1")
     if SubjectKind.COMMENT_ONLY in kinds:
         articles.append("Điều 10 khoản 2")
-    ranks = [learned for learned in result.learning if isinstance(learned, AcademicResult)]
+    ranks = [period_result for period_result in result.learning if isinstance(period_result, AcademicResult)]
     articles += ["Điều 11"] if ranks else []
-    articles += [f"Điều 13 khoản {_RANK_CLAUSES[learned.base]}" for learned in ranks]
-    if any(learned.adjusted for learned in ranks):
+    articles += [f"Điều 13 khoản {_RANK_CLAUSES[period_result.base]}" for period_result in ranks]
+    if any(period_result.adjusted for period_result in ranks):
         articles.append("Điều 13 khoản 6")
     if result.conduct.year is not None:
         articles.append("Điều 4")

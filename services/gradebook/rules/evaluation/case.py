@@ -1,7 +1,8 @@
-"""Reading one case of `hoso rules evaluate`: a JSON object of a pupil's year into the types of the rules.
+"""Reads one case of `hoso rules evaluate`: a JSON object of a pupil's year into types of the rules.
 
-The shape is described in `evaluate`. Everything wrong is reported at once, each with its path; what is merely not
-understood is a warning, except where it could change a result (marks and policy), which is an error.
+The shape is described in `evaluate`. All errors are reported together, each with its path. Unknown
+keys are warnings, except among marks and in the policy, where they could change a result: there
+they are errors.
 """
 
 import re
@@ -50,7 +51,7 @@ _LEGACY_KINDS = {
     "KTđk": "periodic",
     "KThk": "final",
 }
-"""Names of the old regulation that are read as the keys of the same coefficient."""
+"""Names of mark kinds under the old regulation → key with the same coefficient."""
 
 _FOREIGN_LANGUAGES = ("tiếng anh", "tiếng pháp", "tiếng nga", "tiếng trung", "tiếng nhật", "tiếng đức", "tiếng hàn")
 _ROLES = {
@@ -64,7 +65,7 @@ E = TypeVar("E")
 
 
 class Case(NamedTuple):
-    """A case that was read without error."""
+    """A case that was read without errors."""
 
     rules: RuleSet
     pupil: PupilYear
@@ -74,7 +75,7 @@ class Case(NamedTuple):
 
 @dataclass
 class _Findings:
-    """What was found wrong (violations) or not understood (warnings) so far."""
+    """Errors (violations) and unknown keys (warnings) found so far."""
 
     violations: list[Violation] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -83,7 +84,7 @@ class _Findings:
         self.violations.append(Violation(path, rule, message))
 
     def attempt(self, path: str, rule: str, read: Callable[[], E]) -> E | None:
-        """Run a reading that raises ValueError or LookupError with a Vietnamese sentence."""
+        """Run a reader that raises ValueError or LookupError with a Vietnamese sentence."""
         try:
             return read()
         except BadMark as bad:
@@ -101,33 +102,33 @@ class _Findings:
 def read_case(given: object) -> Case:
     """Read a case.
 
-    Raises Invalid with one violation for each thing wrong.
+    Raises Invalid with one violation per error.
     """
-    found = _Findings()
+    findings = _Findings()
     if not isinstance(given, dict):
         raise Invalid([Violation("", "TYPE", "Mỗi dòng phải là một đối tượng JSON.")])
-    found.unknown("", given, _CASE_KEYS)
-    grade = _integer(found, given, "grade", low=1, high=12)
-    year = found.attempt("school_year", "SCHOOL_YEAR", lambda: _school_year(given.get("school_year")))
+    findings.unknown("", given, _CASE_KEYS)
+    grade = _integer(findings, given, "grade", low=1, high=12)
+    year = findings.attempt("school_year", "SCHOOL_YEAR", lambda: _school_year(given.get("school_year")))
     rules = None
     if grade is not None and year is not None:
-        rules = found.attempt("grade", "NO_RULES", lambda: _rules(year, grade))
+        rules = findings.attempt("grade", "NO_RULES", lambda: _rules(year, grade))
     if rules is None or grade is None:
-        raise Invalid(found.violations)
+        raise Invalid(findings.violations)
 
-    subjects = _subjects(found, rules, grade, given.get("subjects"))
+    subjects = _subjects(findings, rules, grade, given.get("subjects"))
     pupil = PupilYear(
         grade=grade,
         subjects=subjects,
-        absent_sessions=_integer(found, given, "absent_sessions", low=0, high=1000, optional=True),
-        reassessed=_reassessed(found, subjects, given.get("reassessed")),
-        conduct_after_summer=_conduct(found, rules, "summer_conduct", given.get("summer_conduct")),
+        absent_sessions=_integer(findings, given, "absent_sessions", low=0, high=1000, optional=True),
+        reassessed=_reassessed(findings, subjects, given.get("reassessed")),
+        conduct_after_summer=_conduct(findings, rules, "summer_conduct", given.get("summer_conduct")),
     )
-    pupil = _with_conduct(found, rules, pupil, given.get("conduct"))
-    policy = _policy(found, given.get("policy"))
-    if found.violations:
-        raise Invalid(found.violations)
-    return Case(rules, pupil, policy, found.warnings)
+    pupil = _with_conduct(findings, rules, pupil, given.get("conduct"))
+    policy = _policy(findings, given.get("policy"))
+    if findings.violations:
+        raise Invalid(findings.violations)
+    return Case(rules, pupil, policy, findings.warnings)
 
 
 def _school_year(given: object) -> int:
@@ -145,92 +146,99 @@ def _rules(year: int, grade: int) -> RuleSet:
 
 
 def _integer(
-    found: _Findings, given: Mapping[str, Any], key: str, *, low: int, high: int, optional: bool = False, path: str = ""
+    findings: _Findings,
+    given: Mapping[str, Any],
+    key: str,
+    *,
+    low: int,
+    high: int,
+    optional: bool = False,
+    path: str = "",
 ) -> int | None:
     value = given.get(key)
     if value is None and optional:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        found.wrong(path + key, "INTEGER_RANGE", f"“{key}” phải là số nguyên từ {low} đến {high}.")
+        findings.wrong(path + key, "INTEGER_RANGE", f"“{key}” phải là số nguyên từ {low} đến {high}.")
         return None
     return value
 
 
-def _subjects(found: _Findings, rules: RuleSet, grade: int, given: object) -> list[SubjectYear]:
+def _subjects(findings: _Findings, rules: RuleSet, grade: int, given: object) -> list[SubjectYear]:
     if not isinstance(given, list) or not given:
-        found.wrong("subjects", "REQUIRED", "Phải có danh sách môn học.")
+        findings.wrong("subjects", "REQUIRED", "Phải có danh sách môn học.")
         return []
     subjects = []
     names: set[str] = set()
     for index, item in enumerate(given):
         path = f"subjects[{index}]"
-        subject = _subject(found, rules, grade, path, item)
+        subject = _subject(findings, rules, grade, path, item)
         if subject is None:
             continue
         if subject.name in names:
-            found.wrong(f"{path}.name", "DUPLICATE_SUBJECT", f"Môn {subject.name} có hai lần.")
+            findings.wrong(f"{path}.name", "DUPLICATE_SUBJECT", f"Môn {subject.name} có hai lần.")
         names.add(subject.name)
         subjects.append(subject)
     return subjects
 
 
-def _subject(found: _Findings, rules: RuleSet, grade: int, path: str, given: object) -> SubjectYear | None:
+def _subject(findings: _Findings, rules: RuleSet, grade: int, path: str, given: object) -> SubjectYear | None:
     if not isinstance(given, dict):
-        found.wrong(path, "TYPE", "Mỗi môn học phải là một đối tượng JSON.")
+        findings.wrong(path, "TYPE", "Mỗi môn học phải là một đối tượng JSON.")
         return None
-    found.unknown(f"{path}.", given, _SUBJECT_KEYS)
+    findings.unknown(f"{path}.", given, _SUBJECT_KEYS)
     name = given.get("name")
     if not isinstance(name, str) or not name.strip():
-        found.wrong(f"{path}.name", "REQUIRED", "Môn học phải có tên.")
+        findings.wrong(f"{path}.name", "REQUIRED", "Môn học phải có tên.")
         return None
     name = unicodedata.normalize("NFC", name.strip())
-    kind = _choice(found, f"{path}.kind", SubjectKind, given.get("kind"))
+    kind = _choice(findings, f"{path}.kind", SubjectKind, given.get("kind"))
     if kind is None:
         return None
     comment_only = kind is SubjectKind.COMMENT_ONLY
-    periods = _integer(found, given, "periods_per_year", low=1, high=1000, optional=comment_only, path=f"{path}.")
+    periods = _integer(findings, given, "periods_per_year", low=1, high=1000, optional=comment_only, path=f"{path}.")
     if periods is None and not comment_only:
         return None
     role = _ROLES.get(name.lower())
     if given.get("role") is not None:
-        role = _choice(found, f"{path}.role", SubjectRole, given["role"])
+        role = _choice(findings, f"{path}.role", SubjectRole, given["role"])
     subject = SubjectYear(
         name=name,
         kind=kind,
         periods_per_year=periods,
-        semester_1=_semester(found, rules, kind, f"{path}.semester_1", given.get("semester_1")),
-        semester_2=_semester(found, rules, kind, f"{path}.semester_2", given.get("semester_2")),
+        semester_1=_semester(findings, rules, kind, f"{path}.semester_1", given.get("semester_1")),
+        semester_2=_semester(findings, rules, kind, f"{path}.semester_2", given.get("semester_2")),
         role=role,
         specialised=given.get("specialised") is True,
         topic_cluster_semester=_integer(
-            found, given, "topic_cluster_semester", low=1, high=2, optional=True, path=f"{path}."
+            findings, given, "topic_cluster_semester", low=1, high=2, optional=True, path=f"{path}."
         ),
-        exempt=_exempt(found, path, given.get("exempt")),
+        exempt=_exempt(findings, path, given.get("exempt")),
     )
-    return _checked(found, rules, grade, path, subject)
+    return _checked(findings, rules, grade, path, subject)
 
 
-def _choice(found: _Findings, path: str, enum: Any, given: object) -> Any:
+def _choice(findings: _Findings, path: str, enum: Any, given: object) -> Any:
     if isinstance(given, str) and given in enum.__members__:
         return enum[given]
-    found.wrong(path, "UNKNOWN_VALUE", f"Phải là một trong: {', '.join(enum.__members__)}.")
+    findings.wrong(path, "UNKNOWN_VALUE", f"Phải là một trong: {', '.join(enum.__members__)}.")
     return None
 
 
-def _exempt(found: _Findings, path: str, given: object) -> frozenset[int]:
+def _exempt(findings: _Findings, path: str, given: object) -> frozenset[int]:
     if given is None:
         return frozenset()
     if not isinstance(given, list) or any(item not in ("semester_1", "semester_2") for item in given):
-        found.wrong(f"{path}.exempt", "TYPE", "“exempt” là danh sách gồm “semester_1”, “semester_2”.")
+        findings.wrong(f"{path}.exempt", "TYPE", "“exempt” là danh sách gồm “semester_1”, “semester_2”.")
         return frozenset()
     return frozenset(SEMESTERS[item] for item in given)
 
 
-def _semester(found: _Findings, rules: RuleSet, kind: SubjectKind, path: str, given: object) -> SemesterMarks:
+def _semester(findings: _Findings, rules: RuleSet, kind: SubjectKind, path: str, given: object) -> SemesterMarks:
     if given is None:
         return NO_MARKS
     if not isinstance(given, dict):
-        found.wrong(path, "TYPE", "Điểm của một học kì phải là một đối tượng JSON.")
+        findings.wrong(path, "TYPE", "Điểm của một học kì phải là một đối tượng JSON.")
         return NO_MARKS
     double = "midterm" if rules.single_midterm else "periodic"
     marks: dict[str, Any] = {}
@@ -239,53 +247,56 @@ def _semester(found: _Findings, rules: RuleSet, kind: SubjectKind, path: str, gi
         known = name if rules.single_midterm else _LEGACY_KINDS.get(name, name)
         if known not in ("regular", double, "final") or known in marks:
             message = f"Năm học này không có loại điểm “{key}”; chỉ có: regular, {double}, final."
-            found.wrong(f"{path}.{key}", "UNKNOWN_MARK_KIND", message)
+            findings.wrong(f"{path}.{key}", "UNKNOWN_MARK_KIND", message)
         marks[known] = value
     if rules.single_midterm:
-        periodic: tuple[Mark | None, ...] = (_mark(found, kind, f"{path}.midterm", marks.get("midterm")),)
+        periodic: tuple[Mark | None, ...] = (_mark(findings, kind, f"{path}.midterm", marks.get("midterm")),)
     else:
-        periodic = _marks(found, kind, f"{path}.periodic", marks.get("periodic"))
-    regular = _marks(found, kind, f"{path}.regular", marks.get("regular"))
-    return SemesterMarks(regular, periodic, _mark(found, kind, f"{path}.final", marks.get("final")))
+        periodic = _marks(findings, kind, f"{path}.periodic", marks.get("periodic"))
+    regular = _marks(findings, kind, f"{path}.regular", marks.get("regular"))
+    return SemesterMarks(regular, periodic, _mark(findings, kind, f"{path}.final", marks.get("final")))
 
 
-def _marks(found: _Findings, kind: SubjectKind, path: str, given: object) -> tuple[Mark | None, ...]:
+def _marks(findings: _Findings, kind: SubjectKind, path: str, given: object) -> tuple[Mark | None, ...]:
     if given is None:
         return ()
     if not isinstance(given, list):
-        found.wrong(path, "TYPE", "Phải là danh sách điểm.")
+        findings.wrong(path, "TYPE", "Phải là danh sách điểm.")
         return ()
     table = SPELLINGS[kind]
-    plain = tuple([table.get(value) if isinstance(value, str) else None for value in given])
-    if None not in plain:
-        return plain
-    return tuple(_mark(found, kind, f"{path}[{i}]", value) for i, value in enumerate(given))
+    listed = tuple([table.get(value) if isinstance(value, str) else None for value in given])
+    if None not in listed:
+        return listed
+    return tuple(_mark(findings, kind, f"{path}[{i}]", value) for i, value in enumerate(given))
 
 
-def _mark(found: _Findings, kind: SubjectKind, path: str, given: object) -> Mark | None:
-    """A mark as text or number; null is an open cell; {"status", "mark"} tells a make-up or a zero by rule."""
+def _mark(findings: _Findings, kind: SubjectKind, path: str, given: object) -> Mark | None:
+    """A mark as text or number; null is an open cell.
+
+    {"status", "mark"} states a make-up or a zero by rule.
+    """
     if given is None:
         return None
     if isinstance(given, str) and given in SPELLINGS[kind]:
         return SPELLINGS[kind][given]
     if isinstance(given, dict) and not isinstance(given.get("mark"), dict):
-        status = _choice(found, f"{path}.status", CellStatus, given.get("status"))
-        mark = _mark(found, kind, f"{path}.mark", given.get("mark"))
+        status = _choice(findings, f"{path}.status", CellStatus, given.get("status"))
+        mark = _mark(findings, kind, f"{path}.mark", given.get("mark"))
         return None if status is None else counting_mark(kind, Cell(status, mark))
     if isinstance(given, bool) or not isinstance(given, str | int | float | Decimal):
-        found.wrong(path, "TYPE", "Điểm phải là chuỗi như “8.5”, hoặc “Đ”, “CĐ”.")
+        findings.wrong(path, "TYPE", "Điểm phải là chuỗi như “8.5”, hoặc “Đ”, “CĐ”.")
         return None
-    return found.attempt(path, "MARK_FORMAT", lambda: parse_mark(kind, str(given)))
+    return findings.attempt(path, "MARK_FORMAT", lambda: parse_mark(kind, str(given)))
 
 
-def _checked(found: _Findings, rules: RuleSet, grade: int, path: str, subject: SubjectYear) -> SubjectYear:
-    """Check the number of regular marks and exemptions; find an undeclared topic cluster (grades 10–12)."""
+def _checked(findings: _Findings, rules: RuleSet, grade: int, path: str, subject: SubjectYear) -> SubjectYear:
+    """Check regular counts and exemptions; recognise an undeclared topic cluster (grades 10–12)."""
     left_out = left_out_semesters(rules, subject)
     for key, semester in SEMESTERS.items():
         marks = subject.semester_1 if semester == 1 else subject.semester_2
         if semester in left_out:
             if marks.final is not None or any(m is not None for m in (*marks.regular, *marks.periodic)):
-                found.wrong(f"{path}.{key}", "EXEMPT_HAS_MARKS", "Học sinh được miễn học môn này nên không có điểm.")
+                findings.wrong(f"{path}.{key}", "EXEMPT_HAS_MARKS", "Học sinh được miễn học môn này nên không có điểm.")
             continue
         cluster = subject.topic_cluster_semester == semester
         count = required_regular(rules, subject.kind, subject.periods_per_year, semester, topic_cluster=cluster)
@@ -295,69 +306,69 @@ def _checked(found: _Findings, rules: RuleSet, grade: int, path: str, subject: S
             subject = subject._replace(topic_cluster_semester=semester)
         elif surplus > 0:
             message = f"Môn {subject.name} có {len(marks.regular)} điểm thường xuyên, quy định là {count.maximum}."
-            found.wrong(f"{path}.{key}.regular", "REGULAR_COUNT", message)
+            findings.wrong(f"{path}.{key}.regular", "REGULAR_COUNT", message)
     return subject
 
 
-def _reassessed(found: _Findings, subjects: list[SubjectYear], given: object) -> dict[str, Mark] | None:
+def _reassessed(findings: _Findings, subjects: list[SubjectYear], given: object) -> dict[str, Mark] | None:
     if given is None:
         return None
     if not isinstance(given, dict):
-        found.wrong("reassessed", "TYPE", "“reassessed” phải là đối tượng: tên môn học → kết quả đánh giá lại.")
+        findings.wrong("reassessed", "TYPE", "“reassessed” phải là đối tượng: tên môn học → kết quả đánh giá lại.")
         return None
     kinds = {subject.name: subject.kind for subject in subjects}
     marks = {}
     for key, value in given.items():
         name = unicodedata.normalize("NFC", key.strip())
         if name not in kinds:
-            found.wrong(f"reassessed.{key}", "UNKNOWN_SUBJECT", f"Không có môn {name} trong danh sách môn học.")
+            findings.wrong(f"reassessed.{key}", "UNKNOWN_SUBJECT", f"Không có môn {name} trong danh sách môn học.")
             continue
-        mark = _mark(found, kinds[name], f"reassessed.{key}", value)
+        mark = _mark(findings, kinds[name], f"reassessed.{key}", value)
         if mark is not None:
             marks[name] = mark
     return marks if given else None
 
 
-def _conduct(found: _Findings, rules: RuleSet, path: str, given: object) -> ConductLevel | None:
+def _conduct(findings: _Findings, rules: RuleSet, path: str, given: object) -> ConductLevel | None:
     if given is None:
         return None
     words = {level.vietnamese: level for level in (Level if rules.is_tt22 else Conduct)}
     level = words.get(unicodedata.normalize("NFC", given)) if isinstance(given, str) else None
     if level is None:
-        found.wrong(path, "UNKNOWN_VALUE", f"Phải là một trong: {', '.join(words)}.")
+        findings.wrong(path, "UNKNOWN_VALUE", f"Phải là một trong: {', '.join(words)}.")
     return level
 
 
-def _with_conduct(found: _Findings, rules: RuleSet, pupil: PupilYear, given: object) -> PupilYear:
+def _with_conduct(findings: _Findings, rules: RuleSet, pupil: PupilYear, given: object) -> PupilYear:
     if given is None:
         return pupil
     if not isinstance(given, dict):
-        found.wrong("conduct", "TYPE", "“conduct” phải là đối tượng có semester_1 và semester_2.")
+        findings.wrong("conduct", "TYPE", "“conduct” phải là đối tượng có semester_1 và semester_2.")
         return pupil
-    found.unknown("conduct.", given, (*SEMESTERS, "year"))
+    findings.unknown("conduct.", given, (*SEMESTERS, "year"))
     if rules.is_tt22 and given.get("year") is not None:
         message = "Thông tư 22: kết quả rèn luyện cả năm được tính từ hai học kì, không nhập."
-        found.wrong("conduct.year", "COMPUTED", message)
+        findings.wrong("conduct.year", "COMPUTED", message)
     return replace(
         pupil,
-        conduct_semester_1=_conduct(found, rules, "conduct.semester_1", given.get("semester_1")),
-        conduct_semester_2=_conduct(found, rules, "conduct.semester_2", given.get("semester_2")),
-        conduct_year=None if rules.is_tt22 else _conduct(found, rules, "conduct.year", given.get("year")),
+        conduct_semester_1=_conduct(findings, rules, "conduct.semester_1", given.get("semester_1")),
+        conduct_semester_2=_conduct(findings, rules, "conduct.semester_2", given.get("semester_2")),
+        conduct_year=None if rules.is_tt22 else _conduct(findings, rules, "conduct.year", given.get("year")),
     )
 
 
-def _policy(found: _Findings, given: object) -> Policy:
+def _policy(findings: _Findings, given: object) -> Policy:
     if given is None:
         return Policy()
     if not isinstance(given, dict):
-        found.wrong("policy", "TYPE", "“policy” phải là đối tượng.")
+        findings.wrong("policy", "TYPE", "“policy” phải là đối tượng.")
         return Policy()
     known = [flag.name for flag in fields(Policy)]
     for key, value in given.items():
         if key not in known:
-            found.wrong(f"policy.{key}", "UNKNOWN_VALUE", f"Chỉ nhận: {', '.join(known)}.")
+            findings.wrong(f"policy.{key}", "UNKNOWN_VALUE", f"Chỉ nhận: {', '.join(known)}.")
         elif not isinstance(value, bool):
-            found.wrong(f"policy.{key}", "TYPE", "Phải là true hoặc false.")
-    if found.violations:
+            findings.wrong(f"policy.{key}", "TYPE", "Phải là true hoặc false.")
+    if findings.violations:
         return Policy()
     return Policy(**given)

@@ -1,7 +1,8 @@
 """One case of `hoso rules evaluate`: a JSON object in, a JSON object out. Pure, like all the rules.
 
-In (a scored subject needs `periods_per_year`; marks are texts such as "7.5" or "7,5", "Đ" or "CĐ"; null or absent is
-an open cell, which makes everything above it null and is named in `pending`):
+Input (a scored subject needs `periods_per_year`; marks are texts such as "7.5", "7,5", "Đ" or "CĐ";
+a null or absent mark is an open cell, which makes every result that needs it null and is named in
+`pending`):
 
     {"id": any, "school_year": "2024-2025", "grade": 7,
      "subjects": [{"name": "Toán", "kind": "COMMENT_AND_SCORE", "periods_per_year": 140,
@@ -9,13 +10,14 @@ an open cell, which makes everything above it null and is named in `pending`):
                    "semester_2": {...}}],
      "conduct": {"semester_1": "Tốt", "semester_2": "Khá"}, "absent_sessions": 3}
 
-Optional: `reassessed` (subject → result, null for a pupil who did not sit; absent or empty before the summer
-re-assessment has been held), `summer_conduct`, `policy` (the flags of `Policy`); in a subject `exempt`
-(["semester_1"]), `topic_cluster_semester` (1 or 2), `role`, `specialised`; instead of a mark
+Optional: `reassessed` (subject → result, null for a pupil who did not sit; absent or empty until
+the summer re-assessment has been held), `summer_conduct`, `policy` (the flags of `Policy`); in a
+subject `exempt` (["semester_1"]), `topic_cluster_semester` (1 or 2), `role`, `specialised`; instead
+of a mark
 {"status": "MADE_UP", "mark": "6"} or {"status": "ZERO_BY_RULE"}.
-Under TT58 original a semester has `regular` (KTtx), `periodic` (KTđk, a list) and `final` (KThk); the names
-legacy_regular_test, legacy_periodic_test, legacy_semester_test, KTtx, KTđk, KThk are read too. Under TT58 conduct
-may have `year`, as the homeroom teacher entered it.
+Under the original TT58 a semester has `regular` (KTtx), `periodic` (KTđk, a list) and `final`
+(KThk); the names legacy_regular_test, legacy_periodic_test, legacy_semester_test, KTtx, KTđk and
+KThk are accepted too. Under TT58 conduct may have `year`, as the homeroom teacher entered it.
 """
 
 from typing import Any
@@ -32,7 +34,7 @@ from services.gradebook.rules.words import Award, ConductLevel, SubjectKind
 def evaluate_case(given: object) -> dict[str, Any]:
     """Evaluate one pupil's year.
 
-    Raises Invalid with a violation (field, rule, Vietnamese message) for each thing wrong in the input.
+    Raises Invalid with a violation (field, rule, Vietnamese message) per error in the input.
     """
     case = read_case(given)
     result = assess(case.rules, case.pupil, case.policy)
@@ -43,7 +45,7 @@ def evaluate_case(given: object) -> dict[str, Any]:
     answer["subjects"] = [_subject(subject) for subject in result.subjects]
     if not case.rules.is_tt22:
         answer["overall_average"] = _periods(result.learning, _overall)
-    answer["learning_result"] = _periods(result.learning, lambda learned: learned.level.vietnamese)
+    answer["learning_result"] = _periods(result.learning, lambda learning: learning.level.vietnamese)
     answer["conduct_result"] = _periods(result.conduct, _word)
     answer["promotion"] = result.promotion.value if result.promotion else None
     answer["retest_subjects"] = list(result.retest_subjects)
@@ -58,7 +60,7 @@ def evaluate_case(given: object) -> dict[str, Any]:
 
 
 def _subject(result: SubjectResult) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "name": result.name,
         "semester_1": _mark(result.semester_1),
         "semester_2": _mark(result.semester_2),
@@ -66,8 +68,8 @@ def _subject(result: SubjectResult) -> dict[str, Any]:
         "reassessed": _mark(result.reassessed),
     }
     if result.left_out:
-        shown["left_out"] = [f"semester_{semester}" for semester in sorted(result.left_out)]
-    return shown
+        fields["left_out"] = [f"semester_{semester}" for semester in sorted(result.left_out)]
+    return fields
 
 
 def _mark(mark: Mark | None) -> str | None:
@@ -80,8 +82,8 @@ def _periods(periods: Periods[Any], show: Any) -> dict[str, str | None]:
     }
 
 
-def _overall(learned: Learning) -> str | None:
-    return format_mark(learned.overall) if isinstance(learned, AcademicResult) else None
+def _overall(learning: Learning) -> str | None:
+    return format_mark(learning.overall) if isinstance(learning, AcademicResult) else None
 
 
 def _word(conduct: ConductLevel) -> str:
@@ -93,11 +95,11 @@ def _code(award: Award | None) -> str | None:
 
 
 def _pending(case: Case, result: PupilResult) -> list[str]:
-    """Paths of everything that is still needed for a decision."""
+    """Paths of everything that a decision still needs."""
     paths = [
         f"subjects[{index}].{cell}"
-        for index, (subject, found) in enumerate(zip(case.pupil.subjects, result.subjects, strict=True))
-        if found.semester_1 is None or found.semester_2 is None
+        for index, (subject, subject_result) in enumerate(zip(case.pupil.subjects, result.subjects, strict=True))
+        if subject_result.semester_1 is None or subject_result.semester_2 is None
         for cell in open_cells(case.rules, subject)
     ]
     for period in ("semester_1", "semester_2"):
@@ -111,7 +113,7 @@ def _pending(case: Case, result: PupilResult) -> list[str]:
 
 
 def _remarks(case: Case, result: PupilResult) -> list[str]:
-    """What a reader of the result should know: input that had no effect, and readings taken."""
+    """Notes on the result: input that had no effect, and assumptions made."""
     pupil, remarks = case.pupil, []
     replaced = {subject.name for subject in result.subjects if subject.reassessed is not None}
     for name in pupil.reassessed or ():

@@ -1,15 +1,20 @@
 """One class's book on its way through its life; each method is one step by the right person or service."""
 
-from collections.abc import Callable
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from google.protobuf import json_format
+from google.protobuf.message import Message
 from hoso.archive.v1 import events_pb2 as archive_events
 from hoso.gradebook.v1 import books_pb2
 from hoso.print.v1 import events_pb2 as print_events
 from hoso.print.v1 import print_pb2
 from hoso.signing.v1 import events_pb2 as signing_events
 
-from services.common.intake import Outcome
+from services.common.intake import Delivery, Intake, Outcome
+from services.gradebook.events import SUBSCRIPTIONS
 from tests.integration.gradebook.world import WHOLE_YEAR, World, sha256
 
 PDF = sha256(b"sealed PDF")
@@ -18,19 +23,34 @@ Announce = Callable[..., Outcome]
 """Hands an event to gradebook's consumer, as the broker would."""
 
 
+@contextlib.contextmanager
+def consumer(world: World) -> Iterator[Announce]:
+    """Gradebook's consumer: hands it an event, as the broker would."""
+    intake = Intake(world.database.config, SUBSCRIPTIONS)
+
+    def hand_in(event: Message, event_id: str | None = None) -> Outcome:
+        body = json_format.MessageToJson(event, preserving_proto_field_name=True).encode()
+        return intake.take(Delivery(event_id or str(uuid.uuid4()), event.DESCRIPTOR.full_name, body))[0]
+
+    try:
+        yield hand_in
+    finally:
+        intake.close()
+
+
 class Line:
     """One class's book on its way; each method is one step by the right person."""
 
     def __init__(self, world: World, announce: Announce, stage: int = WHOLE_YEAR, index: int = 0) -> None:
-        self.world, self.announce, self.one = world, announce, world.school.classes[index]
+        self.world, self.announce, self.school_class = world, announce, world.school.classes[index]
         self.stage = stage
         self.book = self.freeze()
 
     def freeze(self, person: str | None = None) -> Any:
         self.book = self.world.ask(
             "FreezeBook",
-            person=person or self.one.homeroom_teacher,
-            school_class=self.world.ref(self.one),
+            person=person or self.school_class.homeroom_teacher,
+            school_class=self.world.ref(self.school_class),
             stage=self.stage,
         ).book
         return self.book
@@ -68,7 +88,7 @@ class Line:
         assert self.printed() is Outcome.DONE
         self.act("StartReconciliation", self.world.school.data_officer)
         self.confirm(self.world.school.data_officer)
-        self.confirm(self.one.homeroom_teacher)
+        self.confirm(self.school_class.homeroom_teacher)
 
     def start_signing(self) -> Any:
         return self.act("StartDigitalSigning", self.world.school.principal)

@@ -20,43 +20,38 @@ def reasons(error: HosoError) -> list[tuple[str, str]]:
     return [(v.field, v.rule) for v in error.violations] if isinstance(error, Invalid) else [("", error.reason)]
 
 
-def give(world: World, one: SchoolClass, student: str, marks: dict[str, str]) -> None:
+def give(world: World, school_class: SchoolClass, student: str, marks: dict[str, str]) -> None:
     """The same mark in every cell of a subject, in both semesters."""
-    for subject in world.school.subjects[one.grade]:
+    for subject in world.school.subjects[school_class.grade]:
         if mark := marks.get(subject.code):
             for semester in (1, 2):
                 width = columns(subject)
-                world.enter(one, subject.code, semester, width, {student: [mark] * len(width)})
+                world.enter(school_class, subject.code, semester, width, {student: [mark] * len(width)})
 
 
-def conduct(world: World, one: SchoolClass, levels: dict[str, int]) -> None:
+def conduct(world: World, school_class: SchoolClass, levels: dict[str, int]) -> None:
     for semester in (1, 2):
-        world.ask(
-            "EnterConduct",
-            person=one.homeroom_teacher,
-            request_id=str(uuid.uuid4()),
-            school_class=world.ref(one),
-            semester=semester,
-            rows=[marks_pb2.ConductRow(student=student, level=level) for student, level in levels.items()],  # type: ignore[arg-type]
-        )
+        world.enter_conduct(school_class, semester, levels)
 
 
-def train(world: World, one: SchoolClass, levels: dict[str, int]) -> None:
+def train(world: World, school_class: SchoolClass, levels: dict[str, int]) -> None:
     world.ask(
         "EnterSummerConduct",
-        person=one.homeroom_teacher,
+        person=school_class.homeroom_teacher,
         request_id=str(uuid.uuid4()),
-        school_class=world.ref(one),
+        school_class=world.ref(school_class),
         rows=[class_book_pb2.SummerConductRow(student=student, level=level) for student, level in levels.items()],  # type: ignore[arg-type]
     )
 
 
-def retest(world: World, one: SchoolClass, subject: str, marks: dict[str, str]) -> Any:
-    return world.enter(one, subject, SECOND, [(REASSESSMENT, 0)], {student: [mark] for student, mark in marks.items()})
+def retest(world: World, school_class: SchoolClass, subject: str, marks: dict[str, str]) -> Any:
+    return world.enter(
+        school_class, subject, SECOND, [(REASSESSMENT, 0)], {student: [mark] for student, mark in marks.items()}
+    )
 
 
-def missing(world: World, one: SchoolClass) -> set[tuple[str, str, str]]:
-    found = world.ask("ListMissing", school_class=world.ref(one), stage=AFTER_SUMMER).missing
+def missing(world: World, school_class: SchoolClass) -> set[tuple[str, str, str]]:
+    found = world.ask("ListMissing", school_class=world.ref(school_class), stage=AFTER_SUMMER).missing
     return {(m.kind, m.student, m.subject) for m in found}
 
 
@@ -73,30 +68,30 @@ def downloaded(world: World, line: Line) -> Any:
     return printing.parse(raw, line.book.content_sha256.hex()).data
 
 
-def remark(world: World, one: SchoolClass, month: str, text: str) -> None:
+def remark(world: World, school_class: SchoolClass, month: str, text: str) -> None:
     world.ask(
         "RecordPrincipalRemark",
         person=world.school.principal,
-        school_class=world.ref(one),
+        school_class=world.ref(school_class),
         month=month,
         remark=text,
     )
 
 
-def failing(world: World, one: SchoolClass) -> Sequence[str]:
+def failing(world: World, school_class: SchoolClass) -> Sequence[str]:
     """Everyone passes but: a and b fail VAN and TOAN, c fails conduct, d fails conduct and both subjects."""
-    a, b, c, d, e = (student.id for student in one.students)
+    a, b, c, d, e = (student.id for student in school_class.students)
     for student in (a, b, c, d, e):
-        give(world, one, student, dict.fromkeys(SCORED, "7"))
+        give(world, school_class, student, dict.fromkeys(SCORED, "7"))
     for student in (a, b, d):
-        give(world, one, student, {"VAN": "3", "TOAN": "4.5"})
+        give(world, school_class, student, {"VAN": "3", "TOAN": "4.5"})
     good = common_pb2.LEVEL_GOOD
-    conduct(world, one, {a: good, b: good, c: UNSATISFACTORY, d: UNSATISFACTORY, e: good})
+    conduct(world, school_class, {a: good, b: good, c: UNSATISFACTORY, d: UNSATISFACTORY, e: good})
     world.ask(
         "EnterAbsences",
-        person=one.homeroom_teacher,
+        person=school_class.homeroom_teacher,
         request_id=str(uuid.uuid4()),
-        school_class=world.ref(one),
+        school_class=world.ref(school_class),
         rows=[marks_pb2.AbsenceRow(student=student, excused=2) for student in (a, b, c, d, e)],
     )
     return a, b, c, d, e

@@ -54,9 +54,9 @@ def test_a_print_that_cannot_be_made_ends_the_version(world: World, announce: An
     line = Line(world, announce)
     line.assign()
     with pytest.raises(Rejected):
-        line.act("ReportMismatch", line.one.homeroom_teacher, differences="Chưa có bản in.")
+        line.act("ReportMismatch", line.school_class.homeroom_teacher, differences="Chưa có bản in.")
     announce(print_events.RenditionFailed(book=line.book.id, version=1, kind=1, reason="GLYPH_MISSING"))
-    line.act("ReportMismatch", line.one.homeroom_teacher, differences="Tên học sinh có ký tự lạ.")
+    line.act("ReportMismatch", line.school_class.homeroom_teacher, differences="Tên học sinh có ký tự lạ.")
     assert line.freeze().version == 2
 
 

@@ -70,21 +70,21 @@ def test_a_frozen_book_is_the_documented_content_and_freezing_again_returns_it(
 
 
 def test_an_incomplete_class_is_told_what_is_missing(world: World, announce: Announce) -> None:
-    one = world.school.classes[0]
-    world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {one.students[1].id: ["-"]})
+    school_class = world.school.classes[0]
+    world.enter(school_class, "TOAN", FIRST, [(FINAL, 0)], {school_class.students[1].id: ["-"]})
     with world.database.transaction() as tx:
         tx.execute("ALTER TABLE conduct DISABLE TRIGGER keep")
         tx.execute("DELETE FROM conduct WHERE semester = 2 AND class_id = (SELECT min(id) FROM school_class)")
-    missing = world.ask("ListMissing", school_class=world.ref(one), stage=WHOLE_YEAR)
+    missing = world.ask("ListMissing", school_class=world.ref(school_class), stage=WHOLE_YEAR)
     assert missing.total == 1 + 5
     first = missing.missing[0]
     assert (first.student, first.subject, first.column.kind, first.kind) == (
-        one.students[1].id,
+        school_class.students[1].id,
         "TOAN",
         FINAL,
         "MARK",
     )
-    assert world.ask("ListMissing", school_class=world.ref(one), stage=SEMESTER_1).total == 1
+    assert world.ask("ListMissing", school_class=world.ref(school_class), stage=SEMESTER_1).total == 1
     world.close_window()
     with pytest.raises(Rejected) as caught:
         Line(world, announce)
@@ -130,18 +130,19 @@ def test_the_whole_line(world: World, announce: Announce) -> None:
     assert locked["document"] == "document-1"
     assert set(locked) >= {"document_sha256", "content_sha256", "school_year"}
     # No name and no mark leaves by an event or stands in the audit trail.
-    names = [student.name for student in line.one.students]
-    texts = " ".join(
-        str(row) for row in world.rows("SELECT body FROM outbox UNION ALL SELECT facts::text::bytea FROM audit_entry")
-    )
-    assert not any(name in texts for name in names)
+    names = [student.name for student in line.school_class.students]
+    bodies = [json.loads(bytes(body)) for (body,) in world.rows("SELECT body FROM outbox")]
+    facts = [facts for (facts,) in world.rows("SELECT facts FROM audit_entry")]
+    texts = json.dumps([bodies, facts], ensure_ascii=False)
+    assert line.book.id in texts
+    assert [name for name in names if name in texts] == []
 
 
 def test_every_step_by_another_person_is_refused(world: World, announce: Announce) -> None:
     world.close_window()
     line = Line(world, announce)
     school = world.school
-    teacher = next(p.id for p in school.people if p.roles == ("TEACHER",) and p.id not in _near(line.one))
+    teacher = next(p.id for p in school.people if p.roles == ("TEACHER",) and p.id not in _near(line.school_class))
     steps: list[tuple[str, dict[str, Any], str]] = [
         ("AssignPrint", {"officer": school.data_officer}, school.data_officer),
         ("StartReconciliation", {}, school.principal),
@@ -150,10 +151,14 @@ def test_every_step_by_another_person_is_refused(world: World, announce: Announc
         ("RecordHandSigned", {}, school.data_officer),
         ("RecordStamped", {}, school.principal),
         ("RecordPaperArchived", {"place": "Kho"}, school.principal),
-        ("StartDigitalSigning", {}, line.one.homeroom_teacher),
+        ("StartDigitalSigning", {}, line.school_class.homeroom_teacher),
         ("LockBook", {}, school.data_officer),
         ("ReturnBook", {"recipient": "Phụ huynh"}, school.data_officer),
-        ("RevokeBook", {"reason": "Sai điểm một môn.", "department_notice": "12/SGDĐT"}, line.one.homeroom_teacher),
+        (
+            "RevokeBook",
+            {"reason": "Sai điểm một môn.", "department_notice": "12/SGDĐT"},
+            line.school_class.homeroom_teacher,
+        ),
     ]
     for rpc, fields, person in steps:
         with pytest.raises(Forbidden) as caught:
@@ -174,8 +179,8 @@ def test_every_step_by_another_person_is_refused(world: World, announce: Announc
     assert line.state == "DATA_COMPLETE"
 
 
-def _near(one: SchoolClass) -> set[str]:
-    return {one.homeroom_teacher, *(t for who in one.assignments.values() for t in who)}
+def _near(school_class: SchoolClass) -> set[str]:
+    return {school_class.homeroom_teacher, *(t for who in school_class.assignments.values() for t in who)}
 
 
 def test_guards_of_reconciliation(world: World, announce: Announce) -> None:
@@ -202,7 +207,7 @@ def test_guards_of_reconciliation(world: World, announce: Announce) -> None:
     line.confirm(school.data_officer)
     line.confirm(school.data_officer)
     assert line.state == "UNDER_RECONCILIATION"
-    line.confirm(line.one.homeroom_teacher, line.book.content_sha256)
+    line.confirm(line.school_class.homeroom_teacher, line.book.content_sha256)
     assert line.state == "RECONCILED"
     with pytest.raises(Rejected):
         line.act("ReportMismatch", school.data_officer, differences="Muộn.")
@@ -240,13 +245,13 @@ def test_a_mismatch_frees_the_marks_and_the_next_version_replaces_it(world: Worl
     line.printed()
     line.act("StartReconciliation", world.school.data_officer)
     world.plan_window("SUA")
-    wrong = line.one.students[0].id
+    wrong = line.school_class.students[0].id
     with pytest.raises(Rejected) as frozen:
-        world.enter(line.one, "TOAN", FIRST, [(FINAL, 0)], {wrong: ["9.9"]})
+        world.enter(line.school_class, "TOAN", FIRST, [(FINAL, 0)], {wrong: ["9.9"]})
     assert frozen.value.reason == "BOOK_LOCKED"
-    line.act("ReportMismatch", line.one.assignments["TOAN"][0], differences="Điểm cuối kì môn Toán của số 1.")
+    line.act("ReportMismatch", line.school_class.assignments["TOAN"][0], differences="Điểm cuối kì môn Toán của số 1.")
     assert json.loads(world.outbox("BookVoided")[0]) == {"book": line.book.id, "version": 1}
-    world.enter(line.one, "TOAN", FIRST, [(FINAL, 0)], {wrong: ["9.9"]})
+    world.enter(line.school_class, "TOAN", FIRST, [(FINAL, 0)], {wrong: ["9.9"]})
     with pytest.raises(Rejected):
         line.freeze()
     world.close_window("SUA")
@@ -268,11 +273,11 @@ def test_a_locked_book_holds_the_marks_until_it_is_revoked(world: World, announc
         line.act("ReturnBook", world.school.principal, recipient="Phụ huynh")
     line.lock()
     world.plan_window("SUA")
-    student = line.one.students[0].id
+    student = line.school_class.students[0].id
     with pytest.raises(Rejected) as locked:
-        world.enter(line.one, "TOAN", FIRST, [(FINAL, 0)], {student: ["9.9"]})
+        world.enter(line.school_class, "TOAN", FIRST, [(FINAL, 0)], {student: ["9.9"]})
     assert (locked.value.reason, locked.value.facts["book_state"]) == ("BOOK_LOCKED", "LOCKED")
-    world.enter(line.one, "TOAN", SECOND, [(FINAL, 0)], {student: ["9.9"]})
+    world.enter(line.school_class, "TOAN", SECOND, [(FINAL, 0)], {student: ["9.9"]})
     with pytest.raises(Invalid):
         line.act("RevokeBook", world.school.principal, reason="ngắn", department_notice="12/SGDĐT")
     line.revoke()
@@ -280,7 +285,7 @@ def test_a_locked_book_holds_the_marks_until_it_is_revoked(world: World, announc
     assert len(world.outbox("BookVoided")) == 1
     assert line.archived() is Outcome.DONE  # late: the archive had it already
     assert (line.state, line.now().archive_record) == ("REVOKED", "")
-    world.enter(line.one, "TOAN", FIRST, [(FINAL, 0)], {student: ["9.9"]})
+    world.enter(line.school_class, "TOAN", FIRST, [(FINAL, 0)], {student: ["9.9"]})
     world.close_window("SUA")
     assert line.freeze().version == 2
 

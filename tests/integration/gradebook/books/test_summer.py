@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
-from hoso.gradebook.v1 import class_book_pb2, common_pb2, marks_pb2
+from hoso.gradebook.v1 import class_book_pb2, common_pb2
 
 from demo.school import SchoolClass
 from services.common.errors import Invalid, Rejected
@@ -30,18 +30,23 @@ from tests.integration.gradebook.world import AFTER_SUMMER, REASSESSMENT, SECOND
 
 
 def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, announce: Announce) -> None:
-    one, other = world.school.classes
-    a, b, c, d, e = failing(world, one)
+    # 1. A year in which four students do not pass.
+    school_class, other = world.school.classes
+    a, b, c, d, e = failing(world, school_class)
     for student in other.students:
         give(world, other, student.id, dict.fromkeys(SCORED, "7"))
     conduct(world, other, {student.id: SATISFACTORY for student in other.students})
-    remark(world, one, "2025-10", "Giáo viên ghi sổ đúng hạn.")
+    remark(world, school_class, "2025-10", "Giáo viên ghi sổ đúng hạn.")
     world.close_window()
     world.plan_window("HE", semesters=(SECOND,), kinds=(REASSESSMENT,))
 
-    # An open window of the summer does not hold up the book of the year; before that is locked nothing is entered.
+    # 2. Before the year is locked nothing of the summer is entered; an open window of the summer
+    # does not hold its book up.
     year = Line(world, announce)
-    for act in (lambda: retest(world, one, "VAN", {a: "6"}), lambda: train(world, one, {c: SATISFACTORY})):
+    for act in (
+        lambda: retest(world, school_class, "VAN", {a: "6"}),
+        lambda: train(world, school_class, {c: SATISFACTORY}),
+    ):
         with pytest.raises(Rejected) as early:
             act()
         assert early.value.reason == "YEAR_NOT_LOCKED"
@@ -51,48 +56,41 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
     lock(year)
     lock(Line(world, announce, index=1))
 
-    # Only who must, in the subjects that must, and training first.
-    assert missing(world, one) == {
+    # 3. Re-assessment and training: only for those who must, in the subjects that must, and
+    # training first.
+    assert missing(world, school_class) == {
         *(("MARK", student, subject) for student in (a, b) for subject in ("VAN", "TOAN")),
         ("SUMMER_CONDUCT", c, ""),
         ("SUMMER_CONDUCT", d, ""),
     }
     for subject, marks in (("VAN", {a: "6", e: "6"}), ("VAN", {a: "6", d: "6"}), ("NN1", {e: "6", a: "9"})):
         with pytest.raises(Invalid) as wrong:
-            retest(world, one, subject, marks)
+            retest(world, school_class, subject, marks)
         assert {rule for _, rule in reasons(wrong.value)} == {"NOT_FOR_RETEST"}
     with pytest.raises(Invalid) as untrained:
-        train(world, one, {c: SATISFACTORY, e: SATISFACTORY})
+        train(world, school_class, {c: SATISFACTORY, e: SATISFACTORY})
     assert reasons(untrained.value) == [("rows[1].student", "NOT_FOR_SUMMER_TRAINING")]
-    train(world, one, {c: SATISFACTORY, d: SATISFACTORY})
-    assert retest(world, one, "VAN", {a: "6", b: "2", d: "V"}).changed == 3
-    retest(world, one, "TOAN", {a: "5,5", b: "4"})
-    assert missing(world, one) == {("MARK", d, "TOAN")}
-    retest(world, one, "TOAN", {d: "4"})
-    assert retest(world, one, "TOAN", {a: "6"}).changed == 1
+    train(world, school_class, {c: SATISFACTORY, d: SATISFACTORY})
+    assert retest(world, school_class, "VAN", {a: "6", b: "2", d: "V"}).changed == 3
+    retest(world, school_class, "TOAN", {a: "5,5", b: "4"})
+    assert missing(world, school_class) == {("MARK", d, "TOAN")}
+    retest(world, school_class, "TOAN", {d: "4"})
+    assert retest(world, school_class, "TOAN", {a: "6"}).changed == 1
     with pytest.raises(Invalid) as settled:
-        world.ask(
-            "SettleMissingMarks",
-            person=one.assignments["VAN"][0],
-            request_id=str(uuid.uuid4()),
-            school_class=world.ref(one),
-            subject="VAN",
-            semester=SECOND,
-            columns=[marks_pb2.MarkColumn(kind=REASSESSMENT)],
-            students=[a],
-            reason="Học sinh không dự kiểm tra lại.",
-        )
+        world.settle(school_class, "VAN", SECOND, (REASSESSMENT, 0), [a])
     assert reasons(settled.value) == [("columns", "REASSESSMENT_NOT_SETTLED")]
 
-    found = world.ask("GetClassSummary", school_class=world.ref(one), stage=AFTER_SUMMER).students
+    # 4. What follows from it for each student.
+    found = world.ask("GetClassSummary", school_class=world.ref(school_class), stage=AFTER_SUMMER).students
     assert [s.promotion for s in found] == ["PROMOTED", "RETAINED", "PROMOTED", "RETAINED", "PROMOTED"]
     assert dict(found[0].after_summer.results) == {"VAN": "6.0", "TOAN": "6.0"}
     assert [s.after_summer.learning_result for s in found[:2]] == [common_pb2.LEVEL_GOOD, UNSATISFACTORY]
     assert found[2].after_summer.conduct_result == SATISFACTORY
-    sheet = world.ask("GetMarkSheet", school_class=world.ref(one), subject="VAN", semester=SECOND).rows
+    sheet = world.ask("GetMarkSheet", school_class=world.ref(school_class), subject="VAN", semester=SECOND).rows
     assert [row.reassessed for row in sheet] == ["6", "2", "", "V", ""]
     assert sheet[0].year_result == "3.0"
 
+    # 5. The book after the summer, once its window is closed.
     with pytest.raises(Rejected) as open_window:
         Line(world, announce, AFTER_SUMMER)
     assert open_window.value.reason == "WINDOW_OPEN"
@@ -104,12 +102,13 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
     assert summer.freeze() == summer.book
     _check_content(downloaded(world, year), downloaded(world, summer))
 
-    # The book lives: nothing of its stage moves; the year stays as it was locked, with the same bytes.
+    # 6. The book lives: nothing of its stage moves; the year stays as it was locked, with the same
+    # bytes.
     world.plan_window("HE-2", semesters=(SECOND,), kinds=(REASSESSMENT,))
     for late in (
-        lambda: retest(world, one, "VAN", {a: "7"}),
-        lambda: train(world, one, {c: UNSATISFACTORY}),
-        lambda: remark(world, one, "2025-10", "Nhận xét khác."),
+        lambda: retest(world, school_class, "VAN", {a: "7"}),
+        lambda: train(world, school_class, {c: UNSATISFACTORY}),
+        lambda: remark(world, school_class, "2025-10", "Nhận xét khác."),
     ):
         with pytest.raises(Rejected) as locked:
             late()
@@ -118,14 +117,14 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
     assert year.freeze().content_sha256 == year.book.content_sha256
     lock(summer)
     assert summer.state == "LOCKED"
-    _check_transcripts(world, one, e)
+    _check_transcripts(world, school_class, e)
 
 
-def _check_transcripts(world: World, one: SchoolClass, untouched: str) -> None:
+def _check_transcripts(world: World, school_class: SchoolClass, untouched: str) -> None:
     """Everyone has a transcript of the year; after the summer those whom it concerned get another, beside the first."""
 
     def freeze(stage: int) -> list[Any]:
-        fields = {"person": one.homeroom_teacher, "school_class": world.ref(one), "stage": stage}
+        fields = {"person": school_class.homeroom_teacher, "school_class": world.ref(school_class), "stage": stage}
         books = world.ask("FreezeClassTranscripts", **fields).books
         raw = [world.ask("DownloadBookContent", client="service/print", book=book.id) for book in books]
         return [printing.parse(data).data["grades"][-1] for data in raw]
@@ -150,9 +149,9 @@ def _check_transcripts(world: World, one: SchoolClass, untouched: str) -> None:
     with pytest.raises(Rejected) as nothing:
         world.ask(
             "FreezeBook",
-            person=one.homeroom_teacher,
+            person=school_class.homeroom_teacher,
             record_type=common_pb2.RECORD_TYPE_TRANSCRIPT,
-            school_class=world.ref(one),
+            school_class=world.ref(school_class),
             student=untouched,
             stage=AFTER_SUMMER,
         )
@@ -202,30 +201,31 @@ def _check_content(year: dict[str, Any], summer: dict[str, Any]) -> None:
         "not_promoted": 2,
         "pending_summer": 0,
     }
-    assert [(one["month"], one["remark"]) for one in summer["principal_remarks"]] == [
+    assert [(remark["month"], remark["remark"]) for remark in summer["principal_remarks"]] == [
         ("2025-10", "Giáo viên ghi sổ đúng hạn.")
     ]
     assert year["principal_remarks"] == summer["principal_remarks"]
 
 
 def test_attendance_stands_in_the_books_that_hold_its_months(world: World, announce: Announce) -> None:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
 
     def enter(month: str, absences: list[tuple[int, int]]) -> None:
-        rows = [class_book_pb2.AttendanceRow(student=student.id) for student in one.students]
+        rows = [class_book_pb2.AttendanceRow(student=student.id) for student in school_class.students]
         rows[0].absences.extend(
             class_book_pb2.Absence(day=day, session=half, excused=True)  # type: ignore[arg-type]
             for day, half in absences
         )
         world.ask(
             "EnterAttendance",
-            person=one.homeroom_teacher,
+            person=school_class.homeroom_teacher,
             request_id=str(uuid.uuid4()),
-            school_class=world.ref(one),
+            school_class=world.ref(school_class),
             month=month,
             rows=rows,
         )
 
+    # 1. All months but the last are kept; the books hold those of their stage.
     months = [f"2025-{m:02d}" for m in range(9, 13)] + [f"2026-{m:02d}" for m in range(1, 6)]
     for index, month in enumerate(months[:-1]):
         enter(month, [(index + 1, 1), (index + 1, 2)])
@@ -235,6 +235,8 @@ def test_attendance_stands_in_the_books_that_hold_its_months(world: World, annou
     with pytest.raises(Rejected) as incomplete:
         Line(world, announce, WHOLE_YEAR)
     assert "ATTENDANCE 1 2026-05" in incomplete.value.facts["first"]
+
+    # 2. The last month comes in a later window; a month that a book holds does not move.
     with pytest.raises(Rejected) as closed:
         enter("2026-05", [(29, 1)])
     assert closed.value.reason == "WINDOW_CLOSED"
@@ -244,6 +246,8 @@ def test_attendance_stands_in_the_books_that_hold_its_months(world: World, annou
     assert held.value.reason == "BOOK_LOCKED"
     enter("2026-05", [(29, 1)])  # January to May are in no living book
     world.close_window("LAI")
+
+    # 3. The book of the year holds every month and their sum.
     year = downloaded(world, Line(world, announce, WHOLE_YEAR))
     assert [sheet["month"] for sheet in year["attendance"]] == months
     assert year["attendance"][4]["rows"][0] == {
@@ -256,6 +260,8 @@ def test_attendance_stands_in_the_books_that_hold_its_months(world: World, annou
         "unexcused": 0,
     }
     assert year["year"]["evaluation"][0]["absent_sessions"] == 17
+
+    # 4. The snapshot holds the months that there were when its window closed.
     snapshot = world.ask("GetWindow", **world.year, window="CN").snapshots[0]
     kept = json.loads(world.ask("DownloadSnapshot", client="service/archive", snapshot=snapshot.id))
     assert kept["format"] == "hoso/class-snapshot/2"

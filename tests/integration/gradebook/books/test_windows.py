@@ -38,10 +38,10 @@ def test_closing_a_window_chains_a_snapshot_of_every_class(world: World, announc
         assert canonical_bytes(content) == data
         assert content["previous_sha256"] == before.content_sha256.hex()
         assert (content["window"], content["sequence"]) == ("HK2", 2)
-        one = next(c for c in world.school.classes if c.name == content["class"])
+        school_class = next(c for c in world.school.classes if c.name == content["class"])
         sheet = next(s for s in content["marks"] if (s["subject"], s["semester"]) == ("TOAN", "SEMESTER_2"))
         subject = next(s for s in world.school.subjects[6] if s.code == "TOAN")
-        assert sheet["rows"] == [[*marks, None] for marks in world.school.sheet(one, subject, 2).values()]
+        assert sheet["rows"] == [[*marks, None] for marks in world.school.sheet(school_class, subject, 2).values()]
     events = [json.loads(body) for body in world.outbox("SnapshotTaken")]
     assert [e["snapshot"] for e in events] == [s.id for s in (*first.snapshots, *second.snapshots)]
 
@@ -89,16 +89,16 @@ def test_windows_are_the_principals_and_stay_closed(world: World) -> None:
         with pytest.raises(Invalid) as odd:
             world.ask("PlanWindow", person=world.school.principal, **world.year, window=window)
         assert [(v.field, v.rule) for v in odd.value.violations] == [("window.open_time", "TIME")]
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     with pytest.raises(Rejected) as closed:
-        world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {one.students[0].id: ["9"]})
+        world.enter(school_class, "TOAN", FIRST, [(FINAL, 0)], {school_class.students[0].id: ["9"]})
     assert closed.value.reason == "WINDOW_CLOSED"
 
 
 def test_nothing_is_written_between_a_closing_and_its_snapshot(world: World) -> None:
     """Entries race with the closing: each is in the snapshot, or was refused."""
-    one = world.school.classes[0]
-    students = [s.id for s in one.students]
+    school_class = world.school.classes[0]
+    students = [s.id for s in school_class.students]
     accepted: list[str] = []
     began = threading.Event()
 
@@ -106,7 +106,7 @@ def test_nothing_is_written_between_a_closing_and_its_snapshot(world: World) -> 
         for n in range(200):
             value = f"{n // 10 % 10}.{n % 10}"
             try:
-                world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {students[0]: [value]})
+                world.enter(school_class, "TOAN", FIRST, [(FINAL, 0)], {students[0]: [value]})
             except Rejected:
                 return
             accepted.append(value.removesuffix(".0"))

@@ -17,7 +17,7 @@ class RecordLine(Line):
     """A book that was frozen already, or is frozen with the fields of FreezeBook."""
 
     def __init__(self, world: World, announce: Announce, preparer: str, book: Any = None, **fields: Any) -> None:
-        self.world, self.announce, self.one = world, announce, world.school.classes[0]
+        self.world, self.announce, self.school_class = world, announce, world.school.classes[0]
         self.preparer, self.fields = preparer, fields
         self.book = book or self.freeze()
 
@@ -45,13 +45,13 @@ def whole_year_ref(world: World) -> common_pb2.ClassRef:
 
 
 def transcript(world: World, announce: Announce, student: str, stage: int = WHOLE_YEAR) -> RecordLine:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     return RecordLine(
         world,
         announce,
-        one.homeroom_teacher,
+        school_class.homeroom_teacher,
         record_type=TRANSCRIPT,
-        school_class=world.ref(one),
+        school_class=world.ref(school_class),
         student=student,
         stage=stage,
     )

@@ -28,8 +28,8 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
         world.put_roster()
         register_all(world)
         world.plan_window()
-        for one in world.school.classes:
-            world.complete(one)
+        for school_class in world.school.classes:
+            world.complete(school_class)
         yield world
 
 
@@ -41,12 +41,12 @@ def enter(
     index: int = 0,
     **more: Any,
 ) -> tuple[int, int]:
-    one = world.school.classes[index]
+    school_class = world.school.classes[index]
     pairs = rows.items() if isinstance(rows, Mapping) else rows
     fields = {
-        "person": one.homeroom_teacher,
+        "person": school_class.homeroom_teacher,
         "request_id": str(uuid.uuid4()),
-        "school_class": world.ref(one),
+        "school_class": world.ref(school_class),
         "kind": kind,
         "rows": [achievements_pb2.AchievementRow(student=student, text=text) for student, text in pairs],
     }
@@ -55,14 +55,14 @@ def enter(
 
 
 def standing(world: World, *, kind: int = CERTIFICATES, index: int = 0, student: str = "") -> list[tuple[Any, ...]]:
-    one = world.school.classes[index]
-    found = world.ask("GetAchievements", school_class=world.ref(one), kind=kind, student=student).achievements
+    school_class = world.school.classes[index]
+    found = world.ask("GetAchievements", school_class=world.ref(school_class), kind=kind, student=student).achievements
     return [(row.student, row.text, row.version) for row in found]
 
 
 def test_a_line_keeps_its_history_and_its_two_kinds_apart(world: World) -> None:
-    one = world.school.classes[0]
-    first, second = one.students[0].id, one.students[1].id
+    school_class = world.school.classes[0]
+    first, second = school_class.students[0].id, school_class.students[1].id
     request = str(uuid.uuid4())
     for _ in range(2):
         assert enter(world, {first: IELTS, second: "Chứng chỉ Tin học"}, request_id=request) == (2, 0)
@@ -74,19 +74,23 @@ def test_a_line_keeps_its_history_and_its_two_kinds_apart(world: World) -> None:
     assert standing(world) == [(first, IELTS, 1), (second, "", 2)]
     assert standing(world, student=second) == [(second, "Chứng chỉ Tin học", 1), (second, "", 2)]
     assert standing(world, kind=COMPETITION) == [(first, PRIZE, 1)]
-    (row,) = world.ask("GetAchievements", school_class=world.ref(one), kind=COMPETITION).achievements
-    assert (row.person, row.client, row.time.seconds > 0) == (one.homeroom_teacher, VENDOR, True)
+    (row,) = world.ask("GetAchievements", school_class=world.ref(school_class), kind=COMPETITION).achievements
+    assert (row.person, row.client, row.time.seconds > 0) == (school_class.homeroom_teacher, VENDOR, True)
 
 
 def test_every_act_is_in_the_audit_chain_and_a_refused_one_is_not(world: World) -> None:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     audited = "SELECT facts->>'kind', facts->>'changed', person FROM audit_entry WHERE action = 'ACHIEVEMENTS_ENTERED'"
     before = len(world.rows(audited))
-    enter(world, {one.students[2].id: "Chứng chỉ bơi an toàn"})
+    enter(world, {school_class.students[2].id: "Chứng chỉ bơi an toàn"})
     with pytest.raises(Invalid):
-        enter(world, {one.students[2].id: "Khác", "79999999": "Khác"})
-    assert world.rows(audited + " ORDER BY sequence")[before:] == [("CERTIFICATES", "1", one.homeroom_teacher)]
-    assert standing(world, student=one.students[2].id)[-1] == (one.students[2].id, "Chứng chỉ bơi an toàn", 1)
+        enter(world, {school_class.students[2].id: "Khác", "79999999": "Khác"})
+    assert world.rows(audited + " ORDER BY sequence")[before:] == [("CERTIFICATES", "1", school_class.homeroom_teacher)]
+    assert standing(world, student=school_class.students[2].id)[-1] == (
+        school_class.students[2].id,
+        "Chứng chỉ bơi an toàn",
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,10 +107,10 @@ def test_every_act_is_in_the_audit_chain_and_a_refused_one_is_not(world: World) 
     ],
 )
 def test_a_bad_text_is_refused_by_field_row_and_rule(world: World, text: str, rule: str) -> None:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     before = standing(world, kind=COMPETITION)
     with pytest.raises(Invalid) as caught:
-        enter(world, {one.students[0].id: PRIZE + ".", one.students[3].id: text}, kind=COMPETITION)
+        enter(world, {school_class.students[0].id: PRIZE + ".", school_class.students[3].id: text}, kind=COMPETITION)
     (found,) = caught.value.violations
     assert (found.field, found.rule) == ("rows[1].text", rule)
     assert "Tên" not in found.message
@@ -114,8 +118,8 @@ def test_a_bad_text_is_refused_by_field_row_and_rule(world: World, text: str, ru
 
 
 def test_who_may_enter_for_whom(world: World) -> None:
-    one, other = world.school.classes
-    student = one.students[0].id
+    school_class, other = world.school.classes
+    student = school_class.students[0].id
     refusals: list[tuple[type[Any], str, dict[str, Any]]] = [
         (Forbidden, "ROLE_REQUIRED", {"person": world.school.principal}),
         (Forbidden, "ROLE_REQUIRED", {"person": other.homeroom_teacher}),
@@ -144,8 +148,8 @@ def test_who_may_enter_for_whom(world: World) -> None:
 
 
 def test_they_go_with_the_student_to_another_class(world: World) -> None:
-    one, other = world.school.classes
-    student = one.students[4].id
+    school_class, other = world.school.classes
+    student = school_class.students[4].id
     enter(world, {student: "Chứng chỉ A"})
     move(world, student, "CLASS_CHANGED", date="2025-12-01", to_class=other.name)
     with pytest.raises(Invalid) as left:
@@ -158,8 +162,8 @@ def test_they_go_with_the_student_to_another_class(world: World) -> None:
 
 def test_the_transcript_holds_them_and_then_they_stay(world: World, announce: Announce) -> None:
     """Runs last: it closes the year of the first class."""
-    one = world.school.classes[0]
-    first, second, third = (student.id for student in one.students[:3])
+    school_class = world.school.classes[0]
+    first, second, third = (student.id for student in school_class.students[:3])
     world.close_window()
     to_locked(Line(world, announce))
     enter(world, {second: "Chứng chỉ Tin học"})  # a locked class book does not hold them
@@ -171,7 +175,9 @@ def test_the_transcript_holds_them_and_then_they_stay(world: World, announce: An
             enter(world, {third: "Chứng chỉ bơi", first: ""}, kind=kind)
         assert (held.value.reason, held.value.facts["book_state"]) == ("BOOK_LOCKED", "DATA_COMPLETE")
     assert enter(world, {third: ""}) == (1, 0)
-    books = world.ask("FreezeClassTranscripts", person=one.homeroom_teacher, school_class=world.ref(one), stage=2).books
+    books = world.ask(
+        "FreezeClassTranscripts", person=school_class.homeroom_teacher, school_class=world.ref(school_class), stage=2
+    ).books
     assert books[0].id == line.book.id
     rows = [RecordLine(world, announce, line.preparer, book).content()["grades"][-1] for book in books]
     assert [(row["certificates"], row["competition"]) for row in rows] == [

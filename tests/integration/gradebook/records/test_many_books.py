@@ -32,13 +32,13 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
 @pytest.fixture(scope="module")
 def lines(world: World, announce: Announce) -> list[RecordLine]:
     """The transcripts of the class, frozen."""
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     world.close_window()
     to_locked(Line(world, announce))
     world.put_year(paper=True)
-    where = {"school_class": world.ref(one), "stage": WHOLE_YEAR}
-    books = world.ask("FreezeClassTranscripts", person=one.homeroom_teacher, **where).books
-    return [RecordLine(world, announce, one.homeroom_teacher, book) for book in books]
+    where = {"school_class": world.ref(school_class), "stage": WHOLE_YEAR}
+    books = world.ask("FreezeClassTranscripts", person=school_class.homeroom_teacher, **where).books
+    return [RecordLine(world, announce, school_class.homeroom_teacher, book) for book in books]
 
 
 def act(world: World, person: str, name: str, lines: list[RecordLine], **fields: Any) -> list[Any]:
@@ -52,8 +52,8 @@ def act(world: World, person: str, name: str, lines: list[RecordLine], **fields:
 
 
 def states(results: list[Any]) -> set[str]:
-    assert not any(one.HasField("refusal") for one in results)
-    return {books_pb2.BookState.Name(one.book.state).removeprefix("BOOK_STATE_") for one in results}
+    assert not any(result.HasField("refusal") for result in results)
+    return {books_pb2.BookState.Name(result.book.state).removeprefix("BOOK_STATE_") for result in results}
 
 
 def steps(world: World) -> list[Any]:
@@ -78,7 +78,7 @@ def test_a_class_goes_its_whole_way_and_a_repeated_call_has_no_effect(world: Wor
     ]
     for person, name, fields, state, follows in way:
         first = act(world, person, name, lines, **fields)
-        assert [one.book.id for one in first] == [line.book.id for line in lines]
+        assert [result.book.id for result in first] == [line.book.id for line in lines]
         assert states(first) == {state}, name
         left = steps(world)
         assert act(world, person, name, lines, **fields) == first
@@ -122,7 +122,7 @@ def test_each_act_stands_alone_and_a_refusal_says_what_its_own_rpc_says(
     acts = [books_pb2.BookAct(**{name: fields}) for name, _, fields in started]
     before = world.rows("SELECT count(*) FROM audit_entry WHERE action = 'REFUSED'")[0][0]
     results = list(world.ask("ActOnBooks", person=school.data_officer, acts=acts).results)
-    assert [one.refusal.reason for one in results] == [
+    assert [result.refusal.reason for result in results] == [
         "",
         "BOOK_STATE",
         "BOOK_UNKNOWN",
@@ -135,17 +135,17 @@ def test_each_act_stands_alone_and_a_refusal_says_what_its_own_rpc_says(
     refused = "SELECT person, client, facts->>'reason' FROM audit_entry WHERE action = 'REFUSED' ORDER BY sequence"
     assert world.rows(refused)[before:] == [(school.data_officer, VENDOR, "ROLE_REQUIRED")]
     codes = {NotFound: 5, Rejected: 9, Forbidden: 7, Invalid: 3}
-    for (_, rpc, fields), one in zip(started, results, strict=True):
-        if not one.HasField("refusal"):
-            assert one.book.state == books_pb2.BOOK_STATE_UNDER_RECONCILIATION
+    for (_, rpc, fields), result in zip(started, results, strict=True):
+        if not result.HasField("refusal"):
+            assert result.book.state == books_pb2.BOOK_STATE_UNDER_RECONCILIATION
             continue
         with pytest.raises(HosoError) as caught:
             world.ask(rpc, person=school.data_officer, **fields)
         error = caught.value
-        assert (one.refusal.code, one.refusal.message) == (codes[type(error)], error.message)
-        assert dict(one.refusal.facts) == error.facts
+        assert (result.refusal.code, result.refusal.message) == (codes[type(error)], error.message)
+        assert dict(result.refusal.facts) == error.facts
         violations = error.violations if isinstance(error, Invalid) else ()
-        assert [(v.field, v.rule, v.message) for v in one.refusal.violations] == [
+        assert [(v.field, v.rule, v.message) for v in result.refusal.violations] == [
             (v.field, v.rule, v.message) for v in violations
         ]
 
@@ -164,7 +164,7 @@ def test_what_cannot_be_read_as_a_whole_does_nothing(world: World, lines: list[R
     with pytest.raises(Unauthenticated):
         world.ask("ActOnBooks", acts=[return_it])
     other = world.ask("ActOnBooks", client=OTHER_VENDOR, person=world.school.principal, acts=[return_it])
-    assert [one.refusal.reason for one in other.results] == ["VENDOR_NOT_AUTHORISED"]
+    assert [result.refusal.reason for result in other.results] == ["VENDOR_NOT_AUTHORISED"]
     assert steps(world) == left
 
 

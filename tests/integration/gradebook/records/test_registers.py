@@ -11,8 +11,8 @@ from tests.integration.gradebook.world import WHOLE_YEAR, World, student_message
 def test_a_detail_put_right_stands_in_the_next_version_and_the_old_one_in_the_version_before(
     world: World, announce: Announce
 ) -> None:
-    one, school = world.school.classes[0], world.school
-    first = one.students[0]
+    school_class, school = world.school.classes[0], world.school
+    first = school_class.students[0]
     register_all(world)
     line = RecordLine(
         world,
@@ -28,7 +28,7 @@ def test_a_detail_put_right_stands_in_the_next_version_and_the_old_one_in_the_ve
     line.act("StartReconciliation", school.data_officer)
     line.act("ReportMismatch", line.preparer, differences="Sai nơi sinh và quốc tịch của học sinh số 1.")
     right = student_message(first, birth_place="Bệnh viện Từ Dũ, Thành phố Hồ Chí Minh")
-    world.ask("PutStudents", school_class=world.ref(one), students=[right])
+    world.ask("PutStudents", school_class=world.ref(school_class), students=[right])
     row = register_pb2.RegisterRow(student=first.id, entered_on="2025-08-20", details=details(nationality="Lào"))
     world.ask("RegisterStudents", person=school.data_officer, **world.year, rows=[row])
     assert line.content() == before

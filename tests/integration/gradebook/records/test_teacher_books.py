@@ -28,9 +28,9 @@ def book(world: World, announce: Announce, **changes: Any) -> RecordLine:
 
 
 def test_remarks_are_their_teachers_and_keep_their_history(world: World) -> None:
-    one = world.school.classes[0]
-    teacher, request = one.assignments["TOAN"][0], str(uuid.uuid4())
-    first, second = one.students[0].id, one.students[1].id
+    school_class = world.school.classes[0]
+    teacher, request = school_class.assignments["TOAN"][0], str(uuid.uuid4())
+    first, second = school_class.students[0].id, school_class.students[1].id
     rows = {first: "Tích cực phát biểu.", second: "Cần luyện tính toán."}
     for _ in range(2):
         answer = remark(world, teacher, PERIOD_1, rows, subject="TOAN", request=request)
@@ -40,7 +40,7 @@ def test_remarks_are_their_teachers_and_keep_their_history(world: World) -> None
     rows = {first: "Tích cực phát biểu.", second: ""}
     answer = remark(world, teacher, PERIOD_1, rows, subject="TOAN", request=str(uuid.uuid4()))
     assert (answer.changed, answer.unchanged) == (1, 1)
-    found = {"school_class": world.ref(one), "subject": "TOAN", "period": PERIOD_1}
+    found = {"school_class": world.ref(school_class), "subject": "TOAN", "period": PERIOD_1}
     assert [(r.student, r.text, r.version) for r in world.ask("GetRemarks", **found).remarks] == [
         (first, "Tích cực phát biểu.", 1),
         (second, "", 2),
@@ -50,8 +50,8 @@ def test_remarks_are_their_teachers_and_keep_their_history(world: World) -> None
         (1, "Cần luyện tính toán.", teacher),
         (2, "", teacher),
     ]
-    assert not world.ask("GetRemarks", school_class=world.ref(one), period=PERIOD_1).remarks
-    stranger = next(p.id for p in world.school.people if p.id not in one.assignments["TOAN"])
+    assert not world.ask("GetRemarks", school_class=world.ref(school_class), period=PERIOD_1).remarks
+    stranger = next(p.id for p in world.school.people if p.id not in school_class.assignments["TOAN"])
     for subject, person, reason in (("TOAN", stranger, "NOT_ASSIGNED"), ("", world.school.principal, "ROLE_REQUIRED")):
         with pytest.raises(Forbidden) as caught:
             remark(world, person, PERIOD_1, rows, subject=subject, request=str(uuid.uuid4()))
@@ -65,7 +65,7 @@ def test_remarks_are_their_teachers_and_keep_their_history(world: World) -> None
 
 
 def test_a_teachers_book_goes_without_a_seal_to_the_archive(world: World, announce: Announce) -> None:
-    one, school = world.school.classes[0], world.school
+    school_class, school = world.school.classes[0], world.school
     with pytest.raises(Rejected) as open_window:
         book(world, announce)
     assert open_window.value.reason == "WINDOW_OPEN"
@@ -75,7 +75,7 @@ def test_a_teachers_book_goes_without_a_seal_to_the_archive(world: World, announ
     content = line.content()
     (taught,) = content["classes"]
     assert [r["remark"] for r in taught["semesters"][0]["rows"]] == ["Tích cực phát biểu.", "", ""]
-    sheet = world.ask("GetMarkSheet", school_class=world.ref(one), subject="TOAN", semester=FIRST).rows
+    sheet = world.ask("GetMarkSheet", school_class=world.ref(school_class), subject="TOAN", semester=FIRST).rows
     assert [r["result"] for r in taught["semesters"][0]["rows"]] == [row.result for row in sheet]
     assert [s["field"] for s in content["signatories"]] == ["sig-01-teacher-TOAN", "sig-02-principal"]
 
@@ -98,29 +98,31 @@ def test_a_teachers_book_goes_without_a_seal_to_the_archive(world: World, announ
 
 
 def test_marks_and_remarks_in_a_living_teachers_book_stay(world: World, announce: Announce) -> None:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     world.plan_window("SUA")
-    student = one.students[0].id
+    student = school_class.students[0].id
     with pytest.raises(Rejected) as held:
-        world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {student: ["9.9"]})
+        world.enter(school_class, "TOAN", FIRST, [(FINAL, 0)], {student: ["9.9"]})
     assert held.value.reason == "BOOK_LOCKED"
-    world.enter(one, "TOAN", SECOND, [(FINAL, 0)], {student: ["9.9"]})
-    world.enter(one, "VAN", FIRST, [(FINAL, 0)], {student: ["9.9"]})
+    world.enter(school_class, "TOAN", SECOND, [(FINAL, 0)], {student: ["9.9"]})
+    world.enter(school_class, "VAN", FIRST, [(FINAL, 0)], {student: ["9.9"]})
     for period in (PERIOD_1, remarks_pb2.REMARK_PERIOD_SEMESTER_2):
         said = {student: "Khá."}
         if period == PERIOD_1:
             with pytest.raises(Rejected):
-                remark(world, one.assignments["TOAN"][0], period, said, subject="TOAN", request=str(uuid.uuid4()))
+                remark(
+                    world, school_class.assignments["TOAN"][0], period, said, subject="TOAN", request=str(uuid.uuid4())
+                )
         else:
-            remark(world, one.assignments["TOAN"][0], period, said, subject="TOAN", request=str(uuid.uuid4()))
+            remark(world, school_class.assignments["TOAN"][0], period, said, subject="TOAN", request=str(uuid.uuid4()))
     # The same by ImportMarks: a remark that the book holds keeps the whole sheet out.
     said = {student: "Giỏi."}
     before = world.rows("SELECT count(*) FROM entry")
     answers = send(
         world,
         [
-            sheet(world, one, "TOAN", FIRST, [], {}, remarks=said),
-            sheet(world, one, "TOAN", SECOND, [(FINAL, 0)], {student: ["9.8"]}, remarks=said),
+            sheet(world, school_class, "TOAN", FIRST, [], {}, remarks=said),
+            sheet(world, school_class, "TOAN", SECOND, [(FINAL, 0)], {student: ["9.8"]}, remarks=said),
         ],
     )
     assert [answer.refusal.reason for answer in answers] == ["BOOK_LOCKED", ""]

@@ -19,11 +19,11 @@ YEAR = remarks_pb2.REMARK_PERIOD_WHOLE_YEAR
 @pytest.fixture(scope="module")
 def class_book(world: World, announce: Announce) -> Line:
     """The class book of the whole year, locked; before that the teachers said something on the first student."""
-    one = world.school.classes[0]
-    first = one.students[0].id
-    remark(world, one.homeroom_teacher, YEAR, {first: "Chăm ngoan."}, request=str(uuid.uuid4()))
+    school_class = world.school.classes[0]
+    first = school_class.students[0].id
+    remark(world, school_class.homeroom_teacher, YEAR, {first: "Chăm ngoan."}, request=str(uuid.uuid4()))
     said = {first: "Tiến bộ rõ ở phần hình học."}
-    remark(world, one.assignments["TOAN"][0], YEAR, said, subject="TOAN", request=str(uuid.uuid4()))
+    remark(world, school_class.assignments["TOAN"][0], YEAR, said, subject="TOAN", request=str(uuid.uuid4()))
     world.close_window()
     with pytest.raises(Rejected) as early:
         transcript(world, announce, first)
@@ -39,9 +39,9 @@ def class_book(world: World, announce: Announce) -> Line:
 @pytest.fixture(scope="module")
 def issued(world: World, announce: Announce, class_book: Line) -> list[RecordLine]:
     """The transcripts of the class: the first one returned, the second locked, the third just frozen."""
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     books = freeze_class(world)
-    lines = [RecordLine(world, announce, one.homeroom_teacher, book) for book in books]
+    lines = [RecordLine(world, announce, school_class.homeroom_teacher, book) for book in books]
     to_locked(lines[0])
     lines[0].archived()
     lines[0].act("ReturnBook", world.school.principal, recipient="Gia đình học sinh")
@@ -50,15 +50,18 @@ def issued(world: World, announce: Announce, class_book: Line) -> list[RecordLin
 
 
 def freeze_class(world: World) -> Any:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     return world.ask(
-        "FreezeClassTranscripts", person=one.homeroom_teacher, school_class=world.ref(one), stage=WHOLE_YEAR
+        "FreezeClassTranscripts",
+        person=school_class.homeroom_teacher,
+        school_class=world.ref(school_class),
+        stage=WHOLE_YEAR,
     ).books
 
 
 def test_transcripts_say_what_the_class_book_says(world: World, class_book: Line, issued: list[RecordLine]) -> None:
-    one = world.school.classes[0]
-    assert [line.book.student for line in issued] == [student.id for student in one.students]
+    school_class = world.school.classes[0]
+    assert [line.book.student for line in issued] == [student.id for student in school_class.students]
     assert [line.state for line in issued] == ["RETURNED", "LOCKED", "DATA_COMPLETE"]
     content = issued[0].content()
     (row,) = content["grades"]
@@ -71,7 +74,7 @@ def test_transcripts_say_what_the_class_book_says(world: World, class_book: Line
     assert row["homeroom_remark"] == "Chăm ngoan."
     assert [s["remark"] for s in row["subjects"] if s["remark"]] == ["Tiến bộ rõ ở phần hình học."]
     assert [s["role"] for s in content["signatories"]] == ["HOMEROOM_TEACHER", "PRINCIPAL", "SCHOOL_SEAL"]
-    summary = world.ask("GetClassSummary", school_class=world.ref(one), stage=WHOLE_YEAR).students[0]
+    summary = world.ask("GetClassSummary", school_class=world.ref(school_class), stage=WHOLE_YEAR).students[0]
     assert {s["code"]: s["year"] for s in row["subjects"]} == {
         code: {"Đ": "PASS", "CĐ": "NOT_PASS"}.get(result, result) for code, result in summary.year.results.items()
     }
@@ -95,7 +98,7 @@ def test_freezing_again_returns_the_same_even_when_the_archive_took_the_class_bo
 
 
 def test_who_may_freeze_and_what_is_refused(world: World, announce: Announce, issued: list[RecordLine]) -> None:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     first = issued[0].book.student
     with pytest.raises(Forbidden):
         RecordLine(
@@ -103,7 +106,7 @@ def test_who_may_freeze_and_what_is_refused(world: World, announce: Announce, is
             announce,
             world.school.principal,
             record_type=TRANSCRIPT,
-            school_class=world.ref(one),
+            school_class=world.ref(school_class),
             student=first,
             stage=WHOLE_YEAR,
         )
@@ -113,20 +116,26 @@ def test_who_may_freeze_and_what_is_refused(world: World, announce: Announce, is
         transcript(world, announce, first, SEMESTER_1)
     assert stage.value.violations[0].rule == "STAGE_NOT_KEPT"
     with pytest.raises(Invalid) as needless:
-        world.ask("FreezeBook", person=one.homeroom_teacher, school_class=world.ref(one), student=first, stage=2)
+        world.ask(
+            "FreezeBook",
+            person=school_class.homeroom_teacher,
+            school_class=world.ref(school_class),
+            student=first,
+            stage=2,
+        )
     assert [(v.field, v.rule) for v in needless.value.violations] == [("student", "NOT_APPLICABLE")]
 
 
 def test_a_remark_in_a_living_transcript_stays(world: World, issued: list[RecordLine]) -> None:
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     for period, refused in ((YEAR, True), (remarks_pb2.REMARK_PERIOD_SEMESTER_2, True), (1, False)):
         said = {issued[0].book.student: "Ý thức tốt."}
         if refused:
             with pytest.raises(Rejected) as caught:
-                remark(world, one.homeroom_teacher, period, said, request=str(uuid.uuid4()))
+                remark(world, school_class.homeroom_teacher, period, said, request=str(uuid.uuid4()))
             assert caught.value.reason == "BOOK_LOCKED"
         else:
-            assert remark(world, one.homeroom_teacher, period, said, request=str(uuid.uuid4())).changed == 1
+            assert remark(world, school_class.homeroom_teacher, period, said, request=str(uuid.uuid4())).changed == 1
 
 
 def test_a_class_book_is_revoked_after_its_signed_transcripts_and_all_are_issued_anew(
@@ -161,22 +170,24 @@ def test_the_next_years_transcript_takes_the_year_over_unchanged(world: World, a
     next_year = World(world.pki, world.database, world.address, _next_year(world))
     next_year.put_roster()
     next_year.plan_window()
-    one = next_year.school.classes[0]
-    next_year.complete(one)
+    school_class = next_year.school.classes[0]
+    next_year.complete(school_class)
     next_year.close_window()
     to_locked(Line(next_year, announce))
     with pytest.raises(Rejected) as still_open:
         freeze_class(next_year)
     assert still_open.value.reason == "EARLIER_TRANSCRIPT_OPEN"
-    third = next(b for b in before if b.version == 2 and b.student == one.students[2].id)
+    third = next(b for b in before if b.version == 2 and b.student == school_class.students[2].id)
     to_locked(RecordLine(world, announce, world.school.classes[0].homeroom_teacher, third))
-    for book in freeze_class(next_year):
-        content = RecordLine(next_year, announce, one.homeroom_teacher, book).content()
+    frozen = freeze_class(next_year)
+    assert len(frozen) == len(school_class.students)
+    for book in frozen:
+        content = RecordLine(next_year, announce, school_class.homeroom_teacher, book).content()
         assert [row["school_year"] for row in content["grades"]] == ["2025-2026", "2026-2027"]
         assert content["grades"][0] == old[book.student]["grades"][0]
         assert [line["class"] for line in content["study_history"]] == ["6A1", "7A1"]
         assert content["school"]["code"] != content["grades"][0]["school"]["code"]
-    student = one.students[0].id
+    student = school_class.students[0].id
     everything = next_year.ask("ListStudentTranscripts", school=next_year.school.code, student=student).books
     assert [(b.school_class.school_year, b.version) for b in everything] == [
         ("2025-2026", 1),
@@ -194,8 +205,8 @@ def test_the_next_years_transcript_takes_the_year_over_unchanged(world: World, a
 def _next_year(world: World) -> Any:
     """Another school, whose first class are this school's students one grade up."""
     school = world.school
-    one = dataclasses.replace(school.classes[0], name="7A1", grade=7)
-    return dataclasses.replace(school, code="31000999", school_year="2026-2027", classes=(one,))
+    next_class = dataclasses.replace(school.classes[0], name="7A1", grade=7)
+    return dataclasses.replace(school, code="31000999", school_year="2026-2027", classes=(next_class,))
 
 
 def test_the_catalogue_of_each_year(world: World, hoso: Callable[..., Any]) -> None:
@@ -218,7 +229,7 @@ def test_the_catalogue_of_each_year(world: World, hoso: Callable[..., Any]) -> N
 
     assert "tùy trường" not in hoso("books", "catalogue", *world.year.values(), table=True).replace("\n", " ")
     listed = hoso("books", "catalogue", *world.year.values(), "--level", "LOWER_SECONDARY")
-    assert [one["title"] for one in listed] == [book.title for book in books["2025-2026"]]
+    assert [item["title"] for item in listed] == [book.title for book in books["2025-2026"]]
 
 
 def test_the_command_line_lists_books_of_a_type_and_class(world: World, hoso: Callable[..., Any]) -> None:

@@ -1,22 +1,9 @@
-"""One served gradebook a test module; each module begins with an empty register."""
-
-from collections.abc import Callable, Iterator
+"""A second school beside that of `world`; each module begins with an empty register."""
 
 import pytest
 
-from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.register.schools import another
-from tests.integration.gradebook.world import OTHER_VENDOR, World, served
-from tests.servers import Pki
-
-
-@pytest.fixture(scope="module")
-def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
-    """A school of two classes with its roster registered, and an open window over everything."""
-    with served(pki_files, database("gradebook")) as world:
-        world.put_roster()
-        world.plan_window()
-        yield world
+from tests.integration.gradebook.world import OTHER_VENDOR, World
 
 
 @pytest.fixture(scope="module")

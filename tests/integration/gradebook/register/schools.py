@@ -24,8 +24,8 @@ def register_all(world: World, **fields: Any) -> list[int]:
     """Register every student of the school by class and number."""
     rows = [
         register_pb2.RegisterRow(student=student.id, entered_on="2025-08-20", details=details(**fields))
-        for one in world.school.classes
-        for student in one.students
+        for school_class in world.school.classes
+        for student in school_class.students
     ]
     answer = world.ask("RegisterStudents", person=world.school.seal_custodian, **world.year, rows=rows)
     return list(answer.register_numbers)
@@ -71,7 +71,7 @@ def state(world: World, student: str) -> str:
 def line(world: World, student: str) -> Any:
     """The register's line of a student."""
     entries = world.ask("GetRegister", school=world.school.code).entries
-    return next((one for one in entries if one.student.moet_student_id == student), None)
+    return next((entry for entry in entries if entry.student.moet_student_id == student), None)
 
 
 def another(world: World, code: str, client: str, *, classes: int = 1, students: int = 5) -> World:

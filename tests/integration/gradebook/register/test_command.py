@@ -8,10 +8,9 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from cli.output import Output
-from cli.profile import Profile
-from deploy.local.configs import dump
+from tests.integration.gradebook.command_line import write_profile
 from tests.integration.gradebook.register.schools import register_all, transfer_out
-from tests.integration.gradebook.world import DEPARTMENT, VENDOR, World, tls
+from tests.integration.gradebook.world import World
 
 
 def hoso(*arguments: str) -> str:
@@ -21,11 +20,7 @@ def hoso(*arguments: str) -> str:
 
 
 def test_the_register_and_its_movements(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = "127.0.0.1:1"
-    path = tmp_path / "cli.toml"
-    found = Profile(world.address, nowhere, nowhere, nowhere, tls(world.pki, DEPARTMENT), tls(world.pki, VENDOR))
-    path.write_text(dump(found))
-    monkeypatch.setenv("HOSO_PROFILE", str(path))
+    monkeypatch.setenv("HOSO_PROFILE", str(write_profile(world, tmp_path)))
     monkeypatch.setattr(Output, "as_json", False)
     register_all(world)
     student = world.school.classes[0].students[0]
@@ -33,13 +28,13 @@ def test_the_register_and_its_movements(world: World, tmp_path: Path, monkeypatc
     where = ("--school", world.school.code, "--year", world.school.school_year)
 
     entries = json.loads(hoso("--json", "register", "show", *where))
-    assert [one["register_number"] for one in entries] == list(range(1, 13))
+    assert [entry["register_number"] for entry in entries] == list(range(1, 13))
     assert (entries[0]["state"], entries[0]["left_on"]) == ("STUDENT_STATE_TRANSFERRED_OUT", "2026-01-19")
     monkeypatch.setattr(Output, "as_json", False)
     table = hoso("register", "show", *where)
     assert student.name in table
     assert "chuyển đi" in table
     moves = json.loads(hoso("--json", "register", "movements", *where, "--student", student.id))
-    assert [one["kind"] for one in moves] == ["MOVEMENT_KIND_ENROLLED", "MOVEMENT_KIND_TRANSFERRED_OUT"]
+    assert [movement["kind"] for movement in moves] == ["MOVEMENT_KIND_ENROLLED", "MOVEMENT_KIND_TRANSFERRED_OUT"]
     monkeypatch.setattr(Output, "as_json", False)
     assert "Trường THCS Trần Phú" in hoso("register", "movements", *where)

@@ -24,7 +24,8 @@ from tests.integration.gradebook.world import DEPARTMENT, FIRST, REGULAR, WHOLE_
 
 def rows(*students: Any, entered_on: str = "2025-08-20", **fields: Any) -> list[register_pb2.RegisterRow]:
     return [
-        register_pb2.RegisterRow(student=one.id, entered_on=entered_on, details=details(**fields)) for one in students
+        register_pb2.RegisterRow(student=student.id, entered_on=entered_on, details=details(**fields))
+        for student in students
     ]
 
 
@@ -40,10 +41,10 @@ def refused(world: World, rpc: str, **fields: Any) -> set[tuple[str, str]]:
 
 
 def test_numbers_follow_the_request_and_are_given_once(world: World) -> None:
-    one, other = world.school.classes
+    school_class, other = world.school.classes
     clerk = world.school.seal_custodian
     asked = {"person": clerk, **world.year}
-    first, second, third = one.students[2], one.students[0], one.students[1]
+    first, second, third = school_class.students[2], school_class.students[0], school_class.students[1]
     answer = world.ask("RegisterStudents", **asked, rows=rows(first, second))
     assert list(answer.register_numbers) == [1, 2]
     again = world.ask("RegisterStudents", **asked, rows=rows(third, first, national_id="", note="Chuyển hộ khẩu"))
@@ -76,7 +77,7 @@ def test_numbers_follow_the_request_and_are_given_once(world: World) -> None:
 
 
 def test_two_callers_at_once_leave_no_gap(world: World) -> None:
-    everyone = [student for one in world.school.classes for student in one.students]
+    everyone = [student for school_class in world.school.classes for student in school_class.students]
 
     def register(student: Any) -> int:
         people = (world.school.seal_custodian, world.school.data_officer)
@@ -158,26 +159,26 @@ def test_the_states_of_a_student_decide(world: World) -> None:
 
 def test_a_change_of_class_takes_the_marks_along_and_back(world: World) -> None:
     register_all(world)
-    one, other = world.school.classes
-    student = one.students[5].id
-    world.enter(one, "TOAN", FIRST, [(REGULAR, 1), (REGULAR, 2)], {student: ["8", "7.5"]})
+    school_class, other = world.school.classes
+    student = school_class.students[5].id
+    world.enter(school_class, "TOAN", FIRST, [(REGULAR, 1), (REGULAR, 2)], {student: ["8", "7.5"]})
     done = move(world, student, "CLASS_CHANGED", date="2025-12-01", to_class="6A2")
     assert (done.from_class, done.to_class, done.carried) == ("6A1", "6A2", 2)
     sheet = world.ask("GetMarkSheet", school_class=world.ref(other), subject="TOAN", semester=FIRST).rows
     assert (sheet[-1].student, list(sheet[-1].regular)[:2]) == (student, ["8", "7.5"])
     with pytest.raises(Invalid) as caught:
-        world.enter(one, "TOAN", FIRST, [(REGULAR, 3)], {student: ["9"]})
+        world.enter(school_class, "TOAN", FIRST, [(REGULAR, 3)], {student: ["9"]})
     assert [(v.field, v.rule) for v in caught.value.violations] == [("rows[0].student", "STUDENT_LEFT")]
     world.enter(other, "TOAN", FIRST, [(REGULAR, 1), (REGULAR, 3)], {student: ["9", "10"]})
     back = move(world, student, "CLASS_CHANGED", date="2025-12-15", to_class="6A1")
     assert back.carried == 2
     (row,) = [
         row
-        for row in world.ask("GetMarkSheet", school_class=world.ref(one), subject="TOAN", semester=FIRST).rows
+        for row in world.ask("GetMarkSheet", school_class=world.ref(school_class), subject="TOAN", semester=FIRST).rows
         if row.student == student
     ]
     assert list(row.regular)[:3] == ["9", "7.5", "10"]
-    numbers = [s.number for s in world.ask("ListStudents", school_class=world.ref(one)).students]
+    numbers = [s.number for s in world.ask("ListStudents", school_class=world.ref(school_class)).students]
     assert numbers == [1, 2, 3, 4, 5, 6]
     missing = world.ask("ListMissing", school_class=world.ref(other), stage=WHOLE_YEAR).missing
     assert student not in {item.student for item in missing}
@@ -189,9 +190,9 @@ def test_a_change_of_class_takes_the_marks_along_and_back(world: World) -> None:
 
 def test_attendance_by_month_and_exemptions_follow(world: World) -> None:
     register_all(world)
-    one, other = world.school.classes
-    student = one.students[2].id
-    for school_class, who in ((one, student), (other, other.students[0].id)):
+    first_class, other = world.school.classes
+    student = first_class.students[2].id
+    for school_class, who in ((first_class, student), (other, other.students[0].id)):
         absence = class_book_pb2.Absence(day=3, session=class_book_pb2.SESSION_MORNING, excused=True)
         world.ask(
             "EnterAttendance",
@@ -205,7 +206,7 @@ def test_attendance_by_month_and_exemptions_follow(world: World) -> None:
         "RecordPracticalExemption",
         person=world.school.principal,
         request_id=str(uuid.uuid4()),
-        school_class=world.ref(one),
+        school_class=world.ref(first_class),
         subject="GDTC",
         student=student,
         semesters=[FIRST],
@@ -230,15 +231,15 @@ def test_the_same_call_twice_at_once_is_one_movement(world: World) -> None:
 
 def test_nobody_leaves_under_an_open_correction(world: World) -> None:
     register_all(world)
-    one = world.school.classes[1]
-    student, teacher = one.students[4].id, one.assignments["TOAN"][0]
-    world.enter(one, "TOAN", FIRST, [(REGULAR, 1)], {student: ["8"]})
+    school_class = world.school.classes[1]
+    student, teacher = school_class.students[4].id, school_class.assignments["TOAN"][0]
+    world.enter(school_class, "TOAN", FIRST, [(REGULAR, 1)], {student: ["8"]})
     world.close_window()
     correction = world.ask(
         "RequestCorrection",
         person=teacher,
         request_id=str(uuid.uuid4()),
-        school_class=world.ref(one),
+        school_class=world.ref(school_class),
         subject="TOAN",
         semester=FIRST,
         column={"kind": REGULAR, "position": 1},

@@ -18,7 +18,17 @@ from tests.integration.gradebook.register.schools import (
     transfer_in,
     transfer_out,
 )
-from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, REGULAR, SECOND, WHOLE_YEAR, World, student_message
+from tests.integration.gradebook.world import (
+    FINAL,
+    FIRST,
+    MIDTERM,
+    REGULAR,
+    SECOND,
+    WHOLE_YEAR,
+    World,
+    columns,
+    student_message,
+)
 
 
 def reason_of(call: Any, *arguments: Any, **fields: Any) -> str:
@@ -29,17 +39,21 @@ def reason_of(call: Any, *arguments: Any, **fields: Any) -> str:
 
 def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> None:
     """The marks, conduct and absences of semester I follow; the first school's book closes with the student in it."""
-    one, joined = world.school.classes[0], second.school.classes[0]
+    # 1. Two schools, semester I complete in the first.
+    school_class, joined = world.school.classes[0], second.school.classes[0]
     assert register_all(world, national_id="") == list(range(1, 13))
     assert register_all(second) == list(range(1, 6))
-    world.complete(one, (1,))
-    student = one.students[1]
+    world.complete(school_class, (1,))
+    student = school_class.students[1]
     to = {"to_school": second.school.code}
+
+    # 2. The student leaves, and a repeated call answers the same.
     out = transfer_out(world, student.id, reason="Theo gia đình", **to)
     assert transfer_out(world, student.id, reason="Theo gia đình", **to) == out
     assert (out.from_class, out.other_school, out.other_school_name) == ("6A1", second.school.code, second.school.name)
     assert world.ask("GetStudentPath", school=world.school.code, student=student.id).stations[0].register_number == 2
 
+    # 3. The second school takes the student in.
     answer = transfer_in(second, student.id, from_school=world.school.code)
     assert transfer_in(second, student.id, from_school=world.school.code) == answer
     movement = answer.movement
@@ -47,10 +61,11 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
     assert (answer.register_number, movement.carried, movement.to_class) == (6, marks + 1 + 2, joined.name)
     assert (state(world, student.id), state(second, student.id)) == ("TRANSFERRED_OUT", "STUDYING")
 
+    # 4. Marks, results and conduct came along, and their history says from where.
     for subject in world.school.subjects[6]:
         there, here = (
             who.ask("GetMarkSheet", school_class=who.ref(of), subject=subject.code, semester=FIRST).rows
-            for who, of in ((world, one), (second, joined))
+            for who, of in ((world, school_class), (second, joined))
         )
         (left,) = [row for row in there if row.student == student.id]
         assert here[5] == left
@@ -63,7 +78,7 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
         column=marks_pb2.MarkColumn(kind=FINAL),
         student=student.id,
     ).versions
-    teacher = one.assignments["TOAN"][0]
+    teacher = school_class.assignments["TOAN"][0]
     assert (version.version, version.kind, version.person) == (1, "CARRIED_OVER", second.school.principal)
     assert version.reason.startswith(f"Chuyển từ {world.school.name}, lớp 6A1: {teacher} nhập lúc ")
     (summary,) = [
@@ -74,7 +89,8 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
     assert summary.semester_1.learning_result
     assert summary.semester_1.conduct_result
 
-    # The register number of the first school stays; personal details and path went along, the reason did not.
+    # 5. The register number of the first school stays; personal details and path went along, the
+    # reason did not.
     assert line(world, student.id).register_number == 2
     assert line(second, student.id).student.name == student.name
     assert line(second, student.id).details.from_school == world.school.name
@@ -88,18 +104,20 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
         world.ask("GetStudentPath", school=world.school.code, student=student.id)
     assert caught.value.reason == "STUDENT_ELSEWHERE"
 
-    # Semester II is keyed there, and no longer here.
+    # 6. Semester II is keyed in the second school only.
     second.enter(joined, "TOAN", SECOND, [(REGULAR, 1)], {student.id: ["8"]})
     with pytest.raises(Invalid) as left_class:
-        world.enter(one, "TOAN", SECOND, [(REGULAR, 1)], {student.id: ["8"]})
+        world.enter(school_class, "TOAN", SECOND, [(REGULAR, 1)], {student.id: ["8"]})
     assert [v.rule for v in left_class.value.violations] == ["STUDENT_LEFT"]
 
-    # A teacher keys the year of those who stayed; the book counts the student as left.
-    staying = [one_student.id for one_student in one.students if one_student.id != student.id]
+    # 7. The year of those who stayed is completed; the book counts the student as left.
+    staying = [one_student.id for one_student in school_class.students if one_student.id != student.id]
     complete_semester_2(world, staying)
-    assert world.ask("ListMissing", school_class=world.ref(one), stage=WHOLE_YEAR).total == 0
+    assert world.ask("ListMissing", school_class=world.ref(school_class), stage=WHOLE_YEAR).total == 0
     world.close_window()
-    book = world.ask("FreezeBook", person=one.homeroom_teacher, school_class=world.ref(one), stage=WHOLE_YEAR).book
+    book = world.ask(
+        "FreezeBook", person=school_class.homeroom_teacher, school_class=world.ref(school_class), stage=WHOLE_YEAR
+    ).book
     raw = world.ask("DownloadBookContent", book=book.id)
     content = parse(raw).data  # as print reads it
     assert content["students"][1]["note"] == "Chuyển trường ngày 19/01/2026"
@@ -109,33 +127,27 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
     counted = totals["promoted"] + totals["not_promoted"] + totals["pending_summer"]
     assert (totals["students"], counted) == (6, 5)
 
-    # The year of the class is frozen now: nobody joins it, and who leaves has finished it.
-    late = one.students[0].id
+    # 8. The year of the class is frozen: nobody joins it, and who leaves has finished it.
+    late = school_class.students[0].id
     assert reason_of(move, world, late, "CLASS_CHANGED", date="2026-05-29", to_class="6A2") == "BOOK_LOCKED"
     transfer_out(world, late, date="2026-05-29", to_school_name="Trường THCS Trần Phú, Hà Nội")
-    assert world.ask("ListStudents", school_class=world.ref(one)).students[0].left_on == ""
+    assert world.ask("ListStudents", school_class=world.ref(school_class)).students[0].left_on == ""
 
 
 def complete_semester_2(world: World, students: list[str]) -> None:
     """Everything that the year still needs of those students of the first class."""
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     for subject in world.school.subjects[6]:
-        cells = [*((REGULAR, p) for p in range(1, subject.regular_count + 1)), (MIDTERM, 0), (FINAL, 0)]
-        sheet = world.school.sheet(one, subject, SECOND)
-        world.enter(one, subject.code, SECOND, cells, {student: sheet[student] for student in students})
-    world.ask(
-        "EnterConduct",
-        person=one.homeroom_teacher,
-        request_id="8f9aa9a5-0000-4000-8000-000000000001",
-        school_class=world.ref(one),
-        semester=SECOND,
-        rows=[marks_pb2.ConductRow(student=student, level=common_pb2.LEVEL_EXCELLENT) for student in students],
-    )
+        sheet = world.school.sheet(school_class, subject, SECOND)
+        world.enter(
+            school_class, subject.code, SECOND, columns(subject), {student: sheet[student] for student in students}
+        )
+    world.enter_conduct(school_class, SECOND, dict.fromkeys(students, common_pb2.LEVEL_EXCELLENT))
 
 
 def test_a_transfer_needs_both_sides(world: World, second: World) -> None:
     other = world.school.classes[1]
-    student, outside, third = (one.id for one in other.students[:3])
+    student, outside, third = (student.id for student in other.students[:3])
     code = world.school.code
     assert reason_of(transfer_in, second, student, from_school=code) == "TRANSFER_NOT_RECORDED"
     assert reason_of(transfer_in, second, student, from_school_name="Trường THCS khác") == "STUDENT_ELSEWHERE"
@@ -290,8 +302,8 @@ def test_the_register_of_the_year_is_frozen_with_who_left(world: World, second: 
     raw = world.ask("DownloadBookContent", book=book.id)
     parse(raw, book.content_sha256.hex())  # as print reads it: schema and rules beyond it
     rows = {row["moet_student_id"]: row for row in json.loads(raw)["rows"]}
-    one, other = world.school.classes
-    gone = rows[one.students[1].id]
+    school_class, other = world.school.classes
+    gone = rows[school_class.students[1].id]
     assert (gone["register_number"], gone["left_on"], gone["left_reason"]) == ("2", "2026-01-19", "TRANSFERRED")
     assert [(m["kind"], m["document"], m["detail"]) for m in gone["movements"]] == [
         ("ENTERED", "", ""),
@@ -300,9 +312,9 @@ def test_the_register_of_the_year_is_frozen_with_who_left(world: World, second: 
     assert gone["classes"] == [{"school_year": "2025-2026", "class": "6A1", "result": None}]
     promotions = {
         row.student: row.promotion
-        for row in world.ask("GetClassSummary", school_class=world.ref(one), stage=WHOLE_YEAR).students
+        for row in world.ask("GetClassSummary", school_class=world.ref(school_class), stage=WHOLE_YEAR).students
     }
-    for student in one.students[2:]:
+    for student in school_class.students[2:]:
         assert rows[student.id]["classes"][0]["result"] == promotions[student.id]
     assert rows[other.students[3].id]["classes"][0]["result"] is None
     assert [m["kind"] for m in rows[other.students[2].id]["movements"]][-2:] == ["TRANSFERRED_OUT", "RETURNED"]
