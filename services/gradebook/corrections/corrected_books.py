@@ -1,4 +1,5 @@
-"""What a correction does to the books that hold its datum: those being signed forbid it, the others end."""
+"""What a correction does to the books that hold its datum: those being signed forbid it, the others
+end."""
 
 from collections.abc import Sequence
 
@@ -44,7 +45,10 @@ def check(books: Sequence[BookRow]) -> None:
 
 
 def end(tx: Tx, caller: Caller, books: Sequence[BookRow], correction: CorrectionRow) -> None:
-    """End books that hold what was corrected: MISMATCH, their prints void. `check` must have passed."""
+    """End books that hold what was corrected: MISMATCH, their prints void.
+
+    `check` must have passed.
+    """
     after = [lifecycle.step(book.life, Act.CORRECT, {Actor.SYSTEM}) for book in books]
     write_steps(tx, caller, books, Act.CORRECT, after, note=correction.resource)
     outbox.add_all(tx, [events_pb2.BookVoided(book=str(book.id), version=book.version) for book in books])

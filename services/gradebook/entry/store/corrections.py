@@ -140,7 +140,7 @@ _PAGE = (
 
 
 def list_corrections(
-    tx: Tx, year_id: int, class_id: int | None, state: int | None, after: int, limit: int
+    tx: Tx, year_id: int, *, class_id: int | None, state: int | None, after: int, limit: int
 ) -> list[CorrectionRow]:
     """A page of the corrections of a year, oldest first; class_id and state None: of any."""
     page = rows(
