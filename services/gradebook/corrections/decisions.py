@@ -63,7 +63,7 @@ def _act(database: Database, caller: Caller, correction_id: str, act: Act, note:
         person = access.person(caller, row.school)
         if _is_repeated(row, act, person, note):
             return row
-        state = step(row.progress, act, person, _offices(tx, year, row))
+        state = step(row.progress, act, person, _offices(tx, caller, row))
         facts = _approve(tx, caller, year, row, note) if act is Act.APPROVE else {}
         if act is not Act.APPROVE:
             corrections.move(tx, row.id, state, person, client=caller.client, note=note)
@@ -81,9 +81,8 @@ def _is_repeated(row: CorrectionRow, act: Act, person: str, note: str) -> bool:
     return step_made is not None and (step_made.person, step_made.note) == (person, note) and same_decision
 
 
-def _offices(tx: Tx, year: YearRow, row: CorrectionRow) -> Offices:
-    school_class = roster_store.school_class(tx, year.id, row.class_name)
-    assert school_class is not None
+def _offices(tx: Tx, caller: Caller, row: CorrectionRow) -> Offices:
+    year, school_class = access.school_class(tx, caller, ClassRef(row.school, row.school_year, row.class_name))
 
     def with_role(role: int) -> set[str]:
         return {staff.person for staff in roster_store.staff_with_role(tx, year.school_id, role)}

@@ -44,7 +44,7 @@ def enter_achievements(
     """Enter what students of a class have of one kind in the school year, all or nothing (homeroom teacher).
 
     rows: moet_student_id and text, empty to take it away. Raises Invalid; Forbidden ROLE_REQUIRED;
-    NotFound; Rejected BOOK_LOCKED when a living transcript of the year holds it,
+    NotFound; Rejected BOOK_LOCKED when a transcript alive of the year holds it,
     SCHOOL_NOT_AUTHORISED; Conflict REQUEST_ID_REUSED.
     """
     _check(ref, kind)

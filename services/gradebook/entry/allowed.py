@@ -1,4 +1,4 @@
-"""Whether data may be entered now: what windows let in, and what living books hold."""
+"""Whether data may be entered now: what windows let in, and what books alive hold."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
@@ -57,9 +57,9 @@ def check_open(state: EntryState, kinds: set[MarkKind], first_stage: int) -> Non
 
 
 def check_free(books: Sequence[tuple[int, int, int]], first_stage: int) -> None:
-    """Raises Rejected BOOK_LOCKED when a living book of the stage or a later one holds the data.
+    """Raises Rejected BOOK_LOCKED when a book alive of the stage or a later one holds the data.
 
-    books: record type, stage and state of each living book.
+    books: record type, stage and state of each book alive.
     """
     holding = [book_state for _, stage, book_state in books if stage >= first_stage]
     if holding:

@@ -62,7 +62,7 @@ def enter_remarks(
     """Enter remarks, all or nothing: of a subject (its teacher in the class) or, without one, the homeroom teacher's.
 
     rows: moet_student_id and text, empty to take a remark away. Raises Invalid; Forbidden
-    NOT_ASSIGNED, ROLE_REQUIRED; NotFound; Rejected BOOK_LOCKED when a living book contains a remark;
+    NOT_ASSIGNED, ROLE_REQUIRED; NotFound; Rejected BOOK_LOCKED when a book alive contains a remark;
     Conflict REQUEST_ID_REUSED.
     """
     _check(ref, subject, period, rows)

@@ -73,9 +73,8 @@ def closing_time(tx: Tx, year: YearRow, stage: Stage, grade_level: int) -> datet
 
 def school(tx: Tx, year: YearRow) -> School:
     """The school as its books print it."""
-    found = roster_store.school(tx, year.school)
-    assert found is not None
-    return found[1]
+    _, details = access.school(tx, year.school)
+    return details
 
 
 def homeroom(tx: Tx, year: YearRow, school_class: ClassRow) -> NamedPerson:

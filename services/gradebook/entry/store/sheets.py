@@ -54,8 +54,8 @@ class EntryState:
     """What decides whether an entry may be made now.
 
     open_kinds: mark kinds that the open windows of the semester cover.
-    books: record type, stage and state of each living class book of the class and teacher's book of
-    the subject.
+    books: record type, stage and state of each class book of the class and teacher's book of
+    the subject that is alive.
     students: moet_student_id → id of those in the class; left: moet_student_id of those who left it.
     earlier: acts with the same request id. cells: (student id, column) → what the sheet holds.
     """
