@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from services.common.db import Tx
+from services.common.rows import rows
 from services.gradebook.authority import policy_store
 from services.gradebook.entry.store import attendance, exemptions, principal_remarks
 from services.gradebook.model.domain import SUBJECT_KINDS
 from services.gradebook.model.movement_rules import list_note
 from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet, year_totals
-from services.gradebook.roster.roster_store import guardian
+from services.gradebook.roster.roster_store import SELECT_DETAILS, personal_details
 from services.gradebook.rules import Level
 
 _LEVELS = {int(level): level for level in Level}
@@ -179,18 +180,24 @@ def _subjects(tx: Tx, year_id: int, classes: Sequence[ClassHead]) -> dict[int, l
 
 
 def _students(tx: Tx, classes: Sequence[int]) -> dict[int, list[ClassStudent]]:
-    found: dict[int, list[ClassStudent]] = {}
-    for class_id, *details, father, mother, note, joined, joined_kind, left, left_kind in tx.execute(
-        "SELECT class_id, student_id, moet_student_id, number, name, birth_date::text, birth_place, sex, ethnicity,"
-        " priority, address, father, mother, note, joined_on, joined_kind, left_on, left_kind FROM enrolment"
-        " WHERE class_id = ANY(%s) ORDER BY class_id, number",
+    students: dict[int, list[ClassStudent]] = {}
+    for row in rows(
+        tx,
+        dict[str, Any],
+        f"{SELECT_DETAILS}, e.class_id, e.student_id, e.joined_on, e.joined_kind, e.left_on, e.left_kind"
+        " FROM enrolment e WHERE e.class_id = ANY(%s) ORDER BY e.class_id, e.number",
         (list(classes),),
     ):
-        moved = list_note(note, joined and (joined_kind, joined), left and (left_kind, left))
-        month = f"{joined:%Y-%m}" if joined else ""
-        fields = [*details, guardian(father), guardian(mother), moved, left is not None, month]
-        found.setdefault(class_id, []).append(ClassStudent(*fields))
-    return found
+        joined, left = row["joined_on"], row["left_on"]
+        details = personal_details(row)
+        details["note"] = list_note(
+            row["note"], joined and (row["joined_kind"], joined), left and (row["left_kind"], left)
+        )
+        student = ClassStudent(
+            **details, id=row["student_id"], left=left is not None, joined=f"{joined:%Y-%m}" if joined else ""
+        )
+        students.setdefault(row["class_id"], []).append(student)
+    return students
 
 
 MARKS_OF_CLASSES = (
