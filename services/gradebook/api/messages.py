@@ -1,10 +1,15 @@
-"""What several servicers read and write: class references, students and guardians."""
+"""What several servicers read and write: class references, students and guardians, texts on students."""
 
-from typing import cast
+from collections.abc import Iterable
+from typing import TypeVar, cast
 
-from hoso.gradebook.v1 import common_pb2, roster_pb2
+from hoso.gradebook.v1 import achievements_pb2, common_pb2, remarks_pb2, roster_pb2
 
+from services.common.message_fields import timestamp
+from services.gradebook.entry.store.texts import TextRow
 from services.gradebook.model.domain import ClassRef, Guardian, Student
+
+Text = TypeVar("Text", remarks_pb2.Remark, achievements_pb2.Achievement)
 
 
 def class_ref(message: common_pb2.ClassRef) -> ClassRef:
@@ -60,3 +65,18 @@ def guardian_message(person: Guardian | None) -> roster_pb2.Guardian | None:
     if person is None:
         return None
     return roster_pb2.Guardian(name=person.name, job=person.job, phone=person.phone, email=person.email)
+
+
+def texts(message_type: type[Text], rows: Iterable[TextRow]) -> list[Text]:
+    """Remarks or achievements as messages carry them."""
+    return [
+        message_type(
+            student=row.student,
+            text=row.text,
+            version=row.version,
+            person=row.person,
+            client=row.client,
+            time=timestamp(row.time),
+        )
+        for row in rows
+    ]
