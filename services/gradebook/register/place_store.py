@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from services.common.db import Tx
+from services.common.rows import rows
 from services.gradebook.model.domain import Student
-from services.gradebook.roster.roster_store import guardian
+from services.gradebook.roster.roster_store import SELECT_DETAILS, personal_details
 
 
 class Place(NamedTuple):
@@ -27,41 +28,27 @@ class Place(NamedTuple):
 
 
 _PLACE = (
-    "SELECT e.student_id, sc.id, sc.code, sc.name, y.id, y.name, c.id, c.name, c.grade_level, e.joined_on, e.left_on,"
-    " s.moet_student_id, e.number, e.name, e.birth_date::text, e.birth_place, e.sex, e.ethnicity, e.priority,"
-    " e.address, e.father, e.mother, e.note"
-    " FROM enrolment e JOIN student s ON s.id = e.student_id JOIN school_class c ON c.id = e.class_id"
+    f"{SELECT_DETAILS}, e.student_id, y.school_id, sc.code AS school, sc.name AS school_name,"
+    " e.school_year_id AS year_id, y.name AS school_year, e.class_id, c.name AS class_name, c.grade_level,"
+    " e.joined_on, e.left_on FROM enrolment e JOIN school_class c ON c.id = e.class_id"
     " JOIN school_year y ON y.id = e.school_year_id JOIN school sc ON sc.id = y.school_id"
 )
+_PLACE_NAMES = tuple(name for name in Place._fields if name != "personal")
 
 
 def of_students(tx: Tx, students: Sequence[int], school_id: int | None = None) -> list[Place]:
     """The classes of students (ids), in one school or in all, oldest first."""
-    rows = tx.execute(
+    places = rows(
+        tx,
+        dict[str, Any],
         f"{_PLACE} WHERE e.student_id = ANY(%(students)s)"
         " AND (%(school)s::int IS NULL OR sc.id = %(school)s::int)"
         " ORDER BY y.name, coalesce(e.joined_on, '-infinity'), e.left_on NULLS LAST, sc.id, c.id",
         {"students": list(students), "school": school_id},
     )
-    found = []
-    for row in rows:
-        *where, student, number, name, born, birth_place, sex, ethnicity, priority, address, father, mother, note = row
-        personal = Student(
-            student,
-            number,
-            name,
-            born,
-            birth_place,
-            sex,
-            ethnicity,
-            priority,
-            address,
-            guardian(father),
-            guardian(mother),
-            note,
-        )
-        found.append(Place(*where, personal))  # type: ignore[call-arg]  # eleven columns before the student's
-    return found
+    return [
+        Place(**{name: row[name] for name in _PLACE_NAMES}, personal=Student(**personal_details(row))) for row in places
+    ]
 
 
 def leave(tx: Tx, class_id: int, student_id: int, kind: int, day: date) -> None:
@@ -96,25 +83,25 @@ def taken_elsewhere(
 
     (moet_student_id, in the same school, still there).
     """
-    rows = tx.execute(
+    elsewhere = tx.execute(
         "SELECT s.moet_student_id, y.school_id = %(school)s, e.left_on IS NULL"
         " FROM student s JOIN enrolment e ON e.student_id = s.id JOIN school_year y ON y.id = e.school_year_id"
         " WHERE s.moet_student_id = ANY(%(students)s) AND y.name = %(year)s AND e.class_id <> %(class)s"
         " AND NOT EXISTS (SELECT FROM enrolment h WHERE h.class_id = %(class)s AND h.student_id = s.id)",
         {"school": school_id, "year": school_year, "class": class_id, "students": list(students)},
     )
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [(row[0], row[1], row[2]) for row in elsewhere]
 
 
 def unregistered(tx: Tx, school_id: int, year_id: int) -> list[tuple[str, int]]:
     """Class and number of the students of a year who are not in the school's register."""
-    rows = tx.execute(
+    missing = tx.execute(
         "SELECT c.name, e.number FROM school_class c JOIN enrolment e ON e.class_id = c.id"
         " WHERE c.school_year_id = %s AND NOT EXISTS (SELECT FROM student_registration r"
         "  WHERE r.school_id = %s AND r.student_id = e.student_id) ORDER BY c.grade_level, c.name, e.number",
         (year_id, school_id),
     )
-    return [(row[0], row[1]) for row in rows]
+    return [(row[0], row[1]) for row in missing]
 
 
 def year_frozen(tx: Tx, class_id: int) -> bool:

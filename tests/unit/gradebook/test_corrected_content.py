@@ -12,7 +12,7 @@ from services.gradebook.model.correction_rules import ApprovedCorrection, Change
 from services.gradebook.model.domain import NOT_SAT_VALUE, REASSESSMENT_COLUMN, SUMMER
 from services.gradebook.model.results import ClassStudent
 
-STUDENT = ClassStudent(5, "s5", 3, "S 5", "2014-01-01", "", 1, "", "", "", None, None, "")
+STUDENT = ClassStudent("s5", 3, "S 5", "2014-01-01", "", 1, "", "", "", None, None, "", id=5)
 PEOPLE = {name: (name, name.upper()) for name in ("requested_by", "confirmed_by", "approved_by")}
 
 
