@@ -46,7 +46,12 @@ class Actor(Protocol):
 
 
 class Record(NamedTuple):
-    """An act to be recorded; the fields are what `append` takes, in its order."""
+    """An act to be recorded.
+
+    chain: what must be read in one order, for example ``school/79000001`` or ``keys``. action:
+    stable upper-snake code, such as ``BOOK_LOCKED``. subject: resource name, such as ``books/12``.
+    facts: ids, digests, old and new values. caller: who acts.
+    """
 
     chain: str
     action: str
@@ -128,18 +133,15 @@ class _Line(NamedTuple):
     hash: bytes
 
 
-def append(tx: Tx, chain: str, action: str, subject: str, facts: Mapping[str, str], caller: Actor) -> int:
+def append(tx: Tx, record: Record) -> int:
     """Record an act; it stands when and only when `tx` commits. Returns the row's sequence number
     in its chain.
 
-    chain: what must be read in one order, for example ``school/79000001`` or ``keys``. Writers to
-    one chain wait for each other until commit, so call it last in the transaction, and for several
-    chains in the order of their names. action: stable upper-snake code, such as ``BOOK_LOCKED``;
-    subject: resource name, such as ``books/12``. facts: ids, digests, old and new values. An audit
-    row is never refused for its text: what PostgreSQL cannot hold (NUL, lone surrogates) is
-    replaced by U+FFFD.
+    Writers to one chain wait for each other until commit, so call it last in the transaction, and
+    for several chains in the order of their names. An audit row is never refused for its text: what
+    PostgreSQL cannot hold (NUL, lone surrogates) is replaced by U+FFFD.
     """
-    statement, parameters = appending([Record(chain, action, subject, facts, caller)])
+    statement, parameters = appending([record])
     sequence: int = one_row(RawCursor(tx, row_factory=scalar_row).execute(statement, parameters))
     return sequence
 

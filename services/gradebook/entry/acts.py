@@ -341,7 +341,7 @@ def plan(act: Act, state: EntryState, cells: sheet_rules.Cells) -> Planned:
 
 def record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> None:
     """Leave the audit row of an act of entry."""
-    audit.append(tx, *entry_record(caller, ref, act, written, **facts))
+    audit.append(tx, entry_record(caller, ref, act, written, **facts))
 
 
 def entry_record(caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> Record:

@@ -137,7 +137,7 @@ def record(tx: Tx, caller: Caller, school: str, action: str, resource: str, /, *
 
     Returns its number in the chain.
     """
-    return audit.append(tx, *school_record(caller, school, action, resource, **facts))
+    return audit.append(tx, school_record(caller, school, action, resource, **facts))
 
 
 def school_record(caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> Record:
@@ -147,7 +147,7 @@ def school_record(caller: Caller, school: str, action: str, resource: str, /, **
 
 def record_department(tx: Tx, caller: Caller, action: str, resource: str, /, **facts: object) -> None:
     """Leave an audit row in the Department's own chain, for what belongs to no school; last in the transaction."""
-    audit.append(tx, "department", action, resource, _texts(facts), caller)
+    audit.append(tx, audit.Record("department", action, resource, _texts(facts), caller))
 
 
 def _texts(facts: Mapping[str, object]) -> dict[str, str]:

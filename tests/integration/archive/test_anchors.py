@@ -48,8 +48,11 @@ def line(
         with line.databases[SERVICE].transaction() as tx:
             if not audit.heads(tx):
                 for number in range(1, 6):
-                    audit.append(tx, "school/79000001", "MARKS_ENTERED", f"marks/{number}", {"n": str(number)}, SYSTEM)
-                audit.append(tx, "department", "VENDOR_APPRAISED", "vendors/smas", {}, SYSTEM)
+                    audit.append(
+                        tx,
+                        audit.Record("school/79000001", "MARKS_ENTERED", f"marks/{number}", {"n": str(number)}, SYSTEM),
+                    )
+                audit.append(tx, audit.Record("department", "VENDOR_APPRAISED", "vendors/smas", {}, SYSTEM))
         yield line
 
 

@@ -79,8 +79,8 @@ def command(
         for number, base in enumerate(line.databases.values()):
             with base.transaction() as tx:
                 for row in range(4 + number):
-                    audit.append(tx, CHAIN, "MARKS_ENTERED", f"marks/{row}", {"n": str(row)}, SYSTEM)
-                audit.append(tx, "department", "VENDOR_APPRAISED", "vendors/smas", {}, SYSTEM)
+                    audit.append(tx, audit.Record(CHAIN, "MARKS_ENTERED", f"marks/{row}", {"n": str(row)}, SYSTEM))
+                audit.append(tx, audit.Record("department", "VENDOR_APPRAISED", "vendors/smas", {}, SYSTEM))
         path = tmp_path_factory.mktemp("cli") / "cli.toml"
         path.write_text(dump(Profile(**line.addresses, tls=stand_ins.tls(pki_files, OPERATOR))))
         yield Command(line, path)
@@ -106,7 +106,7 @@ def test_without_an_anchor_young_chains_are_good_and_older_ones_are_not(command:
 
 def test_chains_that_are_as_they_were_anchored(anchored: Command) -> None:
     with anchored.line.databases["gradebook"].transaction() as tx:
-        audit.append(tx, CHAIN, "MARKS_ENTERED", "marks/later", {}, SYSTEM)
+        audit.append(tx, audit.Record(CHAIN, "MARKS_ENTERED", "marks/later", {}, SYSTEM))
     result = anchored.hoso("audit")
     assert result.exit_code == 0, result.output
     assert result.stdout.count("nguyên vẹn") == 4
@@ -154,7 +154,7 @@ def test_one_chain_alone(anchored: Command) -> None:
         SERVICES, (1, 1)
     )
     with anchored.line.databases["archive"].transaction() as tx:
-        audit.append(tx, "only/here", "A", "s", {}, SYSTEM)
+        audit.append(tx, audit.Record("only/here", "A", "s", {}, SYSTEM))
     assert list(json.loads(anchored.hoso("--json", "audit", "--chain", "only/here").stdout)) == ["archive"]
     assert isinstance(anchored.hoso("audit", "--chain", "nowhere").exception, NotFound)
     with superuser(anchored.line.pki.stack, anchored.line.databases["print"].config) as root:

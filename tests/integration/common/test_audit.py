@@ -41,9 +41,14 @@ def chain(base: Database) -> Iterator[Database]:
     with base.transaction() as tx:
         truncate(tx)
         for number in range(1, 6):
-            assert audit.append(tx, CHAIN, "MARK_CHANGED", f"marks/{number}", {"new": "8.3"}, Caller()) == number
+            assert (
+                audit.append(tx, audit.Record(CHAIN, "MARK_CHANGED", f"marks/{number}", {"new": "8.3"}, Caller()))
+                == number
+            )
         for number in range(3):
-            audit.append(tx, "another", "BOOK_LOCKED", f"books/{number}", {}, Caller(person=None, school=None))
+            audit.append(
+                tx, audit.Record("another", "BOOK_LOCKED", f"books/{number}", {}, Caller(person=None, school=None))
+            )
     yield base
     with base.transaction() as tx:
         truncate(tx)
@@ -178,7 +183,7 @@ def test_the_database_refuses_changes(chain: Database, statement: str) -> None:
 
 def test_a_rolled_back_act_leaves_no_row(chain: Database) -> None:
     with pytest.raises(RuntimeError), chain.transaction() as tx:
-        audit.append(tx, CHAIN, "A", "s", {}, Caller())
+        audit.append(tx, audit.Record(CHAIN, "A", "s", {}, Caller()))
         raise RuntimeError
     with chain.transaction() as tx:
         assert audit.verify_all(tx) == (8, [])
@@ -196,7 +201,7 @@ def test_strange_text_is_recorded_and_verified(chain: Database) -> None:
         "a_": "%s",
     }
     with chain.transaction() as tx:
-        audit.append(tx, CHAIN, "REFUSED", "a\0b", facts, Caller(client="x\ud800"))
+        audit.append(tx, audit.Record(CHAIN, "REFUSED", "a\0b", facts, Caller(client="x\ud800")))
         assert audit.verify(tx) == []
         row = tx.execute(f"SELECT facts ->> 'name' FROM audit_entry WHERE {ENTRY} = 6").fetchone()
     assert row == ("Nguyễn\ufffd",)
@@ -206,7 +211,7 @@ def test_writers_at_the_same_time_make_one_chain(chain: Database) -> None:
     def write() -> None:
         for _ in range(20):
             with chain.transaction() as tx:
-                audit.append(tx, CHAIN, "A", "s", {"k": "v"}, Caller())
+                audit.append(tx, audit.Record(CHAIN, "A", "s", {"k": "v"}, Caller()))
 
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
@@ -260,7 +265,7 @@ def breaks(base: Database, anchored: list[Head]) -> list[Break]:
 def test_a_forged_chain_is_found_by_its_anchored_head_alone(chain: Database, postgres_server: PostgresServer) -> None:
     with chain.transaction() as tx:
         anchored = audit.heads(tx)
-        audit.append(tx, CHAIN, "MARK_CHANGED", "marks/6", {}, Caller())
+        audit.append(tx, audit.Record(CHAIN, "MARK_CHANGED", "marks/6", {}, Caller()))
     assert breaks(chain, anchored) == []
     for forge, expected in (
         (lambda root: forging.rewrite(root, CHAIN, "marks/9"), Break(CHAIN, 5, "ANCHOR_MISMATCH")),
@@ -324,7 +329,7 @@ def test_work_ends_when_the_caller_has_gone(
     database, stub = served
     with database.transaction() as tx:
         for number in range(3000):
-            audit.append(tx, "long", "A", str(number), {}, Caller())
+            audit.append(tx, audit.Record("long", "A", str(number), {}, Caller()))
     monkeypatch.setattr(audit, "BATCH_ROWS", 1)
     before = database.transactions
     if unary:
@@ -361,5 +366,5 @@ def test_the_unary_call_takes_a_chain_and_is_bounded(
 def test_many_rows_are_verified_in_constant_memory(chain: Database, database: Callable[[str], DatabaseConfig]) -> None:
     with chain.transaction() as tx:
         for number in range(2500):
-            audit.append(tx, "long", "A", str(number), {}, Caller())
+            audit.append(tx, audit.Record("long", "A", str(number), {}, Caller()))
         assert audit.verify_all(tx, "long") == (2500, [])
