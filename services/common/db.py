@@ -17,7 +17,7 @@ from typing import LiteralString
 import psycopg
 import psycopg.conninfo
 from psycopg import Cursor, RawCursor, sql
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, scalar_row
 from psycopg_pool import ConnectionPool
 
 from services.common import log
@@ -209,8 +209,8 @@ def assert_durable(tx: Tx) -> None:
     """Raises NotDurable unless the server keeps what it has committed through a power cut (PostgreSQL manual 20.5)."""
     off = []
     for name in _DURABLE:
-        row = tx.execute("SELECT current_setting(%s)", (name,)).fetchone()
-        if row is None or row[0] not in {"on", "local", "remote_write", "remote_apply"}:
+        (setting,) = tx.cursor(row_factory=scalar_row).execute("SELECT current_setting(%s)", (name,))
+        if setting not in {"on", "local", "remote_write", "remote_apply"}:
             off.append(name)
     if off:
         raise NotDurable(f"set to on in postgresql.conf: {', '.join(off)}")

@@ -40,8 +40,8 @@ def queue(tx: Tx, book: str, version: int, *, school: str, kind: Kind, content_s
     )
 
 
-def settled(tx: Tx, job: Job) -> bool:
-    """Finish the job when nothing is left to render; whether it was so.
+def finish_if_done(tx: Tx, job: Job) -> bool:
+    """Finish the job when nothing is left to render; True when it was finished.
 
     An earlier attempt kept the rendition, or the version has ended.
     """

@@ -34,7 +34,7 @@ from services.gradebook.rules import Level, PupilResult, format_mark
 
 _SMALL = 100
 """Cells of a sheet that is better entered together with others (ADR-0034)."""
-_AT_ONCE, _CROWD, _TOGETHER = 2, 4, 16
+_AT_ONCE, _ANOTHER_GROUP_FROM, _TOGETHER = 2, 4, 16
 """Transactions of small sheets at a time in a process, waiting sheets that begin the second one, and sheets of one."""
 _LARGE_AT_ONCE = 5
 """Larger sheets at a time in a process: more only get in each other's way, and in that of small ones (ADR-0048)."""
@@ -82,7 +82,10 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._small: Together[SheetEntry, Entered | None] = Together(
-            partial(marks.try_together, database), at_once=_AT_ONCE, crowd=_CROWD, most=_TOGETHER
+            partial(marks.try_together, database),
+            at_once=_AT_ONCE,
+            another_group_from=_ANOTHER_GROUP_FROM,
+            most=_TOGETHER,
         )
         self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
 
