@@ -7,7 +7,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-def eventually(condition: Callable[[], Result], timeout_s: float = 15.0) -> Result:
+def eventually(condition: Callable[[], Result], timeout_s: float = 20.0) -> Result:
     """Wait until `condition` gives a true value, and return it. Fails the test when it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not (result := condition()):

@@ -29,8 +29,8 @@ from services.common.settings import DatabaseConfig, PeerConfig
 from tests import servers
 from tests.integration.archive import peers as stand_ins
 from tests.integration.archive.anchor_line import AnchorLine, serving
-from tests.integration.archive.conftest import RunningStore
 from tests.integration.archive.forging import cut, remove, rewrite, superuser
+from tests.integration.archive.stores import RunningStore
 from tests.integration.common import messages
 
 SERVICE = "gradebook"
@@ -202,11 +202,11 @@ def test_what_is_no_next_anchor_of_the_caller_is_refused(line: AnchorLine) -> No
 
 
 def test_nothing_is_anchored_in_a_store_that_is_not_proven(line: AnchorLine) -> None:
-    line.prove(passed=False)
+    line.store.prove(line.archive, passed=False)
     try:
         refused = send(line, anchor.sign(a_next_statement(line), line.anchoring(SERVICE).signer))
     finally:
-        line.prove()
+        line.store.prove(line.archive)
     assert (type(refused), refused.reason) == (Unavailable, "STORE_NOT_PROVEN")
 
 

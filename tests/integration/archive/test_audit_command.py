@@ -27,8 +27,8 @@ from services.common.settings import DatabaseConfig, PeerConfig
 from tests import servers
 from tests.integration.archive import peers as stand_ins
 from tests.integration.archive.anchor_line import AnchorLine, serving
-from tests.integration.archive.conftest import with_buckets
 from tests.integration.archive.forging import cut, remove, rewrite, superuser
+from tests.integration.archive.stores import with_buckets
 
 CHAIN = "school/79000001"
 OPERATOR = "operator/department"

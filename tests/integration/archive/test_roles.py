@@ -30,7 +30,7 @@ from services.common.grpc_client import calling, channel
 from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
 from tests import servers
 from tests.integration.archive import peers as stand_ins
-from tests.integration.archive.conftest import with_buckets
+from tests.integration.archive.stores import with_buckets
 from tests.integration.common import messages
 from tests.service_processes import Processes, free_port
 from tests.stand_ins import tls

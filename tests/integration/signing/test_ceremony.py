@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from deploy.local import softhsm
-from tests.integration.signing.conftest import SCHOOL, Hsm, ceremony_toml, key_plan, make_hsm
+from tests.integration.signing.hsm import SCHOOL, Hsm, ceremony_toml, key_plan, make_hsm
 
 _ATTRIBUTES = {
     "private": True,

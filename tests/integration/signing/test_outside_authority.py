@@ -25,19 +25,9 @@ from services.common import db
 from services.common.settings import DatabaseConfig
 from services.signing.pades import Expected, check
 from tests import servers
-from tests.integration.signing.conftest import (
-    MIGRATIONS,
-    REQUIRED,
-    STOPPED,
-    TEACHERS,
-    Hsm,
-    Service,
-    ceremony_toml,
-    key_plan,
-    make_hsm,
-    signing_toml,
-    until,
-)
+from tests.integration.signing.hsm import STOPPED, Hsm, ceremony_toml, key_plan, make_hsm
+from tests.integration.signing.signing_service import MIGRATIONS, REQUIRED, TEACHERS, Service, signing_toml
+from tests.waiting import eventually
 
 FIRST, SECOND = TEACHERS[0], TEACHERS[1]  # ECDSA P-256, RSA
 NAMES = {FIRST: "Lê Thị An", SECOND: "Trần Văn Bình"}
@@ -148,7 +138,7 @@ def test_from_requests_to_a_signature(
         service.register(SECOND)
         name = service.take_in(signing_copy, required)
         service.activate(FIRST, SECOND)
-        until(lambda: service.state(name) == "SIGNED")
+        eventually(lambda: service.state(name) == "SIGNED")
         entries = service.journal(name)
         order = [Expected(entry.field, entry.signatory) for entry in entries if entry.event == "STORED"]
         report = check(
