@@ -17,8 +17,7 @@ from services.common.anchoring import Anchoring
 from services.common.db import Database, migrate
 from services.common.grpc_client import channel
 from services.common.settings import AnchorConfig, DatabaseConfig, PeerConfig, ServerConfig
-from tests import servers
-from tests.integration.archive import peers as stand_ins
+from tests import servers, stand_ins
 from tests.integration.archive.stores import RunningStore
 from tests.service_processes import free_port
 

@@ -24,8 +24,7 @@ from services.common.errors import NotFound
 from services.common.grpc_client import channel
 from services.common.identity import SYSTEM
 from services.common.settings import DatabaseConfig, PeerConfig
-from tests import servers
-from tests.integration.archive import peers as stand_ins
+from tests import servers, stand_ins
 from tests.integration.archive.anchor_line import AnchorLine, serving
 from tests.integration.archive.forging import cut, remove, rewrite, superuser
 from tests.integration.archive.stores import with_buckets
