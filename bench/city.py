@@ -24,16 +24,16 @@ def growth(stack: Stack, tell: Tell) -> list[Row]:
     """Microseconds a mark for keying and closing with snapshots, of the schools that came since the point before."""
     rows = []
     with school.serving(stack) as database:
-        found = school.profile(stack)
-        operator = Services(found, found.tls)
-        vendor = Services(found, stacks.tls(stack, f"vendor/{dossier.VENDOR}"))
+        configured = school.profile(stack)
+        operator = Services(configured, configured.tls)
+        vendor = Services(configured, stacks.tls(stack, f"vendor/{dossier.VENDOR}"))
         before = 0
         for point in SCHOOLS:
             keying = closing = 0.0
             marks = city_table.marks_in(database)
             for number in range(before, point):
                 invented = invent(classes=_CLASSES, students_per_class=_STUDENTS, code=str(_FIRST_CODE + number))
-                spent = school.enter_year(operator, vendor, Persons(found, invented.code), invented)
+                spent = school.enter_year(operator, vendor, Persons(configured, invented.code), invented)
                 keying, closing = keying + spent[0], closing + spent[1]
             stand = city_table.marks_in(database)
             cells = stand - marks

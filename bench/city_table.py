@@ -62,10 +62,10 @@ def measure(stack: Stack, shares: tuple[float, ...], tell: Tell) -> list[Row]:
             began = time.perf_counter()
             marks = fill(database, classes, tell)
             tell(f"{share:.0%} of a city: {marks:,} marks in {time.perf_counter() - began:.0f} s")
-            found = read(database, classes)
-        tell(found.text)
-        reads.append(found)
-        rows += _rows(share, marks, found, same=found.plan == reads[0].plan)
+            measured = read(database, classes)
+        tell(measured.text)
+        reads.append(measured)
+        rows += _rows(share, marks, measured, same=measured.plan == reads[0].plan)
     return rows
 
 
@@ -112,7 +112,7 @@ def _patient(database: DatabaseConfig) -> db.Tx:
 
 def read(database: DatabaseConfig, classes: int) -> Read:
     """Read classes spread over the city, each twice, so that the second time tells of work and not of the disk."""
-    found: list[dict[str, Any]] = []
+    answers: list[dict[str, Any]] = []
     with _patient(database) as connection:
         for number in range(_READS):
             chosen = 1 + number * (classes - 1) // (_READS - 1)
@@ -120,30 +120,30 @@ def read(database: DatabaseConfig, classes: int) -> Read:
             for _ in range(2):
                 row = connection.execute(explained, ([chosen], _SUBJECTS, _SEMESTERS)).fetchone()
             assert row is not None
-            found.append(row[0][0])
-    pages = [one["Plan"]["Shared Hit Blocks"] + one["Plan"]["Shared Read Blocks"] for one in found]
-    shapes = sorted({shape(one["Plan"]) for one in found})
-    times = [one["Execution Time"] for one in found]
-    return Read(" | ".join(shapes), middle(pages), middle(times), _told(found[-1]["Plan"]))
+            answers.append(row[0][0])
+    pages = [answer["Plan"]["Shared Hit Blocks"] + answer["Plan"]["Shared Read Blocks"] for answer in answers]
+    shapes = sorted({shape(answer["Plan"]) for answer in answers})
+    times = [answer["Execution Time"] for answer in answers]
+    return Read(" | ".join(shapes), middle(pages), middle(times), _summary(answers[-1]["Plan"]))
 
 
 def shape(plan: dict[str, Any]) -> str:
     """A plan's nodes from the top, without figures: what must not change as the table grows."""
     name = plan["Node Type"] + (f" using {plan['Index Name']}" if "Index Name" in plan else "")
-    below = [shape(one) for one in plan.get("Plans", ())]
+    below = [shape(node) for node in plan.get("Plans", ())]
     return f"{name} ← {', '.join(below)}" if below else name
 
 
-def _told(plan: dict[str, Any]) -> str:
+def _summary(plan: dict[str, Any]) -> str:
     return json.dumps(
         {name: plan[name] for name in ("Node Type", "Actual Rows", "Shared Hit Blocks", "Shared Read Blocks")}
     )
 
 
-def _rows(share: float, marks: int, found: Read, *, same: bool) -> list[Row]:
+def _rows(share: float, marks: int, measured: Read, *, same: bool) -> list[Row]:
     name = f"city.read.{share * 100:g}_percent"
-    told = f"{marks:,} marks; plan: {found.plan}" + ("" if same else "; NOT the plan of the smallest share")
+    note = f"{marks:,} marks; plan: {measured.plan}" + ("" if same else "; NOT the plan of the smallest share")
     return [
-        Row(f"{name}.buffers", found.buffers, "pages of 8 KiB", note=told),
-        Row(f"{name}.time", found.milliseconds, "ms", note=f"one class of {CLASS}, a year, second read"),
+        Row(f"{name}.buffers", measured.buffers, "pages of 8 KiB", note=note),
+        Row(f"{name}.time", measured.milliseconds, "ms", note=f"one class of {CLASS}, a year, second read"),
     ]

@@ -89,21 +89,21 @@ class _Client:
         return [self._enter(time.perf_counter()) for _ in range(5)]
 
     def planned(self, seconds: float) -> list[float]:
-        found = []
+        times = []
         began = time.perf_counter()
         due = began + self._random.uniform(0, CLIENTS / RATE)
         while due < began + seconds:
             time.sleep(max(0.0, due - time.perf_counter()))
-            found.append(self._enter(due))
+            times.append(self._enter(due))
             due += self._random.expovariate(RATE / CLIENTS)
-        return found
+        return times
 
     def greedy(self, seconds: float) -> list[float]:
-        found = []
+        times = []
         end = time.perf_counter() + seconds
         while (now := time.perf_counter()) < end:
-            found.append(self._enter(now))
-        return found
+            times.append(self._enter(now))
+        return times
 
     def close(self) -> None:
         self._peer.close()
@@ -125,13 +125,13 @@ class _Client:
 
 
 def _clients(stack: Stack) -> list[_Client]:
-    found = school.profile(stack)
-    operator = Services(found, found.tls)
-    vendor = Services(found, stacks.tls(stack, f"vendor/{mark_school.VENDOR}"))
+    configured = school.profile(stack)
+    operator = Services(configured, configured.tls)
+    vendor = Services(configured, stacks.tls(stack, f"vendor/{mark_school.VENDOR}"))
     clients = []
     for school_number in range(_SCHOOLS):
         code = f"7901{school_number:04d}"
-        token = mark_school.register(found, operator, vendor, code, classes=1, shape=_SHAPE)
+        token = mark_school.register(configured, operator, vendor, code, classes=1, shape=_SHAPE)
         sheets = mark_school.sheets(code, mark_school.class_names(1))
         for number in range(school_number, CLIENTS, _SCHOOLS):
             clients.append(_Client(stack, token, next(sheets), number))
@@ -141,9 +141,9 @@ def _clients(stack: Stack) -> list[_Client]:
 def _together(work: Sequence[Callable[[], list[float]]]) -> list[float]:
     start = threading.Barrier(len(work))
 
-    def run(one: Callable[[], list[float]]) -> list[float]:
+    def run(measure: Callable[[], list[float]]) -> list[float]:
         start.wait()
-        return one()
+        return measure()
 
     with ThreadPoolExecutor(len(work)) as pool:
-        return [time for found in pool.map(run, work) for time in found]
+        return [time for times in pool.map(run, work) for time in times]

@@ -72,11 +72,11 @@ def _demo(stack: Stack, students: int) -> None:
 
 
 def _line(stack: Stack, students: int) -> list[Row]:
-    found = school.profile(stack)
-    operator = Services(found, found.tls)
+    configured = school.profile(stack)
+    operator = Services(configured, configured.tls)
     (book,) = all_books(operator, CODE, SCHOOL_YEAR)
     history = call(operator.books.GetBook, books_pb2.GetBookRequest(book=book.id)).book.history
-    steps = [Step(state_name(one.to_state), one.time.ToNanoseconds() / 1e9, bool(one.person)) for one in history]
+    steps = [Step(state_name(step.to_state), step.time.ToNanoseconds() / 1e9, bool(step.person)) for step in history]
     return line_rows(*_keyed(stack), steps, students)
 
 
@@ -141,7 +141,7 @@ def _memory(stack: Stack) -> dict[str, Memory]:
 
 def memory_rows(idle: dict[str, Memory], after: dict[str, Memory]) -> list[Row]:
     """One row a process, PSS when idle, and their sum."""
-    rows = [_memory_row(f"memory.{name}", found, after.get(name)) for name, found in idle.items()]
+    rows = [_memory_row(f"memory.{name}", memory, after.get(name)) for name, memory in idle.items()]
     nothing = Memory(0, 0, 0)
     return [*rows, _memory_row("memory.all", sum(idle.values(), nothing), sum(after.values(), nothing))]
 

@@ -106,9 +106,11 @@ def request(sheet: Sheet, shape: Shape) -> marks_pb2.EnterMarksRequest:
     )
 
 
-def register(found: Profile, operator: Services, vendor: Services, school: str, *, classes: int, shape: Shape) -> str:
+def register(
+    configured: Profile, operator: Services, vendor: Services, school: str, *, classes: int, shape: Shape
+) -> str:
     """Register the school with an open window over everything, through the RPCs. Returns the token of its teacher."""
-    persons = Persons(found, school)
+    persons = Persons(configured, school)
     token = persons.token(TEACHER)
     where = {"school": school, "school_year": YEAR}
     names = class_names(classes)

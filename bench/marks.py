@@ -112,10 +112,10 @@ class _Client:
     """
 
     def __init__(self, stack: Stack, database: DatabaseConfig, code: str, classes: int, shape: Shape) -> None:
-        found = school.profile(stack)
+        configured = school.profile(stack)
         tls = stacks.tls(stack, f"vendor/{mark_school.VENDOR}")
-        operator, vendor = Services(found, found.tls), Services(found, tls)
-        self.token = mark_school.register(found, operator, vendor, code, classes=classes, shape=shape)
+        operator, vendor = Services(configured, configured.tls), Services(configured, tls)
+        self.token = mark_school.register(configured, operator, vendor, code, classes=classes, shape=shape)
         self._peer = channel(stacks.peer(stack, "gradebook", f"vendor/{mark_school.VENDOR}"))
         # Requests are packed beforehand, as the references' rows are.
         self.enter: Callable[..., marks_pb2.EnterMarksResponse] = self._peer.unary_unary(
@@ -193,10 +193,10 @@ class _Load:
             client.entered = client.take(calls)
             requests = [mark_school.request(sheet, self._shape) for sheet in client.entered]
             if self._stream:
-                messages = [marks_pb2.ImportMarksRequest(sheet=one).SerializeToString() for one in requests]
+                messages = [marks_pb2.ImportMarksRequest(sheet=request).SerializeToString() for request in requests]
                 work.append(partial(self._import, client, messages))
             else:
-                work.append(partial(self._enter, client, [one.SerializeToString() for one in requests]))
+                work.append(partial(self._enter, client, [request.SerializeToString() for request in requests]))
         return self._together(work, calls)
 
     def copy(self) -> Slice:
@@ -231,7 +231,7 @@ class _Load:
     def _together(self, work: Sequence[Callable[[], None]], calls: int) -> Slice:
         with ThreadPoolExecutor(len(work)) as pool:
             began = time.perf_counter()
-            for done in [pool.submit(one) for one in work]:
+            for done in [pool.submit(task) for task in work]:
                 done.result()
             spent = time.perf_counter() - began
         return Slice(calls * len(work) * self._shape.marks, spent)
@@ -282,9 +282,9 @@ class _Load:
         cells = Cells(*map(list, zip(*self._cells(students), strict=True)))
         act = Act(request.id, request.sha256, EntryKind.MARKS, class_id, subject_id, sheet.semester, teacher, vendor)
         writing, (digest,) = store.writing([Planned(act, Changes(cells, Cells(), []), 0)])
-        who = Caller(vendor, teacher, sheet.school)
+        caller = Caller(vendor, teacher, sheet.school)
         written = Written(len(cells.values), digest)
-        record = entry_record(who, ref, act, written, subject=sheet.subject, semester=sheet.semester)
+        record = entry_record(caller, ref, act, written, subject=sheet.subject, semester=sheet.semester)
         return store.opening([key], wait=True), [writing, audit.appending([record])]
 
 

@@ -32,9 +32,9 @@ def of_tree(pid: int) -> Memory:
     caller is root.
     """
     whole = Memory(0, 0, 0)
-    for one in descendants(pid, _parents()):
+    for process in descendants(pid, _parents()):
         try:
-            text = (_PROC / str(one) / "smaps_rollup").read_text(encoding="utf-8")
+            text = (_PROC / str(process) / "smaps_rollup").read_text(encoding="utf-8")
         except (FileNotFoundError, ProcessLookupError):  # ended while we looked
             continue
         whole += parse(text)
@@ -43,16 +43,16 @@ def of_tree(pid: int) -> Memory:
 
 def parse(smaps_rollup: str) -> Memory:
     """The figures in the text of /proc/<pid>/smaps_rollup. Raises KeyError when it has none."""
-    found = {name: int(kilobytes) * 1024 for name, kilobytes in _FIGURE.findall(smaps_rollup)}
-    return Memory(found["Rss"], found["Pss"])
+    figures = {name: int(kilobytes) * 1024 for name, kilobytes in _FIGURE.findall(smaps_rollup)}
+    return Memory(figures["Rss"], figures["Pss"])
 
 
 def descendants(pid: int, parents: Mapping[int, int]) -> list[int]:
     """`pid` and every process below it, given the parent of each process."""
-    found = [pid]
-    for one in found:  # grows while we walk it
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
+    tree = [pid]
+    for process in tree:  # grows while we walk it
+        tree += [child for child, parent in parents.items() if parent == process]
+    return tree
 
 
 def _parents() -> dict[int, int]:

@@ -85,30 +85,30 @@ def show(rows: Sequence[Row], console: Console) -> None:
 
 
 def _ratios(rows: Sequence[Row]) -> Table:
-    found = _table("system", "bare", "unit", "ratio", "worst", "target")
+    table = _table("system", "bare", "unit", "ratio", "worst", "target")
     for row in rows:
         target = "" if row.target is None else f"≥ {row.target:g}"
         marked = {True: f"[green]{target} ✓[/]", False: f"[bold red]{target} ✗ missed[/]", None: ""}[row.met]
         figures = (number(row.value), number(row.reference), row.unit, number(row.ratio), number(row.ratio_min))
-        found.add_row(row.name, *figures, marked)
-    return found
+        table.add_row(row.name, *figures, marked)
+    return table
 
 
 def _figures(rows: Sequence[Row]) -> Table:
-    found = _table("value", "unit")
-    found.add_column("", overflow="fold")
+    table = _table("value", "unit")
+    table.add_column("", overflow="fold")
     for row in rows:
         bare = "" if row.reference is None else f"{number(row.reference)} {row.against}"
-        found.add_row(row.name, number(row.value), row.unit, f"[dim]{'; '.join(filter(None, (bare, row.note)))}[/]")
-    return found
+        table.add_row(row.name, number(row.value), row.unit, f"[dim]{'; '.join(filter(None, (bare, row.note)))}[/]")
+    return table
 
 
 def _table(*columns: str) -> Table:
-    found = Table(box=None, pad_edge=False, header_style="dim")
-    found.add_column("what", no_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("what", no_wrap=True)
     for name in columns:
-        found.add_column(name, justify="left" if name in {"unit", "target"} else "right", no_wrap=True)
-    return found
+        table.add_column(name, justify="left" if name in {"unit", "target"} else "right", no_wrap=True)
+    return table
 
 
 def number(value: float | None) -> str:

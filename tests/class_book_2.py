@@ -82,7 +82,7 @@ def _month(rng: random.Random, month: str, students: int) -> dict[str, Any]:
         sessions = [(day, session) for day in school_days for session in ("MORNING", "AFTERNOON")]
         chosen = sorted(rng.sample(range(len(sessions)), rng.choice([0, 0, 0, 0, 1, 2, 3])))
         absences = [{"day": sessions[i][0], "session": sessions[i][1], "excused": rng.random() < 0.8} for i in chosen]
-        excused = sum(bool(one["excused"]) for one in absences)
+        excused = sum(bool(absence["excused"]) for absence in absences)
         rows.append(
             {"student": student, "absences": absences, "excused": excused, "unexcused": len(absences) - excused}
         )

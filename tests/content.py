@@ -235,8 +235,8 @@ def _level(results: dict[str, str]) -> str:
 def _year(
     rng: random.Random, subjects: list[dict[str, Any]], first: dict[str, Any], second: dict[str, Any]
 ) -> dict[str, Any]:
-    for subject, one, two in zip(subjects, first["marks"], second["marks"], strict=True):
-        for row_1, row_2 in zip(one["rows"], two["rows"], strict=True):
+    for subject, marks_1, marks_2 in zip(subjects, first["marks"], second["marks"], strict=True):
+        for row_1, row_2 in zip(marks_1["rows"], marks_2["rows"], strict=True):
             if subject["kind"] == "COMMENT_ONLY":
                 row_2["year_result"] = row_2["result"]
             else:

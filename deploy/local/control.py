@@ -60,7 +60,7 @@ def ask(stack: Stack, request: Request) -> object:
 async def serve(stack: Stack, answer: Callable[[Request], Awaitable[object]]) -> AsyncIterator[None]:
     """Answer requests while the block runs."""
 
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             request = Request(**json.loads(await reader.readline()))
             if request.action not in ACTIONS:
@@ -76,7 +76,7 @@ async def serve(stack: Stack, answer: Callable[[Request], Awaitable[object]]) ->
         writer.close()
 
     _path(stack).unlink(missing_ok=True)
-    server = await asyncio.start_unix_server(one, _path(stack))
+    server = await asyncio.start_unix_server(respond, _path(stack))
     try:
         yield
     finally:

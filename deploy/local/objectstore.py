@@ -98,8 +98,8 @@ def minio_program() -> Path | None:
     if named:
         return Path(named)
     built = REPOSITORY / ".run" / "bin" / "minio"
-    found = shutil.which("minio")
-    return built if built.exists() else Path(found) if found else None
+    on_path = shutil.which("minio")
+    return built if built.exists() else Path(on_path) if on_path else None
 
 
 def prepare(store: Store) -> None:
@@ -129,12 +129,12 @@ def _minio_server() -> Path:
 
 
 def _prepare_minio(store: Store) -> None:
-    who = pki.identity(store.stack, "server/s3")
+    identity = pki.identity(store.stack, "server/s3")
     certificates = store.folder / "certs"
     (certificates / "CAs").mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.copy(who.cert_file, certificates / "public.crt")
-    shutil.copy(who.key_file, certificates / "private.key")
-    shutil.copy(who.ca_file, certificates / "CAs" / "ca.pem")
+    shutil.copy(identity.cert_file, certificates / "public.crt")
+    shutil.copy(identity.key_file, certificates / "private.key")
+    shutil.copy(identity.ca_file, certificates / "CAs" / "ca.pem")
     write_private(store.folder / "root-user", ROOT_ACCESS_KEY)
     write_private(store.folder / "policy.json", _ARCHIVE_POLICY)
 
@@ -200,10 +200,11 @@ def _seaweedfs_security(store: Store) -> str:
 
     Without it one HTTP DELETE on the filer, or one POST to the master's collection page, erases a locked object.
     """
-    who = pki.identity(store.stack, pki.STORE_INNER)
-    pair = f'cert = "{who.cert_file}"\nkey = "{who.key_file}"\n'
-    client = f'client_cert = "{who.cert_file}"\nclient_key = "{who.key_file}"\nallowed_commonNames = "{who.name}"\n'
-    ca = f'ca = "{who.ca_file}"\n'
+    identity = pki.identity(store.stack, pki.STORE_INNER)
+    pair = f'cert = "{identity.cert_file}"\nkey = "{identity.key_file}"\n'
+    client = f'client_cert = "{identity.cert_file}"\nclient_key = "{identity.key_file}"\n'
+    client += f'allowed_commonNames = "{identity.name}"\n'
+    ca = f'ca = "{identity.ca_file}"\n'
     parts = [f"[grpc]\n{ca}", f"[grpc.client]\n{pair}", f"[https.client]\nenabled = true\n{pair}{ca}"]
     parts += [f"[grpc.{part}]\n{pair}{client}" for part in ("master", "volume", "filer", "s3")]
     parts += [f"[https.{part}]\n{pair}{ca}" for part in ("master", "volume", "filer")]
@@ -214,7 +215,7 @@ def _seaweedfs_security(store: Store) -> str:
 
 
 def _seaweedfs(store: Store) -> Process:
-    who = pki.identity(store.stack, "server/s3")
+    identity = pki.identity(store.stack, "server/s3")
     master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = store.forbidden_ports
     sockets = store.stack.sockets
     options = {
@@ -241,8 +242,8 @@ def _seaweedfs(store: Store) -> Process:
         "s3.port.iceberg": 0,
         "s3.port.lance": 0,
         "s3.localSocket": sockets / f"s3-{store.offset}.sock",
-        "s3.cert.file": who.cert_file,
-        "s3.key.file": who.key_file,
+        "s3.cert.file": identity.cert_file,
+        "s3.key.file": identity.key_file,
         "s3.config": store.folder / "s3.json",
         "s3.iam": "false",
         "s3.autoCreateBucket": "false",
@@ -261,11 +262,11 @@ def _seaweedfs(store: Store) -> Process:
 
 
 def _weed() -> str:
-    beside = Path(sys.executable).with_name("weed")
-    found = str(beside) if beside.exists() else shutil.which("weed")
-    if found is None:
+    installed = Path(sys.executable).with_name("weed")
+    program = str(installed) if installed.exists() else shutil.which("weed")
+    if program is None:
         raise LocalError("no object store: neither minio nor weed is installed; run: make setup")
-    return found
+    return program
 
 
 def _answers(store: Store, path: str, *, accepted: set[int]) -> None:

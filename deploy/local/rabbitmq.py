@@ -49,13 +49,13 @@ log.file = false
 
 def config(stack: Stack, client: str, *, virtual_host: str = VIRTUAL_HOST) -> BrokerConfig:
     """How `client`, a certificate's name such as ``service/print``, reaches the broker."""
-    who = pki.identity(stack, client)
+    identity = pki.identity(stack, client)
     return BrokerConfig(
         host=HOST,
         port=stack.port(PORT_OFFSET),
-        user=who.name,
+        user=identity.name,
         virtual_host=virtual_host,
-        tls=TlsConfig(ca_file=who.ca_file, cert_file=who.cert_file, key_file=who.key_file),
+        tls=TlsConfig(ca_file=identity.ca_file, cert_file=identity.cert_file, key_file=identity.key_file),
     )
 
 
@@ -67,13 +67,13 @@ def prepare(stack: Stack) -> None:
     if not (folder / "home" / ".erlang.cookie").exists():
         cookie = stack.secret("erlang.cookie").read_text(encoding="ascii").strip()
         write_private(folder / "home" / ".erlang.cookie", cookie)
-    who = pki.identity(stack, "server/rabbitmq")
+    identity = pki.identity(stack, "server/rabbitmq")
     settings = _SETTINGS.format(
         host=HOST,
         port=stack.port(PORT_OFFSET),
-        ca=who.ca_file,
-        cert=who.cert_file,
-        key=who.key_file,
+        ca=identity.ca_file,
+        cert=identity.cert_file,
+        key=identity.key_file,
         definitions=folder / "definitions.json",
     )
     write_private(folder / "rabbitmq.conf", settings)
@@ -106,9 +106,9 @@ def processes(stack: Stack) -> tuple[Process, ...]:
 
 def ready(stack: Stack) -> None:
     """Raises NotReadyError until a client can open TLS and the broker answers the AMQP 0-9-1 protocol header."""
-    who = pki.identity(stack, "service/gradebook")
-    context = ssl.create_default_context(cafile=str(who.ca_file))
-    context.load_cert_chain(who.cert_file, who.key_file)
+    identity = pki.identity(stack, "service/gradebook")
+    context = ssl.create_default_context(cafile=str(identity.ca_file))
+    context.load_cert_chain(identity.cert_file, identity.key_file)
     try:
         with (
             socket.create_connection((HOST, stack.port(PORT_OFFSET)), timeout=5) as plain,
@@ -200,10 +200,10 @@ def _folder(stack: Stack) -> Path:
 
 
 def _epmd() -> str:
-    found = shutil.which("epmd")
-    if found is None or not (_SCRIPTS / "rabbitmq-server").exists():
+    program = shutil.which("epmd")
+    if program is None or not (_SCRIPTS / "rabbitmq-server").exists():
         raise LocalError("RabbitMQ is not installed; run: make setup")
-    return found
+    return program
 
 
 def _accepts(port: int) -> None:

@@ -23,12 +23,12 @@ SAMPLES = sorted((Path(__file__).parent / "samples" / "events").glob("*.json"))
 
 def events() -> dict[str, type[Message]]:
     """Every event type of every service, by full name."""
-    found = {}
+    types = {}
     for service in SERVICES:
         module = importlib.import_module(f"hoso.{service}.v1.events_pb2")
         for name, descriptor in module.DESCRIPTOR.message_types_by_name.items():
-            found[descriptor.full_name] = getattr(module, name)
-    return found
+            types[descriptor.full_name] = getattr(module, name)
+    return types
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.stem)
@@ -77,6 +77,6 @@ def _served() -> list[Any]:
 
 def test_every_rpc_has_its_entry_in_an_access_table() -> None:
     """Refusal is the default; an RPC without an entry would never answer anyone, and an entry without RPC is a typo."""
-    for one in _served():
-        service = symbol_database.Default().pool.FindServiceByName(one.name)
-        assert set(one.access) == {method.name for method in service.methods}, one.name
+    for served in _served():
+        service = symbol_database.Default().pool.FindServiceByName(served.name)
+        assert set(served.access) == {method.name for method in service.methods}, served.name

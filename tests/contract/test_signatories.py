@@ -18,6 +18,6 @@ def test_print_checks_the_ranks_of_the_catalogue() -> None:
 def test_signing_knows_the_rank_of_the_seal_and_a_reason_for_every_role() -> None:
     assert signing.SEAL_RANK == SEAL_RANK
     required = [signing.Required("sig", 1, 1, role, "gv") for role in (*SignatoryRole.__members__, "OTHER")]
-    *known, other = [signing.reason_text(one) for one in required]
+    *known, other = [signing.reason_text(signature) for signature in required]
     assert len(set(known)) == len(SignatoryRole)
     assert other not in known

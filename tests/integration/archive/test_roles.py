@@ -171,9 +171,7 @@ def test_sealed_book_from_event_to_event(up: Line, ca: Ca) -> None:
 
 def test_archive_anchors_its_own_heads(up: Line) -> None:
     """The role `work` made the day's anchor by itself, through the role `serve`."""
-    operator = AnchorServiceStub(
-        channel(PeerConfig(up.config.server.listen, tls(up.pki, "operator/department")))
-    )
+    operator = AnchorServiceStub(channel(PeerConfig(up.config.server.listen, tls(up.pki, "operator/department"))))
 
     def anchored() -> bool:
         listed = operator.ListAnchors(anchors_pb2.ListAnchorsRequest(service="archive"), timeout=10)

@@ -227,12 +227,12 @@ def test_writers_at_the_same_time_make_one_chain(chain: Database) -> None:
 
 def test_progress_is_told_batch_by_batch(chain: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "BATCH_ROWS", 2)
-    told = list(audit.check_chains(chain))
-    assert [(p.rows, p.chains_done) for p in told] == [(2, 0), (3, 1), (5, 1), (7, 1), (8, 2)]
-    assert {p.chains_total for p in told} == {2}
+    progress = list(audit.check_chains(chain))
+    assert [(p.rows, p.chains_done) for p in progress] == [(2, 0), (3, 1), (5, 1), (7, 1), (8, 2)]
+    assert {p.chains_total for p in progress} == {2}
     with chain.transaction() as tx:
         oldest = tx.execute("SELECT min(recorded_time) FROM audit_entry").fetchone()
-    assert oldest == (told[-1].oldest_time,)
+    assert oldest == (progress[-1].oldest_time,)
     assert [p.rows for p in audit.check_chains(chain, "another")] == [2, 3]
     with pytest.raises(NotFound):
         list(audit.check_chains(chain, "nowhere"))
@@ -295,7 +295,7 @@ class Counting(Database):
 def served(chain: Database, pki_files: Pki) -> Iterator[tuple[Counting, OperationsServiceStub]]:
     """OperationsService over the chains under test, called by the operator."""
     files = {name: pki_files.identity(name) for name in ("service/gradebook", "operator/department")}
-    tls = {name: TlsConfig(who.ca_file, who.cert_file, who.key_file) for name, who in files.items()}
+    tls = {name: TlsConfig(own.ca_file, own.cert_file, own.key_file) for name, own in files.items()}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -314,10 +314,10 @@ def test_the_stream_tells_progress_and_breaks(served: tuple[Counting, Operations
     with database.transaction() as tx:
         anchored = [pb.AuditHead(chain=h.chain, sequence=h.sequence, sha256=h.sha256) for h in audit.heads(tx)]
     anchored[0].sha256 = bytes(32)
-    told = list(stub.VerifyAuditChains(pb.VerifyAuditChainsRequest(anchored=anchored), timeout=20))
-    assert [(p.rows, p.chains_done, p.chains_total) for p in told] == [(3, 1, 2), (8, 2, 2)]
-    assert [(b.chain, b.sequence, b.reason) for p in told for b in p.breaks] == [("another", 3, "ANCHOR_MISMATCH")]
-    assert told[-1].oldest_time.ToDatetime(UTC) <= datetime.now(UTC)
+    progress = list(stub.VerifyAuditChains(pb.VerifyAuditChainsRequest(anchored=anchored), timeout=20))
+    assert [(p.rows, p.chains_done, p.chains_total) for p in progress] == [(3, 1, 2), (8, 2, 2)]
+    assert [(b.chain, b.sequence, b.reason) for p in progress for b in p.breaks] == [("another", 3, "ANCHOR_MISMATCH")]
+    assert progress[-1].oldest_time.ToDatetime(UTC) <= datetime.now(UTC)
     with pytest.raises(Invalid), calling("gradebook"):
         list(stub.VerifyAuditChains(pb.VerifyAuditChainsRequest(anchored=[pb.AuditHead(chain="a\0")]), timeout=20))
 

@@ -36,16 +36,16 @@ def problems(plan: Mapping[str, Any], leading: Mapping[str, Sequence[str]]) -> l
     values, those after it. Sub-plans, common table expressions and the inner sides of joins are
     parts like all others. Raises KeyError for an index that is not named.
     """
-    found = []
+    violations = []
     for node in _nodes(plan):
         kind = node["Node Type"]
         if kind in {"Seq Scan", "Sample Scan"}:
-            found.append(Problem(node["Relation Name"], WHOLE_TABLE))
+            violations.append(Problem(node["Relation Name"], WHOLE_TABLE))
         elif kind in INDEX_SCANS:
             what = _index_problem(node.get("Index Cond"), leading[node["Index Name"]])
             if what is not None:
-                found.append(Problem(node["Index Name"], what))
-    return found
+                violations.append(Problem(node["Index Name"], what))
+    return violations
 
 
 def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -85,7 +85,9 @@ def _conditions(condition: str) -> Iterator[tuple[str, str]]:
 def _split(condition: str) -> Sequence[str]:
     """``((a = 1) AND (b > 2))`` → ``a = 1`` and ``b > 2``; ``(a = 1)`` → ``a = 1``."""
     inner = _bare(condition)
-    places = [found.start() for found in re.finditer(" AND ", inner) if _depth(inner[: found.start()]) == 0]
+    places = [
+        conjunction.start() for conjunction in re.finditer(" AND ", inner) if _depth(inner[: conjunction.start()]) == 0
+    ]
     ends = [*places, len(inner)]
     starts = [0, *(place + len(" AND ") for place in places)]
     return [_bare(inner[start:end]) for start, end in zip(starts, ends, strict=True)]

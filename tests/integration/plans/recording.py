@@ -40,7 +40,7 @@ class Statement(NamedTuple):
 
 def sites(paths: Iterator[Path] | None = None) -> list[Site]:
     """Every call in the services that executes SQL, by the syntax tree."""
-    found: list[Site] = []
+    calls: list[Site] = []
     for path in sorted(paths or SERVICES.rglob("*.py")):
         name = str(path.relative_to(ROOT))
         if name in PASSING_ON:
@@ -52,8 +52,8 @@ def sites(paths: Iterator[Path] | None = None) -> list[Site]:
             if isinstance(node, ast.ImportFrom) and node.module in {"services.common.db", "services.common.rows"}
             for alias in node.names
         }
-        found += _calls(tree, name, imported, "")
-    return found
+        calls += _calls(tree, name, imported, "")
+    return calls
 
 
 def _calls(node: ast.AST, path: str, imported: set[str], function: str) -> Iterator[Site]:

@@ -117,14 +117,14 @@ def test_the_statements_inside_functions_do_so_too(
 def test_what_may_read_more_is_named_only_where_it_does(
     reached: dict[str, list[Statement]], database: Callable[[str], DatabaseConfig]
 ) -> None:
-    told = {
+    violated = {
         (_name(explained.statement.site), problem.target)
         for service, statements in reached.items()
         for explained in city.explain(database(service), statements)
         for problem in explained.problems
     }
     named = {(function, target) for function, targets in samples.ALLOWED.items() for target in targets}
-    assert named - told == set()
+    assert named - violated == set()
 
 
 def _name(site: Site) -> str:

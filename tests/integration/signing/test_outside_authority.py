@@ -224,7 +224,7 @@ def subject_of(signatory: str, name: str) -> x509.Name:
 
 
 def pem(*certificates: x509.Certificate) -> bytes:
-    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
+    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
 
 
 RIGHT = subject_of(FIRST, NAMES[FIRST])
@@ -309,7 +309,7 @@ def test_a_wrong_certificate_is_refused_by_file_and_rule(
     assert refused.returncode == REFUSED
     named = {tuple(line.split(": ")[:2]) for line in refused.stderr.splitlines() if "/certs/" in line}
     if authority:  # what is wrong with the issuer is wrong with both
-        named = {each for each in named if each[0] == str(file)}
+        named = {(path, rule) for path, rule in named if path == str(file)}
     assert named == {(str(file), rule) for rule in rules}
     assert not (prepared.folder / "record.json").exists()
     assert [certificates_in_token(prepared, person) for person in (FIRST, SECOND)] == [0, 0]

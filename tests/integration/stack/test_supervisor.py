@@ -154,13 +154,13 @@ def test_processes_stop_before_what_they_need(own_stack: Stack, tmp_path: Path) 
         f"signal.signal(signal.SIGTERM, end)\n{NOTIFY}{FOR_EVER}"
     )
 
-    def one(name: str, *after: str) -> Process:
+    def unit(name: str, *after: str) -> Process:
         return Process(name=name, command=(sys.executable, "-c", code, name), after=after)
 
     async def script(client: Client) -> None:
         await client.until(all_ready)
 
-    supervised(own_stack, [one("database"), one("service", "database"), one("edge", "service")], script)
+    supervised(own_stack, [unit("database"), unit("service", "database"), unit("edge", "service")], script)
     assert journal.read_text() == "edge service database "
 
 

@@ -216,9 +216,9 @@ def test_a_workbook_without_score_sheets_says_so() -> None:
     book, _ = table([["Kế hoạch", "năm học"]], "Kế hoạch")
     book_sheets, whole = read.read(book, lambda: book)
     assert book_sheets == []
-    assert [f.rule for f in whole.found] == ["NOT_A_SHEET", "NO_SHEETS"]
+    assert [f.rule for f in whole.items] == ["NOT_A_SHEET", "NO_SHEETS"]
     none, _ = table([["TT", "Mã HS", "Họ tên"]])
-    assert [f.rule for f in sheets(none)[0].findings.found] == ["NO_MARK_COLUMNS"]
+    assert [f.rule for f in sheets(none)[0].findings.items] == ["NO_MARK_COLUMNS"]
 
 
 def test_names_are_compared_as_people_read_them() -> None:
@@ -269,4 +269,4 @@ def test_a_worksheet_that_claims_a_million_rows_is_read_in_part(tmp_path: Path) 
     sheet.cell(1_000_000, 300).number_format = "0.0"
     (book_sheet,) = sheets(through_file(book, tmp_path))
     assert len(book_sheet.rows) == 3
-    assert [f.rule for f in book_sheet.findings.found] == ["TOO_LONG"]
+    assert [f.rule for f in book_sheet.findings.items] == ["TOO_LONG"]
