@@ -1,8 +1,10 @@
-"""The table `mark` at the size of a city: does reading one class cost more than when the city was a hundredth?
+"""The table `mark` at the size of a city: does reading one class cost more than when the city was a
+hundredth?
 
-The rows are written straight into the table, in waves as a year brings them (every class's first regular marks, then
-every class's second ones …), so that the marks of a class lie scattered as they do in life. The key is built after the
-rows, because entering 128 million rows one sheet at a time would take a day; its shape is the same.
+The rows are written straight into the table, in waves as a year brings them (every class's first
+regular marks, then every class's second ones …), so that the marks of a class lie scattered as they
+do in life. The key is built after the rows, because entering 128 million rows one sheet at a time
+would take a day; its shape is the same.
 """
 
 import json
@@ -25,7 +27,7 @@ STUDENTS = 1_100_000
 CLASS = 45
 _WAVES = [(semester, column) for semester in (1, 2) for column in (1, 2, 10, 3, 4, 11)]
 _FULL, _SMALL = 7, 4
-"""Subjects with four regular marks a semester, and with two: 116 marks a student and year."""
+"""Subjects with four regular marks per semester, and with two: 116 marks per student and year."""
 CELLS = 2 * (_FULL * 6 + _SMALL * 4)
 _SUBJECTS = list(range(1, _FULL + _SMALL + 1))
 _READS = 40
@@ -44,7 +46,9 @@ FROM (
 
 @dataclass(frozen=True)
 class Read:
-    """How a class was read: its plan without figures, pages touched (median of classes) and milliseconds (median)."""
+    """How a class was read: its plan without figures, pages touched (median of classes) and
+    milliseconds (median).
+    """
 
     plan: str
     buffers: float
@@ -70,7 +74,9 @@ def measure(stack: Stack, shares: tuple[float, ...], tell: Tell) -> list[Row]:
 
 
 def fill(database: DatabaseConfig, classes: int, tell: Tell) -> int:
-    """Fill an empty database's table `mark` with a year of so many classes. Returns how many marks that is."""
+    """Fill an empty database's table `mark` with a year of so many classes. Returns how many marks
+    that is.
+    """
     db.migrate(database, [school.MIGRATIONS])
     with _patient(database) as connection:
         connection.execute("ALTER TABLE mark DROP CONSTRAINT mark_pkey")
@@ -111,7 +117,9 @@ def _patient(database: DatabaseConfig) -> db.Tx:
 
 
 def read(database: DatabaseConfig, classes: int) -> Read:
-    """Read classes spread over the city, each twice, so that the second time tells of work and not of the disk."""
+    """Read classes spread over the city, each twice, so that the second time tells of work and not
+    of the disk.
+    """
     answers: list[dict[str, Any]] = []
     with _patient(database) as connection:
         for number in range(_READS):

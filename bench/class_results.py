@@ -1,4 +1,6 @@
-"""Results of a whole class: every average, learning result, conduct, promotion and award of a year, made anew."""
+"""Results of a whole class: every average, learning result, conduct, promotion and award of a year,
+made anew.
+"""
 
 import statistics
 import time

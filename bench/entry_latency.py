@@ -1,11 +1,15 @@
-"""How long entering one mark takes while fifty people do so: a call a cell, through gRPC, mTLS and tokens.
+"""How long entering one mark takes while fifty people do so: one call per cell, through gRPC, mTLS
+and tokens.
 
-Open loop: each client has its own timetable (the planned rate shared out, at random moments), and a call's time counts
-from the moment it was planned, so that a slow server cannot hide by slowing its clients down. The rate comes from a
-city's worst hour: 1.1 million students get 58 marks a semester; if a fifth of a semester's marks are entered within the
-last five working days of ten hours, 71 cells come a second; a tenth of them one by one would be 7, and the burst at the
-end of a day is taken as fourteen times as much: 100 calls a second. All else comes as sheets.
-Closed loop: the same clients without any pause, which shows where the machine ends, clients included.
+Open loop: each client has its own timetable (the planned rate shared out, at random moments), and a
+call's time counts from the moment it was planned, so that a slow server cannot hide by slowing its
+clients down. The rate comes from a city's worst hour: 1.1 million students get 58 marks per
+semester; if a fifth of a semester's marks are entered within the last five working days of ten
+hours, that is 71 cells per second; a tenth of them entered singly would be 7, and the burst at the
+end of a day is taken as fourteen times as much: 100 calls per second. The rest comes as sheets.
+
+Closed loop: the same clients without any pause, which shows where the machine ends, clients
+included.
 """
 
 import random
@@ -32,7 +36,7 @@ from services.common.grpc_client import channel
 
 CLIENTS = 50
 RATE = 100.0
-"""Planned calls a second of all clients together."""
+"""Planned calls per second of all clients together."""
 P99_MS = 20.0
 _SCHOOLS = 8
 _SHAPE = Shape(students=45, columns=6)
@@ -47,7 +51,7 @@ def measure(stack: Stack, settings: Settings, tell: Tell) -> list[Row]:
         with db.connect(database) as connection:
             connection.execute("ANALYZE")
         _together([client.warm for client in clients])
-        tell(f"{CLIENTS} clients, {RATE:g} cells a second planned, {seconds:g} s")
+        tell(f"{CLIENTS} clients, {RATE:g} cells per second planned, {seconds:g} s")
         planned = _together([partial(client.planned, seconds) for client in clients])
         tell(f"{CLIENTS} clients without pause, {settings.seconds:g} s")
         began = time.perf_counter()
@@ -71,7 +75,9 @@ def rows(planned: Sequence[float], greedy: Sequence[float], greedy_rate: float) 
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The value that so many percent of the values do not exceed. Raises StatisticsError for fewer than two."""
+    """The value that so many percent of the values do not exceed. Raises StatisticsError for fewer
+    than two.
+    """
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 

@@ -1,7 +1,8 @@
-"""The whole line for one class: seconds from keyed marks to ARCHIVED, where they go, and the memory of every process.
+"""The whole line for one class: seconds from keyed marks to ARCHIVED, where they go, and the memory
+of every process.
 
-A stack of its own, brought up as anyone does; the people's acts are those of ``hoso demo``, which looks at the books
-every 0.3 s, so an act may be that late.
+A stack of its own, brought up as anyone does; the people's acts are those of ``hoso demo``, which
+looks at the books every 0.3 s, so an act may be that late.
 """
 
 import os
@@ -34,7 +35,9 @@ _JOBS = ("print", "signing", "archive")
 
 
 def measure(stack: Stack, students: int, tell: Tell) -> list[Row]:
-    """Rows of the line's time and of memory. Leaves the stack running. Raises RuntimeError when the demo fails."""
+    """Rows of the line's time and of memory. Leaves the stack running. Raises RuntimeError when the
+    demo fails.
+    """
     began = time.perf_counter()
     if bringup.up(stack, servers_only=False):
         raise RuntimeError("the stack does not start")
@@ -81,7 +84,9 @@ def _line(stack: Stack, students: int) -> list[Row]:
 
 
 class Step(NamedTuple):
-    """A step in a book's life: the state it led to, when (Unix time), and whether a person made it."""
+    """A step in a book's life: the state it led to, when (Unix time), and whether a person made
+    it.
+    """
 
     state: str
     time: float
@@ -89,7 +94,9 @@ class Step(NamedTuple):
 
 
 def line_rows(first: float, last: float, steps: Sequence[Step], students: int) -> list[Row]:
-    """The line's rows. first, last: when marks were keyed, Unix time. Raises RuntimeError when it ended too early."""
+    """The line's rows. first, last: when marks were keyed, Unix time. Raises RuntimeError when it
+    ended too early.
+    """
     rows = [Row("line.keyed", last - first, "s", note="first to last sheet, conduct and absences")]
     spent = {True: 0.0, False: 0.0}
     before, seen = last, Counter[str]()
@@ -140,7 +147,7 @@ def _memory(stack: Stack) -> dict[str, Memory]:
 
 
 def memory_rows(idle: dict[str, Memory], after: dict[str, Memory]) -> list[Row]:
-    """One row a process, PSS when idle, and their sum."""
+    """One row per process, PSS when idle, and their sum."""
     rows = [_memory_row(f"memory.{name}", memory, after.get(name)) for name, memory in idle.items()]
     nothing = Memory(0, 0, 0)
     return [*rows, _memory_row("memory.all", sum(idle.values(), nothing), sum(after.values(), nothing))]

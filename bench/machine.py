@@ -14,7 +14,9 @@ _PACKAGES = ("grpcio", "psycopg", "pika", "typst", "pyhanko", "python-pkcs11")
 
 
 def facts() -> Facts:
-    """When, on what, and which versions; load_1m is the load at the start, which should be near 0."""
+    """When, on what, and which versions; load_1m is the load at the start, which should be near
+    0.
+    """
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _said("git", "rev-parse", "--short", "HEAD"),

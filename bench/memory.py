@@ -1,7 +1,7 @@
 """Memory of a process and all its descendants, as the kernel counts it.
 
-RSS counts a page once for each process that maps it; PSS shares it out among them (proc(5), smaps_rollup), so PSS may
-be added up over processes.
+RSS counts a page once for each process that maps it; PSS shares it out among them (proc(5),
+smaps_rollup), so PSS may be added up over processes.
 """
 
 import re
@@ -28,8 +28,8 @@ class Memory:
 def of_tree(pid: int) -> Memory:
     """Memory of process `pid` and all its descendants.
 
-    Raises PermissionError for a process of another user or one that hides itself (prctl(2), PR_SET_DUMPABLE) unless the
-    caller is root.
+    Raises PermissionError for a process of another user or one that hides itself (prctl(2),
+    PR_SET_DUMPABLE) unless the caller is root.
     """
     whole = Memory(0, 0, 0)
     for process in descendants(pid, _parents()):

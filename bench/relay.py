@@ -1,7 +1,9 @@
-"""Outbox relay: events a second from outbox rows to confirmed messages, against raw pipelined publisher confirms.
+"""Outbox relay: events per second from outbox rows to confirmed messages, against raw pipelined
+publisher confirms.
 
-Both publish the same number of events with the same body and the same window of unconfirmed messages to the same
-quorum queue. The relay is the real process; the reference does nothing but publish and count confirms.
+Both publish the same number of events with the same body and the same window of unconfirmed
+messages to the same quorum queue. The relay is the real process; the reference does nothing but
+publish and count confirms.
 """
 
 import time
@@ -104,7 +106,9 @@ def _purge(broker: BrokerConfig) -> None:
 
 
 def _published(broker: BrokerConfig, event: Message, amount: int) -> Slice:
-    """Publish `amount` messages, never more than the relay's window unconfirmed; the time until the last confirm."""
+    """Publish `amount` messages, never more than the relay's window unconfirmed; the time until the
+    last confirm.
+    """
     publisher = _Publisher(broker, event, amount)
     spent = publisher.run()
     _purge(broker)
@@ -131,7 +135,9 @@ class _Publisher:
         )
 
     def run(self) -> float:
-        """Seconds between the first publish and the last confirm. Raises what ended the connection before that."""
+        """Seconds between the first publish and the last confirm. Raises what ended the connection
+        before that.
+        """
         self._connection.ioloop.start()
         self._connection.ioloop.close()
         if self._error is not None:

@@ -1,7 +1,9 @@
-"""Rendering: pages a second of print's worker path, against a bare loop over one reused Typst compiler.
+"""Rendering: pages per second of print's worker path, against a bare loop over one reused Typst
+compiler.
 
-Both make the same class books, first the unsigned print copy and then the signing copy, each side in a process of its
-own: Typst remembers earlier layouts for the whole process, so one side must not find what the other has computed.
+Both make the same class books, first the unsigned print copy and then the signing copy, each side
+in a process of its own: Typst remembers earlier layouts for the whole process, so one side must not
+find what the other has computed.
 """
 
 import itertools
@@ -58,7 +60,9 @@ def rendered(contents: list[bytes]) -> Slice:
 
 
 def compiled(contents: list[bytes]) -> Slice:
-    """Compile the same documents and nothing else; inputs are made, and pages counted, outside of the time."""
+    """Compile the same documents and nothing else; inputs are made, and pages counted, outside of
+    the time.
+    """
     prepared = []
     for content, kind in _copies(contents):
         book = parse(content)

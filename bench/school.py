@@ -1,4 +1,6 @@
-"""Frozen class books of the demo school, made by the real gradebook: what rendering and signing are measured with."""
+"""Frozen class books of the demo school, made by the real gradebook: what rendering and signing are
+measured with.
+"""
 
 import contextlib
 import time
@@ -64,7 +66,9 @@ def contents(stack: Stack, *, classes: int, students: int = STUDENTS) -> list[by
 
 
 def enter_year(operator: Services, vendor: Services, persons: Persons, invented: School) -> tuple[float, float]:
-    """A school's whole year: roster, dossier, marks, both windows closed. Returns seconds of keying and of closing."""
+    """A school's whole year: roster, dossier, marks, both windows closed. Returns seconds of keying
+    and of closing.
+    """
     load.roster(operator, vendor, persons, invented, paper=False)
     for semester in SEMESTERS:
         load.plan_window(vendor, persons, invented, semester)

@@ -1,4 +1,6 @@
-"""The bench's own stack: servers, empty databases and virtual hosts beside the services' own, and single roles."""
+"""The bench's own stack: servers, empty databases and virtual hosts apart from the services' own,
+and single roles.
+"""
 
 import contextlib
 import sys
@@ -64,7 +66,9 @@ def empty_virtual_host(stack: Stack) -> Iterator[str]:
 def running(
     stack: Stack, service: str, role: str, config: object, environment: Mapping[str, str] | None = None
 ) -> Iterator[None]:
-    """A role as the stack itself runs it, in a process of its own, with a configuration of its own."""
+    """A role as the stack itself runs it, in a process of its own, with a configuration of its
+    own.
+    """
     file = stack.config / f"bench-{service}-{role}.toml"
     write_private(file, configs.dump(config))
     command = (sys.executable, "-m", f"services.{service}", role, "--config", str(file))

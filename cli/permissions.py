@@ -1,4 +1,5 @@
-"""`hoso permissions`: who may do what in gradebook, as its services decide it; a Department reads it.
+"""`hoso permissions`: who may do what in gradebook, as its services decide it; a Department reads
+it.
 
 The table is pure, so that this command prints the very rows that decide, without asking a service.
 """
@@ -23,7 +24,9 @@ def print_permissions(
     act: Annotated[str, typer.Option(help="Only one act, such as CLOSE_WINDOW.")] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
-    """Who may do what: every act, the roles and relations that may do it, and where that comes from."""
+    """Who may do what: every act, the roles and relations that may do it, and where that comes
+    from.
+    """
     _check("role", role, Actor.__members__)
     _check("act", act, Permission.__members__)
     actor = Actor[role] if role else None

@@ -21,8 +21,8 @@ from tests.integration.common import messages
 
 @dataclass
 class Processes:
-    """The processes of a service by role. service: such as ``print``; file: its configuration; sender: gradebook's
-    way into the broker.
+    """The processes of a service by role. service: such as ``print``; file: its configuration;
+    sender: gradebook's way into the broker.
     """
 
     service: str

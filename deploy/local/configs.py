@@ -1,4 +1,6 @@
-"""Writes each service's configuration as the service itself defines it, so that a wrong key cannot pass mypy."""
+"""Writes each service's configuration as the service itself defines it, so that a wrong key cannot
+pass mypy.
+"""
 
 import dataclasses
 import json
@@ -18,7 +20,9 @@ from .processes import PORT_OFFSETS
 
 
 def write_all(stack: Stack) -> None:
-    """Write ``config/<service>.toml`` for every service and ``config/cli.toml`` for the command ``hoso``."""
+    """Write ``config/<service>.toml`` for every service and ``config/cli.toml`` for the command
+    ``hoso``.
+    """
     _write(stack, "cli", _cli(stack))
     _write(stack, "gradebook", _gradebook(stack))
     _write(stack, "print", _print(stack))
@@ -102,7 +106,9 @@ def _archive(stack: Stack) -> ArchiveConfig:
 
 
 def signing_ca(stack: Stack) -> Path:
-    """Folder of the test CA that stands where a licensed CA issues the signatories' certificates."""
+    """Folder of the test CA that stands where a licensed CA issues the signatories'
+    certificates.
+    """
     return stack.root / "signing-ca"
 
 
@@ -142,7 +148,9 @@ def _write(stack: Stack, name: str, value: object) -> None:
 
 
 def dump(value: object, path: str = "") -> str:
-    """A configuration dataclass as TOML; None is left out. Raises TypeError for what TOML cannot say."""
+    """A configuration dataclass as TOML; None is left out. Raises TypeError for what TOML cannot
+    say.
+    """
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"{path or 'configuration'}: {type(value).__name__} is no configuration")
     fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}

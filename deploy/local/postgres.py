@@ -1,6 +1,8 @@
-"""PostgreSQL for the stack: TLS only, client certificates only, one database and one owner for each service.
+"""PostgreSQL for the stack: TLS only, client certificates only, one database and one owner for each
+service.
 
-Durability is the product's promise, so fsync, synchronous_commit and full_page_writes stay on, also in tests.
+Durability is the product's promise, so fsync, synchronous_commit and full_page_writes stay on, also
+in tests.
 """
 
 import os
@@ -105,7 +107,9 @@ def process(stack: Stack) -> Process:
 
 
 def ready(stack: Stack) -> None:
-    """Make the roles and databases that are missing. Raises NotReadyError until the server takes connections."""
+    """Make the roles and databases that are missing. Raises NotReadyError until the server takes
+    connections.
+    """
     try:
         with admin(stack) as connection:
             for service in SERVICES:
@@ -116,7 +120,9 @@ def ready(stack: Stack) -> None:
 
 
 def admin(stack: Stack) -> psycopg.Connection[tuple[object, ...]]:
-    """A superuser's connection over the Unix socket, in autocommit; only for making and dropping databases."""
+    """A superuser's connection over the Unix socket, in autocommit; only for making and dropping
+    databases.
+    """
     return psycopg.connect(
         host=str(stack.sockets),
         port=stack.port(PORT_OFFSET),
@@ -168,7 +174,9 @@ def _write(path: Path, text: str) -> None:
 
 
 def _program(name: str) -> Path:
-    """The program of the newest PostgreSQL on this machine. Raises LocalError when there is none of 15 or newer."""
+    """The program of the newest PostgreSQL on this machine. Raises LocalError when there is none of
+    15 or newer.
+    """
     by_version = {int(path.parents[1].name): path for path in Path("/usr/lib/postgresql").glob(f"[0-9]*/bin/{name}")}
     if by_version and max(by_version) >= MINIMUM_VERSION:
         return by_version[max(by_version)]

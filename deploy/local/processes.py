@@ -1,4 +1,6 @@
-"""The list of everything that runs in a stack: servers, then migrations, then every role of every service."""
+"""The list of everything that runs in a stack: servers, then migrations, then every role of every
+service.
+"""
 
 import sys
 

@@ -1,7 +1,9 @@
-"""RabbitMQ for the stack: TLS only, no passwords; a client is the common name of its certificate (SASL EXTERNAL).
+"""RabbitMQ for the stack: TLS only, no passwords; a client is the common name of its certificate
+(SASL EXTERNAL).
 
-Each service may touch its own queues and the one shared exchange, nothing else. The node has its own name, its own
-Erlang port mapper (epmd) and cookie, so it never meets the machine's own RabbitMQ.
+Each service may touch its own queues and the one shared exchange, nothing else. The node has its
+own name, its own Erlang port mapper (epmd) and cookie, so it never meets the machine's own
+RabbitMQ.
 """
 
 import json
@@ -105,7 +107,9 @@ def processes(stack: Stack) -> tuple[Process, ...]:
 
 
 def ready(stack: Stack) -> None:
-    """Raises NotReadyError until a client can open TLS and the broker answers the AMQP 0-9-1 protocol header."""
+    """Raises NotReadyError until a client can open TLS and the broker answers the AMQP 0-9-1
+    protocol header.
+    """
     identity = pki.identity(stack, "service/gradebook")
     context = ssl.create_default_context(cafile=str(identity.ca_file))
     context.load_cert_chain(identity.cert_file, identity.key_file)
@@ -122,7 +126,9 @@ def ready(stack: Stack) -> None:
 
 
 def create_virtual_host(stack: Stack, name: str) -> None:
-    """Make a virtual host in which every service has its usual rights; for tests that want the broker empty."""
+    """Make a virtual host in which every service has its usual rights; for tests that want the
+    broker empty.
+    """
     path = _folder(stack) / f"definitions-{name}.json"
     write_private(path, json.dumps(_definitions(name)))
     control(stack, "import_definitions", str(path))
@@ -134,7 +140,9 @@ def delete_virtual_host(stack: Stack, name: str) -> None:
 
 
 def control(stack: Stack, *arguments: str) -> str:
-    """Run ``rabbitmqctl``; its output. Raises LocalError with the tool's own words when it fails."""
+    """Run ``rabbitmqctl``; its output. Raises LocalError with the tool's own words when it
+    fails.
+    """
     command = [str(_SCRIPTS / "rabbitmqctl"), "--quiet", *arguments]
     environment = {**os.environ, **_environment(stack)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -144,7 +152,9 @@ def control(stack: Stack, *arguments: str) -> str:
 
 
 def _definitions(virtual_host: str) -> dict[str, object]:
-    """Users, virtual host and permissions in RabbitMQ's own export format. No user has a password."""
+    """Users, virtual host and permissions in RabbitMQ's own export format. No user has a
+    password.
+    """
     users = [*(f"service/{service}" for service in SERVICES), OPERATOR]
     # An operator looks into queues and puts dead letters back; she makes and removes nothing.
     watch = r"^.*\.(events|dead|retry(\..*)?)$"
@@ -158,7 +168,8 @@ def _definitions(virtual_host: str) -> dict[str, object]:
                 "user": f"service/{service}",
                 "vhost": virtual_host,
                 "configure": f"^(hoso\\.events|{own})$",
-                # The default exchange is how a delayed message comes back to the service's own queue.
+                # The default exchange is how a delayed message comes back to the service's own
+                # queue.
                 "write": f"^(amq\\.default|hoso\\.events|{own})$",
                 "read": f"^(hoso\\.events|{own})$",
             }

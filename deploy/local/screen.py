@@ -19,7 +19,9 @@ Status = dict[str, Any]
 
 
 class Progress:
-    """Shows how far the start is: one line that changes on a terminal, a line for each finished process elsewhere."""
+    """Shows how far the start is: one line that changes on a terminal, a line for each finished
+    process elsewhere.
+    """
 
     def __init__(self) -> None:
         self._began = time.monotonic()

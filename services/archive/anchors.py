@@ -77,7 +77,9 @@ class Anchors:
         return locked, until
 
     def newest_first(self, service: str) -> list[Anchor]:
-        """Every anchor of a service. Raises Invalid SERVICE, Rejected STORE_TAMPERED, Unavailable."""
+        """Every anchor of a service. Raises Invalid SERVICE, Rejected STORE_TAMPERED,
+        Unavailable.
+        """
         return list(self._by_number(service).values())[::-1]
 
     def get(self, service: str, number: int) -> tuple[Anchor, bytes, datetime]:

@@ -66,9 +66,9 @@ class Break:
 
     reason: ``HASH_MISMATCH`` (the row was edited), ``LINK_MISMATCH`` (it does not follow the row
         before it), ``ROW_MISSING`` (there is no row with this sequence),
-        ``ROW_UNEXPECTED`` (rows beyond the head), ``HEAD_MISMATCH`` (the last row is not the one that the head names),
-        ``ANCHOR_MISMATCH`` (the row is not the one that was anchored), ``SHORTER_THAN_ANCHOR`` (the
-        chain, which may be gone, ends before its anchored row).
+        ``ROW_UNEXPECTED`` (rows beyond the head), ``HEAD_MISMATCH`` (the last row is not the one
+        that the head names), ``ANCHOR_MISMATCH`` (the row is not the one that was anchored),
+        ``SHORTER_THAN_ANCHOR`` (the chain, which may be gone, ends before its anchored row).
     """
 
     chain: str
@@ -114,7 +114,7 @@ class _Row(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """A row beside its chain's head, both of one snapshot. Without a head, or without further rows,
+    """A row with its chain's head, both of one snapshot. Without a head, or without further rows,
     there are nulls.
     """
 

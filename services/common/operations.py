@@ -1,4 +1,6 @@
-"""What an operator sees and does in every service alike, and the audit row that a refusal leaves."""
+"""What an operator sees and does in every service alike, and the audit row that a refusal
+leaves.
+"""
 
 import uuid
 from collections.abc import Iterator

@@ -34,7 +34,8 @@ def rows(tx: Tx, row_type: Callable[..., T], statement: LiteralString, parameter
 def scalars(
     tx: Tx, value_type: type[T], statement: LiteralString, parameters: Parameters = (), *, binary: bool = False
 ) -> Cursor[T]:
-    """Execute a statement of one column and read its values, which the caller says are `value_type`.
+    """Execute a statement of one column and read its values, which the caller says are
+    `value_type`.
 
     Nothing is converted or checked: `value_type` is for the type checker. binary: have the values
     sent as bytes, which halves the transfer of files.

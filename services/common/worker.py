@@ -128,7 +128,9 @@ class _Worker:
         return None
 
     def _record(self, job: Job, error: Exception | None) -> None:
-        """Write how the job ended. While the database is away the lease runs out and the job is simply run again."""
+        """Write how the job ended. While the database is away the lease runs out and the job is
+        simply run again.
+        """
         reason = "NOT_FINISHED" if error is None else log.describe(error)
         try:
             with self._database.transaction() as tx:

@@ -1,4 +1,6 @@
-"""What others rely on stays readable: events of the first release, the access tables, subscriptions."""
+"""What others rely on stays readable: events of the first release, the access tables,
+subscriptions.
+"""
 
 import importlib
 import json
@@ -76,7 +78,9 @@ def _served() -> list[Any]:
 
 
 def test_every_rpc_has_its_entry_in_an_access_table() -> None:
-    """Refusal is the default; an RPC without an entry would never answer anyone, and an entry without RPC is a typo."""
+    """Refusal is the default; an RPC without an entry would never answer anyone, and an entry
+    without RPC is a typo.
+    """
     for served in _served():
         service = symbol_database.Default().pool.FindServiceByName(served.name)
         assert set(served.access) == {method.name for method in service.methods}, served.name

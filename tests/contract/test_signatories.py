@@ -1,7 +1,8 @@
-"""Who signs a record is said by gradebook's catalogue; print and signing read it in the frozen content.
+"""Who signs a record is said by gradebook's catalogue; print and signing read it in the frozen
+content.
 
-They repeat ranks and roles to check a content that they are given and to word a signature's reason, and decide nobody's
-permission by them: the same roles and ranks stand in all three.
+They repeat ranks and roles to check a content that they are given and to word a signature's reason,
+and decide nobody's permission by them: the same roles and ranks stand in all three.
 """
 
 from services.gradebook.model.catalogue import SEAL_RANK, SIGNATORIES, SignatoryRole

@@ -1,4 +1,6 @@
-"""What must hold after every run, however it was disturbed: nothing lost, nothing twice, everything provable."""
+"""What must hold after every run, however it was disturbed: nothing lost, nothing twice, everything
+provable.
+"""
 
 import json
 from collections import Counter
@@ -141,7 +143,9 @@ def nothing_is_stuck(operator: Services, broker: BrokerConfig) -> None:
 
 
 def the_story_was_told(line: Line, home: School, away: School) -> None:
-    """The correction, the transfer, the summer and the revoked transcript are in the frozen contents."""
+    """The correction, the transfer, the summer and the revoked transcript are in the frozen
+    contents.
+    """
     operator, vendor, story = line.operator(), line.vendor(), home.story
     assert story is not None
     books = books_of(operator, home)

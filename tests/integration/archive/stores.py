@@ -25,7 +25,9 @@ class RunningStore:
         return worm.WormStore(self.config, self.own)
 
     def prove(self, database: Database, *, passed: bool = True) -> None:
-        """Record the outcome of a probe of this store, which `services.archive.probe` would take."""
+        """Record the outcome of a probe of this store, which `services.archive.probe` would
+        take.
+        """
         now, config = datetime.now(UTC), self.config
         checks = (Check("delete-version", "refused", "refused", passed),)
         with database.transaction() as tx:

@@ -161,7 +161,9 @@ def send(line: AnchorLine, signed: bytes, client: str = f"service/{SERVICE}") ->
 
 
 def signer(line: AnchorLine, name: str) -> Signer:
-    """Any key of the stack: the anchor key of another service, or the key that makes connections."""
+    """Any key of the stack: the anchor key of another service, or the key that makes
+    connections.
+    """
     who = line.pki.identity(name)
     key = serialization.load_pem_private_key(who.key_file.read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)

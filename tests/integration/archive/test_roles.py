@@ -42,7 +42,9 @@ _ROLES = ("serve", "consume", "relay", "work")
 
 @dataclass
 class Line(Processes):
-    """Archive's processes, their configuration, and both ends: what archive hears and what it says."""
+    """Archive's processes, their configuration, and both ends: what archive hears and what it
+    says.
+    """
 
     config: ArchiveConfig
     peers: stand_ins.Peers

@@ -66,8 +66,8 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def servers(stack: layout.Stack) -> Iterator[Servers]:
-    """A PostgreSQL and a RabbitMQ apart from those of the other tests, with everything in place for one
-    service.
+    """A PostgreSQL and a RabbitMQ apart from those of the other tests, with everything in place for
+    one service.
     """
     own = replace(
         stack, name=f"{stack.name}-x", port_base=stack.port_base + 80, root=stack.root.with_name(f"{stack.name}-x")

@@ -1,10 +1,11 @@
 """What is wrong with a plan: a pure look at the answer of ``EXPLAIN (FORMAT JSON)``.
 
-A statement reads the rows of one school only when every table in its plan is entered by an index, and
-the index by an equality on its first column. PostgreSQL also calls it an index scan when it reads the
-whole index: without a condition, or with one on a later column only, it walks from end to end. So do
-a range on the first column ("greater than the last row of the page before") when a filter throws the
-rows away, and an equality on a column of few values, such as the type of a record.
+A statement reads the rows of one school only when every table in its plan is entered by an index,
+and the index by an equality on its first column. PostgreSQL also calls it an index scan when it
+reads the whole index: without a condition, or with one on a later column only, it walks from end to
+end. So do a range on the first column ("greater than the last row of the page before") when a
+filter throws the rows away, and an equality on a column of few values, such as the type of a
+record.
 """
 
 import re
@@ -73,7 +74,9 @@ _OPERATOR = re.compile(r" (IS NOT NULL|IS NULL|[<>=~!@#%&|?*/^+-]+)(?= |$)")
 
 
 def _conditions(condition: str) -> Iterator[tuple[str, str]]:
-    """The column and operator of each condition that an index is read by; the column stands on the left."""
+    """The column and operator of each condition that an index is read by; the column stands on the
+    left.
+    """
     for part in _split(_LITERAL.sub("?", condition)):
         for operator in _OPERATOR.finditer(part):
             if _depth(part[: operator.start()]) == 0:
@@ -105,6 +108,8 @@ def _depth(text: str) -> int:
 
 
 def _plain(column: str) -> str:
-    """A column or expression in one spelling: conditions and definitions differ in casts, aliases and brackets."""
+    """A column or expression in one spelling: conditions and definitions differ in casts, aliases
+    and brackets.
+    """
     without_casts = re.sub(r"::[a-z][a-z ]*(\[\])?", "", column)
     return re.sub(r"[\s()]", "", re.sub(r"\b[a-z]\w*\.", "", without_casts))

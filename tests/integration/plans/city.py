@@ -19,8 +19,10 @@ HERE = Path(__file__).parent
 FEW = 6
 """A column of so few values in a filled city does not lead to the rows of one school."""
 LARGE_PAGES = 100
-"""A table of this many pages is large in a filled city: it grows with students, acts or books. A smaller
-one, such as the schools or their years, may be read whole where that is cheaper than many look-ups."""
+"""A table of this many pages is large in a filled city: it grows with students, acts or books. A
+smaller one, such as the schools or their years, may be read whole where that is cheaper than many
+look-ups.
+"""
 
 
 class Explained(NamedTuple):
@@ -80,7 +82,9 @@ def explain(config: DatabaseConfig, statements: Sequence[Statement]) -> list[Exp
 
 
 def explain_inside(superuser: psycopg.Connection[Any], statement: str) -> list[Problem]:
-    """What is wrong with the plans inside the functions that a statement calls, as auto_explain tells them."""
+    """What is wrong with the plans inside the functions that a statement calls, as auto_explain
+    tells them.
+    """
     plans: list[dict[str, Any]] = []
     superuser.add_notice_handler(lambda notice: plans.extend(_logged(notice.message_primary or "")))
     for name, value in {

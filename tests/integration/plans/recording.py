@@ -1,4 +1,6 @@
-"""Which statements the services execute, and where: each call of psycopg is noted with the line that made it."""
+"""Which statements the services execute, and where: each call of psycopg is noted with the line
+that made it.
+"""
 
 import ast
 import sys
@@ -18,7 +20,9 @@ _EXECUTING = frozenset({"execute", "executemany", "copy", "trip", "rows", "scala
 
 
 class Site(NamedTuple):
-    """A call that executes statements. path: from the repository's root; lines: first and last of the call."""
+    """A call that executes statements. path: from the repository's root; lines: first and last of
+    the call.
+    """
 
     path: str
     function: str
@@ -77,7 +81,9 @@ def _executes(called: ast.expr, imported: set[str]) -> bool:
 
 
 class Recorder:
-    """The statements that were executed while `recording`. unknown: calls that `sites` does not see."""
+    """The statements that were executed while `recording`. unknown: calls that `sites` does not
+    see.
+    """
 
     def __init__(self, known: list[Site]) -> None:
         self.statements: list[Statement] = []

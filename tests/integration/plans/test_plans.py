@@ -19,7 +19,9 @@ from tests.integration.plans import calling, city, recording, samples
 from tests.integration.plans.recording import Recorder, Site, Statement
 
 WRONG_ARGUMENTS = (psycopg.ProgrammingError, psycopg.DataError, TypeError)
-"""Errors of a call that was made with the wrong arguments. Others come after the statement was planned."""
+"""Errors of a call that was made with the wrong arguments. Others come after the statement was
+planned.
+"""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
-"""The stack's certificates say who their holder is, lead to its own CA, and are renewed before they end."""
+"""The stack's certificates say who their holder is, lead to its own CA, and are renewed before they
+end.
+"""
 
 import datetime
 import stat

@@ -1,4 +1,6 @@
-"""The supervisor keeps its promises with small real processes: order, readiness, restart, stopping, its own death."""
+"""The supervisor keeps its promises with small real processes: order, readiness, restart, stopping,
+its own death.
+"""
 
 import asyncio
 import contextlib

@@ -110,7 +110,9 @@ def test_register_digest_is_compared(book: Book) -> None:
 
 
 def test_flipped_bits_anywhere(book: Book) -> None:
-    """Also inside the hole of a signature and its padding, which cryptography alone does not cover."""
+    """Also inside the hole of a signature and its padding, which cryptography alone does not
+    cover.
+    """
     rng = random.Random(20260601)
     holes = [m for m in range(len(book.pdf)) if book.pdf.startswith(b"/Contents <", m)]
     places = [rng.randrange(len(book.pdf)) for _ in range(8)] + [hole + 11 + 3000 for hole in holes[:2]]

@@ -1,4 +1,6 @@
-"""Person tokens that are known: never beyond their expiry, never a refused one, never more than a bounded number."""
+"""Person tokens that are known: never beyond their expiry, never a refused one, never more than a
+bounded number.
+"""
 
 import json
 import time

@@ -1,4 +1,6 @@
-"""Calls done together: each gets its own answer, whoever did the work, and nobody waits for ever."""
+"""Calls done together: each gets its own answer, whoever did the work, and nobody waits for
+ever.
+"""
 
 import threading
 import time

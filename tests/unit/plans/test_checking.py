@@ -1,4 +1,6 @@
-"""Which plans the check of tests/integration/plans refuses, by plans as PostgreSQL 15 writes them."""
+"""Which plans the check of tests/integration/plans refuses, by plans as PostgreSQL 15 writes
+them.
+"""
 
 from typing import Any
 
