@@ -33,6 +33,7 @@ def main() -> int:
         ("generated stubs", generated_stubs),
         ("pinned requirements", pinned_requirements),
         ("picture of departments", departments_picture),
+        ("paths in documents", document_paths),
     )
     failed = 0
     for name, check in checks:
@@ -82,6 +83,23 @@ def departments_picture() -> Iterator[str]:
     """The committed picture of gradebook's departments is what its imports give."""
     if not departments.PICTURE.exists() or departments.PICTURE.read_text(encoding="utf-8") != departments.draw():
         yield f"{departments.PICTURE.relative_to(REPOSITORY)} is not what the imports give; run: make pictures"
+
+
+def document_paths() -> Iterator[str]:
+    """README.md and docs/*.md name only files and folders that exist.
+
+    A path in backticks, such as `common/rows.py`, may begin at any folder; a link begins at the
+    folder of its document.
+    """
+    folders = [path for path in REPOSITORY.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    existing = {f"/{path.relative_to(REPOSITORY)}" for folder in folders for path in (folder, *folder.rglob("*"))}
+    for document in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))):
+        text = document.read_text(encoding="utf-8")
+        named = re.findall(r"`(\w[\w./-]*(?:/|\.(?:py|md|sql|proto|sh)))`", text)
+        missing = [path for path in named if not any(known.endswith(f"/{path.rstrip('/')}") for known in existing)]
+        links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+        missing += [link for link in links if not (document.parent / link).exists()]
+        yield from (f"{document.relative_to(REPOSITORY)} names {path}, which does not exist" for path in missing)
 
 
 def pinned_requirements() -> Iterator[str]:
