@@ -12,7 +12,7 @@ from hoso.operations.v1.anchors_pb2_grpc import AnchorServiceStub
 from deploy.local import layout
 from services.archive import service_anchors
 from services.archive.anchors import Anchors
-from services.common import anchor, anchoring, grpc_server, operations, worker
+from services.common import anchor, anchoring, grpc_server, operations
 from services.common.anchoring import Anchoring
 from services.common.db import Database, migrate
 from services.common.grpc_client import channel
@@ -20,6 +20,7 @@ from services.common.settings import AnchorConfig, DatabaseConfig, PeerConfig, S
 from tests import servers, stand_ins
 from tests.integration.archive.stores import RunningStore
 from tests.service_processes import free_port
+from tests.working import working
 
 MIGRATIONS = layout.REPOSITORY / "services" / "archive" / "migrations"
 
@@ -67,15 +68,8 @@ class AnchorLine:
         stop = threading.Event()
         database = self.databases[service]
         handlers = anchoring.start(service, database, self.config(service), stop)
-        thread = threading.Thread(
-            target=worker.run, args=(database, handlers), kwargs={"concurrency": 2, "lease_s": 30.0, "stop": stop}
-        )
-        thread.start()
-        try:
+        with working(database, handlers, stop=stop):
             yield
-        finally:
-            stop.set()
-            thread.join(20)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from services.common import jobs
 from services.common.db import Database
 from services.common.errors import Unavailable, Waiting
 from services.common.jobs import Job, LeaseLost
-from tests.integration.common.working import KIND, claim, enqueue, request, row, working
+from tests.integration.common.queued_jobs import KIND, claim, enqueue, request, row, working_on
 from tests.waiting import eventually
 
 
@@ -21,7 +21,7 @@ def test_standing_aside_burns_no_attempt(base: Database, error: Exception) -> No
         raise error
 
     enqueue(base)
-    with working(base, handle):
+    with working_on(base, handle):
         eventually(lambda: row(base)["waits"] == 2)
     assert row(base)["attempt"] == 0
     assert row(base)["state"] == "waiting"
@@ -63,7 +63,7 @@ def test_a_job_that_is_claimed_again_before_its_last_run_has_ended_costs_no_plac
         return row(base)["state"] == "done"
 
     monkeypatch.setattr(structlog.contextvars, "bound_contextvars", ending_slowly)
-    with working(base, handler):
+    with working_on(base, handler):
         enqueue(base)
         eventually(done)
         go_on.set()

@@ -10,13 +10,13 @@ from services.common import jobs, worker
 from services.common.db import Database
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Violation
 from services.common.jobs import Job
-from tests.integration.common.working import KIND, claim, enqueue, finishing, row, working
+from tests.integration.common.queued_jobs import KIND, claim, enqueue, finishing, row, working_on
 from tests.waiting import eventually
 
 
 def test_a_job_runs_once_and_its_key_is_remembered(base: Database) -> None:
     seen: list[str] = []
-    with working(base, finishing(base, seen)):
+    with working_on(base, finishing(base, seen)):
         enqueue(base)
         eventually(lambda: row(base)["state"] == "done")
         with base.transaction() as tx:
@@ -34,7 +34,7 @@ def test_a_rolled_back_enqueue_leaves_nothing(base: Database) -> None:
 
 def test_a_waiting_worker_starts_a_new_job_at_once(base: Database) -> None:
     seen: list[str] = []
-    with working(base, finishing(base, seen)):
+    with working_on(base, finishing(base, seen)):
         time.sleep(1.3)  # it listens by now
         started = time.monotonic()
         enqueue(base)
@@ -47,7 +47,7 @@ def test_many_workers_never_run_one_job_twice(base: Database) -> None:
     with base.transaction() as tx:
         for number in range(200):
             jobs.enqueue(tx, KIND, str(number), {})
-    with working(base, finishing(base, seen), concurrency=4), working(base, finishing(base, seen), concurrency=4):
+    with working_on(base, finishing(base, seen), concurrency=4), working_on(base, finishing(base, seen), concurrency=4):
         eventually(lambda: len(seen) >= 200)
     assert sorted(seen, key=int) == [str(number) for number in range(200)]
 
@@ -69,7 +69,7 @@ def test_a_lease_is_renewed_while_the_handler_runs(base: Database) -> None:
         finishing(base, seen)(job)
 
     enqueue(base)
-    with working(base, slow, lease_s=1.0), working(base, slow, lease_s=1.0):
+    with working_on(base, slow, lease_s=1.0), working_on(base, slow, lease_s=1.0):
         eventually(lambda: row(base)["state"] == "done")
     assert seen == ["a"]
     assert row(base)["attempt"] == 1
@@ -110,7 +110,7 @@ def test_a_refusal_is_dead_at_once(base: Database, error: Exception) -> None:
         raise error
 
     enqueue(base)
-    with working(base, handle):
+    with working_on(base, handle):
         eventually(lambda: row(base)["state"] == "dead")
     assert row(base)["attempt"] == 1
 
@@ -120,7 +120,7 @@ def test_an_unexpected_error_is_retried_later_and_keeps_no_text(base: Database) 
         raise ValueError("Nguyễn Văn A")
 
     enqueue(base)
-    with working(base, handle):
+    with working_on(base, handle):
         eventually(lambda: row(base)["last_error"] is not None)
     failed = row(base)
     assert (failed["state"], failed["attempt"]) == ("waiting", 1)
@@ -145,7 +145,7 @@ def test_delays_grow_and_the_eighth_failure_is_the_last(base: Database) -> None:
 
 def test_a_handler_that_forgets_to_finish_is_a_failure(base: Database) -> None:
     enqueue(base)
-    with working(base, lambda job: None):
+    with working_on(base, lambda job: None):
         eventually(lambda: row(base)["last_error"] == "NOT_FINISHED")
 
 
@@ -185,6 +185,6 @@ def test_stop_lets_a_running_handler_end(base: Database) -> None:
         finishing(base, seen)(job)
 
     enqueue(base)
-    with working(base, slow):
+    with working_on(base, slow):
         assert started.wait(10)
     assert seen == ["a"]

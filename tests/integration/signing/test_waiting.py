@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg.rows import namedtuple_row
 
-from services.common import jobs, worker
+from services.common import jobs
 from services.common.db import Database, Tx
 from services.signing import domain, signing_job, usecases
 from services.signing.domain import Required
@@ -19,6 +19,7 @@ from services.signing.token_client import TokenClient
 from tests.integration.signing.hsm import SCHOOL
 from tests.integration.signing.signing_service import MIGRATIONS, PRINCIPAL, REQUIRED, TEACHERS, Service, running_role
 from tests.waiting import eventually
+from tests.working import working
 
 CITY = 100_000
 """Documents of other schools that wait for other people."""
@@ -216,19 +217,9 @@ def test_an_activation_that_ends_while_another_of_its_rank_is_open(service: Serv
         name = service.take_in(signing_copy, required_of(FIRST, SECOND))
         service.activate(FIRST, SECOND)
         lock = Meanwhile(service, "status", partial(tokens.deactivate, FIRST))
-        stop = threading.Event()
-        worker_of = {domain.SIGN_JOB: signing_job.handler(service.database, lock)}
-        running = threading.Thread(
-            target=worker.run,
-            args=(service.database, worker_of),
-            kwargs={"concurrency": 1, "lease_s": 30.0, "stop": stop},
-        )
-        running.start()
-        try:
+        handlers = {domain.SIGN_JOB: signing_job.handler(service.database, lock)}
+        with working(service.database, handlers, concurrency=1):
             eventually(lambda: service.signed(name))
-        finally:
-            stop.set()
-            running.join()
         assert service.signed(name) == [SECOND]
 
 

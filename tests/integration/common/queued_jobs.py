@@ -1,33 +1,21 @@
 """Jobs queued, claimed and worked on, for the tests of jobs."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import psycopg
 
 from services.common import jobs, worker
 from services.common.db import Database
 from services.common.jobs import Job
+from tests.working import working
 
 KIND = "render"
 
 
-@contextmanager
-def working(base: Database, handler: worker.Handler, *, concurrency: int = 2, lease_s: float = 3.0) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(
-        target=worker.run,
-        args=(base, {KIND: handler}),
-        kwargs={"concurrency": concurrency, "lease_s": lease_s, "stop": stop},
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(20)
-        assert not thread.is_alive()
+def working_on(
+    base: Database, handler: worker.Handler, *, concurrency: int = 2, lease_s: float = 3.0
+) -> AbstractContextManager[None]:
+    return working(base, {KIND: handler}, concurrency=concurrency, lease_s=lease_s)
 
 
 def enqueue(base: Database, key: str = "a", **options: object) -> None:
