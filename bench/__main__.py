@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 def _plan(
     stack: Stack, settings: Settings, clients: int, chosen: tuple[str, ...], tell: Tell
 ) -> Iterator[tuple[str, Callable[[], list[Row]]]]:
-    """The chosen groups in order; the stack is what each needs, servers only for all but the
+    """The chosen groups in order, with the stack that each needs: servers only, except for the
     line.
     """
     if set(chosen) != {"line"}:

@@ -98,7 +98,7 @@ def fill(database: DatabaseConfig, classes: int, tell: Tell) -> int:
 
 
 def marks_in(database: DatabaseConfig) -> int:
-    """How many marks stand in a database."""
+    """Number of marks in a database."""
     with _patient(database) as connection:
         row = connection.execute("SELECT count(*) FROM mark").fetchone()
     assert row is not None
@@ -117,8 +117,8 @@ def _patient(database: DatabaseConfig) -> db.Tx:
 
 
 def read(database: DatabaseConfig, classes: int) -> Read:
-    """Read classes spread over the city, each twice, so that the second time tells of work and not
-    of the disk.
+    """Read classes spread over the city, each twice, so that the second time measures work and not
+    the disk.
     """
     answers: list[dict[str, Any]] = []
     with _patient(database) as connection:

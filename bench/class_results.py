@@ -1,5 +1,5 @@
 """Results of a whole class: every average, learning result, conduct, promotion and award of a year,
-made anew.
+computed from its marks.
 """
 
 import statistics

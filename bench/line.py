@@ -130,7 +130,7 @@ def _keyed(stack: Stack) -> tuple[float, float]:
 
 
 def _job_rows(stack: Stack) -> Iterator[Row]:
-    """How long the jobs of each kind stood, from their creation to their end, added up."""
+    """Total time of each kind's jobs, from creation to end."""
     for service in _JOBS:
         with db.connect(postgres.config(stack, service)) as connection:
             kinds = connection.execute(

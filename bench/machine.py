@@ -31,7 +31,7 @@ def facts() -> Facts:
 
 
 def cpu_model(cpuinfo: str) -> str:
-    """The processor's name out of the text of /proc/cpuinfo; empty when it does not say."""
+    """The processor's name in the text of /proc/cpuinfo; empty when there is none."""
     names = (line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("model name"))
     return next(names, "")
 

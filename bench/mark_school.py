@@ -19,7 +19,7 @@ YEAR = "2025-2026"
 VENDOR = "smas"
 TEACHER = "gv-01"
 SUBJECTS = [f"M{number:02d}" for number in range(1, roster_rules.MAX_SUBJECTS + 1)]
-"""As many subjects as a grade may have, so that few classes give many sheets."""
+"""The most subjects that a grade may have, so that few classes give many sheets."""
 
 _PERIODS = 140
 _GRADE = 9

@@ -79,8 +79,8 @@ def repeat_for(seconds: float, work: Callable[[], float]) -> Slice:
 
 
 def amount_for(seconds: float, trial: Slice, *, least: int, most: int, step: int = 1) -> int:
-    """How much work fills `seconds` at the rate of `trial`: a multiple of `step` within `least` and
-    `most`.
+    """Amount of work that takes `seconds` at the rate of `trial`: a multiple of `step` within
+    `least` and `most`.
     """
     wanted = int(trial.rate * seconds) // step * step
     return max(least, min(wanted, most // step * step))

@@ -88,7 +88,8 @@ def _copies(contents: list[bytes]) -> Iterator[tuple[bytes, Kind]]:
 
 @cache
 def _compiler() -> typst.Compiler:
-    # The template of what gradebook freezes today; as in print, it may read its neighbours' pages.
+    # The template of the format that gradebook freezes; as in print, it may read neighbouring
+    # files.
     main = render.TEMPLATES / "class_book" / "2" / "book.typ"
     faces = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(fonts.FOLDER)])
     return typst.Compiler(str(main), root=str(render.TEMPLATES), font_paths=faces)

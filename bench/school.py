@@ -31,7 +31,7 @@ MIGRATIONS = Path(gradebook.__file__).parent / "migrations"
 
 
 def profile(stack: Stack) -> Profile:
-    """Where the services are and whom we may play, as the command ``hoso`` reads it."""
+    """Addresses of the services and the tokens we may issue, as the command ``hoso`` reads them."""
     return config.load(Profile, stack.config / "cli.toml")
 
 

@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def _page(pdf: Path, text: str, target: Path) -> None:
-    """One page of the PDF as PNG, 96 dots an inch."""
+    """One page of the PDF as PNG, 96 dots per inch."""
     pages = subprocess.run(["pdftotext", str(pdf), "-"], check=True, capture_output=True, text=True).stdout.split("\f")
     number = str(max(i for i, page in enumerate(pages, start=1) if text in page))
     subprocess.run(

@@ -17,9 +17,7 @@ def working(
     lease_s: float = 30.0,
     stop: threading.Event | None = None,
 ) -> Iterator[None]:
-    """Work while the block runs, or until `stop` is set. Fails the test when the worker does not
-    end.
-    """
+    """Work while the block runs, or until `stop` is set; fails the test when the worker hangs."""
     stop = stop or threading.Event()
     thread = threading.Thread(
         target=worker.run,

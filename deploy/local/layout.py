@@ -1,6 +1,4 @@
-"""Where a stack keeps its state and which ports it uses. Everything else asks here; nothing else
-builds a path.
-"""
+"""Where a stack keeps its state and which ports it uses. No other module builds a path."""
 
 import hashlib
 import os

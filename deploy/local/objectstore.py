@@ -44,7 +44,7 @@ class Store:
     machines.
 
     kind: ``minio`` or ``seaweedfs``. endpoint: ``host:port`` of the S3 API over TLS.
-    forbidden_ports: ports of ways into the data that pass by the object lock.
+    forbidden_ports: ports that give access to the data past the object lock.
     """
 
     stack: Stack
@@ -78,7 +78,7 @@ class Store:
 
     @property
     def forbidden_ports(self) -> tuple[int, ...]:
-        """Ports that nobody may do anything through: SeaweedFS's master, volume and filer servers,
+        """Ports that must stay closed to everyone: SeaweedFS's master, volume and filer servers,
         MinIO's console.
         """
         last = 7 if self.kind == SEAWEEDFS else 1
@@ -193,7 +193,7 @@ def _prepare_seaweedfs(store: Store) -> None:
     policies = [{"name": "archive", "content": _ARCHIVE_POLICY}]
     write_private(store.folder / "s3.json", json.dumps({"identities": identities, "policies": policies}, indent=2))
     write_private(store.folder / "security.toml", _seaweedfs_security(store))
-    # One volume a bucket at first, not seven: test runs make many buckets.
+    # One volume per bucket at first, not seven: test runs make many buckets.
     write_private(store.folder / "master.toml", "[master.volume_growth]\ncopy_1 = 1\n")
 
 

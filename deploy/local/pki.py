@@ -1,4 +1,4 @@
-"""The stack's own certificate authority: who each process is, on the wire.
+"""The stack's own certificate authority, which gives each process its transport identity.
 
 The certificate authority and every key exist only inside the stack's folder. A certificate names
 its holder twice: as common name (PostgreSQL and RabbitMQ log in by it) and as URI SAN

@@ -1,4 +1,6 @@
-"""What a process of the stack is: data that the supervisor and the test fixtures run alike."""
+"""The description of a process of the stack, which the supervisor and the test fixtures both
+run.
+"""
 
 import os
 import signal

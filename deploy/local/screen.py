@@ -19,8 +19,8 @@ Status = dict[str, Any]
 
 
 class Progress:
-    """Shows how far the start is: one line that changes on a terminal, a line for each finished
-    process elsewhere.
+    """Shows the progress of a start: one changing line on a terminal, elsewhere one line per
+    finished process.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Keeps every process of a stack running: in order, watched, restarted after a crash, stopped in
 reverse order.
 
-One supervisor a stack, held by a lock file. It starts each process when those it depends on are
+One supervisor per stack, held by a lock file. It starts each process when those it depends on are
 ready, asks instead of sleeping, and restarts what ends, after a short growing delay, for ever. When
 it is itself killed, the kernel stops its children (see `process.launch`); the next supervisor waits
 for what is left of them before it starts anew.
@@ -24,14 +24,14 @@ from .layout import LocalError, Stack, write_private
 from .process import NotReadyError, Process, launch, start_time
 
 _DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-_CALM_S = 30.0  # whoever ran this long begins again with the shortest delay
+_CALM_S = 30.0  # a process that ran this long begins again with the shortest delay
 _POLL_S = 0.05
 _LEFTOVER_S = 6.0
 
 
 @dataclass
 class _Unit:
-    """A process and what has become of it so far."""
+    """A process and its present state."""
 
     process: Process
     state: str = "waiting"
@@ -234,7 +234,7 @@ def _move(unit: _Unit, state: str, detail: str = "") -> None:
 
 
 class _Notices:
-    """Where one process tells that it is ready (sd_notify(3))."""
+    """The socket on which a process reports that it is ready (sd_notify(3))."""
 
     def __init__(self, path: Path) -> None:
         path.unlink(missing_ok=True)

@@ -215,7 +215,7 @@ def state(tx: Tx) -> JobCounts:
 def claim(tx: Tx, kinds: Sequence[str], lease_s: float) -> Job | None:
     """Take the next due job of these kinds for `lease_s` seconds, or None; for `worker.run`.
 
-    A job whose lease ran out is taken over; that has burned an attempt, and the eighth makes it
+    A job whose lease ran out is taken over; that has used up an attempt, and the eighth makes it
     dead.
     """
     while True:
@@ -250,7 +250,7 @@ def renew(tx: Tx, jobs: Sequence[Job], lease_s: float) -> None:
 
 
 def stand_aside(tx: Tx, job: Job, reason: str) -> None:
-    """Give the job back without burning its attempt: due at once when it was woken meanwhile,
+    """Give the job back without using up its attempt: due at once when it was woken meanwhile,
     otherwise after 1, 2, 4 … at most sixty seconds.
     """
     tx.execute(

@@ -110,7 +110,7 @@ def test_a_day_has_one_anchor_and_it_is_locked(line: AnchorLine) -> None:
     assert locked.key == f"anchors/{SERVICE}/0000000001/{locked.sha256.hex()}"
 
 
-def test_the_next_one_names_the_one_before(line: AnchorLine) -> None:
+def test_the_next_anchor_names_the_previous(line: AnchorLine) -> None:
     before = newest(line)[0]
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
     anchoring.make(line.anchoring(SERVICE), queue(line, tomorrow))
@@ -170,7 +170,7 @@ def signer(line: AnchorLine, name: str) -> Signer:
     return Signer(key, x509.load_pem_x509_certificate(who.cert_file.read_bytes()))
 
 
-def test_what_is_no_next_anchor_of_the_caller_is_refused(line: AnchorLine) -> None:
+def test_anything_but_the_callers_next_anchor_is_refused(line: AnchorLine) -> None:
     before, _, statement = newest(line)
     ours = line.anchoring(SERVICE).signer
     good = anchor.sign(a_next_statement(line), ours)

@@ -122,7 +122,7 @@ def test_nothing_is_accepted_by_an_unproven_store(bench: Bench, newest: str) -> 
         assert store.find_source(tx, domain.Kind.SNAPSHOT, snapshot, 0) is None
 
 
-def test_passing_probe_wakes_what_waited(bench: Bench) -> None:
+def test_a_passing_probe_wakes_waiting_jobs(bench: Bench) -> None:
     bench.running.prove(bench.archive.database, passed=False)
     bench.announce_snapshot(uuid.uuid4().bytes)
     with bench.archive.database.transaction() as tx:
@@ -134,7 +134,7 @@ def test_passing_probe_wakes_what_waited(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("case", ["earlier revision", "announced otherwise", "other school", "no pdf"])
-def test_what_is_not_the_sealed_book_is_refused_and_not_kept(bench: Bench, sealed: Sealed, case: str) -> None:
+def test_anything_but_the_sealed_book_is_refused_and_not_kept(bench: Bench, sealed: Sealed, case: str) -> None:
     before = bench.objects()
     change: dict[str, Any] = {
         "earlier revision": {

@@ -103,7 +103,7 @@ def test_without_an_anchor_young_chains_are_good_and_older_ones_are_not(command:
     assert command.bad("--max-anchor-age", "0") == {service: ([], ["ANCHOR_MISSING"]) for service in SERVICES}
 
 
-def test_chains_that_are_as_they_were_anchored(anchored: Command) -> None:
+def test_unchanged_chains_match_their_anchors(anchored: Command) -> None:
     with anchored.line.databases["gradebook"].transaction() as tx:
         audit.append(tx, audit.Record(CHAIN, "MARKS_ENTERED", "marks/later", {}, SYSTEM))
     result = anchored.hoso("audit")
@@ -119,7 +119,7 @@ def test_chains_that_are_as_they_were_anchored(anchored: Command) -> None:
     assert int(listed[0]["number"]) == answer["print"]["anchor"]["number"]
 
 
-def test_an_old_anchor_is_told(anchored: Command) -> None:
+def test_an_old_anchor_is_reported(anchored: Command) -> None:
     assert anchored.bad("--max-anchor-age", "0") == {service: ([], ["ANCHOR_TOO_OLD"]) for service in SERVICES}
     assert "Mốc nhật kí đã cũ" in " ".join(anchored.hoso("audit", "--max-anchor-age", "0", columns=200).stdout.split())
 

@@ -69,7 +69,7 @@ def before(
     postgres_server.drop(config)
 
 
-def test_what_was_written_before_still_verifies(before: DatabaseConfig) -> None:
+def test_records_of_the_release_before_still_verify(before: DatabaseConfig) -> None:
     assert db.migrate(before, [MIGRATIONS]) == [
         "common/0005_audit_without_subjects.sql",
         "archive/0003_anchors.sql",

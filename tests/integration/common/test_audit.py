@@ -225,7 +225,7 @@ def test_writers_at_the_same_time_make_one_chain(chain: Database) -> None:
         assert audit.verify_all(tx, CHAIN) == (85, [])
 
 
-def test_progress_is_told_batch_by_batch(chain: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_batch_by_batch(chain: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "BATCH_ROWS", 2)
     progress = list(audit.check_chains(chain))
     assert [(p.rows, p.chains_done) for p in progress] == [(2, 0), (3, 1), (5, 1), (7, 1), (8, 2)]
@@ -309,7 +309,7 @@ def served(chain: Database, pki_files: Pki) -> Iterator[tuple[Counting, Operatio
     counting.close()
 
 
-def test_the_stream_tells_progress_and_breaks(served: tuple[Counting, OperationsServiceStub]) -> None:
+def test_the_stream_reports_progress_and_breaks(served: tuple[Counting, OperationsServiceStub]) -> None:
     database, stub = served
     with database.transaction() as tx:
         anchored = [pb.AuditHead(chain=h.chain, sequence=h.sequence, sha256=h.sha256) for h in audit.heads(tx)]

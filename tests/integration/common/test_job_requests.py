@@ -16,7 +16,7 @@ from tests.waiting import eventually
 
 
 @pytest.mark.parametrize("error", [Waiting("NOT_YET", ""), Unavailable("STORE_AWAY", "")])
-def test_standing_aside_burns_no_attempt(base: Database, error: Exception) -> None:
+def test_standing_aside_uses_up_no_attempt(base: Database, error: Exception) -> None:
     def handle(job: Job) -> None:
         raise error
 
@@ -34,7 +34,7 @@ def test_standing_aside_burns_no_attempt(base: Database, error: Exception) -> No
     assert 59 < row(base)["delay"].total_seconds() <= 60  # type: ignore[attr-defined]
 
 
-def test_a_job_that_is_claimed_again_before_its_last_run_has_ended_costs_no_place(
+def test_a_job_claimed_again_before_its_last_run_has_ended_takes_up_no_second_slot(
     base: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It stands aside, is due at once, and the thread of its first run is slow to end."""

@@ -116,7 +116,7 @@ def test_the_statements_inside_functions_do_so_too(
             superuser.rollback()
 
 
-def test_what_may_read_more_is_named_only_where_it_does(
+def test_an_exception_is_listed_only_where_it_is_needed(
     reached: dict[str, list[Statement]], database: Callable[[str], DatabaseConfig]
 ) -> None:
     violated = {

@@ -37,7 +37,7 @@ def run_with_key(hsm: Hsm, who: str, program: str) -> str:
     return done.stdout.strip()
 
 
-def test_what_the_record_attests(hsm: Hsm) -> None:
+def test_the_record_attests_the_keys(hsm: Hsm) -> None:
     record = hsm.record
     assert {key["signatory"] for key in record["keys"]} == {entry["id"] for entry in record["signatories"]}
     for key, entry in zip(record["keys"], record["signatories"], strict=True):

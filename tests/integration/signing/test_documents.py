@@ -216,7 +216,7 @@ def test_one_document_for_a_book_version(service: Service, signing_copy: bytes) 
 
 
 @pytest.mark.parametrize("table", ["journal", "revision", "intent"])
-def test_what_happened_cannot_be_rewritten(service: Service, signing_copy: bytes, table: str) -> None:
+def test_rows_of_evidence_cannot_be_rewritten(service: Service, signing_copy: bytes, table: str) -> None:
     service.take_in(signing_copy)
     for statement in (f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
         with pytest.raises(psycopg.IntegrityError, match="append-only"), service.database.transaction() as tx:

@@ -187,7 +187,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(own_stack: Stack) -> Non
     supervised(own_stack, [python("one", FOR_EVER)], script)
 
 
-def test_one_supervisor_a_stack(own_stack: Stack) -> None:
+def test_a_stack_has_one_supervisor(own_stack: Stack) -> None:
     with only_one(own_stack), pytest.raises(LocalError, match="already being run"), only_one(own_stack):
         pass
 

@@ -64,7 +64,7 @@ def test_another_signature_under_known_claims_is_refused_every_time(
         verifier.verify(good + " ")
 
 
-def test_only_so_many_are_known(
+def test_the_number_of_known_tokens_is_bounded(
     verifier: TokenVerifier, key: Ed25519PrivateKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity, "KNOWN_TOKENS", 3)

@@ -42,7 +42,7 @@ def answer(together: Together[int, int], item: int) -> int | str:
         return str(e)
 
 
-def test_a_call_alone_is_done_at_once_by_itself() -> None:
+def test_a_single_call_begins_at_once() -> None:
     work = Work()
     together = Together(work, at_once=1, another_group_from=1, most=10)
     assert [together.do(1), together.do(2)] == [2, 4]
@@ -50,7 +50,7 @@ def test_a_call_alone_is_done_at_once_by_itself() -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
-def test_many_threads_get_each_its_own_answer(at_once: int) -> None:
+def test_each_of_many_threads_gets_its_own_answer(at_once: int) -> None:
     work = Work(0.001)
     together = Together(work, at_once=at_once, another_group_from=1, most=5)
     items = [number if number % 7 else -number for number in range(1, 501)]
@@ -63,14 +63,14 @@ def test_many_threads_get_each_its_own_answer(at_once: int) -> None:
     assert len(work.groups) < len(items)
 
 
-def test_what_the_work_raises_is_the_answer_of_its_group_only() -> None:
+def test_an_error_of_the_work_answers_its_group_only() -> None:
     together = Together(Work(), at_once=1, another_group_from=1, most=10)
     with pytest.raises(RuntimeError, match="the whole group"):
         together.do(1_000_000)
     assert together.do(4) == 8
 
 
-def test_those_who_come_meanwhile_are_done_by_the_first_of_them() -> None:
+def test_calls_that_arrive_meanwhile_are_answered_by_the_first_of_them() -> None:
     began, go_on = threading.Event(), threading.Event()
     groups: list[list[int]] = []
 

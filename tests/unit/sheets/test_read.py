@@ -148,7 +148,7 @@ def test_every_bad_mark_is_named_by_its_address() -> None:
     assert str(findings[0]) == ("Ô E6, sheet «6A1 - Toán - HK1»: điểm 8,25 phải làm tròn đến một chữ số thập phân.")
 
 
-def test_who_the_lines_are_about_is_checked() -> None:
+def test_the_students_of_the_rows_are_checked() -> None:
     book, _ = table(
         [
             *ABOVE,
@@ -188,7 +188,7 @@ def test_formulas_errors_and_merged_cells_hold_no_mark(tmp_path: Path) -> None:
     ]
 
 
-def test_an_average_is_compared_and_never_taken(tmp_path: Path) -> None:
+def test_an_average_is_compared_and_never_imported(tmp_path: Path) -> None:
     marks = [8, 7, 8, 9, 7, 9]  # (32 + 14 + 27) / 9 = 8.11
     book, _ = table([*ABOVE, HEADS, line(1, *marks, 8.2), line(2, *marks, 8.111), line(3, *marks, "8,1")])
     _, findings = checked(book, target())
