@@ -21,7 +21,9 @@ class RowCountError(Exception):
     """A statement that always returns one row returned none or several: the statement is wrong."""
 
 
-def rows(tx: Tx, row_type: Callable[..., T], statement: LiteralString, parameters: Parameters = ()) -> Cursor[T]:
+def rows(
+    tx: Tx, row_type: type[T] | Callable[..., T], statement: LiteralString, parameters: Parameters = ()
+) -> Cursor[T]:
     """Execute a statement and read each row as `row_type`: a NamedTuple, a dataclass, or a function
     that makes the row of its keyword arguments.
 

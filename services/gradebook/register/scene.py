@@ -7,6 +7,7 @@ from typing import NamedTuple
 from services.common.db import Tx
 from services.common.errors import Invalid, Violation
 from services.common.identity import Caller
+from services.gradebook.model.acts import DIGEST_VERSION
 from services.gradebook.model.movement_rules import PERMISSIONS, MovementKind, Standing, StudentState, standing
 from services.gradebook.model.register_rules import Checked
 from services.gradebook.register import register_store
@@ -124,7 +125,9 @@ def write(tx: Tx, caller: Caller, scene: Scene, new: NewMovement, carried: Carri
         facts |= {
             "carried": carried.cells,
             "left_behind": carried.left_behind,
-            "cells_sha256": carried.cells_sha256,
+            "acts": ",".join(map(str, carried.acts)),
+            "cells_sha256": carried.sha256,
+            "digest_version": DIGEST_VERSION,
         }
     resource = f"schools/{written.school}/years/{written.school_year}/students/{written.student}"
     access.record(tx, caller, written.school, "STUDENT_MOVED", resource, **facts)
