@@ -43,8 +43,8 @@ def class_book_2(students: int = 42, stage: str = "WHOLE_YEAR", *, seed: int = 1
 
 
 def add_corrections(data: dict[str, Any]) -> None:
-    """Corrections of what is no mark: sessions of October, conduct after the summer, totals, one of
-    them never entered.
+    """Corrections of data other than marks: sessions of October, conduct after the summer, totals,
+    one of them never entered.
 
     Of students 1 and 2, by the homeroom teacher, the vice principal and the principal.
     """

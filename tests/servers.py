@@ -18,9 +18,7 @@ from services.common.settings import BrokerConfig, DatabaseConfig
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running PostgreSQL with the four services' databases, for making empty databases beside
-    them.
-    """
+    """A running PostgreSQL with the four services' databases, to which tests add empty ones."""
 
     stack: Stack
 

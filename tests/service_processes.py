@@ -1,4 +1,4 @@
-"""A service as it runs: each role a process of its own, heard and spoken to through the broker."""
+"""A service as it runs in production: one process per role, reached through the broker."""
 
 import signal
 import socket

@@ -1,4 +1,4 @@
-"""Who signs a record is said by gradebook's catalogue; print and signing read it in the frozen
+"""Gradebook's catalogue says who signs a record; print and signing read it in the frozen
 content.
 
 They repeat ranks and roles to check a content that they are given and to word a signature's reason,

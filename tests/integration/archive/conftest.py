@@ -52,7 +52,9 @@ def minio(stack: layout.Stack, pki_files: servers.Pki) -> Iterator[objectstore.S
 
 @pytest.fixture(scope="session")
 def open_seaweedfs(stack: layout.Stack, pki_files: servers.Pki) -> Iterator[RunningStore]:
-    """SeaweedFS as it comes: its inner servers answer anybody who reaches their ports."""
+    """SeaweedFS with its default settings: its inner servers answer anybody who reaches their
+    ports.
+    """
     store = objectstore.Store(stack, objectstore.SEAWEEDFS, _OPEN_OFFSET)
     process = objectstore.process(store)
     folder = stack.root / "store" / "seaweedfs-open"

@@ -38,9 +38,7 @@ def superuser(stack: Stack, config: DatabaseConfig) -> Iterator[psycopg.Connecti
 
 
 def rewrite(root: psycopg.Connection[Any], chain: str, subject: str) -> None:
-    """Change the subject of a chain's first row and compute every hash anew, the head's
-    included.
-    """
+    """Change the subject of a chain's first row and recompute every hash, the head's included."""
     columns = "chain, sequence, recorded_time, action, subject, client, person, school, facts, previous_hash"
     cursor = root.cursor(row_factory=class_row(audit._Row))
     previous = bytes(32)

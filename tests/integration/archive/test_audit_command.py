@@ -1,4 +1,4 @@
-"""`hoso audit` over four services: what their own chains cannot tell, the newest anchor does."""
+"""`hoso audit` over four services: the newest anchor shows what their own chains cannot."""
 
 import contextlib
 import json

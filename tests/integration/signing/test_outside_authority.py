@@ -333,8 +333,8 @@ def test_a_file_without_a_root_is_no_authority(prepared: Hsm) -> None:
 
 
 def test_a_corrected_name_and_a_renewed_certificate(tmp_path: Path) -> None:
-    """The request follows the reviewed file; a new certificate for the same key stands beside the
-    old one.
+    """The request follows the reviewed file; a new certificate for the same key is added to the old
+    one.
     """
     hsm = hsm_of(tmp_path, SECOND)
     assert hsm.ceremony_step().returncode == STOPPED

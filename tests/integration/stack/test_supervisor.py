@@ -37,7 +37,7 @@ def python(name: str, code: str, **changes: Any) -> Process:
 
 
 def supervised(stack: Stack, processes: list[Process], script: Callable[["Client"], Coroutine[Any, Any, None]]) -> None:
-    """Run a supervisor and, beside it, the test's script; then stop it."""
+    """Run a supervisor together with the test's script; then stop it."""
 
     async def both() -> None:
         running = asyncio.create_task(Supervisor(stack, processes).run())

@@ -295,7 +295,7 @@ def test_signature_that_leaves_out_the_end_of_its_revision(book: Book) -> None:
 
 
 def test_one_signature_in_two_fields(book: Book) -> None:
-    """Who teaches and is homeroom teacher signs once and lets it stand for both."""
+    """A homeroom teacher who also teaches a subject signs once for both."""
     teacher, homeroom = book.listed[0], book.listed[-3]
     assert teacher["signatory"] == homeroom["signatory"]
     writer = IncrementalPdfFileWriter(io.BytesIO(book.revisions[2]))

@@ -1,4 +1,4 @@
-"""What is exported reads back as it was: no change, no finding; and an edited cell is the one that
+"""An export reads back unchanged and without findings; and an edited cell is the one that
 changes.
 """
 
