@@ -19,6 +19,7 @@ from bench.pairs import Tell, middle
 from bench.report import Row
 from deploy.local.layout import Stack
 from services.common import db
+from services.common.rows import one_row, scalars
 from services.common.settings import DatabaseConfig
 from services.gradebook.entry.store.class_data import MARKS_OF_CLASSES
 
@@ -100,9 +101,7 @@ def fill(database: DatabaseConfig, classes: int, tell: Tell) -> int:
 def marks_in(database: DatabaseConfig) -> int:
     """Number of marks in a database."""
     with _patient(database) as connection:
-        row = connection.execute("SELECT count(*) FROM mark").fetchone()
-    assert row is not None
-    return int(row[0])
+        return one_row(scalars(connection, int, "SELECT count(*) FROM mark"))
 
 
 def _fill(database: DatabaseConfig, values: dict[str, int]) -> None:
@@ -126,9 +125,8 @@ def read(database: DatabaseConfig, classes: int) -> Read:
             chosen = 1 + number * (classes - 1) // (_READS - 1)
             explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT json) {MARKS_OF_CLASSES}"
             for _ in range(2):
-                row = connection.execute(explained, ([chosen], _SUBJECTS, _SEMESTERS)).fetchone()
-            assert row is not None
-            answers.append(row[0][0])
+                (answer,) = one_row(scalars(connection, list, explained, ([chosen], _SUBJECTS, _SEMESTERS)))
+            answers.append(answer)
     pages = [answer["Plan"]["Shared Hit Blocks"] + answer["Plan"]["Shared Read Blocks"] for answer in answers]
     shapes = sorted({shape(answer["Plan"]) for answer in answers})
     times = [answer["Execution Time"] for answer in answers]

@@ -27,6 +27,7 @@ from demo.school import CODE, SCHOOL_YEAR
 from deploy.local import bringup, postgres
 from deploy.local.layout import REPOSITORY, Stack
 from services.common import db
+from services.common.rows import one_row, rows
 
 _SETTLE_S = 8.0
 _MIB = 2**20
@@ -118,27 +119,39 @@ def line_rows(first: float, last: float, steps: Sequence[Step], students: int) -
     return [whole, *split, *rows]
 
 
+class _Keyed(NamedTuple):
+    first: datetime
+    last: datetime
+
+
 def _keyed(stack: Stack) -> tuple[float, float]:
     """When the first and the last marks were keyed, Unix time."""
     with db.connect(postgres.config(stack, "gradebook")) as connection:
-        row = connection.execute("SELECT min(recorded_time), max(recorded_time) FROM entry").fetchone()
-    assert row is not None
-    first, last = row
-    assert isinstance(first, datetime)
-    assert isinstance(last, datetime)
-    return first.timestamp(), last.timestamp()
+        statement = "SELECT min(recorded_time) AS first, max(recorded_time) AS last FROM entry"
+        keyed = one_row(rows(connection, _Keyed, statement))
+    return keyed.first.timestamp(), keyed.last.timestamp()
+
+
+class _KindOfJobs(NamedTuple):
+    kind: str
+    jobs: int
+    seconds: float
 
 
 def _job_rows(stack: Stack) -> Iterator[Row]:
     """Total time of each kind's jobs, from creation to end."""
     for service in _JOBS:
         with db.connect(postgres.config(stack, service)) as connection:
-            kinds = connection.execute(
-                "SELECT kind, count(*), extract(epoch FROM sum(finished_time - created_time))::float8 FROM job"
-                " WHERE state = 'done' GROUP BY kind ORDER BY kind"
+            kinds = rows(
+                connection,
+                _KindOfJobs,
+                "SELECT kind, count(*) AS jobs,"
+                " extract(epoch FROM sum(finished_time - created_time))::float8 AS seconds FROM job"
+                " WHERE state = 'done' GROUP BY kind ORDER BY kind",
             ).fetchall()
-        for kind, count, seconds in kinds:
-            yield Row(f"line.jobs.{service}.{kind}", seconds, "s", note=f"{count} jobs, from creation to end, added up")
+        for kind in kinds:
+            note = f"{kind.jobs} jobs, from creation to end, added up"
+            yield Row(f"line.jobs.{service}.{kind.kind}", kind.seconds, "s", note=note)
 
 
 def _memory(stack: Stack) -> dict[str, Memory]:

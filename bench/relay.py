@@ -21,6 +21,7 @@ from bench.report import Row, compared
 from deploy.local import rabbitmq
 from deploy.local.layout import Stack
 from services.common import amqp, db, outbox, relay, topology
+from services.common.rows import one_row, scalars
 from services.common.settings import BrokerConfig, DatabaseConfig
 from services.gradebook.config import Config
 
@@ -94,9 +95,7 @@ def _relayed(database: DatabaseConfig, broker: BrokerConfig, event: Message, amo
 
 
 def _pending(connection: db.Tx) -> bool:
-    row = connection.execute("SELECT EXISTS (SELECT FROM outbox WHERE published_time IS NULL)").fetchone()
-    assert row is not None
-    return bool(row[0])
+    return one_row(scalars(connection, bool, "SELECT EXISTS (SELECT FROM outbox WHERE published_time IS NULL)"))
 
 
 def _purge(broker: BrokerConfig) -> None:
