@@ -1,5 +1,5 @@
 # Hồ Sơ: the commands a developer needs. `make` alone lists them.
-# Another stack beside the usual one: make up HOSO_STACK=mine HOSO_PORT_BASE=28000
+# Another stack apart from the usual one: make up HOSO_STACK=mine HOSO_PORT_BASE=28000
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -32,7 +32,7 @@ demo: up ## take a real-sized school through the whole line, from marks to verif
 test: setup ## run all tests against real servers (stack `test`); TESTS=path runs a part
 	@$(PYTHON) -m pytest $(TESTS)
 
-check: setup ## style, types, import contracts, file lengths, proto lint and compatibility, stubs, pinned requirements
+check: setup ## all that needs no server: style, types, imports, contract, generated files (deploy/checks.py)
 	@$(PYTHON) -m deploy.checks
 
 bench: setup ## measure against bare parts; writes .run/bench/bench.json
@@ -47,7 +47,7 @@ minio: setup ## build the pinned MinIO server into .run/bin/ (about five minutes
 gen proto: setup ## regenerate the Python stubs in gen/ from proto/
 	@$(PYTHON) -m deploy.generate gen
 
-pictures: ## make the documentation's pictures anew, from the code's imports and from the last demo
+pictures: ## redraw the documentation's pictures: from the code's imports and from the last demo
 	@$(PYTHON) -m deploy.pictures
 
 clean: down ## stop the stack and delete its data, tokens and documents (asks first)

@@ -1,6 +1,7 @@
 """``python -m bench``: measure, print the table, write ``.run/bench/bench.json``.
 
-The exit code is 0 also when a target is missed (the row is marked), and 1 when something could not be measured.
+The exit code is 0 also when a target is missed (the row is marked), and 1 when something could not
+be measured.
 """
 
 import argparse
@@ -83,7 +84,9 @@ def _parser() -> argparse.ArgumentParser:
 def _plan(
     stack: Stack, settings: Settings, clients: int, chosen: tuple[str, ...], tell: Tell
 ) -> Iterator[tuple[str, Callable[[], list[Row]]]]:
-    """The chosen groups in order; the stack is what each needs, servers only for all but the line."""
+    """The chosen groups in order, with the stack that each needs: servers only, except for the
+    line.
+    """
     if set(chosen) != {"line"}:
         if bringup.up(stack, servers_only=True):
             raise LocalError("the servers do not start")

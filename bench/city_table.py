@@ -1,8 +1,10 @@
-"""The table `mark` at the size of a city: does reading one class cost more than when the city was a hundredth?
+"""The table `mark` at the size of a city: does reading one class cost more than when the city was a
+hundredth?
 
-The rows are written straight into the table, in waves as a year brings them (every class's first regular marks, then
-every class's second ones …), so that the marks of a class lie scattered as they do in life. The key is built after the
-rows, because entering 128 million rows one sheet at a time would take a day; its shape is the same.
+The rows are written straight into the table, in waves as a year brings them (every class's first
+regular marks, then every class's second ones …), so that the marks of a class lie scattered as they
+do in life. The key is built after the rows, because entering 128 million rows one sheet at a time
+would take a day; its shape is the same.
 """
 
 import json
@@ -17,6 +19,7 @@ from bench.pairs import Tell, middle
 from bench.report import Row
 from deploy.local.layout import Stack
 from services.common import db
+from services.common.rows import one_row, scalars
 from services.common.settings import DatabaseConfig
 from services.gradebook.entry.store.class_data import MARKS_OF_CLASSES
 
@@ -25,7 +28,7 @@ STUDENTS = 1_100_000
 CLASS = 45
 _WAVES = [(semester, column) for semester in (1, 2) for column in (1, 2, 10, 3, 4, 11)]
 _FULL, _SMALL = 7, 4
-"""Subjects with four regular marks a semester, and with two: 116 marks a student and year."""
+"""Subjects with four regular marks per semester, and with two: 116 marks per student and year."""
 CELLS = 2 * (_FULL * 6 + _SMALL * 4)
 _SUBJECTS = list(range(1, _FULL + _SMALL + 1))
 _READS = 40
@@ -44,7 +47,9 @@ FROM (
 
 @dataclass(frozen=True)
 class Read:
-    """How a class was read: its plan without figures, pages touched (median of classes) and milliseconds (median)."""
+    """How a class was read: its plan without figures, pages touched (median of classes) and
+    milliseconds (median).
+    """
 
     plan: str
     buffers: float
@@ -62,15 +67,17 @@ def measure(stack: Stack, shares: tuple[float, ...], tell: Tell) -> list[Row]:
             began = time.perf_counter()
             marks = fill(database, classes, tell)
             tell(f"{share:.0%} of a city: {marks:,} marks in {time.perf_counter() - began:.0f} s")
-            found = read(database, classes)
-        tell(found.text)
-        reads.append(found)
-        rows += _rows(share, marks, found, same=found.plan == reads[0].plan)
+            measured = read(database, classes)
+        tell(measured.text)
+        reads.append(measured)
+        rows += _rows(share, marks, measured, same=measured.plan == reads[0].plan)
     return rows
 
 
 def fill(database: DatabaseConfig, classes: int, tell: Tell) -> int:
-    """Fill an empty database's table `mark` with a year of so many classes. Returns how many marks that is."""
+    """Fill an empty database's table `mark` with a year of so many classes. Returns how many marks
+    that is.
+    """
     db.migrate(database, [school.MIGRATIONS])
     with _patient(database) as connection:
         connection.execute("ALTER TABLE mark DROP CONSTRAINT mark_pkey")
@@ -92,11 +99,9 @@ def fill(database: DatabaseConfig, classes: int, tell: Tell) -> int:
 
 
 def marks_in(database: DatabaseConfig) -> int:
-    """How many marks stand in a database."""
+    """Number of marks in a database."""
     with _patient(database) as connection:
-        row = connection.execute("SELECT count(*) FROM mark").fetchone()
-    assert row is not None
-    return int(row[0])
+        return one_row(scalars(connection, int, "SELECT count(*) FROM mark"))
 
 
 def _fill(database: DatabaseConfig, values: dict[str, int]) -> None:
@@ -111,39 +116,40 @@ def _patient(database: DatabaseConfig) -> db.Tx:
 
 
 def read(database: DatabaseConfig, classes: int) -> Read:
-    """Read classes spread over the city, each twice, so that the second time tells of work and not of the disk."""
-    found: list[dict[str, Any]] = []
+    """Read classes spread over the city, each twice, so that the second time measures work and not
+    the disk.
+    """
+    answers: list[dict[str, Any]] = []
     with _patient(database) as connection:
         for number in range(_READS):
             chosen = 1 + number * (classes - 1) // (_READS - 1)
             explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT json) {MARKS_OF_CLASSES}"
             for _ in range(2):
-                row = connection.execute(explained, ([chosen], _SUBJECTS, _SEMESTERS)).fetchone()
-            assert row is not None
-            found.append(row[0][0])
-    pages = [one["Plan"]["Shared Hit Blocks"] + one["Plan"]["Shared Read Blocks"] for one in found]
-    shapes = sorted({shape(one["Plan"]) for one in found})
-    times = [one["Execution Time"] for one in found]
-    return Read(" | ".join(shapes), middle(pages), middle(times), _told(found[-1]["Plan"]))
+                (answer,) = one_row(scalars(connection, list, explained, ([chosen], _SUBJECTS, _SEMESTERS)))
+            answers.append(answer)
+    pages = [answer["Plan"]["Shared Hit Blocks"] + answer["Plan"]["Shared Read Blocks"] for answer in answers]
+    shapes = sorted({shape(answer["Plan"]) for answer in answers})
+    times = [answer["Execution Time"] for answer in answers]
+    return Read(" | ".join(shapes), middle(pages), middle(times), _summary(answers[-1]["Plan"]))
 
 
 def shape(plan: dict[str, Any]) -> str:
     """A plan's nodes from the top, without figures: what must not change as the table grows."""
     name = plan["Node Type"] + (f" using {plan['Index Name']}" if "Index Name" in plan else "")
-    below = [shape(one) for one in plan.get("Plans", ())]
+    below = [shape(node) for node in plan.get("Plans", ())]
     return f"{name} ← {', '.join(below)}" if below else name
 
 
-def _told(plan: dict[str, Any]) -> str:
+def _summary(plan: dict[str, Any]) -> str:
     return json.dumps(
         {name: plan[name] for name in ("Node Type", "Actual Rows", "Shared Hit Blocks", "Shared Read Blocks")}
     )
 
 
-def _rows(share: float, marks: int, found: Read, *, same: bool) -> list[Row]:
+def _rows(share: float, marks: int, measured: Read, *, same: bool) -> list[Row]:
     name = f"city.read.{share * 100:g}_percent"
-    told = f"{marks:,} marks; plan: {found.plan}" + ("" if same else "; NOT the plan of the smallest share")
+    note = f"{marks:,} marks; plan: {measured.plan}" + ("" if same else "; NOT the plan of the smallest share")
     return [
-        Row(f"{name}.buffers", found.buffers, "pages of 8 KiB", note=told),
-        Row(f"{name}.time", found.milliseconds, "ms", note=f"one class of {CLASS}, a year, second read"),
+        Row(f"{name}.buffers", measured.buffers, "pages of 8 KiB", note=note),
+        Row(f"{name}.time", measured.milliseconds, "ms", note=f"one class of {CLASS}, a year, second read"),
     ]

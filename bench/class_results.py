@@ -1,4 +1,6 @@
-"""Results of a whole class: every average, learning result, conduct, promotion and award of a year, made anew."""
+"""Results of a whole class: every average, learning result, conduct, promotion and award of a year,
+computed from its marks.
+"""
 
 import statistics
 import time
@@ -25,10 +27,10 @@ def measure(stack: Stack, settings: Settings, tell: Tell) -> list[Row]:
     """One row for the rules alone, and one with reading the class from the database."""
     tell(f"one class of {STUDENTS}: keying its year")
     with school.serving(stack) as config:
-        found = school.profile(stack)
-        vendor = Services(found, stacks.tls(stack, f"vendor/{dossier.VENDOR}"))
+        configured = school.profile(stack)
+        vendor = Services(configured, stacks.tls(stack, f"vendor/{dossier.VENDOR}"))
         invented = invent(classes=1, students_per_class=STUDENTS)
-        school.enter_year(Services(found, found.tls), vendor, Persons(found, invented.code), invented)
+        school.enter_year(Services(configured, configured.tls), vendor, Persons(configured, invented.code), invented)
         database = Database(config)
         alone: list[float] = []
         whole: list[float] = []

@@ -1,11 +1,15 @@
-"""How long entering one mark takes while fifty people do so: a call a cell, through gRPC, mTLS and tokens.
+"""How long entering one mark takes while fifty people do so: one call per cell, through gRPC, mTLS
+and tokens.
 
-Open loop: each client has its own timetable (the planned rate shared out, at random moments), and a call's time counts
-from the moment it was planned, so that a slow server cannot hide by slowing its clients down. The rate comes from a
-city's worst hour: 1.1 million students get 58 marks a semester; if a fifth of a semester's marks are entered within the
-last five working days of ten hours, 71 cells come a second; a tenth of them one by one would be 7, and the burst at the
-end of a day is taken as fourteen times as much: 100 calls a second. All else comes as sheets.
-Closed loop: the same clients without any pause, which shows where the machine ends, clients included.
+Open loop: each client has its own timetable (the planned rate shared out, at random moments), and a
+call's time counts from the moment it was planned, so that a slow server cannot hide by slowing its
+clients down. The rate comes from a city's worst hour: 1.1 million students get 58 marks per
+semester; if a fifth of a semester's marks are entered within the last five working days of ten
+hours, that is 71 cells per second; a tenth of them entered singly would be 7, and the burst at the
+end of a day is taken as fourteen times as much: 100 calls per second. The rest comes as sheets.
+
+Closed loop: the same clients without any pause, which shows where the machine ends, clients
+included.
 """
 
 import random
@@ -32,7 +36,7 @@ from services.common.grpc_client import channel
 
 CLIENTS = 50
 RATE = 100.0
-"""Planned calls a second of all clients together."""
+"""Planned calls per second of all clients together."""
 P99_MS = 20.0
 _SCHOOLS = 8
 _SHAPE = Shape(students=45, columns=6)
@@ -47,7 +51,7 @@ def measure(stack: Stack, settings: Settings, tell: Tell) -> list[Row]:
         with db.connect(database) as connection:
             connection.execute("ANALYZE")
         _together([client.warm for client in clients])
-        tell(f"{CLIENTS} clients, {RATE:g} cells a second planned, {seconds:g} s")
+        tell(f"{CLIENTS} clients, {RATE:g} cells per second planned, {seconds:g} s")
         planned = _together([partial(client.planned, seconds) for client in clients])
         tell(f"{CLIENTS} clients without pause, {settings.seconds:g} s")
         began = time.perf_counter()
@@ -71,7 +75,9 @@ def rows(planned: Sequence[float], greedy: Sequence[float], greedy_rate: float) 
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """The value that so many percent of the values do not exceed. Raises StatisticsError for fewer than two."""
+    """The value that so many percent of the values do not exceed. Raises StatisticsError for fewer
+    than two.
+    """
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
@@ -89,21 +95,21 @@ class _Client:
         return [self._enter(time.perf_counter()) for _ in range(5)]
 
     def planned(self, seconds: float) -> list[float]:
-        found = []
+        times = []
         began = time.perf_counter()
         due = began + self._random.uniform(0, CLIENTS / RATE)
         while due < began + seconds:
             time.sleep(max(0.0, due - time.perf_counter()))
-            found.append(self._enter(due))
+            times.append(self._enter(due))
             due += self._random.expovariate(RATE / CLIENTS)
-        return found
+        return times
 
     def greedy(self, seconds: float) -> list[float]:
-        found = []
+        times = []
         end = time.perf_counter() + seconds
         while (now := time.perf_counter()) < end:
-            found.append(self._enter(now))
-        return found
+            times.append(self._enter(now))
+        return times
 
     def close(self) -> None:
         self._peer.close()
@@ -125,13 +131,13 @@ class _Client:
 
 
 def _clients(stack: Stack) -> list[_Client]:
-    found = school.profile(stack)
-    operator = Services(found, found.tls)
-    vendor = Services(found, stacks.tls(stack, f"vendor/{mark_school.VENDOR}"))
+    configured = school.profile(stack)
+    operator = Services(configured, configured.tls)
+    vendor = Services(configured, stacks.tls(stack, f"vendor/{mark_school.VENDOR}"))
     clients = []
     for school_number in range(_SCHOOLS):
         code = f"7901{school_number:04d}"
-        token = mark_school.register(found, operator, vendor, code, classes=1, shape=_SHAPE)
+        token = mark_school.register(configured, operator, vendor, code, classes=1, shape=_SHAPE)
         sheets = mark_school.sheets(code, mark_school.class_names(1))
         for number in range(school_number, CLIENTS, _SCHOOLS):
             clients.append(_Client(stack, token, next(sheets), number))
@@ -141,9 +147,9 @@ def _clients(stack: Stack) -> list[_Client]:
 def _together(work: Sequence[Callable[[], list[float]]]) -> list[float]:
     start = threading.Barrier(len(work))
 
-    def run(one: Callable[[], list[float]]) -> list[float]:
+    def run(measure: Callable[[], list[float]]) -> list[float]:
         start.wait()
-        return one()
+        return measure()
 
     with ThreadPoolExecutor(len(work)) as pool:
-        return [time for found in pool.map(run, work) for time in found]
+        return [time for times in pool.map(run, work) for time in times]

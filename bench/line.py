@@ -1,7 +1,8 @@
-"""The whole line for one class: seconds from keyed marks to ARCHIVED, where they go, and the memory of every process.
+"""The whole line for one class: seconds from keyed marks to ARCHIVED, where they go, and the memory
+of every process.
 
-A stack of its own, brought up as anyone does; the people's acts are those of ``hoso demo``, which looks at the books
-every 0.3 s, so an act may be that late.
+A stack of its own, brought up as anyone does; the people's acts are those of ``hoso demo``, which
+looks at the books every 0.3 s, so an act may be that late.
 """
 
 import os
@@ -26,6 +27,7 @@ from demo.school import CODE, SCHOOL_YEAR
 from deploy.local import bringup, postgres
 from deploy.local.layout import REPOSITORY, Stack
 from services.common import db
+from services.common.rows import one_row, rows
 
 _SETTLE_S = 8.0
 _MIB = 2**20
@@ -34,7 +36,9 @@ _JOBS = ("print", "signing", "archive")
 
 
 def measure(stack: Stack, students: int, tell: Tell) -> list[Row]:
-    """Rows of the line's time and of memory. Leaves the stack running. Raises RuntimeError when the demo fails."""
+    """Rows of the line's time and of memory. Leaves the stack running. Raises RuntimeError when the
+    demo fails.
+    """
     began = time.perf_counter()
     if bringup.up(stack, servers_only=False):
         raise RuntimeError("the stack does not start")
@@ -72,16 +76,18 @@ def _demo(stack: Stack, students: int) -> None:
 
 
 def _line(stack: Stack, students: int) -> list[Row]:
-    found = school.profile(stack)
-    operator = Services(found, found.tls)
+    configured = school.profile(stack)
+    operator = Services(configured, configured.tls)
     (book,) = all_books(operator, CODE, SCHOOL_YEAR)
     history = call(operator.books.GetBook, books_pb2.GetBookRequest(book=book.id)).book.history
-    steps = [Step(state_name(one.to_state), one.time.ToNanoseconds() / 1e9, bool(one.person)) for one in history]
+    steps = [Step(state_name(step.to_state), step.time.ToNanoseconds() / 1e9, bool(step.person)) for step in history]
     return line_rows(*_keyed(stack), steps, students)
 
 
 class Step(NamedTuple):
-    """A step in a book's life: the state it led to, when (Unix time), and whether a person made it."""
+    """A step in a book's life: the state it led to, when (Unix time), and whether a person made
+    it.
+    """
 
     state: str
     time: float
@@ -89,7 +95,9 @@ class Step(NamedTuple):
 
 
 def line_rows(first: float, last: float, steps: Sequence[Step], students: int) -> list[Row]:
-    """The line's rows. first, last: when marks were keyed, Unix time. Raises RuntimeError when it ended too early."""
+    """The line's rows. first, last: when marks were keyed, Unix time. Raises RuntimeError when it
+    ended too early.
+    """
     rows = [Row("line.keyed", last - first, "s", note="first to last sheet, conduct and absences")]
     spent = {True: 0.0, False: 0.0}
     before, seen = last, Counter[str]()
@@ -111,27 +119,39 @@ def line_rows(first: float, last: float, steps: Sequence[Step], students: int) -
     return [whole, *split, *rows]
 
 
+class _Keyed(NamedTuple):
+    first: datetime
+    last: datetime
+
+
 def _keyed(stack: Stack) -> tuple[float, float]:
     """When the first and the last marks were keyed, Unix time."""
     with db.connect(postgres.config(stack, "gradebook")) as connection:
-        row = connection.execute("SELECT min(recorded_time), max(recorded_time) FROM entry").fetchone()
-    assert row is not None
-    first, last = row
-    assert isinstance(first, datetime)
-    assert isinstance(last, datetime)
-    return first.timestamp(), last.timestamp()
+        statement = "SELECT min(recorded_time) AS first, max(recorded_time) AS last FROM entry"
+        keyed = one_row(rows(connection, _Keyed, statement))
+    return keyed.first.timestamp(), keyed.last.timestamp()
+
+
+class _KindOfJobs(NamedTuple):
+    kind: str
+    jobs: int
+    seconds: float
 
 
 def _job_rows(stack: Stack) -> Iterator[Row]:
-    """How long the jobs of each kind stood, from their creation to their end, added up."""
+    """Total time of each kind's jobs, from creation to end."""
     for service in _JOBS:
         with db.connect(postgres.config(stack, service)) as connection:
-            kinds = connection.execute(
-                "SELECT kind, count(*), extract(epoch FROM sum(finished_time - created_time))::float8 FROM job"
-                " WHERE state = 'done' GROUP BY kind ORDER BY kind"
+            kinds = rows(
+                connection,
+                _KindOfJobs,
+                "SELECT kind, count(*) AS jobs,"
+                " extract(epoch FROM sum(finished_time - created_time))::float8 AS seconds FROM job"
+                " WHERE state = 'done' GROUP BY kind ORDER BY kind",
             ).fetchall()
-        for kind, count, seconds in kinds:
-            yield Row(f"line.jobs.{service}.{kind}", seconds, "s", note=f"{count} jobs, from creation to end, added up")
+        for kind in kinds:
+            note = f"{kind.jobs} jobs, from creation to end, added up"
+            yield Row(f"line.jobs.{service}.{kind.kind}", kind.seconds, "s", note=note)
 
 
 def _memory(stack: Stack) -> dict[str, Memory]:
@@ -140,8 +160,8 @@ def _memory(stack: Stack) -> dict[str, Memory]:
 
 
 def memory_rows(idle: dict[str, Memory], after: dict[str, Memory]) -> list[Row]:
-    """One row a process, PSS when idle, and their sum."""
-    rows = [_memory_row(f"memory.{name}", found, after.get(name)) for name, found in idle.items()]
+    """One row per process, PSS when idle, and their sum."""
+    rows = [_memory_row(f"memory.{name}", memory, after.get(name)) for name, memory in idle.items()]
     nothing = Memory(0, 0, 0)
     return [*rows, _memory_row("memory.all", sum(idle.values(), nothing), sum(after.values(), nothing))]
 

@@ -14,7 +14,9 @@ _PACKAGES = ("grpcio", "psycopg", "pika", "typst", "pyhanko", "python-pkcs11")
 
 
 def facts() -> Facts:
-    """When, on what, and which versions; load_1m is the load at the start, which should be near 0."""
+    """When, on what, and which versions; load_1m is the load at the start, which should be near
+    0.
+    """
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _said("git", "rev-parse", "--short", "HEAD"),
@@ -29,7 +31,7 @@ def facts() -> Facts:
 
 
 def cpu_model(cpuinfo: str) -> str:
-    """The processor's name out of the text of /proc/cpuinfo; empty when it does not say."""
+    """The processor's name in the text of /proc/cpuinfo; empty when there is none."""
     names = (line.partition(":")[2].strip() for line in cpuinfo.splitlines() if line.startswith("model name"))
     return next(names, "")
 

@@ -1,4 +1,6 @@
-"""Schools made for entering many marks: wide classes, subjects with the most columns, a sheet for every call."""
+"""Schools made for entering many marks: wide classes, subjects with the most columns, one
+sheet per call.
+"""
 
 import itertools
 import uuid
@@ -17,7 +19,7 @@ YEAR = "2025-2026"
 VENDOR = "smas"
 TEACHER = "gv-01"
 SUBJECTS = [f"M{number:02d}" for number in range(1, roster_rules.MAX_SUBJECTS + 1)]
-"""As many subjects as a grade may have, so that few classes give many sheets."""
+"""The most subjects that a grade may have, so that few classes give many sheets."""
 
 _PERIODS = 140
 _GRADE = 9
@@ -32,14 +34,16 @@ _TEXTS = ("8", "8.5", "7.3", "9", "10", "6.8", "5", "9.4", "4.5", "7")
 
 @dataclass(frozen=True)
 class Shape:
-    """How many marks a call carries: `students` (a whole class, at most 200) by `columns` (at most 6)."""
+    """How many marks a call carries: `students` (a whole class, at most 200) by `columns` (at most
+    6).
+    """
 
     students: int
     columns: int
 
     @property
     def marks(self) -> int:
-        """Marks a call."""
+        """Marks per call."""
         return self.students * self.columns
 
     @cached_property
@@ -49,7 +53,7 @@ class Shape:
 
     @cached_property
     def values(self) -> list[list[str]]:
-        """One row of marks a student."""
+        """One row of marks per student."""
         endless = itertools.cycle(_TEXTS)
         return [list(itertools.islice(endless, self.columns)) for _ in range(self.students)]
 
@@ -106,9 +110,13 @@ def request(sheet: Sheet, shape: Shape) -> marks_pb2.EnterMarksRequest:
     )
 
 
-def register(found: Profile, operator: Services, vendor: Services, school: str, *, classes: int, shape: Shape) -> str:
-    """Register the school with an open window over everything, through the RPCs. Returns the token of its teacher."""
-    persons = Persons(found, school)
+def register(
+    configured: Profile, operator: Services, vendor: Services, school: str, *, classes: int, shape: Shape
+) -> str:
+    """Register the school with an open window over everything, through the RPCs. Returns the token
+    of its teacher.
+    """
+    persons = Persons(configured, school)
     token = persons.token(TEACHER)
     where = {"school": school, "school_year": YEAR}
     names = class_names(classes)

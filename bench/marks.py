@@ -1,11 +1,13 @@
-"""Entering marks: through gRPC, mTLS and a person's token into PostgreSQL, against what the database itself can take.
+"""Entering marks: through gRPC, mTLS and a person's token into PostgreSQL, against what the
+database itself can take.
 
-The system checks every mark and writes it with its history and an audit row, all in one transaction a call. The first
-reference is a bare binary COPY of the same rows into a copy of the same table (same primary key, same checks), as many
-rows a transaction; the second is a bare upsert of the same rows (unnest … ON CONFLICT), the usual way of writing marks
-that may stand already; the third is the system's own transaction run directly, with history and audit row, by the
-statements that the service sends, made beforehand: what is left of the system then is gRPC, TLS, tokens, reading
-and checking. All have the same number of connections at work on the same server.
+The system checks every mark and writes it with its history and an audit row, all in one transaction
+per call. The first reference is a bare binary COPY of the same rows into a copy of the same table
+(same primary key, same checks), as many rows per transaction; the second is a bare upsert of the
+same rows (unnest … ON CONFLICT), the usual way of writing marks that may stand already; the third
+is the system's own transaction run directly, with history and audit row, by the statements that the
+service sends, made beforehand: what is left of the system then is gRPC, TLS, tokens, reading and
+checking. All have the same number of connections at work on the same server.
 """
 
 import itertools
@@ -74,7 +76,9 @@ _COPY_ROW = struct.Struct(">h" + "ii" * 4 + "ih" * 4)
 
 
 def measure(stack: Stack, settings: Settings, clients: int, tell: Tell) -> list[Row]:
-    """Rows against COPY and against the upsert: 1,000 marks a call, a class's sheet, and one column of a class."""
+    """Rows against COPY and against the upsert: 1,000 marks per call, a class's sheet, and one
+    column of a class.
+    """
     rows = []
     for name, shape, stream, copy_target, upsert_target, direct_target in (
         ("import_1000", BATCH, True, COPY_TARGET, UPSERT_TARGET, None),
@@ -106,17 +110,18 @@ def measure(stack: Stack, settings: Settings, clients: int, tell: Tell) -> list[
 
 
 class _Client:
-    """A vendor's connection for a school of its own, sheets that are entered once each, and a database connection.
+    """A vendor's connection for a school of its own, sheets that are entered once each, and a
+    database connection.
 
-    A school of its own, because calls for one school wait for each other at its audit chain, and because in the last
-    days of an entry window it is many schools that come at once.
+    A school of its own, because calls for one school wait for each other at its audit chain, and
+    because in the last days of an entry window it is many schools that come at once.
     """
 
     def __init__(self, stack: Stack, database: DatabaseConfig, code: str, classes: int, shape: Shape) -> None:
-        found = school.profile(stack)
+        configured = school.profile(stack)
         tls = stacks.tls(stack, f"vendor/{mark_school.VENDOR}")
-        operator, vendor = Services(found, found.tls), Services(found, tls)
-        self.token = mark_school.register(found, operator, vendor, code, classes=classes, shape=shape)
+        operator, vendor = Services(configured, configured.tls), Services(configured, tls)
+        self.token = mark_school.register(configured, operator, vendor, code, classes=classes, shape=shape)
         self._peer = channel(stacks.peer(stack, "gradebook", f"vendor/{mark_school.VENDOR}"))
         # Requests are packed beforehand, as the references' rows are.
         self.enter: Callable[..., marks_pb2.EnterMarksResponse] = self._peer.unary_unary(
@@ -150,7 +155,8 @@ class _Client:
 class _Load:
     """All clients, and one slice of work in four ways. The amounts are marks.
 
-    stream: the system enters by ImportMarks, a stream for each client and slice; else by a call for each sheet.
+    stream: the system enters by ImportMarks, a stream for each client and slice; else by a call for
+    each sheet.
     """
 
     def __init__(
@@ -168,14 +174,15 @@ class _Load:
         self._most = int(settings.seconds * _MOST_CALLS_A_SECOND[shape]) // clients + 1
         calls = 2 * (settings.pairs * self._most + _TRIAL_CALLS[shape])  # by the system and directly
         classes = calls // mark_school.SHEETS_A_CLASS + 1
-        tell(f"{shape.marks} marks a call: registering {clients} schools of {classes * shape.students} students")
+        tell(f"{shape.marks} marks per call: registering {clients} schools of {classes * shape.students} students")
         codes = [f"7900{number:04d}" for number in range(1, clients + 1)]
         with ThreadPoolExecutor(clients) as pool:
             self._clients = list(pool.map(lambda code: _Client(stack, database, code, classes, shape), codes))
         with db.connect(database) as connection:
             for table in ("mark_copy", "mark_upsert"):
                 connection.execute(f"CREATE TABLE {table} (LIKE mark INCLUDING ALL) WITH (fillfactor = 90)")
-            # As autovacuum would have done in a system that has had its roster for more than a minute.
+            # As autovacuum would have done in a system that has had its roster for more than a
+            # minute.
             connection.execute("ANALYZE")
 
     def calls_for(self, seconds: float) -> int:
@@ -194,10 +201,10 @@ class _Load:
             client.entered = client.take(calls)
             requests = [mark_school.request(sheet, self._shape) for sheet in client.entered]
             if self._stream:
-                messages = [marks_pb2.ImportMarksRequest(sheet=one).SerializeToString() for one in requests]
+                messages = [marks_pb2.ImportMarksRequest(sheet=request).SerializeToString() for request in requests]
                 work.append(partial(self._import, client, messages))
             else:
-                work.append(partial(self._enter, client, [one.SerializeToString() for one in requests]))
+                work.append(partial(self._enter, client, [request.SerializeToString() for request in requests]))
         return self._together(work, calls)
 
     def copy(self) -> Slice:
@@ -232,7 +239,7 @@ class _Load:
     def _together(self, work: Sequence[Callable[[], None]], calls: int) -> Slice:
         with ThreadPoolExecutor(len(work)) as pool:
             began = time.perf_counter()
-            for done in [pool.submit(one) for one in work]:
+            for done in [pool.submit(task) for task in work]:
                 done.result()
             spent = time.perf_counter() - began
         return Slice(calls * len(work) * self._shape.marks, spent)
@@ -283,15 +290,17 @@ class _Load:
         cells = Cells(*map(list, zip(*self._cells(students), strict=True)))
         act = Act(request.id, request.sha256, EntryKind.MARKS, class_id, subject_id, sheet.semester, teacher, vendor)
         writing, (digest,) = store.writing([PlannedSheet(act, Changes(cells, Cells(), []), 0)])
-        who = Caller(vendor, teacher, sheet.school)
+        caller = Caller(vendor, teacher, sheet.school)
         written = Written(len(cells.values), digest)
-        record = cells_record(who, ref, act, written, subject=sheet.subject, semester=sheet.semester)
+        record = cells_record(caller, ref, act, written, subject=sheet.subject, semester=sheet.semester)
         return store.opening([key], wait=True), [writing, audit.appending([record])]
 
 
 @dataclass(frozen=True)
 class _Keys:
-    """Integer keys of one school: class name → class id and its students in order; subject code → subject id."""
+    """Integer keys of one school: class name → class id and its students in order; subject code →
+    subject id.
+    """
 
     classes: dict[str, tuple[int, list[int]]]
     subjects: dict[str, int]

@@ -1,7 +1,7 @@
 """Memory of a process and all its descendants, as the kernel counts it.
 
-RSS counts a page once for each process that maps it; PSS shares it out among them (proc(5), smaps_rollup), so PSS may
-be added up over processes.
+RSS counts a page once for each process that maps it; PSS shares it out among them (proc(5),
+smaps_rollup), so PSS may be added up over processes.
 """
 
 import re
@@ -28,13 +28,13 @@ class Memory:
 def of_tree(pid: int) -> Memory:
     """Memory of process `pid` and all its descendants.
 
-    Raises PermissionError for a process of another user or one that hides itself (prctl(2), PR_SET_DUMPABLE) unless the
-    caller is root.
+    Raises PermissionError for a process of another user or one that hides itself (prctl(2),
+    PR_SET_DUMPABLE) unless the caller is root.
     """
     whole = Memory(0, 0, 0)
-    for one in descendants(pid, _parents()):
+    for process in descendants(pid, _parents()):
         try:
-            text = (_PROC / str(one) / "smaps_rollup").read_text(encoding="utf-8")
+            text = (_PROC / str(process) / "smaps_rollup").read_text(encoding="utf-8")
         except (FileNotFoundError, ProcessLookupError):  # ended while we looked
             continue
         whole += parse(text)
@@ -43,16 +43,16 @@ def of_tree(pid: int) -> Memory:
 
 def parse(smaps_rollup: str) -> Memory:
     """The figures in the text of /proc/<pid>/smaps_rollup. Raises KeyError when it has none."""
-    found = {name: int(kilobytes) * 1024 for name, kilobytes in _FIGURE.findall(smaps_rollup)}
-    return Memory(found["Rss"], found["Pss"])
+    figures = {name: int(kilobytes) * 1024 for name, kilobytes in _FIGURE.findall(smaps_rollup)}
+    return Memory(figures["Rss"], figures["Pss"])
 
 
 def descendants(pid: int, parents: Mapping[int, int]) -> list[int]:
     """`pid` and every process below it, given the parent of each process."""
-    found = [pid]
-    for one in found:  # grows while we walk it
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
+    tree = [pid]
+    for process in tree:  # grows while we walk it
+        tree += [child for child, parent in parents.items() if parent == process]
+    return tree
 
 
 def _parents() -> dict[int, int]:

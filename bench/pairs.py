@@ -1,7 +1,9 @@
-"""The method: system and references take turns, A B A B …, and each pair of neighbours gives one ratio.
+"""The method: system and references take turns, A B A B …, and each pair of neighbours gives one
+ratio.
 
-A machine that slows down or has other work to do in the middle of a run slows both sides of a pair alike, so the
-median of the ratios holds still where the rates do not. The smallest ratio shows how far a single pair strayed.
+A machine that slows down or has other work to do in the middle of a run slows both sides of a pair
+alike, so the median of the ratios holds still where the rates do not. The smallest ratio shows how
+far a single pair strayed.
 """
 
 import statistics
@@ -32,7 +34,7 @@ class Slice:
 
     @property
     def rate(self) -> float:
-        """Work a second."""
+        """Work per second."""
         return self.amount / self.seconds
 
 
@@ -49,7 +51,9 @@ class Rates:
 
 
 def take_turns(pairs: int, system: Run, references: Mapping[str, Run], tell: Tell) -> Rates:
-    """Run system and references `pairs` times in turn. Raises ValueError for fewer than one pair."""
+    """Run system and references `pairs` times in turn. Raises ValueError for fewer than one
+    pair.
+    """
     if pairs < 1:
         raise ValueError("there must be one pair or more")
     ours: list[float] = []
@@ -75,7 +79,9 @@ def repeat_for(seconds: float, work: Callable[[], float]) -> Slice:
 
 
 def amount_for(seconds: float, trial: Slice, *, least: int, most: int, step: int = 1) -> int:
-    """How much work fills `seconds` at the rate of `trial`: a multiple of `step` within `least` and `most`."""
+    """Amount of work that takes `seconds` at the rate of `trial`: a multiple of `step` within
+    `least` and `most`.
+    """
     wanted = int(trial.rate * seconds) // step * step
     return max(least, min(wanted, most // step * step))
 

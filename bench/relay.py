@@ -1,7 +1,9 @@
-"""Outbox relay: events a second from outbox rows to confirmed messages, against raw pipelined publisher confirms.
+"""Outbox relay: events per second from outbox rows to confirmed messages, against raw pipelined
+publisher confirms.
 
-Both publish the same number of events with the same body and the same window of unconfirmed messages to the same
-quorum queue. The relay is the real process; the reference does nothing but publish and count confirms.
+Both publish the same number of events with the same body and the same window of unconfirmed
+messages to the same quorum queue. The relay is the real process; the reference does nothing but
+publish and count confirms.
 """
 
 import time
@@ -19,6 +21,7 @@ from bench.report import Row, compared
 from deploy.local import rabbitmq
 from deploy.local.layout import Stack
 from services.common import amqp, db, outbox, relay, topology
+from services.common.rows import one_row, scalars
 from services.common.settings import BrokerConfig, DatabaseConfig
 from services.gradebook.config import Config
 
@@ -92,9 +95,7 @@ def _relayed(database: DatabaseConfig, broker: BrokerConfig, event: Message, amo
 
 
 def _pending(connection: db.Tx) -> bool:
-    row = connection.execute("SELECT EXISTS (SELECT FROM outbox WHERE published_time IS NULL)").fetchone()
-    assert row is not None
-    return bool(row[0])
+    return one_row(scalars(connection, bool, "SELECT EXISTS (SELECT FROM outbox WHERE published_time IS NULL)"))
 
 
 def _purge(broker: BrokerConfig) -> None:
@@ -104,7 +105,9 @@ def _purge(broker: BrokerConfig) -> None:
 
 
 def _published(broker: BrokerConfig, event: Message, amount: int) -> Slice:
-    """Publish `amount` messages, never more than the relay's window unconfirmed; the time until the last confirm."""
+    """Publish `amount` messages, never more than the relay's window unconfirmed; the time until the
+    last confirm.
+    """
     publisher = _Publisher(broker, event, amount)
     spent = publisher.run()
     _purge(broker)
@@ -131,7 +134,9 @@ class _Publisher:
         )
 
     def run(self) -> float:
-        """Seconds between the first publish and the last confirm. Raises what ended the connection before that."""
+        """Seconds between the first publish and the last confirm. Raises what ended the connection
+        before that.
+        """
         self._connection.ioloop.start()
         self._connection.ioloop.close()
         if self._error is not None:

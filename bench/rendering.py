@@ -1,7 +1,9 @@
-"""Rendering: pages a second of print's worker path, against a bare loop over one reused Typst compiler.
+"""Rendering: pages per second of print's worker path, against a bare loop over one reused Typst
+compiler.
 
-Both make the same class books, first the unsigned print copy and then the signing copy, each side in a process of its
-own: Typst remembers earlier layouts for the whole process, so one side must not find what the other has computed.
+Both make the same class books, first the unsigned print copy and then the signing copy, each side
+in a process of its own: Typst remembers earlier layouts for the whole process, so one side must not
+find what the other has computed.
 """
 
 import itertools
@@ -58,7 +60,9 @@ def rendered(contents: list[bytes]) -> Slice:
 
 
 def compiled(contents: list[bytes]) -> Slice:
-    """Compile the same documents and nothing else; inputs are made, and pages counted, outside of the time."""
+    """Compile the same documents and nothing else; inputs are made, and pages counted, outside of
+    the time.
+    """
     prepared = []
     for content, kind in _copies(contents):
         book = parse(content)
@@ -84,7 +88,8 @@ def _copies(contents: list[bytes]) -> Iterator[tuple[bytes, Kind]]:
 
 @cache
 def _compiler() -> typst.Compiler:
-    # The template of what gradebook freezes today; as in print, it may read its neighbours' pages.
+    # The template of the format that gradebook freezes; as in print, it may read neighbouring
+    # files.
     main = render.TEMPLATES / "class_book" / "2" / "book.typ"
     faces = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(fonts.FOLDER)])
     return typst.Compiler(str(main), root=str(render.TEMPLATES), font_paths=faces)

@@ -18,10 +18,10 @@ Facts = dict[str, str | int | float]
 class Row:
     """One figure.
 
-    name: stable and dotted; the part before the first dot is its group. value: a median where there were pairs.
-    reference: the same figure of the bare part, None where nothing is compared; against: what that part is.
-    ratio: median over the pairs; ratio_min: the worst pair. target: what the ratio should reach.
-    note: what a reader must know to understand the figure.
+    name: stable and dotted; the part before the first dot is its group. value: a median where there
+    were pairs. reference: the same figure of the bare part, None where nothing is compared;
+    against: what that part is. ratio: median over the pairs; ratio_min: the worst pair. target:
+    what the ratio should reach. note: what a reader must know to understand the figure.
     """
 
     name: str
@@ -61,7 +61,7 @@ def compared(name: str, unit: str, rates: Rates, against: str, *, target: float 
 
 
 def write(path: Path, rows: Iterable[Row], facts: Facts) -> None:
-    """Write the report as a JSON list: the environment first, then one object a row."""
+    """Write the report as a JSON list: the environment first, then one object per row."""
     environment = {"name": "environment", "value": facts, "unit": "facts", "reference": None, "ratio": None}
     listed = [environment, *(asdict(row) | {"met": row.met} for row in rows)]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,9 @@ def write(path: Path, rows: Iterable[Row], facts: Facts) -> None:
 
 
 def show(rows: Sequence[Row], console: Console) -> None:
-    """Print the report group by group, for a terminal of eighty columns; a missed target is marked."""
+    """Print the report group by group, for a terminal of eighty columns; a missed target is
+    marked.
+    """
     for _, members in itertools.groupby(rows, lambda row: row.name.partition(".")[0]):
         group = list(members)
         ratios = [row for row in group if row.ratio is not None]
@@ -85,34 +87,36 @@ def show(rows: Sequence[Row], console: Console) -> None:
 
 
 def _ratios(rows: Sequence[Row]) -> Table:
-    found = _table("system", "bare", "unit", "ratio", "worst", "target")
+    table = _table("system", "bare", "unit", "ratio", "worst", "target")
     for row in rows:
         target = "" if row.target is None else f"≥ {row.target:g}"
         marked = {True: f"[green]{target} ✓[/]", False: f"[bold red]{target} ✗ missed[/]", None: ""}[row.met]
         figures = (number(row.value), number(row.reference), row.unit, number(row.ratio), number(row.ratio_min))
-        found.add_row(row.name, *figures, marked)
-    return found
+        table.add_row(row.name, *figures, marked)
+    return table
 
 
 def _figures(rows: Sequence[Row]) -> Table:
-    found = _table("value", "unit")
-    found.add_column("", overflow="fold")
+    table = _table("value", "unit")
+    table.add_column("", overflow="fold")
     for row in rows:
         bare = "" if row.reference is None else f"{number(row.reference)} {row.against}"
-        found.add_row(row.name, number(row.value), row.unit, f"[dim]{'; '.join(filter(None, (bare, row.note)))}[/]")
-    return found
+        table.add_row(row.name, number(row.value), row.unit, f"[dim]{'; '.join(filter(None, (bare, row.note)))}[/]")
+    return table
 
 
 def _table(*columns: str) -> Table:
-    found = Table(box=None, pad_edge=False, header_style="dim")
-    found.add_column("what", no_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("what", no_wrap=True)
     for name in columns:
-        found.add_column(name, justify="left" if name in {"unit", "target"} else "right", no_wrap=True)
-    return found
+        table.add_column(name, justify="left" if name in {"unit", "target"} else "right", no_wrap=True)
+    return table
 
 
 def number(value: float | None) -> str:
-    """A figure with about three digits, the larger ones with thousands set apart; empty for None."""
+    """A figure with about three digits, the larger ones with thousands set apart; empty for
+    None.
+    """
     if value is None:
         return ""
     size = abs(value)

@@ -1,4 +1,6 @@
-"""Frozen class books of the demo school, made by the real gradebook: what rendering and signing are measured with."""
+"""Frozen class books of the demo school, made by the real gradebook: what rendering and signing are
+measured with.
+"""
 
 import contextlib
 import time
@@ -29,7 +31,7 @@ MIGRATIONS = Path(gradebook.__file__).parent / "migrations"
 
 
 def profile(stack: Stack) -> Profile:
-    """Where the services are and whom we may play, as the command ``hoso`` reads it."""
+    """Addresses of the services and the tokens we may issue, as the command ``hoso`` reads them."""
     return config.load(Profile, stack.config / "cli.toml")
 
 
@@ -49,14 +51,14 @@ def serving(stack: Stack) -> Iterator[DatabaseConfig]:
 def contents(stack: Stack, *, classes: int, students: int = STUDENTS) -> list[bytes]:
     """The canonical bytes of the whole-year books of so many classes."""
     with serving(stack):
-        found = profile(stack)
-        operator = Services(found, found.tls)
-        vendor = Services(found, stacks.tls(stack, f"vendor/{dossier.VENDOR}"))
-        reader = Services(found, stacks.tls(stack, "service/print"))
+        configured = profile(stack)
+        operator = Services(configured, configured.tls)
+        vendor = Services(configured, stacks.tls(stack, f"vendor/{dossier.VENDOR}"))
+        reader = Services(configured, stacks.tls(stack, "service/print"))
         invented = school(classes=classes, students_per_class=students)
-        persons = Persons(found, invented.code)
+        persons = Persons(configured, invented.code)
         enter_year(operator, vendor, persons, invented)
-        books = [_freeze(vendor, persons, invented, one) for one in invented.classes]
+        books = [_freeze(vendor, persons, invented, school_class) for school_class in invented.classes]
         return [
             download(reader.books.DownloadBookContent, books_pb2.DownloadBookContentRequest(book=book))
             for book in books
@@ -64,7 +66,9 @@ def contents(stack: Stack, *, classes: int, students: int = STUDENTS) -> list[by
 
 
 def enter_year(operator: Services, vendor: Services, persons: Persons, invented: School) -> tuple[float, float]:
-    """A school's whole year: roster, dossier, marks, both windows closed. Returns seconds of keying and of closing."""
+    """A school's whole year: roster, dossier, marks, both windows closed. Returns seconds of keying
+    and of closing.
+    """
     load.roster(operator, vendor, persons, invented, paper=False)
     for semester in SEMESTERS:
         load.plan_window(vendor, persons, invented, semester)
@@ -73,8 +77,8 @@ def enter_year(operator: Services, vendor: Services, persons: Persons, invented:
     for semester in SEMESTERS:
         began = time.perf_counter()
         load.key_marks(vendor, persons, invented, semester, lambda: None)
-        for one in invented.classes:
-            load.key_absences(vendor, persons, invented, one)
+        for school_class in invented.classes:
+            load.key_absences(vendor, persons, invented, school_class)
         keyed = time.perf_counter()
         load.close_window(vendor, persons, invented, load.WINDOWS[semester])
         keying += keyed - began
@@ -82,6 +86,8 @@ def enter_year(operator: Services, vendor: Services, persons: Persons, invented:
     return keying, closing
 
 
-def _freeze(vendor: Services, persons: Persons, invented: School, one: SchoolClass) -> str:
-    request = books_pb2.FreezeBookRequest(school_class=load.class_ref(invented, one), stage=common_pb2.STAGE_WHOLE_YEAR)
-    return call(vendor.books.FreezeBook, request, persons.token(one.homeroom_teacher)).book.id
+def _freeze(vendor: Services, persons: Persons, invented: School, school_class: SchoolClass) -> str:
+    request = books_pb2.FreezeBookRequest(
+        school_class=load.class_ref(invented, school_class), stage=common_pb2.STAGE_WHOLE_YEAR
+    )
+    return call(vendor.books.FreezeBook, request, persons.token(school_class.homeroom_teacher)).book.id

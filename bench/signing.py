@@ -1,5 +1,5 @@
-"""Signing: documents a second through the signing path, against the bare rate of the same key, and
-where time goes.
+"""Signing: documents per second through the signing path, against the bare rate of the same key,
+and where time goes.
 
 A document is one signature into the first field of a class book's signing copy: parse, digest,
 token supervisor and owner process, CMS, write, check of the own output. The bare rate is C_Sign in

@@ -1,4 +1,6 @@
-"""The bench's own stack: servers, empty databases and virtual hosts beside the services' own, and single roles."""
+"""The bench's own stack: servers, empty databases and virtual hosts apart from the services' own,
+and single roles.
+"""
 
 import contextlib
 import sys
@@ -20,10 +22,10 @@ _START_S = 60.0
 _POLL_S = 0.05
 
 
-def tls(stack: Stack, who: str) -> TlsConfig:
+def tls(stack: Stack, client: str) -> TlsConfig:
     """The certificate of ``service/gradebook``, ``vendor/smas`` and so on."""
-    found = pki.identity(stack, who)
-    return TlsConfig(found.ca_file, found.cert_file, found.key_file)
+    identity = pki.identity(stack, client)
+    return TlsConfig(identity.ca_file, identity.cert_file, identity.key_file)
 
 
 def server(stack: Stack, service: str) -> ServerConfig:
@@ -31,9 +33,9 @@ def server(stack: Stack, service: str) -> ServerConfig:
     return ServerConfig(_address(stack, service), tls(stack, f"service/{service}"), stack.pki / "issuers.json")
 
 
-def peer(stack: Stack, service: str, who: str) -> PeerConfig:
-    """How `who` reaches that service."""
-    return PeerConfig(_address(stack, service), tls(stack, who))
+def peer(stack: Stack, service: str, client: str) -> PeerConfig:
+    """How `client` reaches that service."""
+    return PeerConfig(_address(stack, service), tls(stack, client))
 
 
 @contextlib.contextmanager
@@ -64,7 +66,9 @@ def empty_virtual_host(stack: Stack) -> Iterator[str]:
 def running(
     stack: Stack, service: str, role: str, config: object, environment: Mapping[str, str] | None = None
 ) -> Iterator[None]:
-    """A role as the stack itself runs it, in a process of its own, with a configuration of its own."""
+    """A role as the stack itself runs it, in a process of its own, with a configuration of its
+    own.
+    """
     file = stack.config / f"bench-{service}-{role}.toml"
     write_private(file, configs.dump(config))
     command = (sys.executable, "-m", f"services.{service}", role, "--config", str(file))

@@ -1,6 +1,7 @@
 """Entry point of `hoso`: the commands by subject, global options, errors into exit codes."""
 
 import sys
+from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
@@ -22,7 +23,6 @@ from cli import (
     windows,
 )
 from cli.output import Output, explain
-from demo.school import CODE
 from services.common.config import ConfigError
 from services.common.errors import HosoError
 
@@ -51,26 +51,14 @@ app.command("export")(sheet_commands.export_sheets)
 app.command("status")(operations.status)
 app.command("control-log")(dossiers.control_log)
 app.command("permissions")(permissions.print_permissions)
+for addition in entry_points(group="hoso.commands"):  # such as the demo, which is built on this package
+    app.command(addition.name)(addition.load())
 
 
 @app.callback()
 def options(json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False) -> None:
     """Global options."""
     Output.as_json = json
-
-
-@app.command()
-def demo(
-    classes: Annotated[int, typer.Option(min=1, max=20, help="How many classes.")] = 20,
-    students: Annotated[int, typer.Option(min=5, max=50, help="Students in each class.")] = 42,
-    paper: Annotated[bool, typer.Option(help="Go through the paper track too.")] = True,
-    story: Annotated[bool, typer.Option(help="With all that can happen in a year; else class books only.")] = True,
-    code: Annotated[str, typer.Option("--school", help="School code, eight digits; each makes another school.")] = CODE,
-) -> None:
-    """Take a school through two semesters and a summer, then verify what the archive holds."""
-    from demo.run import run  # noqa: PLC0415 - what only the demo needs is loaded only for it
-
-    raise typer.Exit(run(classes=classes, students=students, paper=paper, story=story, code=code))
 
 
 def main() -> None:

@@ -1,4 +1,5 @@
-"""`hoso permissions`: who may do what in gradebook, as its services decide it; a Department reads it.
+"""`hoso permissions`: who may do what in gradebook, as its services decide it; a Department reads
+it.
 
 The table is pure, so that this command prints the very rows that decide, without asking a service.
 """
@@ -23,7 +24,9 @@ def print_permissions(
     act: Annotated[str, typer.Option(help="Only one act, such as CLOSE_WINDOW.")] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
-    """Who may do what: every act, the roles and relations that may do it, and where that comes from."""
+    """Who may do what: every act, the roles and relations that may do it, and where that comes
+    from.
+    """
     _check("role", role, Actor.__members__)
     _check("act", act, Permission.__members__)
     actor = Actor[role] if role else None
@@ -37,7 +40,7 @@ def print_permissions(
         show_json(
             {
                 "acts": [_act(permission, actor) for permission in listed],
-                "actors": [_actor(one) for one in actors],
+                "actors": [_actor(listed_actor) for listed_actor in actors],
                 "signatures": [] if act else _signatures(actor),
             }
         )
@@ -68,9 +71,9 @@ def _print_acts(listed: Sequence[Permission], actor: Actor | None) -> None:
             continue
         table = _table(group.value, ("Việc", 4), ("Điều kiện" if actor else "Ai được làm", 4), (_SOURCE, 2))
         for permission in rows:
-            who = permissions.terms(permission, actor) or "không kèm điều kiện" if actor else _who(permission)
+            terms = permissions.terms(permission, actor) or "không kèm điều kiện" if actor else _entitled(permission)
             name = f"{permission.value.name}\n[dim]{permission.name}[/]"
-            table.add_row(name, who, permission.value.source or "-")
+            table.add_row(name, terms, permission.value.source or "-")
         console.print(table)
 
 
@@ -80,7 +83,7 @@ def _print_refusal(permission: Permission) -> None:
         console.print(f"Người khác bị từ chối: {grant.refusal} [dim]({grant.reason})[/]", highlight=False)
 
 
-def _who(permission: Permission) -> str:
+def _entitled(permission: Permission) -> str:
     grant = permission.value
     lines = sorted(_title(actor) for actor in grant.actors)
     lines += [f"{_title(actor)} thay, {grant.stand_in_case}" for actor in grant.stand_ins]
@@ -126,8 +129,8 @@ def _act(permission: Permission, actor: Actor | None) -> dict[str, Any]:
         "act": permission.name,
         "name": grant.name,
         "group": grant.group.name,
-        "actors": sorted(one.name for one in grant.actors),
-        "stand_ins": sorted(one.name for one in grant.stand_ins),
+        "actors": sorted(actor.name for actor in grant.actors),
+        "stand_ins": sorted(actor.name for actor in grant.stand_ins),
         "stand_in_case": grant.stand_in_case,
         "source": grant.source,
         "refusal": {"reason": grant.reason, "message": grant.refusal} if grant.refusal else None,
@@ -140,7 +143,7 @@ def _actor(actor: Actor) -> dict[str, Any]:
         "actor": actor.name,
         "words": actor.value,
         "is_role": actor in permissions.SCHOOL_ROLES,
-        "eligible": sorted(one.name for one in permissions.ELIGIBLE.get(actor, ())),
+        "eligible": sorted(role.name for role in permissions.ELIGIBLE.get(actor, ())),
         "explanation": permissions.EXPLANATIONS[actor],
     }
 

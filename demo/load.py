@@ -70,7 +70,7 @@ def roster(operator: Services, vendor: Services, persons: Persons, school: Schoo
         where = class_ref(school, c)
         students = [_student(s) for s in c.students]
         put(vendor.roster.PutStudents, roster_pb2.PutStudentsRequest(school_class=where, students=students))
-        assigned = [roster_pb2.Assignment(subject=code, teachers=who) for code, who in c.assignments.items()]
+        assigned = [roster_pb2.Assignment(subject=code, teachers=teachers) for code, teachers in c.assignments.items()]
         put(vendor.roster.PutAssignments, roster_pb2.PutAssignmentsRequest(school_class=where, assignments=assigned))
 
 

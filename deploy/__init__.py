@@ -1,1 +1,3 @@
-"""How Hồ Sơ is run: the local stack (`deploy.local`), and later images and manifests. Holds no secret."""
+"""How Hồ Sơ is run: the local stack (`deploy.local`), and later images and manifests. Holds no
+secret.
+"""

@@ -17,14 +17,6 @@ from . import departments, generate
 REPOSITORY = generate.REPOSITORY
 _BIN = Path(sys.executable).parent
 _MAX_LINES = 400
-_STILL_LONGER = {
-    "tests/integration/common/test_jobs.py",
-    "tests/integration/signing/conftest.py",
-    "tests/integration/archive/test_archiving.py",
-    "tests/integration/gradebook/test_data_corrections.py",
-    "tests/integration/gradebook/test_dossiers.py",
-    "tests/integration/gradebook/test_entry.py",
-}
 _RELEASED = REPOSITORY / "proto" / "released.binpb"
 
 
@@ -41,6 +33,7 @@ def main() -> int:
         ("generated stubs", generated_stubs),
         ("pinned requirements", pinned_requirements),
         ("picture of departments", departments_picture),
+        ("paths in documents", document_paths),
     )
     failed = 0
     for name, check in checks:
@@ -58,9 +51,8 @@ def file_lengths() -> Iterator[str]:
     for folder in ("bench", "cli", "demo", "deploy", "services", "tests"):
         for path in sorted((REPOSITORY / folder).rglob("*.py")):
             lines = len(path.read_text(encoding="utf-8").splitlines())
-            name = str(path.relative_to(REPOSITORY))
-            if lines > _MAX_LINES and name not in _STILL_LONGER:
-                yield f"{name} has {lines} lines; at most {_MAX_LINES}"
+            if lines > _MAX_LINES:
+                yield f"{path.relative_to(REPOSITORY)} has {lines} lines; at most {_MAX_LINES}"
 
 
 def proto_compatibility() -> Iterator[str]:
@@ -91,6 +83,23 @@ def departments_picture() -> Iterator[str]:
     """The committed picture of gradebook's departments is what its imports give."""
     if not departments.PICTURE.exists() or departments.PICTURE.read_text(encoding="utf-8") != departments.draw():
         yield f"{departments.PICTURE.relative_to(REPOSITORY)} is not what the imports give; run: make pictures"
+
+
+def document_paths() -> Iterator[str]:
+    """README.md and docs/*.md name only files and folders that exist.
+
+    A path in backticks, such as `common/rows.py`, may begin at any folder; a link begins at the
+    folder of its document.
+    """
+    folders = [path for path in REPOSITORY.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    existing = {f"/{path.relative_to(REPOSITORY)}" for folder in folders for path in (folder, *folder.rglob("*"))}
+    for document in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))):
+        text = document.read_text(encoding="utf-8")
+        named = re.findall(r"`(\w[\w./-]*(?:/|\.(?:py|md|sql|proto|sh)))`", text)
+        missing = [path for path in named if not any(known.endswith(f"/{path.rstrip('/')}") for known in existing)]
+        links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+        missing += [link for link in links if not (document.parent / link).exists()]
+        yield from (f"{document.relative_to(REPOSITORY)} names {path}, which does not exist" for path in missing)
 
 
 def pinned_requirements() -> Iterator[str]:

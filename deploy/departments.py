@@ -1,4 +1,6 @@
-"""The departments of gradebook as a picture, drawn from the imports of its code (docs/architecture.md)."""
+"""The departments of gradebook as a picture, drawn from the imports of its code
+(docs/architecture.md).
+"""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -32,7 +34,9 @@ _ARC = """<path d="M {x} {y1} C {bend} {y1} {bend} {y2} {tip} {y2}"
 
 @dataclass(frozen=True)
 class Department:
-    """A folder of gradebook. line: the first paragraph of its docstring. imports: lower department → import count."""
+    """A folder of gradebook. line: the first paragraph of its docstring. imports: lower department
+    → import count.
+    """
 
     name: str
     line: str
@@ -56,7 +60,9 @@ def departments() -> list[Department]:
 
 
 def draw() -> str:
-    """The picture as SVG; an arrow is as thick as there are imports, and one that runs upwards is red."""
+    """The picture as SVG; an arrow is as thick as there are imports, and one that runs upwards is
+    red.
+    """
     rows = departments()
     places = {row.name: _TOP + index * (_HEIGHT + _GAP) for index, row in enumerate(rows)}
     picture = _HEAD.format(width=_LEFT + _WIDTH + _ARCS, height=2 * _TOP + len(rows) * (_HEIGHT + _GAP) - _GAP)
@@ -96,7 +102,9 @@ def _box(row: Department, y: int) -> str:
 
 
 def _arc(y_from: int, y_to: int, count: int) -> str:
-    """From the lower half of the importer to the upper half of what it imports, bending the more the farther."""
+    """From the lower half of the importer to the upper half of what it imports, bending the more
+    the farther.
+    """
     x = _LEFT + _WIDTH
     floors = abs(y_to - y_from) // (_HEIGHT + _GAP)
     return _ARC.format(

@@ -1,4 +1,5 @@
-"""``python -m deploy.generate <folder>``: Python stubs with type hints for every file under ``proto/``.
+"""``python -m deploy.generate <folder>``: Python stubs with type hints for every file under
+``proto/``.
 
 The same tools, pinned in requirements/dev.txt, give the same bytes; `make check` compares.
 """
@@ -15,7 +16,9 @@ PROTO = REPOSITORY / "proto"
 
 
 def generate(folder: Path) -> None:
-    """Write the stubs of all proto files below ``folder/hoso``, replacing what is there. Raises RuntimeError."""
+    """Write the stubs of all proto files below ``folder/hoso``, replacing what is there. Raises
+    RuntimeError.
+    """
     shutil.rmtree(folder / "hoso", ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     plugins = Path(sys.executable).parent

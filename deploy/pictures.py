@@ -1,6 +1,8 @@
-"""``python -m deploy.pictures`` (``make pictures``): the pictures of the documentation, made anew in docs/pictures/.
+"""``python -m deploy.pictures`` (``make pictures``): the pictures of the documentation, made anew
+in docs/pictures/.
 
-The departments of gradebook are drawn from its imports; all others need the local stack and a finished ``make demo``.
+The departments of gradebook are drawn from its imports; all others need the local stack and a
+finished ``make demo``.
 """
 
 import json
@@ -26,7 +28,9 @@ PAGES = {
     "transcript": (TRANSCRIPT, "PHÊ DUYỆT CỦA HIỆU TRƯỞNG"),
     "register": (REGISTER, "QUÁ TRÌNH HỌC TẠI TRƯỜNG"),
 }
-"""Picture → record type, of the year, and text of the page that it shows; the last page with that text."""
+"""Picture → record type, of the year, and text of the page that it shows; the last page with that
+text.
+"""
 
 _SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">
 <style>.{unique_id}-matrix {{ font-family: monospace; font-size: {char_height}px; line-height: {line_height}px; }}
@@ -38,7 +42,9 @@ _SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"
 
 
 def main() -> int:
-    """Make every picture. Returns 1 and says so when there is no finished demo: then only the departments are drawn."""
+    """Make every picture. Returns 1 and says so when there is no finished demo: then only the
+    departments are drawn.
+    """
     departments.PICTURE.write_text(departments.draw(), encoding="utf-8")
     try:
         demo = profile.load().demo
@@ -58,7 +64,7 @@ def main() -> int:
 
 
 def _page(pdf: Path, text: str, target: Path) -> None:
-    """One page of the PDF as PNG, 96 dots an inch."""
+    """One page of the PDF as PNG, 96 dots per inch."""
     pages = subprocess.run(["pdftotext", str(pdf), "-"], check=True, capture_output=True, text=True).stdout.split("\f")
     number = str(max(i for i, page in enumerate(pages, start=1) if text in page))
     subprocess.run(

@@ -1,4 +1,5 @@
-"""A realistic class book of format 2 for tests: the book of `tests.content` with attendance, remarks and the summer.
+"""A realistic class book of format 2 for tests: the book of `tests.content` with attendance,
+remarks and the summer.
 
 Every value follows from `seed`, so a test that fails shows the same book again.
 """
@@ -13,8 +14,10 @@ from tests.content import class_book
 
 MONTHS = ["2025-09", "2025-10", "2025-11", "2025-12", "2026-01", "2026-02", "2026-03", "2026-04", "2026-05"]
 RETESTED, TRAINED, ABSENT, FAILED = 3, 5, 8, 11
-"""Numbers of students in a book after the summer: re-assessed and promoted; trained and promoted; did not sit one of
-their re-assessments; re-assessed and retained. A book that has fewer students lacks them."""
+"""Numbers of students in a book after the summer: re-assessed and promoted; trained and promoted;
+did not sit one of their re-assessments; re-assessed and retained. A book that has fewer students
+lacks them.
+"""
 
 
 def class_book_2(students: int = 42, stage: str = "WHOLE_YEAR", *, seed: int = 1) -> dict[str, Any]:
@@ -40,7 +43,8 @@ def class_book_2(students: int = 42, stage: str = "WHOLE_YEAR", *, seed: int = 1
 
 
 def add_corrections(data: dict[str, Any]) -> None:
-    """Corrections of what is no mark: sessions of October, conduct after the summer, totals, one of them never entered.
+    """Corrections of data other than marks: sessions of October, conduct after the summer, totals,
+    one of them never entered.
 
     Of students 1 and 2, by the homeroom teacher, the vice principal and the principal.
     """
@@ -82,7 +86,7 @@ def _month(rng: random.Random, month: str, students: int) -> dict[str, Any]:
         sessions = [(day, session) for day in school_days for session in ("MORNING", "AFTERNOON")]
         chosen = sorted(rng.sample(range(len(sessions)), rng.choice([0, 0, 0, 0, 1, 2, 3])))
         absences = [{"day": sessions[i][0], "session": sessions[i][1], "excused": rng.random() < 0.8} for i in chosen]
-        excused = sum(bool(one["excused"]) for one in absences)
+        excused = sum(bool(absence["excused"]) for absence in absences)
         rows.append(
             {"student": student, "absences": absences, "excused": excused, "unexcused": len(absences) - excused}
         )
@@ -97,7 +101,9 @@ def _remark(principal: dict[str, str], month: str) -> dict[str, Any]:
 
 
 def _summer(data: dict[str, Any]) -> None:
-    """What the summer changes; the year's own results stay as they are but for those who are made to fail first."""
+    """What the summer changes; the year's own results stay as they are but for those who are made
+    to fail first.
+    """
     evaluation, totals = data["year"]["evaluation"], data["year"]["totals"]
     for row in evaluation:
         if row["promotion"] == "RETEST":

@@ -1,7 +1,9 @@
-"""Shared fixtures: real servers on demand. A unit test may use none of them; a skipped test is a failed test.
+"""Shared fixtures: real servers on demand. A unit test may use none of them; a skipped test is a
+failed test.
 
-The servers live in the stack named by HOSO_STACK (default ``test``) with ports from HOSO_PORT_BASE. When that stack
-is already up (``python -m deploy.local --stack test up --servers``) its servers are used and left running.
+The servers live in the stack named by HOSO_STACK (default ``test``) with ports from HOSO_PORT_BASE.
+When that stack is already up (``python -m deploy.local --stack test up --servers``) its servers are
+used and left running.
 """
 
 import os
@@ -32,7 +34,9 @@ def stack() -> Iterator[layout.Stack]:
 
 @pytest.fixture(scope="session")
 def pki_files(stack: layout.Stack) -> servers.Pki:
-    """Certificates of every service, operator and vendor: ``pki_files.identity("service/print")``."""
+    """Certificates of every service, operator and vendor:
+    ``pki_files.identity("service/print")``.
+    """
     pki.issue_all(stack)
     return servers.Pki(stack)
 
@@ -55,7 +59,9 @@ def rabbitmq_server(stack: layout.Stack, pki_files: servers.Pki) -> Iterator[ser
 
 @pytest.fixture(scope="module")
 def database(postgres_server: servers.PostgresServer) -> Iterator[Callable[[str], DatabaseConfig]]:
-    """``database("print")``: an empty database owned by that service, the same for the whole test module."""
+    """``database("print")``: an empty database owned by that service, the same for the whole test
+    module.
+    """
     made: dict[str, DatabaseConfig] = {}
 
     def get(service: str) -> DatabaseConfig:
@@ -70,14 +76,18 @@ def database(postgres_server: servers.PostgresServer) -> Iterator[Callable[[str]
 
 @pytest.fixture(scope="module")
 def broker(rabbitmq_server: servers.RabbitServer) -> Iterator[Callable[[str], BrokerConfig]]:
-    """``broker("print")``: that service's way into a virtual host that is empty when the test module starts."""
+    """``broker("print")``: that service's way into a virtual host that is empty when the test
+    module starts.
+    """
     virtual_host = rabbitmq_server.create()
     yield lambda service: rabbitmq_server.config(service, virtual_host)
     rabbitmq_server.drop(virtual_host)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse unit tests that ask for a server: they must finish in seconds on a machine with none."""
+    """Refuse unit tests that ask for a server: they must finish in seconds on a machine with
+    none.
+    """
     for item in items:
         used = _SERVER_FIXTURES & set(getattr(item, "fixturenames", ()))
         if used and item.path.is_relative_to(_UNIT):

@@ -1,4 +1,5 @@
-"""A realistic class book for tests: Vietnamese names, marks with consistent averages, everyone who signs.
+"""A realistic class book for tests: Vietnamese names, marks with consistent averages, everyone who
+signs.
 
 Every value follows from `seed`, so a test that fails shows the same book again.
 """
@@ -66,7 +67,9 @@ _LEVELS = ["UNSATISFACTORY", "SATISFACTORY", "GOOD", "EXCELLENT"]
 def class_book(
     students: int = 42, stage: str = "WHOLE_YEAR", *, version: int = 1, class_name: str = "6A1", seed: int = 1
 ) -> dict[str, Any]:
-    """The content of one class book, `stage` SEMESTER_1 or WHOLE_YEAR, with `students` students (1 to 70)."""
+    """The content of one class book, `stage` SEMESTER_1 or WHOLE_YEAR, with `students` students (1
+    to 70).
+    """
     rng = random.Random(seed)
     subjects = [_subject(index, *row) for index, row in enumerate(SUBJECTS, 1)]
     children = sorted((_student(rng, i) for i in range(1, students + 1)), key=lambda s: str(s["name"]).split()[::-1])
@@ -235,8 +238,8 @@ def _level(results: dict[str, str]) -> str:
 def _year(
     rng: random.Random, subjects: list[dict[str, Any]], first: dict[str, Any], second: dict[str, Any]
 ) -> dict[str, Any]:
-    for subject, one, two in zip(subjects, first["marks"], second["marks"], strict=True):
-        for row_1, row_2 in zip(one["rows"], two["rows"], strict=True):
+    for subject, marks_1, marks_2 in zip(subjects, first["marks"], second["marks"], strict=True):
+        for row_1, row_2 in zip(marks_1["rows"], marks_2["rows"], strict=True):
             if subject["kind"] == "COMMENT_ONLY":
                 row_2["year_result"] = row_2["result"]
             else:

@@ -1,4 +1,5 @@
-"""Realistic teacher's books, transcripts and student registers for tests, made from the class books of `content`.
+"""Realistic teacher's books, transcripts and student registers for tests, made from the class books
+of `content`.
 
 Every value follows from `seed`, so a test that fails shows the same record again.
 """
@@ -104,7 +105,9 @@ def _taught_class(rng: random.Random, book: dict[str, Any], code: str) -> dict[s
 def transcript(
     grades: int = 3, stage: str = "WHOLE_YEAR", *, student: int = 1, version: int = 1, class_size: int = 6
 ) -> dict[str, Any]:
-    """The transcript of one student of lower secondary school after `grades` (1 to 4) grades from the sixth."""
+    """The transcript of one student of lower secondary school after `grades` (1 to 4) grades from
+    the sixth.
+    """
     last_year = 2025
     years = [f"{year}-{year + 1}" for year in range(last_year - grades + 1, last_year + 1)]
     books = [class_book(class_size, seed=grade, class_name=f"{5 + grade}A1") for grade in range(1, grades + 1)]

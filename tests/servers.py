@@ -1,4 +1,6 @@
-"""Real servers for tests: started on first use, stopped at the end of the run, or borrowed from a running stack."""
+"""Real servers for tests: started on first use, stopped at the end of the run, or borrowed from a
+running stack.
+"""
 
 import contextlib
 import fcntl
@@ -16,7 +18,7 @@ from services.common.settings import BrokerConfig, DatabaseConfig
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """A running PostgreSQL with the four services' databases, for making empty databases beside them."""
+    """A running PostgreSQL with the four services' databases, to which tests add empty ones."""
 
     stack: Stack
 
@@ -82,7 +84,9 @@ def exclusive(stack: Stack) -> Iterator[None]:
 
 @contextlib.contextmanager
 def running(stack: Stack, *processes: Process) -> Iterator[None]:
-    """Run `processes` in order while the block runs; those that already answer are used and left alone."""
+    """Run `processes` in order while the block runs; those that already answer are used and left
+    alone.
+    """
     with contextlib.ExitStack() as stop:
         for process in processes:
             if not _answers(process):

@@ -1,4 +1,4 @@
-"""A service as it runs: each role a process of its own, heard and spoken to through the broker."""
+"""A service as it runs in production: one process per role, reached through the broker."""
 
 import signal
 import socket
@@ -21,8 +21,8 @@ from tests.integration.common import messages
 
 @dataclass
 class Processes:
-    """The processes of a service by role. service: such as ``print``; file: its configuration; sender: gradebook's
-    way into the broker.
+    """The processes of a service by role. service: such as ``print``; file: its configuration;
+    sender: gradebook's way into the broker.
     """
 
     service: str

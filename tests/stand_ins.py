@@ -12,17 +12,17 @@ from tests import servers
 
 def tls(pki: servers.Pki, name: str) -> TlsConfig:
     """The certificate of `name`, such as ``service/print``."""
-    who = pki.identity(name)
-    return TlsConfig(who.ca_file, who.cert_file, who.key_file)
+    own = pki.identity(name)
+    return TlsConfig(own.ca_file, own.cert_file, own.key_file)
 
 
 @contextlib.contextmanager
 def serving(pki: servers.Pki, add: Callable[[grpc.Server], None]) -> Iterator[str]:
     """Serve what `add` adds to the server, with gradebook's certificate; the address."""
-    who = pki.identity("service/gradebook")
+    own = pki.identity("service/gradebook")
     server = grpc.server(ThreadPoolExecutor(4))
     credentials = grpc.ssl_server_credentials(
-        [(who.key_file.read_bytes(), who.cert_file.read_bytes())], who.ca_file.read_bytes(), True
+        [(own.key_file.read_bytes(), own.cert_file.read_bytes())], own.ca_file.read_bytes(), True
     )
     port = server.add_secure_port("127.0.0.1:0", credentials)
     add(server)

@@ -38,21 +38,21 @@ class Findings:
 
     def __init__(self, sheet: str = "") -> None:
         self.sheet = sheet
-        self.found: list[Finding] = []
+        self.items: list[Finding] = []
 
     def error(self, cell: str, rule: str, message: str) -> None:
         """Report a problem that must be fixed before the sheet can be sent."""
-        self.found.append(Finding(Severity.ERROR, self.sheet, cell, rule, message))
+        self.items.append(Finding(Severity.ERROR, self.sheet, cell, rule, message))
 
     def warn(self, cell: str, rule: str, message: str) -> None:
         """Report a probable problem that does not affect what is sent."""
-        self.found.append(Finding(Severity.WARNING, self.sheet, cell, rule, message))
+        self.items.append(Finding(Severity.WARNING, self.sheet, cell, rule, message))
 
     def note(self, cell: str, rule: str, message: str) -> None:
         """Report what was left out or kept."""
-        self.found.append(Finding(Severity.NOTE, self.sheet, cell, rule, message))
+        self.items.append(Finding(Severity.NOTE, self.sheet, cell, rule, message))
 
     @property
     def bad(self) -> bool:
         """Whether any finding is an error."""
-        return any(finding.severity is Severity.ERROR for finding in self.found)
+        return any(finding.severity is Severity.ERROR for finding in self.items)

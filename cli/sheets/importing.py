@@ -205,7 +205,7 @@ def _unusable(message: str) -> int:
 
 
 def _report(path: Path, outcomes: Sequence[Outcome], whole: Findings, *, only_check: bool) -> int:
-    findings = [*whole.found, *(finding for outcome in outcomes for finding in outcome.sheet.findings.found)]
+    findings = [*whole.items, *(finding for outcome in outcomes for finding in outcome.sheet.findings.items)]
     failed = any(finding.severity is Severity.ERROR for finding in findings)
     if Output.as_json:
         show_json(_as_json(path, outcomes, findings, only_check=only_check))

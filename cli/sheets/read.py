@@ -159,8 +159,8 @@ def _is_group(head: Callable[[int, int], str], row: int, second: int, column: in
 
     row, second: of the head's first and second row, the second -1 when there is none.
     """
-    top, below, beside = head(row, column), head(second, column), head(second, column + 1)
-    return head(row, column + 1) in {"", top} and {below, beside}.isdisjoint({"", top})
+    top, below, right = head(row, column), head(second, column), head(second, column + 1)
+    return head(row, column + 1) in {"", top} and {below, right}.isdisjoint({"", top})
 
 
 def _put(keys: dict[int, str | Column], column: int, key: str | Column, *, own: bool) -> None:

@@ -13,7 +13,9 @@ _NAME = "postgres"
 
 @dataclass(frozen=True)
 class Account:
-    """name: what the server's peer authentication calls us; uid, gid: owner of its files; prefix: put before it."""
+    """name: what the server's peer authentication calls us; uid, gid: owner of its files; prefix:
+    put before it.
+    """
 
     name: str
     uid: int
@@ -23,12 +25,14 @@ class Account:
 
 @functools.cache
 def current() -> Account:
-    """The account for PostgreSQL. Raises LocalError when we are root and no way to shed that is left.
+    """The account for PostgreSQL. Raises LocalError when we are root and no way to shed that is
+    left.
 
-    An ordinary user runs it as himself. For root we prefer a user namespace in which root's files belong to
-    ``postgres`` (user_namespaces(7)): it works wherever the checkout lies and leaves every file root's. Where
-    namespaces are forbidden, as in many containers, the server runs as ``postgres`` and keeps one capability,
-    CAP_DAC_OVERRIDE, to reach a folder that only root may enter.
+    An ordinary user runs it as himself. For root we prefer a user namespace in which root's files
+    belong to ``postgres`` (user_namespaces(7)): it works wherever the checkout lies and leaves
+    every file root's. Where namespaces are forbidden, as in many containers, the server runs as
+    ``postgres`` and keeps one capability, CAP_DAC_OVERRIDE, to reach a folder that only root may
+    enter.
     """
     if os.getuid() != 0:
         return Account(pwd.getpwuid(os.getuid()).pw_name, os.getuid(), os.getgid())

@@ -1,4 +1,6 @@
-"""Bringing a stack up and down from outside: write its files, start a supervisor, follow it until all is ready."""
+"""Bringing a stack up and down from outside: write its files, start a supervisor, follow it until
+all is ready.
+"""
 
 import shutil
 import socket
@@ -22,7 +24,9 @@ _FAILURES_BEFORE_GIVING_UP = 3
 
 
 def up(stack: Stack, *, servers_only: bool) -> int:
-    """Start the stack unless it runs, and wait until every process is ready; 1 when one of them does not start."""
+    """Start the stack unless it runs, and wait until every process is ready; 1 when one of them
+    does not start.
+    """
     stack.make_folders()
     supervisor = None
     log_size = _supervisor_log(stack).stat().st_size if _supervisor_log(stack).exists() else 0
@@ -54,7 +58,9 @@ def up(stack: Stack, *, servers_only: bool) -> int:
 
 
 def down(stack: Stack) -> None:
-    """Stop the stack and wait until its last process has ended. Does nothing when it does not run."""
+    """Stop the stack and wait until its last process has ended. Does nothing when it does not
+    run.
+    """
     stack.make_folders()
     try:
         control.ask(stack, control.Request("down"))
@@ -88,7 +94,9 @@ def status(stack: Stack) -> list[Status]:
 
 
 async def supervise(stack: Stack, *, servers_only: bool) -> None:
-    """Prepare the stack's files and be its supervisor. Raises LocalError when there is one already."""
+    """Prepare the stack's files and be its supervisor. Raises LocalError when there is one
+    already.
+    """
     stack.make_folders()
     with only_one(stack):
         end_leftovers(stack)

@@ -1,4 +1,6 @@
-"""Writes each service's configuration as the service itself defines it, so that a wrong key cannot pass mypy."""
+"""Writes each service's configuration as the service itself defines it, so that a wrong key cannot
+pass mypy.
+"""
 
 import dataclasses
 import json
@@ -18,7 +20,9 @@ from .processes import PORT_OFFSETS
 
 
 def write_all(stack: Stack) -> None:
-    """Write ``config/<service>.toml`` for every service and ``config/cli.toml`` for the command ``hoso``."""
+    """Write ``config/<service>.toml`` for every service and ``config/cli.toml`` for the command
+    ``hoso``.
+    """
     _write(stack, "cli", _cli(stack))
     _write(stack, "gradebook", _gradebook(stack))
     _write(stack, "print", _print(stack))
@@ -102,7 +106,9 @@ def _archive(stack: Stack) -> ArchiveConfig:
 
 
 def signing_ca(stack: Stack) -> Path:
-    """Folder of the test CA that stands where a licensed CA issues the signatories' certificates."""
+    """Folder of the test CA that stands where a licensed CA issues the signatories'
+    certificates.
+    """
     return stack.root / "signing-ca"
 
 
@@ -116,8 +122,10 @@ def _server(stack: Stack, service: str) -> ServerConfig:
 
 def _anchor(stack: Stack, service: str) -> AnchorConfig:
     """The key that signs the audit heads of `service`, and the archive that locks them."""
-    who = pki.identity(stack, f"anchor/{service}")
-    return AnchorConfig(key_file=who.key_file, cert_file=who.cert_file, archive=_peer(stack, service, "archive"))
+    identity = pki.identity(stack, f"anchor/{service}")
+    return AnchorConfig(
+        key_file=identity.key_file, cert_file=identity.cert_file, archive=_peer(stack, service, "archive")
+    )
 
 
 def _peer(stack: Stack, service: str, peer: str) -> PeerConfig:
@@ -126,8 +134,8 @@ def _peer(stack: Stack, service: str, peer: str) -> PeerConfig:
 
 
 def _tls(stack: Stack, name: str) -> TlsConfig:
-    who = pki.identity(stack, name)
-    return TlsConfig(ca_file=who.ca_file, cert_file=who.cert_file, key_file=who.key_file)
+    identity = pki.identity(stack, name)
+    return TlsConfig(ca_file=identity.ca_file, cert_file=identity.cert_file, key_file=identity.key_file)
 
 
 def _address(stack: Stack, service: str) -> str:
@@ -140,19 +148,21 @@ def _write(stack: Stack, name: str, value: object) -> None:
 
 
 def dump(value: object, path: str = "") -> str:
-    """A configuration dataclass as TOML; None is left out. Raises TypeError for what TOML cannot say."""
+    """A configuration dataclass as TOML; None is left out. Raises TypeError for what TOML cannot
+    say.
+    """
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"{path or 'configuration'}: {type(value).__name__} is no configuration")
     fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    plain = {name: one for name, one in fields.items() if one is not None and not dataclasses.is_dataclass(one)}
-    tables = {name: one for name, one in fields.items() if dataclasses.is_dataclass(one)}
-    lines = [f"{name} = {_literal(one, f'{path}{name}')}\n" for name, one in plain.items()]
-    parts = [dump(one, f"{path}{name}.") for name, one in tables.items()]
+    plain = {name: value for name, value in fields.items() if value is not None and not dataclasses.is_dataclass(value)}
+    tables = {name: value for name, value in fields.items() if dataclasses.is_dataclass(value)}
+    lines = [f"{name} = {_literal(value, f'{path}{name}')}\n" for name, value in plain.items()]
+    parts = [dump(value, f"{path}{name}.") for name, value in tables.items()]
     return "".join([*([f"\n[{path.removesuffix('.')}]\n"] if path else []), *lines, *parts])
 
 
 def _literal(value: object, path: str) -> str:
-    """One value in TOML. JSON's strings are TOML's basic strings."""
+    """A value in TOML. JSON's strings are TOML's basic strings."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -160,10 +170,10 @@ def _literal(value: object, path: str) -> str:
     if isinstance(value, str | Path):
         return json.dumps(str(value), ensure_ascii=False)
     if isinstance(value, tuple):
-        return "[" + ", ".join(_literal(one, path) for one in value) + "]"
+        return "[" + ", ".join(_literal(item, path) for item in value) + "]"
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{json.dumps(k)} = {_literal(v, path)}" for k, v in value.items()) + " }"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         given = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return _literal({name: one for name, one in given.items() if one is not None}, path)
+        return _literal({name: value for name, value in given.items() if value is not None}, path)
     raise TypeError(f"{path}: {type(value).__name__} has no TOML form here")

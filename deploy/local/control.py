@@ -1,7 +1,8 @@
-"""How the command line, tests and fault drills talk to a running supervisor: JSON lines over a Unix socket.
+"""How the command line, tests and fault drills talk to a running supervisor: JSON lines over a Unix
+socket.
 
-The socket lies in a folder that only its user may enter. One request a connection: ``{"action": …}`` and its answer,
-``{"result": …}`` or ``{"error": …}``.
+The socket lies in a folder that only its user may enter. One request a connection: ``{"action":
+…}`` and its answer, ``{"result": …}`` or ``{"error": …}``.
 """
 
 import asyncio
@@ -35,7 +36,8 @@ class NoSupervisorError(LocalError):
 def ask(stack: Stack, request: Request) -> object:
     """Send one request to the stack's supervisor and wait for its answer.
 
-    Raises NoSupervisorError when none runs, LocalError with the supervisor's own words when it refuses.
+    Raises NoSupervisorError when none runs, LocalError with the supervisor's own words when it
+    refuses.
     """
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_LONGEST_S)
@@ -60,7 +62,7 @@ def ask(stack: Stack, request: Request) -> object:
 async def serve(stack: Stack, answer: Callable[[Request], Awaitable[object]]) -> AsyncIterator[None]:
     """Answer requests while the block runs."""
 
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             request = Request(**json.loads(await reader.readline()))
             if request.action not in ACTIONS:
@@ -76,7 +78,7 @@ async def serve(stack: Stack, answer: Callable[[Request], Awaitable[object]]) ->
         writer.close()
 
     _path(stack).unlink(missing_ok=True)
-    server = await asyncio.start_unix_server(one, _path(stack))
+    server = await asyncio.start_unix_server(respond, _path(stack))
     try:
         yield
     finally:

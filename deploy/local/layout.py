@@ -1,4 +1,4 @@
-"""Where a stack keeps its state and which ports it uses. Everything else asks here; nothing else builds a path."""
+"""Where a stack keeps its state and which ports it uses. No other module builds a path."""
 
 import hashlib
 import os
@@ -36,12 +36,12 @@ class Stack:
 
     @property
     def config(self) -> Path:
-        """Folder of the service configurations, one TOML file a service."""
+        """Folder of the service configurations, one TOML file per service."""
         return self.root / "config"
 
     @property
     def log(self) -> Path:
-        """Folder of one log file a process."""
+        """Folder with one log file per process."""
         return self.root / "log"
 
     @property
@@ -56,7 +56,9 @@ class Stack:
 
     @property
     def sockets(self) -> Path:
-        """Private folder for Unix sockets, short enough for sockaddr_un however deep the checkout is."""
+        """Private folder for Unix sockets, short enough for sockaddr_un however deep the checkout
+        is.
+        """
         inside = self.root / "run"
         if len(os.fsencode(inside)) <= _UNIX_PATH_LIMIT:
             return inside
@@ -68,7 +70,9 @@ class Stack:
         return self.port_base + offset
 
     def make_folders(self) -> None:
-        """Create the stack's folders, private to the user. Raises LocalError when the socket folder is not ours."""
+        """Create the stack's folders, private to the user. Raises LocalError when the socket folder
+        is not ours.
+        """
         self.root.parent.mkdir(exist_ok=True)
         for folder in (self.root, self.pki, self.config, self.log, self.run, self.secrets, self.sockets):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -76,7 +80,9 @@ class Stack:
             raise LocalError(f"{self.sockets} belongs to another user; remove it or set TMPDIR")
 
     def secret(self, name: str) -> Path:
-        """The file with the secret `name`, made on first use (43 URL-safe characters, mode 0600)."""
+        """The file with the secret `name`, made on first use (43 URL-safe characters, mode
+        0600).
+        """
         path = self.secrets / name
         if not path.exists():
             write_private(path, secrets.token_urlsafe(32) + "\n")
@@ -86,7 +92,8 @@ class Stack:
 def open_stack(name: str, port_base: int | None = None) -> Stack:
     """The stack called `name`; the port base defaults to the stack's own (main 26000, test 27000).
 
-    Raises LocalError when the name is not made of lower-case letters, digits and hyphens, or no port base is known.
+    Raises LocalError when the name is not made of lower-case letters, digits and hyphens, or no
+    port base is known.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,19}", name):
         raise LocalError(f"stack name {name!r}: use up to 20 lower-case letters, digits and hyphens")
@@ -99,7 +106,9 @@ def open_stack(name: str, port_base: int | None = None) -> Stack:
 
 
 def write_private(path: Path, text: str | bytes) -> None:
-    """Write a file of mode 0600 in one step: readers see the old content or the new, never half of it."""
+    """Write a file of mode 0600 in one step: readers see the old content or the new, never half of
+    it.
+    """
     data = text.encode() if isinstance(text, str) else text
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)

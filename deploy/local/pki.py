@@ -1,8 +1,9 @@
-"""The stack's own certificate authority: who each process is, on the wire.
+"""The stack's own certificate authority, which gives each process its transport identity.
 
-The certificate authority and every key exist only inside the stack's folder. A certificate names its holder twice:
-as common name (PostgreSQL and RabbitMQ log in by it) and as URI SAN ``urn:hoso:<name>`` (the services ask for it).
-This is transport identity only; the keys that sign class books live in PKCS#11 tokens and come from another CA.
+The certificate authority and every key exist only inside the stack's folder. A certificate names
+its holder twice: as common name (PostgreSQL and RabbitMQ log in by it) and as URI SAN
+``urn:hoso:<name>`` (the services ask for it). This is transport identity only; the keys that sign
+class books live in PKCS#11 tokens and come from another CA.
 """
 
 import datetime
@@ -26,11 +27,16 @@ CLIENTS = (
     "vendor/vietschool",
 )
 ANCHORS = tuple(f"anchor/{service}" for service in SERVICES)
-"""Who signs a service's audit heads (ADR-0051): a key of its own, good for documents and not for connections."""
+"""Who signs a service's audit heads (ADR-0051): a key of its own, good for documents and not for
+connections.
+"""
 STORE_INNER = "store/inner"
-"""SeaweedFS's own servers among themselves, under a CA of their own so that no service can pose as one of them."""
+"""SeaweedFS's own servers among themselves, under a CA of their own so that no service can pose as
+one of them.
+"""
 ISSUER = "https://id.hoso.local"
-"""The `iss` claim of the person tokens that the local stack's demo issues; a name, not an address."""
+"""The `iss` claim of the person tokens that the local stack's demo issues; a name, not an address.
+"""
 
 _CA_LIFETIME = datetime.timedelta(days=10 * 365)
 _LIFETIME = datetime.timedelta(days=825)
@@ -57,7 +63,9 @@ def identity(stack: Stack, name: str) -> Identity:
 
 
 def issue_all(stack: Stack) -> bool:
-    """Make the CA, every certificate and the token issuer that are missing or end soon. True when any was made."""
+    """Make the CA, every certificate and the token issuer that are missing or end soon. True when
+    any was made.
+    """
     made = [_ensure_ca(stack, "ca"), _ensure_ca(stack, "store-ca")]
     made += [_ensure_certificate(stack, name, renew=made[0]) for name in (*SERVERS, *CLIENTS, *ANCHORS)]
     made.append(_ensure_certificate(stack, STORE_INNER, renew=made[1]))
@@ -85,7 +93,9 @@ def _ensure_ca(stack: Stack, file_name: str) -> bool:
 
 
 def _ensure_certificate(stack: Stack, name: str, *, renew: bool) -> bool:
-    """A certificate for `name`; also a server certificate for loopback unless it is a client's or an anchor's."""
+    """A certificate for `name`; also a server certificate for loopback unless it is a client's or
+    an anchor's.
+    """
     where = identity(stack, name)
     if not renew and where.key_file.exists() and _lasts(where.cert_file):
         return False
@@ -118,7 +128,9 @@ def _ensure_certificate(stack: Stack, name: str, *, renew: bool) -> bool:
 
 
 def _ensure_issuer(stack: Stack) -> bool:
-    """The Ed25519 key that signs person tokens (RFC 8037), and the list of issuers that the services trust."""
+    """The Ed25519 key that signs person tokens (RFC 8037), and the list of issuers that the
+    services trust.
+    """
     key_file, issuers_file = stack.pki / "issuer.key", stack.pki / "issuers.json"
     if key_file.exists() and issuers_file.exists():
         return False

@@ -1,6 +1,8 @@
-"""PostgreSQL for the stack: TLS only, client certificates only, one database and one owner for each service.
+"""PostgreSQL for the stack: TLS only, client certificates only, one database and one owner for each
+service.
 
-Durability is the product's promise, so fsync, synchronous_commit and full_page_writes stay on, also in tests.
+Durability is the product's promise, so fsync, synchronous_commit and full_page_writes stay on, also
+in tests.
 """
 
 import os
@@ -53,13 +55,13 @@ hostssl all all 127.0.0.1/32 cert map=stack
 
 def config(stack: Stack, service: str, *, database: str | None = None) -> DatabaseConfig:
     """How `service` reaches its database (or `database`, which it must own)."""
-    who = pki.identity(stack, f"service/{service}")
+    identity = pki.identity(stack, f"service/{service}")
     return DatabaseConfig(
         host=HOST,
         port=stack.port(PORT_OFFSET),
         name=database or service,
         user=service,
-        tls=TlsConfig(ca_file=who.ca_file, cert_file=who.cert_file, key_file=who.key_file),
+        tls=TlsConfig(ca_file=identity.ca_file, cert_file=identity.cert_file, key_file=identity.key_file),
     )
 
 
@@ -68,9 +70,13 @@ def prepare(stack: Stack) -> None:
     data = stack.root / "pg"
     if not (data / "PG_VERSION").exists():
         _initialize(data)
-    who = pki.identity(stack, "server/postgres")
+    identity = pki.identity(stack, "server/postgres")
     # The server insists that its key belongs to the user it runs as, which may not be us.
-    for source, name in ((who.ca_file, "ca.pem"), (who.cert_file, "server.pem"), (who.key_file, "server.key")):
+    for source, name in (
+        (identity.ca_file, "ca.pem"),
+        (identity.cert_file, "server.pem"),
+        (identity.key_file, "server.key"),
+    ):
         _write(data / name, source.read_text(encoding="utf-8"))
     settings = _SETTINGS.format(
         host=HOST,
@@ -101,7 +107,9 @@ def process(stack: Stack) -> Process:
 
 
 def ready(stack: Stack) -> None:
-    """Make the roles and databases that are missing. Raises NotReadyError until the server takes connections."""
+    """Make the roles and databases that are missing. Raises NotReadyError until the server takes
+    connections.
+    """
     try:
         with admin(stack) as connection:
             for service in SERVICES:
@@ -112,7 +120,9 @@ def ready(stack: Stack) -> None:
 
 
 def admin(stack: Stack) -> psycopg.Connection[tuple[object, ...]]:
-    """A superuser's connection over the Unix socket, in autocommit; only for making and dropping databases."""
+    """A superuser's connection over the Unix socket, in autocommit; only for making and dropping
+    databases.
+    """
     return psycopg.connect(
         host=str(stack.sockets),
         port=stack.port(PORT_OFFSET),
@@ -164,10 +174,12 @@ def _write(path: Path, text: str) -> None:
 
 
 def _program(name: str) -> Path:
-    """The program of the newest PostgreSQL on this machine. Raises LocalError when there is none of 15 or newer."""
-    found = {int(path.parents[1].name): path for path in Path("/usr/lib/postgresql").glob(f"[0-9]*/bin/{name}")}
-    if found and max(found) >= MINIMUM_VERSION:
-        return found[max(found)]
+    """The program of the newest PostgreSQL on this machine. Raises LocalError when there is none of
+    15 or newer.
+    """
+    by_version = {int(path.parents[1].name): path for path in Path("/usr/lib/postgresql").glob(f"[0-9]*/bin/{name}")}
+    if by_version and max(by_version) >= MINIMUM_VERSION:
+        return by_version[max(by_version)]
     on_path = shutil.which(name)
     if on_path:
         return Path(on_path)

@@ -1,4 +1,6 @@
-"""What a process of the stack is: data that the supervisor and the test fixtures run alike."""
+"""The description of a process of the stack, which the supervisor and the test fixtures both
+run.
+"""
 
 import os
 import signal
@@ -14,16 +16,14 @@ from .layout import REPOSITORY
 class Process:
     """One program the stack runs.
 
-    name: unique in the stack; also the name of its log and pid file.
-    command: the program and its arguments; it must stay in the foreground.
-    environment: variables on top of the caller's own environment.
-    folder: working directory.
-    after: names of the processes that must be ready first.
-    check: returns when the process does its work, raises NotReadyError while it does not yet. Called in a thread.
-    once: a task that is done when it exits with 0, such as a migration.
+    name: unique in the stack; also the name of its log and pid file. command: the program and its
+    arguments; it must stay in the foreground. environment: variables on top of the caller's own
+    environment. folder: working directory. after: names of the processes that must be ready first.
+    check: returns when the process does its work, raises NotReadyError while it does not yet.
+    Called in a thread. once: a task that is done when it exits with 0, such as a migration.
     stop_signal, stop_timeout_s: how to end it politely, and how long to wait before SIGKILL.
-    start_timeout_s: how long it may take to become ready (or, for a task, to finish).
-    group: ``server`` or ``service``; `up --servers` starts only the first.
+    start_timeout_s: how long it may take to become ready (or, for a task, to finish). group:
+    ``server`` or ``service``; `up --servers` starts only the first.
     """
 
     name: str
@@ -46,8 +46,9 @@ class NotReadyError(Exception):
 def launch(process: Process, log: Path, extra: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
     """Start `process` with its output appended to `log` and `extra` variables in its environment.
 
-    The kernel sends it its stop signal when the caller dies (prctl(2), PR_SET_PDEATHSIG), so a killed supervisor or
-    test run leaves nothing behind. Must be called from the main thread: the signal follows the calling thread.
+    The kernel sends it its stop signal when the caller dies (prctl(2), PR_SET_PDEATHSIG), so a
+    killed supervisor or test run leaves nothing behind. Must be called from the main thread: the
+    signal follows the calling thread.
     """
     guard = ("setpriv", "--pdeathsig", process.stop_signal.name.removeprefix("SIG"), "--")
     with log.open("ab") as output:
@@ -63,7 +64,9 @@ def launch(process: Process, log: Path, extra: Mapping[str, str] | None = None) 
 
 
 def start_time(pid: int) -> int | None:
-    """When process `pid` started, in clock ticks since boot (proc(5), field 22); None when it is gone or a zombie."""
+    """When process `pid` started, in clock ticks since boot (proc(5), field 22); None when it is
+    gone or a zombie.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,6 @@
-"""The list of everything that runs in a stack: servers, then migrations, then every role of every service."""
+"""The list of everything that runs in a stack: servers, then migrations, then every role of every
+service.
+"""
 
 import sys
 
@@ -35,13 +37,13 @@ def servers(stack: Stack) -> tuple[Process, ...]:
 
 def services(stack: Stack) -> tuple[Process, ...]:
     """Every service's migration, archive's tasks, and every role."""
-    found: list[Process] = []
+    processes: list[Process] = []
     for service, roles in ROLES.items():
-        found.append(_task(stack, service, "migrate", after=("postgres", "rabbitmq")))
-        found += [_role(stack, service, role) for role in roles]
-    found.append(_task(stack, "archive", "provision", after=("store", "archive-migrate")))
-    found.append(_task(stack, "archive", "probe", after=("archive-provision",)))
-    return tuple(found)
+        processes.append(_task(stack, service, "migrate", after=("postgres", "rabbitmq")))
+        processes += [_role(stack, service, role) for role in roles]
+    processes.append(_task(stack, "archive", "provision", after=("store", "archive-migrate")))
+    processes.append(_task(stack, "archive", "probe", after=("archive-provision",)))
+    return tuple(processes)
 
 
 def _task(stack: Stack, service: str, role: str, *, after: tuple[str, ...]) -> Process:
@@ -71,9 +73,9 @@ def _command(stack: Stack, service: str, role: str) -> tuple[str, ...]:
 
 def _serving(stack: Stack, service: str) -> None:
     """Raises NotReadyError until the service's gRPC health says SERVING for the whole."""
-    who = pki.identity(stack, "operator/department")
+    identity = pki.identity(stack, "operator/department")
     credentials = grpc.ssl_channel_credentials(
-        who.ca_file.read_bytes(), who.key_file.read_bytes(), who.cert_file.read_bytes()
+        identity.ca_file.read_bytes(), identity.key_file.read_bytes(), identity.cert_file.read_bytes()
     )
     with grpc.secure_channel(f"{HOST}:{stack.port(PORT_OFFSETS[service])}", credentials) as channel:
         try:

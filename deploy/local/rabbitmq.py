@@ -1,7 +1,9 @@
-"""RabbitMQ for the stack: TLS only, no passwords; a client is the common name of its certificate (SASL EXTERNAL).
+"""RabbitMQ for the stack: TLS only, no passwords; a client is the common name of its certificate
+(SASL EXTERNAL).
 
-Each service may touch its own queues and the one shared exchange, nothing else. The node has its own name, its own
-Erlang port mapper (epmd) and cookie, so it never meets the machine's own RabbitMQ.
+Each service may touch its own queues and the one shared exchange, nothing else. The node has its
+own name, its own Erlang port mapper (epmd) and cookie, so it never meets the machine's own
+RabbitMQ.
 """
 
 import json
@@ -49,13 +51,13 @@ log.file = false
 
 def config(stack: Stack, client: str, *, virtual_host: str = VIRTUAL_HOST) -> BrokerConfig:
     """How `client`, a certificate's name such as ``service/print``, reaches the broker."""
-    who = pki.identity(stack, client)
+    identity = pki.identity(stack, client)
     return BrokerConfig(
         host=HOST,
         port=stack.port(PORT_OFFSET),
-        user=who.name,
+        user=identity.name,
         virtual_host=virtual_host,
-        tls=TlsConfig(ca_file=who.ca_file, cert_file=who.cert_file, key_file=who.key_file),
+        tls=TlsConfig(ca_file=identity.ca_file, cert_file=identity.cert_file, key_file=identity.key_file),
     )
 
 
@@ -67,13 +69,13 @@ def prepare(stack: Stack) -> None:
     if not (folder / "home" / ".erlang.cookie").exists():
         cookie = stack.secret("erlang.cookie").read_text(encoding="ascii").strip()
         write_private(folder / "home" / ".erlang.cookie", cookie)
-    who = pki.identity(stack, "server/rabbitmq")
+    identity = pki.identity(stack, "server/rabbitmq")
     settings = _SETTINGS.format(
         host=HOST,
         port=stack.port(PORT_OFFSET),
-        ca=who.ca_file,
-        cert=who.cert_file,
-        key=who.key_file,
+        ca=identity.ca_file,
+        cert=identity.cert_file,
+        key=identity.key_file,
         definitions=folder / "definitions.json",
     )
     write_private(folder / "rabbitmq.conf", settings)
@@ -105,10 +107,12 @@ def processes(stack: Stack) -> tuple[Process, ...]:
 
 
 def ready(stack: Stack) -> None:
-    """Raises NotReadyError until a client can open TLS and the broker answers the AMQP 0-9-1 protocol header."""
-    who = pki.identity(stack, "service/gradebook")
-    context = ssl.create_default_context(cafile=str(who.ca_file))
-    context.load_cert_chain(who.cert_file, who.key_file)
+    """Raises NotReadyError until a client can open TLS and the broker answers the AMQP 0-9-1
+    protocol header.
+    """
+    identity = pki.identity(stack, "service/gradebook")
+    context = ssl.create_default_context(cafile=str(identity.ca_file))
+    context.load_cert_chain(identity.cert_file, identity.key_file)
     try:
         with (
             socket.create_connection((HOST, stack.port(PORT_OFFSET)), timeout=5) as plain,
@@ -122,7 +126,9 @@ def ready(stack: Stack) -> None:
 
 
 def create_virtual_host(stack: Stack, name: str) -> None:
-    """Make a virtual host in which every service has its usual rights; for tests that want the broker empty."""
+    """Make a virtual host in which every service has its usual rights; for tests that want the
+    broker empty.
+    """
     path = _folder(stack) / f"definitions-{name}.json"
     write_private(path, json.dumps(_definitions(name)))
     control(stack, "import_definitions", str(path))
@@ -134,7 +140,9 @@ def delete_virtual_host(stack: Stack, name: str) -> None:
 
 
 def control(stack: Stack, *arguments: str) -> str:
-    """Run ``rabbitmqctl``; its output. Raises LocalError with the tool's own words when it fails."""
+    """Run ``rabbitmqctl``; its output. Raises LocalError with the tool's own words when it
+    fails.
+    """
     command = [str(_SCRIPTS / "rabbitmqctl"), "--quiet", *arguments]
     environment = {**os.environ, **_environment(stack)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -144,7 +152,9 @@ def control(stack: Stack, *arguments: str) -> str:
 
 
 def _definitions(virtual_host: str) -> dict[str, object]:
-    """Users, virtual host and permissions in RabbitMQ's own export format. No user has a password."""
+    """Users, virtual host and permissions in RabbitMQ's own export format. No user has a
+    password.
+    """
     users = [*(f"service/{service}" for service in SERVICES), OPERATOR]
     # An operator looks into queues and puts dead letters back; she makes and removes nothing.
     watch = r"^.*\.(events|dead|retry(\..*)?)$"
@@ -158,7 +168,8 @@ def _definitions(virtual_host: str) -> dict[str, object]:
                 "user": f"service/{service}",
                 "vhost": virtual_host,
                 "configure": f"^(hoso\\.events|{own})$",
-                # The default exchange is how a delayed message comes back to the service's own queue.
+                # The default exchange is how a delayed message comes back to the service's own
+                # queue.
                 "write": f"^(amq\\.default|hoso\\.events|{own})$",
                 "read": f"^(hoso\\.events|{own})$",
             }
@@ -200,10 +211,10 @@ def _folder(stack: Stack) -> Path:
 
 
 def _epmd() -> str:
-    found = shutil.which("epmd")
-    if found is None or not (_SCRIPTS / "rabbitmq-server").exists():
+    program = shutil.which("epmd")
+    if program is None or not (_SCRIPTS / "rabbitmq-server").exists():
         raise LocalError("RabbitMQ is not installed; run: make setup")
-    return found
+    return program
 
 
 def _accepts(port: int) -> None:

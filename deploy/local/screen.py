@@ -19,11 +19,13 @@ Status = dict[str, Any]
 
 
 class Progress:
-    """Shows how far the start is: one line that changes on a terminal, a line for each finished process elsewhere."""
+    """Shows the progress of a start: one changing line on a terminal, elsewhere one line per
+    finished process.
+    """
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._live = Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
 
     def __enter__(self) -> "Progress":
@@ -41,8 +43,8 @@ class Progress:
         for unit in units:
             if unit["state"] not in {"ready", "done"}:
                 waiting.append(f"{unit['name']} ({unit['state']})")
-            elif unit["name"] not in self._told:
-                self._told.add(unit["name"])
+            elif unit["name"] not in self._reported:
+                self._reported.add(unit["name"])
                 seconds = time.monotonic() - self._began
                 console.print(f"  [green]✓[/] {unit['name']:<22} [dim]{seconds:5.1f} s[/]")
         if self._live:

@@ -1,4 +1,6 @@
-"""SoftHSM 2 in the place of the Department's HSM: real PKCS#11, keys in files under the stack's folder."""
+"""SoftHSM 2 in the place of the Department's HSM: real PKCS#11, keys in files under the stack's
+folder.
+"""
 
 from pathlib import Path
 

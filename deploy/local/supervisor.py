@@ -1,8 +1,10 @@
-"""Keeps every process of a stack running: in order, watched, restarted after a crash, stopped in reverse order.
+"""Keeps every process of a stack running: in order, watched, restarted after a crash, stopped in
+reverse order.
 
-One supervisor a stack, held by a lock file. It starts each process when those it depends on are ready, asks instead
-of sleeping, and restarts what ends, after a short growing delay, for ever. When it is itself killed, the kernel stops
-its children (see `process.launch`); the next supervisor waits for what is left of them before it starts anew.
+One supervisor per stack, held by a lock file. It starts each process when those it depends on are
+ready, asks instead of sleeping, and restarts what ends, after a short growing delay, for ever. When
+it is itself killed, the kernel stops its children (see `process.launch`); the next supervisor waits
+for what is left of them before it starts anew.
 """
 
 import asyncio
@@ -22,14 +24,14 @@ from .layout import LocalError, Stack, write_private
 from .process import NotReadyError, Process, launch, start_time
 
 _DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-_CALM_S = 30.0  # whoever ran this long begins again with the shortest delay
+_CALM_S = 30.0  # a process that ran this long begins again with the shortest delay
 _POLL_S = 0.05
 _LEFTOVER_S = 6.0
 
 
 @dataclass
 class _Unit:
-    """A process and what has become of it so far."""
+    """A process and its present state."""
 
     process: Process
     state: str = "waiting"
@@ -54,7 +56,9 @@ def only_one(stack: Stack) -> Iterator[None]:
 
 
 class Supervisor:
-    """Runs the processes of one stack until it is told to stop. Lives in the main thread (see `process.launch`)."""
+    """Runs the processes of one stack until it is told to stop. Lives in the main thread (see
+    `process.launch`).
+    """
 
     def __init__(self, stack: Stack, processes: Sequence[Process]) -> None:
         self._stack = stack
@@ -64,7 +68,9 @@ class Supervisor:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Start everything and keep it running; on SIGTERM, SIGINT or ``down`` stop it in reverse order and return."""
+        """Start everything and keep it running; on SIGTERM, SIGINT or ``down`` stop it in reverse
+        order and return.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -104,7 +110,9 @@ class Supervisor:
             await asyncio.sleep(_DELAYS_S[min(unit.failures, len(_DELAYS_S)) - 1])
 
     async def _run_once(self, unit: _Unit) -> bool:
-        """Start the process and wait until it ends. True when it is a task and has done its work."""
+        """Start the process and wait until it ends. True when it is a task and has done its
+        work.
+        """
         process = unit.process
         notices = _Notices(self._stack.sockets / f"{process.name}.notify")
         extra = notices.environment if process.check is None else {}
@@ -206,7 +214,9 @@ class Supervisor:
 
 
 def end_leftovers(stack: Stack) -> None:
-    """Wait for processes of a killed supervisor, which are stopping already; kill those that take too long."""
+    """Wait for processes of a killed supervisor, which are stopping already; kill those that take
+    too long.
+    """
     deadline = time.monotonic() + _LEFTOVER_S
     for path in stack.run.glob("*.pid"):
         words = path.read_text(encoding="ascii").split()
@@ -224,7 +234,7 @@ def _move(unit: _Unit, state: str, detail: str = "") -> None:
 
 
 class _Notices:
-    """Where one process tells that it is ready (sd_notify(3))."""
+    """The socket on which a process reports that it is ready (sd_notify(3))."""
 
     def __init__(self, path: Path) -> None:
         path.unlink(missing_ok=True)
@@ -278,9 +288,11 @@ def _describe(code: int) -> str:
 
 
 def _memory(pid: int) -> int:
-    """Bytes of memory of the process and all it started; shared pages are divided among their users (PSS, proc(5)).
+    """Bytes of memory of the process and all it started; shared pages are divided among their users
+    (PSS, proc(5)).
 
-    A process that forbids being looked into, as the owners of keys do, is counted with all its resident pages.
+    A process that forbids being looked into, as the owners of keys do, is counted with all its
+    resident pages.
     """
     folder = Path(f"/proc/{pid}")
     try:

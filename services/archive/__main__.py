@@ -1,4 +1,6 @@
-"""``python -m services.archive <role> --config <file.toml>``: the roles of archive, wired by hand."""
+"""``python -m services.archive <role> --config <file.toml>``: the roles of archive, wired by
+hand.
+"""
 
 import sys
 import threading

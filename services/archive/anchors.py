@@ -71,14 +71,15 @@ class Anchors:
             self.worm.require_locked(key, version_id, signed, until)
             locked = Anchor(statement.service, statement.number, digest, key, version_id)
             store.add_anchor(tx, locked, until)
+            name = f"anchors/{statement.service}/{statement.number}"
             facts = {"sha256": digest.hex(), "version_id": version_id, "chains": str(len(statement.heads))}
-            audit.append(
-                tx, _CHAIN, "AUDIT_ANCHORED", f"anchors/{statement.service}/{statement.number}", facts, caller()
-            )
+            audit.append(tx, audit.Record(_CHAIN, "AUDIT_ANCHORED", name, facts, caller()))
         return locked, until
 
     def newest_first(self, service: str) -> list[Anchor]:
-        """Every anchor of a service. Raises Invalid SERVICE, Rejected STORE_TAMPERED, Unavailable."""
+        """Every anchor of a service. Raises Invalid SERVICE, Rejected STORE_TAMPERED,
+        Unavailable.
+        """
         return list(self._by_number(service).values())[::-1]
 
     def get(self, service: str, number: int) -> tuple[Anchor, bytes, datetime]:

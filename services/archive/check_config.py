@@ -1,4 +1,6 @@
-"""The role `check-config`: reach every dependency and name in one line per problem what is wrong."""
+"""The role `check-config`: reach every dependency and name in one line per problem what is
+wrong.
+"""
 
 from collections.abc import Callable
 

@@ -154,7 +154,9 @@ def chain_problem(record: Record, link: Link, before: bytes | None, after: bytes
 
 
 def check_policy(policy: Policy, bounds: Bounds) -> None:
-    """Raises Invalid: RETENTION_YEARS outside of the bounds, LEGAL_REFERENCE missing or too long."""
+    """Raises Invalid: RETENTION_YEARS outside of the bounds, LEGAL_REFERENCE missing or too
+    long.
+    """
     violations = []
     if not bounds.min_years <= policy.years <= bounds.max_years:
         message = f"Thời hạn lưu trữ phải từ {bounds.min_years} đến {bounds.max_years} năm."

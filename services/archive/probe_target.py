@@ -65,7 +65,9 @@ class Target:
             response.release_conn()
 
     def delete(self, obj: LockedObject, *, bypass: bool = False, client: Minio | None = None) -> None:
-        """Delete exactly this version. The SDK cannot send the bypass header with a single delete."""
+        """Delete exactly this version. The SDK cannot send the bypass header with a single
+        delete.
+        """
         (client or self.admin)._execute(
             "DELETE",
             self.bucket,

@@ -91,7 +91,9 @@ class Archive(archive_pb2_grpc.ArchiveServiceServicer):
     def DownloadRecord(
         self, request: pb.DownloadRecordRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.DownloadRecordResponse]:
-        """The object's bytes; the stream fails at its end when they are not those of the register."""
+        """The object's bytes; the stream fails at its end when they are not those of the
+        register.
+        """
         with self._database.transaction() as tx:
             record = usecases.readable_record(tx, request.record)
         digest = hashlib.sha256()

@@ -48,7 +48,9 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Retention:
-    """How long one version is locked: mode ``COMPLIANCE`` or ``GOVERNANCE``, and an aware UTC time."""
+    """How long one version is locked: mode ``COMPLIANCE`` or ``GOVERNANCE``, and an aware UTC
+    time.
+    """
 
     mode: str
     retain_until: datetime
@@ -220,7 +222,9 @@ class WormStore:
                 response.release_conn()
 
     def retention(self, key: str, version_id: str) -> Retention | None:
-        """The lock of one version as the store reports it, or None. Raises NotFound, Unavailable."""
+        """The lock of one version as the store reports it, or None. Raises NotFound,
+        Unavailable.
+        """
         with _store_errors(key):
             try:
                 held = self._client.get_object_retention(self.bucket, key, version_id=version_id)

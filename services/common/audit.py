@@ -46,7 +46,12 @@ class Actor(Protocol):
 
 
 class Record(NamedTuple):
-    """An act to be recorded; the fields are what `append` takes, in its order."""
+    """An act to be recorded.
+
+    chain: what must be read in one order, for example ``school/79000001`` or ``keys``. action:
+    stable upper-snake code, such as ``BOOK_LOCKED``. subject: resource name, such as ``books/12``.
+    facts: ids, digests, old and new values. caller: who acts.
+    """
 
     chain: str
     action: str
@@ -61,9 +66,9 @@ class Break:
 
     reason: ``HASH_MISMATCH`` (the row was edited), ``LINK_MISMATCH`` (it does not follow the row
         before it), ``ROW_MISSING`` (there is no row with this sequence),
-        ``ROW_UNEXPECTED`` (rows beyond the head), ``HEAD_MISMATCH`` (the last row is not the one that the head names),
-        ``ANCHOR_MISMATCH`` (the row is not the one that was anchored), ``SHORTER_THAN_ANCHOR`` (the
-        chain, which may be gone, ends before its anchored row).
+        ``ROW_UNEXPECTED`` (rows beyond the head), ``HEAD_MISMATCH`` (the last row is not the one
+        that the head names), ``ANCHOR_MISMATCH`` (the row is not the one that was anchored),
+        ``SHORTER_THAN_ANCHOR`` (the chain, which may be gone, ends before its anchored row).
     """
 
     chain: str
@@ -109,7 +114,7 @@ class _Row(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """A row beside its chain's head, both of one snapshot. Without a head, or without further rows,
+    """A row with its chain's head, both of one snapshot. Without a head, or without further rows,
     there are nulls.
     """
 
@@ -128,18 +133,15 @@ class _Line(NamedTuple):
     hash: bytes
 
 
-def append(tx: Tx, chain: str, action: str, subject: str, facts: Mapping[str, str], caller: Actor) -> int:
+def append(tx: Tx, record: Record) -> int:
     """Record an act; it stands when and only when `tx` commits. Returns the row's sequence number
     in its chain.
 
-    chain: what must be read in one order, for example ``school/79000001`` or ``keys``. Writers to
-    one chain wait for each other until commit, so call it last in the transaction, and for several
-    chains in the order of their names. action: stable upper-snake code, such as ``BOOK_LOCKED``;
-    subject: resource name, such as ``books/12``. facts: ids, digests, old and new values. An audit
-    row is never refused for its text: what PostgreSQL cannot hold (NUL, lone surrogates) is
-    replaced by U+FFFD.
+    Writers to one chain wait for each other until commit, so call it last in the transaction, and
+    for several chains in the order of their names. An audit row is never refused for its text: what
+    PostgreSQL cannot hold (NUL, lone surrogates) is replaced by U+FFFD.
     """
-    statement, parameters = appending([Record(chain, action, subject, facts, caller)])
+    statement, parameters = appending([record])
     sequence: int = one_row(RawCursor(tx, row_factory=scalar_row).execute(statement, parameters))
     return sequence
 

@@ -142,7 +142,7 @@ class _Receiver:
                 return  # the broker delivers it again, in order
             outcome, reason = self._take(message)
             try:
-                self._settle(message, outcome, reason)
+                self._acknowledge(message, outcome, reason)
             except self._broker_errors as e:
                 # The broker has the message back and delivers it again; the inbox knows what was
                 # done.
@@ -164,7 +164,7 @@ class _Receiver:
             eventlet.sleep(pause_s)
             pause_s = min(MAX_HOLD_S, pause_s * 2)
 
-    def _settle(self, message: Message, outcome: Outcome, reason: str) -> None:
+    def _acknowledge(self, message: Message, outcome: Outcome, reason: str) -> None:
         """Acknowledge last. The broker redelivers a message that is neither acknowledged nor
         rejected.
         """

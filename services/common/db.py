@@ -17,7 +17,7 @@ from typing import LiteralString
 import psycopg
 import psycopg.conninfo
 from psycopg import Cursor, RawCursor, sql
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, scalar_row
 from psycopg_pool import ConnectionPool
 
 from services.common import log
@@ -28,7 +28,9 @@ Tx = psycopg.Connection[TupleRow]
 """A connection inside an open transaction. Only `Database.transaction` commits it."""
 
 StatementError = psycopg.Error
-"""What a statement raises that is wrong in itself: a violated constraint, a value that PostgreSQL cannot hold."""
+"""What a statement raises that is wrong in itself: a violated constraint, a value that PostgreSQL
+cannot hold.
+"""
 
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 5.0
@@ -40,8 +42,9 @@ _COMMON_MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x486F536F  # "HoSo"
 _MIGRATION_TIMEOUT_S = 3600
 _KEPT_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
-"""Planning the statement that opens score sheets costs ten times its execution, so its plan is kept;
-a kept plan must not read a whole table because that was small once (manual 20.7.1, ADR-0053)."""
+"""Planning the statement that opens score sheets costs ten times its execution, so its plan is
+kept; a kept plan must not read a whole table because that was small once (manual 20.7.1, ADR-0053).
+"""
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 _log = log.get(__name__)
 
@@ -61,8 +64,9 @@ def connect(config: DatabaseConfig, *, autocommit: bool = False) -> Tx:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn errors that mean "later" into Unavailable: connection lost, server starting or stopping, lock or statement
-    timeout, deadlock, serialization failure, disk full, standby (PostgreSQL classes 08, 40, 53, 55P03, 57, 58, 25006).
+    """Turn errors that mean "later" into Unavailable: connection lost, server starting or stopping,
+    lock or statement timeout, deadlock, serialization failure, disk full, standby (PostgreSQL
+    classes 08, 40, 53, 55P03, 57, 58, 25006).
     """
     try:
         yield
@@ -76,7 +80,8 @@ class Database:
     """A pool of connections to one database. Threads share it; it does not survive a fork."""
 
     def __init__(self, config: DatabaseConfig, *, max_size: int = 8) -> None:
-        """Open the pool in the background: a server that is away does not stop the process from starting.
+        """Open the pool in the background: a server that is away does not stop the process from
+        starting.
 
         max_size: connections at most; as many again for transactions that keep plans.
         """
@@ -95,8 +100,9 @@ class Database:
         keep_plans: for statements that are executed very often and look rows up by their keys. They
         are planned once per connection, without regard to parameters, and never by sequential scan.
 
-        Raises Unavailable when the database is away or busy. When the connection breaks during the commit itself, the
-        outcome is unknown: the caller repeats the whole use case, which must therefore be idempotent.
+        Raises Unavailable when the database is away or busy. When the connection breaks during the
+        commit itself, the outcome is unknown: the caller repeats the whole use case, which must
+        therefore be idempotent.
         """
         with translated(), self._chosen(keep_plans=keep_plans).connection() as tx:
             yield tx
@@ -153,7 +159,8 @@ def execute(tx: Tx, call: Call) -> Cursor[TupleRow]:
 
 
 def trip(tx: Tx, *calls: Call, commit: bool = False) -> list[list[TupleRow]]:
-    """Execute statements in one round trip, which is most of what small ones cost; the rows of each.
+    """Execute statements in one round trip, which is most of what small ones cost; the rows of
+    each.
 
     commit: the commit travels with them, so that no lock is held while the answer travels; nothing
     may follow in the transaction. The first error is raised, and nothing behind it is executed or
@@ -168,10 +175,11 @@ def trip(tx: Tx, *calls: Call, commit: bool = False) -> list[list[TupleRow]]:
 
 
 def _check(tx: Tx) -> None:
-    """Raises OperationalError for a connection that was lost while it was idle, so that the pool replaces it.
+    """Raises OperationalError for a connection that was lost while it was idle, so that the pool
+    replaces it.
 
-    A server that stops says so, or closes the connection; both make the socket readable. While it is
-    not readable the server is not asked, which saves a round trip per transaction.
+    A server that stops says so, or closes the connection; both make the socket readable. While it
+    is not readable the server is not asked, which saves a round trip per transaction.
     """
     readable = select.poll()
     readable.register(tx.fileno(), select.POLLIN)
@@ -206,11 +214,13 @@ class _Listener:
 
 
 def assert_durable(tx: Tx) -> None:
-    """Raises NotDurable unless the server keeps what it has committed through a power cut (PostgreSQL manual 20.5)."""
+    """Raises NotDurable unless the server keeps what it has committed through a power cut
+    (PostgreSQL manual 20.5).
+    """
     off = []
     for name in _DURABLE:
-        row = tx.execute("SELECT current_setting(%s)", (name,)).fetchone()
-        if row is None or row[0] not in {"on", "local", "remote_write", "remote_apply"}:
+        (setting,) = tx.cursor(row_factory=scalar_row).execute("SELECT current_setting(%s)", (name,))
+        if setting not in {"on", "local", "remote_write", "remote_apply"}:
             off.append(name)
     if off:
         raise NotDurable(f"set to on in postgresql.conf: {', '.join(off)}")
@@ -228,11 +238,13 @@ class _File:
 
 
 def migrate(config: DatabaseConfig, folders: Sequence[Path]) -> list[str]:
-    """Apply what is missing: the common tables first, then each of `folders` (``services/<service>/migrations``).
+    """Apply what is missing: the common tables first, then each of `folders`
+    (``services/<service>/migrations``).
 
-    Returns the names of the files applied now, such as ``gradebook/0002_window.sql``. Raises MigrationError when a file
-    that was applied has changed or vanished, when a new file stands before an applied one, or when a statement fails
-    (that file is rolled back whole); Unavailable when the server cannot be reached.
+    Returns the names of the files applied now, such as ``gradebook/0002_window.sql``. Raises
+    MigrationError when a file that was applied has changed or vanished, when a new file stands
+    before an applied one, or when a statement fails (that file is rolled back whole); Unavailable
+    when the server cannot be reached.
     """
     applied: list[str] = []
     with translated(), connect(config, autocommit=True) as connection:
@@ -307,7 +319,8 @@ def _conninfo(config: DatabaseConfig, more: Mapping[str, str] | None = None) -> 
         sslkey=str(config.tls.key_file),
         gssencmode="disable",
         connect_timeout=CONNECT_TIMEOUT_S,
-        # A server that vanished without a word is noticed within half a minute, also in the middle of a statement.
+        # A server that vanished without a word is noticed within half a minute, also in the middle
+        # of a statement.
         keepalives_idle=10,
         keepalives_interval=5,
         keepalives_count=3,

@@ -73,6 +73,6 @@ class Unavailable(HosoError):
 
 
 class Waiting(HosoError):
-    """A job cannot go on until something else happens, and that is no failure: try later, burn no
-    attempt.
+    """A job cannot go on until something else happens, and that is no failure: try later, without
+    using up an attempt.
     """

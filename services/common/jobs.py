@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from psycopg.rows import class_row, scalar_row
 from psycopg.types.json import Jsonb
 
 from services.common.db import Tx
 from services.common.errors import NotFound, Rejected
+from services.common.rows import one_row, rows, scalars
 
 CHANNEL: Final = "hoso_jobs"
 MAX_ATTEMPTS: Final = 8
@@ -66,7 +66,7 @@ class DeadJob:
 
 
 @dataclass(frozen=True)
-class State:
+class JobCounts:
     """open: jobs due, running or waiting; oldest_time: when the oldest of them was queued.
 
     dead: jobs that gave up.
@@ -122,12 +122,10 @@ def request(tx: Tx, kind: str, payloads: Mapping[str, Mapping[str, str]]) -> Non
 
 def aside(tx: Tx, kind: str) -> list[str]:
     """Keys of the jobs of this kind that stand aside, or run now and may do so."""
-    with tx.cursor(row_factory=scalar_row) as cursor:
-        return cursor.execute(
-            "SELECT key FROM job WHERE state IN ('waiting', 'running') AND (state = 'running' OR waits > 0)"
-            " AND kind = %s",
-            (kind,),
-        ).fetchall()
+    statement = (
+        "SELECT key FROM job WHERE state IN ('waiting', 'running') AND (state = 'running' OR waits > 0) AND kind = %s"
+    )
+    return scalars(tx, str, statement, (kind,)).fetchall()
 
 
 def wake(tx: Tx, kind: str, keys: Collection[str]) -> None:
@@ -176,13 +174,14 @@ def list_dead(tx: Tx, *, limit: int = 100, before_id: int | None = None) -> list
 
     The next page starts before the last id of this one.
     """
-    with tx.cursor(row_factory=class_row(DeadJob)) as cursor:
-        return cursor.execute(
-            "SELECT id, kind, key, attempt AS attempts, last_error, finished_time AS dead_time FROM job"
-            " WHERE state = 'dead' AND (%(before)s::bigint IS NULL OR id < %(before)s)"
-            " ORDER BY id DESC LIMIT %(limit)s",
-            {"before": before_id, "limit": limit},
-        ).fetchall()
+    return rows(
+        tx,
+        DeadJob,
+        "SELECT id, kind, key, attempt AS attempts, last_error, finished_time AS dead_time FROM job"
+        " WHERE state = 'dead' AND (%(before)s::bigint IS NULL OR id < %(before)s)"
+        " ORDER BY id DESC LIMIT %(limit)s",
+        {"before": before_id, "limit": limit},
+    ).fetchall()
 
 
 def replay(tx: Tx, job_id: int) -> None:
@@ -190,12 +189,11 @@ def replay(tx: Tx, job_id: int) -> None:
 
     Raises NotFound JOB_NOT_FOUND; Rejected JOB_NOT_DEAD.
     """
-    with tx.cursor(row_factory=scalar_row) as cursor:
-        found_state = cursor.execute("SELECT state FROM job WHERE id = %s FOR UPDATE", (job_id,)).fetchone()
-    if found_state is None:
+    state_before = scalars(tx, str, "SELECT state FROM job WHERE id = %s FOR UPDATE", (job_id,)).fetchone()
+    if state_before is None:
         raise NotFound("JOB_NOT_FOUND", f"Không có công việc số {job_id}.", job=job_id)
-    if found_state != _DEAD:
-        raise Rejected("JOB_NOT_DEAD", f"Công việc số {job_id} chưa bị dừng hẳn.", job=job_id, state=found_state)
+    if state_before != _DEAD:
+        raise Rejected("JOB_NOT_DEAD", f"Công việc số {job_id} chưa bị dừng hẳn.", job=job_id, state=state_before)
     tx.execute(
         "UPDATE job SET state = %s, attempt = 0, waits = 0, due_time = now(), finished_time = NULL WHERE id = %s",
         (_WAITING, job_id),
@@ -203,41 +201,41 @@ def replay(tx: Tx, job_id: int) -> None:
     _notify(tx)
 
 
-def state(tx: Tx) -> State:
+def state(tx: Tx) -> JobCounts:
     """How much is open and how much gave up."""
     # Two questions, because each has its own index; done rows are many and stay for ever.
-    with tx.cursor(row_factory=class_row(State)) as cursor:
-        (counts,) = cursor.execute(
-            "SELECT count(*) AS open, min(created_time) AS oldest_time,"
-            " (SELECT count(*) FROM job WHERE state = 'dead') AS dead"
-            " FROM job WHERE state IN ('waiting', 'running')"
-        )
-    return counts
+    statement = (
+        "SELECT count(*) AS open, min(created_time) AS oldest_time,"
+        " (SELECT count(*) FROM job WHERE state = 'dead') AS dead"
+        " FROM job WHERE state IN ('waiting', 'running')"
+    )
+    return one_row(rows(tx, JobCounts, statement))
 
 
 def claim(tx: Tx, kinds: Sequence[str], lease_s: float) -> Job | None:
     """Take the next due job of these kinds for `lease_s` seconds, or None; for `worker.run`.
 
-    A job whose lease ran out is taken over; that has burned an attempt, and the eighth makes it
+    A job whose lease ran out is taken over; that has used up an attempt, and the eighth makes it
     dead.
     """
-    with tx.cursor(row_factory=class_row(Job)) as cursor:
-        while True:
-            job = cursor.execute(
-                "UPDATE job SET state = %s, lease = %s, attempt = attempt + 1, woken = false,"
-                " due_time = clock_timestamp() + make_interval(secs => %s)"
-                " WHERE id = (SELECT id FROM job WHERE state IN ('waiting', 'running') AND kind = ANY(%s)"
-                " AND due_time <= now() ORDER BY priority DESC, due_time, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
-                " RETURNING id, kind, key, payload, attempt, lease",
-                (_RUNNING, uuid.uuid4(), lease_s, list(kinds)),
-            ).fetchone()
-            if job is None or job.attempt <= MAX_ATTEMPTS:
-                return job
-            tx.execute(
-                "UPDATE job SET state = %s, lease = NULL, finished_time = now(), attempt = attempt - 1,"
-                " last_error = 'LEASE_EXPIRED' WHERE id = %s",
-                (_DEAD, job.id),
-            )
+    while True:
+        job = rows(
+            tx,
+            Job,
+            "UPDATE job SET state = %s, lease = %s, attempt = attempt + 1, woken = false,"
+            " due_time = clock_timestamp() + make_interval(secs => %s)"
+            " WHERE id = (SELECT id FROM job WHERE state IN ('waiting', 'running') AND kind = ANY(%s)"
+            " AND due_time <= now() ORDER BY priority DESC, due_time, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
+            " RETURNING id, kind, key, payload, attempt, lease",
+            (_RUNNING, uuid.uuid4(), lease_s, list(kinds)),
+        ).fetchone()
+        if job is None or job.attempt <= MAX_ATTEMPTS:
+            return job
+        tx.execute(
+            "UPDATE job SET state = %s, lease = NULL, finished_time = now(), attempt = attempt - 1,"
+            " last_error = 'LEASE_EXPIRED' WHERE id = %s",
+            (_DEAD, job.id),
+        )
 
 
 def renew(tx: Tx, jobs: Sequence[Job], lease_s: float) -> None:
@@ -252,7 +250,7 @@ def renew(tx: Tx, jobs: Sequence[Job], lease_s: float) -> None:
 
 
 def stand_aside(tx: Tx, job: Job, reason: str) -> None:
-    """Give the job back without burning its attempt: due at once when it was woken meanwhile,
+    """Give the job back without using up its attempt: due at once when it was woken meanwhile,
     otherwise after 1, 2, 4 … at most sixty seconds.
     """
     tx.execute(

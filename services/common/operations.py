@@ -1,4 +1,6 @@
-"""What an operator sees and does in every service alike, and the audit row that a refusal leaves."""
+"""What an operator sees and does in every service alike, and the audit row that a refusal
+leaves.
+"""
 
 import uuid
 from collections.abc import Iterator
@@ -48,7 +50,7 @@ def record_refusal(database: Database) -> Refusal:
     def record(who: Caller, rpc: str, error: HosoError) -> None:
         try:
             with database.transaction() as tx:
-                audit.append(tx, "access", "REFUSED", rpc, {"reason": error.reason} | error.facts, who)
+                audit.append(tx, audit.Record("access", "REFUSED", rpc, {"reason": error.reason} | error.facts, who))
         except Unavailable as e:
             _log.error("refusal without audit row", rpc=rpc, client=who.client, reason=e.reason)
 
@@ -101,7 +103,7 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
         """Make a dead job due again, on record."""
         with self._database.transaction() as tx:
             jobs.replay(tx, request.job)
-            audit.append(tx, "operations", "JOB_REPLAYED", f"jobs/{request.job}", {}, caller())
+            audit.append(tx, audit.Record("operations", "JOB_REPLAYED", f"jobs/{request.job}", {}, caller()))
         return operations_pb2.ReplayJobResponse()
 
     def VerifyAudit(
@@ -145,7 +147,7 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
         key = f"asked/{uuid.uuid4()}"
         with self._database.transaction() as tx:
             jobs.enqueue(tx, anchoring.JOB, key, {}, priority=10)
-            audit.append(tx, "operations", "ANCHOR_ASKED", f"jobs/{anchoring.JOB}/{key}", {}, caller())
+            audit.append(tx, audit.Record("operations", "ANCHOR_ASKED", f"jobs/{anchoring.JOB}/{key}", {}, caller()))
         return operations_pb2.AnchorAuditResponse()
 
 

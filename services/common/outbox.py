@@ -7,16 +7,16 @@ from datetime import datetime
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from psycopg.rows import class_row
 
 from services.common.db import Tx
+from services.common.rows import one_row, rows
 
 CHANNEL = "hoso_outbox"
 _PREFIX = "hoso."
 
 
 @dataclass(frozen=True)
-class State:
+class OutboxCounts:
     """Events not yet published.
 
     pending: their number. oldest_time: when the oldest was written. refused: how many the broker
@@ -40,11 +40,11 @@ def add(tx: Tx, event: Message) -> str:
 
 def add_all(tx: Tx, events: Sequence[Message]) -> list[str]:
     """Announce events as `add` does, in their order, in two statements however many they are."""
-    rows = [(uuid.uuid4(), event.DESCRIPTOR.full_name, _body(event)) for event in events]
+    new = [(uuid.uuid4(), event.DESCRIPTOR.full_name, _body(event)) for event in events]
     with tx.cursor() as cursor:
-        cursor.executemany("INSERT INTO outbox (event_id, type, body) VALUES (%s, %s, %s)", rows)
+        cursor.executemany("INSERT INTO outbox (event_id, type, body) VALUES (%s, %s, %s)", new)
     tx.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
-    return [str(event_id) for event_id, _, _ in rows]
+    return [str(event_id) for event_id, _, _ in new]
 
 
 def _body(event: Message) -> bytes:
@@ -58,12 +58,12 @@ def routing_key(event_type: str) -> str:
     return event_type.removeprefix(_PREFIX)
 
 
-def state(tx: Tx) -> State:
+def state(tx: Tx) -> OutboxCounts:
     """The events that still wait for the broker."""
-    (unpublished,) = tx.cursor(row_factory=class_row(State)).execute(
+    statement = (
         "SELECT count(*) AS pending, min(created_time) AS oldest_time,"
         " count(*) FILTER (WHERE attempts > 0) AS refused,"
         " coalesce((SELECT last_error FROM outbox WHERE published_time IS NULL AND last_error IS NOT NULL"
         " ORDER BY id DESC LIMIT 1), '') AS last_error FROM outbox WHERE published_time IS NULL"
     )
-    return unpublished
+    return one_row(rows(tx, OutboxCounts, statement))

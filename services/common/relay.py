@@ -19,10 +19,10 @@ import pika
 import pika.channel
 import pika.exceptions
 import pika.spec
-from psycopg.rows import class_row, scalar_row
 
 from services.common import amqp, db, log, outbox, ready, topology
 from services.common.errors import Unavailable
+from services.common.rows import one_row, rows, scalars
 from services.common.settings import BrokerConfig, DatabaseConfig
 
 WINDOW = 1000
@@ -83,15 +83,14 @@ def _work(database: DatabaseConfig, config: BrokerConfig, service: str, stop: th
             if stop.wait(_LEADER_POLL_S):
                 return
         connection.execute(f"LISTEN {outbox.CHANNEL}")
-        _Session(connection, config, service, stop).run()
+        _BrokerSession(connection, config, service, stop).run()
 
 
 def _leads(connection: db.Tx) -> bool:
-    (locked,) = connection.cursor(row_factory=scalar_row).execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,))
-    return bool(locked)
+    return one_row(scalars(connection, bool, "SELECT pg_try_advisory_lock(%s)", (_LOCK,)))
 
 
-class _Session:
+class _BrokerSession:
     """One connection to the broker, from opening to closing, in the thread of its event loop."""
 
     def __init__(self, connection: db.Tx, config: BrokerConfig, service: str, stop: threading.Event) -> None:
@@ -216,10 +215,10 @@ class _Session:
             return False  # fetching few rows at a time would not pay
         self._mark()
         taken = [row.id for row in self._in_flight.values()]
-        rows = self._database.cursor(row_factory=class_row(_Row)).execute(_FETCH, (taken, WINDOW)).fetchall()
-        self._ready.extend(rows)
-        self._exhausted = len(rows) < WINDOW
-        return bool(rows)
+        due = rows(self._database, _Row, _FETCH, (taken, WINDOW)).fetchall()
+        self._ready.extend(due)
+        self._exhausted = len(due) < WINDOW
+        return bool(due)
 
     def _notified(self) -> bool:
         """Whether rows were added since the last call. Raises when the server is going away."""

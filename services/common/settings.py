@@ -84,8 +84,9 @@ class AnchorConfig:
     """How a service anchors its audit heads in the archive (ADR-0051).
 
     key_file: ECDSA P-256 private key (PEM), used for nothing else and readable by its owner only.
-    cert_file: its certificate (PEM), named ``urn:hoso:anchor/<service>`` and issued by a CA in `archive.tls.ca_file`.
-    archive: where the signed statements are locked; archive itself reaches its own address.
+    cert_file: its certificate (PEM), named ``urn:hoso:anchor/<service>`` and issued by a CA in
+    `archive.tls.ca_file`. archive: where the signed statements are locked; archive itself reaches
+    its own address.
     """
 
     key_file: Path

@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-class _Place(Generic[Item, Answer]):
+class _WaitingCall(Generic[Item, Answer]):
     """A waiting call. gate: opened when `answer` is set, or when the call is to work on `group`."""
 
     __slots__ = ("answer", "gate", "group", "item")
@@ -24,50 +24,55 @@ class _Place(Generic[Item, Answer]):
         self.gate = threading.Lock()
         self.gate.acquire()
         self.answer: list[Answer | Exception] = []
-        self.group: list[_Place[Item, Answer]] = []
+        self.group: list[_WaitingCall[Item, Answer]] = []
 
 
 class Together(Generic[Item, Answer]):
     """Combines the calls of threads. Threads share it."""
 
     def __init__(
-        self, work: Callable[[Sequence[Item]], Sequence[Answer | Exception]], *, at_once: int, crowd: int, most: int
+        self,
+        work: Callable[[Sequence[Item]], Sequence[Answer | Exception]],
+        *,
+        at_once: int,
+        another_group_from: int,
+        most: int,
     ) -> None:
         """Combine calls of `work`.
 
         work: answers a group of items, in their order, with an answer or an exception for each; an
             exception that it raises is the answer to all. at_once: groups that may run at the same
-            time. crowd: waiting items that start another group while one runs. most: items per
-            group.
+            time. another_group_from: number of waiting items that start another group while one
+            runs. most: items per group.
         """
         self._work = work
-        self._at_once, self._crowd, self._most = at_once, crowd, most
+        self._at_once, self._another_group_from, self._most = at_once, another_group_from, most
         self._lock = threading.Lock()
-        self._waiting: deque[_Place[Item, Answer]] = deque()
+        self._waiting: deque[_WaitingCall[Item, Answer]] = deque()
         self._leaders = 0
 
     def do(self, item: Item) -> Answer:
         """The answer to an item, worked out alone or with others. Raises it when it is an
         exception.
         """
-        place: _Place[Item, Answer] = _Place(item)
+        call: _WaitingCall[Item, Answer] = _WaitingCall(item)
         with self._lock:
-            self._waiting.append(place)
+            self._waiting.append(call)
             leader = self._next()
-        if leader is not None and leader is not place:
+        if leader is not None and leader is not call:
             leader.gate.release()
-        if leader is not place:
-            place.gate.acquire()
-        if place.group:
-            self._lead(place.group)
-        (answer,) = place.answer
+        if leader is not call:
+            call.gate.acquire()
+        if call.group:
+            self._lead(call.group)
+        (answer,) = call.answer
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def _next(self) -> _Place[Item, Answer] | None:
+    def _next(self) -> _WaitingCall[Item, Answer] | None:
         """The first waiting call, with its group; None when no group is to begin now."""
-        enough = self._crowd if self._leaders else 1
+        enough = self._another_group_from if self._leaders else 1
         if len(self._waiting) < enough or self._leaders == self._at_once:
             return None
         self._leaders += 1
@@ -75,9 +80,9 @@ class Together(Generic[Item, Answer]):
         group[0].group = group
         return group[0]
 
-    def _lead(self, group: list[_Place[Item, Answer]]) -> None:
+    def _lead(self, group: list[_WaitingCall[Item, Answer]]) -> None:
         try:
-            answers = self._work([place.item for place in group])
+            answers = self._work([call.item for call in group])
         except Exception as e:  # noqa: BLE001 - raised by every call of the group
             answers = [e] * len(group)
         with self._lock:
@@ -85,6 +90,6 @@ class Together(Generic[Item, Answer]):
             following = self._next()
         if following is not None:
             following.gate.release()
-        for place, answer in zip(group, answers, strict=True):
-            place.answer.append(answer)
-            place.gate.release()
+        for call, answer in zip(group, answers, strict=True):
+            call.answer.append(answer)
+            call.gate.release()

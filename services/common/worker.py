@@ -39,10 +39,10 @@ def run(
     names.
 
     A handler calls `jobs.finish` or `jobs.finish_for_now` in the transaction that writes its
-    result.
-    What it raises decides what follows: Waiting and Unavailable stand aside without burning an
-    attempt; Rejected, Invalid, NotFound and Forbidden make the job dead; anything else, and
+    result. What it raises decides what follows: Waiting and Unavailable stand aside without using
+    up an attempt; Rejected, Invalid, NotFound and Forbidden make the job dead; anything else, and
     returning without finishing, is retried and dead after eight attempts.
+
     lease_s: how soon a killed worker's job is taken over by another, at least 3; it is renewed
     three times as often.
     """
@@ -128,7 +128,9 @@ class _Worker:
         return None
 
     def _record(self, job: Job, error: Exception | None) -> None:
-        """Write how the job ended. While the database is away the lease runs out and the job is simply run again."""
+        """Write how the job ended. While the database is away the lease runs out and the job is
+        simply run again.
+        """
         reason = "NOT_FINISHED" if error is None else log.describe(error)
         try:
             with self._database.transaction() as tx:

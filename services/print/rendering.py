@@ -31,7 +31,7 @@ def handler(database: Database, gradebook: books_pb2_grpc.BookServiceStub) -> Ca
 
     def handle(job: Job) -> None:
         with database.transaction() as tx:
-            if usecases.settled(tx, job):
+            if usecases.finish_if_done(tx, job):
                 return
         raw = _fetch(gradebook, job.payload["book"], bytes.fromhex(job.payload["content_sha256"]))
         try:

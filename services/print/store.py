@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg import Cursor
-from psycopg.rows import kwargs_row, scalar_row
 from psycopg.types.json import Jsonb
 
 from services.common.db import Tx
+from services.common.rows import one_row, rows, scalars
 from services.print.kind import Kind
 
 _SELECT = (
@@ -81,7 +80,7 @@ def insert(
 
 def find(tx: Tx, rendition: uuid.UUID) -> StoredRendition | None:
     """One rendition by id."""
-    return _cursor(tx).execute(_BY_ID, (rendition,)).fetchone()
+    return rows(tx, _stored, _BY_ID, (rendition,)).fetchone()
 
 
 def exists(tx: Tx, book: str, version: int, kind: Kind) -> bool:
@@ -92,14 +91,12 @@ def exists(tx: Tx, book: str, version: int, kind: Kind) -> bool:
 
 def list_of_book(tx: Tx, book: str) -> list[StoredRendition]:
     """The renditions of a book, newest first."""
-    return _cursor(tx).execute(_BY_BOOK, (book,)).fetchall()
+    return rows(tx, _stored, _BY_BOOK, (book,)).fetchall()
 
 
 def pdf(tx: Tx, rendition: uuid.UUID) -> bytes:
     """The bytes of a rendition that exists."""
-    cursor = tx.cursor(binary=True, row_factory=scalar_row)
-    (data,) = cursor.execute("SELECT pdf FROM rendition WHERE id = %s", (rendition,))
-    return bytes(data)
+    return one_row(scalars(tx, bytes, "SELECT pdf FROM rendition WHERE id = %s", (rendition,), binary=True))
 
 
 def void(tx: Tx, book: str, version: int) -> None:
@@ -111,10 +108,6 @@ def is_void(tx: Tx, book: str, version: int) -> bool:
     """Whether a version has ended."""
     row = tx.execute("SELECT FROM voided_version WHERE book = %s AND version = %s", (book, version))
     return row.rowcount == 1
-
-
-def _cursor(tx: Tx) -> Cursor[StoredRendition]:
-    return tx.cursor(row_factory=kwargs_row(_stored))
 
 
 def _stored(*, kind: str, fields: list[dict[str, Any]], **columns: Any) -> StoredRendition:

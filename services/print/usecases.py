@@ -40,8 +40,8 @@ def queue(tx: Tx, book: str, version: int, *, school: str, kind: Kind, content_s
     )
 
 
-def settled(tx: Tx, job: Job) -> bool:
-    """Finish the job when nothing is left to render; whether it was so.
+def finish_if_done(tx: Tx, job: Job) -> bool:
+    """Finish the job when nothing is left to render; True when it was finished.
 
     An earlier attempt kept the rendition, or the version has ended.
     """
@@ -88,7 +88,8 @@ def keep(tx: Tx, job: Job, pdf: bytes, pages: int, fields: tuple[SignatureField,
         )
     jobs.finish(tx, job)
     if new:
-        audit.append(tx, "print", "RENDERED", str(rendition), _facts(job) | {"pdf_sha256": pdf_sha256.hex()}, SYSTEM)
+        facts = _facts(job) | {"pdf_sha256": pdf_sha256.hex()}
+        audit.append(tx, audit.Record("print", "RENDERED", str(rendition), facts, SYSTEM))
 
 
 def fail(tx: Tx, job: Job, error: Invalid) -> None:
@@ -107,7 +108,8 @@ def fail(tx: Tx, job: Job, error: Invalid) -> None:
             ),
         )
     jobs.finish(tx, job)
-    audit.append(tx, "print", "REFUSED", job.key, _facts(job) | {"reason": first.rule, "field": first.field}, SYSTEM)
+    facts = _facts(job) | {"reason": first.rule, "field": first.field}
+    audit.append(tx, audit.Record("print", "REFUSED", job.key, facts, SYSTEM))
 
 
 def void(tx: Tx, book: str, version: int) -> None:

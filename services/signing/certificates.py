@@ -39,7 +39,7 @@ def problems(signatory: Signatory, field: str = "signatory") -> list[Violation]:
             Violation(f"{field}.algorithm", "ALGORITHM", "Thuật toán không phù hợp với khóa của chứng thư.")
         )
     for index, (certificate, issuer) in enumerate(pairwise(chain)):
-        if not _issued_by(certificate, issuer):
+        if not issued_by(certificate, issuer):
             violations.append(
                 Violation(f"{where}[{index}]", "CHAIN_BROKEN", "Chứng thư kế tiếp không phải cơ quan cấp.")
             )
@@ -74,7 +74,8 @@ def _fits(certificate: x509.Certificate, algorithm: str) -> bool:
     return False
 
 
-def _issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether `issuer` is the issuer that the certificate names, and its key has signed it."""
     try:
         certificate.verify_directly_issued_by(issuer)
     except (InvalidSignature, ValueError, TypeError):

@@ -95,7 +95,9 @@ def due(required: Sequence[Required]) -> list[Required]:
 
 
 def left_after(required: Sequence[Required], signed: Required) -> list[Required]:
-    """The signatures still to be made once `signed` is stored; without any, the document is closed."""
+    """The signatures still to be made once `signed` is stored; without any, the document is
+    closed.
+    """
     return [signature for signature in required if signature.state == PENDING and signature.field != signed.field]
 
 

@@ -1,4 +1,6 @@
-"""The job `fetch`: takes a signing copy from print, by name and digest, and stores it to be signed."""
+"""The job `fetch`: takes a signing copy from print, by name and digest, and stores it to be
+signed.
+"""
 
 import hashlib
 import uuid

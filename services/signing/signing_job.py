@@ -175,7 +175,8 @@ def _store(tx: Tx, job: Job, task: _Task, signed: Signed) -> None:
         usecases.queue_next(tx, document.id, document.revision + 1)
     _announce(tx, document, state, digest)
     facts = {"field": task.field.field, "signatory": task.signatory.id, "sha256": digest.hex()}
-    audit.append(tx, f"documents/{document.school}", "SIGNED", f"documents/{document.id}", facts, identity.SYSTEM)
+    chain, name = f"documents/{document.school}", f"documents/{document.id}"
+    audit.append(tx, audit.Record(chain, "SIGNED", name, facts, identity.SYSTEM))
 
 
 def _announce(tx: Tx, before: Document, state: str, digest: bytes) -> None:

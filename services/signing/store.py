@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import class_row, dict_row, kwargs_row, scalar_row
-
 from services.common.db import Tx
 from services.common.errors import NotFound, Rejected
+from services.common.rows import rows, scalars
 from services.signing.domain import CANCELLED, PENDING, SIGNED, VOID, Document, Required, Signatory
 
 _SELECT_SIGNATORY = (
@@ -79,8 +78,7 @@ def put_signatory(tx: Tx, signatory: Signatory) -> None:
 
 def signatory(tx: Tx, signatory_id: str) -> Signatory:
     """One signatory. Raises NotFound SIGNATORY_UNKNOWN."""
-    with tx.cursor(row_factory=kwargs_row(_signatory)) as cursor:
-        registered = cursor.execute(_SELECT_SIGNATORY + " WHERE id = %s", (signatory_id,)).fetchone()
+    registered = rows(tx, _signatory, _SELECT_SIGNATORY + " WHERE id = %s", (signatory_id,)).fetchone()
     if registered is None:
         raise NotFound("SIGNATORY_UNKNOWN", "Chưa đăng ký người ký này.", signatory=signatory_id)
     return registered
@@ -88,10 +86,8 @@ def signatory(tx: Tx, signatory_id: str) -> Signatory:
 
 def signatories(tx: Tx, school: str, *, after: str, limit: int) -> list[Signatory]:
     """Signatories of a school by id, those after `after`."""
-    with tx.cursor(row_factory=kwargs_row(_signatory)) as cursor:
-        return cursor.execute(
-            _SELECT_SIGNATORY + " WHERE school = %s AND id > %s ORDER BY id LIMIT %s", (school, after, limit)
-        ).fetchall()
+    statement = _SELECT_SIGNATORY + " WHERE school = %s AND id > %s ORDER BY id LIMIT %s"
+    return rows(tx, _signatory, statement, (school, after, limit)).fetchall()
 
 
 def add_document(tx: Tx, document: Document, required: Sequence[Required], pdf: bytes) -> bool:
@@ -135,9 +131,8 @@ def document(tx: Tx, document_id: uuid.UUID, *, lock: bool = False) -> Document:
 
     Raises NotFound DOCUMENT_UNKNOWN.
     """
-    query = _SELECT_DOCUMENT + " WHERE id = %s" + (" FOR UPDATE" if lock else "")
-    with tx.cursor(row_factory=class_row(Document)) as cursor:
-        stored = cursor.execute(query, (document_id,)).fetchone()
+    statement = _SELECT_DOCUMENT + " WHERE id = %s" + (" FOR UPDATE" if lock else "")
+    stored = rows(tx, Document, statement, (document_id,)).fetchone()
     if stored is None:
         raise NotFound("DOCUMENT_UNKNOWN", "Không có tài liệu này.", document=document_id)
     return stored
@@ -145,27 +140,29 @@ def document(tx: Tx, document_id: uuid.UUID, *, lock: bool = False) -> Document:
 
 def documents(tx: Tx, school: str, *, before: int | None, limit: int) -> list[Document]:
     """Documents of a school, newest first, those before the number `before`."""
-    with tx.cursor(row_factory=class_row(Document)) as cursor:
-        return cursor.execute(
-            _SELECT_DOCUMENT + " WHERE school = %(school)s"
-            " AND (%(before)s::bigint IS NULL OR number < %(before)s) ORDER BY number DESC LIMIT %(limit)s",
-            {"school": school, "before": before, "limit": limit},
-        ).fetchall()
+    return rows(
+        tx,
+        Document,
+        _SELECT_DOCUMENT + " WHERE school = %(school)s"
+        " AND (%(before)s::bigint IS NULL OR number < %(before)s) ORDER BY number DESC LIMIT %(limit)s",
+        {"school": school, "before": before, "limit": limit},
+    ).fetchall()
 
 
 def required(tx: Tx, document_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Required]]:
     """Every required signature of the documents, in the order of the book."""
     signatures: dict[uuid.UUID, list[Required]] = {document_id: [] for document_id in document_ids}
-    with tx.cursor(row_factory=dict_row) as cursor:
-        for row in cursor.execute(
-            "SELECT r.document, r.field, r.position, r.rank, r.role, r.signatory, r.state, r.sign_time,"
-            " coalesce(r.certificate_sha256, '') AS certificate_sha256, coalesce(r.level, '') AS level,"
-            " coalesce(s.name, '') AS name"
-            " FROM required_signature r LEFT JOIN signatory s ON s.id = r.signatory"
-            " WHERE r.document = ANY(%s) ORDER BY r.document, r.position",
-            (list(document_ids),),
-        ):
-            signatures[row.pop("document")].append(Required(**row))
+    for document_id, signature in rows(
+        tx,
+        _required,
+        "SELECT r.document, r.field, r.position, r.rank, r.role, r.signatory, r.state, r.sign_time,"
+        " coalesce(r.certificate_sha256, '') AS certificate_sha256, coalesce(r.level, '') AS level,"
+        " coalesce(s.name, '') AS name"
+        " FROM required_signature r LEFT JOIN signatory s ON s.id = r.signatory"
+        " WHERE r.document = ANY(%s) ORDER BY r.document, r.position",
+        (list(document_ids),),
+    ):
+        signatures[document_id].append(signature)
     return signatures
 
 
@@ -174,12 +171,8 @@ def pdf(tx: Tx, document: Document) -> bytes:
 
     Raises RuntimeError when the bytes are not those of the register: somebody changed the database.
     """
-    with tx.cursor(row_factory=scalar_row) as cursor:
-        parts = cursor.execute(
-            "SELECT part FROM revision WHERE document = %s AND number <= %s ORDER BY number",
-            (document.id, document.revision),
-        ).fetchall()
-    data = b"".join(parts)
+    statement = "SELECT part FROM revision WHERE document = %s AND number <= %s ORDER BY number"
+    data = b"".join(scalars(tx, bytes, statement, (document.id, document.revision)))
     if hashlib.sha256(data).digest() != document.pdf_sha256:
         raise RuntimeError(f"document {document.id}: stored bytes differ from their digest")
     return data
@@ -228,39 +221,42 @@ def write_journal(
 
 def journal(tx: Tx, document_id: uuid.UUID) -> list[JournalEntry]:
     """The journal of a document, oldest first."""
-    with tx.cursor(row_factory=class_row(JournalEntry)) as cursor:
-        return cursor.execute(
-            "SELECT field, signatory, event, coalesce(digest, '') AS digest, reason, time FROM journal"
-            " WHERE document = %s ORDER BY id",
-            (document_id,),
-        ).fetchall()
+    return rows(
+        tx,
+        JournalEntry,
+        "SELECT field, signatory, event, coalesce(digest, '') AS digest, reason, time FROM journal"
+        " WHERE document = %s ORDER BY id",
+        (document_id,),
+    ).fetchall()
 
 
 def pending(tx: Tx, signatory_id: str, limit: int) -> list[PendingSignature]:
     """What waits for a signatory, oldest first."""
-    with tx.cursor(row_factory=class_row(PendingSignature)) as cursor:
-        return cursor.execute(
-            "SELECT r.document, d.book, r.field, NOT EXISTS (SELECT 1 FROM required_signature o"
-            " WHERE o.document = r.document AND o.state = 'PENDING' AND o.rank < r.rank) AS due"
-            " FROM required_signature r JOIN document d ON d.id = r.document"
-            " WHERE r.signatory = %s AND r.state = 'PENDING' ORDER BY d.number LIMIT %s",
-            (signatory_id, limit),
-        ).fetchall()
+    return rows(
+        tx,
+        PendingSignature,
+        "SELECT r.document, d.book, r.field, NOT EXISTS (SELECT 1 FROM required_signature o"
+        " WHERE o.document = r.document AND o.state = 'PENDING' AND o.rank < r.rank) AS due"
+        " FROM required_signature r JOIN document d ON d.id = r.document"
+        " WHERE r.signatory = %s AND r.state = 'PENDING' ORDER BY d.number LIMIT %s",
+        (signatory_id, limit),
+    ).fetchall()
 
 
 def due_documents(tx: Tx, signatory_id: str) -> list[DueDocument]:
     """The documents in which it is this signatory's turn. Reads the documents that wait for this
     signatory and no others.
     """
-    with tx.cursor(row_factory=class_row(DueDocument)) as cursor:
-        # Questions about each row, not joins: a join may be carried out by reading the whole of the
-        # other table, which holds the documents of the city.
-        return cursor.execute(
-            "SELECT DISTINCT r.document AS id, (SELECT d.revision FROM document d WHERE d.id = r.document) AS revision"
-            " FROM required_signature r WHERE r.signatory = %s AND r.state = 'PENDING' AND r.rank = ("
-            "SELECT min(o.rank) FROM required_signature o WHERE o.document = r.document AND o.state = 'PENDING')",
-            (signatory_id,),
-        ).fetchall()
+    # Questions about each row, not joins: a join may be carried out by reading the whole of the
+    # other table, which holds the documents of the city.
+    return rows(
+        tx,
+        DueDocument,
+        "SELECT DISTINCT r.document AS id, (SELECT d.revision FROM document d WHERE d.id = r.document) AS revision"
+        " FROM required_signature r WHERE r.signatory = %s AND r.state = 'PENDING' AND r.rank = ("
+        "SELECT min(o.rank) FROM required_signature o WHERE o.document = r.document AND o.state = 'PENDING')",
+        (signatory_id,),
+    ).fetchall()
 
 
 def lock_book(tx: Tx, book: str) -> None:
@@ -275,10 +271,8 @@ def void_book(tx: Tx, book: str, version: int) -> None:
     """
     lock_book(tx, book)
     tx.execute("INSERT INTO voided_book VALUES (%s, %s) ON CONFLICT DO NOTHING", (book, version))
-    with tx.cursor(row_factory=class_row(Document)) as cursor:
-        ended = cursor.execute(
-            _SELECT_DOCUMENT + " WHERE book = %s AND version = %s FOR UPDATE", (book, version)
-        ).fetchone()
+    statement = _SELECT_DOCUMENT + " WHERE book = %s AND version = %s FOR UPDATE"
+    ended = rows(tx, Document, statement, (book, version)).fetchone()
     if ended is None or ended.state == VOID:
         return
     tx.execute(
@@ -304,6 +298,10 @@ def _add_revision(tx: Tx, document_id: uuid.UUID, number: int, part: bytes, *, s
         "INSERT INTO revision (document, number, part, sha256, size_bytes) VALUES (%s, %s, %s, %s, %s)",
         (document_id, number, part, sha256, size),
     )
+
+
+def _required(*, document: uuid.UUID, **columns: Any) -> tuple[uuid.UUID, Required]:
+    return document, Required(**columns)
 
 
 def _signatory(*, certificate_chain: Sequence[bytes], **columns: Any) -> Signatory:

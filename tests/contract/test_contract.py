@@ -1,4 +1,6 @@
-"""What others rely on stays readable: events of the first release, the access tables, subscriptions."""
+"""What others rely on stays readable: events of the first release, the access tables,
+subscriptions.
+"""
 
 import importlib
 import json
@@ -23,12 +25,12 @@ SAMPLES = sorted((Path(__file__).parent / "samples" / "events").glob("*.json"))
 
 def events() -> dict[str, type[Message]]:
     """Every event type of every service, by full name."""
-    found = {}
+    types = {}
     for service in SERVICES:
         module = importlib.import_module(f"hoso.{service}.v1.events_pb2")
         for name, descriptor in module.DESCRIPTOR.message_types_by_name.items():
-            found[descriptor.full_name] = getattr(module, name)
-    return found
+            types[descriptor.full_name] = getattr(module, name)
+    return types
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.stem)
@@ -43,7 +45,7 @@ def test_every_event_has_a_sample() -> None:
 
 
 def test_every_event_has_a_subscriber() -> None:
-    """A confirmed event that no queue is bound to would wait in the outbox for ever."""
+    """A confirmed event to which no queue is bound would wait in the outbox for ever."""
     heard = {
         subscription.event.DESCRIPTOR.full_name
         for service in SERVICES
@@ -76,7 +78,9 @@ def _served() -> list[Any]:
 
 
 def test_every_rpc_has_its_entry_in_an_access_table() -> None:
-    """Refusal is the default; an RPC without an entry would never answer anyone, and an entry without RPC is a typo."""
-    for one in _served():
-        service = symbol_database.Default().pool.FindServiceByName(one.name)
-        assert set(one.access) == {method.name for method in service.methods}, one.name
+    """Refusal is the default; an RPC without an entry would never answer anyone, and an entry
+    without RPC is a typo.
+    """
+    for served in _served():
+        service = symbol_database.Default().pool.FindServiceByName(served.name)
+        assert set(served.access) == {method.name for method in service.methods}, served.name

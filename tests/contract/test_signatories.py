@@ -1,7 +1,8 @@
-"""Who signs a record is said by gradebook's catalogue; print and signing read it in the frozen content.
+"""Gradebook's catalogue says who signs a record; print and signing read it in the frozen
+content.
 
-They repeat ranks and roles to check a content that they are given and to word a signature's reason, and decide nobody's
-permission by them: the same roles and ranks stand in all three.
+They repeat ranks and roles to check a content that they are given and to word a signature's reason,
+and decide nobody's permission by them: the same roles and ranks stand in all three.
 """
 
 from services.gradebook.model.catalogue import SEAL_RANK, SIGNATORIES, SignatoryRole
@@ -18,6 +19,6 @@ def test_print_checks_the_ranks_of_the_catalogue() -> None:
 def test_signing_knows_the_rank_of_the_seal_and_a_reason_for_every_role() -> None:
     assert signing.SEAL_RANK == SEAL_RANK
     required = [signing.Required("sig", 1, 1, role, "gv") for role in (*SignatoryRole.__members__, "OTHER")]
-    *known, other = [signing.reason_text(one) for one in required]
+    *known, other = [signing.reason_text(signature) for signature in required]
     assert len(set(known)) == len(SignatoryRole)
     assert other not in known

@@ -1,4 +1,6 @@
-"""A whole stack of its own for the end-to-end tests: servers and every service, started as an operator would."""
+"""A whole stack of its own for the end-to-end tests: servers and every service, started as an
+operator would.
+"""
 
 import json
 import os
@@ -28,7 +30,9 @@ class Line:
     profile: profile.Profile
 
     def local(self, *arguments: str) -> str:
-        """Run ``python -m deploy.local`` on this stack; its output. Fails the test when the command fails."""
+        """Run ``python -m deploy.local`` on this stack; its output. Fails the test when the command
+        fails.
+        """
         base = [sys.executable, "-m", "deploy.local", "--stack", self.stack.name]
         base += ["--port-base", str(self.stack.port_base)]
         done = subprocess.run(
@@ -94,7 +98,9 @@ class Line:
 
 @pytest.fixture(scope="session")
 def line(stack: layout.Stack) -> Iterator[Line]:
-    """The stack ``<test stack>-line``: up for all end-to-end tests, stopped and removed afterwards."""
+    """The stack ``<test stack>-line``: up for all end-to-end tests, stopped and removed
+    afterwards.
+    """
     own = layout.open_stack(f"{stack.name}-line", stack.port_base + PORT_OFFSET)
     os.environ["HOSO_PROFILE"] = str(own.config / "cli.toml")
     line = Line(own, profile.Profile("", "", "", "", None))  # type: ignore[arg-type]  # until the stack has written it

@@ -1,4 +1,6 @@
-"""What must hold after every run, however it was disturbed: nothing lost, nothing twice, everything provable."""
+"""What must hold after every run, however it was disturbed: nothing lost, nothing twice, everything
+provable.
+"""
 
 import json
 from collections import Counter
@@ -53,7 +55,7 @@ def check(line: Line, *schools: School) -> None:
 
 def books_of(operator: Services, school: School) -> list[books_pb2.Book]:
     """The school's books of every type, replaced versions too."""
-    return [b for one in TYPES for b in all_books(operator, school.code, school.school_year, one)]
+    return [b for kind in TYPES for b in all_books(operator, school.code, school.school_year, kind)]
 
 
 def every_closing_left_a_snapshot(line: Line, vendor: Services, school: School) -> None:
@@ -87,9 +89,9 @@ def every_acknowledged_mark_is_there(line: Line, vendor: Services, school: Schoo
                     school_class=demo_load.class_ref(school, c), subject=subject.code, semester=semester
                 )
                 rows = call(vendor.marks.GetMarkSheet, request, persons.token(c.homeroom_teacher), patient=True).rows
-                found = {row.student: [*row.regular[: subject.regular_count], row.midterm, row.final] for row in rows}
+                stored = {row.student: [*row.regular[: subject.regular_count], row.midterm, row.final] for row in rows}
                 for student, values in school.standing_sheet(c, subject, number).items():
-                    assert list(map(_value, found[student])) == list(map(_value, values))
+                    assert list(map(_value, stored[student])) == list(map(_value, values))
 
 
 def _value(text: str) -> str:
@@ -141,7 +143,9 @@ def nothing_is_stuck(operator: Services, broker: BrokerConfig) -> None:
 
 
 def the_story_was_told(line: Line, home: School, away: School) -> None:
-    """The correction, the transfer, the summer and the revoked transcript are in the frozen contents."""
+    """The correction, the transfer, the summer and the revoked transcript are in the frozen
+    contents.
+    """
     operator, vendor, story = line.operator(), line.vendor(), home.story
     assert story is not None
     books = books_of(operator, home)

@@ -1,4 +1,6 @@
-"""Whatever is sent, the answer is a status that tells the caller what to do: never an internal error, never silence."""
+"""Whatever is sent, the answer is a status that tells the caller what to do: never an internal
+error, never silence.
+"""
 
 import random
 from collections.abc import Iterator

@@ -1,4 +1,6 @@
-"""One pass of the line, undisturbed and then disturbed in every way the design promises to survive."""
+"""One pass of the line, undisturbed and then disturbed in every way the design promises to
+survive.
+"""
 
 import random
 import time

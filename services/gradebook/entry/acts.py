@@ -67,7 +67,7 @@ def new_act(
 
 def record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> None:
     """Leave the audit row of an act with cells; last in the transaction, because writers to a chain wait in turn."""
-    audit.append(tx, *cells_record(caller, ref, act, written, **facts))
+    audit.append(tx, cells_record(caller, ref, act, written, **facts))
 
 
 def cells_record(caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> Record:

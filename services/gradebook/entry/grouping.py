@@ -26,7 +26,7 @@ class Grouping:
         self._small: Together[SheetEntry, Entered | None] = Together(
             partial(marks.try_together, database),
             at_once=_GROUPS_AT_ONCE,
-            crowd=_SECOND_GROUP_FROM,
+            another_group_from=_SECOND_GROUP_FROM,
             most=_MOST_IN_GROUP,
         )
         self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)

@@ -142,7 +142,7 @@ def record(tx: Tx, caller: Caller, school: str, action: str, resource: str, /, *
 
     Call it last in the transaction: writers to a chain wait for one another until commit.
     """
-    return audit.append(tx, *school_record(caller, school, action, resource, **facts))
+    return audit.append(tx, school_record(caller, school, action, resource, **facts))
 
 
 def school_record(caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> Record:
@@ -152,7 +152,7 @@ def school_record(caller: Caller, school: str, action: str, resource: str, /, **
 
 def record_department(tx: Tx, caller: Caller, action: str, resource: str, /, **facts: object) -> None:
     """Append an audit row to the Department's chain, for what belongs to no school; last in the transaction."""
-    audit.append(tx, "department", action, resource, _texts(facts), caller)
+    audit.append(tx, Record("department", action, resource, _texts(facts), caller))
 
 
 def _texts(facts: Mapping[str, object]) -> dict[str, str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 
 from services.signing import certificates
@@ -93,19 +92,11 @@ def _path(
     """From `own` to a root, each issued by the next; None when there is no such way."""
     path = [own]
     while path[-1] not in roots:
-        issuer = next((c for c in issuers if c not in path and _issued_by(path[-1], c)), None)
+        issuer = next((c for c in issuers if c not in path and certificates.issued_by(path[-1], c)), None)
         if issuer is None or len(path) == _LONGEST_CHAIN:
             return None
         path.append(issuer)
     return path
-
-
-def _issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
-        return False
-    return True
 
 
 def _rules_of_each(certificate: x509.Certificate, at: dt.datetime) -> list[str]:
@@ -120,7 +111,7 @@ def _rules_of_each(certificate: x509.Certificate, at: dt.datetime) -> list[str]:
 
 
 def _is_root(certificate: x509.Certificate) -> bool:
-    return _issued_by(certificate, certificate) and _is_authority(certificate)
+    return certificates.issued_by(certificate, certificate) and _is_authority(certificate)
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

@@ -1,28 +1,26 @@
 """Archive's AnchorService served over gRPC on a real store, and a service that anchors there."""
 
 import contextlib
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
 from hoso.operations.v1.anchors_pb2_grpc import AnchorServiceStub
 
 from deploy.local import layout
-from services.archive import service_anchors, usecases
+from services.archive import service_anchors
 from services.archive.anchors import Anchors
-from services.archive.proof import Check, Report
-from services.common import anchor, anchoring, grpc_server, operations, worker
+from services.common import anchor, anchoring, grpc_server, operations
 from services.common.anchoring import Anchoring
 from services.common.db import Database, migrate
 from services.common.grpc_client import channel
 from services.common.settings import AnchorConfig, DatabaseConfig, PeerConfig, ServerConfig
-from tests import servers
-from tests.integration.archive import peers as stand_ins
-from tests.integration.archive.conftest import RunningStore
+from tests import servers, stand_ins
+from tests.integration.archive.stores import RunningStore
+from tests.service_processes import free_port
+from tests.working import working
 
 MIGRATIONS = layout.REPOSITORY / "services" / "archive" / "migrations"
 
@@ -44,12 +42,6 @@ class AnchorLine:
     @property
     def archive(self) -> Database:
         return self.databases["archive"]
-
-    def prove(self, *, passed: bool = True) -> None:
-        now, config = datetime.now(UTC), self.store.config
-        checks = (Check("delete-version", "refused", "refused", passed),)
-        with self.archive.transaction() as tx:
-            usecases.record_probe(tx, Report(config.endpoint, config.bucket, config.probe_bucket, now, now, checks))
 
     def peer(self, client: str) -> PeerConfig:
         return PeerConfig(self.addresses["archive"], stand_ins.tls(self.pki, client))
@@ -76,15 +68,8 @@ class AnchorLine:
         stop = threading.Event()
         database = self.databases[service]
         handlers = anchoring.start(service, database, self.config(service), stop)
-        thread = threading.Thread(
-            target=worker.run, args=(database, handlers), kwargs={"concurrency": 2, "lease_s": 30.0, "stop": stop}
-        )
-        thread.start()
-        try:
+        with working(database, handlers, stop=stop):
             yield
-        finally:
-            stop.set()
-            thread.join(20)
 
 
 @contextlib.contextmanager
@@ -98,7 +83,7 @@ def serving(pki: servers.Pki, store: RunningStore, configs: Mapping[str, Databas
             migrate(config, [MIGRATIONS] if service == "archive" else [])
             databases[service] = Database(config)
             stop.callback(databases[service].close)
-            addresses[service] = f"{layout.HOST}:{_free_port()}"
+            addresses[service] = f"{layout.HOST}:{free_port()}"
         trusted = pki.identity("service/archive").ca_file.read_bytes()
         anchors = Anchors(databases["archive"], store.worm(), store.config.endpoint, trusted)
         for service, database in databases.items():
@@ -111,19 +96,13 @@ def serving(pki: servers.Pki, store: RunningStore, configs: Mapping[str, Databas
             server.start()
             stop.callback(_end, server)
         line = AnchorLine(pki, store, databases, addresses, anchors)
-        line.prove()
+        store.prove(line.archive)
         yield line
 
 
 def _server(pki: servers.Pki, address: str, service: str) -> ServerConfig:
     issuers: Path = pki.stack.pki / "issuers.json"
     return ServerConfig(address, stand_ins.tls(pki, f"service/{service}"), issuers)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind((layout.HOST, 0))
-        return int(free.getsockname()[1])
 
 
 def _end(server: grpc.Server) -> None:

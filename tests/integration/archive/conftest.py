@@ -4,34 +4,28 @@ both.
 
 import contextlib
 import shutil
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
+from hoso.gradebook.v1.marks_pb2_grpc import MarkServiceStub
+from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
 
 from deploy.local import layout, objectstore
-from services.archive import worm
-from services.archive.config import StoreConfig
-from services.archive.probe import provision
+from services.archive import locking
+from services.common import db, identity
+from services.common.grpc_client import channel
+from services.common.settings import DatabaseConfig
 from tests import servers
+from tests.integration.archive import peers as stand_ins
+from tests.integration.archive.archiving import OPERATOR, Bench, Sealed
+from tests.integration.archive.stores import RunningStore, with_buckets
+from tests.unit.archive.signed_books import Ca, sign, signatories, signing_copy
 
-# Beside the stack's own store: SeaweedFS takes eight ports from here, MinIO two.
+# Ports apart from those of the stack's own store: SeaweedFS takes eight from here, MinIO two.
 _OFFSETS = {objectstore.SEAWEEDFS: 30, objectstore.MINIO: 40}
 _OPEN_OFFSET = 50
-
-
-@dataclass(frozen=True)
-class RunningStore:
-    """A store with a fresh pair of locked buckets."""
-
-    kind: str
-    config: StoreConfig
-    admin: worm.Credentials
-    own: worm.Credentials
-
-    def worm(self) -> worm.WormStore:
-        return worm.WormStore(self.config, self.own)
 
 
 @contextlib.contextmanager
@@ -58,7 +52,9 @@ def minio(stack: layout.Stack, pki_files: servers.Pki) -> Iterator[objectstore.S
 
 @pytest.fixture(scope="session")
 def open_seaweedfs(stack: layout.Stack, pki_files: servers.Pki) -> Iterator[RunningStore]:
-    """SeaweedFS as it comes: its inner servers answer anybody who reaches their ports."""
+    """SeaweedFS with its default settings: its inner servers answer anybody who reaches their
+    ports.
+    """
     store = objectstore.Store(stack, objectstore.SEAWEEDFS, _OPEN_OFFSET)
     process = objectstore.process(store)
     folder = stack.root / "store" / "seaweedfs-open"
@@ -73,25 +69,45 @@ def open_seaweedfs(stack: layout.Stack, pki_files: servers.Pki) -> Iterator[Runn
         yield with_buckets(store)
 
 
-def with_buckets(server: objectstore.Store) -> RunningStore:
-    """A pair of fresh buckets in a running store, and how to reach them."""
-    mark = uuid.uuid4().hex[:10]
-    config = StoreConfig(
-        endpoint=server.endpoint,
-        ca_file=server.ca_file,
-        bucket=f"hoso-records-{mark}",
-        probe_bucket=f"hoso-probe-{mark}",
-        access_key=objectstore.ARCHIVE_ACCESS_KEY,
-        secret_key_file=server.archive_secret_file,
-        probe_access_key=objectstore.ROOT_ACCESS_KEY,
-        probe_secret_key_file=server.root_secret_file,
-        forbidden_ports=tuple(f"{layout.HOST}:{port}" for port in server.forbidden_ports),
-    )
-    admin = worm.admin_credentials(config)
-    provision(config, admin)
-    return RunningStore(server.kind, config, admin, worm.own_credentials(config))
-
-
 @pytest.fixture(scope="module", params=[objectstore.SEAWEEDFS, objectstore.MINIO])
 def store(request: pytest.FixtureRequest) -> RunningStore:
     return with_buckets(request.getfixturevalue(request.param))
+
+
+@pytest.fixture(scope="session")
+def sealed() -> Sealed:
+    content, unsigned = signing_copy()
+    ca = Ca(at=datetime.now(UTC))  # archive checks certificates at the time of locking
+    revisions = sign(unsigned, signatories(content), ca)
+    return Sealed(content, revisions[-1], revisions[-2], ca.root)
+
+
+@pytest.fixture(scope="module")
+def archive_database(database: Callable[[str], DatabaseConfig]) -> DatabaseConfig:
+    config = database("archive")
+    db.migrate(config, [layout.REPOSITORY / "services" / "archive" / "migrations"])
+    return config
+
+
+@pytest.fixture(scope="module")
+def peers(pki_files: servers.Pki) -> Iterator[stand_ins.Peers]:
+    with stand_ins.serving(pki_files) as peers:
+        yield peers
+
+
+@pytest.fixture
+def bench(
+    store: RunningStore, archive_database: DatabaseConfig, peers: stand_ins.Peers, sealed: Sealed
+) -> Iterator[Bench]:
+    database = db.Database(archive_database)
+    with database.transaction() as tx:
+        tx.execute("TRUNCATE outbox, inbox, job")
+    with channel(peers.config) as opened:
+        marks, signing = MarkServiceStub(opened), SigningServiceStub(opened)
+        archive = locking.Archive(database, store.worm(), store.config.endpoint, sealed.roots, marks, signing)
+        token = identity.acting(OPERATOR)
+        bench = Bench(archive, peers, store)
+        bench.running.prove(bench.archive.database)
+        yield bench
+        identity._current.reset(token)
+    database.close()

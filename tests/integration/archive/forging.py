@@ -38,7 +38,7 @@ def superuser(stack: Stack, config: DatabaseConfig) -> Iterator[psycopg.Connecti
 
 
 def rewrite(root: psycopg.Connection[Any], chain: str, subject: str) -> None:
-    """Change the subject of a chain's first row and compute every hash anew, the head's included."""
+    """Change the subject of a chain's first row and recompute every hash, the head's included."""
     columns = "chain, sequence, recorded_time, action, subject, client, person, school, facts, previous_hash"
     cursor = root.cursor(row_factory=class_row(audit._Row))
     previous = bytes(32)
@@ -55,7 +55,9 @@ def rewrite(root: psycopg.Connection[Any], chain: str, subject: str) -> None:
 
 
 def cut(root: psycopg.Connection[Any], chain: str, length: int) -> None:
-    """Put a chain back to what it was when it had `length` rows, as a restored old database would."""
+    """Put a chain back to what it was when it had `length` rows, as a restored old database
+    would.
+    """
     root.execute("DELETE FROM audit_entry WHERE chain = %s AND sequence > %s", (chain, length))
     root.execute(
         "UPDATE audit_head h SET sequence = e.sequence, hash = e.hash FROM audit_entry e"

@@ -26,11 +26,10 @@ from services.common.grpc_client import calling, channel
 from services.common.identity import SYSTEM
 from services.common.jobs import Job
 from services.common.settings import DatabaseConfig, PeerConfig
-from tests import servers
-from tests.integration.archive import peers as stand_ins
+from tests import servers, stand_ins
 from tests.integration.archive.anchor_line import AnchorLine, serving
-from tests.integration.archive.conftest import RunningStore
 from tests.integration.archive.forging import cut, remove, rewrite, superuser
+from tests.integration.archive.stores import RunningStore
 from tests.integration.common import messages
 
 SERVICE = "gradebook"
@@ -48,8 +47,11 @@ def line(
         with line.databases[SERVICE].transaction() as tx:
             if not audit.heads(tx):
                 for number in range(1, 6):
-                    audit.append(tx, "school/79000001", "MARKS_ENTERED", f"marks/{number}", {"n": str(number)}, SYSTEM)
-                audit.append(tx, "department", "VENDOR_APPRAISED", "vendors/smas", {}, SYSTEM)
+                    audit.append(
+                        tx,
+                        audit.Record("school/79000001", "MARKS_ENTERED", f"marks/{number}", {"n": str(number)}, SYSTEM),
+                    )
+                audit.append(tx, audit.Record("department", "VENDOR_APPRAISED", "vendors/smas", {}, SYSTEM))
         yield line
 
 
@@ -108,7 +110,7 @@ def test_a_day_has_one_anchor_and_it_is_locked(line: AnchorLine) -> None:
     assert locked.key == f"anchors/{SERVICE}/0000000001/{locked.sha256.hex()}"
 
 
-def test_the_next_one_names_the_one_before(line: AnchorLine) -> None:
+def test_the_next_anchor_names_the_previous(line: AnchorLine) -> None:
     before = newest(line)[0]
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
     anchoring.make(line.anchoring(SERVICE), queue(line, tomorrow))
@@ -159,14 +161,16 @@ def send(line: AnchorLine, signed: bytes, client: str = f"service/{SERVICE}") ->
 
 
 def signer(line: AnchorLine, name: str) -> Signer:
-    """Any key of the stack: the anchor key of another service, or the key that makes connections."""
+    """Any key of the stack: the anchor key of another service, or the key that makes
+    connections.
+    """
     who = line.pki.identity(name)
     key = serialization.load_pem_private_key(who.key_file.read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return Signer(key, x509.load_pem_x509_certificate(who.cert_file.read_bytes()))
 
 
-def test_what_is_no_next_anchor_of_the_caller_is_refused(line: AnchorLine) -> None:
+def test_anything_but_the_callers_next_anchor_is_refused(line: AnchorLine) -> None:
     before, _, statement = newest(line)
     ours = line.anchoring(SERVICE).signer
     good = anchor.sign(a_next_statement(line), ours)
@@ -199,11 +203,11 @@ def test_what_is_no_next_anchor_of_the_caller_is_refused(line: AnchorLine) -> No
 
 
 def test_nothing_is_anchored_in_a_store_that_is_not_proven(line: AnchorLine) -> None:
-    line.prove(passed=False)
+    line.store.prove(line.archive, passed=False)
     try:
         refused = send(line, anchor.sign(a_next_statement(line), line.anchoring(SERVICE).signer))
     finally:
-        line.prove()
+        line.store.prove(line.archive)
     assert (type(refused), refused.reason) == (Unavailable, "STORE_NOT_PROVEN")
 
 

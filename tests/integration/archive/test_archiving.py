@@ -5,170 +5,24 @@ on the way.
 import base64
 import dataclasses
 import hashlib
-import io
 import json
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
 import pytest
-from hoso.gradebook.v1 import common_pb2, events_pb2
-from hoso.gradebook.v1.marks_pb2_grpc import MarkServiceStub
-from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
+from hoso.gradebook.v1 import common_pb2
 
 from deploy.local import layout
-from services.archive import domain, events, locking, store, usecases, worm
-from services.archive.domain import Policy, Record
-from services.archive.proof import Check, Report
-from services.archive.verification import Verifier
-from services.common import audit, db, identity, jobs
+from services.archive import domain, locking, store, worm
+from services.common import jobs
 from services.common.canonical import canonical_bytes
-from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Unavailable, Waiting
-from services.common.grpc_client import channel
-from services.common.identity import Caller
-from services.common.settings import DatabaseConfig
+from services.common.errors import NotFound, Rejected, Unavailable, Waiting
 from services.print.kind import Kind
-from tests import records, servers
-from tests.integration.archive import peers as stand_ins
-from tests.integration.archive.conftest import RunningStore
+from tests import records
+from tests.integration.archive.archiving import Bench, Sealed
 from tests.printing import render
-from tests.unit.archive.signed_books import Ca, sign, signatories, signing_copy
-
-OPERATOR = Caller("operator/department")
-
-
-@dataclass(frozen=True)
-class Sealed:
-    """A sealed book and one of its earlier revisions, by a CA that archive trusts."""
-
-    content: bytes
-    pdf: bytes
-    before_seal: bytes
-    roots: bytes
-
-
-@pytest.fixture(scope="session")
-def sealed() -> Sealed:
-    content, unsigned = signing_copy()
-    ca = Ca(at=datetime.now(UTC))  # archive checks certificates at the time of locking
-    revisions = sign(unsigned, signatories(content), ca)
-    return Sealed(content, revisions[-1], revisions[-2], ca.root)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Archive over a real database and store, and the bytes its peers hand out."""
-
-    archive: locking.Archive
-    peers: stand_ins.Peers
-    running: RunningStore
-
-    @property
-    def verifier(self) -> Verifier:
-        return Verifier(self.archive.database, self.archive.worm, self.archive.roots)
-
-    def prove(self, *, passed: bool = True) -> None:
-        now = datetime.now(UTC)
-        config = self.running.config
-        checks = (Check("delete-version", "refused", "refused", passed),)
-        report = Report(config.endpoint, config.bucket, config.probe_bucket, now, now, checks)
-        with self.archive.database.transaction() as tx:
-            usecases.record_probe(tx, report)
-
-    def announce_book(self, sealed: Sealed, **change: Any) -> str:
-        """The event BookLocked of a new book, and its document at signing; the book's id."""
-        content = json.loads(sealed.content)
-        document, book = str(uuid.uuid4()), str(uuid.uuid4())
-        self.peers.documents[document] = change.pop("offered", sealed.pdf)
-        event = events_pb2.BookLocked(
-            book=book,
-            version=1,
-            school=content["school"]["code"],
-            school_year=content["school_year"],
-            content_sha256=hashlib.sha256(sealed.content).digest(),
-            document=document,
-            document_sha256=hashlib.sha256(sealed.pdf).digest(),
-        )
-        for name, value in change.items():
-            setattr(event, name, value)
-        with self.archive.database.transaction() as tx:
-            events.book_locked(tx, event)
-        return book
-
-    def announce_snapshot(self, data: bytes, school: str = "79000123") -> str:
-        snapshot = str(uuid.uuid4())
-        self.peers.snapshots[snapshot] = data
-        event = events_pb2.SnapshotTaken(
-            snapshot=snapshot,
-            school=school,
-            school_year="2025-2026",
-            content_sha256=hashlib.sha256(data).digest(),
-            size_bytes=len(data),
-        )
-        with self.archive.database.transaction() as tx:
-            events.snapshot_taken(tx, event)
-        return snapshot
-
-    def claim(self) -> jobs.Job | None:
-        with self.archive.database.transaction() as tx:
-            return jobs.claim(tx, [domain.LOCK_BOOK_JOB, domain.LOCK_SNAPSHOT_JOB], 60)
-
-    def work(self) -> None:
-        """Run the one job that is due."""
-        job = self.claim()
-        assert job is not None
-        locking.handlers(self.archive)[job.kind](job)
-
-    def record(self, kind: str, source: str, version: int) -> Record:
-        with self.archive.database.transaction() as tx:
-            record = store.find_source(tx, kind, source, version)
-        assert record is not None
-        return record
-
-    def query(self, statement: str) -> list[Any]:
-        with self.archive.database.transaction() as tx:
-            return tx.execute(statement.encode()).fetchall()
-
-    def events(self) -> list[tuple[str, dict[str, Any]]]:
-        return [(t, json.loads(bytes(b))) for t, b in self.query("SELECT type, body FROM outbox ORDER BY id")]
-
-    def objects(self) -> list[str]:
-        client = worm.connect(self.running.config, self.running.admin)
-        return [str(o.object_name) for o in client.list_objects(self.running.config.bucket, recursive=True)]
-
-
-@pytest.fixture(scope="module")
-def database_config(database: Callable[[str], DatabaseConfig]) -> DatabaseConfig:
-    config = database("archive")
-    db.migrate(config, [layout.REPOSITORY / "services" / "archive" / "migrations"])
-    return config
-
-
-@pytest.fixture(scope="module")
-def peers(pki_files: servers.Pki) -> Iterator[stand_ins.Peers]:
-    with stand_ins.serving(pki_files) as peers:
-        yield peers
-
-
-@pytest.fixture
-def bench(
-    store: RunningStore, database_config: DatabaseConfig, peers: stand_ins.Peers, sealed: Sealed
-) -> Iterator[Bench]:
-    database = db.Database(database_config)
-    with database.transaction() as tx:
-        tx.execute("TRUNCATE outbox, inbox, job")
-    with channel(peers.config) as opened:
-        marks, signing = MarkServiceStub(opened), SigningServiceStub(opened)
-        archive = locking.Archive(database, store.worm(), store.config.endpoint, sealed.roots, marks, signing)
-        token = identity.acting(OPERATOR)
-        bench = Bench(archive, peers, store)
-        bench.prove()
-        yield bench
-        identity._current.reset(token)
-    database.close()
+from tests.unit.archive.signed_books import Ca, sign, signatories
 
 
 def test_sealed_book_is_locked_registered_announced_and_verified(bench: Bench, sealed: Sealed) -> None:
@@ -255,7 +109,7 @@ def test_two_snapshots_with_the_same_bytes_share_one_locked_object(bench: Bench)
 @pytest.mark.parametrize("newest", ["none", "failed"])
 def test_nothing_is_accepted_by_an_unproven_store(bench: Bench, newest: str) -> None:
     if newest == "failed":
-        bench.prove(passed=False)
+        bench.running.prove(bench.archive.database, passed=False)
     else:
         bench = dataclasses.replace(bench, archive=dataclasses.replace(bench.archive, endpoint="other:443"))
     data = uuid.uuid4().bytes
@@ -268,19 +122,19 @@ def test_nothing_is_accepted_by_an_unproven_store(bench: Bench, newest: str) -> 
         assert store.find_source(tx, domain.Kind.SNAPSHOT, snapshot, 0) is None
 
 
-def test_passing_probe_wakes_what_waited(bench: Bench) -> None:
-    bench.prove(passed=False)
+def test_a_passing_probe_wakes_waiting_jobs(bench: Bench) -> None:
+    bench.running.prove(bench.archive.database, passed=False)
     bench.announce_snapshot(uuid.uuid4().bytes)
     with bench.archive.database.transaction() as tx:
         tx.execute("UPDATE job SET waits = 1, due_time = now() + interval '1 hour'")
     assert bench.claim() is None
-    bench.prove()
+    bench.running.prove(bench.archive.database)
     bench.work()
     assert [name for name, _ in bench.events()] == ["hoso.archive.v1.SnapshotArchived"]
 
 
 @pytest.mark.parametrize("case", ["earlier revision", "announced otherwise", "other school", "no pdf"])
-def test_what_is_not_the_sealed_book_is_refused_and_not_kept(bench: Bench, sealed: Sealed, case: str) -> None:
+def test_anything_but_the_sealed_book_is_refused_and_not_kept(bench: Bench, sealed: Sealed, case: str) -> None:
     before = bench.objects()
     change: dict[str, Any] = {
         "earlier revision": {
@@ -374,117 +228,6 @@ def test_snapshot_with_other_bytes_than_announced_is_not_kept(bench: Bench) -> N
         bench.work()
     assert refused.value.reason == "DIGEST_MISMATCH"
     assert worm.content_key(hashlib.sha256(forged).digest()) not in bench.objects()
-
-
-@pytest.mark.parametrize("act", ["second version", "delete marker", "row edited", "row removed", "head cut"])
-def test_tampering_is_found_by_verification(bench: Bench, act: str) -> None:
-    snapshots = [bench.announce_snapshot(uuid.uuid4().bytes) for _ in range(3)]
-    for _ in snapshots:
-        bench.work()
-    record = bench.record(domain.Kind.SNAPSHOT, snapshots[1], 0)
-    client = worm.connect(bench.running.config, bench.running.admin)
-    after = bench.record(domain.Kind.SNAPSHOT, snapshots[2], 0)
-    failed = {
-        "second version": "ONE_VERSION",
-        "delete marker": "ONE_VERSION",
-        "row edited": "REGISTER_CHAIN",
-        "row removed": "REGISTER_CHAIN",
-        "head cut": "REGISTER_CHAIN",
-    }[act]
-    subject = after if act == "head cut" else record
-    undo = ""
-    if act == "second version":
-        client.put_object(record.bucket, record.key, io.BytesIO(b"forged"), 6)
-    elif act == "delete marker":
-        client.remove_object(record.bucket, record.key)
-    elif act == "row edited":
-        _as_owner(bench, f"UPDATE record SET school = '79000999' WHERE id = '{record.id}'")
-        undo = f"UPDATE record SET school = '{record.school}' WHERE id = '{record.id}'"
-    elif act == "row removed":
-        _as_owner(bench, f"UPDATE record SET sequence = 1000000 - sequence WHERE id = '{after.id}'")
-        undo = f"UPDATE record SET sequence = 1000000 - sequence WHERE id = '{after.id}'"
-    else:
-        _as_owner(bench, "UPDATE register_head SET sequence = sequence - 1")
-        undo = "UPDATE register_head SET sequence = sequence + 1"
-    report = bench.verifier.verify(str(subject.id))[1]
-    assert report.failed == (failed,)
-    assert bench.query("SELECT valid, failed FROM verification ORDER BY id DESC LIMIT 1") == [(False, [failed])]
-    if undo:
-        _as_owner(bench, undo)
-
-
-def _as_owner(bench: Bench, statement: str) -> None:
-    """What somebody with the rights of the tables' owner could do."""
-    with bench.archive.database.transaction() as tx:
-        for table in ("record", "register_head"):
-            tx.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
-        tx.execute(statement.encode())
-        for table in ("record", "register_head"):
-            tx.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER".encode())
-
-
-def test_register_rows_cannot_be_changed_by_mistake(bench: Bench) -> None:
-    bench.announce_snapshot(uuid.uuid4().bytes)
-    bench.work()
-    for statement in ("UPDATE record SET school = 'x'", "DELETE FROM record", "TRUNCATE record CASCADE"):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege), bench.archive.database.transaction() as tx:
-            tx.execute(statement.encode())
-
-
-def test_every_act_is_in_the_audit_chain(bench: Bench, sealed: Sealed) -> None:
-    bench.announce_snapshot(uuid.uuid4().bytes)
-    bench.work()
-    bench.announce_book(sealed, offered=sealed.before_seal)
-    bench.work()
-    rows = bench.query("SELECT action FROM audit_entry WHERE chain = 'archive' ORDER BY sequence DESC LIMIT 3")
-    assert [action for (action,) in rows] == ["RECORD_REFUSED", "RECORD_ARCHIVED", "STORE_PROBED"]
-    with bench.archive.database.transaction() as tx:
-        assert audit.verify(tx) == []
-
-
-def test_policies_have_bounds_and_versions(bench: Bench) -> None:
-    with bench.archive.database.transaction() as tx:
-        current = store.policy(tx, domain.Kind.SNAPSHOT)
-    longer = dataclasses.replace(current, years=current.years % 40 + 21, permanent=False)
-    with bench.archive.database.transaction() as tx:
-        added = usecases.put_policy(tx, longer)
-        assert usecases.put_policy(tx, longer) == added
-    assert added == dataclasses.replace(longer, version=current.version + 1)
-    snapshot = bench.announce_snapshot(uuid.uuid4().bytes)
-    bench.work()
-    record = bench.record(domain.Kind.SNAPSHOT, snapshot, 0)
-    assert record.policy_version == added.version
-    assert record.retain_until == domain.retain_until(added, record.archive_time)
-
-
-@pytest.mark.parametrize(
-    ("years", "reference", "rules"),
-    [
-        (700, "TT 08/2025/TT-BGDĐT", {"RETENTION_YEARS"}),
-        (19, "TT 08/2025/TT-BGDĐT", {"RETENTION_YEARS"}),
-        (0, " ", {"RETENTION_YEARS", "LEGAL_REFERENCE"}),
-    ],
-)
-def test_policy_outside_of_its_bounds_is_refused(bench: Bench, years: int, reference: str, rules: set[str]) -> None:
-    with pytest.raises(Invalid) as invalid, bench.archive.database.transaction() as tx:
-        usecases.put_policy(tx, Policy(domain.Kind.CLASS_BOOK, 0, years, True, reference))
-    assert {v.rule for v in invalid.value.violations} == rules
-
-
-def test_persons_read_their_own_school_only(bench: Bench) -> None:
-    snapshot = bench.announce_snapshot(uuid.uuid4().bytes)
-    bench.work()
-    record = str(bench.record(domain.Kind.SNAPSHOT, snapshot, 0).id)
-    identity.acting(Caller("vendor/smas", "gv-001", "79000123"))
-    assert bench.verifier.verify(record)[1].valid
-    identity.acting(Caller("vendor/smas", "gv-900", "79000999"))
-    with pytest.raises(Forbidden):
-        bench.verifier.verify(record)
-    identity.acting(OPERATOR)
-    with pytest.raises(NotFound):
-        bench.verifier.verify(str(uuid.uuid4()))
-    with pytest.raises(Invalid):
-        bench.verifier.verify("not an id")
 
 
 def _base64(data: bytes) -> str:

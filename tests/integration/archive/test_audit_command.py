@@ -1,4 +1,4 @@
-"""`hoso audit` over four services: what their own chains cannot tell, the newest anchor does."""
+"""`hoso audit` over four services: the newest anchor shows what their own chains cannot."""
 
 import contextlib
 import json
@@ -24,11 +24,10 @@ from services.common.errors import NotFound
 from services.common.grpc_client import channel
 from services.common.identity import SYSTEM
 from services.common.settings import DatabaseConfig, PeerConfig
-from tests import servers
-from tests.integration.archive import peers as stand_ins
+from tests import servers, stand_ins
 from tests.integration.archive.anchor_line import AnchorLine, serving
-from tests.integration.archive.conftest import with_buckets
 from tests.integration.archive.forging import cut, remove, rewrite, superuser
+from tests.integration.archive.stores import with_buckets
 
 CHAIN = "school/79000001"
 OPERATOR = "operator/department"
@@ -79,8 +78,8 @@ def command(
         for number, base in enumerate(line.databases.values()):
             with base.transaction() as tx:
                 for row in range(4 + number):
-                    audit.append(tx, CHAIN, "MARKS_ENTERED", f"marks/{row}", {"n": str(row)}, SYSTEM)
-                audit.append(tx, "department", "VENDOR_APPRAISED", "vendors/smas", {}, SYSTEM)
+                    audit.append(tx, audit.Record(CHAIN, "MARKS_ENTERED", f"marks/{row}", {"n": str(row)}, SYSTEM))
+                audit.append(tx, audit.Record("department", "VENDOR_APPRAISED", "vendors/smas", {}, SYSTEM))
         path = tmp_path_factory.mktemp("cli") / "cli.toml"
         path.write_text(dump(Profile(**line.addresses, tls=stand_ins.tls(pki_files, OPERATOR))))
         yield Command(line, path)
@@ -104,9 +103,9 @@ def test_without_an_anchor_young_chains_are_good_and_older_ones_are_not(command:
     assert command.bad("--max-anchor-age", "0") == {service: ([], ["ANCHOR_MISSING"]) for service in SERVICES}
 
 
-def test_chains_that_are_as_they_were_anchored(anchored: Command) -> None:
+def test_unchanged_chains_match_their_anchors(anchored: Command) -> None:
     with anchored.line.databases["gradebook"].transaction() as tx:
-        audit.append(tx, CHAIN, "MARKS_ENTERED", "marks/later", {}, SYSTEM)
+        audit.append(tx, audit.Record(CHAIN, "MARKS_ENTERED", "marks/later", {}, SYSTEM))
     result = anchored.hoso("audit")
     assert result.exit_code == 0, result.output
     assert result.stdout.count("nguyên vẹn") == 4
@@ -120,7 +119,7 @@ def test_chains_that_are_as_they_were_anchored(anchored: Command) -> None:
     assert int(listed[0]["number"]) == answer["print"]["anchor"]["number"]
 
 
-def test_an_old_anchor_is_told(anchored: Command) -> None:
+def test_an_old_anchor_is_reported(anchored: Command) -> None:
     assert anchored.bad("--max-anchor-age", "0") == {service: ([], ["ANCHOR_TOO_OLD"]) for service in SERVICES}
     assert "Mốc nhật kí đã cũ" in " ".join(anchored.hoso("audit", "--max-anchor-age", "0", columns=200).stdout.split())
 
@@ -154,7 +153,7 @@ def test_one_chain_alone(anchored: Command) -> None:
         SERVICES, (1, 1)
     )
     with anchored.line.databases["archive"].transaction() as tx:
-        audit.append(tx, "only/here", "A", "s", {}, SYSTEM)
+        audit.append(tx, audit.Record("only/here", "A", "s", {}, SYSTEM))
     assert list(json.loads(anchored.hoso("--json", "audit", "--chain", "only/here").stdout)) == ["archive"]
     assert isinstance(anchored.hoso("audit", "--chain", "nowhere").exception, NotFound)
     with superuser(anchored.line.pki.stack, anchored.line.databases["print"].config) as root:

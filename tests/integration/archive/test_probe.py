@@ -17,7 +17,7 @@ from minio.retention import Retention
 from deploy.local import layout
 from services.archive import probe, proof, worm
 from services.common.errors import Unavailable
-from tests.integration.archive.conftest import RunningStore
+from tests.integration.archive.stores import RunningStore
 
 
 def _failed(report: proof.Report) -> dict[str, str]:

@@ -1,6 +1,4 @@
-"""Archive as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in
-front.
-"""
+"""Archive as it runs in production: one process per role, with RabbitMQ and gRPC over mTLS."""
 
 import contextlib
 import hashlib
@@ -30,7 +28,7 @@ from services.common.grpc_client import calling, channel
 from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig
 from tests import servers
 from tests.integration.archive import peers as stand_ins
-from tests.integration.archive.conftest import with_buckets
+from tests.integration.archive.stores import with_buckets
 from tests.integration.common import messages
 from tests.service_processes import Processes, free_port
 from tests.stand_ins import tls
@@ -42,7 +40,9 @@ _ROLES = ("serve", "consume", "relay", "work")
 
 @dataclass
 class Line(Processes):
-    """Archive's processes, their configuration, and both ends: what archive hears and what it says."""
+    """Archive's processes, their configuration, and both ends: what archive hears and what it
+    says.
+    """
 
     config: ArchiveConfig
     peers: stand_ins.Peers
@@ -171,9 +171,7 @@ def test_sealed_book_from_event_to_event(up: Line, ca: Ca) -> None:
 
 def test_archive_anchors_its_own_heads(up: Line) -> None:
     """The role `work` made the day's anchor by itself, through the role `serve`."""
-    operator = AnchorServiceStub(
-        channel(PeerConfig(up.config.server.listen, stand_ins.tls(up.pki, "operator/department")))
-    )
+    operator = AnchorServiceStub(channel(PeerConfig(up.config.server.listen, tls(up.pki, "operator/department"))))
 
     def anchored() -> bool:
         listed = operator.ListAnchors(anchors_pb2.ListAnchorsRequest(service="archive"), timeout=10)

@@ -59,7 +59,9 @@ def before(
     with database.transaction() as tx:
         store.add_record(tx, RECORD)
         for number in range(3):
-            audit.append(tx, "archive", "RECORD_ARCHIVED", f"records/{number}", {"kind": "CLASS_BOOK"}, SYSTEM)
+            audit.append(
+                tx, audit.Record("archive", "RECORD_ARCHIVED", f"records/{number}", {"kind": "CLASS_BOOK"}, SYSTEM)
+            )
         with pytest.raises(psycopg.errors.CheckViolation), tx.transaction():
             tx.execute("INSERT INTO retention_bounds VALUES ('MINUTES', 5, 10)")
     database.close()
@@ -67,7 +69,7 @@ def before(
     postgres_server.drop(config)
 
 
-def test_what_was_written_before_still_verifies(before: DatabaseConfig) -> None:
+def test_records_of_the_release_before_still_verify(before: DatabaseConfig) -> None:
     assert db.migrate(before, [MIGRATIONS]) == [
         "common/0005_audit_without_subjects.sql",
         "archive/0003_anchors.sql",
@@ -75,7 +77,7 @@ def test_what_was_written_before_still_verifies(before: DatabaseConfig) -> None:
     database = Database(before, max_size=1)
     with database.transaction() as tx:
         assert audit.verify_all(tx) == (3, [])
-        audit.append(tx, "archive", "RECORD_ARCHIVED", "records/9", {}, SYSTEM)
+        audit.append(tx, audit.Record("archive", "RECORD_ARCHIVED", "records/9", {}, SYSTEM))
         assert audit.verify_all(tx) == (4, [])
         record = store.find_record(tx, RECORD.id)
         assert record == RECORD

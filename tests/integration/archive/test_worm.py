@@ -13,7 +13,7 @@ from minio.retention import Retention
 from deploy.local import layout
 from services.archive import worm
 from services.common.errors import NotFound, Rejected, Unavailable
-from tests.integration.archive.conftest import RunningStore
+from tests.integration.archive.stores import RunningStore
 
 _META = {"kind": "class-book"}
 

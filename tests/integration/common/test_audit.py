@@ -41,9 +41,14 @@ def chain(base: Database) -> Iterator[Database]:
     with base.transaction() as tx:
         truncate(tx)
         for number in range(1, 6):
-            assert audit.append(tx, CHAIN, "MARK_CHANGED", f"marks/{number}", {"new": "8.3"}, Caller()) == number
+            assert (
+                audit.append(tx, audit.Record(CHAIN, "MARK_CHANGED", f"marks/{number}", {"new": "8.3"}, Caller()))
+                == number
+            )
         for number in range(3):
-            audit.append(tx, "another", "BOOK_LOCKED", f"books/{number}", {}, Caller(person=None, school=None))
+            audit.append(
+                tx, audit.Record("another", "BOOK_LOCKED", f"books/{number}", {}, Caller(person=None, school=None))
+            )
     yield base
     with base.transaction() as tx:
         truncate(tx)
@@ -178,7 +183,7 @@ def test_the_database_refuses_changes(chain: Database, statement: str) -> None:
 
 def test_a_rolled_back_act_leaves_no_row(chain: Database) -> None:
     with pytest.raises(RuntimeError), chain.transaction() as tx:
-        audit.append(tx, CHAIN, "A", "s", {}, Caller())
+        audit.append(tx, audit.Record(CHAIN, "A", "s", {}, Caller()))
         raise RuntimeError
     with chain.transaction() as tx:
         assert audit.verify_all(tx) == (8, [])
@@ -196,7 +201,7 @@ def test_strange_text_is_recorded_and_verified(chain: Database) -> None:
         "a_": "%s",
     }
     with chain.transaction() as tx:
-        audit.append(tx, CHAIN, "REFUSED", "a\0b", facts, Caller(client="x\ud800"))
+        audit.append(tx, audit.Record(CHAIN, "REFUSED", "a\0b", facts, Caller(client="x\ud800")))
         assert audit.verify(tx) == []
         row = tx.execute(f"SELECT facts ->> 'name' FROM audit_entry WHERE {ENTRY} = 6").fetchone()
     assert row == ("Nguyễn\ufffd",)
@@ -206,7 +211,7 @@ def test_writers_at_the_same_time_make_one_chain(chain: Database) -> None:
     def write() -> None:
         for _ in range(20):
             with chain.transaction() as tx:
-                audit.append(tx, CHAIN, "A", "s", {"k": "v"}, Caller())
+                audit.append(tx, audit.Record(CHAIN, "A", "s", {"k": "v"}, Caller()))
 
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
@@ -220,14 +225,14 @@ def test_writers_at_the_same_time_make_one_chain(chain: Database) -> None:
         assert audit.verify_all(tx, CHAIN) == (85, [])
 
 
-def test_progress_is_told_batch_by_batch(chain: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_batch_by_batch(chain: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "BATCH_ROWS", 2)
-    told = list(audit.check_chains(chain))
-    assert [(p.rows, p.chains_done) for p in told] == [(2, 0), (3, 1), (5, 1), (7, 1), (8, 2)]
-    assert {p.chains_total for p in told} == {2}
+    progress = list(audit.check_chains(chain))
+    assert [(p.rows, p.chains_done) for p in progress] == [(2, 0), (3, 1), (5, 1), (7, 1), (8, 2)]
+    assert {p.chains_total for p in progress} == {2}
     with chain.transaction() as tx:
         oldest = tx.execute("SELECT min(recorded_time) FROM audit_entry").fetchone()
-    assert oldest == (told[-1].oldest_time,)
+    assert oldest == (progress[-1].oldest_time,)
     assert [p.rows for p in audit.check_chains(chain, "another")] == [2, 3]
     with pytest.raises(NotFound):
         list(audit.check_chains(chain, "nowhere"))
@@ -260,7 +265,7 @@ def breaks(base: Database, anchored: list[Head]) -> list[Break]:
 def test_a_forged_chain_is_found_by_its_anchored_head_alone(chain: Database, postgres_server: PostgresServer) -> None:
     with chain.transaction() as tx:
         anchored = audit.heads(tx)
-        audit.append(tx, CHAIN, "MARK_CHANGED", "marks/6", {}, Caller())
+        audit.append(tx, audit.Record(CHAIN, "MARK_CHANGED", "marks/6", {}, Caller()))
     assert breaks(chain, anchored) == []
     for forge, expected in (
         (lambda root: forging.rewrite(root, CHAIN, "marks/9"), Break(CHAIN, 5, "ANCHOR_MISMATCH")),
@@ -290,7 +295,7 @@ class Counting(Database):
 def served(chain: Database, pki_files: Pki) -> Iterator[tuple[Counting, OperationsServiceStub]]:
     """OperationsService over the chains under test, called by the operator."""
     files = {name: pki_files.identity(name) for name in ("service/gradebook", "operator/department")}
-    tls = {name: TlsConfig(who.ca_file, who.cert_file, who.key_file) for name, who in files.items()}
+    tls = {name: TlsConfig(own.ca_file, own.cert_file, own.key_file) for name, own in files.items()}
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -304,15 +309,15 @@ def served(chain: Database, pki_files: Pki) -> Iterator[tuple[Counting, Operatio
     counting.close()
 
 
-def test_the_stream_tells_progress_and_breaks(served: tuple[Counting, OperationsServiceStub]) -> None:
+def test_the_stream_reports_progress_and_breaks(served: tuple[Counting, OperationsServiceStub]) -> None:
     database, stub = served
     with database.transaction() as tx:
         anchored = [pb.AuditHead(chain=h.chain, sequence=h.sequence, sha256=h.sha256) for h in audit.heads(tx)]
     anchored[0].sha256 = bytes(32)
-    told = list(stub.VerifyAuditChains(pb.VerifyAuditChainsRequest(anchored=anchored), timeout=20))
-    assert [(p.rows, p.chains_done, p.chains_total) for p in told] == [(3, 1, 2), (8, 2, 2)]
-    assert [(b.chain, b.sequence, b.reason) for p in told for b in p.breaks] == [("another", 3, "ANCHOR_MISMATCH")]
-    assert told[-1].oldest_time.ToDatetime(UTC) <= datetime.now(UTC)
+    progress = list(stub.VerifyAuditChains(pb.VerifyAuditChainsRequest(anchored=anchored), timeout=20))
+    assert [(p.rows, p.chains_done, p.chains_total) for p in progress] == [(3, 1, 2), (8, 2, 2)]
+    assert [(b.chain, b.sequence, b.reason) for p in progress for b in p.breaks] == [("another", 3, "ANCHOR_MISMATCH")]
+    assert progress[-1].oldest_time.ToDatetime(UTC) <= datetime.now(UTC)
     with pytest.raises(Invalid), calling("gradebook"):
         list(stub.VerifyAuditChains(pb.VerifyAuditChainsRequest(anchored=[pb.AuditHead(chain="a\0")]), timeout=20))
 
@@ -324,7 +329,7 @@ def test_work_ends_when_the_caller_has_gone(
     database, stub = served
     with database.transaction() as tx:
         for number in range(3000):
-            audit.append(tx, "long", "A", str(number), {}, Caller())
+            audit.append(tx, audit.Record("long", "A", str(number), {}, Caller()))
     monkeypatch.setattr(audit, "BATCH_ROWS", 1)
     before = database.transactions
     if unary:
@@ -361,5 +366,5 @@ def test_the_unary_call_takes_a_chain_and_is_bounded(
 def test_many_rows_are_verified_in_constant_memory(chain: Database, database: Callable[[str], DatabaseConfig]) -> None:
     with chain.transaction() as tx:
         for number in range(2500):
-            audit.append(tx, "long", "A", str(number), {}, Caller())
+            audit.append(tx, audit.Record("long", "A", str(number), {}, Caller()))
         assert audit.verify_all(tx, "long") == (2500, [])

@@ -101,7 +101,7 @@ def test_a_failing_handler_climbs_the_ladder_to_the_dead_letters(
         (b'"x"', {"headers": {"compression": "nonsense"}}),
     ],
 )
-def test_what_cannot_be_read_becomes_a_dead_letter(
+def test_an_unreadable_message_becomes_a_dead_letter(
     base: Database, queue: BrokerConfig, start: Callable[..., Child], body: bytes, properties: dict[str, object]
 ) -> None:
     options: dict[str, object] = {"message_id": str(uuid.uuid4()), "type": TYPE}
@@ -159,7 +159,7 @@ def test_a_killed_consumer_loses_and_repeats_nothing(
     assert sorted(handled(base), key=int) == values
 
 
-def test_it_refuses_to_run_beside_grpc(queue: BrokerConfig, start: Callable[..., Child]) -> None:
+def test_a_consumer_refuses_to_run_with_grpc(queue: BrokerConfig, start: Callable[..., Child]) -> None:
     consumer = start(load=["grpc"])
     assert consumer.process.wait(15) == 1
     assert "must not load grpc" in consumer.log.read_text()

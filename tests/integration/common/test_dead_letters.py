@@ -45,7 +45,7 @@ def bury(broker: BrokerConfig, *numbers: int) -> list[str]:
     return ids
 
 
-def test_a_dead_letter_tells_what_it_was_and_why(queue: BrokerConfig) -> None:
+def test_a_dead_letter_names_its_event_and_its_error(queue: BrokerConfig) -> None:
     (event_id,) = bury(queue, 7)
     (letter,) = dead_letters.list_letters(queue, SERVICE)
     assert letter == dead_letters.show(queue, SERVICE, event_id)

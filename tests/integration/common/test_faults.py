@@ -17,11 +17,12 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from deploy.local import layout, pki, postgres, rabbitmq
 from deploy.local.process import NotReadyError, Process, launch
-from services.common import db, jobs, outbox, topology, worker
+from services.common import db, jobs, outbox, topology
 from services.common.db import Database
 from services.common.errors import Unavailable
 from services.common.settings import BrokerConfig, DatabaseConfig
 from tests.waiting import eventually
+from tests.working import working
 
 from . import messages
 from .children import CONSUMER, RELAY, family
@@ -66,8 +67,8 @@ class Servers:
 
 @pytest.fixture(scope="module")
 def servers(stack: layout.Stack) -> Iterator[Servers]:
-    """A PostgreSQL and a RabbitMQ apart from those of the other tests, with everything in place for one
-    service.
+    """A PostgreSQL and a RabbitMQ apart from those of the other tests, with everything in place for
+    one service.
     """
     own = replace(
         stack, name=f"{stack.name}-x", port_base=stack.port_base + 80, root=stack.root.with_name(f"{stack.name}-x")
@@ -224,29 +225,19 @@ def test_a_worker_survives_a_database_restart(servers: Servers, own_base: Databa
             jobs.finish(tx, job)
         done.append(job.key)
 
-    stop = threading.Event()
-    thread = threading.Thread(
-        target=worker.run,
-        args=(own_base, {"render": handle}),
-        kwargs={"concurrency": 2, "lease_s": 5.0, "stop": stop},
-    )
-    thread.start()
-    with own_base.transaction() as tx:
-        jobs.enqueue(tx, "render", "before", {})
-    assert running.wait(10)
-    servers.postgres.stop(signal.SIGQUIT)
-    with pytest.raises(Unavailable), own_base.transaction() as tx:
-        pass
-    with pytest.raises(Unavailable):
-        own_base.ping()
-    servers.postgres.start()
-    go_on.set()
-    eventually(lambda: done == ["before"], 30)
-    retry(lambda: enqueue(own_base, "after"))
-    eventually(lambda: done == ["before", "after"], 30)
-    stop.set()
-    thread.join(20)
-    assert not thread.is_alive()
+    with working(own_base, {"render": handle}, lease_s=5.0):
+        enqueue(own_base, "before")
+        assert running.wait(10)
+        servers.postgres.stop(signal.SIGQUIT)
+        with pytest.raises(Unavailable), own_base.transaction():
+            pass
+        with pytest.raises(Unavailable):
+            own_base.ping()
+        servers.postgres.start()
+        go_on.set()
+        eventually(lambda: done == ["before"], 30)
+        retry(lambda: enqueue(own_base, "after"))
+        eventually(lambda: done == ["before", "after"], 30)
 
 
 def enqueue(base: Database, key: str) -> None:

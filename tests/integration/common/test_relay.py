@@ -53,7 +53,7 @@ def add(base: Database, *values: str) -> list[str]:
         return [outbox.add(tx, StringValue(value=value)) for value in values]
 
 
-def outbox_state(base: Database) -> outbox.State:
+def outbox_state(base: Database) -> outbox.OutboxCounts:
     with base.transaction() as tx:
         return outbox.state(tx)
 

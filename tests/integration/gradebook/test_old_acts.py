@@ -237,7 +237,9 @@ def test_version_1_is_recomputed_from_the_rows(world: World) -> None:
             },
         }
         for action, said in facts.items():
-            audit.append(tx, f"school/{world.school.code}", action, "schools/x", said, Caller(VENDOR, "gv", "x"))
+            audit.append(
+                tx, audit.Record(f"school/{world.school.code}", action, "schools/x", said, Caller(VENDOR, "gv", "x"))
+            )
     with world.database.transaction() as tx:
         for action, said in facts.items():
             kept = tx.execute(

@@ -19,7 +19,9 @@ def release(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def restored(release: str, postgres_server: Any) -> Iterator[Restored]:
-    """``restored("print")``: that service's database as the release left it, the same for the whole test module."""
+    """``restored("print")``: that service's database as the release left it, the same for the whole
+    test module.
+    """
     made: dict[str, DatabaseConfig] = {}
 
     def get(service: str) -> DatabaseConfig:

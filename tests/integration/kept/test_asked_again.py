@@ -1,4 +1,6 @@
-"""What an earlier release answered is answered the same after `migrate`: reads, and acts that are repeated."""
+"""What an earlier release answered is answered the same after `migrate`: reads, and acts that are
+repeated.
+"""
 
 from collections.abc import Iterator
 from typing import Any

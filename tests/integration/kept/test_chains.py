@@ -1,4 +1,6 @@
-"""Audit chains and digests of an earlier release verify after `migrate`, and a changed byte in them is found."""
+"""Audit chains and digests of an earlier release verify after `migrate`, and a changed byte in them
+is found.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

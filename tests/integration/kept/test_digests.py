@@ -1,4 +1,6 @@
-"""Digests of an earlier release in gradebook's audit rows still say what the rows of each act are."""
+"""Digests of an earlier release in gradebook's audit rows still say what the rows of each act
+are.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,6 @@
-"""A school goes on where an earlier release left it: new versions over old ones, a waiting correction decided."""
+"""A school goes on where an earlier release left it: new versions over old ones, a waiting
+correction decided.
+"""
 
 import copy
 import datetime as dt

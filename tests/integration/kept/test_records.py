@@ -1,7 +1,8 @@
 """Records that an earlier release archived verify by this one's register and evidence checks.
 
-The locked bytes are not kept a second time: a book's object is the newest revision of its document in signing, a
-snapshot's is its content in gradebook, and the digests in archive's register say that they are the same bytes.
+The locked bytes are not kept a second time: a book's object is the newest revision of its document
+in signing, a snapshot's is its content in gradebook, and the digests in archive's register say that
+they are the same bytes.
 """
 
 import hashlib
@@ -38,7 +39,9 @@ class Archive:
         return [record for record in records if record is not None]
 
     def chain_problem(self, record: Record) -> str:
-        """What is wrong with the record's row in the register, by its stored digests; "" when nothing is."""
+        """What is wrong with the record's row in the register, by its stored digests; "" when
+        nothing is.
+        """
         with self.databases["archive"].transaction() as tx:
             return domain.chain_problem(record, *register.chain_around(tx, record.id))
 
@@ -53,7 +56,9 @@ class Archive:
             return documents.pdf(tx, documents.document(tx, document))
 
     def evidence(self, record: Record, pdf: bytes) -> Report:
-        """As of the moment of archiving, as archive itself verifies: certificates end, the record does not."""
+        """As of the moment of archiving, as archive itself verifies: certificates end, the record
+        does not.
+        """
         subject = evidence.Subject(record.kind, record.school, record.school_year, record.version)
         return evidence.verify(
             pdf,

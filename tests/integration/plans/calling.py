@@ -29,7 +29,9 @@ def store_functions(module: types.ModuleType) -> Iterator[Callable[..., Any]]:
 
 
 def arguments(function: Callable[..., Any], values: Values, *, optional: bool) -> tuple[list[Any], dict[str, Any]]:
-    """Arguments for all parameters but the first. optional: give those that may be left out or None."""
+    """Arguments for all parameters but the first. optional: give those that may be left out or
+    None.
+    """
     hints = typing.get_type_hints(function)
     positional: list[Any] = []
     named: dict[str, Any] = {}

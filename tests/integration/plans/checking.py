@@ -1,10 +1,11 @@
 """What is wrong with a plan: a pure look at the answer of ``EXPLAIN (FORMAT JSON)``.
 
-A statement reads the rows of one school only when every table in its plan is entered by an index, and
-the index by an equality on its first column. PostgreSQL also calls it an index scan when it reads the
-whole index: without a condition, or with one on a later column only, it walks from end to end. So do
-a range on the first column ("greater than the last row of the page before") when a filter throws the
-rows away, and an equality on a column of few values, such as the type of a record.
+A statement reads the rows of one school only when every table in its plan is entered by an index,
+and the index by an equality on its first column. PostgreSQL also calls it an index scan when it
+reads the whole index: without a condition, or with one on a later column only, it walks from end to
+end. So do a range on the first column ("greater than the last row of the page before") when a
+filter throws the rows away, and an equality on a column of few values, such as the type of a
+record.
 """
 
 import re
@@ -36,16 +37,16 @@ def problems(plan: Mapping[str, Any], leading: Mapping[str, Sequence[str]]) -> l
     values, those after it. Sub-plans, common table expressions and the inner sides of joins are
     parts like all others. Raises KeyError for an index that is not named.
     """
-    found = []
+    violations = []
     for node in _nodes(plan):
         kind = node["Node Type"]
         if kind in {"Seq Scan", "Sample Scan"}:
-            found.append(Problem(node["Relation Name"], WHOLE_TABLE))
+            violations.append(Problem(node["Relation Name"], WHOLE_TABLE))
         elif kind in INDEX_SCANS:
             what = _index_problem(node.get("Index Cond"), leading[node["Index Name"]])
             if what is not None:
-                found.append(Problem(node["Index Name"], what))
-    return found
+                violations.append(Problem(node["Index Name"], what))
+    return violations
 
 
 def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -73,7 +74,9 @@ _OPERATOR = re.compile(r" (IS NOT NULL|IS NULL|[<>=~!@#%&|?*/^+-]+)(?= |$)")
 
 
 def _conditions(condition: str) -> Iterator[tuple[str, str]]:
-    """The column and operator of each condition that an index is read by; the column stands on the left."""
+    """The column and operator of each condition that an index is read by; the column stands on the
+    left.
+    """
     for part in _split(_LITERAL.sub("?", condition)):
         for operator in _OPERATOR.finditer(part):
             if _depth(part[: operator.start()]) == 0:
@@ -85,7 +88,9 @@ def _conditions(condition: str) -> Iterator[tuple[str, str]]:
 def _split(condition: str) -> Sequence[str]:
     """``((a = 1) AND (b > 2))`` → ``a = 1`` and ``b > 2``; ``(a = 1)`` → ``a = 1``."""
     inner = _bare(condition)
-    places = [found.start() for found in re.finditer(" AND ", inner) if _depth(inner[: found.start()]) == 0]
+    places = [
+        conjunction.start() for conjunction in re.finditer(" AND ", inner) if _depth(inner[: conjunction.start()]) == 0
+    ]
     ends = [*places, len(inner)]
     starts = [0, *(place + len(" AND ") for place in places)]
     return [_bare(inner[start:end]) for start, end in zip(starts, ends, strict=True)]
@@ -103,6 +108,8 @@ def _depth(text: str) -> int:
 
 
 def _plain(column: str) -> str:
-    """A column or expression in one spelling: conditions and definitions differ in casts, aliases and brackets."""
+    """A column or expression in one spelling: conditions and definitions differ in casts, aliases
+    and brackets.
+    """
     without_casts = re.sub(r"::[a-z][a-z ]*(\[\])?", "", column)
     return re.sub(r"[\s()]", "", re.sub(r"\b[a-z]\w*\.", "", without_casts))

@@ -19,8 +19,10 @@ HERE = Path(__file__).parent
 FEW = 6
 """A column of so few values in a filled city does not lead to the rows of one school."""
 LARGE_PAGES = 100
-"""A table of this many pages is large in a filled city: it grows with students, acts or books. A smaller
-one, such as the schools or their years, may be read whole where that is cheaper than many look-ups."""
+"""A table of this many pages is large in a filled city: it grows with students, acts or books. A
+smaller one, such as the schools or their years, may be read whole where that is cheaper than many
+look-ups.
+"""
 
 
 class Explained(NamedTuple):
@@ -66,21 +68,23 @@ def explain(config: DatabaseConfig, statements: Sequence[Statement]) -> list[Exp
         leading = _leading(tx)
         pages = tx.execute("SELECT relname, relpages FROM pg_class WHERE relkind IN ('r', 'i')").fetchall()
         large = {name for name, count in pages if count >= LARGE_PAGES}
-        found: dict[int, set[Problem]] = {}
+        by_statement: dict[int, set[Problem]] = {}
         for hints in (True, False):
             for name in ("seqscan", "hashjoin", "mergejoin", "material"):
                 tx.execute("SELECT set_config(%s, %s, false)", (f"enable_{name}", "off" if hints else "on"))
             for number, statement in enumerate(statements):
                 for plan in _plans(tx, statement):
                     wrong = problems(plan, leading)
-                    found.setdefault(number, set()).update(
+                    by_statement.setdefault(number, set()).update(
                         problem for problem in wrong if hints or problem.target in large
                     )
-        return [Explained(statements[number], frozenset(wrong)) for number, wrong in found.items()]
+        return [Explained(statements[number], frozenset(wrong)) for number, wrong in by_statement.items()]
 
 
 def explain_inside(superuser: psycopg.Connection[Any], statement: str) -> list[Problem]:
-    """What is wrong with the plans inside the functions that a statement calls, as auto_explain tells them."""
+    """What is wrong with the plans inside the functions that a statement calls, as auto_explain
+    tells them.
+    """
     plans: list[dict[str, Any]] = []
     superuser.add_notice_handler(lambda notice: plans.extend(_logged(notice.message_primary or "")))
     for name, value in {
@@ -102,20 +106,20 @@ def explain_inside(superuser: psycopg.Connection[Any], statement: str) -> list[P
 
 
 def _logged(message: str) -> list[dict[str, Any]]:
-    _, found, plan = message.partition("plan:\n")
-    return [json.loads(plan)] if found else []
+    _, marker, plan = message.partition("plan:\n")
+    return [json.loads(plan)] if marker else []
 
 
 def _leading(tx: Tx) -> dict[str, list[str]]:
     """Index → its first column, and while the columns so far have few values, the ones after it."""
-    found: dict[str, list[str]] = {}
+    columns: dict[str, list[str]] = {}
     done: set[str] = set()
     for index, column, values in tx.execute(_INDEX_COLUMNS, (FEW,)):
         if index not in done:
-            found.setdefault(index, []).append(column)
+            columns.setdefault(index, []).append(column)
             if not values:
                 done.add(index)
-    return found
+    return columns
 
 
 def _plans(tx: Tx, statement: Statement) -> list[dict[str, Any]]:

@@ -1,4 +1,6 @@
-"""Which statements the services execute, and where: each call of psycopg is noted with the line that made it."""
+"""Which statements the services execute, and where: each call of psycopg is noted with the line
+that made it.
+"""
 
 import ast
 import sys
@@ -18,7 +20,9 @@ _EXECUTING = frozenset({"execute", "executemany", "copy", "trip", "rows", "scala
 
 
 class Site(NamedTuple):
-    """A call that executes statements. path: from the repository's root; lines: first and last of the call."""
+    """A call that executes statements. path: from the repository's root; lines: first and last of
+    the call.
+    """
 
     path: str
     function: str
@@ -40,7 +44,7 @@ class Statement(NamedTuple):
 
 def sites(paths: Iterator[Path] | None = None) -> list[Site]:
     """Every call in the services that executes SQL, by the syntax tree."""
-    found: list[Site] = []
+    calls: list[Site] = []
     for path in sorted(paths or SERVICES.rglob("*.py")):
         name = str(path.relative_to(ROOT))
         if name in PASSING_ON:
@@ -52,8 +56,8 @@ def sites(paths: Iterator[Path] | None = None) -> list[Site]:
             if isinstance(node, ast.ImportFrom) and node.module in {"services.common.db", "services.common.rows"}
             for alias in node.names
         }
-        found += _calls(tree, name, imported, "")
-    return found
+        calls += _calls(tree, name, imported, "")
+    return calls
 
 
 def _calls(node: ast.AST, path: str, imported: set[str], function: str) -> Iterator[Site]:
@@ -77,7 +81,9 @@ def _executes(called: ast.expr, imported: set[str]) -> bool:
 
 
 class Recorder:
-    """The statements that were executed while `recording`. unknown: calls that `sites` does not see."""
+    """The statements that were executed while `recording`. unknown: calls that `sites` does not
+    see.
+    """
 
     def __init__(self, known: list[Site]) -> None:
         self.statements: list[Statement] = []

@@ -59,7 +59,9 @@ _STORE = re.compile(r"\.store(\.|$)|_store$|\.roster\.(clock|year_lock)$")
 
 
 def values(service: str, tx: Tx) -> dict[str, Any]:
-    """What the parameters of the stores are called with: names of rows that are there, by parameter."""
+    """What the parameters of the stores are called with: names of rows that are there, by
+    parameter.
+    """
     return ANY_TABLE | _ROWS[service](tx)
 
 
@@ -134,7 +136,9 @@ SPECIAL: dict[str, list[dict[str, Any]]] = {
     ],
     "vendor_store.appraise": [{"name": "v1", "status": 2}],
 }
-"""Functions whose statements depend on a value, or that stop before the last one with the usual values."""
+"""Functions whose statements depend on a value, or that stop before the last one with the usual
+values.
+"""
 
 
 def _sheet(tx: Tx) -> SheetEntry:

@@ -19,7 +19,9 @@ from tests.integration.plans import calling, city, recording, samples
 from tests.integration.plans.recording import Recorder, Site, Statement
 
 WRONG_ARGUMENTS = (psycopg.ProgrammingError, psycopg.DataError, TypeError)
-"""Errors of a call that was made with the wrong arguments. Others come after the statement was planned."""
+"""Errors of a call that was made with the wrong arguments. Others come after the statement was
+planned.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -114,17 +116,17 @@ def test_the_statements_inside_functions_do_so_too(
             superuser.rollback()
 
 
-def test_what_may_read_more_is_named_only_where_it_does(
+def test_an_exception_is_listed_only_where_it_is_needed(
     reached: dict[str, list[Statement]], database: Callable[[str], DatabaseConfig]
 ) -> None:
-    told = {
+    violated = {
         (_name(explained.statement.site), problem.target)
         for service, statements in reached.items()
         for explained in city.explain(database(service), statements)
         for problem in explained.problems
     }
     named = {(function, target) for function, targets in samples.ALLOWED.items() for target in targets}
-    assert named - told == set()
+    assert named - violated == set()
 
 
 def _name(site: Site) -> str:

@@ -37,7 +37,7 @@ def test_layout_and_fields(students: int, stage: str, tmp_path: Path) -> None:
     assert [field.name for field in rendition.fields] == names
 
 
-def test_a_sheet_a_month_says_who_was_absent_when(tmp_path: Path) -> None:
+def test_one_sheet_per_month_says_who_was_absent_when(tmp_path: Path) -> None:
     data = class_book_2(42, "AFTER_SUMMER")
     pages = [page.lines() for page in pages_of(rendered(42, "AFTER_SUMMER").pdf, tmp_path)]
     sheets = [page for page in pages if any(line.startswith("ĐIỂM DANH THÁNG") for line in page)]
@@ -95,7 +95,7 @@ def test_a_correction_names_in_the_margin_who_and_when(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("students", [42, 12, 50])
-def test_corrections_of_what_is_no_mark_stand_under_their_list_and_in_the_log(students: int, tmp_path: Path) -> None:
+def test_corrections_other_than_of_marks_stand_under_their_list_and_in_the_log(students: int, tmp_path: Path) -> None:
     data = class_book_2(students, "AFTER_SUMMER")
     add_corrections(data)
     data["corrections"] += [{**data["corrections"][1], "student": number} for number in range(3, 11)]

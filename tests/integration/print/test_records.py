@@ -298,7 +298,7 @@ def test_a_register_of_a_large_school_is_rendered() -> None:
         ("register", lambda d: d["rows"][17].update(address="☃"), "rows[17].address"),
     ],
 )
-def test_what_cannot_be_printed_names_its_row(name: str, change: Callable[[Any], None], field: str) -> None:
+def test_content_that_cannot_be_printed_names_its_row(name: str, change: Callable[[Any], None], field: str) -> None:
     data = MAKERS[name]()
     change(data)
     with pytest.raises(Invalid) as refused:

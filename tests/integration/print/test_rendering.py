@@ -1,6 +1,4 @@
-"""The pages themselves: what stands on them, that nothing overlaps, and that the file is what
-archives accept.
-"""
+"""The pages themselves: their content, that nothing overlaps, and that the file is valid PDF/A."""
 
 import json
 import re

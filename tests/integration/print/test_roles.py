@@ -1,6 +1,4 @@
-"""Print as it runs: every role a process of its own, RabbitMQ between, gRPC with certificates in
-front.
-"""
+"""Print as it runs in production: one process per role, with RabbitMQ and gRPC over mTLS."""
 
 import contextlib
 import time

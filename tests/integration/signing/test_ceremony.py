@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from deploy.local import softhsm
-from tests.integration.signing.conftest import SCHOOL, Hsm, ceremony_toml, key_plan, make_hsm
+from tests.integration.signing.hsm import SCHOOL, Hsm, ceremony_toml, key_plan, make_hsm
 
 _ATTRIBUTES = {
     "private": True,
@@ -37,7 +37,7 @@ def run_with_key(hsm: Hsm, who: str, program: str) -> str:
     return done.stdout.strip()
 
 
-def test_what_the_record_attests(hsm: Hsm) -> None:
+def test_the_record_attests_the_keys(hsm: Hsm) -> None:
     record = hsm.record
     assert {key["signatory"] for key in record["keys"]} == {entry["id"] for entry in record["signatories"]}
     for key, entry in zip(record["keys"], record["signatories"], strict=True):

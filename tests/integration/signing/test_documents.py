@@ -23,19 +23,17 @@ from services.common.errors import Forbidden, Invalid, Rejected
 from services.signing import store, usecases
 from services.signing.pades import Expected, check
 from services.signing.token_client import TokenClient
-from tests.integration.signing.conftest import (
-    CUSTODIAN,
+from tests.integration.signing.hsm import CUSTODIAN, SCHOOL, token_away
+from tests.integration.signing.signing_service import (
     HOMEROOM,
     PRINCIPAL,
     REQUIRED,
-    SCHOOL,
     TEACHERS,
     Service,
     acting,
     signatory_of,
-    token_away,
-    until,
 )
+from tests.waiting import eventually
 
 EXPECTED = [Expected(required.field, required.signatory) for required in REQUIRED]
 EVERYBODY = sorted({*TEACHERS, HOMEROOM, PRINCIPAL})
@@ -72,12 +70,12 @@ def test_a_book_is_signed_in_order_and_sealed_last(service: Service, signing_cop
     with service.tokens(), service.running("work"):
         name = service.take_in(signing_copy)
         service.activate(*(person for person in [*TEACHERS, PRINCIPAL, SCHOOL] if person != late))
-        until(lambda: len(service.signed(name)) == len(TEACHERS) - 1)
+        eventually(lambda: len(service.signed(name)) == len(TEACHERS) - 1)
         time.sleep(1.5)  # the principal's key and the seal are active, and it is not their turn
         assert set(service.signed(name)) == set(TEACHERS) - {late}
         assert service.events(name) == []
         service.activate(late, HOMEROOM)
-        until(lambda: service.state(name) == "SEALED")
+        eventually(lambda: service.state(name) == "SEALED")
         service.deactivate_all()
     assert_sealed(service, name)
     pdf = service.pdf(name)
@@ -112,7 +110,7 @@ def one_life_of_a_worker(service: Service, names: list[uuid.UUID], kills: Counte
     """Let it sign a few, killing owners meanwhile, and kill it at a random moment."""
     before = sum(len(service.signed(name)) for name in names)
     with service.running("work") as worker:
-        until(lambda: finished(service, names) or sum(len(service.signed(name)) for name in names) > before)
+        eventually(lambda: finished(service, names) or sum(len(service.signed(name)) for name in names) > before)
         for _ in range(random.randint(1, 3)):
             time.sleep(random.uniform(0.0, 0.3))
             pids = [key.pid for key in TokenClient(service.socket).status() if key.pid]
@@ -163,7 +161,7 @@ def test_a_signature_lost_before_it_was_stored_is_made_again(service: Service, s
         with service.tokens(), service.running("work"):
             name = service.take_in(signing_copy)
             service.activate(TEACHERS[0])
-            until(lambda: service.signed(name))
+            eventually(lambda: service.signed(name))
     finally:
         with service.database.transaction() as tx:
             tx.execute("DROP TRIGGER lose ON revision")
@@ -177,13 +175,13 @@ def test_an_unplugged_token_is_waited_for_and_fills_no_journal(service: Service,
             pid = tokens.status()[0].pid
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
-            until(lambda: not tokens.status()[0].ready)
+            eventually(lambda: not tokens.status()[0].ready)
             name = service.take_in(signing_copy)
             with service.running("work"):
                 time.sleep(4)
             assert service.journal(name) == []
         with service.running("work"):
-            until(lambda: service.signed(name), 60)
+            eventually(lambda: service.signed(name), 60)
 
 
 def test_a_voided_book_is_signed_no_further(service: Service, signing_copy: bytes) -> None:
@@ -191,7 +189,7 @@ def test_a_voided_book_is_signed_no_further(service: Service, signing_copy: byte
     with service.tokens(), service.running("work"):
         name = service.take_in(signing_copy, book=book)
         service.activate(TEACHERS[0])
-        until(lambda: service.signed(name))
+        eventually(lambda: service.signed(name))
         with service.database.transaction() as tx:
             store.void_book(tx, book, 1)
         service.activate(*TEACHERS[1:])
@@ -218,7 +216,7 @@ def test_one_document_for_a_book_version(service: Service, signing_copy: bytes) 
 
 
 @pytest.mark.parametrize("table", ["journal", "revision", "intent"])
-def test_what_happened_cannot_be_rewritten(service: Service, signing_copy: bytes, table: str) -> None:
+def test_rows_of_evidence_cannot_be_rewritten(service: Service, signing_copy: bytes, table: str) -> None:
     service.take_in(signing_copy)
     for statement in (f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
         with pytest.raises(psycopg.IntegrityError, match="append-only"), service.database.transaction() as tx:

@@ -30,19 +30,9 @@ from services.common.identity import Access, issue_token
 from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
 from services.signing.pades import Expected, check
 from tests import servers
-from tests.integration.signing.conftest import (
-    CUSTODIAN,
-    HOMEROOM,
-    PRINCIPAL,
-    REQUIRED,
-    SCHOOL,
-    TEACHERS,
-    Hsm,
-    Signing,
-    run_role,
-    signing_toml,
-    until,
-)
+from tests.integration.signing.hsm import CUSTODIAN, SCHOOL, Hsm, run_role
+from tests.integration.signing.signing_service import HOMEROOM, PRINCIPAL, REQUIRED, TEACHERS, Signing, signing_toml
+from tests.waiting import eventually
 
 CONTENT = hashlib.sha256(b"content").digest()
 
@@ -185,7 +175,7 @@ def line(
         for role in ("tokens", "serve", "work", "consume", "relay"):
             processes.enter_context(signing.running(role))
         line = Line(stack, signing, hsm, printing, print_base)
-        until(lambda: serving(line), 60)
+        eventually(lambda: serving(line), 60)
         yield line
     stop.set()
     for thread in threads:
@@ -222,7 +212,7 @@ def test_from_the_event_of_print_to_the_event_of_the_seal(
     event = line.printing.make()
     name = event.rendition
     line.announce(event)
-    until(lambda: line.arrived(name))
+    eventually(lambda: line.arrived(name))
     pending = line.call(
         "ListPending", signing_pb2.ListPendingRequest(signatory=PRINCIPAL), client="vendor/smas", person=PRINCIPAL
     )
@@ -232,7 +222,7 @@ def test_from_the_event_of_print_to_the_event_of_the_seal(
     assert not pending.key_active
     for signatory in [*TEACHERS, HOMEROOM, PRINCIPAL, SCHOOL]:
         line.activate(signatory)
-    sealed = until(lambda: (d := line.document(name)).state == signing_pb2.DOCUMENT_STATE_SEALED and d, 60)
+    sealed = eventually(lambda: (d := line.document(name)).state == signing_pb2.DOCUMENT_STATE_SEALED and d, 60)
     assert sealed.content_sha256 == CONTENT
     assert all(
         signature.level == "PAdES-B-B" and signature.name and signature.sign_time.seconds
@@ -245,7 +235,7 @@ def test_from_the_event_of_print_to_the_event_of_the_seal(
     expected = [by_field[entry.field] for entry in journal if entry.event == "STORED"]
     assert check(pdf, expected, [line.hsm.chain(SCHOOL)[-1]], dt.datetime.now(dt.UTC)).ok
     with contextlib.closing(db.Database(database("signing"), max_size=1)) as base:
-        until(lambda: published(base) == ["hoso.signing.v1.DocumentSigned", "hoso.signing.v1.DocumentSealed"])
+        eventually(lambda: published(base) == ["hoso.signing.v1.DocumentSigned", "hoso.signing.v1.DocumentSealed"])
         with base.transaction() as tx:
             assert audit.verify(tx) == []
     documents = line.call("ListDocuments", signing_pb2.ListDocumentsRequest(school=SCHOOL, page_size=1))
@@ -269,9 +259,9 @@ def test_a_voided_book_arrives_void_or_becomes_it(registered: Line) -> None:
     line = registered
     event = line.printing.make()
     line.announce(event)
-    until(lambda: line.arrived(event.rendition))
+    eventually(lambda: line.arrived(event.rendition))
     line.announce(gradebook_events.BookVoided(book=event.book, version=1))
-    until(lambda: line.document(event.rendition).state == signing_pb2.DOCUMENT_STATE_VOID)
+    eventually(lambda: line.document(event.rendition).state == signing_pb2.DOCUMENT_STATE_VOID)
     events = [e.event for e in line.call("GetJournal", signing_pb2.GetJournalRequest(document=event.rendition)).entries]
     assert events == ["CANCELLED"] * len(REQUIRED)
 
@@ -283,7 +273,7 @@ def test_a_print_copy_is_not_ours(registered: Line) -> None:
     line.announce(unsigned)
     signing = line.printing.make()
     line.announce(signing)
-    until(lambda: line.arrived(signing.rendition))
+    eventually(lambda: line.arrived(signing.rendition))
     assert not line.arrived(unsigned.rendition)
 
 

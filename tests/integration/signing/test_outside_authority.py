@@ -25,19 +25,9 @@ from services.common import db
 from services.common.settings import DatabaseConfig
 from services.signing.pades import Expected, check
 from tests import servers
-from tests.integration.signing.conftest import (
-    MIGRATIONS,
-    REQUIRED,
-    STOPPED,
-    TEACHERS,
-    Hsm,
-    Service,
-    ceremony_toml,
-    key_plan,
-    make_hsm,
-    signing_toml,
-    until,
-)
+from tests.integration.signing.hsm import STOPPED, Hsm, ceremony_toml, key_plan, make_hsm
+from tests.integration.signing.signing_service import MIGRATIONS, REQUIRED, TEACHERS, Service, signing_toml
+from tests.waiting import eventually
 
 FIRST, SECOND = TEACHERS[0], TEACHERS[1]  # ECDSA P-256, RSA
 NAMES = {FIRST: "Lê Thị An", SECOND: "Trần Văn Bình"}
@@ -148,7 +138,7 @@ def test_from_requests_to_a_signature(
         service.register(SECOND)
         name = service.take_in(signing_copy, required)
         service.activate(FIRST, SECOND)
-        until(lambda: service.state(name) == "SIGNED")
+        eventually(lambda: service.state(name) == "SIGNED")
         entries = service.journal(name)
         order = [Expected(entry.field, entry.signatory) for entry in entries if entry.event == "STORED"]
         report = check(
@@ -234,7 +224,7 @@ def subject_of(signatory: str, name: str) -> x509.Name:
 
 
 def pem(*certificates: x509.Certificate) -> bytes:
-    return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
+    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
 
 
 RIGHT = subject_of(FIRST, NAMES[FIRST])
@@ -319,7 +309,7 @@ def test_a_wrong_certificate_is_refused_by_file_and_rule(
     assert refused.returncode == REFUSED
     named = {tuple(line.split(": ")[:2]) for line in refused.stderr.splitlines() if "/certs/" in line}
     if authority:  # what is wrong with the issuer is wrong with both
-        named = {each for each in named if each[0] == str(file)}
+        named = {(path, rule) for path, rule in named if path == str(file)}
     assert named == {(str(file), rule) for rule in rules}
     assert not (prepared.folder / "record.json").exists()
     assert [certificates_in_token(prepared, person) for person in (FIRST, SECOND)] == [0, 0]
@@ -343,8 +333,8 @@ def test_a_file_without_a_root_is_no_authority(prepared: Hsm) -> None:
 
 
 def test_a_corrected_name_and_a_renewed_certificate(tmp_path: Path) -> None:
-    """The request follows the reviewed file; a new certificate for the same key stands beside the
-    old one.
+    """The request follows the reviewed file; a new certificate for the same key is added to the old
+    one.
     """
     hsm = hsm_of(tmp_path, SECOND)
     assert hsm.ceremony_step().returncode == STOPPED

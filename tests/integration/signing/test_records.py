@@ -13,8 +13,10 @@ from services.archive import evidence
 from services.common.canonical import canonical_bytes
 from services.print.kind import Kind
 from tests import records
-from tests.integration.signing.conftest import SCHOOL, Service, required_by, until
+from tests.integration.signing.hsm import SCHOOL
+from tests.integration.signing.signing_service import Service, required_by
 from tests.printing import render
+from tests.waiting import eventually
 
 CASES = [
     (records.teacher_book(1, 5, "SEMESTER_1"), ["gv-002", "ht-001"], "SIGNED", ["DocumentSigned"]),
@@ -35,7 +37,7 @@ def test_the_last_signature_closes_the_record(
     with service.tokens(), service.running("work"):
         name = service.take_in(render(data, Kind.SIGNING).pdf, required_by(content))
         service.activate(*people)
-        until(lambda: service.signed(name) == people)
+        eventually(lambda: service.signed(name) == people)
         service.deactivate_all()
     assert service.state(name) == state
     pdf = service.pdf(name)

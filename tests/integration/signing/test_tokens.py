@@ -20,7 +20,9 @@ from deploy.local import softhsm
 from services.common.errors import Rejected, Unavailable
 from services.signing.pades import verify_raw
 from services.signing.token_client import TokenClient
-from tests.integration.signing.conftest import SCHOOL, Hsm, Signing, answers, token_away, until
+from tests.integration.signing.hsm import SCHOOL, Hsm, token_away
+from tests.integration.signing.signing_service import Signing, answers
+from tests.waiting import eventually
 
 
 def activate(tokens: TokenClient, hsm: Hsm, who: str, *, pin: str | None = None, most: int = 10_000, s: float = 600):
@@ -74,14 +76,14 @@ def test_eight_threads_while_the_owner_is_killed(token_service: Signing, hsm: Hs
 
         def killer() -> None:
             for share in (100, 300, 500):
-                until(lambda share=share: len(made) > share)
-                until(lambda: kill_owner(tokens))
+                eventually(lambda share=share: len(made) > share)
+                eventually(lambda: kill_owner(tokens))
 
         with ThreadPoolExecutor(9) as threads:
             dying = threads.submit(killer)
             list(threads.map(hundred, range(8)))
             dying.result()
-        until(lambda: tokens.status() == [])  # used up: 800, whatever was lost
+        eventually(lambda: tokens.status() == [])  # used up: 800, whatever was lost
     own = hsm.chain("gv-001")[0]
     assert len(made) == 800
     assert all(verify_raw(own, "ECDSA_P256_SHA256", digest, value) for digest, value in made)
@@ -121,7 +123,7 @@ def test_the_time_ends_the_activation_and_its_process(token_service: Signing, hs
         activate(tokens, hsm, "gv-001", s=2.0)
         pid = owner(tokens, "gv-001")
         tokens.sign("gv-001", "test", secrets.token_bytes(32))
-        until(lambda: not psutil.pid_exists(pid))
+        eventually(lambda: not psutil.pid_exists(pid))
         with pytest.raises(Rejected, match="chưa được kích hoạt"):
             tokens.sign("gv-001", "test", secrets.token_bytes(32))
         assert tokens.status() == []
@@ -216,16 +218,16 @@ def test_a_killed_supervisor_locks_every_key(token_service: Signing, hsm: Hsm) -
     token_service.config.write_text(token_service.config.read_text() + standing)
     with token_service.running("tokens") as supervisor:
         tokens = token_service.client()
-        until(lambda: [key.signatory for key in tokens.status()] == [SCHOOL])
+        eventually(lambda: [key.signatory for key in tokens.status()] == [SCHOOL])
         activate(tokens, hsm, "gv-001")
         owners = [key.pid for key in tokens.status()]
         supervisor.kill()
         supervisor.wait()
-        until(lambda: not any(psutil.pid_exists(pid) for pid in owners if pid))
+        eventually(lambda: not any(psutil.pid_exists(pid) for pid in owners if pid))
         with pytest.raises(Unavailable):
             tokens.sign("gv-001", "test", secrets.token_bytes(32))
     with token_service.running("tokens"):
-        until(lambda: answers(tokens) and [key.signatory for key in tokens.status()] == [SCHOOL])
+        eventually(lambda: answers(tokens) and [key.signatory for key in tokens.status()] == [SCHOOL])
         with pytest.raises(Rejected) as refused:
             tokens.sign("gv-001", "test", secrets.token_bytes(32))
         assert refused.value.reason == "KEY_NOT_ACTIVE"

@@ -11,21 +11,15 @@ from typing import Any
 
 from psycopg.rows import namedtuple_row
 
-from services.common import jobs, worker
+from services.common import jobs
 from services.common.db import Database, Tx
 from services.signing import domain, signing_job, usecases
 from services.signing.domain import Required
 from services.signing.token_client import TokenClient
-from tests.integration.signing.conftest import (
-    MIGRATIONS,
-    PRINCIPAL,
-    REQUIRED,
-    SCHOOL,
-    TEACHERS,
-    Service,
-    running_role,
-    until,
-)
+from tests.integration.signing.hsm import SCHOOL
+from tests.integration.signing.signing_service import MIGRATIONS, PRINCIPAL, REQUIRED, TEACHERS, Service, running_role
+from tests.waiting import eventually
+from tests.working import working
 
 CITY = 100_000
 """Documents of other schools that wait for other people."""
@@ -83,7 +77,7 @@ def pages_read(base: Database) -> dict[str, int]:
 def read_while_idle(service: Service, seconds: float) -> dict[str, int]:
     """Pages that a worker without work reads in `seconds`, by table."""
     with service.running("work"):
-        until(lambda: listening(service.database))
+        eventually(lambda: listening(service.database))
         time.sleep(2)  # its first looks are over and counted
         before = pages_read(service.database)
         time.sleep(seconds)
@@ -157,10 +151,10 @@ def test_opening_a_key_touches_its_signatorys_documents_alone(service: Service) 
 def test_a_document_waits_without_a_job(service: Service, signing_copy: bytes) -> None:
     with service.tokens(), service.running("work"):
         name = service.take_in(signing_copy)
-        until(lambda: open_jobs(service.database) == 0)
+        eventually(lambda: open_jobs(service.database) == 0)
         service.activate(FIRST)
-        until(lambda: service.signed(name) == [FIRST])
-        until(lambda: open_jobs(service.database) == 0)
+        eventually(lambda: service.signed(name) == [FIRST])
+        eventually(lambda: open_jobs(service.database) == 0)
     assert service.state(name) == "SIGNING"
 
 
@@ -223,19 +217,9 @@ def test_an_activation_that_ends_while_another_of_its_rank_is_open(service: Serv
         name = service.take_in(signing_copy, required_of(FIRST, SECOND))
         service.activate(FIRST, SECOND)
         lock = Meanwhile(service, "status", partial(tokens.deactivate, FIRST))
-        stop = threading.Event()
-        worker_of = {domain.SIGN_JOB: signing_job.handler(service.database, lock)}
-        running = threading.Thread(
-            target=worker.run,
-            args=(service.database, worker_of),
-            kwargs={"concurrency": 1, "lease_s": 30.0, "stop": stop},
-        )
-        running.start()
-        try:
-            until(lambda: service.signed(name))
-        finally:
-            stop.set()
-            running.join()
+        handlers = {domain.SIGN_JOB: signing_job.handler(service.database, lock)}
+        with working(service.database, handlers, concurrency=1):
+            eventually(lambda: service.signed(name))
         assert service.signed(name) == [SECOND]
 
 
@@ -243,11 +227,11 @@ def test_an_activation_that_ends_before_its_documents_are_signed(service: Servic
     with service.tokens(), service.running("work"):
         names = [service.take_in(signing_copy, required_of(FIRST)) for _ in range(3)]
         service.activate(FIRST, most=1)
-        until(lambda: any(service.signed(name) for name in names))
-        until(lambda: open_jobs(service.database) == 0)
+        eventually(lambda: any(service.signed(name) for name in names))
+        eventually(lambda: open_jobs(service.database) == 0)
         assert sum(bool(service.signed(name)) for name in names) == 1
         service.activate(FIRST)
-        until(lambda: all(service.signed(name) for name in names))
+        eventually(lambda: all(service.signed(name) for name in names))
 
 
 def test_two_signatories_of_equal_rank_at_once(service: Service, signing_copy: bytes) -> None:
@@ -258,7 +242,7 @@ def test_two_signatories_of_equal_rank_at_once(service: Service, signing_copy: b
             person.start()
         for person in people:
             person.join()
-        until(lambda: all(service.state(name) == "SIGNED" for name in names))
+        eventually(lambda: all(service.state(name) == "SIGNED" for name in names))
 
 
 def test_a_key_whose_activation_was_not_recorded(service: Service, signing_copy: bytes) -> None:
@@ -266,7 +250,7 @@ def test_a_key_whose_activation_was_not_recorded(service: Service, signing_copy:
     entry = service.hsm.signatory(FIRST)
     with service.tokens() as tokens, service.running("work"):
         name = service.take_in(signing_copy, required_of(FIRST))
-        until(lambda: open_jobs(service.database) == 0)
+        eventually(lambda: open_jobs(service.database) == 0)
         tokens.activate(
             FIRST,
             entry["key_uri"],
@@ -275,7 +259,7 @@ def test_a_key_whose_activation_was_not_recorded(service: Service, signing_copy:
             max_signatures=5,
             until=time.time() + 60,
         )
-        until(lambda: service.signed(name))
+        eventually(lambda: service.signed(name))
 
 
 def test_a_standing_key_that_opens_later_than_its_documents_come(service: Service, signing_copy: bytes) -> None:
@@ -293,9 +277,9 @@ def test_a_standing_key_that_opens_later_than_its_documents_come(service: Servic
     with service.running("work"):
         with service.tokens():
             name = service.take_in(signing_copy, required_of(SCHOOL))
-            until(lambda: open_jobs(service.database) == 0)
+            eventually(lambda: open_jobs(service.database) == 0)
         with running_role("tokens", config, service.environment, service.log):
-            until(lambda: service.state(name) == "SEALED", 40)
+            eventually(lambda: service.state(name) == "SEALED", 40)
 
 
 def test_a_worker_that_starts_finds_the_keys_that_are_open(service: Service, signing_copy: bytes) -> None:
@@ -321,14 +305,14 @@ def test_a_worker_that_starts_finds_the_keys_that_are_open(service: Service, sig
         with service.database.transaction() as tx:
             tx.execute("DELETE FROM job WHERE key = 'away'")
         with service.running("work"):
-            until(lambda: service.signed(name))
+            eventually(lambda: service.signed(name))
 
 
 def test_registering_a_signatory_queues_only_its_documents(service: Service, signing_copy: bytes) -> None:
     with service.tokens(), service.running("work"):
         mine = service.take_in(signing_copy, required_of(FIRST))
         service.take_in(signing_copy, required_of(SECOND))
-        until(lambda: open_jobs(service.database) == 0)
+        eventually(lambda: open_jobs(service.database) == 0)
     service.register(FIRST)
     with service.database.transaction() as tx:
         job = jobs.claim(tx, [domain.SIGN_JOB], 0.0)

@@ -1,4 +1,6 @@
-"""The stack's certificates say who their holder is, lead to its own CA, and are renewed before they end."""
+"""The stack's certificates say who their holder is, lead to its own CA, and are renewed before they
+end.
+"""
 
 import datetime
 import stat
@@ -36,7 +38,7 @@ def test_a_certificate_names_its_holder_twice(issued: Stack, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["operator/department", "vendor/smas"])
-def test_who_is_only_a_client_cannot_pose_as_a_server(issued: Stack, name: str) -> None:
+def test_a_client_cannot_pose_as_a_server(issued: Stack, name: str) -> None:
     certificate = read(pki.identity(issued, name).cert_file)
     usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
@@ -50,7 +52,7 @@ def test_an_anchor_key_makes_no_connection(issued: Stack) -> None:
     assert not {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH} & set(usage)
 
 
-def test_the_stores_inner_ca_is_another(issued: Stack) -> None:
+def test_the_store_has_an_inner_ca_of_its_own(issued: Stack) -> None:
     inner, outer = pki.identity(issued, pki.STORE_INNER), pki.identity(issued, "service/archive")
     with pytest.raises((ValueError, InvalidSignature)):
         read(outer.cert_file).verify_directly_issued_by(read(inner.ca_file))

@@ -1,4 +1,6 @@
-"""The supervisor keeps its promises with small real processes: order, readiness, restart, stopping, its own death."""
+"""The supervisor keeps its promises with small real processes: order, readiness, restart, stopping,
+its own death.
+"""
 
 import asyncio
 import contextlib
@@ -35,7 +37,7 @@ def python(name: str, code: str, **changes: Any) -> Process:
 
 
 def supervised(stack: Stack, processes: list[Process], script: Callable[["Client"], Coroutine[Any, Any, None]]) -> None:
-    """Run a supervisor and, beside it, the test's script; then stop it."""
+    """Run a supervisor together with the test's script; then stop it."""
 
     async def both() -> None:
         running = asyncio.create_task(Supervisor(stack, processes).run())
@@ -154,13 +156,13 @@ def test_processes_stop_before_what_they_need(own_stack: Stack, tmp_path: Path) 
         f"signal.signal(signal.SIGTERM, end)\n{NOTIFY}{FOR_EVER}"
     )
 
-    def one(name: str, *after: str) -> Process:
+    def unit(name: str, *after: str) -> Process:
         return Process(name=name, command=(sys.executable, "-c", code, name), after=after)
 
     async def script(client: Client) -> None:
         await client.until(all_ready)
 
-    supervised(own_stack, [one("database"), one("service", "database"), one("edge", "service")], script)
+    supervised(own_stack, [unit("database"), unit("service", "database"), unit("edge", "service")], script)
     assert journal.read_text() == "edge service database "
 
 
@@ -185,7 +187,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(own_stack: Stack) -> Non
     supervised(own_stack, [python("one", FOR_EVER)], script)
 
 
-def test_one_supervisor_a_stack(own_stack: Stack) -> None:
+def test_a_stack_has_one_supervisor(own_stack: Stack) -> None:
     with only_one(own_stack), pytest.raises(LocalError, match="already being run"), only_one(own_stack):
         pass
 

@@ -51,7 +51,7 @@ def test_a_changed_character_is_refused() -> None:
         refused(signed[:place] + bytes([other]) + signed[place + 1 :])
 
 
-def test_who_signed_decides() -> None:
+def test_a_signature_by_anyone_else_is_refused() -> None:
     assert refused(anchor.sign(FIRST, AnchorCa().signer("anchor/gradebook"))) == "CERTIFICATE"
     assert refused(anchor.sign(FIRST, CA.signer("anchor/print"))) == "SIGNER_NAME"
     assert refused(anchor.sign(FIRST, CA.signer("service/gradebook"))) == "SIGNER_NAME"
@@ -69,7 +69,7 @@ def test_a_certificate_counts_in_its_own_time() -> None:
     assert refused(anchor.sign(replace(FIRST, time=NOW + timedelta(days=9)), OURS)) == "CERTIFICATE_EXPIRED"
 
 
-def test_only_the_canonical_form_of_a_whole_statement_is_one() -> None:
+def test_a_statement_that_is_not_whole_and_canonical_is_refused() -> None:
     good = anchor._payload(FIRST)
     assert anchor.read(signed_payload(good), "gradebook", CA.pem) == FIRST
     fields = json.loads(good)
@@ -94,7 +94,7 @@ def test_only_the_canonical_form_of_a_whole_statement_is_one() -> None:
     assert {refused(signed_payload(payload)) for payload in wrong} == {"FORMAT"}
 
 
-def test_what_is_no_jws_is_refused() -> None:
+def test_anything_but_a_jws_is_refused() -> None:
     unsigned = PyJWS().encode(anchor._payload(FIRST), None, algorithm="none", headers={"x5c": ["AA=="]}).encode()
     for garbage in (b"", b"\xff\x00", b"a.b.c", b"x" * 5000, unsigned):
         assert refused(garbage) == "FORMAT"

@@ -110,7 +110,9 @@ def test_register_digest_is_compared(book: Book) -> None:
 
 
 def test_flipped_bits_anywhere(book: Book) -> None:
-    """Also inside the hole of a signature and its padding, which cryptography alone does not cover."""
+    """Also inside the hole of a signature and its padding, which cryptography alone does not
+    cover.
+    """
     rng = random.Random(20260601)
     holes = [m for m in range(len(book.pdf)) if book.pdf.startswith(b"/Contents <", m)]
     places = [rng.randrange(len(book.pdf)) for _ in range(8)] + [hole + 11 + 3000 for hole in holes[:2]]
@@ -293,7 +295,7 @@ def test_signature_that_leaves_out_the_end_of_its_revision(book: Book) -> None:
 
 
 def test_one_signature_in_two_fields(book: Book) -> None:
-    """Who teaches and is homeroom teacher signs once and lets it stand for both."""
+    """A homeroom teacher who also teaches a subject signs once for both."""
     teacher, homeroom = book.listed[0], book.listed[-3]
     assert teacher["signatory"] == homeroom["signatory"]
     writer = IncrementalPdfFileWriter(io.BytesIO(book.revisions[2]))
@@ -308,7 +310,7 @@ def test_one_signature_in_two_fields(book: Book) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.7\n%%EOF", b"not a pdf", bytes(4096)])
-def test_what_is_no_pdf_is_unreadable(book: Book, data: bytes) -> None:
+def test_anything_but_a_pdf_is_unreadable(book: Book, data: bytes) -> None:
     assert "READABLE" in _verify(data, book).failed
 
 
@@ -341,7 +343,7 @@ def test_a_record_without_a_seal_that_is_not_closed(teacher_book: Book) -> None:
     assert _verify(open_book, teacher_book).failed == ("CLOSED_BY_SEAL",)
 
 
-def test_a_record_of_another_type_is_not_what_the_register_says(teacher_book: Book, book: Book) -> None:
+def test_a_record_of_another_type_contradicts_the_register(teacher_book: Book, book: Book) -> None:
     """What needs no seal cannot be offered in place of what does, nor the other way round."""
     for record, other in ((teacher_book, "CLASS_BOOK"), (book, "TEACHER_BOOK")):
         subject = replace(record.subject, record_type=other)

@@ -55,14 +55,14 @@ def test_the_line_ends_at_the_archive_and_names_are_unique() -> None:
         Step("RETURNED", 90.0, True),
     ]
     rows = line_rows(4.0, 10.0, steps, 42)
-    found = {row.name: row.value for row in rows}
-    assert len(found) == len(rows)
-    assert found["line.total"] == 16.0
-    assert found["line.keyed"] == 6.0
-    assert found["line.under_reconciliation.2"] == 2.0
-    assert found["line.by_system"] + found["line.by_people"] + found["line.keyed"] == found["line.total"]
-    assert found["line.by_system"] == 6.0
-    assert "line.returned" not in found
+    values = {row.name: row.value for row in rows}
+    assert len(values) == len(rows)
+    assert values["line.total"] == 16.0
+    assert values["line.keyed"] == 6.0
+    assert values["line.under_reconciliation.2"] == 2.0
+    assert values["line.by_system"] + values["line.by_people"] + values["line.keyed"] == values["line.total"]
+    assert values["line.by_system"] == 6.0
+    assert "line.returned" not in values
 
 
 def test_a_book_that_is_not_archived_gives_no_time() -> None:

@@ -9,24 +9,24 @@ def test_system_and_references_take_turns_and_each_pair_gives_a_ratio() -> None:
     order: list[str] = []
 
     def run(name: str, rates: list[float]):  # type: ignore[no-untyped-def]
-        def one(number: int) -> Slice:
+        def slice_of(number: int) -> Slice:
             order.append(name)
             return Slice(rates[number], 1.0)
 
-        return one
+        return slice_of
 
-    told: list[str] = []
+    messages: list[str] = []
     rates = take_turns(
         2,
         run("system", [60.0, 10.0]),
         {"bare": run("bare", [100.0, 40.0]), "other": run("other", [120.0, 10.0])},
-        told.append,
+        messages.append,
     )
     assert order == ["system", "bare", "other"] * 2
     assert rates.ratios("bare") == (0.6, 0.25)
     assert rates.ratios("other") == (0.5, 1.0)
-    assert len(told) == 2
-    assert "2 of 2" in told[1]
+    assert len(messages) == 2
+    assert "2 of 2" in messages[1]
 
 
 def test_no_pair_is_no_measurement() -> None:

@@ -1,4 +1,6 @@
-"""The report: medians, worst pairs, targets, the JSON that programs read, and a table that fits a terminal."""
+"""The report: medians, worst pairs, targets, the JSON that programs read, and a table that fits a
+terminal.
+"""
 
 import io
 import json

@@ -1,4 +1,6 @@
-"""Person tokens that are known: never beyond their expiry, never a refused one, never more than a bounded number."""
+"""Person tokens that are known: never beyond their expiry, never a refused one, never more than a
+bounded number.
+"""
 
 import json
 import time
@@ -34,18 +36,18 @@ def token(key: Ed25519PrivateKey, person: str = "gv-01", lifetime_s: int = 60) -
 
 
 def test_a_token_is_answered_alike_when_it_is_known(verifier: TokenVerifier, key: Ed25519PrivateKey) -> None:
-    one, other = token(key), token(key, "gv-02")
+    first, other = token(key), token(key, "gv-02")
     for _ in range(2):
-        assert verifier.verify(one) == ("gv-01", "79000001")
+        assert verifier.verify(first) == ("gv-01", "79000001")
         assert verifier.verify(other) == ("gv-02", "79000001")
 
 
 def test_a_known_token_expires(verifier: TokenVerifier, key: Ed25519PrivateKey) -> None:
-    one = token(key, lifetime_s=1)
-    verifier.verify(one)
-    time.sleep(1.1)
+    first = token(key, lifetime_s=2)
+    verifier.verify(first)
+    time.sleep(2.1)  # a lifetime counts whole seconds
     with pytest.raises(Unauthenticated) as caught:
-        verifier.verify(one)
+        verifier.verify(first)
     assert caught.value.reason == "TOKEN_EXPIRED"
 
 
@@ -62,7 +64,7 @@ def test_another_signature_under_known_claims_is_refused_every_time(
         verifier.verify(good + " ")
 
 
-def test_only_so_many_are_known(
+def test_the_number_of_known_tokens_is_bounded(
     verifier: TokenVerifier, key: Ed25519PrivateKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity, "KNOWN_TOKENS", 3)

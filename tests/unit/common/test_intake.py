@@ -37,7 +37,7 @@ def test_fields_of_a_newer_sender_are_ignored(intake: Intake) -> None:
         (Delivery("7", "google.protobuf.Field", b"{}"), ValueError),
     ],
 )
-def test_what_cannot_be_read_is_dead_at_once(intake: Intake, delivery: Delivery, error: type[Exception]) -> None:
+def test_an_unreadable_event_is_dead_at_once(intake: Intake, delivery: Delivery, error: type[Exception]) -> None:
     with pytest.raises(error):
         intake._decode(delivery)
     assert intake.take(delivery)[0] is Outcome.DEAD

@@ -1,4 +1,4 @@
-"""What is kept of an error: enough to find it, nothing about a person."""
+"""The description kept of an error: enough to find it, nothing about a person."""
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue

@@ -1,4 +1,6 @@
-"""Which plans the check of tests/integration/plans refuses, by plans as PostgreSQL 15 writes them."""
+"""Which plans the check of tests/integration/plans refuses, by plans as PostgreSQL 15 writes
+them.
+"""
 
 from typing import Any
 
@@ -81,7 +83,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("node", "problem"), BAD, ids=str)
-def test_a_plan_that_reads_a_whole_table_or_index_is_told(node: dict[str, Any], problem: Problem) -> None:
+def test_a_plan_that_reads_a_whole_table_or_index_is_reported(node: dict[str, Any], problem: Problem) -> None:
     assert problems(node, LEADING) == [problem]
 
 

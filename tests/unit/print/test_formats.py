@@ -56,7 +56,7 @@ def test_schemas_are_sound_described_and_closed(name: str) -> None:
         (records.student_register(3), "STUDENT_REGISTER/79000123/2025-2026/WHOLE_YEAR/v1"),
     ],
 )
-def test_a_record_is_named_by_what_it_is_of(data: dict[str, Any], name: str) -> None:
+def test_a_record_is_named_after_its_subject(data: dict[str, Any], name: str) -> None:
     student = data.get("student", {}).get("moet_student_id")
     assert content.parse(canonical_bytes(data)).record_name == name.format(student)
 

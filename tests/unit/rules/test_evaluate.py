@@ -221,7 +221,7 @@ def test_id_is_echoed():
     assert evaluate_case(case(id="HS-01"))["id"] == "HS-01"
 
 
-def test_input_without_effect_is_said():
+def test_input_without_effect_is_reported():
     given = case(reassessed={"Toán": "5.0"}, summer_conduct="Đạt", favourite_colour="xanh")
     answer = evaluate_case(given)
     assert answer["promotion"] == "PROMOTED"

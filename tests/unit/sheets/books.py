@@ -89,7 +89,7 @@ def checked(book: Workbook, known: marks_pb2.ExportMarksResponse, **elsewhere: s
     """The only score sheet of a workbook against the gradebook's."""
     (sheet,) = sheets(book)
     plan = check(sheet, known, {code.removeprefix("s"): name for code, name in elsewhere.items()})
-    return plan, sheet.findings.found
+    return plan, sheet.findings.items
 
 
 def table(rows: list[list[Any]], title: str = "6A1 - Toán - HK1") -> tuple[Workbook, Worksheet]:

@@ -148,7 +148,7 @@ def test_every_bad_mark_is_named_by_its_address() -> None:
     assert str(findings[0]) == ("Ô E6, sheet «6A1 - Toán - HK1»: điểm 8,25 phải làm tròn đến một chữ số thập phân.")
 
 
-def test_who_the_lines_are_about_is_checked() -> None:
+def test_the_students_of_the_rows_are_checked() -> None:
     book, _ = table(
         [
             *ABOVE,
@@ -188,7 +188,7 @@ def test_formulas_errors_and_merged_cells_hold_no_mark(tmp_path: Path) -> None:
     ]
 
 
-def test_an_average_is_compared_and_never_taken(tmp_path: Path) -> None:
+def test_an_average_is_compared_and_never_imported(tmp_path: Path) -> None:
     marks = [8, 7, 8, 9, 7, 9]  # (32 + 14 + 27) / 9 = 8.11
     book, _ = table([*ABOVE, HEADS, line(1, *marks, 8.2), line(2, *marks, 8.111), line(3, *marks, "8,1")])
     _, findings = checked(book, target())
@@ -216,9 +216,9 @@ def test_a_workbook_without_score_sheets_says_so() -> None:
     book, _ = table([["Kế hoạch", "năm học"]], "Kế hoạch")
     book_sheets, whole = read.read(book, lambda: book)
     assert book_sheets == []
-    assert [f.rule for f in whole.found] == ["NOT_A_SHEET", "NO_SHEETS"]
+    assert [f.rule for f in whole.items] == ["NOT_A_SHEET", "NO_SHEETS"]
     none, _ = table([["TT", "Mã HS", "Họ tên"]])
-    assert [f.rule for f in sheets(none)[0].findings.found] == ["NO_MARK_COLUMNS"]
+    assert [f.rule for f in sheets(none)[0].findings.items] == ["NO_MARK_COLUMNS"]
 
 
 def test_names_are_compared_as_people_read_them() -> None:
@@ -269,4 +269,4 @@ def test_a_worksheet_that_claims_a_million_rows_is_read_in_part(tmp_path: Path) 
     sheet.cell(1_000_000, 300).number_format = "0.0"
     (book_sheet,) = sheets(through_file(book, tmp_path))
     assert len(book_sheet.rows) == 3
-    assert [f.rule for f in book_sheet.findings.found] == ["TOO_LONG"]
+    assert [f.rule for f in book_sheet.findings.items] == ["TOO_LONG"]

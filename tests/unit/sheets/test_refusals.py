@@ -24,15 +24,15 @@ CELLS = Cells([["E9", ""], ["", "J11"], ["F12", "J12"]], ["L9", "L12"])
         ("semester", ""),
     ],
 )
-def test_a_violation_is_told_at_its_cell(field: str, cell: str) -> None:
+def test_a_violation_is_reported_at_its_cell(field: str, cell: str) -> None:
     findings = Findings("6A1 - Toán - HK1")
     violation = common_pb2.RefusedField(field=field, rule="X", message="câu.")
     importing._refused(findings, common_pb2.Refusal(reason="INVALID_INPUT", violations=[violation]), CELLS)
-    assert [(finding.cell, finding.rule, finding.message) for finding in findings.found] == [(cell, "X", "câu.")]
+    assert [(finding.cell, finding.rule, finding.message) for finding in findings.items] == [(cell, "X", "câu.")]
 
 
-def test_a_refusal_of_the_whole_sheet_is_told_by_its_reason() -> None:
+def test_a_refusal_of_the_whole_sheet_is_reported_with_its_reason() -> None:
     findings = Findings("6A1 - Toán - HK1")
     importing._refused(findings, common_pb2.Refusal(reason="BOOK_LOCKED", message="Dữ liệu đã khóa sổ."), CELLS)
-    assert str(findings.found[0]) == "Sheet «6A1 - Toán - HK1»: Dữ liệu đã khóa sổ."
+    assert str(findings.items[0]) == "Sheet «6A1 - Toán - HK1»: Dữ liệu đã khóa sổ."
     assert findings.bad

@@ -70,7 +70,9 @@ def test_a_dash_where_nothing_stands_and_a_remark_that_is_a_dash_change_nothing(
 
 @pytest.mark.parametrize("note", [layout.EXEMPT, layout.LEFT, unicodedata.normalize("NFD", f" {layout.LEFT} ")])
 def test_notes_of_older_workbooks_are_no_remarks(note: str) -> None:
-    """They stood in «Nhận xét» before there was «Ghi chú»; what stands in the gradebook stays."""
+    """Older workbooks have notes in «Nhận xét», before there was «Ghi chú»; the gradebook's remarks
+    stay.
+    """
     plan, findings = checked(typed(note, note, f"{note}."), remarked("", "Khá.", ""))
     assert [new for _, _, new in changes(plan)] == [layout.tidy(f"{note}.")]
     assert findings == []

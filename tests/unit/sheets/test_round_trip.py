@@ -1,4 +1,4 @@
-"""What is exported reads back as it was: no change, no finding; and an edited cell is the one that
+"""An export reads back unchanged and without findings; and an edited cell is the one that
 changes.
 """
 
@@ -67,7 +67,7 @@ def test_a_mark_is_taken_away_by_a_dash(tmp_path: Path) -> None:
     assert findings == []
 
 
-def test_who_left_keeps_their_marks_and_gets_none(tmp_path: Path) -> None:
+def test_a_student_who_left_keeps_their_marks_and_gets_no_new_ones(tmp_path: Path) -> None:
     known = target()
     known.rows[0].left = True
     book, sheet = exported(known)

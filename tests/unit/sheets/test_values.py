@@ -61,7 +61,7 @@ def test_scores(value: object, text: str) -> None:
         (dt.time(7, 30), "MARK_IS_DATE", "thành giờ"),
     ],
 )
-def test_what_is_no_score_is_explained(value: object, rule: str, words: str) -> None:
+def test_a_text_that_is_no_score_is_explained(value: object, rule: str, words: str) -> None:
     with pytest.raises(BadCell) as caught:
         mark_text(value, SCORE)
     assert caught.value.rule == rule
@@ -87,7 +87,7 @@ def test_comments(value: object, text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [8, "8", "D", "CD", "x", True])
-def test_what_is_no_comment(value: object) -> None:
+def test_a_text_that_is_no_comment_is_explained(value: object) -> None:
     with pytest.raises(BadCell):
         mark_text(value, COMMENT)
 
@@ -118,7 +118,7 @@ def test_any_text_is_a_canonical_mark_or_explained(text: str, kind: SubjectKind)
     assert mark in {"", "-"} or canonical(mark, kind) == mark
 
 
-def test_canonical_refuses_what_is_no_mark() -> None:
+def test_canonical_refuses_a_text_that_is_no_mark() -> None:
     with pytest.raises(BadMark):
         canonical("11", SCORE)
 

@@ -47,7 +47,7 @@ def test_without_a_seal_the_last_person_closes_the_document(ranks: list[int]) ->
     assert states == ["SIGNING"] * (len(ranks) - 1) + ["SIGNED"]
 
 
-def test_what_was_cancelled_is_nobodys_turn() -> None:
+def test_a_cancelled_signature_is_nobodys_turn() -> None:
     assert domain.due([replace(signature, state="CANCELLED") for signature in required(1, 2, 4)]) == []
 
 

@@ -28,7 +28,7 @@ def test_every_part_is_read() -> None:
         ("pkcs11:token=a;object=b;type=cert?module-name=x", "NOT_A_PRIVATE_KEY"),
     ],
 )
-def test_what_is_refused(uri: str, rule: str) -> None:
+def test_an_unacceptable_uri_is_refused(uri: str, rule: str) -> None:
     with pytest.raises(Invalid) as refused:
         key_uri.parse(uri)
     assert [violation.rule for violation in refused.value.violations] == [rule]

@@ -194,7 +194,7 @@ def test_the_cms_is_pades_baseline_b() -> None:
 # What an insider or a stranger might hand in.
 
 
-def test_an_earlier_revision_is_no_final_one() -> None:
+def test_an_earlier_revision_is_not_final() -> None:
     assert problems(sealed()[2]) == {"SIGNATURE_MISSING"}
     assert problems(sealed()[1]) == {"SIGNATURE_MISSING"}
     assert problems(sealed()[0]) >= {"SIGNATURE_MISSING"}

@@ -1,4 +1,6 @@
-"""What `deploy.local` writes, the services' own reader reads back; and names and ports that are refused."""
+"""What `deploy.local` writes, the services' own reader reads back; and names and ports that are
+refused.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
