@@ -1,7 +1,7 @@
 """Marks, conduct and absences that follow a student into a class of the same school year (ADR-0037).
 
-The caller holds the year of the class joined, so no sheet of it changes meanwhile; in the class left, nobody enters
-anything for the student any more.
+The caller holds the year of the class joined, so no sheet of it changes meanwhile; in the class left,
+nobody enters anything for the student any more.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from services.gradebook.model.results import Absences
 _VIETNAM = timedelta(hours=7)
 
 
-class Journey(NamedTuple):
-    """A student's way into a class. origin: where from, in words for the history."""
+class Joining(NamedTuple):
+    """A student who joins a class, and who records it. origin: where from, in words for the history."""
 
     student_id: int
     to_class_id: int
@@ -32,21 +32,21 @@ class Journey(NamedTuple):
 
 
 class CarriedMark(NamedTuple):
-    """A mark of a subject of the class joined. why: the reason of its act; there is one act each sheet and why."""
+    """A mark of a subject of the class joined. reason: of its act; there is one act per sheet and reason."""
 
     subject_id: int
     semester: int
     column: int
     value: int
     status: int
-    why: str
+    reason: str
 
 
-class Luggage(NamedTuple):
-    """What a student brings. marks: by subject, semester and why; conduct: (semester, rank of the level).
+class CarriedData(NamedTuple):
+    """What a student brings. marks: by subject, semester and reason; conduct: (semester, rank of the level).
 
-    absences: (excused, unexcused) in the year so far; attendance: month → absences, where both classes keep months.
-    left_behind: marks for which the class joined has no subject or column.
+    absences: (excused, unexcused) in the year so far; attendance: month → absences, where both classes
+    keep months. left_behind: marks for which the class joined has no subject or column.
     """
 
     marks: Sequence[CarriedMark] = ()
@@ -57,7 +57,7 @@ class Luggage(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """What came along. cells: changed in the class joined; left_behind: as in Luggage.
+    """What came along. cells: changed in the class joined; left_behind: as in CarriedData.
 
     cells_sha256: binds the history rows into the audit chain; over the hex digests of the acts in their order.
     """
@@ -73,26 +73,26 @@ class _Cell(NamedTuple):
     value: int
 
 
-class _Entry(NamedTuple):
+class _CarriedAct(NamedTuple):
     """An act for the history: the parameters of _ENTRY, and what the audit row binds."""
 
     fields: Mapping[str, object]
     written: Written
 
 
-def pack(tx: Tx, student_id: int, from_class_id: int, to_class_id: int, origin: str) -> Luggage:
+def read_carried(tx: Tx, student_id: int, from_class_id: int, to_class_id: int, origin: str) -> CarriedData:
     """What a student brings from a class: marks of subjects with the same code and kind, conduct and absences.
 
     The reason of each mark names where it comes from, who entered it there and when.
     """
     names = {"student": student_id, "from": from_class_id, "to": to_class_id}
-    found, left_behind = [], 0
+    marks, left_behind = [], 0
     for subject, semester, column, value, status, person, time in tx.execute(_MARKS_OF, names):
         if subject is None:
             left_behind += 1
         else:
-            why = f"{origin}: {person} nhập lúc {_local(time)}"
-            found.append(CarriedMark(subject, semester, column, value, status, why))
+            reason = f"{origin}: {person} nhập lúc {_local(time)}"
+            marks.append(CarriedMark(subject, semester, column, value, status, reason))
     conduct = tx.execute(
         "SELECT semester, level FROM conduct WHERE class_id = %(from)s AND student_id = %(student)s ORDER BY semester",
         names,
@@ -102,39 +102,39 @@ def pack(tx: Tx, student_id: int, from_class_id: int, to_class_id: int, origin: 
     ).fetchone()
     absences = None if total is None else (total[0], total[1])
     kept = attendance.standing(tx, [from_class_id]).get(from_class_id, {})
-    months = {month: rows[student_id] for month, rows in kept.items() if student_id in rows}
+    months = {month: sheets[student_id] for month, sheets in kept.items() if student_id in sheets}
     if months and not attendance.is_kept(tx, to_class_id):
         absences = (
-            sum(len(one.excused) for one in months.values()),
-            sum(len(one.unexcused) for one in months.values()),
+            sum(len(sheet.excused) for sheet in months.values()),
+            sum(len(sheet.unexcused) for sheet in months.values()),
         )
         months = {}
-    return Luggage(found, [(row[0], row[1]) for row in conduct], absences, months, left_behind)
+    return CarriedData(marks, [(row[0], row[1]) for row in conduct], absences, months, left_behind)
 
 
-def unpack(tx: Tx, journey: Journey, luggage: Luggage) -> Carried:
+def write_carried(tx: Tx, joining: Joining, data: CarriedData) -> Carried:
     """Write what a student brings, as acts of kinds of their own."""
     entries = [
-        *_write_marks(tx, journey, luggage.marks),
-        *_write_conduct(tx, journey, luggage.conduct),
-        *_write_absences(tx, journey, luggage.absences),
+        *_write_marks(tx, joining, data.marks),
+        *_write_conduct(tx, joining, data.conduct),
+        *_write_absences(tx, joining, data.absences),
     ]
     months = [
-        MonthSheet(_attendance_act(journey, month), month, {journey.student_id: absences})
-        for month, absences in luggage.attendance.items()
+        MonthSheet(_attendance_act(joining, month), month, {joining.student_id: absences})
+        for month, absences in data.attendance.items()
     ]
     with tx.cursor() as cursor:
         cursor.executemany(_ENTRY, [entry.fields for entry in entries])
     acts = [
         *(entry.written for entry in entries),
-        *(written for written, _ in attendance.write_months(tx, journey.to_class_id, months)),
+        *(written for written, _ in attendance.write_months(tx, joining.to_class_id, months)),
     ]
     digest = hashlib.sha256("".join(act.cells_sha256 for act in acts).encode())
-    return Carried(sum(act.changed for act in acts), luggage.left_behind, digest.hexdigest())
+    return Carried(sum(act.changed for act in acts), data.left_behind, digest.hexdigest())
 
 
-def copy_exemptions(tx: Tx, journey: Journey, from_class_id: int) -> None:
-    """Decisions about exemption from the practical part hold in the class joined too, for subjects that it has."""
+def copy_exemptions(tx: Tx, joining: Joining, from_class_id: int) -> None:
+    """Copy decisions about exemption from the practical part, for subjects that the class joined has."""
     tx.execute(
         "INSERT INTO practical_exemption (request_id, request_sha256, class_id, subject_id, student_id, semesters,"
         " withdrawn, decision, person, client) SELECT gen_random_uuid(), x.request_sha256, c.id, d.id, x.student_id,"
@@ -143,11 +143,11 @@ def copy_exemptions(tx: Tx, journey: Journey, from_class_id: int) -> None:
         " JOIN subject d ON d.school_year_id = c.school_year_id AND d.grade_level = s.grade_level AND d.code = s.code"
         " AND d.active WHERE x.class_id = %(from)s AND x.student_id = %(student)s ORDER BY x.id",
         {
-            "person": journey.person,
-            "client": journey.client,
-            "to": journey.to_class_id,
+            "person": joining.person,
+            "client": joining.client,
+            "to": joining.to_class_id,
             "from": from_class_id,
-            "student": journey.student_id,
+            "student": joining.student_id,
         },
     )
 
@@ -204,69 +204,69 @@ VALUES (%(request)s, %(digest)s, %(kind)s, %(class)s, %(subject)s, %(semester)s,
 """
 
 
-def _write_marks(tx: Tx, journey: Journey, marks: Sequence[CarriedMark]) -> list[_Entry]:
+def _write_marks(tx: Tx, joining: Joining, marks: Sequence[CarriedMark]) -> list[_CarriedAct]:
     rows = tx.execute(
         _PUT_MARKS,
         {
-            "class": journey.to_class_id,
-            "student": journey.student_id,
-            "subjects": [one.subject_id for one in marks],
-            "semesters": [one.semester for one in marks],
-            "columns": [one.column for one in marks],
-            "vals": [one.value for one in marks],
-            "statuses": [one.status for one in marks],
+            "class": joining.to_class_id,
+            "student": joining.student_id,
+            "subjects": [mark.subject_id for mark in marks],
+            "semesters": [mark.semester for mark in marks],
+            "columns": [mark.column for mark in marks],
+            "vals": [mark.value for mark in marks],
+            "statuses": [mark.status for mark in marks],
         },
     )
     written = {(row[0], row[1], row[2]): _Cell(row[2], row[3], row[4]) for row in rows}
     acts = []
-    for (subject, semester, why), group in itertools.groupby(
-        marks, key=lambda one: (one.subject_id, one.semester, one.why)
+    for (subject, semester, reason), group in itertools.groupby(
+        marks, key=lambda mark: (mark.subject_id, mark.semester, mark.reason)
     ):
-        cells = [written[key] for one in group if (key := (subject, semester, one.column)) in written]
-        acts += _record(journey, EntryKind.CARRIED_MARKS, subject, semester, why, cells)
+        cells = [written[key] for mark in group if (key := (subject, semester, mark.column)) in written]
+        acts += _record(joining, EntryKind.CARRIED_MARKS, subject, semester, reason, cells)
     return acts
 
 
-def _write_conduct(tx: Tx, journey: Journey, conduct: Sequence[tuple[int, int]]) -> list[_Entry]:
+def _write_conduct(tx: Tx, joining: Joining, conduct: Sequence[tuple[int, int]]) -> list[_CarriedAct]:
     with tx.cursor() as cursor:
         cursor.executemany(
             _PUT_CONDUCT,
-            [(journey.to_class_id, journey.student_id, semester, level) for semester, level in conduct],
+            [(joining.to_class_id, joining.student_id, semester, level) for semester, level in conduct],
             returning=True,
         )
         rows = [result.fetchone() for result in cursor.results()]
     acts = []
     for (semester, _), row in zip(conduct, rows, strict=True):
         cells = [] if row is None else [_Cell(0, row[0], row[1])]
-        acts += _record(journey, EntryKind.CARRIED_CONDUCT, None, semester, journey.origin, cells)
+        acts += _record(joining, EntryKind.CARRIED_CONDUCT, None, semester, joining.origin, cells)
     return acts
 
 
-def _write_absences(tx: Tx, journey: Journey, absences: tuple[int, int] | None) -> list[_Entry]:
+def _write_absences(tx: Tx, joining: Joining, absences: tuple[int, int] | None) -> list[_CarriedAct]:
     if absences is None:
         return []
-    row = tx.execute(_PUT_ABSENCES, (journey.to_class_id, journey.student_id, *absences)).fetchone()
+    row = tx.execute(_PUT_ABSENCES, (joining.to_class_id, joining.student_id, *absences)).fetchone()
     cells = [] if row is None else [_Cell(1, row[0], row[1]), _Cell(2, row[0], row[2])]
-    return _record(journey, EntryKind.CARRIED_ABSENCES, None, None, journey.origin, cells)
+    return _record(joining, EntryKind.CARRIED_ABSENCES, None, None, joining.origin, cells)
 
 
-def _attendance_act(journey: Journey, month: str) -> Act:
-    digest = hashlib.sha256(f"{journey}{month}".encode()).digest()
-    who = (journey.person, journey.client, journey.origin)
-    return Act(uuid.uuid4(), digest, EntryKind.ATTENDANCE, journey.to_class_id, None, None, *who)
+def _attendance_act(joining: Joining, month: str) -> Act:
+    digest = hashlib.sha256(f"{joining}{month}".encode()).digest()
+    who = (joining.person, joining.client, joining.origin)
+    return Act(uuid.uuid4(), digest, EntryKind.ATTENDANCE, joining.to_class_id, None, None, *who)
 
 
 def _record(
-    journey: Journey, kind: int, subject: int | None, semester: int | None, reason: str, cells: Sequence[_Cell]
-) -> list[_Entry]:
+    joining: Joining, kind: int, subject: int | None, semester: int | None, reason: str, cells: Sequence[_Cell]
+) -> list[_CarriedAct]:
     """An act for the history, with a digest as `sheets.writing` makes it; none for an act without cells."""
     if not cells:
         return []
     arrays = {
-        "students": _array([journey.student_id] * len(cells)),
-        "columns": _array([one.column for one in cells]),
-        "versions": _array([one.version for one in cells]),
-        "vals": _array([one.value for one in cells]),
+        "students": _array([joining.student_id] * len(cells)),
+        "columns": _array([cell.column for cell in cells]),
+        "versions": _array([cell.version for cell in cells]),
+        "vals": _array([cell.value for cell in cells]),
     }
     digest = hashlib.sha256("|".join(arrays.values()).encode())
     fields = {
@@ -274,15 +274,15 @@ def _record(
         "request": uuid.uuid4(),
         "digest": digest.digest(),
         "kind": kind,
-        "class": journey.to_class_id,
+        "class": joining.to_class_id,
         "subject": subject,
         "semester": semester,
-        "person": journey.person,
-        "client": journey.client,
+        "person": joining.person,
+        "client": joining.client,
         "reason": reason,
         "changed": len(cells),
     }
-    return [_Entry(fields, Written(len(cells), digest.hexdigest()))]
+    return [_CarriedAct(fields, Written(len(cells), digest.hexdigest()))]
 
 
 def _local(time: datetime) -> str:

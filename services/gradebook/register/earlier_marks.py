@@ -14,7 +14,7 @@ from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import PROTO_LEVELS, REASSESSMENT_COLUMN, SUBJECT_KINDS, Semester
 from services.gradebook.model.entry_kinds import CellSource
 from services.gradebook.register import carrying_store
-from services.gradebook.register.carrying_store import Carried, CarriedMark, Journey, Luggage
+from services.gradebook.register.carrying_store import Carried, CarriedData, CarriedMark, Joining
 from services.gradebook.register.scene import Scene
 from services.gradebook.roster import roster_store
 from services.gradebook.roster.roster_store import ClassRow
@@ -82,8 +82,8 @@ def enter(tx: Tx, scene: Scene, target: ClassRow, earlier: Earlier, school: str)
         ]
     refuse(found)
     conduct = [(semester, int(PROTO_LEVELS[level])) for semester, level in earlier.conduct]
-    journey = Journey(scene.student_id, target.id, origin, scene.who.person, scene.client)
-    return carrying_store.unpack(tx, journey, Luggage(brought, conduct, earlier.absences))
+    joining = Joining(scene.student_id, target.id, origin, scene.who.person, scene.client)
+    return carrying_store.write_carried(tx, joining, CarriedData(brought, conduct, earlier.absences))
 
 
 def _read(one: EarlierMarks, regular_count: int, kind: int, where: str) -> tuple[sheet_rules.Cells, list[Violation]]:

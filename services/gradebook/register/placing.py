@@ -9,7 +9,7 @@ from services.gradebook.model import roster_rules
 from services.gradebook.model.domain import Stage, Student
 from services.gradebook.model.movement_rules import ends_place
 from services.gradebook.register import carrying_store, place_store
-from services.gradebook.register.carrying_store import Carried, Journey
+from services.gradebook.register.carrying_store import Carried, Joining
 from services.gradebook.register.place_store import Place
 from services.gradebook.register.scene import Scene
 from services.gradebook.roster import roster_store
@@ -79,7 +79,7 @@ def follow(tx: Tx, scene: Scene, source: Place, target: ClassRow, number: int = 
     if source.school_year != scene.year.name or source.class_id == target.id:
         return None
     origin = f"Chuyển từ {source.school_name}, lớp {source.class_name}"
-    luggage = carrying_store.pack(tx, scene.student_id, source.class_id, target.id, origin)
-    journey = Journey(scene.student_id, target.id, origin, scene.who.person, scene.client)
-    carrying_store.copy_exemptions(tx, journey, source.class_id)
-    return carrying_store.unpack(tx, journey, luggage)
+    data = carrying_store.read_carried(tx, scene.student_id, source.class_id, target.id, origin)
+    joining = Joining(scene.student_id, target.id, origin, scene.who.person, scene.client)
+    carrying_store.copy_exemptions(tx, joining, source.class_id)
+    return carrying_store.write_carried(tx, joining, data)
