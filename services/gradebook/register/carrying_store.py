@@ -1,7 +1,7 @@
-"""Marks, conduct and absences that follow a student into a class of the same school year (ADR-0037).
+"""Marks, conduct and absences that come along with a student into a class of the same school year.
 
-The caller holds the year of the class joined, so no sheet of it changes meanwhile; in the class left,
-nobody enters anything for the student any more.
+The caller holds the year of the class joined, so no sheet of it changes meanwhile; in the class
+left, nobody enters anything for the student any more (ADR-0037).
 """
 
 import hashlib
@@ -22,7 +22,10 @@ _VIETNAM = timedelta(hours=7)
 
 
 class Joining(NamedTuple):
-    """A student who joins a class, and who records it. origin: where from, in words for the history."""
+    """A student who joins a class, and the person and client that record it.
+
+    origin: where the student comes from, in words for the history.
+    """
 
     student_id: int
     to_class_id: int
@@ -32,7 +35,10 @@ class Joining(NamedTuple):
 
 
 class CarriedMark(NamedTuple):
-    """A mark of a subject of the class joined. reason: of its act; there is one act per sheet and reason."""
+    """A mark of a subject of the class joined.
+
+    reason: of its act; there is one act per sheet and reason.
+    """
 
     subject_id: int
     semester: int
@@ -43,10 +49,11 @@ class CarriedMark(NamedTuple):
 
 
 class CarriedData(NamedTuple):
-    """What a student brings. marks: by subject, semester and reason; conduct: (semester, rank of the level).
+    """What a student brings.
 
-    absences: (excused, unexcused) in the year so far; attendance: month → absences, where both classes
-    keep months. left_behind: marks for which the class joined has no subject or column.
+    marks: sorted by subject, semester and reason. conduct: (semester, rank of the level). absences:
+    (excused, unexcused) in the year so far. attendance: month → absences, where both classes keep
+    months. left_behind: number of marks for which the class joined has no subject or column.
     """
 
     marks: Sequence[CarriedMark] = ()
@@ -59,7 +66,8 @@ class CarriedData(NamedTuple):
 class Carried(NamedTuple):
     """What came along. cells: changed in the class joined; left_behind: as in CarriedData.
 
-    cells_sha256: binds the history rows into the audit chain; over the hex digests of the acts in their order.
+    cells_sha256: of the hex digests of the acts in their order; binds the history rows into the
+    audit chain.
     """
 
     cells: int
@@ -81,9 +89,10 @@ class _CarriedAct(NamedTuple):
 
 
 def read_carried(tx: Tx, student_id: int, from_class_id: int, to_class_id: int, origin: str) -> CarriedData:
-    """What a student brings from a class: marks of subjects with the same code and kind, conduct and absences.
+    """What a student brings from a class: marks, conduct and absences.
 
-    The reason of each mark names where it comes from, who entered it there and when.
+    Marks come along for subjects with the same code and kind. The reason of each names where it
+    comes from, the person who entered it there, and when.
     """
     names = {"student": student_id, "from": from_class_id, "to": to_class_id}
     marks, left_behind = [], 0
@@ -134,7 +143,7 @@ def write_carried(tx: Tx, joining: Joining, data: CarriedData) -> Carried:
 
 
 def copy_exemptions(tx: Tx, joining: Joining, from_class_id: int) -> None:
-    """Copy decisions about exemption from the practical part, for subjects that the class joined has."""
+    """Copy decisions on exemption from the practical part, for subjects of the class joined."""
     tx.execute(
         "INSERT INTO practical_exemption (request_id, request_sha256, class_id, subject_id, student_id, semesters,"
         " withdrawn, decision, person, client) SELECT gen_random_uuid(), x.request_sha256, c.id, d.id, x.student_id,"
@@ -223,7 +232,7 @@ def _write_marks(tx: Tx, joining: Joining, marks: Sequence[CarriedMark]) -> list
         marks, key=lambda mark: (mark.subject_id, mark.semester, mark.reason)
     ):
         cells = [written[key] for mark in group if (key := (subject, semester, mark.column)) in written]
-        acts += _record(joining, EntryKind.CARRIED_MARKS, subject, semester, reason, cells)
+        acts += _record(joining, EntryKind.CARRIED_MARKS, subject, semester, reason=reason, cells=cells)
     return acts
 
 
@@ -238,7 +247,7 @@ def _write_conduct(tx: Tx, joining: Joining, conduct: Sequence[tuple[int, int]])
     acts = []
     for (semester, _), row in zip(conduct, rows, strict=True):
         cells = [] if row is None else [_Cell(0, row[0], row[1])]
-        acts += _record(joining, EntryKind.CARRIED_CONDUCT, None, semester, joining.origin, cells)
+        acts += _record(joining, EntryKind.CARRIED_CONDUCT, None, semester, reason=joining.origin, cells=cells)
     return acts
 
 
@@ -247,19 +256,25 @@ def _write_absences(tx: Tx, joining: Joining, absences: tuple[int, int] | None) 
         return []
     row = tx.execute(_PUT_ABSENCES, (joining.to_class_id, joining.student_id, *absences)).fetchone()
     cells = [] if row is None else [_Cell(1, row[0], row[1]), _Cell(2, row[0], row[2])]
-    return _record(joining, EntryKind.CARRIED_ABSENCES, None, None, joining.origin, cells)
+    return _record(joining, EntryKind.CARRIED_ABSENCES, None, None, reason=joining.origin, cells=cells)
 
 
 def _attendance_act(joining: Joining, month: str) -> Act:
     digest = hashlib.sha256(f"{joining}{month}".encode()).digest()
-    who = (joining.person, joining.client, joining.origin)
-    return Act(uuid.uuid4(), digest, EntryKind.ATTENDANCE, joining.to_class_id, None, None, *who)
+    recorded = (joining.person, joining.client, joining.origin)
+    return Act(uuid.uuid4(), digest, EntryKind.ATTENDANCE, joining.to_class_id, None, None, *recorded)
 
 
 def _record(
-    joining: Joining, kind: int, subject: int | None, semester: int | None, reason: str, cells: Sequence[_Cell]
+    joining: Joining,
+    kind: int,
+    subject: int | None,
+    semester: int | None,
+    *,
+    reason: str,
+    cells: Sequence[_Cell],
 ) -> list[_CarriedAct]:
-    """An act for the history, with a digest as `sheets.writing` makes it; none for an act without cells."""
+    """An act for the history, with a digest as `sheets.writing` makes it; none without cells."""
     if not cells:
         return []
     arrays = {
