@@ -31,10 +31,11 @@ from services.common.db import Call
 from services.common.grpc_client import channel
 from services.common.identity import Caller
 from services.common.settings import DatabaseConfig
-from services.gradebook.entry.acts import Request, entry_record
+from services.gradebook.entry.acts import cells_record
 from services.gradebook.entry.store import sheets as store
-from services.gradebook.entry.store.marks import Act, Written
-from services.gradebook.entry.store.sheets import Planned, SheetKey
+from services.gradebook.entry.store.acts import Written
+from services.gradebook.entry.store.sheets import PlannedSheet, SheetKey
+from services.gradebook.model.acts import Act, Request
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.sheet_rules import Cells, Changes
@@ -281,10 +282,10 @@ class _Load:
         key = SheetKey(ref.school, ref.school_year, ref.name, sheet.subject, teacher, sheet.semester, request.id)
         cells = Cells(*map(list, zip(*self._cells(students), strict=True)))
         act = Act(request.id, request.sha256, EntryKind.MARKS, class_id, subject_id, sheet.semester, teacher, vendor)
-        writing, (digest,) = store.writing([Planned(act, Changes(cells, Cells(), []), 0)])
+        writing, (digest,) = store.writing([PlannedSheet(act, Changes(cells, Cells(), []), 0)])
         who = Caller(vendor, teacher, sheet.school)
         written = Written(len(cells.values), digest)
-        record = entry_record(who, ref, act, written, subject=sheet.subject, semester=sheet.semester)
+        record = cells_record(who, ref, act, written, subject=sheet.subject, semester=sheet.semester)
         return store.opening([key], wait=True), [writing, audit.appending([record])]
 
 

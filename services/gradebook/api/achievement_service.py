@@ -6,12 +6,11 @@ from hoso.gradebook.v1 import achievements_pb2, achievements_pb2_grpc
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
-from services.common.message_fields import timestamp
+from services.gradebook.api import messages
 from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref
 from services.gradebook.api.request_identity import request_identity
 from services.gradebook.entry import achievements
-from services.gradebook.entry.store.achievements import AchievementRow
 from services.gradebook.model.permissions import Permission
 
 ACCESS = {
@@ -46,8 +45,8 @@ class Achievements(achievements_pb2_grpc.AchievementServiceServicer):
             who,
             request_identity(request, request.request_id, who),
             class_ref(request.school_class),
-            request.kind,
-            [(row.student, row.text) for row in request.rows],
+            kind=request.kind,
+            rows=[(row.student, row.text) for row in request.rows],
         )
         return achievements_pb2.EnterAchievementsResponse(changed=entered.changed, unchanged=entered.unchanged)
 
@@ -55,18 +54,13 @@ class Achievements(achievements_pb2_grpc.AchievementServiceServicer):
         self, request: achievements_pb2.GetAchievementsRequest, context: grpc.ServicerContext
     ) -> achievements_pb2.GetAchievementsResponse:
         """What stands, or one student's versions."""
-        found = achievements.get_achievements(
-            self._database, caller(), class_ref(request.school_class), request.kind, request.student
+        texts = achievements.get_achievements(
+            self._database,
+            caller(),
+            class_ref(request.school_class),
+            kind=request.kind,
+            student=request.student,
         )
-        return achievements_pb2.GetAchievementsResponse(achievements=map(_message, found))
-
-
-def _message(one: AchievementRow) -> achievements_pb2.Achievement:
-    return achievements_pb2.Achievement(
-        student=one.student,
-        text=one.text,
-        version=one.version,
-        person=one.person,
-        client=one.client,
-        time=timestamp(one.time),
-    )
+        return achievements_pb2.GetAchievementsResponse(
+            achievements=messages.texts(achievements_pb2.Achievement, texts)
+        )

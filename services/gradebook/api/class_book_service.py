@@ -12,8 +12,9 @@ from services.common.message_fields import timestamp
 from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref
 from services.gradebook.api.request_identity import request_identity
-from services.gradebook.entry import attendance
+from services.gradebook.entry import attendance, conduct, principal_remarks
 from services.gradebook.entry.attendance import Absence, SheetRow
+from services.gradebook.entry.store.principal_remarks import RemarkRow
 from services.gradebook.model.permissions import Permission
 from services.gradebook.model.results import Absences
 
@@ -53,9 +54,9 @@ class ClassBooks(class_book_pb2_grpc.ClassBookServiceServicer):
             who,
             request_identity(request, request.request_id, who),
             class_ref(request.school_class),
-            request.month,
-            [
-                (row.student, [Absence(one.day, one.session, one.excused) for one in row.absences])
+            month=request.month,
+            rows=[
+                (row.student, [Absence(absence.day, absence.session, absence.excused) for absence in row.absences])
                 for row in request.rows
             ],
         )
@@ -68,13 +69,13 @@ class ClassBooks(class_book_pb2_grpc.ClassBookServiceServicer):
         rows, months = attendance.get_attendance(
             self._database, caller(), class_ref(request.school_class), request.month
         )
-        return class_book_pb2.GetAttendanceResponse(rows=[_row(one) for one in rows], months=months)
+        return class_book_pb2.GetAttendanceResponse(rows=map(_row, rows), months=months)
 
     def RecordPrincipalRemark(
         self, request: class_book_pb2.RecordPrincipalRemarkRequest, context: grpc.ServicerContext
     ) -> class_book_pb2.RecordPrincipalRemarkResponse:
         """Record the principal's remark of a month."""
-        version = attendance.record_principal_remark(
+        version = principal_remarks.record_principal_remark(
             self._database, caller(), class_ref(request.school_class), request.month, request.remark
         )
         return class_book_pb2.RecordPrincipalRemarkResponse(version=version)
@@ -83,26 +84,15 @@ class ClassBooks(class_book_pb2_grpc.ClassBookServiceServicer):
         self, request: class_book_pb2.ListPrincipalRemarksRequest, context: grpc.ServicerContext
     ) -> class_book_pb2.ListPrincipalRemarksResponse:
         """Every version of every remark."""
-        return class_book_pb2.ListPrincipalRemarksResponse(
-            remarks=[
-                class_book_pb2.PrincipalRemark(
-                    month=one.month,
-                    version=one.version,
-                    remark=one.remark,
-                    person=one.person,
-                    client=one.client,
-                    time=timestamp(one.time),
-                )
-                for one in attendance.list_principal_remarks(self._database, caller(), class_ref(request.school_class))
-            ]
-        )
+        listed = principal_remarks.list_principal_remarks(self._database, caller(), class_ref(request.school_class))
+        return class_book_pb2.ListPrincipalRemarksResponse(remarks=map(_remark, listed))
 
     def EnterSummerConduct(
         self, request: class_book_pb2.EnterSummerConductRequest, context: grpc.ServicerContext
     ) -> class_book_pb2.EnterSummerConductResponse:
         """Enter conduct after the summer."""
         who = caller()
-        attendance.enter_summer_conduct(
+        conduct.enter_summer_conduct(
             self._database,
             who,
             request_identity(request, request.request_id, who),
@@ -124,15 +114,26 @@ def absences(sheet: Absences) -> list[class_book_pb2.Absence]:
     ]
 
 
-def _row(one: SheetRow) -> class_book_pb2.AttendanceRow:
-    sheet = one.sheet.absences
-    excused, unexcused = one.year
+def _remark(row: RemarkRow) -> class_book_pb2.PrincipalRemark:
+    return class_book_pb2.PrincipalRemark(
+        month=row.month,
+        version=row.version,
+        remark=row.remark,
+        person=row.person,
+        client=row.client,
+        time=timestamp(row.time),
+    )
+
+
+def _row(row: SheetRow) -> class_book_pb2.AttendanceRow:
+    sheet = row.sheet.absences
+    excused, unexcused = row.year
     return class_book_pb2.AttendanceRow(
-        student=one.student,
+        student=row.student,
         absences=absences(sheet),
         excused=len(sheet.excused),
         unexcused=len(sheet.unexcused),
         year_excused=excused,
         year_unexcused=unexcused,
-        version=one.sheet.version,
+        version=row.sheet.version,
     )

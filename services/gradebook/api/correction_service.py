@@ -18,7 +18,7 @@ from services.gradebook.corrections import corrections, decisions
 from services.gradebook.corrections.correctable import Wanted, WantedSession
 from services.gradebook.entry import reads
 from services.gradebook.entry.store.corrections import CorrectionRow, StepRow
-from services.gradebook.entry.store.data_history import DataVersionRow
+from services.gradebook.entry.store.history import DataVersionRow
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.correction_rules import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Kind, State
 from services.gradebook.model.domain import PROTO_LEVEL_NUMBERS, keyed_text
@@ -128,10 +128,10 @@ class Corrections(corrections_pb2_grpc.CorrectionServiceServicer):
             self._database,
             caller(),
             class_ref(request.school_class),
-            request.kind,
-            request.semester,
-            request.month,
-            request.student,
+            kind=request.kind,
+            semester=request.semester,
+            month=request.month,
+            student=request.student,
         )
         return corrections_pb2.GetDataHistoryResponse(versions=[_version(request.kind, one) for one in versions])
 

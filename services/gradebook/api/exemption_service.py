@@ -13,6 +13,7 @@ from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref
 from services.gradebook.api.request_identity import request_identity
 from services.gradebook.entry import exemptions
+from services.gradebook.entry.exemptions import ExemptionEntry
 from services.gradebook.entry.store.exemptions import DecisionRow
 from services.gradebook.model.permissions import Permission
 
@@ -48,11 +49,7 @@ class Exemptions(exemptions_pb2_grpc.ExemptionServiceServicer):
             who,
             request_identity(request, request.request_id, who),
             class_ref(request.school_class),
-            request.subject,
-            request.student,
-            request.semesters,
-            request.decision,
-            withdrawn=request.withdrawn,
+            ExemptionEntry(request.subject, request.student, request.semesters, request.decision, request.withdrawn),
         )
         return exemptions_pb2.RecordPracticalExemptionResponse()
 
@@ -60,18 +57,18 @@ class Exemptions(exemptions_pb2_grpc.ExemptionServiceServicer):
         self, request: exemptions_pb2.ListPracticalExemptionsRequest, context: grpc.ServicerContext
     ) -> exemptions_pb2.ListPracticalExemptionsResponse:
         """The decisions about a class."""
-        found = exemptions.list_practical_exemptions(self._database, caller(), class_ref(request.school_class))
-        return exemptions_pb2.ListPracticalExemptionsResponse(exemptions=map(_message, found))
+        decisions = exemptions.list_practical_exemptions(self._database, caller(), class_ref(request.school_class))
+        return exemptions_pb2.ListPracticalExemptionsResponse(exemptions=map(_message, decisions))
 
 
-def _message(one: DecisionRow) -> exemptions_pb2.PracticalExemption:
+def _message(row: DecisionRow) -> exemptions_pb2.PracticalExemption:
     return exemptions_pb2.PracticalExemption(
-        student=one.student,
-        subject=one.subject,
-        semesters=cast("list[common_pb2.Semester.ValueType]", list(one.semesters)),
-        decision=one.decision,
-        withdrawn=one.withdrawn,
-        person=one.person,
-        client=one.client,
-        time=timestamp(one.time),
+        student=row.student,
+        subject=row.subject,
+        semesters=cast("list[common_pb2.Semester.ValueType]", row.semesters),
+        decision=row.decision,
+        withdrawn=row.withdrawn,
+        person=row.person,
+        client=row.client,
+        time=timestamp(row.time),
     )

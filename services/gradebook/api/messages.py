@@ -1,14 +1,19 @@
-"""What several servicers read and write: class references, students and guardians."""
+"""What several servicers read and write: class references, students and guardians, texts on students."""
 
-from typing import cast
+from collections.abc import Iterable
+from typing import TypeVar, cast
 
-from hoso.gradebook.v1 import common_pb2, roster_pb2
+from hoso.gradebook.v1 import achievements_pb2, common_pb2, remarks_pb2, roster_pb2
 
+from services.common.message_fields import timestamp
+from services.gradebook.entry.store.texts import TextRow
 from services.gradebook.model.domain import (
     ClassRef,
     Guardian,
     Student,
 )
+
+Text = TypeVar("Text", remarks_pb2.Remark, achievements_pb2.Achievement)
 
 
 def class_ref(message: common_pb2.ClassRef) -> ClassRef:
@@ -62,3 +67,18 @@ def student_message(one: Student) -> roster_pb2.Student:
 def guardian_message(one: Guardian | None) -> roster_pb2.Guardian | None:
     """A father, mother or guardian as messages carry them; None, an absent field, stays None."""
     return None if one is None else roster_pb2.Guardian(name=one.name, job=one.job, phone=one.phone, email=one.email)
+
+
+def texts(message_type: type[Text], rows: Iterable[TextRow]) -> list[Text]:
+    """Remarks or achievements as messages carry them."""
+    return [
+        message_type(
+            student=row.student,
+            text=row.text,
+            version=row.version,
+            person=row.person,
+            client=row.client,
+            time=timestamp(row.time),
+        )
+        for row in rows
+    ]

@@ -6,12 +6,11 @@ from hoso.gradebook.v1 import remarks_pb2, remarks_pb2_grpc
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
-from services.common.message_fields import timestamp
+from services.gradebook.api import messages
 from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref
 from services.gradebook.api.request_identity import request_identity
 from services.gradebook.entry import remarks
-from services.gradebook.entry.store.remarks import RemarkRow
 from services.gradebook.model.permissions import Permission
 
 ACCESS = {
@@ -46,9 +45,9 @@ class Remarks(remarks_pb2_grpc.RemarkServiceServicer):
             who,
             request_identity(request, request.request_id, who),
             class_ref(request.school_class),
-            request.subject,
-            request.period,
-            [(row.student, row.text) for row in request.rows],
+            subject=request.subject,
+            period=request.period,
+            rows=[(row.student, row.text) for row in request.rows],
         )
         return remarks_pb2.EnterRemarksResponse(changed=entered.changed, unchanged=entered.unchanged)
 
@@ -56,18 +55,12 @@ class Remarks(remarks_pb2_grpc.RemarkServiceServicer):
         self, request: remarks_pb2.GetRemarksRequest, context: grpc.ServicerContext
     ) -> remarks_pb2.GetRemarksResponse:
         """Remarks as they stand, or one student's versions."""
-        found = remarks.get_remarks(
-            self._database, caller(), class_ref(request.school_class), request.subject, request.period, request.student
+        texts = remarks.get_remarks(
+            self._database,
+            caller(),
+            class_ref(request.school_class),
+            subject=request.subject,
+            period=request.period,
+            student=request.student,
         )
-        return remarks_pb2.GetRemarksResponse(remarks=map(_message, found))
-
-
-def _message(one: RemarkRow) -> remarks_pb2.Remark:
-    return remarks_pb2.Remark(
-        student=one.student,
-        text=one.text,
-        version=one.version,
-        person=one.person,
-        client=one.client,
-        time=timestamp(one.time),
-    )
+        return remarks_pb2.GetRemarksResponse(remarks=messages.texts(remarks_pb2.Remark, texts))

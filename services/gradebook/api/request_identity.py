@@ -1,19 +1,17 @@
 """What identifies an act: its request id and the digest of everything it says."""
 
-import hashlib
-
 from google.protobuf.message import Message
 
 from services.common.identity import Caller
-from services.gradebook.entry.acts import Request
-from services.gradebook.model.checks import identifier
+from services.gradebook.model import acts
+from services.gradebook.model.acts import Request
 
 
 def request_identity(message: Message, request_id: str, who: Caller) -> Request:
-    """The identity of an act: another person, client or content with the same id is another request.
+    """The identity of an act. Raises Invalid UUID."""
+    return acts.identify(content(message), request_id, client=who.client, person=who.person)
 
-    Raises Invalid UUID.
-    """
-    digest = hashlib.sha256(message.SerializeToString(deterministic=True))
-    digest.update(f"\0{who.client}\0{who.person}".encode())
-    return Request(identifier("request_id", request_id), digest.digest())
+
+def content(message: Message) -> bytes:
+    """The bytes of a message that stand for everything it says."""
+    return message.SerializeToString(deterministic=True)

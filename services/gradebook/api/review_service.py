@@ -45,10 +45,10 @@ class Review(review_pb2_grpc.ReviewServiceServicer):
             caller(),
             request.school,
             request.school_year,
-            request.semester,
-            request.stage,
-            after,
-            request.page_size,
+            semester=request.semester,
+            stage=request.stage,
+            after=after,
+            page_size=request.page_size,
         )
         last = found[-1].head if more else None
         return review_pb2.GetCompletenessResponse(

@@ -10,30 +10,30 @@ from services.gradebook.model.domain import MarkKind, column_kind
 from services.gradebook.model.windows import WindowRow
 
 
-def window(one: WindowRow) -> marks_pb2.Window:
+def window(row: WindowRow) -> marks_pb2.Window:
     """A window as it is planned, and how it was closed."""
     return marks_pb2.Window(
-        name=one.name,
-        open_time=timestamp(one.open_time),
-        close_time=timestamp(one.close_time),
-        semesters=cast("list[common_pb2.Semester.ValueType]", list(one.semesters)),
-        mark_kinds=cast("list[common_pb2.MarkKind.ValueType]", list(one.mark_kinds)),
-        closed_time=timestamp(one.closed_time),
-        grade_levels=one.grade_levels,
-        closed_by=one.closed_by,
-        closed_by_time=one.closed_by_time,
+        name=row.name,
+        open_time=timestamp(row.open_time),
+        close_time=timestamp(row.close_time),
+        semesters=cast("list[common_pb2.Semester.ValueType]", list(row.semesters)),
+        mark_kinds=cast("list[common_pb2.MarkKind.ValueType]", list(row.mark_kinds)),
+        closed_time=timestamp(row.closed_time),
+        grade_levels=row.grade_levels,
+        closed_by=row.closed_by,
+        closed_by_time=row.closed_by_time,
     )
 
 
-def snapshot(school: str, school_year: str, one: SnapshotRow) -> marks_pb2.Snapshot:
+def snapshot(school: str, school_year: str, row: SnapshotRow) -> marks_pb2.Snapshot:
     """A snapshot without its bytes."""
     return marks_pb2.Snapshot(
-        id=str(one.id),
-        school_class=common_pb2.ClassRef(school=school, school_year=school_year, name=one.class_name),
-        content_sha256=one.content_sha256,
-        previous_sha256=one.previous_sha256 or b"",
-        archive_record=one.archive_record,
-        sequence=one.sequence,
+        id=str(row.id),
+        school_class=common_pb2.ClassRef(school=school, school_year=school_year, name=row.class_name),
+        content_sha256=row.content_sha256,
+        previous_sha256=row.previous_sha256 or b"",
+        archive_record=row.archive_record,
+        sequence=row.sequence,
     )
 
 

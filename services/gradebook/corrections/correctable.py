@@ -11,16 +11,16 @@ from services.common.db import Tx
 from services.common.errors import Invalid, Rejected, Violation
 from services.common.identity import Caller
 from services.gradebook.entry import summer
-from services.gradebook.entry.acts import homeroom_target, subject_target
-from services.gradebook.entry.store import attendance, marks, sheets
-from services.gradebook.entry.store.marks import Act, EntryState, Target
-from services.gradebook.entry.store.sheets import Planned
+from services.gradebook.entry.store import attendance, conduct, sheets
+from services.gradebook.entry.store.sheets import EntryState, PlannedSheet, Target
+from services.gradebook.entry.targets import homeroom_target, subject_target
 from services.gradebook.model import attendance_rules, sheet_rules
+from services.gradebook.model.acts import Act
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.correction_rules import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Datum, Kind
 from services.gradebook.model.domain import PROTO_LEVELS, SUBJECT_KINDS, SUMMER, ClassRef, MarkKind, column_kind
 from services.gradebook.model.permissions import Permission
-from services.gradebook.model.sheet_rules import WITHDRAWN, Cells, Standing
+from services.gradebook.model.sheet_rules import WITHDRAWN, Cells, CellState
 
 
 class WantedSession(NamedTuple):
@@ -108,7 +108,7 @@ def check_kept(tx: Tx, datum: Datum) -> None:
 def version(tx: Tx, datum: Datum) -> int:
     """The version that stands; 0 when nothing was ever entered."""
     if datum.kind is Kind.ATTENDANCE:
-        sheet = attendance.month(tx, datum.class_id, datum.month).get(datum.student_id)
+        sheet = attendance.month_sheets(tx, datum.class_id, datum.month).get(datum.student_id)
         return sheet.version if sheet else 0
     if datum.kind is Kind.ABSENCES:
         return _totals(tx, datum)[0]
@@ -122,22 +122,22 @@ def write(tx: Tx, act: Act, datum: Datum, changes: tuple[Change, ...]) -> str:
     if datum.kind is Kind.MARK:
         return _write_mark(tx, act, datum, new[0])
     if datum.kind in OF_CONDUCT:
-        return marks.write_conduct(tx, act, [datum.student_id], [_given(new[0])]).cells_sha256
+        return conduct.write_conduct(tx, act, [datum.student_id], [_given(new[0])]).sha256
     if datum.kind is Kind.ABSENCES:
         excused, unexcused = _given(new[EXCUSED_TOTAL]), _given(new[UNEXCUSED_TOTAL])
-        return marks.write_absences(tx, act, [datum.student_id], [excused], [unexcused]).cells_sha256
-    sheet = attendance.month(tx, datum.class_id, datum.month).get(datum.student_id)
+        return conduct.write_absences(tx, act, [datum.student_id], [excused], [unexcused]).sha256
+    sheet = attendance.month_sheets(tx, datum.class_id, datum.month).get(datum.student_id)
     says = attendance_rules.said(sheet.absences) if sheet else {}
     absences = attendance_rules.sheet(says | {place: _given(value) for place, value in new.items()})
     written, _ = attendance.write(tx, act, datum.month, {datum.student_id: absences})
-    return written.cells_sha256
+    return written.sha256
 
 
 def _write_mark(tx: Tx, act: Act, datum: Datum, new: int | None) -> str:
     standing = _standing(tx, datum)
     cell = Cells([datum.student_id], [datum.column], [WITHDRAWN if new is None else new])
     stands = {(datum.student_id, datum.column): standing} if standing else {}
-    return sheets.write_marks(tx, Planned(act, sheet_rules.changes(cell, stands, settle=False), unchanged=0))
+    return sheets.write_marks(tx, PlannedSheet(act, sheet_rules.changes(cell, stands, settle=False), unchanged=0))
 
 
 def _read_mark(tx: Tx, found: Target, state: EntryState, wanted: Wanted) -> Asked:
@@ -149,14 +149,14 @@ def _read_mark(tx: Tx, found: Target, state: EntryState, wanted: Wanted) -> Aske
     refuse(sheet_rules.check_reassessment(numbers, wanted.semester))
     rows = [(wanted.student, [wanted.new_value])]
     kind = SUBJECT_KINDS[found.subject_kind]
-    cells, wrong = sheet_rules.read_rows(rows, numbers, state.students, kind, "student", state.left)
+    cells, wrong = sheet_rules.read_rows(rows, numbers, state.students, kind, student_field="student", left=state.left)
     refuse([replace(one, field="student" if one.field == "student" else "new_value") for one in wrong])
     if column_kind(numbers[0]) is MarkKind.REASSESSMENT:
         summer.check(tx, found, wanted.ref, state.students, rows)
-    if not sheet_rules.changes(cells, state.standing, settle=False).count:
+    if not sheet_rules.changes(cells, state.cells, settle=False).count:
         raise _unchanged(["new_value"])
     ((student, column, value),) = zip(cells.students, cells.columns, cells.values, strict=True)
-    stands = state.standing.get((student, column), Standing(None, zero_by_rule=False, version=0))
+    stands = state.cells.get((student, column), CellState(None, zero_by_rule=False, version=0))
     datum = _datum(found, wanted, student)._replace(subject_id=found.subject_id, column=column)
     return Asked(datum, stands.version, (Change(0, stands.value, None if value == WITHDRAWN else value),))
 
@@ -166,7 +166,7 @@ def _read_level(tx: Tx, found: Target, state: EntryState, wanted: Wanted) -> Ask
     if wanted.kind is Kind.SUMMER_CONDUCT:
         summer.check_training(tx, found, wanted.ref, {"student": student})
     datum = _datum(found, wanted, student)
-    stands = _standing(tx, datum) or Standing(None, zero_by_rule=False, version=0)
+    stands = _standing(tx, datum) or CellState(None, zero_by_rule=False, version=0)
     level = int(PROTO_LEVELS[wanted.new_level])
     if level == stands.value:
         raise _unchanged(["new_level"])
@@ -196,7 +196,7 @@ def _read_sessions(tx: Tx, found: Target, state: EntryState, wanted: Wanted) -> 
     wrong.refuse()
     datum = _datum(found, wanted, _student(state, wanted))
     check_kept(tx, datum)
-    sheet = attendance.month(tx, datum.class_id, wanted.month).get(datum.student_id)
+    sheet = attendance.month_sheets(tx, datum.class_id, wanted.month).get(datum.student_id)
     says = attendance_rules.said(sheet.absences) if sheet else {}
     # Without a sheet nothing is said of any session; in a sheet who is not absent is present.
     unsaid = attendance_rules.PRESENT if sheet else None
@@ -225,24 +225,33 @@ def _datum(found: Target, wanted: Wanted, student: int) -> Datum:
 
 def _student(state: EntryState, wanted: Wanted) -> int:
     wrong: list[Violation] = []
-    student = sheet_rules.read_student(wanted.student, state.students, set(), "student", wrong, state.left)
+    student = sheet_rules.read_student(wanted.student, state.students, set(), "student", wrong, left=state.left)
     if student is None:
         raise Invalid(wrong)
     return student
 
 
-def _standing(tx: Tx, datum: Datum) -> Standing | None:
+def _standing(tx: Tx, datum: Datum) -> CellState | None:
     """What a mark or level holds."""
     assert datum.semester is not None
-    return marks.standing(tx, datum.class_id, datum.subject_id, datum.semester, datum.column, datum.student_id)
+    if datum.subject_id is None:
+        return conduct.level_state(tx, datum.class_id, datum.semester, datum.student_id)
+    return sheets.mark_state(
+        tx,
+        datum.class_id,
+        datum.subject_id,
+        semester=datum.semester,
+        column=datum.column,
+        student_id=datum.student_id,
+    )
 
 
 def _totals(tx: Tx, datum: Datum) -> tuple[int, dict[int, int]]:
     """The version of a student's totals, and the totals by place; 0 and nothing when none were entered."""
-    found = attendance.totals(tx, datum.class_id, datum.student_id)
-    if found is None:
+    totals = attendance.totals(tx, datum.class_id, datum.student_id)
+    if totals is None:
         return 0, {}
-    return found[0], {EXCUSED_TOTAL: found[1], UNEXCUSED_TOTAL: found[2]}
+    return totals.version, {EXCUSED_TOTAL: totals.excused, UNEXCUSED_TOTAL: totals.unexcused}
 
 
 def _given(value: int | None) -> int:

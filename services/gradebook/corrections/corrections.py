@@ -3,19 +3,20 @@
 import uuid
 
 from services.common.db import Database, Tx
-from services.common.errors import Conflict, NotFound, Rejected
+from services.common.errors import NotFound, Rejected
 from services.common.identity import Caller
 from services.gradebook.corrections import correctable, corrected_books
 from services.gradebook.corrections.correctable import FIELDS, Asked, Wanted
-from services.gradebook.entry import settled
-from services.gradebook.entry.acts import Request
-from services.gradebook.entry.store import corrections, marks
+from services.gradebook.entry import acts, allowed, settled
+from services.gradebook.entry.store import corrections
 from services.gradebook.entry.store.corrections import CorrectionRow, NewCorrection
 from services.gradebook.model import attendance_rules, roster_rules
 from services.gradebook.model import correction_rules as rules
+from services.gradebook.model.acts import DIGEST_VERSION, Request
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.correction_rules import Kind, State
 from services.gradebook.model.domain import PROTO_LEVELS, ClassRef, Semester
+from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.roster import access
 
 REASON_LENGTHS = (10, 300)
@@ -44,11 +45,11 @@ def request_correction(database: Database, caller: Caller, request: Request, wan
     with database.transaction() as tx:
         target = correctable.target(tx, caller, wanted)
         semester = correctable.semester_of(wanted)
-        marks.share_year(tx, target, semester, request.id)
-        earlier = corrections.by_request(tx, request.id)
-        if earlier is not None:
-            return _repeat(earlier, request, caller)
-        asked = correctable.read(tx, target, marks.entry_state(tx, target, semester, request.id), wanted)
+        state = allowed.open_state(tx, target, semester, request.id)
+        if state.earlier:
+            acts.repeat(state.earlier, {EntryKind.CORRECTION_REQUEST}, request, caller)
+            return corrections.by_request(tx, request.id)
+        asked = correctable.read(tx, target, state, wanted)
         settled.check_correctable(tx, target.year_id, wanted.ref.school_year, asked.datum)
         corrected_books.check(corrected_books.holding(tx, asked.datum, wanted.ref.school_year))
         return _add(tx, caller, request, wanted, asked)
@@ -92,7 +93,7 @@ def find(tx: Tx, caller: Caller, correction_id: str, *, lock: bool = False) -> C
         key = uuid.UUID(correction_id)
     except ValueError:
         key = None
-    row = corrections.correction(tx, key, lock=lock) if key else None
+    row = corrections.find_correction(tx, key, lock=lock) if key else None
     if row is None:
         raise NotFound("CORRECTION_UNKNOWN", "Không có đề nghị sửa này.")
     access.year(tx, caller, row.school, row.school_year)
@@ -137,17 +138,6 @@ def _check_fields(found: Findings, wanted: Wanted) -> None:
             found.add(name, "NOT_ALLOWED", "Trường này không đi cùng loại dữ liệu cần sửa.")
 
 
-def _repeat(earlier: CorrectionRow, request: Request, caller: Caller) -> CorrectionRow:
-    if earlier.request_sha256 != request.sha256:
-        raise Conflict(
-            "REQUEST_ID_REUSED",
-            "Mã yêu cầu (request_id) đã dùng cho một yêu cầu khác.",
-            request_id=request.id,
-            client=caller.client,
-        )
-    return earlier
-
-
 def _add(tx: Tx, caller: Caller, request: Request, wanted: Wanted, asked: Asked) -> CorrectionRow:
     datum = asked.datum
     standing = corrections.open_at(tx, datum)
@@ -156,17 +146,15 @@ def _add(tx: Tx, caller: Caller, request: Request, wanted: Wanted, asked: Asked)
         raise Rejected("CORRECTION_OPEN", message, correction=standing)
     new = NewCorrection(
         uuid.uuid4(),
-        request.id,
-        request.sha256,
         datum,
         rules.first_stage(datum, wanted.ref.school_year),
         asked.version,
         asked.changes,
-        wanted.reason,
         wanted.evidence,
         wanted.evidence_sha256 or None,
     )
-    corrections.add(tx, new, access.person(caller, wanted.ref.school), caller.client)
+    act = acts.new_act(request, EntryKind.CORRECTION_REQUEST, datum.class_id, caller, reason=wanted.reason)
+    digest = corrections.add(tx, act, new)
     # Which days a child was absent stays out of the audit chain (ADR-0038).
     access.record(
         tx,
@@ -182,7 +170,8 @@ def _add(tx: Tx, caller: Caller, request: Request, wanted: Wanted, asked: Asked)
         month=datum.month,
         old_version=asked.version,
         evidence_sha256=wanted.evidence_sha256.hex(),
+        request=request.id,
+        correction_sha256=digest,
+        digest_version=DIGEST_VERSION,
     )
-    row = corrections.correction(tx, new.id)
-    assert row is not None
-    return row
+    return corrections.correction(tx, new.id)

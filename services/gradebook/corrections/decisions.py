@@ -11,9 +11,11 @@ from services.gradebook.corrections import correctable, corrected_books
 from services.gradebook.corrections.corrections import find
 from services.gradebook.entry import settled, snapshots
 from services.gradebook.entry.snapshots import Occasion
-from services.gradebook.entry.store import corrections, marks
+from services.gradebook.entry.store import corrections
 from services.gradebook.entry.store.class_data import ClassHead
 from services.gradebook.entry.store.corrections import CorrectionRow
+from services.gradebook.model.acts import DIGEST_VERSION
+from services.gradebook.model.acts import Act as EntryAct
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.correction_rules import RULES, Act, State, step
 from services.gradebook.model.domain import ClassRef
@@ -60,14 +62,12 @@ def _act(database: Database, caller: Caller, correction_id: str, act: Act, note:
         state = step(row.progress, act, person, _offices(tx, year, row))
         facts = _approve(tx, caller, year, row, note) if act is Act.APPROVE else {}
         if act is not Act.APPROVE:
-            corrections.move(tx, row.id, state, person, caller.client, note)
+            corrections.move(tx, row.id, state, person, client=caller.client, note=note)
         ref = ClassRef(row.school, row.school_year, row.class_name)
         access.record(
             tx, caller, row.school, f"CORRECTION_{state.name}", row.resource, school_class=ref.resource, **facts
         )
-        changed = corrections.correction(tx, row.id)
-        assert changed is not None
-        return changed
+        return corrections.correction(tx, row.id)
 
 
 def _done_before(row: CorrectionRow, act: Act, person: str, note: str) -> bool:
@@ -97,13 +97,14 @@ def _approve(tx: Tx, caller: Caller, year: YearRow, row: CorrectionRow, note: st
     cells_sha256 = _write(tx, caller, row)
     person = access.person(caller, row.school)
     voided = [book.id for book in held]
-    corrections.move(tx, row.id, State.APPROVED, person, caller.client, note, voided)
+    corrections.move(tx, row.id, State.APPROVED, person, client=caller.client, note=note, voided=voided)
     class_id = row.datum.class_id
     head = ClassHead(class_id, row.class_name, roster_store.grade_level(tx, class_id))
     (snapshot,) = snapshots.take(tx, year, [head], Occasion(clock.now(tx), correction_id=row.id))
     corrected_books.end(tx, caller, held, row)
     return {
         "cells_sha256": cells_sha256,
+        "digest_version": DIGEST_VERSION,
         "snapshot": snapshot.id,
         "content_sha256": snapshot.content_sha256.hex(),
         "voided_books": ",".join(map(str, voided)),
@@ -120,7 +121,7 @@ def _write(tx: Tx, caller: Caller, row: CorrectionRow) -> str:
             seen_version=row.old_version,
             present_version=present,
         )
-    act = marks.Act(
+    act = EntryAct(
         row.id,
         row.request_sha256,
         EntryKind.CORRECTION,

@@ -1,19 +1,22 @@
 """Certificates and competition results of students, which the transcript of the year prints (page B of the form)."""
 
-import hashlib
 from collections.abc import Sequence
 from enum import IntEnum
 
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
-from services.gradebook.entry.acts import Entered, Request, find_target, homeroom_target, repeat
+from services.gradebook.entry import acts, targets
 from services.gradebook.entry.store import achievements, class_data, holding
-from services.gradebook.entry.store.achievements import AchievementEntry, AchievementRow
-from services.gradebook.entry.store.marks import Target
+from services.gradebook.entry.store import acts as act_store
+from services.gradebook.entry.store.achievements import NewAchievement
+from services.gradebook.entry.store.sheets import Target
+from services.gradebook.entry.store.texts import TextRow, changed_texts
 from services.gradebook.model import roster_rules, sheet_rules
+from services.gradebook.model.acts import DIGEST_VERSION, Entered, Request
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
+from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.lifecycle import State
 from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access, year_lock
@@ -30,54 +33,60 @@ class Kind(IntEnum):
 
 
 def enter_achievements(
-    database: Database, caller: Caller, request: Request, ref: ClassRef, kind: int, rows: Sequence[tuple[str, str]]
+    database: Database,
+    caller: Caller,
+    request: Request,
+    ref: ClassRef,
+    *,
+    kind: int,
+    rows: Sequence[tuple[str, str]],
 ) -> Entered:
     """Enter what students of a class have of one kind in the school year, all or nothing (homeroom teacher).
 
-    rows: moet_student_id and text, empty to take it away. Raises Invalid; Forbidden ROLE_REQUIRED; NotFound; Rejected
-    BOOK_LOCKED when a living transcript of the year holds it, SCHOOL_NOT_AUTHORISED; Conflict REQUEST_ID_REUSED.
+    rows: moet_student_id and text, empty to take it away. Raises Invalid; Forbidden ROLE_REQUIRED;
+    NotFound; Rejected BOOK_LOCKED when a living transcript of the year holds it,
+    SCHOOL_NOT_AUTHORISED; Conflict REQUEST_ID_REUSED.
     """
     _check(ref, kind)
     _check_rows(rows)
     with database.transaction() as tx:
-        target = homeroom_target(tx, caller, ref, Permission.ENTER_ACHIEVEMENTS)
+        target = targets.homeroom_target(tx, caller, ref, Permission.ENTER_ACHIEVEMENTS)
         year_lock.hold_year(tx, target.year_id)
-        earlier = achievements.earlier(tx, request.id)
-        if earlier is not None:
-            return repeat(earlier, request, caller)
+        act_store.hold_request(tx, request.id)
+        earlier = act_store.earlier_acts(tx, request.id)
+        if earlier:
+            return acts.repeat(earlier, {EntryKind.ACHIEVEMENTS}, request, caller).texts
         ids = _students(tx, target, [student for student, _ in rows])
         _check_free(tx, target, ids)
-        texts = [text for _, text in rows]
-        return _write(tx, caller, request, ref, target, Kind(kind), list(zip(ids, texts, strict=True)))
+        sent = dict(zip(ids, (text for _, text in rows), strict=True))
+        return _write(tx, caller, request, ref, target, kind=Kind(kind), sent=sent)
 
 
-def get_achievements(
-    database: Database, caller: Caller, ref: ClassRef, kind: int, student: str
-) -> list[AchievementRow]:
+def get_achievements(database: Database, caller: Caller, ref: ClassRef, *, kind: int, student: str) -> list[TextRow]:
     """What stands for each student of the class list, or with a student every version of theirs."""
     _check(ref, kind, student)
     with database.transaction() as tx:
-        target = find_target(tx, caller, ref, None)
+        target = targets.find_target(tx, caller, ref, None)
         assert target.class_id is not None
         return achievements.of_class(tx, target.class_id, kind, student)
 
 
 def _check(ref: ClassRef, kind: int, student: str = "") -> None:
     roster_rules.check_class_ref(ref)
-    found = Findings()
-    found.one_of("kind", kind, set(Kind))
+    findings = Findings()
+    findings.one_of("kind", kind, set(Kind))
     if student:
-        found.code("student", student)
-    found.refuse()
+        findings.code("student", student)
+    findings.refuse()
 
 
 def _check_rows(rows: Sequence[tuple[str, str]]) -> None:
-    found = Findings()
-    if found.count("rows", len(rows), 1, roster_rules.MAX_STUDENTS):
+    findings = Findings()
+    if findings.count("rows", len(rows), 1, roster_rules.MAX_STUDENTS):
         for index, (_, text) in enumerate(rows):
             if text:
-                found.statement(f"rows[{index}].text", text, longest=MAX_LENGTH)
-    found.refuse()
+                findings.statement(f"rows[{index}].text", text, longest=MAX_LENGTH)
+    findings.refuse()
 
 
 def _students(tx: Tx, target: Target, names: Sequence[str]) -> list[int]:
@@ -85,15 +94,15 @@ def _students(tx: Tx, target: Target, names: Sequence[str]) -> list[int]:
     assert target.class_id is not None
     ids = class_data.student_ids(tx, target.class_id)
     gone = class_data.left_on(tx, [target.class_id]).get(target.class_id, {})
-    present = {name: one for name, one in ids.items() if one not in gone}
-    found = Findings()
+    present = {name: student for name, student in ids.items() if student not in gone}
+    findings = Findings()
     seen: set[int] = set()
-    read = [
-        sheet_rules.read_student(name, present, seen, f"rows[{index}].student", found.violations, ids.keys())
+    ids_read = [
+        sheet_rules.read_student(name, present, seen, f"rows[{index}].student", findings.violations, left=ids.keys())
         for index, name in enumerate(names)
     ]
-    refuse(found.violations)
-    return [one for one in read if one is not None]
+    refuse(findings.violations)
+    return [student for student in ids_read if student is not None]
 
 
 def _check_free(tx: Tx, target: Target, students: Sequence[int]) -> None:
@@ -110,19 +119,19 @@ def _write(
     request: Request,
     ref: ClassRef,
     target: Target,
+    *,
     kind: Kind,
-    rows: Sequence[tuple[int, str]],
+    sent: dict[int, str],
 ) -> Entered:
-    now = achievements.versions(tx, target.year_id, kind, [student for student, _ in rows])
-    changed = []
-    for student, text in rows:
-        version, standing = now.get(student, (0, ""))
-        if text != standing:
-            changed.append((student, version + 1, text))
-    answer = Entered(len(changed), len(rows) - len(changed))
-    person = access.person(caller, ref.school)
-    act = AchievementEntry(request.id, request.sha256, person, caller.client, answer.changed, answer.unchanged)
-    achievements.add(tx, act, target.year_id, kind, changed)
+    newest = achievements.newest(tx, target.year_id, kind, list(sent))
+    changed = [
+        NewAchievement(target.year_id, text.student_id, int(kind), text.version, text.text)
+        for text in changed_texts(newest, sent)
+    ]
+    entered = Entered(len(changed), len(sent) - len(changed))
+    act = acts.new_act(request, EntryKind.ACHIEVEMENTS, target.class_id, caller)
+    digest = act_store.add_act(tx, act, texts=entered, rows={"achievement": [line._asdict() for line in changed]})
+    achievements.add(tx, act.request_id, changed)
     access.record(
         tx,
         caller,
@@ -131,7 +140,8 @@ def _write(
         ref.resource,
         request=request.id,
         kind=kind.name,
-        changed=answer.changed,
-        achievements_sha256=hashlib.sha256(repr(changed).encode()).hexdigest(),
+        changed=entered.changed,
+        achievements_sha256=digest,
+        digest_version=DIGEST_VERSION,
     )
-    return answer
+    return entered

@@ -15,8 +15,8 @@ SESSIONS = {1: "MORNING", 2: "AFTERNOON"}
 def principal_remarks(data: ClassData, stage: Stage) -> list[dict[str, Any]]:
     """The remarks of the months that a book of the stage holds, by month."""
     return [
-        {"month": month, "remark": one.text, "by": asdict(one.by), "time": vietnam_time(one.time)}
-        for month, one in sorted(data.remarks.items())
+        {"month": month, "remark": remark.text, "by": asdict(remark.by), "time": vietnam_time(remark.time)}
+        for month, remark in sorted(data.remarks.items())
         if first_stage(data.school_year, month) <= stage
     ]
 
@@ -33,6 +33,6 @@ def _sessions(absences: Absences | None) -> dict[str, list[str]] | None:
     if absences is None:
         return None
     return {
-        name: [f"{one // 10:02d}{SESSIONS[one % 10][0]}" for one in listed]
+        name: [f"{session // 10:02d}{SESSIONS[session % 10][0]}" for session in listed]
         for name, listed in (("excused", absences.excused), ("unexcused", absences.unexcused))
     }

@@ -22,18 +22,20 @@ from services.common.errors import (
     Violation,
 )
 from services.common.identity import Caller
-from services.gradebook.entry.marks_with_remarks import NONE, EnteredSheet
+from services.gradebook.entry.grouping import Grouping
+from services.gradebook.entry.marks import SheetEntry
 from services.gradebook.entry.store import class_data, remarks
 from services.gradebook.entry.store.class_data import ClassHead
 from services.gradebook.model import results, roster_rules
+from services.gradebook.model.acts import NOTHING, EnteredAct, identify
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import Semester, Stage
+from services.gradebook.model.domain import ClassRef, Semester, Stage
 from services.gradebook.model.results import ClassData
-from services.gradebook.roster import access, roster_store
+from services.gradebook.roster import access
 from services.gradebook.rules import PupilResult
 
 MAX_SHEETS = 2000
-"""Sheets a stream: a school of sixty classes with thirteen subjects has 1,560 a year."""
+"""Sheets per stream: a school of sixty classes with thirteen subjects has 1,560 per year."""
 
 MAX_TIME_S = 600.0
 """Longest deadline of a stream: a client that stalls holds a thread of the server no longer than this."""
@@ -55,18 +57,28 @@ _places = threading.BoundedSemaphore(AT_ONCE)
 
 
 class Sheet(NamedTuple):
-    """One sheet of a stream. token: of the person who enters it, empty for the person of the call."""
+    """One sheet of a stream. token: of the person who enters it, empty for the person of the call.
 
-    request_id: str
+    content: bytes of the message without the token, which may come again with a newer one. The other
+    fields are those of SheetEntry.
+    """
+
     token: str
-    enter: Callable[[Caller], EnteredSheet]
+    request_id: str
+    content: bytes
+    ref: ClassRef
+    subject: str
+    semester: int
+    columns: Sequence[tuple[int, int]]
+    rows: Sequence[tuple[str, Sequence[str]]]
+    remarks: Sequence[tuple[str, str]]
 
 
 class Imported(NamedTuple):
     """What became of a sheet: an answer or a refusal."""
 
     request_id: str
-    entered: EnteredSheet
+    entered: EnteredAct
     refusal: HosoError | None
 
 
@@ -84,25 +96,26 @@ class ExportedClass(NamedTuple):
 
 
 def import_marks(
-    caller: Caller, sheets: Iterable[Sheet], refused: Refused, remaining_s: float | None
+    grouping: Grouping, caller: Caller, sheets: Iterable[Sheet], refused: Refused, remaining_s: float | None
 ) -> list[Imported]:
     """Enter every sheet of the stream, each as its person and in its own transaction.
 
-    remaining_s: what is left of the caller's deadline, None without one.
-    Raises Invalid DEADLINE, SHEET_COUNT; Unavailable when the service has no place or a dependency is away. Sheets that
-    were answered before stay entered; sending the stream again is harmless.
+    refused: called for a sheet that its person may not enter. remaining_s: what is left of the
+    caller's deadline, None without one. Raises Invalid DEADLINE, SHEET_COUNT; Unavailable when the
+    service has no place or a dependency is away. Sheets that were answered before stay entered;
+    sending the stream again is harmless.
     """
     check_deadline(remaining_s)
     if not _places.acquire(blocking=False):
         raise Unavailable("TOO_MANY_IMPORTS", "Đang có nhiều lượt nhập hàng loạt; hãy gửi lại sau ít phút.")
     try:
-        found: list[Imported] = []
+        imported: list[Imported] = []
         for sheet in sheets:
-            if len(found) == MAX_SHEETS:
+            if len(imported) == MAX_SHEETS:
                 message = f"Mỗi lượt nhập không quá {MAX_SHEETS} bảng điểm; các bảng trước đó đã được xử lý."
                 raise Invalid([Violation("sheet", "SHEET_COUNT", message)])
-            found.append(_import_one(caller, sheet, refused))
-        return found
+            imported.append(_import_sheet(grouping, caller, sheet, refused))
+        return imported
     finally:
         _places.release()
 
@@ -114,16 +127,20 @@ def check_deadline(remaining_s: float | None) -> None:
         raise Invalid([Violation("", "DEADLINE", message)])
 
 
-def _import_one(caller: Caller, sheet: Sheet, refused: Refused) -> Imported:
+def _import_sheet(grouping: Grouping, caller: Caller, sheet: Sheet, refused: Refused) -> Imported:
     who = caller
     try:
         if sheet.token:
             who = identity.bearing(sheet.token)
-        return Imported(sheet.request_id, sheet.enter(who), None)
+        request = identify(sheet.content, sheet.request_id, client=who.client, person=who.person)
+        entry = SheetEntry(
+            who, request, sheet.ref, sheet.subject, sheet.semester, sheet.columns, sheet.rows, sheet.remarks
+        )
+        return Imported(sheet.request_id, grouping.enter(entry), None)
     except ANSWERS as e:
         if isinstance(e, Forbidden | Unauthenticated):
             refused(who, e)
-        return Imported(sheet.request_id, EnteredSheet(NONE, NONE), e)
+        return Imported(sheet.request_id, EnteredAct(NOTHING, NOTHING), e)
 
 
 def export_marks(
@@ -131,6 +148,7 @@ def export_marks(
     caller: Caller,
     school: str,
     school_year: str,
+    *,
     classes: Sequence[str],
     subjects: Sequence[str],
     semester: int,
@@ -143,10 +161,9 @@ def export_marks(
     _check_export(school, school_year, classes, subjects, semester)
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
-        found = roster_store.school(tx, school)
-        assert found is not None
+        _, named_school = access.school(tx, school)
         heads = class_data.heads(tx, year.id)
-    known = {one.name for one in heads}
+    known = {head.name for head in heads}
     unknown = next((name for name in classes if name not in known), None)
     if unknown is not None:
         raise NotFound("CLASS_UNKNOWN", "Không có lớp này trong năm học.", school_class=unknown)
@@ -156,21 +173,21 @@ def export_marks(
             continue
         with database.transaction() as tx:
             data = class_data.read(tx, year.id, year.name, [head], stage.semesters)[head.id]
-            said = remarks.standing(tx, [head.id])
-        yield ExportedClass(found[1].name, head, data, results.class_results(data, stage), said)
+            texts = remarks.of_classes(tx, [head.id])
+        yield ExportedClass(named_school.name, head, data, results.class_results(data, stage), texts)
 
 
 def _check_export(
     school: str, school_year: str, classes: Sequence[str], subjects: Sequence[str], semester: int
 ) -> None:
     roster_rules.check_year_ref(school, school_year)
-    found = Findings()
-    found.count("classes", len(classes), 0, roster_rules.MAX_CLASSES)
-    found.count("subjects", len(subjects), 0, roster_rules.MAX_SUBJECTS)
+    findings = Findings()
+    findings.count("classes", len(classes), 0, roster_rules.MAX_CLASSES)
+    findings.count("subjects", len(subjects), 0, roster_rules.MAX_SUBJECTS)
     for index, name in enumerate(classes[: roster_rules.MAX_CLASSES]):
-        found.text(f"classes[{index}]", name, longest=20)
+        findings.text(f"classes[{index}]", name, longest=20)
     for index, code in enumerate(subjects[: roster_rules.MAX_SUBJECTS]):
-        found.subject_code(f"subjects[{index}]", code)
+        findings.subject_code(f"subjects[{index}]", code)
     if semester:
-        found.one_of("semester", semester, set(Semester))
-    found.refuse()
+        findings.one_of("semester", semester, set(Semester))
+    findings.refuse()

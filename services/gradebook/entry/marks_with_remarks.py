@@ -1,101 +1,96 @@
-"""Entering a sheet of marks and the subject teacher's remarks of its semester in one transaction (ADR-0045).
+"""Entering a sheet of marks and the subject teacher's remarks of its semester in one act (ADR-0045).
 
-Order within the transaction as in `marks`; what is wrong with the marks and with the remarks is told at once.
+What is wrong with the marks and with the remarks is reported at once.
 """
-
-from collections.abc import Sequence
-from typing import NamedTuple
 
 from services.common.db import Database, Tx
 from services.common.errors import HosoError, Invalid
-from services.gradebook.entry import marks, remarks
-from services.gradebook.entry.acts import Entered, check_head, check_subject_target, record, repeat
+from services.gradebook.entry import acts, marks, remarks, targets
 from services.gradebook.entry.marks import SheetEntry
-from services.gradebook.entry.remarks import Planned as PlannedRemarks
+from services.gradebook.entry.remarks import PlannedRemarks
+from services.gradebook.entry.store import remarks as remark_store
 from services.gradebook.entry.store import sheets
-from services.gradebook.entry.store.marks import Written
-from services.gradebook.entry.store.sheets import Opened
-from services.gradebook.entry.store.sheets import Planned as PlannedMarks
+from services.gradebook.entry.store.acts import Written
+from services.gradebook.entry.store.sheets import OpenedSheet, PlannedSheet
+from services.gradebook.model.acts import NOTHING, EnteredAct
 from services.gradebook.model.checks import Findings, refuse
+from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access
 
-NONE = Entered(0, 0)
+_KINDS = {EntryKind.MARKS, EntryKind.REMARKS}
 
 
-class EnteredSheet(NamedTuple):
-    """Answer of an entry of marks and remarks."""
+def enter_sheet(database: Database, entry: SheetEntry) -> EnteredAct:
+    """Enter marks and remarks, all or nothing; without columns and rows only remarks are entered.
 
-    marks: Entered
-    remarks: Entered
-
-
-def enter_sheet(database: Database, one: SheetEntry, texts: Sequence[tuple[str, str]]) -> EnteredSheet:
-    """Enter marks and remarks, all or nothing. one: may have no columns and rows; then only remarks are entered.
-
-    texts: moet_student_id and the remark of the sheet's semester, "" to take it away; at least one.
-    Raises as `marks.enter_marks` does, and Rejected BOOK_LOCKED when a living book contains a remark.
+    Raises as `marks.enter_marks`, and Rejected BOOK_LOCKED when a living book contains a remark.
     """
-    check_head(one.ref, one.subject, one.semester)
-    access.person(one.caller, one.ref.school)
+    marks.check_names(entry.ref, entry.subject, entry.semester)
+    access.person(entry.caller, entry.ref.school)
     with database.transaction(keep_plans=True) as tx:
-        (opened,) = sheets.open_sheets(tx, [marks.key(one)], wait=True)
+        (opened,) = sheets.open_sheets(tx, [entry.key], wait=True)
         target = opened.target if opened else None
         for permission in (Permission.ENTER_MARKS, Permission.ENTER_SUBJECT_REMARKS):
-            check_subject_target(one.caller, one.ref, one.subject, target, permission)
+            targets.check_teacher(entry.caller, entry.ref, entry.subject, target, permission)
         assert opened is not None
-        planned_marks = _decide_marks(tx, one, opened)
-        planned_remarks = _decide_remarks(tx, one, opened, texts)
+        bad_size, bad_remarks = _check(entry)
+        if opened.state.earlier:
+            _refuse(bad_size, bad_remarks)
+            return acts.repeat(opened.state.earlier, _KINDS, entry.request, entry.caller)
+        planned_marks = bad_size or _plan_marks(tx, entry, opened)
+        planned_remarks = bad_remarks or _plan_remarks(tx, entry, opened)
         _refuse(planned_marks, planned_remarks)
-        digest = sheets.write_marks(tx, planned_marks) if isinstance(planned_marks, PlannedMarks) else ""
-        if isinstance(planned_remarks, PlannedRemarks):
-            remarks.write(tx, planned_remarks)
-        # The audit rows last, because writers to a chain wait for each other.
-        if isinstance(planned_marks, PlannedMarks):
-            written = Written(planned_marks.changes.count, digest)
-            record(tx, one.caller, one.ref, planned_marks.act, written, subject=one.subject, semester=one.semester)
-        if isinstance(planned_remarks, PlannedRemarks):
-            remarks.record(tx, one.caller, one.ref, planned_remarks)
-    return EnteredSheet(_answer(planned_marks), _answer(planned_remarks))
+        assert isinstance(planned_remarks, PlannedRemarks)
+        if isinstance(planned_marks, PlannedSheet):
+            _write(tx, entry, planned_marks, planned_remarks)
+            return EnteredAct(planned_marks.entered, planned_remarks.entered)
+        remarks.write_alone(
+            tx, entry.caller, entry.request, entry.ref, planned_remarks, class_id=opened.target.class_id
+        )
+        return EnteredAct(NOTHING, planned_remarks.entered)
 
 
-def _decide_marks(tx: Tx, one: SheetEntry, opened: Opened) -> PlannedMarks | Entered | HosoError:
-    if one.rows or one.columns:
-        try:
-            marks.check_size(one)
-        except Invalid as e:
-            return e
-        decided = marks.decide(tx, one, opened, waited=True)
-        assert decided is not None
-        return decided
-    if opened.state.earlier is not None:
-        # An id under which marks were entered cannot be this request's, which has none.
-        repeat(opened.state.earlier, one.request, one.caller)
-    return NONE
+def _check(entry: SheetEntry) -> tuple[Invalid | None, Invalid | None]:
+    """What is wrong with the number of marks, and with the remarks, before anything is looked up."""
+    violations = marks.size_violations(entry) if entry.rows or entry.columns else []
+    findings = Findings()
+    remarks.check_rows(findings, entry.remarks, "remarks")
+    return (
+        Invalid(violations) if violations else None,
+        Invalid(findings.violations) if findings.violations else None,
+    )
 
 
-def _decide_remarks(
-    tx: Tx, one: SheetEntry, opened: Opened, texts: Sequence[tuple[str, str]]
-) -> PlannedRemarks | Entered | HosoError:
+def _plan_marks(tx: Tx, entry: SheetEntry, opened: OpenedSheet) -> PlannedSheet | HosoError | None:
+    if not (entry.rows or entry.columns):
+        return None
     try:
-        found = Findings()
-        remarks.check_rows(found, texts, "remarks")
-        found.refuse()
-        return remarks.decide(tx, one.caller, one.request, opened.target, one.subject, one.semester, texts, "remarks")
+        return marks.plan(tx, entry, opened.target, opened.state)
+    except HosoError as e:
+        return e
+
+
+def _plan_remarks(tx: Tx, entry: SheetEntry, opened: OpenedSheet) -> PlannedRemarks | HosoError:
+    try:
+        return remarks.plan(tx, opened.target, entry.subject, entry.semester, entry.remarks, field="remarks")
     except HosoError as e:
         return e
 
 
 def _refuse(*decided: object) -> None:
     """Raise what was refused: everything that is wrong with the input, or else the first refusal."""
-    refusals = [one for one in decided if isinstance(one, HosoError)]
-    refuse([violation for one in refusals if isinstance(one, Invalid) for violation in one.violations])
+    refusals = [what for what in decided if isinstance(what, HosoError)]
+    refuse([violation for e in refusals if isinstance(e, Invalid) for violation in e.violations])
     if refusals:
         raise refusals[0]
 
 
-def _answer(decided: PlannedMarks | PlannedRemarks | Entered | HosoError) -> Entered:
-    assert not isinstance(decided, HosoError)
-    if isinstance(decided, PlannedMarks):
-        return Entered(decided.changes.count, decided.unchanged)
-    return decided.entered if isinstance(decided, PlannedRemarks) else decided
+def _write(tx: Tx, entry: SheetEntry, planned_marks: PlannedSheet, planned_remarks: PlannedRemarks) -> None:
+    sheet = planned_marks._replace(texts=planned_remarks.entered, remarks=planned_remarks.rows)
+    digest = sheets.write_marks(tx, sheet)
+    remark_store.add(tx, entry.request.id, planned_remarks.changed)
+    # The audit rows last, because writers to a chain wait for each other.
+    written = Written(sheet.changes.count, digest)
+    acts.record(tx, entry.caller, entry.ref, sheet.act, written, subject=entry.subject, semester=entry.semester)
+    remarks.record(tx, entry.caller, entry.ref, sheet.act, planned_remarks, digest=digest)

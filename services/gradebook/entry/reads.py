@@ -5,12 +5,10 @@ from typing import NamedTuple
 from services.common.db import Database
 from services.common.errors import NotFound
 from services.common.identity import Caller
-from services.gradebook.entry.acts import find_target
-from services.gradebook.entry.store import class_data, marks
-from services.gradebook.entry.store import data_history as store_history
+from services.gradebook.entry import targets
+from services.gradebook.entry.store import class_data, history
 from services.gradebook.entry.store.class_data import ClassHead
-from services.gradebook.entry.store.data_history import DataVersionRow
-from services.gradebook.entry.store.marks import VersionRow
+from services.gradebook.entry.store.history import DataVersionRow, VersionRow
 from services.gradebook.model import attendance_rules, results, roster_rules, sheet_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.correction_rules import Datum, Kind
@@ -31,10 +29,10 @@ class SheetView(NamedTuple):
 
 def mark_sheet(database: Database, caller: Caller, ref: ClassRef, subject: str, semester: int) -> SheetView:
     """The score sheet of one subject. Raises NotFound SUBJECT_UNKNOWN."""
-    found = Findings()
-    found.subject_code("subject", subject)
-    found.one_of("semester", semester, set(Semester))
-    found.refuse()
+    findings = Findings()
+    findings.subject_code("subject", subject)
+    findings.one_of("semester", semester, set(Semester))
+    findings.refuse()
     stage = Stage.SEMESTER_1 if semester == Semester.FIRST else Stage.WHOLE_YEAR
     data = _read(database, caller, ref, stage, subject)
     if not data.subjects:
@@ -60,6 +58,7 @@ def mark_history(
     database: Database,
     caller: Caller,
     ref: ClassRef,
+    *,
     subject: str,
     semester: int,
     column: tuple[int, int],
@@ -67,23 +66,23 @@ def mark_history(
 ) -> list[VersionRow]:
     """Every version of one cell, oldest first. Raises NotFound STUDENT_UNKNOWN."""
     roster_rules.check_class_ref(ref)
-    found = Findings()
-    found.subject_code("subject", subject)
-    found.one_of("semester", semester, set(Semester))
-    found.refuse()
+    findings = Findings()
+    findings.subject_code("subject", subject)
+    findings.one_of("semester", semester, set(Semester))
+    findings.refuse()
     with database.transaction() as tx:
-        target = find_target(tx, caller, ref, subject)
+        target = targets.find_target(tx, caller, ref, subject)
         assert target.class_id is not None
         numbers, wrong = sheet_rules.read_columns([column], target.regular_in(semester), "column")
         refuse(wrong)
-        data = class_data.student_ids(tx, target.class_id)
-        if student not in data:
+        students = class_data.student_ids(tx, target.class_id)
+        if student not in students:
             raise NotFound("STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp.", student=student)
-        return marks.history(tx, target, semester, numbers[0], data[student])
+        return history.mark_history(tx, target, semester, numbers[0], students[student])
 
 
 def data_history(
-    database: Database, caller: Caller, ref: ClassRef, kind: int, semester: int, month: str, student: str
+    database: Database, caller: Caller, ref: ClassRef, *, kind: int, semester: int, month: str, student: str
 ) -> list[DataVersionRow]:
     """Every version of a student's conduct, absence totals or attendance of a month, oldest first.
 
@@ -91,14 +90,16 @@ def data_history(
     Invalid; NotFound STUDENT_UNKNOWN.
     """
     roster_rules.check_class_ref(ref)
-    found = Findings()
-    found.one_of("kind", kind, set(Kind) - {Kind.MARK})
-    found.one_of("semester", semester, set(Semester) if kind == Kind.CONDUCT else {0})
+    findings = Findings()
+    findings.one_of("kind", kind, set(Kind) - {Kind.MARK})
+    findings.one_of("semester", semester, set(Semester) if kind == Kind.CONDUCT else {0})
     if kind == Kind.ATTENDANCE:
-        attendance_rules.check_month(found, "month", month, ref.school_year, attendance_rules.LAST_MONTH, future=True)
+        attendance_rules.check_month(
+            findings, "month", month, ref.school_year, attendance_rules.LAST_MONTH, future=True
+        )
     elif month:
-        found.add("month", "NOT_ALLOWED", "Tháng chỉ đi cùng bảng điểm danh.")
-    found.refuse()
+        findings.add("month", "NOT_ALLOWED", "Tháng chỉ đi cùng bảng điểm danh.")
+    findings.refuse()
     with database.transaction() as tx:
         _, school_class = access.school_class(tx, caller, ref)
         students = class_data.student_ids(tx, school_class.id)
@@ -106,19 +107,19 @@ def data_history(
             raise NotFound("STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp.", student=student)
         at = SUMMER if kind == Kind.SUMMER_CONDUCT else semester or None
         datum = Datum(Kind(kind), school_class.id, students[student], semester=at, month=month)
-        return store_history.history(tx, datum)
+        return history.data_history(tx, datum)
 
 
 def _stage(stage: int) -> Stage:
-    found = Findings()
-    found.one_of("stage", stage, set(Stage))
-    found.refuse()
+    findings = Findings()
+    findings.one_of("stage", stage, set(Stage))
+    findings.refuse()
     return Stage(stage)
 
 
 def _read(database: Database, caller: Caller, ref: ClassRef, stage: Stage, subject: str | None = None) -> ClassData:
     roster_rules.check_class_ref(ref)
     with database.transaction() as tx:
-        year, found = access.school_class(tx, caller, ref)
-        head = ClassHead(found.id, found.name, found.grade_level)
-        return class_data.read(tx, year.id, year.name, [head], stage.semesters, subject)[found.id]
+        year, school_class = access.school_class(tx, caller, ref)
+        head = ClassHead(school_class.id, school_class.name, school_class.grade_level)
+        return class_data.read(tx, year.id, year.name, [head], stage.semesters, only_subject=subject)[school_class.id]

@@ -1,9 +1,8 @@
 """Remarks of teachers on students, which teacher's book and transcript print.
 
-A remark is entered alone, or with a sheet of marks (`entering_with_remarks`).
+A remark is entered alone, or with a sheet of marks (`marks_with_remarks`).
 """
 
-import hashlib
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import NamedTuple
@@ -11,13 +10,17 @@ from typing import NamedTuple
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
-from services.gradebook.entry.acts import Entered, Request, find_target, homeroom_target, repeat, subject_target
+from services.gradebook.entry import acts, targets
+from services.gradebook.entry.store import acts as act_store
 from services.gradebook.entry.store import class_data, holding, remarks
-from services.gradebook.entry.store.marks import Target
-from services.gradebook.entry.store.remarks import RemarkEntry, RemarkRow
+from services.gradebook.entry.store.remarks import NewRemark
+from services.gradebook.entry.store.sheets import Target
+from services.gradebook.entry.store.texts import TextRow, changed_texts
 from services.gradebook.model import roster_rules, sheet_rules
+from services.gradebook.model.acts import DIGEST_VERSION, Act, Entered, Request, Row
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
+from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.lifecycle import State
 from services.gradebook.model.permissions import Permission
 from services.gradebook.model.remark_rules import check_remark
@@ -32,19 +35,18 @@ class Period(IntEnum):
     WHOLE_YEAR = 3
 
 
-class Planned(NamedTuple):
-    """Remarks that differ from what stands, as (student id, version, text), with the act; decided, not yet written."""
+class PlannedRemarks(NamedTuple):
+    """Remarks of a subject ("" for the homeroom teacher's) and period that differ from what stands; not yet written."""
 
-    act: RemarkEntry
-    target: Target
     subject: str
     period: int
-    rows: list[tuple[int, int, str]]
+    changed: list[NewRemark]
+    entered: Entered
 
     @property
-    def entered(self) -> Entered:
-        """The answer."""
-        return Entered(self.act.changed, self.act.unchanged)
+    def rows(self) -> list[Row]:
+        """The rows, as they stand in the act's digest."""
+        return [remark._asdict() for remark in self.changed]
 
 
 def enter_remarks(
@@ -52,126 +54,128 @@ def enter_remarks(
     caller: Caller,
     request: Request,
     ref: ClassRef,
+    *,
     subject: str,
     period: int,
     rows: Sequence[tuple[str, str]],
 ) -> Entered:
     """Enter remarks, all or nothing: of a subject (its teacher in the class) or, without one, the homeroom teacher's.
 
-    rows: moet_student_id and text, empty to take a remark away. Raises Invalid; Forbidden NOT_ASSIGNED, ROLE_REQUIRED;
-    NotFound; Rejected BOOK_LOCKED when a living book contains a remark; Conflict REQUEST_ID_REUSED.
+    rows: moet_student_id and text, empty to take a remark away. Raises Invalid; Forbidden
+    NOT_ASSIGNED, ROLE_REQUIRED; NotFound; Rejected BOOK_LOCKED when a living book contains a remark;
+    Conflict REQUEST_ID_REUSED.
     """
     _check(ref, subject, period, rows)
     with database.transaction() as tx:
         if subject:
-            target = subject_target(tx, caller, ref, subject, Permission.ENTER_SUBJECT_REMARKS)
+            target = targets.subject_target(tx, caller, ref, subject, Permission.ENTER_SUBJECT_REMARKS)
         else:
-            target = homeroom_target(tx, caller, ref, Permission.ENTER_HOMEROOM_REMARKS)
+            target = targets.homeroom_target(tx, caller, ref, Permission.ENTER_HOMEROOM_REMARKS)
         year_lock.hold_year(tx, target.year_id)
-        found = decide(tx, caller, request, target, subject, period, rows)
-        if isinstance(found, Entered):
-            return found
-        write(tx, found)
-        record(tx, caller, ref, found)
-        return found.entered
+        act_store.hold_request(tx, request.id)
+        earlier = act_store.earlier_acts(tx, request.id)
+        if earlier:
+            return acts.repeat(earlier, {EntryKind.REMARKS}, request, caller).texts
+        planned = plan(tx, target, subject, period, rows)
+        write_alone(tx, caller, request, ref, planned, class_id=target.class_id)
+        return planned.entered
 
 
 def get_remarks(
-    database: Database, caller: Caller, ref: ClassRef, subject: str, period: int, student: str
-) -> list[RemarkRow]:
+    database: Database, caller: Caller, ref: ClassRef, *, subject: str, period: int, student: str
+) -> list[TextRow]:
     """The newest remark of each student, or with a student every version of theirs."""
     _check(ref, subject, period, [])
     with database.transaction() as tx:
-        target = find_target(tx, caller, ref, subject or None)
+        target = targets.find_target(tx, caller, ref, subject or None)
         assert target.class_id is not None
         return remarks.of_class(tx, target.class_id, target.subject_id, period, student)
 
 
 def _check(ref: ClassRef, subject: str, period: int, rows: Sequence[tuple[str, str]]) -> None:
     roster_rules.check_class_ref(ref)
-    found = Findings()
+    findings = Findings()
     if subject:
-        found.subject_code("subject", subject)
-    found.one_of("period", period, set(Period))
-    check_rows(found, rows)
-    found.refuse()
+        findings.subject_code("subject", subject)
+    findings.one_of("period", period, set(Period))
+    check_rows(findings, rows)
+    findings.refuse()
 
 
-def check_rows(found: Findings, rows: Sequence[tuple[str, str]], field: str = "rows") -> None:
+def check_rows(findings: Findings, rows: Sequence[tuple[str, str]], field: str = "rows") -> None:
     """How many remarks there are, and what each says. field: how violations name their list."""
-    found.count(field, len(rows), 0, roster_rules.MAX_STUDENTS)
+    findings.count(field, len(rows), 0, roster_rules.MAX_STUDENTS)
     for index, (_, text) in enumerate(rows):
-        found.violations += check_remark(f"{field}[{index}].text", text)
+        findings.violations += check_remark(f"{field}[{index}].text", text)
 
 
-def decide(
+def plan(
+    tx: Tx, target: Target, subject: str, period: int, rows: Sequence[tuple[str, str]], *, field: str = "rows"
+) -> PlannedRemarks:
+    """What checked rows change.
+
+    The caller holds what it enters: the year alone (`hold_year`), or shared with the sheet of the
+    subject and semester (`share_year`). Raises Invalid; Rejected BOOK_LOCKED.
+    """
+    assert target.class_id is not None
+    ids = _students(tx, target, rows, field)
+    _check_free(tx, target, subject, period, ids)
+    newest = remarks.newest(tx, target.class_id, target.subject_id, period)
+    changed = changed_texts(newest, dict(zip(ids, (text for _, text in rows), strict=True)))
+    return PlannedRemarks(
+        subject,
+        period,
+        [NewRemark(target.class_id, target.subject_id, int(period), *text) for text in changed],
+        Entered(len(changed), len(rows) - len(changed)),
+    )
+
+
+def write_alone(
     tx: Tx,
     caller: Caller,
     request: Request,
-    target: Target,
-    subject: str,
-    period: int,
-    rows: Sequence[tuple[str, str]],
-    field: str = "rows",
-) -> Planned | Entered:
-    """What checked rows change, or the answer of a request that was answered before.
-
-    The caller holds what it enters: the year alone (`hold_year`), or shared with the sheet of the subject and semester
-    (`share_year`). Raises Invalid; Rejected BOOK_LOCKED; Conflict REQUEST_ID_REUSED.
-    """
-    earlier = remarks.earlier(tx, request.id)
-    if earlier is not None:
-        return repeat(earlier, request, caller)
-    assert target.class_id is not None
-    assert caller.person is not None
-    ids = _students(tx, target, rows, field)
-    _check_free(tx, target, subject, period, ids)
-    now = remarks.versions(tx, target.class_id, target.subject_id, period)
-    changed = []
-    for student, (_, text) in zip(ids, rows, strict=True):
-        version, standing = now.get(student, (0, ""))
-        if text != standing:
-            changed.append((student, version + 1, text))
-    unchanged = len(rows) - len(changed)
-    act = RemarkEntry(request.id, request.sha256, caller.person, caller.client, len(changed), unchanged)
-    return Planned(act, target, subject, period, changed)
+    ref: ClassRef,
+    planned: PlannedRemarks,
+    *,
+    class_id: int | None,
+) -> None:
+    """Write remarks that come without marks: their act, the new versions, the audit row."""
+    act = acts.new_act(request, EntryKind.REMARKS, class_id, caller)
+    digest = act_store.add_act(tx, act, texts=planned.entered, rows={"remark": planned.rows})
+    remarks.add(tx, act.request_id, planned.changed)
+    record(tx, caller, ref, act, planned, digest=digest)
 
 
-def write(tx: Tx, planned: Planned) -> None:
-    """Write the new versions and the act."""
-    assert planned.target.class_id is not None
-    remarks.add(tx, planned.act, planned.target.class_id, planned.target.subject_id, planned.period, planned.rows)
-
-
-def record(tx: Tx, caller: Caller, ref: ClassRef, planned: Planned) -> None:
-    """Leave the audit row of the act; last in the transaction."""
+def record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, planned: PlannedRemarks, *, digest: str) -> None:
+    """Leave the audit row of remarks; last in the transaction. digest: of the act, which entered them."""
     access.record(
         tx,
         caller,
         ref.school,
         "REMARKS_ENTERED",
         ref.resource,
-        request=planned.act.request_id,
+        request=act.request_id,
         subject=planned.subject,
         period=Period(planned.period).name,
-        changed=planned.act.changed,
-        remarks_sha256=hashlib.sha256(repr(planned.rows).encode()).hexdigest(),
+        changed=planned.entered.changed,
+        remarks_sha256=digest,
+        digest_version=DIGEST_VERSION,
     )
 
 
 def _students(tx: Tx, target: Target, rows: Sequence[tuple[str, str]], field: str) -> list[int]:
     """The ids of the rows' students, those who left the class included: their semester may still be remarked on."""
-    found = Findings()
-    found.count(field, len(rows), 1, roster_rules.MAX_STUDENTS)
+    findings = Findings()
+    findings.count(field, len(rows), 1, roster_rules.MAX_STUDENTS)
     assert target.class_id is not None
     known = class_data.student_ids(tx, target.class_id)
     seen: set[int] = set()
     ids = [
-        sheet_rules.read_student(name, known, seen, f"{field}[{index}].student", found.violations)
+        sheet_rules.read_student(name, known, seen, f"{field}[{index}].student", findings.violations)
         for index, (name, _) in enumerate(rows)
     ]
-    refuse(found.violations)
-    return [one for one in ids if one is not None]
+    refuse(findings.violations)
+    return [student for student in ids if student is not None]
 
 
 def _check_free(tx: Tx, target: Target, subject: str, period: int, students: Sequence[int]) -> None:

@@ -30,6 +30,7 @@ def get_completeness(
     caller: Caller,
     school: str,
     school_year: str,
+    *,
     semester: int,
     stage: int,
     after: tuple[int, str],
@@ -50,21 +51,21 @@ def get_completeness(
         heads = class_data.heads_after(tx, year.id, after, size)
         data = class_data.read(tx, year.id, year.name, heads, whole.semesters)
         zeros = class_data.zeros(tx, [head.id for head in heads], whole.semesters)
-    found = [
+    listed = [
         ClassCompleteness(head, completeness(data[head.id], whole, only, zeros.get(head.id, frozenset())))
         for head in heads
     ]
-    return found, len(found) == size
+    return listed, len(listed) == size
 
 
 def review_class(database: Database, caller: Caller, ref: ClassRef, semester: int) -> tuple[list[Anomaly], int]:
     """What looks wrong in a class and semester: the first five hundred, and how many there are."""
     roster_rules.check_class_ref(ref)
-    found = Findings()
-    found.one_of("semester", semester, set(Semester))
-    found.refuse()
+    findings = Findings()
+    findings.one_of("semester", semester, set(Semester))
+    findings.refuse()
     checked = Semester(semester)
-    semesters = [one for one in Semester if one <= checked]
+    semesters = [number for number in Semester if number <= checked]
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
         head = ClassHead(school_class.id, school_class.name, school_class.grade_level)
@@ -76,14 +77,14 @@ def review_class(database: Database, caller: Caller, ref: ClassRef, semester: in
 
 def _scope(semester: int, stage: int) -> tuple[Stage, Semester | None]:
     """The stage to read, and the one semester to count. Raises Invalid."""
-    found = Findings()
+    findings = Findings()
     if bool(semester) == bool(stage):
-        found.add("semester", "ONE_OF", "Phải nêu đúng một trong hai: học kì hoặc giai đoạn.")
+        findings.add("semester", "ONE_OF", "Phải nêu đúng một trong hai: học kì hoặc giai đoạn.")
     elif semester:
-        found.one_of("semester", semester, set(Semester))
+        findings.one_of("semester", semester, set(Semester))
     else:
-        found.one_of("stage", stage, set(Stage))
-    found.refuse()
+        findings.one_of("stage", stage, set(Stage))
+    findings.refuse()
     if stage:
         return Stage(stage), None
     return (Stage.SEMESTER_1 if semester == Semester.FIRST else Stage.WHOLE_YEAR), Semester(semester)

@@ -17,7 +17,9 @@ def check_attendance(tx: Tx, year_id: int, school_year: str, class_id: int, mont
     covers = [settling.attendance_cover(month, school_year)]
     if not attendance.is_kept(tx, class_id) and attendance.totals_keyed(tx, class_id):
         covers.append(settling.TOTALS_COVER)
-    if any(_verdict(tx, year_id, class_id, one)[0] in {WindowVerdict.SETTLED, WindowVerdict.CLOSING} for one in covers):
+    if any(
+        _verdict(tx, year_id, class_id, cover)[0] in {WindowVerdict.SETTLED, WindowVerdict.CLOSING} for cover in covers
+    ):
         message = "Đợt nhập bao gồm dữ liệu này đã đóng; hãy lập đề nghị sửa hoặc chờ đợt nhập mới."
         raise Rejected("WINDOW_CLOSED", message, month=month)
 

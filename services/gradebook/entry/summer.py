@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from services.common.db import Tx
 from services.common.errors import Violation
 from services.gradebook.entry.store import class_data
-from services.gradebook.entry.store.marks import Target
+from services.gradebook.entry.store.sheets import Target
 from services.gradebook.model import results
 from services.gradebook.model.checks import refuse
 from services.gradebook.model.domain import ClassRef, Stage
@@ -31,7 +31,7 @@ def check(
     A mark that stands may be withdrawn whatever the results.
     """
     data = read_class(tx, target, ref)
-    subject = next(one.code for one in data.subjects if one.id == target.subject_id)
+    subject = next(subject.code for subject in data.subjects if subject.id == target.subject_id)
     due = {
         student.id
         for student, subjects in zip(data.students, results.retest_due(data), strict=True)

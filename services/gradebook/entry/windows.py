@@ -35,6 +35,7 @@ def plan_window(
     caller: Caller,
     school: str,
     school_year: str,
+    *,
     name: str,
     open_time: datetime,
     close_time: datetime,
@@ -47,19 +48,19 @@ def plan_window(
     Raises Invalid; Rejected WINDOW_CLOSED when it was closed; Forbidden ROLE_REQUIRED.
     """
     roster_rules.check_year_ref(school, school_year)
-    found = Findings()
-    found.window_name("window.name", name)
+    findings = Findings()
+    findings.window_name("window.name", name)
     for field, values, known in (("semesters", semesters, set(Semester)), ("mark_kinds", mark_kinds, set(MarkKind))):
-        found.count(f"window.{field}", len(values), 1, len(known))
-        found.unique(f"window.{field}", values, "Một giá trị có hai lần.")
+        findings.count(f"window.{field}", len(values), 1, len(known))
+        findings.unique(f"window.{field}", values, "Một giá trị có hai lần.")
         for value in values:
-            found.one_of(f"window.{field}", value, known)
-    found.unique("window.grade_levels", grade_levels, "Một khối lớp có hai lần.")
+            findings.one_of(f"window.{field}", value, known)
+    findings.unique("window.grade_levels", grade_levels, "Một khối lớp có hai lần.")
     for grade in grade_levels:
-        found.number("window.grade_levels", grade, GRADES[0], GRADES[-1])
+        findings.number("window.grade_levels", grade, GRADES[0], GRADES[-1])
     if close_time <= open_time:
-        found.add("window.close_time", "TIME_ORDER", "Thời điểm kết thúc phải sau thời điểm bắt đầu.")
-    found.refuse()
+        findings.add("window.close_time", "TIME_ORDER", "Thời điểm kết thúc phải sau thời điểm bắt đầu.")
+    findings.refuse()
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
         access.require(tx, caller, year, Permission.PLAN_WINDOW)
@@ -67,7 +68,16 @@ def plan_window(
         known_window = windows.window(tx, year.id, name)
         if known_window is not None and known_window.closed_time is not None:
             raise Rejected("WINDOW_CLOSED", "Đợt nhập này đã đóng; hãy lập đợt mới với tên khác.", window=name)
-        windows.put_window(tx, year.id, name, open_time, close_time, semesters, mark_kinds, grade_levels)
+        windows.put_window(
+            tx,
+            year.id,
+            name,
+            open_time=open_time,
+            close_time=close_time,
+            semesters=semesters,
+            mark_kinds=mark_kinds,
+            grade_levels=grade_levels,
+        )
         planned = _window(tx, year, name)
         delay_s = clock.seconds_until(tx, close_time)
         jobs.enqueue(tx, CLOSE_JOB, planned.job_key, {"window": str(planned.id)}, delay_s=delay_s)
@@ -123,7 +133,7 @@ def close_by_time(database: Database, job: Job) -> None:
 
 
 def list_windows(
-    database: Database, caller: Caller, school: str, school_year: str, after: int, limit: int
+    database: Database, caller: Caller, school: str, school_year: str, *, after: int, limit: int
 ) -> list[WindowRow]:
     """A page of the windows of a year."""
     roster_rules.check_year_ref(school, school_year)
@@ -161,9 +171,9 @@ def _close(tx: Tx, caller: Caller, year: YearRow, window: WindowRow) -> int:
 
 def _check_ref(school: str, school_year: str, name: str) -> None:
     roster_rules.check_year_ref(school, school_year)
-    found = Findings()
-    found.window_name("window", name)
-    found.refuse()
+    findings = Findings()
+    findings.window_name("window", name)
+    findings.refuse()
 
 
 def _window(tx: Tx, year: YearRow, name: str) -> WindowRow:

@@ -1,6 +1,6 @@
 """Reading a mark sheet: columns, students and marks of one class, subject and semester, checked all at once.
 
-The common case is a look-up a cell; only what the look-up does not know is examined further.
+Most cells are resolved by a single dictionary look-up; only unknown text is parsed.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 from services.common.errors import Violation
+from services.gradebook.model.checks import refuse
 from services.gradebook.model.domain import (
     NOT_PASS_VALUE,
     NOT_SAT_VALUE,
@@ -40,7 +41,7 @@ class Cells:
     values: list[int] = field(default_factory=list)
 
 
-class Standing(NamedTuple):
+class CellState(NamedTuple):
     """What a cell holds now. value: None when its mark was withdrawn."""
 
     value: int | None
@@ -62,31 +63,76 @@ class Changes:
         return len(self.fresh.values) + len(self.replaced.values)
 
 
-def changes(cells: Cells, standing: Mapping[tuple[int, int], Standing], *, settle: bool) -> Changes:
-    """The cells that differ from what stands, by (student id, column number).
+def changes(cells: Cells, before: Mapping[tuple[int, int], CellState], *, settle: bool) -> Changes:
+    """The cells that differ from what they hold. before: by (student id, column number).
 
     settle: values are zeros by rule, which only go where there is no mark.
     """
-    if not standing and WITHDRAWN not in cells.values:
+    if not before and WITHDRAWN not in cells.values:
         return Changes(cells, Cells(), [])
-    found = Changes(Cells(), Cells(), [])
+    changed = Changes(Cells(), Cells(), [])
     for student, column, value in zip(cells.students, cells.columns, cells.values, strict=True):
-        now = standing.get((student, column))
+        now = before.get((student, column))
         if now is None:
-            target = None if value == WITHDRAWN else found.fresh
+            target = None if value == WITHDRAWN else changed.fresh
         elif settle:
-            target = found.replaced if now.value is None else None
+            target = changed.replaced if now.value is None else None
         else:
             wanted = None if value == WITHDRAWN else value
-            target = None if (now.value, now.zero_by_rule) == (wanted, False) else found.replaced
+            target = None if (now.value, now.zero_by_rule) == (wanted, False) else changed.replaced
         if target is None:
             continue
         target.students.append(student)
         target.columns.append(column)
         target.values.append(value)
         if now is not None:
-            found.versions.append(now.version + 1)
-    return found
+            changed.versions.append(now.version + 1)
+    return changed
+
+
+@dataclass(frozen=True, slots=True)
+class SheetShape:
+    """What a sheet may hold. regular_count: regular marks of the subject in the semester.
+
+    students: moet_student_id → id of those in the class; left: moet_student_id of those who left it.
+    """
+
+    kind: SubjectKind
+    regular_count: int
+    students: Mapping[str, int]
+    left: Collection[str]
+
+
+def read_sheet(
+    shape: SheetShape,
+    columns: Sequence[tuple[int, int]],
+    rows: Collection[tuple[str, Sequence[str]]],
+    student_field: str = "rows[{}].student",
+) -> tuple[list[int], Cells]:
+    """Column numbers and cells of a sheet. Raises Invalid with everything that is wrong with it.
+
+    columns: (kind, position); rows: moet_student_id and one value per column.
+    """
+    numbers, violations = read_columns(columns, shape.regular_count)
+    # With a wrong column the values cannot be matched to columns; say so before complaining of every row.
+    refuse(violations)
+    cells, violations = read_rows(
+        rows, numbers, shape.students, shape.kind, student_field=student_field, left=shape.left
+    )
+    refuse(violations)
+    return numbers, cells
+
+
+def read_marks(
+    shape: SheetShape,
+    columns: Sequence[tuple[int, int]],
+    rows: Collection[tuple[str, Sequence[str]]],
+    semester: int,
+) -> tuple[list[int], Cells]:
+    """As `read_sheet`, of a sheet of the semester that is entered. Raises Invalid also as `check_reassessment` says."""
+    numbers, cells = read_sheet(shape, columns, rows)
+    refuse(check_reassessment(numbers, semester))
+    return numbers, cells
 
 
 def read_columns(
@@ -142,12 +188,13 @@ def read_rows(
     columns: Sequence[int],
     students: Mapping[str, int],
     kind: SubjectKind,
+    *,
     student_field: str = "rows[{}].student",
     left: Collection[str] = (),
 ) -> tuple[Cells, list[Violation]]:
     """The cells of a sheet, and everything that is wrong with it.
 
-    rows: moet_student_id and one value a column; students: moet_student_id → id of those in the class; student_field:
+    rows: moet_student_id and one value per column; students: moet_student_id → id of those in the class; student_field:
     how violations name a student's place in the request; left: moet_student_id of those who left the class.
     """
     cells = Cells()
@@ -206,7 +253,7 @@ def _full_sheet(
     ):
         return None
     known = cast("list[int]", ids)
-    return Cells([one for one in known for _ in columns], list(columns) * len(ids), cast("list[int]", values))
+    return Cells([student for student in known for _ in columns], list(columns) * len(ids), cast("list[int]", values))
 
 
 def read_student(
@@ -215,6 +262,7 @@ def read_student(
     seen: set[int],
     where: str,
     found: list[Violation],
+    *,
     left: Collection[str] = (),
 ) -> int | None:
     """The id of a student who is in the class and has not been seen in this request; else None and a violation."""

@@ -1,7 +1,7 @@
-"""Marks, conduct and absences that come along with a student into a class of the same school year.
+"""Marks, conduct, absences and exemptions that follow a student into a class of the same school year (ADR-0037).
 
-The caller holds the year of the class joined, so no sheet of it changes meanwhile; in the class
-left, nobody enters anything for the student any more (ADR-0037).
+The caller holds the year of the class joined, so no sheet of it changes meanwhile; in the class left,
+nobody enters anything for the student any more.
 """
 
 import hashlib
@@ -10,11 +10,15 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from services.common.db import Tx
-from services.gradebook.entry.store import attendance
-from services.gradebook.entry.store.attendance import MonthSheet
-from services.gradebook.entry.store.marks import Act, Written
+from services.common.rows import rows
+from services.gradebook.entry.store import attendance, exemptions
+from services.gradebook.entry.store.acts import NewAct, add_acts
+from services.gradebook.entry.store.attendance import NewMonth
+from services.gradebook.entry.store.exemptions import Exemption
+from services.gradebook.model.acts import Act, CellArrays, Entered, acts_sha256, json_array
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.results import Absences
 
@@ -22,10 +26,7 @@ _VIETNAM = timedelta(hours=7)
 
 
 class Joining(NamedTuple):
-    """A student who joins a class, and the person and client that record it.
-
-    origin: where the student comes from, in words for the history.
-    """
+    """A student who joins a class, and who records it. origin: where from, in words for the history."""
 
     student_id: int
     to_class_id: int
@@ -35,10 +36,7 @@ class Joining(NamedTuple):
 
 
 class CarriedMark(NamedTuple):
-    """A mark of a subject of the class joined.
-
-    reason: of its act; there is one act per sheet and reason.
-    """
+    """A mark of a subject of the class joined. reason: of its act; there is one act per sheet and reason."""
 
     subject_id: int
     semester: int
@@ -49,30 +47,55 @@ class CarriedMark(NamedTuple):
 
 
 class CarriedData(NamedTuple):
-    """What a student brings.
+    """What a student brings. marks: by subject, semester and reason; conduct: (semester, rank of the level).
 
-    marks: sorted by subject, semester and reason. conduct: (semester, rank of the level). absences:
-    (excused, unexcused) in the year so far. attendance: month → absences, where both classes keep
-    months. left_behind: number of marks for which the class joined has no subject or column.
+    absences: (excused, unexcused) in the year so far; attendance: month → absences, where both classes
+    keep months. left_behind: marks for which the class joined has no subject or column.
     """
 
     marks: Sequence[CarriedMark] = ()
     conduct: Sequence[tuple[int, int]] = ()
     absences: tuple[int, int] | None = None
     attendance: Mapping[str, Absences] = {}
+    exemptions: Sequence[Exemption] = ()
     left_behind: int = 0
 
 
 class Carried(NamedTuple):
     """What came along. cells: changed in the class joined; left_behind: as in CarriedData.
 
-    cells_sha256: of the hex digests of the acts in their order; binds the history rows into the
-    audit chain.
+    acts: request ids of the acts in their order. sha256: of their digests, binds them into the audit chain.
     """
 
     cells: int
     left_behind: int
-    cells_sha256: str
+    acts: tuple[UUID, ...]
+    sha256: str
+
+
+class _MarkRow(NamedTuple):
+    """A mark of the class left. subject_id: of the class joined, None where it has no such subject or column."""
+
+    subject_id: int | None
+    semester: int
+    column_no: int
+    value: int
+    status: int
+    person: str
+    recorded_time: datetime
+
+
+class _ConductRow(NamedTuple):
+    semester: int
+    level: int
+
+
+class _PutMark(NamedTuple):
+    subject_id: int
+    semester: int
+    column_no: int
+    version: int
+    value: int
 
 
 class _Cell(NamedTuple):
@@ -81,36 +104,35 @@ class _Cell(NamedTuple):
     value: int
 
 
-class _CarriedAct(NamedTuple):
-    """An act for the history: the parameters of _ENTRY, and what the audit row binds."""
-
-    fields: Mapping[str, object]
-    written: Written
+class _PutConduct(NamedTuple):
+    semester: int
+    version: int
+    level: int
 
 
 def read_carried(tx: Tx, student_id: int, from_class_id: int, to_class_id: int, origin: str) -> CarriedData:
-    """What a student brings from a class: marks, conduct and absences.
+    """What a student brings from a class: marks and exemptions of subjects with the same code, conduct and absences.
 
-    Marks come along for subjects with the same code and kind. The reason of each names where it
-    comes from, the person who entered it there, and when.
+    A mark comes along where the subject is of the same kind too. The reason of each mark names where
+    it comes from, who entered it there and when.
     """
     names = {"student": student_id, "from": from_class_id, "to": to_class_id}
     marks, left_behind = [], 0
-    for subject, semester, column, value, status, person, time in tx.execute(_MARKS_OF, names):
-        if subject is None:
+    for mark in rows(tx, _MarkRow, _MARKS_OF, names):
+        if mark.subject_id is None:
             left_behind += 1
         else:
-            reason = f"{origin}: {person} nhập lúc {_local(time)}"
-            marks.append(CarriedMark(subject, semester, column, value, status, reason))
-    conduct = tx.execute(
+            reason = f"{origin}: {mark.person} nhập lúc {_local(mark.recorded_time)}"
+            marks.append(CarriedMark(mark.subject_id, mark.semester, mark.column_no, mark.value, mark.status, reason))
+    conduct = rows(
+        tx,
+        _ConductRow,
         "SELECT semester, level FROM conduct WHERE class_id = %(from)s AND student_id = %(student)s ORDER BY semester",
         names,
     ).fetchall()
-    total = tx.execute(
-        "SELECT excused, unexcused FROM absence WHERE class_id = %(from)s AND student_id = %(student)s", names
-    ).fetchone()
-    absences = None if total is None else (total[0], total[1])
-    kept = attendance.standing(tx, [from_class_id]).get(from_class_id, {})
+    totals = attendance.totals(tx, from_class_id, student_id)
+    absences = None if totals is None else (totals.excused, totals.unexcused)
+    kept = attendance.newest_sheets(tx, [from_class_id]).get(from_class_id, {})
     months = {month: sheets[student_id] for month, sheets in kept.items() if student_id in sheets}
     if months and not attendance.is_kept(tx, to_class_id):
         absences = (
@@ -118,46 +140,31 @@ def read_carried(tx: Tx, student_id: int, from_class_id: int, to_class_id: int, 
             sum(len(sheet.unexcused) for sheet in months.values()),
         )
         months = {}
-    return CarriedData(marks, [(row[0], row[1]) for row in conduct], absences, months, left_behind)
+    exempt = exemptions.of_student_for_class(tx, student_id, from_class_id, to_class_id)
+    return CarriedData(marks, conduct, absences, months, exempt, left_behind)
 
 
 def write_carried(tx: Tx, joining: Joining, data: CarriedData) -> Carried:
-    """Write what a student brings, as acts of kinds of their own."""
-    entries = [
-        *_write_marks(tx, joining, data.marks),
-        *_write_conduct(tx, joining, data.conduct),
-        *_write_absences(tx, joining, data.absences),
+    """Write what a student brings, as acts of kinds of their own, in batches."""
+    new = [
+        *_marks(tx, joining, data.marks),
+        *_conduct(tx, joining, data.conduct),
+        *_absences(tx, joining, data.absences),
     ]
     months = [
-        MonthSheet(_attendance_act(joining, month), month, {joining.student_id: absences})
-        for month, absences in data.attendance.items()
+        NewMonth(_act(joining, EntryKind.ATTENDANCE), month, {joining.student_id: sheet})
+        for month, sheet in data.attendance.items()
     ]
-    with tx.cursor() as cursor:
-        cursor.executemany(_ENTRY, [entry.fields for entry in entries])
-    acts = [
-        *(entry.written for entry in entries),
-        *(written for written, _ in attendance.write_months(tx, joining.to_class_id, months)),
-    ]
-    digest = hashlib.sha256("".join(act.cells_sha256 for act in acts).encode())
-    return Carried(sum(act.changed for act in acts), data.left_behind, digest.hexdigest())
-
-
-def copy_exemptions(tx: Tx, joining: Joining, from_class_id: int) -> None:
-    """Copy decisions on exemption from the practical part, for subjects of the class joined."""
-    tx.execute(
-        "INSERT INTO practical_exemption (request_id, request_sha256, class_id, subject_id, student_id, semesters,"
-        " withdrawn, decision, person, client) SELECT gen_random_uuid(), x.request_sha256, c.id, d.id, x.student_id,"
-        " x.semesters, x.withdrawn, x.decision, %(person)s, %(client)s"
-        " FROM practical_exemption x JOIN subject s ON s.id = x.subject_id JOIN school_class c ON c.id = %(to)s"
-        " JOIN subject d ON d.school_year_id = c.school_year_id AND d.grade_level = s.grade_level AND d.code = s.code"
-        " AND d.active WHERE x.class_id = %(from)s AND x.student_id = %(student)s ORDER BY x.id",
-        {
-            "person": joining.person,
-            "client": joining.client,
-            "to": joining.to_class_id,
-            "from": from_class_id,
-            "student": joining.student_id,
-        },
+    decisions = [(_act(joining, EntryKind.CARRIED_EXEMPTION), exemption) for exemption in data.exemptions]
+    digests = add_acts(tx, new)
+    written = [sheet for sheet, _ in attendance.write_months(tx, joining.to_class_id, months)]
+    digests += [sheet.sha256 for sheet in written] + exemptions.write(tx, decisions)
+    acts = [*(act.act for act in new), *(month.act for month in months), *(act for act, _ in decisions)]
+    return Carried(
+        sum(act.entered.changed for act in new) + sum(sheet.changed for sheet in written),
+        data.left_behind,
+        tuple(act.request_id for act in acts),
+        acts_sha256(digests),
     )
 
 
@@ -167,7 +174,7 @@ WITH acts AS (
     FROM entry e, LATERAL unnest(e.students, e.columns, e.versions) AS v (student_id, column_no, version)
     WHERE e.class_id = %(from)s AND e.subject_id IS NOT NULL AND v.student_id = %(student)s
 )
-SELECT d.id, m.semester, m.column_no, m.value, m.status, a.person, a.recorded_time
+SELECT d.id AS subject_id, m.semester, m.column_no, m.value, m.status, a.person, a.recorded_time
 FROM mark m JOIN subject s ON s.id = m.subject_id
 JOIN acts a ON a.subject_id = m.subject_id AND a.semester = m.semester AND a.column_no = m.column_no
     AND a.version = m.version
@@ -191,30 +198,31 @@ RETURNING subject_id, semester, column_no, version, value
 """
 
 _PUT_CONDUCT = """
-INSERT INTO conduct AS m (class_id, student_id, semester, level, version) VALUES (%s, %s, %s, %s, 1)
+INSERT INTO conduct AS m (class_id, student_id, semester, level, version)
+SELECT %(class)s, %(student)s, t.semester, t.level, 1
+FROM unnest(%(semesters)s::smallint[], %(levels)s::smallint[]) AS t (semester, level)
 ON CONFLICT (class_id, semester, student_id) DO UPDATE SET level = excluded.level, version = m.version + 1
 WHERE m.level <> excluded.level
-RETURNING version, level
+RETURNING semester, version, level
 """
 
 _PUT_ABSENCES = """
+WITH put AS (
 INSERT INTO absence AS m (class_id, student_id, excused, unexcused, version) VALUES (%s, %s, %s, %s, 1)
 ON CONFLICT (class_id, student_id) DO UPDATE
 SET excused = excluded.excused, unexcused = excluded.unexcused, version = m.version + 1
 WHERE (m.excused, m.unexcused) <> (excluded.excused, excluded.unexcused)
 RETURNING version, excused, unexcused
-"""
-
-_ENTRY = """
-INSERT INTO entry (request_id, request_sha256, kind, class_id, subject_id, semester, person, client, reason,
-    changed, unchanged, students, columns, versions, vals)
-VALUES (%(request)s, %(digest)s, %(kind)s, %(class)s, %(subject)s, %(semester)s, %(person)s, %(client)s,
-    %(reason)s, %(changed)s, 0, %(students)s, %(columns)s, %(versions)s, %(vals)s)
+)
+SELECT v.column_no AS "column", put.version, v.value
+FROM put, LATERAL (VALUES (1, excused), (2, unexcused)) AS v (column_no, value) ORDER BY 1
 """
 
 
-def _write_marks(tx: Tx, joining: Joining, marks: Sequence[CarriedMark]) -> list[_CarriedAct]:
-    rows = tx.execute(
+def _marks(tx: Tx, joining: Joining, marks: Sequence[CarriedMark]) -> list[NewAct]:
+    put = rows(
+        tx,
+        _PutMark,
         _PUT_MARKS,
         {
             "class": joining.to_class_id,
@@ -226,83 +234,85 @@ def _write_marks(tx: Tx, joining: Joining, marks: Sequence[CarriedMark]) -> list
             "statuses": [mark.status for mark in marks],
         },
     )
-    written = {(row[0], row[1], row[2]): _Cell(row[2], row[3], row[4]) for row in rows}
+    cells_put = {
+        (mark.subject_id, mark.semester, mark.column_no): _Cell(mark.column_no, mark.version, mark.value)
+        for mark in put
+    }
     acts = []
     for (subject, semester, reason), group in itertools.groupby(
         marks, key=lambda mark: (mark.subject_id, mark.semester, mark.reason)
     ):
-        cells = [written[key] for mark in group if (key := (subject, semester, mark.column)) in written]
-        acts += _record(joining, EntryKind.CARRIED_MARKS, subject, semester, reason=reason, cells=cells)
+        cells = [cells_put[key] for mark in group if (key := (subject, semester, mark.column)) in cells_put]
+        act = _act(joining, EntryKind.CARRIED_MARKS, subject_id=subject, semester=semester, reason=reason)
+        acts += _with_cells(joining, act, cells)
     return acts
 
 
-def _write_conduct(tx: Tx, joining: Joining, conduct: Sequence[tuple[int, int]]) -> list[_CarriedAct]:
-    with tx.cursor() as cursor:
-        cursor.executemany(
-            _PUT_CONDUCT,
-            [(joining.to_class_id, joining.student_id, semester, level) for semester, level in conduct],
-            returning=True,
+def _conduct(tx: Tx, joining: Joining, conduct: Sequence[tuple[int, int]]) -> list[NewAct]:
+    put = rows(
+        tx,
+        _PutConduct,
+        _PUT_CONDUCT,
+        {
+            "class": joining.to_class_id,
+            "student": joining.student_id,
+            "semesters": [semester for semester, _ in conduct],
+            "levels": [level for _, level in conduct],
+        },
+    )
+    return [
+        act
+        for row in sorted(put)
+        for act in _with_cells(
+            joining,
+            _act(joining, EntryKind.CARRIED_CONDUCT, semester=row.semester),
+            [_Cell(0, row.version, row.level)],
         )
-        rows = [result.fetchone() for result in cursor.results()]
-    acts = []
-    for (semester, _), row in zip(conduct, rows, strict=True):
-        cells = [] if row is None else [_Cell(0, row[0], row[1])]
-        acts += _record(joining, EntryKind.CARRIED_CONDUCT, None, semester, reason=joining.origin, cells=cells)
-    return acts
+    ]
 
 
-def _write_absences(tx: Tx, joining: Joining, absences: tuple[int, int] | None) -> list[_CarriedAct]:
+def _absences(tx: Tx, joining: Joining, absences: tuple[int, int] | None) -> list[NewAct]:
     if absences is None:
         return []
-    row = tx.execute(_PUT_ABSENCES, (joining.to_class_id, joining.student_id, *absences)).fetchone()
-    cells = [] if row is None else [_Cell(1, row[0], row[1]), _Cell(2, row[0], row[2])]
-    return _record(joining, EntryKind.CARRIED_ABSENCES, None, None, reason=joining.origin, cells=cells)
+    put = rows(tx, _Cell, _PUT_ABSENCES, (joining.to_class_id, joining.student_id, *absences)).fetchall()
+    return _with_cells(joining, _act(joining, EntryKind.CARRIED_ABSENCES), put)
 
 
-def _attendance_act(joining: Joining, month: str) -> Act:
-    digest = hashlib.sha256(f"{joining}{month}".encode()).digest()
-    recorded = (joining.person, joining.client, joining.origin)
-    return Act(uuid.uuid4(), digest, EntryKind.ATTENDANCE, joining.to_class_id, None, None, *recorded)
-
-
-def _record(
+def _act(
     joining: Joining,
-    kind: int,
-    subject: int | None,
-    semester: int | None,
+    kind: EntryKind,
     *,
-    reason: str,
-    cells: Sequence[_Cell],
-) -> list[_CarriedAct]:
-    """An act for the history, with a digest as `sheets.writing` makes it; none without cells."""
+    subject_id: int | None = None,
+    semester: int | None = None,
+    reason: str | None = None,
+) -> Act:
+    """An act with an id of its own, since no client sent one. reason: None for where the student comes from."""
+    request_id = uuid.uuid4()
+    return Act(
+        request_id,
+        hashlib.sha256(request_id.bytes).digest(),
+        kind,
+        joining.to_class_id,
+        subject_id,
+        semester,
+        joining.person,
+        joining.client,
+        joining.origin if reason is None else reason,
+    )
+
+
+def _with_cells(joining: Joining, act: Act, cells: Sequence[_Cell]) -> list[NewAct]:
+    """The act with its cells; none without cells."""
     if not cells:
         return []
-    arrays = {
-        "students": _array([joining.student_id] * len(cells)),
-        "columns": _array([cell.column for cell in cells]),
-        "versions": _array([cell.version for cell in cells]),
-        "vals": _array([cell.value for cell in cells]),
-    }
-    digest = hashlib.sha256("|".join(arrays.values()).encode())
-    fields = {
-        **arrays,
-        "request": uuid.uuid4(),
-        "digest": digest.digest(),
-        "kind": kind,
-        "class": joining.to_class_id,
-        "subject": subject,
-        "semester": semester,
-        "person": joining.person,
-        "client": joining.client,
-        "reason": reason,
-        "changed": len(cells),
-    }
-    return [_CarriedAct(fields, Written(len(cells), digest.hexdigest()))]
+    arrays = CellArrays(
+        json_array([joining.student_id] * len(cells)),
+        json_array([cell.column for cell in cells]),
+        json_array([cell.version for cell in cells]),
+        json_array([cell.value for cell in cells]),
+    )
+    return [NewAct(act, arrays, Entered(len(cells), 0))]
 
 
 def _local(time: datetime) -> str:
     return (time + _VIETNAM).strftime("%d/%m/%Y %H:%M")
-
-
-def _array(values: Sequence[int]) -> str:
-    return f"{{{','.join(map(str, values))}}}"

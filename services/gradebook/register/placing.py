@@ -95,5 +95,4 @@ def join_with_data(
     origin = f"Chuyển từ {left.school_name}, lớp {left.class_name}"
     data = carrying_store.read_carried(tx, context.student_id, left.class_id, to_class.id, origin)
     joining = Joining(context.student_id, to_class.id, origin, context.recorder.person, context.client)
-    carrying_store.copy_exemptions(tx, joining, left.class_id)
     return carrying_store.write_carried(tx, joining, data)

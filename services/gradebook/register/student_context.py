@@ -10,6 +10,7 @@ from typing import NamedTuple
 from services.common.db import Tx
 from services.common.errors import Invalid, Violation
 from services.common.identity import Caller
+from services.gradebook.model.acts import DIGEST_VERSION
 from services.gradebook.model.movement_rules import PERMISSIONS, MovementKind, Standing, StudentState, status_after
 from services.gradebook.model.register_rules import CheckedMovement
 from services.gradebook.register import register_store
@@ -136,7 +137,9 @@ def write(
         facts |= {
             "carried": carried.cells,
             "left_behind": carried.left_behind,
-            "cells_sha256": carried.cells_sha256,
+            "acts": ",".join(map(str, carried.acts)),
+            "cells_sha256": carried.sha256,
+            "digest_version": DIGEST_VERSION,
         }
     resource = f"schools/{written.school}/years/{written.school_year}/students/{written.student}"
     access.record(tx, caller, written.school, "STUDENT_MOVED", resource, **facts)

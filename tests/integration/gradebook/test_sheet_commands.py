@@ -141,9 +141,7 @@ def test_remarks_are_exported_edited_and_imported_with_the_marks(
     assert world.rows("SELECT count(*) FROM remark") == [(0,)]
     code, output = hoso("import", path, "--token-file", tokens)
     assert (code, "Đã nhập 3 ô trong 1 bảng, trong đó có 2 ô nhận xét;" in output) == (0, True)
-    said = (
-        "SELECT s.moet_student_id, r.version, r.remark, e.person FROM remark r JOIN remark_entry e USING (request_id)"
-    )
+    said = "SELECT s.moet_student_id, r.version, r.remark, e.person FROM remark r JOIN entry e USING (request_id)"
     said += " JOIN student s ON s.id = r.student_id ORDER BY 1, 2"
     teacher, (first, second) = school_class.assignments["VAN"][0], (student.id for student in school_class.students[:2])
     written = [(first, 1, "Đọc diễn cảm tốt, cần viết cẩn thận hơn.", teacher), (second, 1, "- Chăm học.", teacher)]

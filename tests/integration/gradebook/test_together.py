@@ -16,8 +16,8 @@ from services.common.db import StatementError, Tx
 from services.common.errors import HosoError
 from services.common.identity import Caller
 from services.gradebook.entry import marks
-from services.gradebook.entry.acts import Entered, Request
 from services.gradebook.entry.marks import Answer, SheetEntry
+from services.gradebook.model.acts import Entered, Request
 from services.gradebook.model.domain import ClassRef
 from tests.integration.gradebook.world import FINAL, FIRST, REGULAR, SECOND, VENDOR, World
 

@@ -79,6 +79,7 @@ def test_corrections_of_before_stay_what_they_were(config: DatabaseConfig, tmp_p
     assert migrate(config, [MIGRATIONS]) == [
         "gradebook/0017_corrections_of_class_data.sql",
         "gradebook/0018_reads_of_one_school.sql",
+        "gradebook/0020_acts.sql",
     ]
     with opened.transaction() as tx:
         found = corrections.list_corrections(tx, 1, None, None, 0, 10)

@@ -11,7 +11,7 @@ import inspect
 import types
 import typing
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Union
 
 Values = Mapping[str, Any]
@@ -56,7 +56,7 @@ def example(kind: Any, name: str, values: Values, *, optional: bool) -> Any:
         return example(rest[0], name, values, optional=optional)
     if name in values and _fits(values[name], origin or kind):
         return values[name]
-    if origin in {Sequence, list, set, frozenset}:
+    if origin in {Collection, Sequence, list, set, frozenset}:
         return [example(inner[0], name.removesuffix("s"), values, optional=optional)]
     if origin is tuple:
         listed = inner[:1] if inner[-1] is Ellipsis else inner

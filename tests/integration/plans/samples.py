@@ -21,8 +21,8 @@ from services.common.identity import Caller
 from services.common.intake import Delivery, Intake, Subscription
 from services.common.settings import DatabaseConfig
 from services.gradebook.entry import marks
-from services.gradebook.entry.acts import Request
 from services.gradebook.entry.marks import SheetEntry
+from services.gradebook.model.acts import Request
 from services.gradebook.model.correction_rules import Kind
 from services.gradebook.model.domain import ClassRef, MarkKind, RecordType
 
@@ -123,13 +123,11 @@ def _id(tx: Tx, statement: str) -> uuid.UUID:
 
 _BOOK = {"staff_id": None, "subject_code": None, "student_id": None, "source_id": None}
 SPECIAL: dict[str, list[dict[str, Any]]] = {
-    "attendance.month": [{"name": "2025-10"}],
-    "attendance.write": [{"name": "2025-10"}],
     "book_store.add": [
         {"id": uuid.UUID(int=8), "record_type": RecordType.CLASS_BOOK, "version": 9, "stage": 3, **_BOOK}
     ],
     "book_store.update": [{"changes": {uuid.UUID(int=8): {"state": 1}}}],
-    "data_history.history": [{"kind": Kind.CONDUCT}, {"kind": Kind.ATTENDANCE}],
+    "history.data_history": [{"kind": Kind.CONDUCT}, {"kind": Kind.ATTENDANCE}],
     "store.add_document": [
         {},
         {"Document.id": uuid.UUID(int=8), "book": "new", "Document.state": "SIGNING", "Required.state": "PENDING"},

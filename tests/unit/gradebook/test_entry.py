@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.gradebook.model import sheet_rules
 from services.gradebook.model.domain import FINAL_COLUMN, MIDTERM_COLUMN, keyed_code, keyed_text, required_columns
-from services.gradebook.model.sheet_rules import WITHDRAWN, Cells, Standing, changes, read_columns, read_rows
+from services.gradebook.model.sheet_rules import WITHDRAWN, Cells, CellState, changes, read_columns, read_rows
 from services.gradebook.rules import SubjectKind
 
 SCORE, COMMENT = SubjectKind.COMMENT_AND_SCORE, SubjectKind.COMMENT_ONLY
@@ -89,9 +89,9 @@ def test_zero_by_rule_and_a_keyed_zero_are_two_things() -> None:
     """Keying 0 over a settled cell is a new version; settling never replaces a mark."""
     cells = Cells([1, 2, 3, 4], [11] * 4, [0] * 4)
     standing = {
-        (1, 11): Standing(0, zero_by_rule=True, version=1),
-        (2, 11): Standing(0, zero_by_rule=False, version=1),
-        (3, 11): Standing(None, zero_by_rule=False, version=4),
+        (1, 11): CellState(0, zero_by_rule=True, version=1),
+        (2, 11): CellState(0, zero_by_rule=False, version=1),
+        (3, 11): CellState(None, zero_by_rule=False, version=4),
     }
     keyed = changes(cells, standing, settle=False)
     assert (keyed.fresh.students, keyed.replaced.students, keyed.versions) == ([4], [1, 3], [2, 5])
@@ -109,7 +109,7 @@ def test_the_versions_of_a_cell_count_up_and_the_last_one_stands(
     acts: list[tuple[dict[tuple[int, int], int], bool]],
 ) -> None:
     """Acts one after the other against a plain model of single cells."""
-    standing: dict[tuple[int, int], Standing] = {}
+    standing: dict[tuple[int, int], CellState] = {}
     model: dict[tuple[int, int], list[tuple[int | None, bool]]] = {}
     for sheet, settle in acts:
         values = dict.fromkeys(sheet, 0) if settle else sheet
@@ -131,7 +131,7 @@ def test_the_versions_of_a_cell_count_up_and_the_last_one_stands(
             versions,
             strict=True,
         ):
-            standing[student, column] = Standing(None if value == WITHDRAWN else value, settle, version)
+            standing[student, column] = CellState(None if value == WITHDRAWN else value, settle, version)
     for cell, history in model.items():
         assert standing[cell].version == len(history)
         value, zero_by_rule = history[-1]

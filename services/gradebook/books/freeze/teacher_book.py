@@ -68,11 +68,11 @@ def _content(
 ) -> bytes:
     stage = draft.stage
     closing_time = max(common.closing_time(tx, year, stage, grade) for grade in {head.grade_level for head in heads})
-    data = class_data.read(tx, year.id, year.name, heads, stage.semesters, subject)
+    data = class_data.read(tx, year.id, year.name, heads, stage.semesters, only_subject=subject)
     _check(heads, data, stage)
     open_corrections.refuse(tx, [head.id for head in heads], stage, subject=subject)
     left_on = class_data.left_on(tx, [head.id for head in heads])
-    said = remarks.standing(tx, [head.id for head in heads])
+    said = remarks.of_classes(tx, [head.id for head in heads])
     approved = corrections.approved(tx, [head.id for head in heads], stage)
     classes = [
         TaughtClass(

@@ -168,7 +168,7 @@ def _sources(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, studen
         principal=common.principal(tx, year),
         absences=class_data.absences(tx, school_class.id),
         remarks=_remarks(tx, school_class.id),
-        achievements=achievements.standing(tx, year.id, ids),
+        achievements=achievements.of_students(tx, year.id, ids),
         registrations=register_store.registrations(tx, year.school_id, ids),
         places=_places(tx, ids, year.name),
         earlier=_earlier(tx, ids, year.name),
@@ -202,7 +202,7 @@ def _identity(registration: Registration) -> Identity:
 
 
 def _remarks(tx: Tx, class_id: int) -> dict[tuple[int, str], str]:
-    said = remarks.standing(tx, [class_id])
+    said = remarks.of_classes(tx, [class_id])
     return {
         (student, code): text
         for printed in _PRINTED_PERIODS

@@ -1,22 +1,52 @@
-"""Attendance by month: one row a student, month and version; the highest version stands (ADR-0038).
+"""Attendance by month: one row per student, month and version; the highest version stands (ADR-0038).
 
-The year's totals of classes that keep none are keyed: written by `store.marks`.
+The year's totals of classes that keep none are keyed; `store.conduct` writes them.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from services.common.db import Tx
-from services.gradebook.entry.store.marks import Act, Written
+from services.common.rows import rows, scalars
+from services.gradebook.entry.store.acts import NewAct, Written, add_acts
+from services.gradebook.model.acts import Act, CellArrays, Entered, json_array
 from services.gradebook.model.results import Absences
 
 
-class StandingRow(NamedTuple):
-    """A student's sheet of one month as it stands."""
+class MonthSheet(NamedTuple):
+    """A student's sheet of one month."""
 
     version: int
     absences: Absences
+
+
+class NewMonth(NamedTuple):
+    """Sheets of a month to be written, by student id, and the act that writes them. month: such as "2025-10"."""
+
+    act: Act
+    month: str
+    sheets: Mapping[int, Absences]
+
+
+class Totals(NamedTuple):
+    """A student's absent sessions of the year as keyed."""
+
+    version: int
+    excused: int
+    unexcused: int
+
+
+class _SheetRow(NamedTuple):
+    class_id: int
+    month: str
+    student_id: int
+    version: int
+    excused: list[int]
+    unexcused: list[int]
+
+    @property
+    def absences(self) -> Absences:
+        return Absences(tuple(self.excused), tuple(self.unexcused))
 
 
 def is_kept(tx: Tx, class_id: int) -> bool:
@@ -24,136 +54,111 @@ def is_kept(tx: Tx, class_id: int) -> bool:
     return tx.execute("SELECT 1 FROM attendance WHERE class_id = %s LIMIT 1", (class_id,)).fetchone() is not None
 
 
-def standing(tx: Tx, classes: Sequence[int]) -> dict[int, dict[str, dict[int, Absences]]]:
+_NEWEST = (
+    "SELECT DISTINCT ON (a.class_id, a.month, a.student_id) a.class_id, to_char(a.month, 'YYYY-MM') AS month,"
+    " a.student_id, a.version, a.excused, a.unexcused FROM attendance a WHERE a.class_id = ANY(%s){}"
+    " ORDER BY a.class_id, a.month, a.student_id, a.version DESC"
+)
+
+
+def newest_sheets(tx: Tx, classes: Sequence[int]) -> dict[int, dict[str, dict[int, Absences]]]:
     """Class id → month, in order → student id → absences; only classes that keep attendance by month."""
-    found: dict[int, dict[str, dict[int, Absences]]] = {}
-    for class_id, month, student, excused, unexcused in tx.execute(
-        "SELECT DISTINCT ON (class_id, month, student_id) class_id, to_char(month, 'YYYY-MM'), student_id, excused,"
-        " unexcused FROM attendance WHERE class_id = ANY(%s) ORDER BY class_id, month, student_id, version DESC",
-        (list(classes),),
-    ):
-        sheet = found.setdefault(class_id, {}).setdefault(month, {})
-        sheet[student] = Absences(tuple(excused), tuple(unexcused))
-    return found
-
-
-def month(tx: Tx, class_id: int, name: str) -> dict[int, StandingRow]:
-    """Student id → sheet of one month as it stands."""
-    return _months(tx, class_id, [name])[name]
-
-
-def _months(tx: Tx, class_id: int, names: Sequence[str]) -> dict[str, dict[int, StandingRow]]:
-    sheets: dict[str, dict[int, StandingRow]] = {name: {} for name in names}
-    for name, student, version, excused, unexcused in tx.execute(
-        "SELECT DISTINCT ON (month, student_id) to_char(month, 'YYYY-MM'), student_id, version, excused, unexcused"
-        " FROM attendance WHERE class_id = %s AND month = ANY(%s::date[]) ORDER BY month, student_id, version DESC",
-        (class_id, [f"{name}-01" for name in names]),
-    ):
-        sheets[name][student] = StandingRow(version, Absences(tuple(excused), tuple(unexcused)))
+    sheets: dict[int, dict[str, dict[int, Absences]]] = {}
+    for row in rows(tx, _SheetRow, _NEWEST.format(""), (list(classes),)):
+        sheets.setdefault(row.class_id, {}).setdefault(row.month, {})[row.student_id] = row.absences
     return sheets
 
 
-def totals(tx: Tx, class_id: int, student_id: int) -> tuple[int, int, int] | None:
-    """Version of a student's totals of the year as keyed, absent sessions excused and unexcused; None before any."""
-    return tx.execute(
+def month_sheets(tx: Tx, class_id: int, month: str) -> dict[int, MonthSheet]:
+    """Student id → newest sheet of one month, such as "2025-10"."""
+    return _months(tx, class_id, [month])[month]
+
+
+def _months(tx: Tx, class_id: int, months: Sequence[str]) -> dict[str, dict[int, MonthSheet]]:
+    sheets: dict[str, dict[int, MonthSheet]] = {month: {} for month in months}
+    days = [f"{month}-01" for month in months]
+    for row in rows(tx, _SheetRow, _NEWEST.format(" AND a.month = ANY(%s::date[])"), ([class_id], days)):
+        sheets[row.month][row.student_id] = MonthSheet(row.version, row.absences)
+    return sheets
+
+
+def totals(tx: Tx, class_id: int, student_id: int) -> Totals | None:
+    """A student's totals of the year as keyed; None before any."""
+    return rows(
+        tx,
+        Totals,
         "SELECT version, excused, unexcused FROM absence WHERE class_id = %s AND student_id = %s",
         (class_id, student_id),
     ).fetchone()
 
 
 def totals_keyed(tx: Tx, class_id: int) -> bool:
-    """Whether the year's totals of the class were keyed; what students brought along from elsewhere aside."""
-    found = tx.execute(
+    """Whether the year's totals of the class were keyed, apart from what students brought along from elsewhere."""
+    keyed = scalars(
+        tx,
+        int,
         "SELECT 1 FROM absence a JOIN enrolment e ON e.class_id = a.class_id AND e.student_id = a.student_id"
         " WHERE a.class_id = %s AND e.joined_on IS NULL LIMIT 1",
         (class_id,),
     )
-    return found.fetchone() is not None
+    return keyed.fetchone() is not None
 
 
-class MonthSheet(NamedTuple):
-    """Sheets of a month to be written, by student id, and the act that writes them."""
-
-    act: Act
-    month: str
-    rows: Mapping[int, Absences]
-
-
-def write(tx: Tx, act: Act, name: str, rows: Mapping[int, Absences]) -> tuple[Written, int]:
-    """Write the sheets of a month that differ, and the act; also returns how many were the same.
+def write(tx: Tx, act: Act, month: str, sheets: Mapping[int, Absences]) -> tuple[Written, int]:
+    """Write the sheets (student id → absences) of a month that differ, and the act. Also returns how many did not.
 
     The caller holds the class's sheets (`share_year`). In the history the act has one element per
     student: the number of the month, the version, and how many sessions were absent.
     """
-    return write_months(tx, act.class_id, [MonthSheet(act, name, rows)])[0]
+    return write_months(tx, act.class_id, [NewMonth(act, month, sheets)])[0]
 
 
-def write_months(tx: Tx, class_id: int, sheets: Sequence[MonthSheet]) -> list[tuple[Written, int]]:
+def write_months(tx: Tx, class_id: int, months: Sequence[NewMonth]) -> list[tuple[Written, int]]:
     """Write different months of a class as `write` does, in three batches."""
-    before = _months(tx, class_id, [sheet.month for sheet in sheets])
-    changes = [_changes(sheet, before[sheet.month]) for sheet in sheets]
+    before = _months(tx, class_id, [new.month for new in months])
+    changes = [_changes(new, before[new.month]) for new in months]
+    digests = add_acts(tx, [_new_act(new, changed) for new, changed in zip(months, changes, strict=True)])
     with tx.cursor() as cursor:
-        cursor.executemany(_ADD_ENTRY, [_entry(sheet, new) for sheet, new in zip(sheets, changes, strict=True)])
         cursor.executemany(
-            "INSERT INTO attendance (class_id, student_id, month, version, excused, unexcused, request_id)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO attendance (class_id, student_id, month, version, excused, unexcused, request_id) VALUES"
+            " (%(class_id)s, %(student_id)s, %(month)s, %(version)s, %(excused)s, %(unexcused)s, %(request_id)s)",
             [
-                (
-                    class_id,
-                    student,
-                    f"{sheet.month}-01",
-                    row.version,
-                    list(row.absences.excused),
-                    list(row.absences.unexcused),
-                    sheet.act.request_id,
-                )
-                for sheet, new in zip(sheets, changes, strict=True)
-                for student, row in new.items()
+                {**row, "request_id": new.act.request_id}
+                for new, changed in zip(months, changes, strict=True)
+                for row in changed
             ],
         )
     return [
-        (Written(len(new), _digest(sheet.month, new)), len(sheet.rows) - len(new))
-        for sheet, new in zip(sheets, changes, strict=True)
+        (Written(len(changed), digest), len(new.sheets) - len(changed))
+        for new, changed, digest in zip(months, changes, digests, strict=True)
     ]
 
 
-_ADD_ENTRY = (
-    "INSERT INTO entry (request_id, request_sha256, kind, class_id, person, client, reason, changed, unchanged,"
-    " students, columns, versions, vals) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-)
-
-
-def _changes(sheet: MonthSheet, before: Mapping[int, StandingRow]) -> dict[int, StandingRow]:
-    """The sheets that differ from what stands, with their new versions."""
-    return {
-        student: StandingRow(before[student].version + 1 if student in before else 1, absences)
-        for student, absences in sheet.rows.items()
+def _changes(new: NewMonth, before: Mapping[int, MonthSheet]) -> list[dict[str, Any]]:
+    """The rows of the sheets that differ, with their next versions, by student id."""
+    return [
+        {
+            "class_id": new.act.class_id,
+            "excused": list(absences.excused),
+            "month": f"{new.month}-01",
+            "student_id": student,
+            "unexcused": list(absences.unexcused),
+            "version": before[student].version + 1 if student in before else 1,
+        }
+        for student, absences in sorted(new.sheets.items())
         if student not in before or before[student].absences != absences
-    }
+    ]
 
 
-def _entry(sheet: MonthSheet, new: Mapping[int, StandingRow]) -> tuple[object, ...]:
-    act = sheet.act
-    return (
-        act.request_id,
-        act.request_sha256,
-        act.kind,
-        act.class_id,
-        act.person,
-        act.client,
-        act.reason,
-        len(new),
-        len(sheet.rows) - len(new),
-        list(new),
-        [int(sheet.month[5:])] * len(new),
-        [row.version for row in new.values()],
-        [len(row.absences.excused) + len(row.absences.unexcused) for row in new.values()],
+def _new_act(new: NewMonth, changed: Sequence[dict[str, Any]]) -> NewAct:
+    return NewAct(
+        new.act,
+        CellArrays(
+            json_array([row["student_id"] for row in changed]),
+            json_array([int(new.month[5:])] * len(changed)),
+            json_array([row["version"] for row in changed]),
+            json_array([len(row["excused"]) + len(row["unexcused"]) for row in changed]),
+        ),
+        Entered(len(changed), len(new.sheets) - len(changed)),
+        rows={"attendance": changed},
     )
-
-
-def _digest(month: str, new: Mapping[int, StandingRow]) -> str:
-    lines = (
-        f"{student}|{month}|{row.version}|{row.absences.excused}|{row.absences.unexcused}"
-        for student, row in sorted(new.items())
-    )
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -5,9 +5,11 @@ from datetime import date
 from typing import NamedTuple
 
 from services.common.db import Tx
+from services.common.rows import rows
 from services.gradebook.authority import policy_store
 from services.gradebook.entry.store import attendance, exemptions, principal_remarks
 from services.gradebook.model.domain import SUBJECT_KINDS
+from services.gradebook.model.entry_kinds import CellSource
 from services.gradebook.model.movement_rules import list_note
 from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet, year_totals
 from services.gradebook.roster.roster_store import guardian
@@ -26,34 +28,35 @@ class ClassHead(NamedTuple):
 
 def heads(tx: Tx, year_id: int) -> list[ClassHead]:
     """The classes of a year by grade and name."""
-    rows = tx.execute(
+    return rows(
+        tx,
+        ClassHead,
         "SELECT id, name, grade_level FROM school_class WHERE school_year_id = %s ORDER BY grade_level, name",
         (year_id,),
-    )
-    return [ClassHead(*row) for row in rows]
+    ).fetchall()
 
 
 def heads_after(tx: Tx, year_id: int, after: tuple[int, str], limit: int) -> list[ClassHead]:
     """A page of the classes of a year by grade and name."""
-    rows = tx.execute(
+    return rows(
+        tx,
+        ClassHead,
         "SELECT id, name, grade_level FROM school_class WHERE school_year_id = %s AND (grade_level, name) > (%s, %s)"
         " ORDER BY grade_level, name LIMIT %s",
         (year_id, *after, limit),
-    )
-    return [ClassHead(*row) for row in rows]
+    ).fetchall()
 
 
 def zeros(tx: Tx, classes: Sequence[int], semesters: Sequence[int]) -> dict[int, set[tuple[int, int, int, int]]]:
     """Class id → cells that are zero by rule: (subject id, semester, student id, column)."""
-    found: dict[int, set[tuple[int, int, int, int]]] = {}
-    for class_id, *cell in tx.execute(
+    cells: dict[int, set[tuple[int, int, int, int]]] = {}
+    for class_id, subject, semester, student, column in tx.execute(
         "SELECT class_id, subject_id, semester, student_id, column_no FROM mark"
-        " WHERE class_id = ANY(%s) AND semester = ANY(%s) AND status = 2",
-        (list(classes), list(semesters)),
+        " WHERE class_id = ANY(%s) AND semester = ANY(%s) AND status = %s",
+        (list(classes), list(semesters), CellSource.ZERO_BY_RULE),
     ):
-        subject, semester, student, column = cell
-        found.setdefault(class_id, set()).add((subject, semester, student, column))
-    return found
+        cells.setdefault(class_id, set()).add((subject, semester, student, column))
+    return cells
 
 
 def read(
@@ -62,18 +65,22 @@ def read(
     school_year: str,
     classes: Sequence[ClassHead],
     semesters: Sequence[int],
+    *,
     only_subject: str | None = None,
 ) -> dict[int, ClassData]:
     """Class id → everything of the class, with the marks of the semesters. Ten statements in all.
 
     only_subject: leave out all other subjects and their marks.
     """
-    ids = [one.id for one in classes]
+    ids = [head.id for head in classes]
     subjects = _subjects(tx, year_id, classes)
     if only_subject is not None:
-        subjects = {key: [one for one in listed if one.code == only_subject] for key, listed in subjects.items()}
+        subjects = {
+            class_id: [subject for subject in listed if subject.code == only_subject]
+            for class_id, listed in subjects.items()
+        }
     students = _students(tx, ids)
-    marks = _marks(tx, ids, [one.id for listed in subjects.values() for one in listed], semesters)
+    marks = _marks(tx, ids, [subject.id for listed in subjects.values() for subject in listed], semesters)
     conduct: dict[int, dict[tuple[int, int], Level]] = {}
     for class_id, semester, student, level in tx.execute(
         "SELECT class_id, semester, student_id, level FROM conduct WHERE class_id = ANY(%s)", (ids,)
@@ -85,112 +92,155 @@ def read(
         "SELECT class_id, student_id, excused, unexcused FROM absence WHERE class_id = ANY(%s)", (ids,)
     ):
         absences.setdefault(class_id, {})[student] = (excused, unexcused)
-    exempt = exemptions.standing(tx, ids)
-    sheets = attendance.standing(tx, ids)
+    exempt = exemptions.in_force(tx, ids)
+    sheets = attendance.newest_sheets(tx, ids)
     for class_id, kept in sheets.items():
         joined = {student.id for student in students.get(class_id, []) if student.joined}
         totals = absences.get(class_id, {})
-        absences[class_id] = year_totals(kept, {one: totals[one] for one in joined & totals.keys()})
-    remarks = principal_remarks.standing(tx, ids)
+        absences[class_id] = year_totals(kept, {student: totals[student] for student in joined & totals.keys()})
+    remarks = principal_remarks.of_classes(tx, ids)
     return {
-        one.id: ClassData(
+        head.id: ClassData(
             school_year,
-            one.grade_level,
-            subjects.get(one.id, []),
-            students.get(one.id, []),
-            marks.get(one.id, {}),
-            conduct.get(one.id, {}),
-            absences.get(one.id, {}),
-            exempt.get(one.id, frozenset()),
-            sheets.get(one.id, {}),
-            remarks.get(one.id, {}),
+            head.grade_level,
+            subjects.get(head.id, []),
+            students.get(head.id, []),
+            marks.get(head.id, {}),
+            conduct.get(head.id, {}),
+            absences.get(head.id, {}),
+            exempt.get(head.id, frozenset()),
+            sheets.get(head.id, {}),
+            remarks.get(head.id, {}),
             policy,
         )
-        for one in classes
+        for head in classes
     }
 
 
 def taught(tx: Tx, year_id: int, staff_id: int, subject_code: str) -> list[ClassHead]:
     """The classes of a year in which a person teaches a subject, by grade and name."""
-    rows = tx.execute(
+    return rows(
+        tx,
+        ClassHead,
         "SELECT c.id, c.name, c.grade_level FROM assignment a JOIN school_class c ON c.id = a.class_id"
         " JOIN subject s ON s.id = a.subject_id WHERE c.school_year_id = %s AND a.staff_id = %s AND s.code = %s"
         " AND s.active ORDER BY c.grade_level, c.name",
         (year_id, staff_id, subject_code),
-    )
-    return [ClassHead(*row) for row in rows]
+    ).fetchall()
 
 
 def left_on(tx: Tx, classes: Sequence[int]) -> dict[int, dict[int, date]]:
-    """Class id → student id → the day on which a student left the class; who is there is absent."""
-    found: dict[int, dict[int, date]] = {}
+    """Class id → student id → the day on which a student left the class; students still in it are omitted."""
+    days: dict[int, dict[int, date]] = {}
     for class_id, student, day in tx.execute(
         "SELECT class_id, student_id, left_on FROM enrolment WHERE class_id = ANY(%s) AND left_on IS NOT NULL",
         (list(classes),),
     ):
-        found.setdefault(class_id, {})[student] = day
-    return found
+        days.setdefault(class_id, {})[student] = day
+    return days
 
 
 def absences(tx: Tx, class_id: int) -> dict[int, tuple[int, int]]:
     """Student id → the year's absent sessions, excused and unexcused, as entered for the whole year."""
-    rows = tx.execute("SELECT student_id, excused, unexcused FROM absence WHERE class_id = %s", (class_id,))
-    return {student: (excused, unexcused) for student, excused, unexcused in rows}
+    totals = tx.execute("SELECT student_id, excused, unexcused FROM absence WHERE class_id = %s", (class_id,))
+    return {student: (excused, unexcused) for student, excused, unexcused in totals}
 
 
 def student_ids(tx: Tx, class_id: int) -> dict[str, int]:
     """moet_student_id → id of the students of a class, by number in its list."""
-    rows = tx.execute(
+    students = tx.execute(
         "SELECT moet_student_id, student_id FROM enrolment WHERE class_id = %s ORDER BY number", (class_id,)
     )
-    return dict(rows.fetchall())
+    return dict(students.fetchall())
+
+
+class _TeacherRow(NamedTuple):
+    class_id: int
+    subject_id: int
+    person: str
+    name: str
+
+
+class _SubjectRow(NamedTuple):
+    grade_level: int
+    id: int
+    code: str
+    name: str
+    kind: int
+    periods_per_year: int
+    regular_count: int
+    topic_cluster_semester: int
 
 
 def _subjects(tx: Tx, year_id: int, classes: Sequence[ClassHead]) -> dict[int, list[ClassSubject]]:
     teachers: dict[tuple[int, int], list[NamedPerson]] = {}
-    for class_id, subject_id, person, name in tx.execute(
+    for teacher in rows(
+        tx,
+        _TeacherRow,
         "SELECT a.class_id, a.subject_id, t.person, t.name FROM assignment a JOIN staff t ON t.id = a.staff_id"
         " WHERE a.class_id = ANY(%s) ORDER BY a.class_id, a.subject_id, a.position",
-        ([one.id for one in classes],),
+        ([head.id for head in classes],),
     ):
-        teachers.setdefault((class_id, subject_id), []).append(NamedPerson(person, name))
-    listed = tx.execute(
+        named = NamedPerson(teacher.person, teacher.name)
+        teachers.setdefault((teacher.class_id, teacher.subject_id), []).append(named)
+    subjects = rows(
+        tx,
+        _SubjectRow,
         "SELECT grade_level, id, code, name, kind, periods_per_year, regular_count, topic_cluster_semester FROM subject"
         " WHERE school_year_id = %s AND active ORDER BY grade_level, position",
         (year_id,),
     ).fetchall()
     return {
-        one.id: [
+        head.id: [
             ClassSubject(
-                subject_id,
-                code,
-                name,
-                SUBJECT_KINDS[kind],
-                periods,
-                count,
-                tuple(teachers.get((one.id, subject_id), ())),
-                cluster,
+                subject.id,
+                subject.code,
+                subject.name,
+                SUBJECT_KINDS[subject.kind],
+                subject.periods_per_year,
+                subject.regular_count,
+                tuple(teachers.get((head.id, subject.id), ())),
+                subject.topic_cluster_semester,
             )
-            for grade, subject_id, code, name, kind, periods, count, cluster in listed
-            if grade == one.grade_level
+            for subject in subjects
+            if subject.grade_level == head.grade_level
         ]
-        for one in classes
+        for head in classes
     }
 
 
 def _students(tx: Tx, classes: Sequence[int]) -> dict[int, list[ClassStudent]]:
-    found: dict[int, list[ClassStudent]] = {}
-    for class_id, *details, father, mother, note, joined, joined_kind, left, left_kind in tx.execute(
+    students: dict[int, list[ClassStudent]] = {}
+    for row in rows(
+        tx,
+        dict,
         "SELECT class_id, student_id, moet_student_id, number, name, birth_date::text, birth_place, sex, ethnicity,"
         " priority, address, father, mother, note, joined_on, joined_kind, left_on, left_kind FROM enrolment"
         " WHERE class_id = ANY(%s) ORDER BY class_id, number",
         (list(classes),),
     ):
-        moved = list_note(note, joined and (joined_kind, joined), left and (left_kind, left))
-        month = f"{joined:%Y-%m}" if joined else ""
-        fields = [*details, guardian(father), guardian(mother), moved, left is not None, month]
-        found.setdefault(class_id, []).append(ClassStudent(*fields))
-    return found
+        joined_on, left_on = row["joined_on"], row["left_on"]
+        student = ClassStudent(
+            id=row["student_id"],
+            moet_student_id=row["moet_student_id"],
+            number=row["number"],
+            name=row["name"],
+            birth_date=row["birth_date"],
+            birth_place=row["birth_place"],
+            sex=row["sex"],
+            ethnicity=row["ethnicity"],
+            priority=row["priority"],
+            address=row["address"],
+            father=guardian(row["father"]),
+            mother=guardian(row["mother"]),
+            note=list_note(
+                row["note"], joined_on and (row["joined_kind"], joined_on), left_on and (row["left_kind"], left_on)
+            ),
+            left=left_on is not None,
+            joined=f"{joined_on:%Y-%m}" if joined_on else "",
+        )
+        students.setdefault(row["class_id"], []).append(student)
+    return students
 
 
 MARKS_OF_CLASSES = (
@@ -204,18 +254,18 @@ MARKS_OF_CLASSES = (
 def _marks(
     tx: Tx, classes: Sequence[int], subjects: Sequence[int], semesters: Sequence[int]
 ) -> dict[int, dict[tuple[int, int], Sheet]]:
-    found: dict[int, dict[tuple[int, int], Sheet]] = {}
-    # One row a sheet: the database gathers its cells several times as fast as Python takes rows, or arrays of a few.
-    rows: Iterable[tuple[int, int, int, list[int], list[int], list[int]]] = tx.execute(
+    marks: dict[int, dict[tuple[int, int], Sheet]] = {}
+    # One row per sheet: the database gathers cells several times as fast as Python takes rows of single ones.
+    sheets: Iterable[tuple[int, int, int, list[int], list[int], list[int]]] = tx.execute(
         MARKS_OF_CLASSES,
         (list(classes), list(set(subjects)), list(semesters)),
     )
-    for class_id, subject_id, semester, *cells in rows:
+    for class_id, subject_id, semester, *cells in sheets:
         sheet: dict[int, dict[int, int]] = {}
         for student, column, value in zip(*cells, strict=True):
             if student in sheet:
                 sheet[student][column] = value
             else:
                 sheet[student] = {column: value}
-        found.setdefault(class_id, {})[subject_id, semester] = sheet
-    return found
+        marks.setdefault(class_id, {})[subject_id, semester] = sheet
+    return marks

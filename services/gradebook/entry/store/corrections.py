@@ -1,12 +1,15 @@
 """Corrections and the steps of their life."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.common.db import Tx
+from services.common.rows import one_row, rows, scalars
+from services.gradebook.entry.store.acts import add_act
 from services.gradebook.entry.store.windows import SnapshotRow
+from services.gradebook.model.acts import Act
 from services.gradebook.model.correction_rules import ApprovedCorrection, Change, Datum, Kind, Progress, State
 from services.gradebook.model.domain import Stage
 
@@ -65,36 +68,68 @@ class NewCorrection(NamedTuple):
     """A correction to be written, in its first state."""
 
     id: UUID
-    request_id: UUID
-    request_sha256: bytes
     datum: Datum
     first_stage: Stage
     old_version: int
     changes: tuple[Change, ...]
-    reason: str
     evidence: str
     evidence_sha256: bytes | None
 
 
 _MONTH = "coalesce(to_char(k.month, 'YYYY-MM'), '')"
-_DATUM = f"k.kind, k.class_id, k.student_id, k.subject_id, k.semester, k.column_no, {_MONTH}"
-_CHANGES = "k.places, k.old_values, k.new_values"
+_STEPS = {
+    "requested": ("a", (State.REQUESTED,)),
+    "confirmed": ("f", (State.CONFIRMED,)),
+    "decided": ("d", (State.APPROVED, State.REJECTED)),
+    "withdrawn": ("w", (State.WITHDRAWN,)),
+}
+"""Field of CorrectionRow → alias of the step, and the states of which it may be."""
+_OPEN = f"k.state IN ({State.REQUESTED:d}, {State.CONFIRMED:d})"
+"""Whether a correction `k` waits for a decision; the condition of the index `correction_open`."""
+
+
+def _step_columns(field: str, alias: str) -> str:
+    columns = {"person": "person", "client": "client", "recorded_time": "time", "note": "note"}
+    return ", ".join(f"{alias}.{column} AS {field}_{name}" for column, name in columns.items())
+
+
+def _step_join(alias: str, states: tuple[State, ...], kind: str = "LEFT JOIN") -> str:
+    listed = ", ".join(f"{state:d}" for state in states)
+    return f" {kind} correction_step {alias} ON {alias}.correction_id = k.id AND {alias}.state IN ({listed})"
+
+
 _CORRECTION = (
-    "SELECT k.id, k.number, k.request_sha256, s.code, y.name, c.name, coalesce(u.code, ''), p.moet_student_id,"  # noqa: S608
-    f" {_DATUM}, k.old_version, {_CHANGES}, k.reason, k.evidence,"
-    " k.evidence_sha256, k.state, k.voided_books, a.person, a.client, a.recorded_time, a.note,"
-    " f.person, f.client, f.recorded_time, f.note, d.person, d.client, d.recorded_time, d.note,"
-    " w.person, w.client, w.recorded_time, w.note,"
-    " n.id, c.name, n.content_sha256, n.previous_sha256, coalesce(r.record, ''), n.sequence"
+    "SELECT k.id, k.number, k.request_sha256, s.code AS school, y.name AS school_year, c.name AS class_name,"  # noqa: S608
+    f" coalesce(u.code, '') AS subject, p.moet_student_id AS student, k.kind, k.class_id, k.student_id, k.subject_id,"
+    f" k.semester, k.column_no, {_MONTH} AS month, k.old_version, k.places, k.old_values, k.new_values, k.reason,"
+    " k.evidence, k.evidence_sha256, k.state, k.voided_books,"
+    f" {', '.join(_step_columns(field, alias) for field, (alias, _) in _STEPS.items())},"
+    " n.id AS snapshot_id, n.content_sha256, n.previous_sha256, coalesce(r.record, '') AS archive_record, n.sequence"
     " FROM correction k JOIN school_class c ON c.id = k.class_id JOIN school_year y ON y.id = c.school_year_id"
     " JOIN school s ON s.id = y.school_id JOIN student p ON p.id = k.student_id"
     " LEFT JOIN subject u ON u.id = k.subject_id"
-    " LEFT JOIN correction_step a ON a.correction_id = k.id AND a.state = 1"
-    " LEFT JOIN correction_step f ON f.correction_id = k.id AND f.state = 2"
-    " LEFT JOIN correction_step d ON d.correction_id = k.id AND d.state IN (3, 4)"
-    " LEFT JOIN correction_step w ON w.correction_id = k.id AND w.state = 5"
+    f"{''.join(_step_join(alias, states) for alias, states in _STEPS.values())}"
     " LEFT JOIN snapshot n ON n.correction_id = k.id LEFT JOIN snapshot_record r ON r.snapshot_id = n.id"
 )
+
+
+def find_correction(tx: Tx, correction_id: UUID, *, lock: bool = False) -> CorrectionRow | None:
+    """A correction; `lock` holds it until commit, so that states are left one after the other."""
+    tail = " FOR UPDATE OF k" if lock else ""
+    row = rows(tx, dict, f"{_CORRECTION} WHERE k.id = %s{tail}", (correction_id,)).fetchone()
+    return None if row is None else _row(row)
+
+
+def correction(tx: Tx, correction_id: UUID) -> CorrectionRow:
+    """A correction that exists."""
+    return _row(one_row(rows(tx, dict, f"{_CORRECTION} WHERE k.id = %s", (correction_id,))))
+
+
+def by_request(tx: Tx, request_id: UUID) -> CorrectionRow:
+    """The correction that this request made, which exists."""
+    return _row(one_row(rows(tx, dict, f"{_CORRECTION} WHERE k.request_id = %s", (request_id,))))
+
+
 # Class by class, else the planner walks the corrections of the whole city by number.
 _PAGE = (
     "SELECT n.id FROM school_class l CROSS JOIN LATERAL (SELECT id, number FROM correction WHERE class_id = l.id"
@@ -102,44 +137,19 @@ _PAGE = (
     " WHERE l.school_year_id = %(year)s AND (%(class)s::integer IS NULL OR l.id = %(class)s)"
     " ORDER BY n.number LIMIT %(limit)s"
 )
-_NAMES, _FIELDS = 8, 7  # columns before the datum, and of it
-_PLAIN = 24  # columns before the steps
-
-
-def correction(tx: Tx, correction_id: UUID, *, lock: bool = False) -> CorrectionRow | None:
-    """One correction; `lock` holds it until commit, so that states are left one after the other."""
-    tail = " FOR UPDATE OF k" if lock else ""
-    row = tx.execute(f"{_CORRECTION} WHERE k.id = %s{tail}", (correction_id,)).fetchone()
-    return None if row is None else _row(row)
-
-
-def by_request(tx: Tx, request_id: UUID) -> CorrectionRow | None:
-    """The correction that this request made."""
-    row = tx.execute(f"{_CORRECTION} WHERE k.request_id = %s", (request_id,)).fetchone()
-    return None if row is None else _row(row)
-
-
-# Class by class, else the planner walks the corrections of the whole city by number.
-_LIST = f"""
-{_CORRECTION} WHERE k.id = ANY(ARRAY(
-    SELECT n.id FROM school_class l CROSS JOIN LATERAL (
-        SELECT id, number FROM correction WHERE class_id = l.id AND number > %(after)s
-        AND (%(state)s::smallint IS NULL OR state = %(state)s) ORDER BY number LIMIT %(limit)s
-    ) n WHERE l.school_year_id = %(year)s AND (%(class)s::integer IS NULL OR l.id = %(class)s)
-    ORDER BY n.number LIMIT %(limit)s
-)) ORDER BY k.number
-"""  # noqa: S608 - a constant
 
 
 def list_corrections(
     tx: Tx, year_id: int, class_id: int | None, state: int | None, after: int, limit: int
 ) -> list[CorrectionRow]:
     """A page of the corrections of a year, oldest first; class_id and state None: of any."""
-    rows = tx.execute(
+    page = rows(
+        tx,
+        dict,
         f"{_CORRECTION} WHERE k.id = ANY(ARRAY({_PAGE})) ORDER BY k.number",
         {"year": year_id, "class": class_id, "state": state, "after": after, "limit": limit},
     )
-    return [_row(row) for row in rows]
+    return [_row(row) for row in page]
 
 
 def open_ids(tx: Tx, classes: Sequence[int], stage: Stage, subject: str, student: str) -> list[UUID]:
@@ -147,34 +157,38 @@ def open_ids(tx: Tx, classes: Sequence[int], stage: Stage, subject: str, student
 
     subject: code; student: moet_student_id; empty for any.
     """
-    rows = tx.execute(
-        "SELECT k.id FROM correction k LEFT JOIN subject u ON u.id = k.subject_id JOIN student p ON p.id = k.student_id"
-        " WHERE k.state IN (1, 2) AND k.class_id = ANY(%s) AND k.first_stage <= %s"
+    return scalars(
+        tx,
+        UUID,
+        "SELECT k.id FROM correction k LEFT JOIN subject u ON u.id = k.subject_id JOIN student p ON p.id = k.student_id"  # noqa: S608
+        f" WHERE {_OPEN} AND k.class_id = ANY(%s) AND k.first_stage <= %s"
         " AND %s IN ('', u.code) AND %s IN ('', p.moet_student_id) ORDER BY k.number",
         (list(classes), stage, subject, student),
-    )
-    return [row[0] for row in rows]
+    ).fetchall()
 
 
 def open_of_students(tx: Tx, class_id: int, stage: Stage, students: Sequence[str]) -> dict[str, list[UUID]]:
     """moet_student_id → the open corrections of a class that transcripts of the stage hold, oldest first."""
-    found: dict[str, list[UUID]] = {}
+    listed: dict[str, list[UUID]] = {}
     for student, correction_id in tx.execute(
-        "SELECT p.moet_student_id, k.id FROM correction k JOIN student p ON p.id = k.student_id"
-        " WHERE k.state IN (1, 2) AND k.class_id = %s AND k.first_stage <= %s AND p.moet_student_id = ANY(%s)"
+        "SELECT p.moet_student_id, k.id FROM correction k JOIN student p ON p.id = k.student_id"  # noqa: S608
+        f" WHERE {_OPEN} AND k.class_id = %s AND k.first_stage <= %s AND p.moet_student_id = ANY(%s)"
         " ORDER BY k.number",
         (class_id, stage, list(students)),
     ):
-        found.setdefault(student, []).append(correction_id)
-    return found
+        listed.setdefault(student, []).append(correction_id)
+    return listed
 
 
 def open_at(tx: Tx, datum: Datum) -> UUID | None:
     """The open correction of a datum."""
-    row = tx.execute(
-        "SELECT id FROM correction WHERE state IN (1, 2) AND class_id = %(class_id)s AND student_id = %(student_id)s"
-        " AND kind = %(kind)s AND coalesce(semester, 0) = %(semester)s AND coalesce(subject_id, 0) = %(subject)s"
-        " AND column_no = %(column)s AND month IS NOT DISTINCT FROM %(month)s::date",
+    return scalars(
+        tx,
+        UUID,
+        f"SELECT k.id FROM correction k WHERE {_OPEN} AND k.class_id = %(class_id)s"  # noqa: S608 - a constant
+        " AND k.student_id = %(student_id)s AND k.kind = %(kind)s AND coalesce(k.semester, 0) = %(semester)s"
+        " AND coalesce(k.subject_id, 0) = %(subject)s AND k.column_no = %(column)s"
+        " AND k.month IS NOT DISTINCT FROM %(month)s::date",
         {
             **datum._asdict(),
             "semester": datum.semester or 0,
@@ -182,37 +196,38 @@ def open_at(tx: Tx, datum: Datum) -> UUID | None:
             "month": _first_day(datum.month),
         },
     ).fetchone()
-    return None if row is None else row[0]
 
 
 def approved(tx: Tx, classes: Sequence[int], stage: Stage) -> dict[int, list[ApprovedCorrection]]:
     """Class id → the approved corrections of what its book of the stage holds, by time of approval."""
     listed: dict[int, list[ApprovedCorrection]] = {class_id: [] for class_id in classes}
-    for class_id, *row in tx.execute(
-        f"SELECT k.class_id, k.kind, u.code, k.semester, k.column_no, {_MONTH}, k.student_id, {_CHANGES}, k.reason,"  # noqa: S608
-        " a.person, ta.name, f.person, tf.name, d.person, td.name, d.recorded_time"
+    for row in rows(
+        tx,
+        dict,
+        f"SELECT k.class_id, k.kind, u.code AS subject, k.semester, k.column_no, {_MONTH} AS month, k.student_id,"  # noqa: S608
+        " k.places, k.old_values, k.new_values, k.reason, a.person AS requested_by, ta.name AS requested_name,"
+        " f.person AS confirmed_by, tf.name AS confirmed_name, d.person AS approved_by, td.name AS approved_name,"
+        " d.recorded_time AS time"
         " FROM correction k JOIN school_class c ON c.id = k.class_id JOIN school_year y ON y.id = c.school_year_id"
         " LEFT JOIN subject u ON u.id = k.subject_id"
-        " JOIN correction_step a ON a.correction_id = k.id AND a.state = 1"
-        " JOIN correction_step f ON f.correction_id = k.id AND f.state = 2"
-        " JOIN correction_step d ON d.correction_id = k.id AND d.state = 3"
+        f"{_step_join('a', (State.REQUESTED,), 'JOIN')}{_step_join('f', (State.CONFIRMED,), 'JOIN')}"
+        f"{_step_join('d', (State.APPROVED,), 'JOIN')}"
         " JOIN staff ta ON ta.school_id = y.school_id AND ta.person = a.person"
         " JOIN staff tf ON tf.school_id = y.school_id AND tf.person = f.person"
         " JOIN staff td ON td.school_id = y.school_id AND td.person = d.person"
-        " WHERE k.state = 3 AND k.class_id = ANY(%s) AND k.first_stage <= %s ORDER BY d.recorded_time, k.number",
+        f" WHERE k.state = {State.APPROVED:d} AND k.class_id = ANY(%s) AND k.first_stage <= %s"
+        " ORDER BY d.recorded_time, k.number",
         (list(classes), stage),
     ):
-        listed[class_id].append(_approved(row))
+        listed[row["class_id"]].append(_approved(row))
     return listed
 
 
-def add(tx: Tx, new: NewCorrection, person: str, client: str) -> None:
-    """Write a request."""
+def add(tx: Tx, act: Act, new: NewCorrection) -> str:
+    """Write a request with its act, and return the act's digest."""
     datum = new.datum
-    row = {
+    row: dict[str, Any] = {
         "id": new.id,
-        "request_id": new.request_id,
-        "request_sha256": new.request_sha256,
         "kind": datum.kind,
         "class_id": datum.class_id,
         "student_id": datum.student_id,
@@ -222,31 +237,40 @@ def add(tx: Tx, new: NewCorrection, person: str, client: str) -> None:
         "month": _first_day(datum.month),
         "first_stage": new.first_stage,
         "old_version": new.old_version,
-        "places": [one.place for one in new.changes],
-        "old_values": [one.old for one in new.changes],
-        "new_values": [one.new for one in new.changes],
-        "reason": new.reason,
+        "places": [change.place for change in new.changes],
+        "old_values": [change.old for change in new.changes],
+        "new_values": [change.new for change in new.changes],
+        "reason": act.reason,
         "evidence": new.evidence,
         "evidence_sha256": new.evidence_sha256,
-        "state": State.REQUESTED,
     }
-    places = ", ".join(f"%({name})s" for name in row)
-    tx.execute(f"INSERT INTO correction ({', '.join(row)}) VALUES ({places})", row)  # noqa: S608 - our own names
-    add_step(tx, new.id, State.REQUESTED, person, client, "")
+    columns = {**row, "request_id": act.request_id, "request_sha256": act.request_sha256, "state": State.REQUESTED}
+    places = ", ".join(f"%({name})s" for name in columns)
+    tx.execute(f"INSERT INTO correction ({', '.join(columns)}) VALUES ({places})", columns)  # noqa: S608 - our own names
+    _add_step(tx, new.id, State.REQUESTED, act.person, client=act.client, note="")
+    evidence_sha256 = new.evidence_sha256 and new.evidence_sha256.hex()
+    written = row | {"id": str(new.id), "kind": int(datum.kind), "first_stage": int(new.first_stage)}
+    return add_act(tx, act, rows={"correction": [written | {"evidence_sha256": evidence_sha256}]})
 
 
 def move(
-    tx: Tx, correction_id: UUID, state: State, person: str, client: str, note: str, voided: Sequence[UUID] = ()
+    tx: Tx,
+    correction_id: UUID,
+    state: State,
+    person: str,
+    *,
+    client: str,
+    note: str,
+    voided: Sequence[UUID] = (),
 ) -> None:
     """Bring a correction into its next state. voided: the books that this ended."""
     tx.execute(
         "UPDATE correction SET state = %s, voided_books = %s WHERE id = %s", (state, list(voided), correction_id)
     )
-    add_step(tx, correction_id, state, person, client, note)
+    _add_step(tx, correction_id, state, person, client=client, note=note)
 
 
-def add_step(tx: Tx, correction_id: UUID, state: State, person: str, client: str, note: str) -> None:
-    """Write a step into a correction's history."""
+def _add_step(tx: Tx, correction_id: UUID, state: State, person: str, *, client: str, note: str) -> None:
     tx.execute(
         "INSERT INTO correction_step (correction_id, state, person, client, note) VALUES (%s, %s, %s, %s, %s)",
         (correction_id, state, person, client, note),
@@ -257,26 +281,76 @@ def _first_day(month: str) -> str | None:
     return f"{month}-01" if month else None
 
 
-def _approved(row: Sequence[Any]) -> ApprovedCorrection:
-    kind, *where, places, old, new, reason, asked, asked_name, confirmed, confirmed_name, by, by_name, time = row
-    people = (asked, asked_name), (confirmed, confirmed_name), (by, by_name)
-    return ApprovedCorrection._make([Kind(kind), *where, _changes(places, old, new), reason, *people, time])
+def _approved(row: Mapping[str, Any]) -> ApprovedCorrection:
+    return ApprovedCorrection._make(
+        [
+            Kind(row["kind"]),
+            row["subject"],
+            row["semester"],
+            row["column_no"],
+            row["month"],
+            row["student_id"],
+            _changes(row),
+            row["reason"],
+            (row["requested_by"], row["requested_name"]),
+            (row["confirmed_by"], row["confirmed_name"]),
+            (row["approved_by"], row["approved_name"]),
+            row["time"],
+        ]
+    )
 
 
-def _row(row: Sequence[Any]) -> CorrectionRow:
-    names, rest = row[:_NAMES], row[_NAMES + _FIELDS : _PLAIN]
-    kind, *fields = row[_NAMES : _NAMES + _FIELDS]
-    old_version, places, old, new, *plain, voided = rest
-    steps = [_step(row[start : start + 4]) for start in range(_PLAIN, _PLAIN + 16, 4)]
-    snapshot = row[_PLAIN + 16 :]
-    taken = None if snapshot[0] is None else SnapshotRow._make(snapshot)
-    datum, changes = Datum(Kind(kind), *fields), _changes(places, old, new)
-    return CorrectionRow._make([*names, datum, old_version, changes, *plain, tuple(voided), *steps, taken])
+def _row(row: Mapping[str, Any]) -> CorrectionRow:
+    datum = Datum(
+        Kind(row["kind"]),
+        row["class_id"],
+        row["student_id"],
+        row["subject_id"],
+        row["semester"],
+        row["column_no"],
+        row["month"],
+    )
+    snapshot = None
+    if row["snapshot_id"] is not None:
+        snapshot = SnapshotRow(
+            id=row["snapshot_id"],
+            class_name=row["class_name"],
+            content_sha256=row["content_sha256"],
+            previous_sha256=row["previous_sha256"],
+            archive_record=row["archive_record"],
+            sequence=row["sequence"],
+        )
+    steps = {field: _step(row, field) for field in _STEPS}
+    requested = steps.pop("requested")
+    assert requested is not None
+    return CorrectionRow(
+        id=row["id"],
+        number=row["number"],
+        request_sha256=row["request_sha256"],
+        school=row["school"],
+        school_year=row["school_year"],
+        class_name=row["class_name"],
+        subject=row["subject"],
+        student=row["student"],
+        datum=datum,
+        old_version=row["old_version"],
+        changes=_changes(row),
+        reason=row["reason"],
+        evidence=row["evidence"],
+        evidence_sha256=row["evidence_sha256"],
+        state=row["state"],
+        voided_books=tuple(row["voided_books"]),
+        requested=requested,
+        **steps,
+        snapshot=snapshot,
+    )
 
 
-def _changes(places: Sequence[int], old: Sequence[int | None], new: Sequence[int | None]) -> tuple[Change, ...]:
-    return tuple(map(Change, places, old, new))
+def _changes(row: Mapping[str, Any]) -> tuple[Change, ...]:
+    return tuple(map(Change, row["places"], row["old_values"], row["new_values"]))
 
 
-def _step(columns: Sequence[Any]) -> StepRow | None:
-    return None if columns[0] is None else StepRow._make(columns)
+def _step(row: Mapping[str, Any], field: str) -> StepRow | None:
+    if row[f"{field}_person"] is None:
+        return None
+    return StepRow(**{name: row[f"{field}_{name}"] for name in StepRow._fields})

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.common.db import Tx
+from services.common.rows import one_row, rows, scalars
 from services.gradebook.model.windows import WindowRow
 
 
@@ -33,48 +34,69 @@ class NewSnapshot(NamedTuple):
     previous_sha256: bytes | None
 
 
+class _YearOfWindow(NamedTuple):
+    school: str
+    school_year: str
+    window: str
+
+
+class _LastSnapshot(NamedTuple):
+    class_id: int
+    sequence: int
+    content_sha256: bytes
+
+
 _WINDOW = (
     "SELECT id, name, open_time, close_time, semesters, mark_kinds, closed_time,"
-    " closed_time IS NULL AND clock_timestamp() >= open_time AND clock_timestamp() < close_time, grade_levels,"
-    " closed_by, closed_by_time, id || '/' || (extract(epoch FROM close_time) * 1000000)::bigint FROM entry_window"
+    " closed_time IS NULL AND clock_timestamp() >= open_time AND clock_timestamp() < close_time AS is_open,"
+    " grade_levels, closed_by, closed_by_time, id || '/' || (extract(epoch FROM close_time) * 1000000)::bigint AS"
+    " job_key FROM entry_window"
 )
 
 
 def window(tx: Tx, year_id: int, name: str) -> WindowRow | None:
     """One window."""
-    row = tx.execute(f"{_WINDOW} WHERE school_year_id = %s AND name = %s", (year_id, name)).fetchone()
+    row = rows(tx, WindowRow, f"{_WINDOW} WHERE school_year_id = %s AND name = %s", (year_id, name)).fetchone()
     return None if row is None else _window(row)
 
 
 def list_windows(tx: Tx, year_id: int, after: int, limit: int) -> list[WindowRow]:
     """A page of the windows of a year, in the order in which they were first planned."""
-    rows = tx.execute(f"{_WINDOW} WHERE school_year_id = %s AND id > %s ORDER BY id LIMIT %s", (year_id, after, limit))
-    return [_window(row) for row in rows]
+    page = rows(
+        tx, WindowRow, f"{_WINDOW} WHERE school_year_id = %s AND id > %s ORDER BY id LIMIT %s", (year_id, after, limit)
+    )
+    return [_window(row) for row in page]
 
 
 def covering(tx: Tx, year_id: int, semesters: Sequence[int], grade_level: int) -> list[WindowRow]:
     """The windows that cover any of the semesters for classes of the grade."""
-    rows = tx.execute(
-        f"{_WINDOW} WHERE school_year_id = %s AND semesters && %s::smallint[]", (year_id, list(semesters))
+    of_semesters = rows(
+        tx,
+        WindowRow,
+        f"{_WINDOW} WHERE school_year_id = %s AND semesters && %s::smallint[]",
+        (year_id, list(semesters)),
     )
-    return [window for window in map(_window, rows) if window.covers(grade_level)]
+    return [window for window in map(_window, of_semesters) if window.covers(grade_level)]
 
 
 def year_of(tx: Tx, window_id: int) -> tuple[str, str, str]:
     """School code, school year and name of a window that exists."""
-    row = tx.execute(
-        "SELECT s.code, y.name, w.name FROM entry_window w JOIN school_year y ON y.id = w.school_year_id"
-        " JOIN school s ON s.id = y.school_id WHERE w.id = %s",
-        (window_id,),
-    ).fetchone()
-    assert row is not None
-    return row[0], row[1], row[2]
+    return one_row(
+        rows(
+            tx,
+            _YearOfWindow,
+            "SELECT s.code AS school, y.name AS school_year, w.name AS window FROM entry_window w"
+            " JOIN school_year y ON y.id = w.school_year_id JOIN school s ON s.id = y.school_id WHERE w.id = %s",
+            (window_id,),
+        )
+    )
 
 
 def put_window(
     tx: Tx,
     year_id: int,
     name: str,
+    *,
     open_time: datetime,
     close_time: datetime,
     semesters: Sequence[int],
@@ -93,24 +115,27 @@ def put_window(
 
 def close_window(tx: Tx, window_id: int, person: str | None) -> datetime:
     """Close a window now; returns the time. person: None when its time closes it."""
-    row = tx.execute(
-        "UPDATE entry_window SET closed_time = clock_timestamp(), closed_by = %s, closed_by_time = %s WHERE id = %s"
-        " RETURNING closed_time",
-        (person or "", person is None, window_id),
-    ).fetchone()
-    assert row is not None
-    closed: datetime = row[0]
-    return closed
+    return one_row(
+        scalars(
+            tx,
+            datetime,
+            "UPDATE entry_window SET closed_time = clock_timestamp(), closed_by = %s, closed_by_time = %s WHERE id = %s"
+            " RETURNING closed_time",
+            (person or "", person is None, window_id),
+        )
+    )
 
 
 def last_snapshots(tx: Tx, classes: Sequence[int]) -> dict[int, tuple[int, bytes]]:
     """Class id → sequence and digest of its newest snapshot."""
-    rows = tx.execute(
+    last = rows(
+        tx,
+        _LastSnapshot,
         "SELECT DISTINCT ON (class_id) class_id, sequence, content_sha256 FROM snapshot"
         " WHERE class_id = ANY(%s) ORDER BY class_id, sequence DESC",
         (list(classes),),
     )
-    return {row[0]: (row[1], row[2]) for row in rows}
+    return {row.class_id: (row.sequence, row.content_sha256) for row in last}
 
 
 def add_snapshots(tx: Tx, snapshots: Sequence[NewSnapshot]) -> None:
@@ -126,37 +151,36 @@ def add_snapshots(tx: Tx, snapshots: Sequence[NewSnapshot]) -> None:
 
 def snapshots(tx: Tx, window_id: int) -> list[SnapshotRow]:
     """The snapshots of a window, by class."""
-    rows = tx.execute(
-        "SELECT s.id, c.name, s.content_sha256, s.previous_sha256, coalesce(r.record, ''), s.sequence FROM snapshot s"
+    return rows(
+        tx,
+        SnapshotRow,
+        "SELECT s.id, c.name AS class_name, s.content_sha256, s.previous_sha256,"
+        " coalesce(r.record, '') AS archive_record, s.sequence FROM snapshot s"
         " JOIN school_class c ON c.id = s.class_id LEFT JOIN snapshot_record r ON r.snapshot_id = s.id"
         " WHERE s.window_id = %s ORDER BY c.grade_level, c.name",
         (window_id,),
-    )
-    return [SnapshotRow(*row) for row in rows]
+    ).fetchall()
 
 
 def snapshot_content(tx: Tx, snapshot_id: UUID) -> bytes | None:
     """The bytes of a snapshot."""
-    row = tx.execute("SELECT content FROM snapshot WHERE id = %s", (snapshot_id,)).fetchone()
-    return None if row is None else bytes(row[0])
+    return scalars(tx, bytes, "SELECT content FROM snapshot WHERE id = %s", (snapshot_id,)).fetchone()
 
 
 def snapshot_digest(tx: Tx, snapshot_id: UUID) -> bytes | None:
     """The digest of a snapshot."""
-    row = tx.execute("SELECT content_sha256 FROM snapshot WHERE id = %s", (snapshot_id,)).fetchone()
-    return None if row is None else bytes(row[0])
+    return scalars(tx, bytes, "SELECT content_sha256 FROM snapshot WHERE id = %s", (snapshot_id,)).fetchone()
 
 
 def add_snapshot_record(tx: Tx, snapshot_id: UUID, record: str) -> str:
     """Note where the archive keeps a snapshot, once; returns the record that is noted."""
     tx.execute("INSERT INTO snapshot_record VALUES (%s, %s) ON CONFLICT DO NOTHING", (snapshot_id, record))
-    row = tx.execute("SELECT record FROM snapshot_record WHERE snapshot_id = %s", (snapshot_id,)).fetchone()
-    assert row is not None
-    return str(row[0])
+    noted = scalars(tx, str, "SELECT record FROM snapshot_record WHERE snapshot_id = %s", (snapshot_id,))
+    return one_row(noted)
 
 
-def _window(row: Sequence[object]) -> WindowRow:
-    plain = WindowRow(*row)  # type: ignore[arg-type]  # as selected
-    return plain._replace(
-        semesters=tuple(plain.semesters), mark_kinds=tuple(plain.mark_kinds), grade_levels=tuple(plain.grade_levels)
+def _window(row: WindowRow) -> WindowRow:
+    """A window with tuples, as its field types say; the driver reads arrays as lists."""
+    return row._replace(
+        semesters=tuple(row.semesters), mark_kinds=tuple(row.mark_kinds), grade_levels=tuple(row.grade_levels)
     )

@@ -1,0 +1,95 @@
+"""Conduct levels, and the year's absences where they are keyed as totals: written with their acts."""
+
+from collections.abc import Sequence
+from typing import LiteralString, NamedTuple
+
+from services.common.db import Tx
+from services.common.rows import one_row, rows
+from services.gradebook.entry.store.acts import Written, act_columns
+from services.gradebook.model.acts import Act, CellArrays, act_sha256, json_array
+from services.gradebook.model.sheet_rules import CellState
+
+
+class _Cells(NamedTuple):
+    """The columns of an act that hold its cells."""
+
+    students: list[int]
+    columns: list[int]
+    versions: list[int]
+    vals: list[int]
+
+
+_RECORD = """, gathered AS (
+    SELECT count(*)::int AS changed, coalesce(array_agg(student_id), '{}') AS students,
+    coalesce(array_agg(column_no), '{}') AS columns, coalesce(array_agg(version), '{}') AS versions,
+    coalesce(array_agg(value), '{}') AS vals FROM changes
+)
+INSERT INTO entry (request_id, request_sha256, kind, class_id, subject_id, semester, person, client, reason,
+    changed, unchanged, students, columns, versions, vals)
+SELECT %(request_id)s, %(request_sha256)s, %(kind)s, %(class_id)s, %(subject_id)s, %(semester)s, %(person)s,
+    %(client)s, %(reason)s, changed, %(count)s - changed, students, columns, versions, vals FROM gathered
+RETURNING students, columns, versions, vals
+"""
+"""Completes a statement whose CTE `changes` writes cells by the act that records them."""
+
+_CONDUCT = f"""
+WITH changes AS (
+    INSERT INTO conduct AS m (class_id, student_id, semester, level, version)
+    SELECT %(class_id)s, student_id, %(semester)s, value, 1
+    FROM unnest(%(students)s::int[], %(levels)s::smallint[]) AS t (student_id, value) ORDER BY student_id
+    ON CONFLICT (class_id, semester, student_id) DO UPDATE SET level = excluded.level, version = m.version + 1
+    WHERE m.level <> excluded.level
+    RETURNING student_id, 0::smallint AS column_no, version, level AS value
+){_RECORD}"""  # noqa: S608 - constants
+
+
+def write_conduct(tx: Tx, act: Act, students: Sequence[int], levels: Sequence[int]) -> Written:
+    """Write conduct levels (ranks 1-4) that differ, and the act."""
+    return _write(tx, _CONDUCT, act, count=len(students), students=list(students), levels=list(levels))
+
+
+_ABSENCE = f"""
+WITH written AS (
+    INSERT INTO absence AS m (class_id, student_id, excused, unexcused, version)
+    SELECT %(class_id)s, student_id, excused, unexcused, 1
+    FROM unnest(%(students)s::int[], %(excused)s::smallint[], %(unexcused)s::smallint[])
+    AS t (student_id, excused, unexcused) ORDER BY student_id
+    ON CONFLICT (class_id, student_id) DO UPDATE
+    SET excused = excluded.excused, unexcused = excluded.unexcused, version = m.version + 1
+    WHERE (m.excused, m.unexcused) <> (excluded.excused, excluded.unexcused)
+    RETURNING student_id, version, excused, unexcused
+), changes AS (
+    SELECT student_id, column_no, version, value FROM written,
+    LATERAL (VALUES (1::smallint, excused), (2::smallint, unexcused)) AS v (column_no, value)
+){_RECORD}"""  # noqa: S608 - constants
+
+
+def write_absences(
+    tx: Tx, act: Act, students: Sequence[int], excused: Sequence[int], unexcused: Sequence[int]
+) -> Written:
+    """Write absence totals that differ, and the act, whose columns are 1 (excused) and 2."""
+    return _write(
+        tx,
+        _ABSENCE,
+        act,
+        count=2 * len(students),
+        students=list(students),
+        excused=list(excused),
+        unexcused=list(unexcused),
+    )
+
+
+def level_state(tx: Tx, class_id: int, semester: int, student_id: int) -> CellState | None:
+    """A student's conduct level; None when none was ever entered."""
+    return rows(
+        tx,
+        CellState,
+        "SELECT level AS value, false AS zero_by_rule, version FROM conduct"
+        " WHERE class_id = %s AND semester = %s AND student_id = %s",
+        (class_id, semester, student_id),
+    ).fetchone()
+
+
+def _write(tx: Tx, statement: LiteralString, act: Act, *, count: int, **values: object) -> Written:
+    cells = one_row(rows(tx, _Cells, statement, {**act_columns(act), "count": count, **values}))
+    return Written(len(cells.students), act_sha256(act, CellArrays._make(map(json_array, cells))))
