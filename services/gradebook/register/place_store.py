@@ -8,8 +8,8 @@ from psycopg.rows import dict_row
 
 from services.common.db import Tx
 from services.common.rows import one_row, rows, scalars
+from services.gradebook.entry.store.holding import ALIVE
 from services.gradebook.model.domain import Stage, Student
-from services.gradebook.model.lifecycle import ENDED
 from services.gradebook.roster.roster_store import guardian
 
 
@@ -151,10 +151,10 @@ def year_frozen(tx: Tx, class_id: int) -> bool:
         scalars(
             tx,
             bool,
-            "SELECT EXISTS (SELECT FROM book b"
-            " WHERE b.class_id = %(class)s AND b.stage >= %(stage)s AND b.state <> ALL(%(ended)s::smallint[])"
-            " UNION ALL SELECT FROM book_class k JOIN book b ON b.id = k.book_id"
-            " WHERE k.class_id = %(class)s AND b.stage >= %(stage)s AND b.state <> ALL(%(ended)s::smallint[]))",
-            {"class": class_id, "stage": Stage.WHOLE_YEAR, "ended": list(ENDED)},
+            "SELECT EXISTS (SELECT FROM book b WHERE b.class_id = %(class)s"  # noqa: S608 - a constant
+            f" AND b.stage >= %(stage)s AND {ALIVE}"
+            " UNION ALL SELECT FROM book_class k JOIN book b ON b.id = k.book_id WHERE k.class_id = %(class)s"
+            f" AND b.stage >= %(stage)s AND {ALIVE})",
+            {"class": class_id, "stage": Stage.WHOLE_YEAR},
         )
     )
