@@ -41,7 +41,7 @@ ROLES_HELD = {
 """Who reads the roles of a person without asking the table, and what for."""
 FORBIDDEN = {
     "roster/access.py": "the vendor of the school year, the school of the token, people unknown to the school",
-    "register/register.py": "data of a student who went to another school",
+    "register/student_register.py": "data of a student who went to another school",
     "model/correction_rules.py": "the right office in person, but with a part in the correction already",
 }
 """Who refuses with Forbidden besides the table, and what."""

@@ -20,8 +20,8 @@ from services.gradebook.model.lifecycle import Act
 from services.gradebook.model.movement_rules import GONE, MovementKind
 from services.gradebook.model.permissions import Actor, is_eligible, signing_role
 from services.gradebook.model.results import NamedPerson
-from services.gradebook.register import place_store, register_store, scene
-from services.gradebook.register.place_store import Place
+from services.gradebook.register import place_store, register_store, student_context
+from services.gradebook.register.place_store import ClassPlace
 from services.gradebook.register.register_store import MovementRow, Registration
 from services.gradebook.roster import access, roster_store, year_lock
 from services.gradebook.roster.roster_store import YearRow
@@ -61,7 +61,7 @@ def _content(tx: Tx, year: YearRow, draft: Draft) -> bytes:
     for move in register_store.movements_of(tx, students, year.school_id):
         if move.school_year <= year.name:
             moves.setdefault(move.student_id, []).append(move)
-    places: dict[int, list[Place]] = {}
+    places: dict[int, list[ClassPlace]] = {}
     for place in place_store.of_students(tx, students, year.school_id):
         if place.school_year <= year.name:
             places.setdefault(place.student_id, []).append(place)
@@ -96,7 +96,8 @@ def _check_registered(tx: Tx, year: YearRow) -> None:
             f"Còn {len(unregistered)} học sinh của năm học chưa có số đăng bộ.",
             missing=len(unregistered),
             first="; ".join(
-                f"REGISTER_NUMBER {name} {number}" for name, number in unregistered[: common.NAMED_MISSING]
+                f"REGISTER_NUMBER {student.class_name} {student.number}"
+                for student in unregistered[: common.NAMED_MISSING]
             ),
         )
 
@@ -111,10 +112,10 @@ def _check_shape(lines: Sequence[RegisterLine]) -> None:
 def _line(
     registration: Registration,
     moves: Sequence[MovementRow],
-    places: Sequence[Place],
+    places: Sequence[ClassPlace],
     results: dict[tuple[int, str], str | None],
 ) -> RegisterLine:
-    now, last = scene.standing_of(moves), scene.deciding(moves)
+    now, last = student_context.status_of(moves), student_context.last_deciding(moves)
     return RegisterLine(
         registration.number,
         places[-1].personal,

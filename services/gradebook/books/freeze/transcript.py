@@ -25,7 +25,7 @@ from services.gradebook.model.domain import ClassRef, RecordType, Stage
 from services.gradebook.model.lifecycle import READ_ONLY, Act, State
 from services.gradebook.model.results import NamedPerson
 from services.gradebook.register import place_store, register_store
-from services.gradebook.register.place_store import Place
+from services.gradebook.register.place_store import ClassPlace
 from services.gradebook.register.register_store import Registration
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import ClassRow, YearRow
@@ -233,7 +233,7 @@ def _places(tx: Tx, students: list[int], school_year: str) -> dict[int, list[dic
     return lines
 
 
-def _line(place: Place, registration: Registration | None) -> dict[str, Any]:
+def _line(place: ClassPlace, registration: Registration | None) -> dict[str, Any]:
     return {
         "school_year": place.school_year,
         "class": place.class_name,
