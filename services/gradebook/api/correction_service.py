@@ -20,7 +20,14 @@ from services.gradebook.entry import reads
 from services.gradebook.entry.store.corrections import CorrectionRow, StepRow
 from services.gradebook.entry.store.history import DataVersionRow
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.correction_rules import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Kind, State
+from services.gradebook.model.correction_rules import (
+    EXCUSED_TOTAL,
+    OF_CONDUCT,
+    UNEXCUSED_TOTAL,
+    Change,
+    CorrectionKind,
+    CorrectionState,
+)
 from services.gradebook.model.domain import PROTO_LEVEL_NUMBERS, keyed_text
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.permissions import Permission
@@ -156,21 +163,21 @@ def _wanted(request: corrections_pb2.RequestCorrectionRequest) -> WantedCorrecti
     )
 
 
-def _kind(request: corrections_pb2.RequestCorrectionRequest) -> Kind:
+def _kind(request: corrections_pb2.RequestCorrectionRequest) -> CorrectionKind:
     """The kind of a correction. Raises Invalid ENUM."""
     if not request.kind:
         # Requests about marks and conduct may leave the kind out.
         of_mark = request.subject or request.new_value or request.HasField("column")
-        return Kind.MARK if of_mark else Kind.CONDUCT
+        return CorrectionKind.MARK if of_mark else CorrectionKind.CONDUCT
     findings = Findings()
-    findings.one_of("kind", request.kind, set(Kind))
+    findings.one_of("kind", request.kind, set(CorrectionKind))
     findings.refuse()
-    return Kind(request.kind)
+    return CorrectionKind(request.kind)
 
 
 def _correction(row: CorrectionRow) -> corrections_pb2.Correction:
     kind, old, new = row.datum.kind, row.changes[0].old, row.changes[0].new
-    of_mark, of_conduct = kind is Kind.MARK, kind in OF_CONDUCT
+    of_mark, of_conduct = kind is CorrectionKind.MARK, kind in OF_CONDUCT
     return corrections_pb2.Correction(
         id=str(row.id),
         state=cast("corrections_pb2.CorrectionState.ValueType", row.state),
@@ -178,19 +185,25 @@ def _correction(row: CorrectionRow) -> corrections_pb2.Correction:
         school_class=common_pb2.ClassRef(school=row.school, school_year=row.school_year, name=row.class_name),
         subject=row.subject,
         # The level after summer training belongs to no semester.
-        semester=cast("common_pb2.Semester.ValueType", 0 if kind is Kind.SUMMER_CONDUCT else row.datum.semester or 0),
+        semester=cast(
+            "common_pb2.Semester.ValueType", 0 if kind is CorrectionKind.SUMMER_CONDUCT else row.datum.semester or 0
+        ),
         column=window_messages.mark_column(row.datum.column) if of_mark else None,
         student=row.student,
         old_value=keyed_text(old) if of_mark else "",
         old_version=row.old_version,
         new_value=keyed_text(new) or "-" if of_mark else "",
-        new_version=row.old_version + 1 if row.state == State.APPROVED else 0,
+        new_version=row.old_version + 1 if row.state == CorrectionState.APPROVED else 0,
         old_level=_level(old if of_conduct else None),
         new_level=_level(new if of_conduct else None),
-        old_absences=_totals({change.place: change.old for change in row.changes} if kind is Kind.ABSENCES else {}),
-        new_absences=_totals({change.place: change.new for change in row.changes} if kind is Kind.ABSENCES else {}),
+        old_absences=_totals(
+            {change.place: change.old for change in row.changes} if kind is CorrectionKind.ABSENCES else {}
+        ),
+        new_absences=_totals(
+            {change.place: change.new for change in row.changes} if kind is CorrectionKind.ABSENCES else {}
+        ),
         month=row.datum.month,
-        sessions=[_session(change) for change in row.changes] if kind is Kind.ATTENDANCE else [],
+        sessions=[_session(change) for change in row.changes] if kind is CorrectionKind.ATTENDANCE else [],
         reason=row.reason,
         evidence=corrections_pb2.Evidence(description=row.evidence, sha256=row.evidence_sha256 or b""),
         requested=_step(row.requested),
@@ -233,7 +246,7 @@ def _version(kind: int, row: DataVersionRow) -> corrections_pb2.DataVersion:
     return corrections_pb2.DataVersion(
         version=row.version,
         level=_level(row.values[0] if kind in OF_CONDUCT else None),
-        absences=_totals(dict(enumerate(row.values, EXCUSED_TOTAL))) if kind == Kind.ABSENCES else None,
+        absences=_totals(dict(enumerate(row.values, EXCUSED_TOTAL))) if kind == CorrectionKind.ABSENCES else None,
         sessions=[] if row.absences is None else class_book_service.absences(row.absences),
         person=row.person,
         client=row.client,

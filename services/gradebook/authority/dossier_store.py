@@ -10,8 +10,8 @@ from services.common.db import Tx
 from services.common.rows import one_row, rows, scalars
 from services.gradebook.model.domain import Authorisation, SchoolLevel, SchoolYear, VendorStatus
 from services.gradebook.model.dossier_rules import (
-    Act,
     Document,
+    DossierAct,
     DossierState,
     Items,
     Round,
@@ -198,7 +198,7 @@ def set_state(tx: Tx, dossier_id: int, state: int, reason: int = 0, decision: Ma
 
 
 def add_step(
-    tx: Tx, dossier_id: int, act: Act, *, from_state: int, to_state: int, person: str, client: str, note: str
+    tx: Tx, dossier_id: int, act: DossierAct, *, from_state: int, to_state: int, person: str, client: str, note: str
 ) -> None:
     """Add a step to the dossier's history. from_state: 0 in the first."""
     tx.execute(

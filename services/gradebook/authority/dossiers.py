@@ -19,7 +19,16 @@ from services.gradebook.authority.vendors import today
 from services.gradebook.model import dossier_rules, roster_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import Authority
-from services.gradebook.model.dossier_rules import Act, Document, DossierState, Facts, Items, Reason, Round, Route
+from services.gradebook.model.dossier_rules import (
+    Document,
+    DossierAct,
+    DossierState,
+    Facts,
+    Items,
+    Reason,
+    Round,
+    Route,
+)
 from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access, clock, roster_store
 from services.gradebook.roster.roster_store import YearRow
@@ -89,7 +98,7 @@ def save_dossier(database: Database, caller: Caller, school: str, school_year: s
         )
         dossier_id = store.save(tx, year.id, version, items)
         before = newest.state if newest and newest.version == version else 0
-        _add_step(tx, caller, dossier_id, Act.SAVE, before=before, after=DossierState.DRAFT)
+        _add_step(tx, caller, dossier_id, DossierAct.SAVE, before=before, after=DossierState.DRAFT)
         access.record(
             tx,
             caller,
@@ -118,7 +127,7 @@ def submit_dossier(database: Database, caller: Caller, school: str, school_year:
             raise Rejected("ROUND_NOT_OPEN", "Sở chưa mở đợt nhận hồ sơ của năm học này.", school_year=school_year)
         if dossier.state is DossierState.SUBMITTED:
             return Routed(dossier, _route(dossier, dossier_round))
-        target = dossier_rules.step(dossier.state, Act.SUBMIT)
+        target = dossier_rules.step(dossier.state, DossierAct.SUBMIT)
         submission = dossier_rules.complete(dossier.items, _facts(tx, year, dossier.items))
         now = clock.now(tx)
         late = dossier_rules.is_late(now, dossier_round.deadline)
@@ -126,7 +135,7 @@ def submit_dossier(database: Database, caller: Caller, school: str, school_year:
         store.hand_in(tx, dossier.id, submission, digest, now, late=late, reason=Reason.LATE if late else 0)
         target = DossierState.REJECTED if late else target
         note = f"Hạn nộp: {dossier_rules.local(dossier_round.deadline)}" if late else ""
-        _add_step(tx, caller, dossier.id, Act.SUBMIT, before=dossier.state, after=target, note=note)
+        _add_step(tx, caller, dossier.id, DossierAct.SUBMIT, before=dossier.state, after=target, note=note)
         access.record(
             tx,
             caller,
@@ -206,7 +215,7 @@ def start_review(database: Database, caller: Caller, school: str, school_year: s
         dossier_round = store.find_round(tx, school_year)
         if dossier.state is DossierState.UNDER_REVIEW:
             return Routed(dossier, _route(dossier, dossier_round))
-        target = dossier_rules.step(dossier.state, Act.START_REVIEW)
+        target = dossier_rules.step(dossier.state, DossierAct.START_REVIEW)
         if _route(dossier, dossier_round) is Route.LIST:
             listed = store.listed_time(tx, school, school_year)
             if listed is None or (dossier_round is not None and dossier_rules.is_late(listed, dossier_round.deadline)):
@@ -217,7 +226,7 @@ def start_review(database: Database, caller: Caller, school: str, school_year: s
                     received=dossier_rules.local(listed) if listed else "",
                 )
         store.set_state(tx, dossier.id, target)
-        _add_step(tx, caller, dossier.id, Act.START_REVIEW, before=dossier.state, after=target)
+        _add_step(tx, caller, dossier.id, DossierAct.START_REVIEW, before=dossier.state, after=target)
         access.record(tx, caller, school, "DOSSIER_REVIEW_STARTED", _resource(year), version=dossier.version)
         return _routed(tx, year, dossier_round)
 
@@ -231,7 +240,7 @@ def decide_dossier(database: Database, caller: Caller, school: str, school_year:
     roster_rules.check_year_ref(school, school_year)
     _check_decision(decision)
     state, reason, document, note = decision
-    act = Act.APPROVE if state == DossierState.APPROVED else Act.REJECT
+    act = DossierAct.APPROVE if state == DossierState.APPROVED else DossierAct.REJECT
     with database.transaction() as tx:
         vendor_store.share(tx)
         year = _hold(tx, caller, school, school_year)
@@ -240,7 +249,7 @@ def decide_dossier(database: Database, caller: Caller, school: str, school_year:
         if (dossier.state, dossier.reason, dossier.decision) == (state, reason, document):
             return Routed(dossier, _route(dossier, dossier_round))
         target = dossier_rules.step(dossier.state, act)
-        if act is Act.APPROVE:
+        if act is DossierAct.APPROVE:
             _authorise(tx, year, dossier.software)
         store.set_state(tx, dossier.id, target, reason, asdict(document))
         _add_step(tx, caller, dossier.id, act, before=dossier.state, after=target, note=note)
@@ -377,7 +386,7 @@ def _not_listable(
 
 
 def _add_step(
-    tx: Tx, caller: Caller, dossier_id: int, act: Act, *, before: int, after: DossierState, note: str = ""
+    tx: Tx, caller: Caller, dossier_id: int, act: DossierAct, *, before: int, after: DossierState, note: str = ""
 ) -> None:
     store.add_step(
         tx,

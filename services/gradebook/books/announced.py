@@ -20,7 +20,7 @@ from services.gradebook.books.book_store import BookRow
 from services.gradebook.books.steps import write_step
 from services.gradebook.entry.store import windows
 from services.gradebook.model import lifecycle
-from services.gradebook.model.lifecycle import ENDED, RULES, Act, State
+from services.gradebook.model.lifecycle import ENDED, RULES, BookAct, BookState
 from services.gradebook.model.permissions import Actor
 from services.gradebook.roster import access
 
@@ -43,14 +43,14 @@ def rendition_ready(tx: Tx, event: print_events.RenditionReady) -> None:
         return
     book = _book(tx, event)
     if _agrees(tx, book, event):
-        _advance(tx, book, Act.PRINT, unsigned_rendition=event.rendition)
+        _advance(tx, book, BookAct.PRINT, unsigned_rendition=event.rendition)
 
 
 def rendition_failed(tx: Tx, event: print_events.RenditionFailed) -> None:
     """Print cannot render the content; the school sees the reason."""
     book = _book(tx, event)
     unsigned = event.kind == print_pb2.RENDITION_KIND_UNSIGNED
-    waiting = State.PRINT_ASSIGNED if unsigned else State.DIGITAL_SIGNING
+    waiting = BookState.PRINT_ASSIGNED if unsigned else BookState.DIGITAL_SIGNING
     if book.state == waiting:
         rendition = "bản in" if unsigned else "bản để ký số"
         _problem(tx, book, f"Không tạo được {rendition}: lỗi {event.reason} tại {event.field or 'toàn bộ nội dung'}.")
@@ -61,7 +61,7 @@ def document_signed(tx: Tx, event: signing_events.DocumentSigned) -> None:
     book = _book(tx, event)
     if _agrees(tx, book, event):
         finished = {} if book.sealed else {"document_sha256": event.document_sha256}
-        _advance(tx, book, Act.SIGN, signed_document=event.document, **finished)
+        _advance(tx, book, BookAct.SIGN, signed_document=event.document, **finished)
 
 
 def document_sealed(tx: Tx, event: signing_events.DocumentSealed) -> None:
@@ -79,10 +79,10 @@ def document_sealed(tx: Tx, event: signing_events.DocumentSealed) -> None:
     if book.signed_document not in ("", event.document):
         _problem(tx, book, "Tài liệu được đóng dấu số khác tài liệu đã ký.")
         return
-    if book.state == State.DIGITAL_SIGNING:
-        _advance(tx, book, Act.SIGN, signed_document=event.document)
+    if book.state == BookState.DIGITAL_SIGNING:
+        _advance(tx, book, BookAct.SIGN, signed_document=event.document)
         book = _book(tx, event)
-    _advance(tx, book, Act.SEAL, signed_document=event.document, document_sha256=event.document_sha256)
+    _advance(tx, book, BookAct.SEAL, signed_document=event.document, document_sha256=event.document_sha256)
 
 
 def record_archived(tx: Tx, event: archive_events.RecordArchived) -> None:
@@ -90,16 +90,16 @@ def record_archived(tx: Tx, event: archive_events.RecordArchived) -> None:
     book = _book(tx, event)
     if not _agrees(tx, book, event):
         return
-    if book.state == State.LOCKED and event.object_sha256 != book.document_sha256:
+    if book.state == BookState.LOCKED and event.object_sha256 != book.document_sha256:
         _problem(tx, book, "Tệp trong kho lưu trữ khác tài liệu đã ký số, đóng dấu số.")
         return
-    _advance(tx, book, Act.ARCHIVE, archive_record=event.record)
+    _advance(tx, book, BookAct.ARCHIVE, archive_record=event.record)
 
 
 def record_refused(tx: Tx, event: archive_events.RecordRefused) -> None:
     """The archive refused the finished book; school and Department see the reason."""
     book = _book(tx, event)
-    if book.state == State.LOCKED:
+    if book.state == BookState.LOCKED:
         checks = ", ".join(event.failed_checks)
         _problem(tx, book, f"Kho lưu trữ không nhận tài liệu; các kiểm tra không đạt: {checks}.")
 
@@ -141,7 +141,7 @@ def _agrees(tx: Tx, book: BookRow, event: _AboutContent) -> bool:
     return False
 
 
-def _advance(tx: Tx, book: BookRow, act: Act, **columns: str | bytes) -> None:
+def _advance(tx: Tx, book: BookRow, act: BookAct, **columns: str | bytes) -> None:
     """Make the system's step if the book waits for it.
 
     An ended book stays as it is, and so does a book beyond the step; but other ids than it holds
@@ -154,7 +154,7 @@ def _advance(tx: Tx, book: BookRow, act: Act, **columns: str | bytes) -> None:
     elif book.state in ENDED:
         return
     elif book.state < source:
-        _problem(tx, book, f"Nhận được thông báo {act.value} khi sổ đang ở trạng thái {State(book.state).name}.")
+        _problem(tx, book, f"Nhận được thông báo {act.value} khi sổ đang ở trạng thái {BookState(book.state).name}.")
     elif any(getattr(book, name) != value for name, value in columns.items()):
         _problem(tx, book, f"Nhận được hai thông báo {act.value} khác nhau.")
 

@@ -12,7 +12,7 @@ from services.common.db import Tx
 from services.common.rows import one_row, rows, scalars
 from services.gradebook.entry.store.holding import ALIVE
 from services.gradebook.model.domain import RecordType
-from services.gradebook.model.lifecycle import Life, State
+from services.gradebook.model.lifecycle import BookState, Life
 
 
 class BookKey(NamedTuple):
@@ -89,7 +89,7 @@ class BookRow(NamedTuple):
     def life(self) -> Life:
         """The book as the life cycle sees it."""
         return Life(
-            State(self.state),
+            BookState(self.state),
             sealed=self.sealed,
             paper_track_required=self.paper_track_required,
             has_problem=bool(self.problem),
@@ -275,7 +275,7 @@ def list_books(
 def add(tx: Tx, new: Sequence[NewBook]) -> None:
     """Write books with their content, in three batches; earlier versions then point to them."""
     parameters = [
-        {**book.scope._asdict(), **book._asdict(), "state": State.DATA_COMPLETE, "size": len(book.content)}
+        {**book.scope._asdict(), **book._asdict(), "state": BookState.DATA_COMPLETE, "size": len(book.content)}
         for book in new
     ]
     for book_parameters in parameters:

@@ -16,7 +16,7 @@ from services.gradebook.entry import open_corrections
 from services.gradebook.model import lifecycle
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import Stage
-from services.gradebook.model.lifecycle import Act
+from services.gradebook.model.lifecycle import BookAct
 from services.gradebook.model.permissions import Actor, is_eligible
 from services.gradebook.roster import roster_store
 
@@ -38,12 +38,12 @@ def assign_print(database: Database, caller: Caller, book_id: str, officer: str)
             raise Invalid([Violation("officer", "OFFICER_IS_PREPARER", message)])
         return {"officer_id": staff.id}
 
-    return make_step(database, caller, book_id, Act.ASSIGN_PRINT, note=officer, check=check, event=_print_assigned)
+    return make_step(database, caller, book_id, BookAct.ASSIGN_PRINT, note=officer, check=check, event=_print_assigned)
 
 
 def start_reconciliation(database: Database, caller: Caller, book_id: str) -> BookRow:
     """Start comparing print and data (assigned officer)."""
-    return make_step(database, caller, book_id, Act.START_RECONCILIATION)
+    return make_step(database, caller, book_id, BookAct.START_RECONCILIATION)
 
 
 def confirm_reconciliation(database: Database, caller: Caller, book_id: str, digest: bytes) -> BookRow:
@@ -66,18 +66,18 @@ def confirm_reconciliation(database: Database, caller: Caller, book_id: str, dig
             )
         return {}
 
-    return make_step(database, caller, book_id, Act.CONFIRM, note=digest.hex(), check=check)
+    return make_step(database, caller, book_id, BookAct.CONFIRM, note=digest.hex(), check=check)
 
 
 def report_mismatch(database: Database, caller: Caller, book_id: str, differences: str) -> BookRow:
     """End a version whose print differs from the data or cannot be made; its print is void."""
     _check_text("differences", differences, shortest=1, longest=2000)
-    return make_step(database, caller, book_id, Act.REPORT_MISMATCH, note=differences, event=_voided)
+    return make_step(database, caller, book_id, BookAct.REPORT_MISMATCH, note=differences, event=_voided)
 
 
 def record_hand_signed(database: Database, caller: Caller, book_id: str) -> BookRow:
     """Record the blue-ink signatures (principal)."""
-    return make_step(database, caller, book_id, Act.HAND_SIGN)
+    return make_step(database, caller, book_id, BookAct.HAND_SIGN)
 
 
 def record_stamped(database: Database, caller: Caller, book_id: str) -> BookRow:
@@ -85,13 +85,13 @@ def record_stamped(database: Database, caller: Caller, book_id: str) -> BookRow:
 
     Raises Rejected NO_SEAL for record types without it.
     """
-    return make_step(database, caller, book_id, Act.STAMP)
+    return make_step(database, caller, book_id, BookAct.STAMP)
 
 
 def record_paper_archived(database: Database, caller: Caller, book_id: str, place: str) -> BookRow:
     """Record where the paper is kept (data officer)."""
     _check_text("place", place, shortest=1, longest=200)
-    return make_step(database, caller, book_id, Act.ARCHIVE_PAPER, note=place)
+    return make_step(database, caller, book_id, BookAct.ARCHIVE_PAPER, note=place)
 
 
 def start_digital_signing(database: Database, caller: Caller, book_id: str) -> BookRow:
@@ -105,18 +105,18 @@ def start_digital_signing(database: Database, caller: Caller, book_id: str) -> B
         open_corrections.refuse(tx, classes, Stage(book.stage), subject=book.subject, student=book.student)
         return {}
 
-    return make_step(database, caller, book_id, Act.START_SIGNING, check=check, event=_signing_started)
+    return make_step(database, caller, book_id, BookAct.START_SIGNING, check=check, event=_signing_started)
 
 
 def lock_book(database: Database, caller: Caller, book_id: str) -> BookRow:
     """Lock the book and the data in it (principal); archiving follows."""
-    return make_step(database, caller, book_id, Act.LOCK, event=_locked)
+    return make_step(database, caller, book_id, BookAct.LOCK, event=_locked)
 
 
 def return_book(database: Database, caller: Caller, book_id: str, recipient: str) -> BookRow:
     """Record to whom the electronic copy was returned (principal)."""
     _check_text("recipient", recipient, shortest=1, longest=200)
-    return make_step(database, caller, book_id, Act.RETURN, note=recipient)
+    return make_step(database, caller, book_id, BookAct.RETURN, note=recipient)
 
 
 def revoke_book(database: Database, caller: Caller, book_id: str, reason: str, department_notice: str) -> BookRow:
@@ -134,20 +134,20 @@ def revoke_book(database: Database, caller: Caller, book_id: str, reason: str, d
         _end_transcripts(tx, caller, book)
         return {}
 
-    return make_step(database, caller, book_id, Act.REVOKE, note=note, check=check, event=_voided)
+    return make_step(database, caller, book_id, BookAct.REVOKE, note=note, check=check, event=_voided)
 
 
 def _end_transcripts(tx: Tx, caller: Caller, source: BookRow) -> None:
     transcripts = transcript_store.made_from(tx, source.id)
-    signed = [book for book in transcripts if book.state not in lifecycle.RULES[Act.LOSE_SOURCE].sources]
+    signed = [book for book in transcripts if book.state not in lifecycle.RULES[BookAct.LOSE_SOURCE].sources]
     if signed:
         raise Rejected(
             "TRANSCRIPTS_ALIVE",
             f"Có {len(signed)} học bạ lập từ sổ này đang ký hoặc đã ký; phải thu hồi các học bạ đó trước.",
             transcripts=len(signed),
         )
-    after = [lifecycle.step(book.life, Act.LOSE_SOURCE, {Actor.SYSTEM}) for book in transcripts]
-    write_steps(tx, caller, transcripts, Act.LOSE_SOURCE, after, note=f"books/{source.id}")
+    after = [lifecycle.step(book.life, BookAct.LOSE_SOURCE, {Actor.SYSTEM}) for book in transcripts]
+    write_steps(tx, caller, transcripts, BookAct.LOSE_SOURCE, after, note=f"books/{source.id}")
     outbox.add_all(tx, [_voided(book) for book in transcripts])
 
 

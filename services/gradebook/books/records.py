@@ -13,7 +13,7 @@ from services.gradebook.model import catalogue, roster_rules
 from services.gradebook.model.catalogue import RecordBook
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import RecordType, SchoolLevel
-from services.gradebook.model.lifecycle import State
+from services.gradebook.model.lifecycle import BookState
 from services.gradebook.roster import access
 
 
@@ -63,9 +63,9 @@ def list_books(
     findings.text("class_name", class_name, longest=20, shortest=0)
     if student:
         findings.code("student", student)
-    if findings.count("states", len(states), 0, len(State)):
+    if findings.count("states", len(states), 0, len(BookState)):
         for index, state in enumerate(states):
-            findings.one_of(f"states[{index}]", state, set(State))
+            findings.one_of(f"states[{index}]", state, set(BookState))
     findings.refuse()
     with database.transaction() as tx:
         return book_store.list_books(

@@ -10,19 +10,19 @@ from collections.abc import Callable, Sequence
 from google.protobuf.message import Message
 
 from services.common import audit, outbox
-from services.common.audit import Record
+from services.common.audit import AuditRow
 from services.common.db import Database, Tx
 from services.common.errors import NotFound
 from services.common.identity import Caller
 from services.gradebook.books import book_store
 from services.gradebook.books.book_store import BookRow, NewTransition
 from services.gradebook.model import lifecycle
-from services.gradebook.model.lifecycle import Act, Life, State
+from services.gradebook.model.lifecycle import BookAct, BookState, Life
 from services.gradebook.model.permissions import Actor, capacities, is_eligible
 from services.gradebook.roster import access, roster_store
 from services.gradebook.roster.roster_store import StaffRow
 
-_AUTHORISED = frozenset({Act.ASSIGN_PRINT, Act.LOCK})
+_AUTHORISED = frozenset({BookAct.ASSIGN_PRINT, BookAct.LOCK})
 """Acts that printing and archiving follow: only in a school that is authorised."""
 
 
@@ -43,7 +43,7 @@ def make_step(
     database: Database,
     caller: Caller,
     book_id: str,
-    act: Act,
+    act: BookAct,
     *,
     note: str = "",
     check: Callable[[Tx, BookRow], dict[str, object]] | None = None,
@@ -72,13 +72,22 @@ def make_step(
         return changed
 
 
-def write_step(tx: Tx, caller: Caller, book: BookRow, act: Act, after: Life, *, note: str, **columns: object) -> None:
+def write_step(
+    tx: Tx, caller: Caller, book: BookRow, act: BookAct, after: Life, *, note: str, **columns: object
+) -> None:
     """Write an act's changes to a book, its history and audit row. columns: further ones to set."""
     write_steps(tx, caller, [book], act, [after], note=note, **columns)
 
 
 def write_steps(
-    tx: Tx, caller: Caller, books: Sequence[BookRow], act: Act, after: Sequence[Life], *, note: str, **columns: object
+    tx: Tx,
+    caller: Caller,
+    books: Sequence[BookRow],
+    act: BookAct,
+    after: Sequence[Life],
+    *,
+    note: str,
+    **columns: object,
 ) -> None:
     """As `write_step`, for several books in batches."""
     steps = list(zip(books, after, strict=True))
@@ -116,7 +125,7 @@ def _actors(tx: Tx, book: BookRow, person: str) -> set[Actor]:
     return actors
 
 
-def _is_repeated(tx: Tx, book: BookRow, act: Act, person: str, note: str) -> bool:
+def _is_repeated(tx: Tx, book: BookRow, act: BookAct, person: str, note: str) -> bool:
     """Whether this call has already made its step; each act happens once per version."""
     return any(
         (step.act, step.person, step.note) == (act.value, person, note) for step in book_store.transitions(tx, book.id)
@@ -132,7 +141,7 @@ def _life_columns(book: BookRow, after: Life) -> dict[str, object]:
     }
 
 
-def _audit_record(caller: Caller, book: BookRow, act: Act, after: Life) -> Record:
+def _audit_record(caller: Caller, book: BookRow, act: BookAct, after: Life) -> AuditRow:
     return access.school_record(
         caller,
         book.school,
@@ -141,6 +150,6 @@ def _audit_record(caller: Caller, book: BookRow, act: Act, after: Life) -> Recor
         school_year=book.school_year,
         version=book.version,
         content_sha256=book.content_sha256.hex(),
-        from_state=State(book.state).name,
+        from_state=BookState(book.state).name,
         to_state=after.state.name,
     )

@@ -15,9 +15,16 @@ from services.gradebook.entry.store import attendance, conduct, sheets
 from services.gradebook.entry.store.sheets import EntryState, PlannedSheet, Target
 from services.gradebook.entry.targets import homeroom_target, subject_target
 from services.gradebook.model import attendance_rules, sheet_rules
-from services.gradebook.model.acts import Act
+from services.gradebook.model.acts import EntryAct
 from services.gradebook.model.checks import Findings, refuse
-from services.gradebook.model.correction_rules import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Datum, Kind
+from services.gradebook.model.correction_rules import (
+    EXCUSED_TOTAL,
+    OF_CONDUCT,
+    UNEXCUSED_TOTAL,
+    Change,
+    CorrectionKind,
+    Datum,
+)
 from services.gradebook.model.domain import PROTO_LEVELS, SUBJECT_KINDS, SUMMER, ClassRef, MarkKind, column_kind
 from services.gradebook.model.permissions import Permission
 from services.gradebook.model.sheet_rules import WITHDRAWN, Cells, CellState
@@ -40,7 +47,7 @@ class WantedCorrection:
     empty.
     """
 
-    kind: Kind
+    kind: CorrectionKind
     ref: ClassRef
     subject: str
     semester: int
@@ -67,12 +74,12 @@ class PlannedCorrection(NamedTuple):
     changes: tuple[Change, ...]
 
 
-FIELDS: Mapping[Kind, frozenset[str]] = {
-    Kind.MARK: frozenset({"subject", "semester", "column", "new_value"}),
-    Kind.CONDUCT: frozenset({"semester", "new_level"}),
-    Kind.SUMMER_CONDUCT: frozenset({"new_level"}),
-    Kind.ABSENCES: frozenset({"new_absences"}),
-    Kind.ATTENDANCE: frozenset({"month", "sessions"}),
+FIELDS: Mapping[CorrectionKind, frozenset[str]] = {
+    CorrectionKind.MARK: frozenset({"subject", "semester", "column", "new_value"}),
+    CorrectionKind.CONDUCT: frozenset({"semester", "new_level"}),
+    CorrectionKind.SUMMER_CONDUCT: frozenset({"new_level"}),
+    CorrectionKind.ABSENCES: frozenset({"new_absences"}),
+    CorrectionKind.ATTENDANCE: frozenset({"month", "sessions"}),
 }
 """The fields that a request of a kind must have; the others listed here must be empty."""
 
@@ -82,14 +89,14 @@ def find_target(tx: Tx, caller: Caller, wanted: WantedCorrection) -> Target:
 
     Raises as `targets.subject_target` for a mark, else as `targets.homeroom_target`.
     """
-    if wanted.kind is Kind.MARK:
+    if wanted.kind is CorrectionKind.MARK:
         return subject_target(tx, caller, wanted.ref, wanted.subject, Permission.REQUEST_MARK_CORRECTION)
     return homeroom_target(tx, caller, wanted.ref, Permission.REQUEST_CLASS_CORRECTION)
 
 
 def semester_of(wanted: WantedCorrection) -> int | None:
     """The semester of the datum; None for absences and attendance."""
-    return SUMMER if wanted.kind is Kind.SUMMER_CONDUCT else wanted.semester or None
+    return SUMMER if wanted.kind is CorrectionKind.SUMMER_CONDUCT else wanted.semester or None
 
 
 def read(tx: Tx, target: Target, state: EntryState, wanted: WantedCorrection) -> PlannedCorrection:
@@ -105,33 +112,33 @@ def check_kept(tx: Tx, datum: Datum) -> None:
 
     Raises Rejected ATTENDANCE_KEPT, ATTENDANCE_NOT_KEPT. Source: ADR-0038.
     """
-    if datum.kind is Kind.ABSENCES and attendance.is_kept(tx, datum.class_id):
+    if datum.kind is CorrectionKind.ABSENCES and attendance.is_kept(tx, datum.class_id):
         message = "Lớp điểm danh theo tháng; hãy đề nghị sửa bảng điểm danh, tổng số buổi nghỉ được tính từ đó."
         raise Rejected("ATTENDANCE_KEPT", message)
-    if datum.kind is Kind.ATTENDANCE and not attendance.is_kept(tx, datum.class_id):
+    if datum.kind is CorrectionKind.ATTENDANCE and not attendance.is_kept(tx, datum.class_id):
         message = "Lớp không điểm danh theo tháng; hãy đề nghị sửa tổng số buổi nghỉ cả năm."
         raise Rejected("ATTENDANCE_NOT_KEPT", message)
 
 
 def version(tx: Tx, datum: Datum) -> int:
     """The present version of a datum; 0 if none was ever entered."""
-    if datum.kind is Kind.ATTENDANCE:
+    if datum.kind is CorrectionKind.ATTENDANCE:
         sheet = attendance.month_sheets(tx, datum.class_id, datum.month).get(datum.student_id)
         return sheet.version if sheet else 0
-    if datum.kind is Kind.ABSENCES:
+    if datum.kind is CorrectionKind.ABSENCES:
         return _totals(tx, datum)[0]
     present = _cell_state(tx, datum)
     return present.version if present else 0
 
 
-def write(tx: Tx, act: Act, datum: Datum, changes: tuple[Change, ...]) -> str:
+def write(tx: Tx, act: EntryAct, datum: Datum, changes: tuple[Change, ...]) -> str:
     """Write a datum's next version through an act of entry, and return the act's digest."""
     new = {change.place: change.new for change in changes}
-    if datum.kind is Kind.MARK:
+    if datum.kind is CorrectionKind.MARK:
         return _write_mark(tx, act, datum, new[0])
     if datum.kind in OF_CONDUCT:
         return conduct.write_conduct(tx, act, [datum.student_id], [_not_none(new[0])]).sha256
-    if datum.kind is Kind.ABSENCES:
+    if datum.kind is CorrectionKind.ABSENCES:
         excused, unexcused = _not_none(new[EXCUSED_TOTAL]), _not_none(new[UNEXCUSED_TOTAL])
         return conduct.write_absences(tx, act, [datum.student_id], [excused], [unexcused]).sha256
     sheet = attendance.month_sheets(tx, datum.class_id, datum.month).get(datum.student_id)
@@ -141,7 +148,7 @@ def write(tx: Tx, act: Act, datum: Datum, changes: tuple[Change, ...]) -> str:
     return written.sha256
 
 
-def _write_mark(tx: Tx, act: Act, datum: Datum, new: int | None) -> str:
+def _write_mark(tx: Tx, act: EntryAct, datum: Datum, new: int | None) -> str:
     present = _cell_state(tx, datum)
     cell = Cells([datum.student_id], [datum.column], [WITHDRAWN if new is None else new])
     cells = {(datum.student_id, datum.column): present} if present else {}
@@ -178,7 +185,7 @@ def _read_mark(tx: Tx, target: Target, state: EntryState, wanted: WantedCorrecti
 
 def _read_level(tx: Tx, target: Target, state: EntryState, wanted: WantedCorrection) -> PlannedCorrection:
     student = _student(state, wanted)
-    if wanted.kind is Kind.SUMMER_CONDUCT:
+    if wanted.kind is CorrectionKind.SUMMER_CONDUCT:
         summer.check_training(tx, target, wanted.ref, {"student": student})
     datum = _datum(target, wanted, student)
     present = _cell_state(tx, datum) or CellState(None, zero_by_rule=False, version=0)
@@ -223,12 +230,12 @@ def _read_sessions(tx: Tx, target: Target, state: EntryState, wanted: WantedCorr
     return PlannedCorrection(datum, sheet.version if sheet else 0, changes)
 
 
-_READERS: Mapping[Kind, Callable[[Tx, Target, EntryState, WantedCorrection], PlannedCorrection]] = {
-    Kind.MARK: _read_mark,
-    Kind.CONDUCT: _read_level,
-    Kind.SUMMER_CONDUCT: _read_level,
-    Kind.ABSENCES: _read_totals,
-    Kind.ATTENDANCE: _read_sessions,
+_READERS: Mapping[CorrectionKind, Callable[[Tx, Target, EntryState, WantedCorrection], PlannedCorrection]] = {
+    CorrectionKind.MARK: _read_mark,
+    CorrectionKind.CONDUCT: _read_level,
+    CorrectionKind.SUMMER_CONDUCT: _read_level,
+    CorrectionKind.ABSENCES: _read_totals,
+    CorrectionKind.ATTENDANCE: _read_sessions,
 }
 
 

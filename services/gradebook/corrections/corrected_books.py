@@ -15,7 +15,7 @@ from services.gradebook.books.steps import write_steps
 from services.gradebook.entry.store.corrections import CorrectionRow
 from services.gradebook.model import lifecycle
 from services.gradebook.model.correction_rules import Datum, first_stage
-from services.gradebook.model.lifecycle import RULES, Act, State
+from services.gradebook.model.lifecycle import RULES, BookAct, BookState
 from services.gradebook.model.permissions import Actor
 
 
@@ -33,14 +33,14 @@ def holding(tx: Tx, datum: Datum, school_year: str) -> list[BookRow]:
 def check(books: Sequence[BookRow]) -> None:
     """Raises Rejected BOOK_LOCKED when the signing of a book has begun."""
     for book in books:
-        if book.state not in RULES[Act.CORRECT].sources:
+        if book.state not in RULES[BookAct.CORRECT].sources:
             raise Rejected(
                 "BOOK_LOCKED",
                 "Sổ đã vào giai đoạn ký số: Hiệu trưởng thu hồi sổ theo thông báo của Sở (RevokeBook), sửa dữ liệu, rồi"
                 " chốt và phát hành lại phiên bản mới.",
                 book=book.id,
                 version=book.version,
-                book_state=State(book.state).name,
+                book_state=BookState(book.state).name,
             )
 
 
@@ -49,6 +49,6 @@ def end(tx: Tx, caller: Caller, books: Sequence[BookRow], correction: Correction
 
     `check` must have passed.
     """
-    after = [lifecycle.step(book.life, Act.CORRECT, {Actor.SYSTEM}) for book in books]
-    write_steps(tx, caller, books, Act.CORRECT, after, note=correction.resource)
+    after = [lifecycle.step(book.life, BookAct.CORRECT, {Actor.SYSTEM}) for book in books]
+    write_steps(tx, caller, books, BookAct.CORRECT, after, note=correction.resource)
     outbox.add_all(tx, [events_pb2.BookVoided(book=str(book.id), version=book.version) for book in books])

@@ -12,9 +12,9 @@ from services.gradebook.entry.store import corrections
 from services.gradebook.entry.store.corrections import CorrectionRow, NewCorrection
 from services.gradebook.model import attendance_rules, roster_rules
 from services.gradebook.model import correction_rules as rules
-from services.gradebook.model.acts import DIGEST_VERSION, Request
+from services.gradebook.model.acts import DIGEST_VERSION, EntryRequest
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.correction_rules import Kind, State
+from services.gradebook.model.correction_rules import CorrectionKind, CorrectionState
 from services.gradebook.model.domain import PROTO_LEVELS, ClassRef, Semester
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.roster import access
@@ -34,7 +34,9 @@ _WORDS = {
 }
 
 
-def request_correction(database: Database, caller: Caller, request: Request, wanted: WantedCorrection) -> CorrectionRow:
+def request_correction(
+    database: Database, caller: Caller, request: EntryRequest, wanted: WantedCorrection
+) -> CorrectionRow:
     """Request another value (of a mark: the subject's teacher; else the homeroom teacher).
 
     Raises Invalid, also UNCHANGED; Forbidden NOT_ASSIGNED, ROLE_REQUIRED; Rejected WINDOW_OPEN,
@@ -80,7 +82,7 @@ def list_corrections(
     roster_rules.check_year_ref(school, school_year)
     findings = Findings()
     if state:
-        findings.one_of("state", state, set(State))
+        findings.one_of("state", state, set(CorrectionState))
     findings.refuse()
     with database.transaction() as tx:
         class_id = None
@@ -115,7 +117,7 @@ def find(tx: Tx, caller: Caller, correction_id: str, *, lock: bool = False) -> C
 def _check(wanted: WantedCorrection) -> None:
     roster_rules.check_class_ref(wanted.ref)
     findings = Findings()
-    findings.one_of("kind", wanted.kind, set(Kind))
+    findings.one_of("kind", wanted.kind, set(CorrectionKind))
     findings.refuse()
     _check_fields(findings, wanted)
     if wanted.subject:
@@ -153,7 +155,7 @@ def _check_fields(findings: Findings, wanted: WantedCorrection) -> None:
 
 
 def _add(
-    tx: Tx, caller: Caller, request: Request, wanted: WantedCorrection, planned: PlannedCorrection
+    tx: Tx, caller: Caller, request: EntryRequest, wanted: WantedCorrection, planned: PlannedCorrection
 ) -> CorrectionRow:
     datum = planned.datum
     open_correction = corrections.open_at(tx, datum)

@@ -14,10 +14,9 @@ from services.gradebook.entry.snapshots import Occasion
 from services.gradebook.entry.store import corrections
 from services.gradebook.entry.store.class_data import ClassHead
 from services.gradebook.entry.store.corrections import CorrectionRow
-from services.gradebook.model.acts import DIGEST_VERSION
-from services.gradebook.model.acts import Act as EntryAct
+from services.gradebook.model.acts import DIGEST_VERSION, EntryAct
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.correction_rules import RULES, Act, State, step
+from services.gradebook.model.correction_rules import RULES, CorrectionAct, CorrectionState, step
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.permissions import Offices, offices
@@ -32,7 +31,7 @@ def confirm(database: Database, caller: Caller, correction_id: str, note: str) -
 
     Raises NotFound, Invalid, and as `correction_rules.step`.
     """
-    return _act(database, caller, correction_id, Act.CONFIRM, note)
+    return _act(database, caller, correction_id, CorrectionAct.CONFIRM, note)
 
 
 def decide(database: Database, caller: Caller, correction_id: str, note: str, *, approve: bool) -> CorrectionRow:
@@ -42,30 +41,30 @@ def decide(database: Database, caller: Caller, correction_id: str, note: str, *,
     when the datum has another version than at the request, BOOK_LOCKED, WINDOW_OPEN,
     WINDOW_CLOSING, ATTENDANCE_KEPT, ATTENDANCE_NOT_KEPT, SCHOOL_NOT_AUTHORISED.
     """
-    return _act(database, caller, correction_id, Act.APPROVE if approve else Act.REJECT, note)
+    return _act(database, caller, correction_id, CorrectionAct.APPROVE if approve else CorrectionAct.REJECT, note)
 
 
 def withdraw(database: Database, caller: Caller, correction_id: str) -> CorrectionRow:
     """Withdraw a request (its requester). Raises NotFound, and as `correction_rules.step`."""
-    return _act(database, caller, correction_id, Act.WITHDRAW, "")
+    return _act(database, caller, correction_id, CorrectionAct.WITHDRAW, "")
 
 
-def _act(database: Database, caller: Caller, correction_id: str, act: Act, note: str) -> CorrectionRow:
+def _act(database: Database, caller: Caller, correction_id: str, act: CorrectionAct, note: str) -> CorrectionRow:
     findings = Findings()
-    findings.text("note", note, shortest=1 if act is Act.REJECT else 0, longest=_LONGEST_NOTE)
+    findings.text("note", note, shortest=1 if act is CorrectionAct.REJECT else 0, longest=_LONGEST_NOTE)
     findings.refuse()
     with database.transaction() as tx:
         row = find(tx, caller, correction_id)
         year = access.year(tx, caller, row.school, row.school_year)
-        if act is Act.APPROVE:
+        if act is CorrectionAct.APPROVE:
             year_lock.hold_year(tx, year.id)
         row = find(tx, caller, correction_id, lock=True)
         person = access.person(caller, row.school)
         if _is_repeated(row, act, person, note):
             return row
         state = step(row.progress, act, person, _offices(tx, caller, row))
-        facts = _approve(tx, caller, year, row, note) if act is Act.APPROVE else {}
-        if act is not Act.APPROVE:
+        facts = _approve(tx, caller, year, row, note) if act is CorrectionAct.APPROVE else {}
+        if act is not CorrectionAct.APPROVE:
             corrections.move(tx, row.id, state, person, client=caller.client, note=note)
         ref = ClassRef(row.school, row.school_year, row.class_name)
         access.record(
@@ -74,10 +73,10 @@ def _act(database: Database, caller: Caller, correction_id: str, act: Act, note:
         return corrections.correction(tx, row.id)
 
 
-def _is_repeated(row: CorrectionRow, act: Act, person: str, note: str) -> bool:
+def _is_repeated(row: CorrectionRow, act: CorrectionAct, person: str, note: str) -> bool:
     """Whether this call has already made its step."""
-    step_made = {Act.CONFIRM: row.confirmed, Act.WITHDRAW: row.withdrawn}.get(act, row.decided)
-    same_decision = act not in {Act.APPROVE, Act.REJECT} or row.state == RULES[act].target
+    step_made = {CorrectionAct.CONFIRM: row.confirmed, CorrectionAct.WITHDRAW: row.withdrawn}.get(act, row.decided)
+    same_decision = act not in {CorrectionAct.APPROVE, CorrectionAct.REJECT} or row.state == RULES[act].target
     return step_made is not None and (step_made.person, step_made.note) == (person, note) and same_decision
 
 
@@ -103,7 +102,7 @@ def _approve(tx: Tx, caller: Caller, year: YearRow, row: CorrectionRow, note: st
     cells_sha256 = _write(tx, caller, row)
     person = access.person(caller, row.school)
     voided = [book.id for book in books]
-    corrections.move(tx, row.id, State.APPROVED, person, client=caller.client, note=note, voided=voided)
+    corrections.move(tx, row.id, CorrectionState.APPROVED, person, client=caller.client, note=note, voided=voided)
     class_id = row.datum.class_id
     head = ClassHead(class_id, row.class_name, roster_store.grade_level(tx, class_id))
     (snapshot,) = snapshots.take(tx, year, [head], Occasion(clock.now(tx), correction_id=row.id))

@@ -10,7 +10,7 @@ from services.gradebook.entry.store.sheets import EntryState, Target
 from services.gradebook.model import sheet_rules
 from services.gradebook.model.checks import refuse
 from services.gradebook.model.domain import MarkKind, RecordType, Stage, column_kind
-from services.gradebook.model.lifecycle import READ_ONLY, State
+from services.gradebook.model.lifecycle import READ_ONLY, BookState
 
 
 def open_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) -> EntryState:
@@ -63,6 +63,6 @@ def check_free(books: Sequence[tuple[int, int, int]], first_stage: int) -> None:
     """
     holding = [book_state for _, stage, book_state in books if stage >= first_stage]
     if holding:
-        furthest = State(max(holding))
+        furthest = BookState(max(holding))
         message = "Dữ liệu đã khóa sổ." if furthest in READ_ONLY else "Sổ của lớp đã chốt dữ liệu và đang hoàn thiện."
         raise Rejected("BOOK_LOCKED", message, book_state=furthest.name)

@@ -17,7 +17,7 @@ from services.gradebook.model.domain import REASSESSMENT_COLUMN, Stage
 from services.gradebook.model.permissions import Offices, Permission, check
 
 
-class Kind(IntEnum):
+class CorrectionKind(IntEnum):
     """What a correction is about; numbers of the proto's CorrectionKind."""
 
     MARK = 1
@@ -27,7 +27,7 @@ class Kind(IntEnum):
     ATTENDANCE = 5
 
 
-OF_CONDUCT = frozenset({Kind.CONDUCT, Kind.SUMMER_CONDUCT})
+OF_CONDUCT = frozenset({CorrectionKind.CONDUCT, CorrectionKind.SUMMER_CONDUCT})
 
 
 class Datum(NamedTuple):
@@ -38,7 +38,7 @@ class Datum(NamedTuple):
     sheet, such as "2025-10"; else empty.
     """
 
-    kind: Kind
+    kind: CorrectionKind
     class_id: int
     student_id: int
     subject_id: int | None = None
@@ -67,15 +67,15 @@ class Change(NamedTuple):
 
 def first_stage(datum: Datum, school_year: str) -> Stage:
     """The first stage whose books hold a datum; the books of later stages hold it too."""
-    if datum.kind is Kind.ATTENDANCE:
+    if datum.kind is CorrectionKind.ATTENDANCE:
         return results.first_stage(school_year, datum.month)
-    if datum.kind is Kind.ABSENCES:
+    if datum.kind is CorrectionKind.ABSENCES:
         return Stage.WHOLE_YEAR
     # A semester has the number of its stage, and so has SUMMER.
     return Stage.AFTER_SUMMER if datum.column == REASSESSMENT_COLUMN else Stage(datum.semester or 0)
 
 
-class State(IntEnum):
+class CorrectionState(IntEnum):
     """State of a correction; numbers of the proto's CorrectionState."""
 
     REQUESTED = 1
@@ -85,7 +85,7 @@ class State(IntEnum):
     WITHDRAWN = 5
 
 
-OPEN = frozenset({State.REQUESTED, State.CONFIRMED})
+OPEN = frozenset({CorrectionState.REQUESTED, CorrectionState.CONFIRMED})
 
 
 class ApprovedCorrection(NamedTuple):
@@ -94,7 +94,7 @@ class ApprovedCorrection(NamedTuple):
     subject: code; None for all but marks. semester, column, month: as in Datum.
     """
 
-    kind: Kind
+    kind: CorrectionKind
     subject: str | None
     semester: int | None
     column: int
@@ -108,7 +108,7 @@ class ApprovedCorrection(NamedTuple):
     time: datetime
 
 
-class Act(Enum):
+class CorrectionAct(Enum):
     """A step after the request."""
 
     CONFIRM = "CONFIRM"
@@ -121,18 +121,22 @@ class Act(Enum):
 class Rule:
     """The states that an act leads from, the state it leads to, and the permission it needs."""
 
-    sources: frozenset[State]
-    target: State
+    sources: frozenset[CorrectionState]
+    target: CorrectionState
     permission: Permission
 
 
 RULES = {
-    Act.CONFIRM: Rule(frozenset({State.REQUESTED}), State.CONFIRMED, Permission.CONFIRM_CORRECTION),
-    Act.APPROVE: Rule(frozenset({State.CONFIRMED}), State.APPROVED, Permission.APPROVE_CORRECTION),
+    CorrectionAct.CONFIRM: Rule(
+        frozenset({CorrectionState.REQUESTED}), CorrectionState.CONFIRMED, Permission.CONFIRM_CORRECTION
+    ),
+    CorrectionAct.APPROVE: Rule(
+        frozenset({CorrectionState.CONFIRMED}), CorrectionState.APPROVED, Permission.APPROVE_CORRECTION
+    ),
     # Also before confirmation: a request that nobody confirms would block the class's book for
     # ever.
-    Act.REJECT: Rule(OPEN, State.REJECTED, Permission.REJECT_CORRECTION),
-    Act.WITHDRAW: Rule(OPEN, State.WITHDRAWN, Permission.WITHDRAW_CORRECTION),
+    CorrectionAct.REJECT: Rule(OPEN, CorrectionState.REJECTED, Permission.REJECT_CORRECTION),
+    CorrectionAct.WITHDRAW: Rule(OPEN, CorrectionState.WITHDRAWN, Permission.WITHDRAW_CORRECTION),
 }
 
 
@@ -140,7 +144,7 @@ RULES = {
 class Progress:
     """How far a correction is, and by whom. confirmer: None until confirmed."""
 
-    state: State
+    state: CorrectionState
     requester: str
     confirmer: str | None = None
 
@@ -171,7 +175,7 @@ def deciders(offices: Offices, progress: Progress) -> AbstractSet[str]:
     return free or {person for person in principals if len(concerned | {person}) > 1}
 
 
-def step(progress: Progress, act: Act, person: str, offices: Offices) -> State:
+def step(progress: Progress, act: CorrectionAct, person: str, offices: Offices) -> CorrectionState:
     """The state after the act.
 
     Raises Forbidden ROLE_REQUIRED, OTHER_PERSON_REQUIRED for the right office but a person with a
@@ -190,13 +194,15 @@ def step(progress: Progress, act: Act, person: str, offices: Offices) -> State:
     return rule.target
 
 
-def _check_person(progress: Progress, act: Act, person: str, offices: Offices) -> None:
+def _check_person(progress: Progress, act: CorrectionAct, person: str, offices: Offices) -> None:
     permission = RULES[act].permission
-    if act is Act.WITHDRAW:
+    if act is CorrectionAct.WITHDRAW:
         allowed: AbstractSet[str] = {progress.requester}
         office: AbstractSet[str] = set()
     else:
-        allowed = confirmers(offices, progress.requester) if act is Act.CONFIRM else deciders(offices, progress)
+        allowed = (
+            confirmers(offices, progress.requester) if act is CorrectionAct.CONFIRM else deciders(offices, progress)
+        )
         office = offices.holders(permission.value.actors)
     if person not in allowed and person in office:
         raise Forbidden(

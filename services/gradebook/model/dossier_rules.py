@@ -60,7 +60,7 @@ class PortalLink(IntEnum):
     CONNECTED = 2
 
 
-class Act(Enum):
+class DossierAct(Enum):
     """A step in the life of a dossier."""
 
     SAVE = "SAVE"
@@ -70,12 +70,12 @@ class Act(Enum):
     REJECT = "REJECT"
 
 
-RULES: dict[Act, tuple[frozenset[DossierState], DossierState]] = {
-    Act.SAVE: (frozenset({DossierState.DRAFT}), DossierState.DRAFT),
-    Act.SUBMIT: (frozenset({DossierState.DRAFT}), DossierState.SUBMITTED),
-    Act.START_REVIEW: (frozenset({DossierState.SUBMITTED}), DossierState.UNDER_REVIEW),
-    Act.APPROVE: (frozenset({DossierState.UNDER_REVIEW}), DossierState.APPROVED),
-    Act.REJECT: (frozenset({DossierState.SUBMITTED, DossierState.UNDER_REVIEW}), DossierState.REJECTED),
+RULES: dict[DossierAct, tuple[frozenset[DossierState], DossierState]] = {
+    DossierAct.SAVE: (frozenset({DossierState.DRAFT}), DossierState.DRAFT),
+    DossierAct.SUBMIT: (frozenset({DossierState.DRAFT}), DossierState.SUBMITTED),
+    DossierAct.START_REVIEW: (frozenset({DossierState.SUBMITTED}), DossierState.UNDER_REVIEW),
+    DossierAct.APPROVE: (frozenset({DossierState.UNDER_REVIEW}), DossierState.APPROVED),
+    DossierAct.REJECT: (frozenset({DossierState.SUBMITTED, DossierState.UNDER_REVIEW}), DossierState.REJECTED),
 }
 """Act → the states in which it is allowed, and the state to which it leads."""
 
@@ -277,7 +277,7 @@ def _renewal(findings: Findings, items: Items, facts: Facts) -> Submission:
     return before
 
 
-def step(state: DossierState, act: Act) -> DossierState:
+def step(state: DossierState, act: DossierAct) -> DossierState:
     """The state after an act. Raises Rejected DOSSIER_STATE."""
     sources, target = RULES[act]
     if state not in sources:
@@ -307,7 +307,7 @@ def draft_version(
         if deadline is None or is_late(now, deadline):
             raise Rejected("ROUND_CLOSED", "Đã hết hạn nộp hồ sơ của năm học này nên không lập lại được.")
         return version + 1
-    step(state, Act.SAVE)
+    step(state, DossierAct.SAVE)
     return version
 
 

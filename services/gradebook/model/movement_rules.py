@@ -135,7 +135,7 @@ _LIST_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class EnrolmentStatus:
     """A student's status in a school after some movements.
 
     moved_on: day of the last movement. papers: whether they were returned after the student left.
@@ -146,15 +146,15 @@ class Standing:
     papers: bool = False
 
 
-def status_after(history: Iterable[tuple[int, date]]) -> Standing:
+def status_after(history: Iterable[tuple[int, date]]) -> EnrolmentStatus:
     """A student's status after movements (kind, day), oldest first."""
-    status = Standing()
+    status = EnrolmentStatus()
     for kind, day in history:
         status = _moved(status, MovementKind(kind), day)
     return status
 
 
-def move(status: Standing, kind: MovementKind, day: date) -> Standing:
+def move(status: EnrolmentStatus, kind: MovementKind, day: date) -> EnrolmentStatus:
     """A student's status after one more movement.
 
     Raises Rejected STUDENT_STATE when the state does not allow it, PAPERS_RETURNED when the papers
@@ -217,7 +217,7 @@ def _allowed(state: StudentState, kind: MovementKind) -> bool:
     return state in _DEPARTURES[kind][0]
 
 
-def _moved(status: Standing, kind: MovementKind, day: date) -> Standing:
+def _moved(status: EnrolmentStatus, kind: MovementKind, day: date) -> EnrolmentStatus:
     if kind is MovementKind.PAPERS_RETURNED:
-        return Standing(status.state, day, papers=True)
-    return Standing(StudentState.STUDYING if kind in _ARRIVALS else _DEPARTURES[kind][1], day)
+        return EnrolmentStatus(status.state, day, papers=True)
+    return EnrolmentStatus(StudentState.STUDYING if kind in _ARRIVALS else _DEPARTURES[kind][1], day)

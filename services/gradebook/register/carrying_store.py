@@ -18,7 +18,7 @@ from services.gradebook.entry.store import attendance, exemptions
 from services.gradebook.entry.store.acts import NewAct, add_acts
 from services.gradebook.entry.store.attendance import NewMonth
 from services.gradebook.entry.store.exemptions import Exemption
-from services.gradebook.model.acts import Act, CellArrays, Entered, acts_sha256, json_array
+from services.gradebook.model.acts import CellArrays, Entered, EntryAct, acts_sha256, json_array
 from services.gradebook.model.domain import MIDTERM_COLUMN
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.results import Absences
@@ -298,13 +298,13 @@ def _act(
     subject_id: int | None = None,
     semester: int | None = None,
     reason: str | None = None,
-) -> Act:
+) -> EntryAct:
     """An act with an id of its own, since no client sent one.
 
     reason: None for where the student comes from.
     """
     request_id = uuid.uuid4()
-    return Act(
+    return EntryAct(
         request_id,
         hashlib.sha256(request_id.bytes).digest(),
         kind,
@@ -317,7 +317,7 @@ def _act(
     )
 
 
-def _with_cells(joining: Joining, act: Act, cells: Sequence[_Cell]) -> list[NewAct]:
+def _with_cells(joining: Joining, act: EntryAct, cells: Sequence[_Cell]) -> list[NewAct]:
     """The act with its cells; none without cells."""
     if not cells:
         return []

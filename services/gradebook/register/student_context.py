@@ -11,7 +11,13 @@ from services.common.db import Tx
 from services.common.errors import Invalid, Violation
 from services.common.identity import Caller
 from services.gradebook.model.acts import DIGEST_VERSION
-from services.gradebook.model.movement_rules import PERMISSIONS, MovementKind, Standing, StudentState, status_after
+from services.gradebook.model.movement_rules import (
+    PERMISSIONS,
+    EnrolmentStatus,
+    MovementKind,
+    StudentState,
+    status_after,
+)
 from services.gradebook.model.register_rules import CheckedMovement
 from services.gradebook.register import register_store
 from services.gradebook.register.carrying_store import Carried
@@ -75,7 +81,7 @@ def last_deciding(movements: Sequence[MovementRow]) -> MovementRow | None:
     return next((movement for movement in reversed(movements) if movement.kind != MovementKind.PAPERS_RETURNED), None)
 
 
-def status_of(movements: Sequence[MovementRow]) -> Standing:
+def status_of(movements: Sequence[MovementRow]) -> EnrolmentStatus:
     """A student's status after these movements in one school."""
     return status_after((movement.kind, movement.day) for movement in movements)
 

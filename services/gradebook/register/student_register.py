@@ -9,7 +9,7 @@ from services.common.errors import Forbidden, NotFound, Violation
 from services.common.identity import Caller
 from services.gradebook.model import register_rules, roster_rules
 from services.gradebook.model.checks import Findings, refuse
-from services.gradebook.model.movement_rules import GONE, MovementKind, Standing, StudentState
+from services.gradebook.model.movement_rules import GONE, EnrolmentStatus, MovementKind, StudentState
 from services.gradebook.model.register_rules import RegisterRow
 from services.gradebook.register import place_store, register_store, student_context
 from services.gradebook.register.place_store import ClassPlace
@@ -28,7 +28,7 @@ class RegisterLine(NamedTuple):
     """
 
     registration: Registration
-    status: Standing
+    status: EnrolmentStatus
     left_on: date | None
     places: list[ClassPlace]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from services.common import audit
-from services.common.audit import Record
+from services.common.audit import AuditRow
 from services.common.db import Tx
 from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
 from services.common.identity import Caller
@@ -145,14 +145,14 @@ def record(tx: Tx, caller: Caller, school: str, action: str, resource: str, /, *
     return audit.append(tx, school_record(caller, school, action, resource, **facts))
 
 
-def school_record(caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> Record:
+def school_record(caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> AuditRow:
     """The audit row that `record` appends, for `audit.appending`."""
-    return Record(f"school/{school}", action, resource, _texts(facts), caller)
+    return AuditRow(f"school/{school}", action, resource, _texts(facts), caller)
 
 
 def record_department(tx: Tx, caller: Caller, action: str, resource: str, /, **facts: object) -> None:
     """Append an audit row to the Department's chain, for what belongs to no school; last in the transaction."""
-    audit.append(tx, Record("department", action, resource, _texts(facts), caller))
+    audit.append(tx, AuditRow("department", action, resource, _texts(facts), caller))
 
 
 def _texts(facts: Mapping[str, object]) -> dict[str, str]:

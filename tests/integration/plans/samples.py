@@ -22,8 +22,8 @@ from services.common.intake import Delivery, Intake, Subscription
 from services.common.settings import DatabaseConfig
 from services.gradebook.entry import marks
 from services.gradebook.entry.marks import SheetEntry
-from services.gradebook.model.acts import Request
-from services.gradebook.model.correction_rules import Kind
+from services.gradebook.model.acts import EntryRequest
+from services.gradebook.model.correction_rules import CorrectionKind
 from services.gradebook.model.domain import ClassRef, MarkKind, RecordType
 
 SERVICES = ("gradebook", "print", "signing", "archive")
@@ -129,7 +129,7 @@ SPECIAL: dict[str, list[dict[str, Any]]] = {
         {"id": uuid.UUID(int=8), "record_type": RecordType.CLASS_BOOK, "version": 9, "stage": 3, **_BOOK}
     ],
     "book_store.update": [{"changes": {uuid.UUID(int=8): {"state": 1}}}],
-    "history.data_history": [{"kind": Kind.CONDUCT}, {"kind": Kind.ATTENDANCE}],
+    "history.data_history": [{"kind": CorrectionKind.CONDUCT}, {"kind": CorrectionKind.ATTENDANCE}],
     "store.add_document": [
         {},
         {"Document.id": uuid.UUID(int=8), "book": "new", "Document.state": "SIGNING", "Required.state": "PENDING"},
@@ -159,7 +159,7 @@ def _sheet(tx: Tx) -> SheetEntry:
     assert student is not None
     return SheetEntry(
         Caller(client=f"vendor/{vendor[0]}", person=row[1], school="S1"),
-        Request(uuid.uuid4(), bytes(32)),
+        EntryRequest(uuid.uuid4(), bytes(32)),
         ClassRef("S1", "2025-2026", names["class_name"]),
         row[0],
         1,

@@ -12,8 +12,8 @@ from services.common.errors import Invalid, Rejected
 from services.gradebook.model import control_log_words, correction_rules, dossier_rules, lifecycle
 from services.gradebook.model.domain import Authorisation, Role, SchoolLevel, SchoolYear, VendorStatus
 from services.gradebook.model.dossier_rules import (
-    Act,
     Document,
+    DossierAct,
     DossierState,
     Duty,
     Facts,
@@ -235,8 +235,8 @@ def test_the_vendor_of_an_approved_dossier_stays() -> None:
 
 
 def test_the_control_log_has_words_for_every_act_on_books_and_corrections() -> None:
-    books = {f"BOOK_{act.value}" for act in lifecycle.Act if act is not lifecycle.Act.FREEZE}
-    fixed = {f"CORRECTION_{state.name}" for state in correction_rules.State}
+    books = {f"BOOK_{act.value}" for act in lifecycle.BookAct if act is not lifecycle.BookAct.FREEZE}
+    fixed = {f"CORRECTION_{state.name}" for state in correction_rules.CorrectionState}
     assert books | fixed | {"BOOK_FROZEN"} <= set(control_log_words.TITLES)
     assert control_log_words.title("SOMETHING_NEW") == "SOMETHING_NEW"
 
@@ -277,15 +277,15 @@ class Lives(RuleBasedStateMachine):
         assert version == len(self.versions)
 
     @precondition(lambda self: self.versions)
-    @rule(act=st.sampled_from([Act.SUBMIT, Act.START_REVIEW, Act.APPROVE, Act.REJECT]))
-    def acts(self, act: Act) -> None:
+    @rule(act=st.sampled_from([DossierAct.SUBMIT, DossierAct.START_REVIEW, DossierAct.APPROVE, DossierAct.REJECT]))
+    def acts(self, act: DossierAct) -> None:
         assert self.state is not None
         try:
             after = dossier_rules.step(self.state, act)
         except Rejected:
             assert self.state not in dossier_rules.RULES[act][0]
             return
-        if act is Act.SUBMIT and dossier_rules.is_late(self.now, self.deadline):
+        if act is DossierAct.SUBMIT and dossier_rules.is_late(self.now, self.deadline):
             after = DossierState.REJECTED
         self.versions[-1].append(after)
         self.authorised = self.authorised or after is DossierState.APPROVED

@@ -13,8 +13,8 @@ from services.gradebook.model.domain import Role
 from services.gradebook.model.movement_rules import (
     MAX_NOTE,
     PERMISSIONS,
+    EnrolmentStatus,
     MovementKind,
-    Standing,
     StudentState,
     ends_place,
     in_year,
@@ -47,7 +47,7 @@ class StudentLife(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.status, self.state, self.papers, self.day = Standing(), "UNKNOWN", False, START
+        self.status, self.state, self.papers, self.day = EnrolmentStatus(), "UNKNOWN", False, START
         self.history: list[tuple[int, dt.date]] = []
 
     def try_move(self, kind: MovementKind, day: dt.date) -> bool:

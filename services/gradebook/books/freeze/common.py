@@ -10,7 +10,7 @@ from services.gradebook.model import lifecycle
 from services.gradebook.model.catalogue import RecordBook, SignatoryRole, level_of, record_book
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, MarkKind, RecordType, School, SchoolLevel, Semester, Stage
-from services.gradebook.model.lifecycle import Act
+from services.gradebook.model.lifecycle import BookAct
 from services.gradebook.model.permissions import Actor, signing_role
 from services.gradebook.model.results import NamedPerson
 from services.gradebook.roster import access, clock, roster_store
@@ -40,7 +40,7 @@ def class_record(record_type: RecordType, year: YearRow, school_class: ClassRow)
 def check_homeroom(caller: Caller, ref: ClassRef, school_class: ClassRow) -> None:
     """Raises Forbidden ROLE_REQUIRED unless the acting person is the homeroom teacher."""
     is_preparer = access.person(caller, ref.school) == school_class.homeroom_person
-    lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_preparer else set())
+    lifecycle.check_actor(BookAct.FREEZE, {Actor.PREPARER} if is_preparer else set())
 
 
 def closing_time(tx: Tx, year: YearRow, stage: Stage, grade_level: int) -> datetime:

@@ -16,7 +16,7 @@ from services.gradebook.books.freeze.versions import Content, Draft
 from services.gradebook.model import lifecycle, roster_rules
 from services.gradebook.model.catalogue import SignatoryRole, record_book
 from services.gradebook.model.domain import ClassRef, RecordType, SchoolLevel
-from services.gradebook.model.lifecycle import Act
+from services.gradebook.model.lifecycle import BookAct
 from services.gradebook.model.movement_rules import GONE, MovementKind
 from services.gradebook.model.permissions import Actor, is_eligible, signing_role
 from services.gradebook.model.results import NamedPerson
@@ -40,7 +40,7 @@ def freeze_student_register(database: Database, caller: Caller, ref: ClassRef, s
     with database.transaction() as tx:
         year = access.year(tx, caller, ref.school, ref.school_year)
         staff = access.staff(tx, caller, year)
-        lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_eligible(Actor.PREPARER, staff.roles) else set())
+        lifecycle.check_actor(BookAct.FREEZE, {Actor.PREPARER} if is_eligible(Actor.PREPARER, staff.roles) else set())
         year_lock.hold_year(tx, year.id)
         register_store.hold_register(tx, year.school_id)
         scope = Scope(RecordType.STUDENT_REGISTER, year.id)

@@ -17,7 +17,7 @@ from services.gradebook.model import lifecycle, results, roster_rules
 from services.gradebook.model.catalogue import RecordBook, record_book
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, RecordType, SchoolLevel, Stage, column_name
-from services.gradebook.model.lifecycle import Act
+from services.gradebook.model.lifecycle import BookAct
 from services.gradebook.model.permissions import Actor
 from services.gradebook.model.results import ClassData, NamedPerson
 from services.gradebook.roster import access, year_lock
@@ -42,7 +42,7 @@ def freeze_teacher_book(
     with database.transaction() as tx:
         year = access.year(tx, caller, ref.school, ref.school_year)
         is_teacher = access.person(caller, ref.school) == teacher
-        lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_teacher else set())
+        lifecycle.check_actor(BookAct.FREEZE, {Actor.PREPARER} if is_teacher else set())
         staff = access.staff(tx, caller, year)
         year_lock.hold_year(tx, year.id)
         heads = class_data.taught(tx, year.id, staff.id, subject)

@@ -22,7 +22,7 @@ from services.gradebook.model import roster_rules
 from services.gradebook.model.catalogue import RecordBook
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, RecordType, Stage
-from services.gradebook.model.lifecycle import READ_ONLY, Act, State
+from services.gradebook.model.lifecycle import READ_ONLY, BookAct, BookState
 from services.gradebook.model.results import NamedPerson
 from services.gradebook.register import place_store, register_store
 from services.gradebook.register.place_store import ClassPlace
@@ -192,7 +192,7 @@ def _source(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage) -> tupl
             "CLASS_BOOK_REQUIRED",
             "Phải khóa sổ theo dõi và đánh giá học sinh của lớp ở giai đoạn này trước khi lập học bạ.",
             school_class=school_class.name,
-            book_state="" if book is None else State(book.state).name,
+            book_state="" if book is None else BookState(book.state).name,
         )
     return book, Source(
         book=str(book.id),
@@ -200,7 +200,7 @@ def _source(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage) -> tupl
         content_sha256=book.content_sha256,
         record=book.archive_record,
         content=json.loads(book_store.content(tx, book.id)),
-        locked_time=book_store.act_time(tx, book.id, Act.LOCK.value),
+        locked_time=book_store.act_time(tx, book.id, BookAct.LOCK.value),
     )
 
 

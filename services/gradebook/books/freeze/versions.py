@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.common import audit
-from services.common.audit import Record
+from services.common.audit import AuditRow
 from services.common.db import Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
@@ -17,7 +17,7 @@ from services.gradebook.books import book_store
 from services.gradebook.books.book_store import BookRow, NewBook, NewTransition, Scope
 from services.gradebook.model.catalogue import RecordBook
 from services.gradebook.model.domain import ClassRef, RecordType, Stage
-from services.gradebook.model.lifecycle import ENDED, Act, State
+from services.gradebook.model.lifecycle import ENDED, BookAct, BookState
 from services.gradebook.roster import access
 
 
@@ -90,12 +90,12 @@ def _new_book(content: Content, digest: bytes, *, sealed: bool) -> NewBook:
 
 
 def _holds_other_content(alive: BookRow) -> Rejected:
-    state = State(alive.state).name
+    state = BookState(alive.state).name
     return Rejected(
         "BOOK_STATE",
         f"Sổ phiên bản {alive.version} đang ở trạng thái {state} với dữ liệu khác và phải kết thúc trước.",
         state=state,
-        act=Act.FREEZE.value,
+        act=BookAct.FREEZE.value,
         version=alive.version,
     )
 
@@ -107,14 +107,14 @@ def _write(tx: Tx, caller: Caller, ref: ClassRef, new_books: Sequence[tuple[str,
     book_store.add_transitions(
         tx,
         [
-            NewTransition(book.id, Act.FREEZE.value, None, State.DATA_COMPLETE, person, caller.client, "")
+            NewTransition(book.id, BookAct.FREEZE.value, None, BookState.DATA_COMPLETE, person, caller.client, "")
             for _, book in new_books
         ],
     )
     audit.append_all(tx, [_audit_record(caller, ref, resource, book) for resource, book in new_books])
 
 
-def _audit_record(caller: Caller, ref: ClassRef, resource: str, book: NewBook) -> Record:
+def _audit_record(caller: Caller, ref: ClassRef, resource: str, book: NewBook) -> AuditRow:
     return access.school_record(
         caller,
         ref.school,

@@ -16,7 +16,7 @@ from services.common.db import Call, Tx, execute, trip
 from services.common.rows import one_row, rows
 from services.gradebook.entry.store.acts import EARLIER, EarlierAct, EarlierColumns, array_literals, read_earlier
 from services.gradebook.entry.store.holding import ALIVE
-from services.gradebook.model.acts import Act, CellArrays, Entered, Row, act_sha256, json_array
+from services.gradebook.model.acts import CellArrays, Entered, EntryAct, Row, act_sha256, json_array
 from services.gradebook.model.domain import SUBJECT_KINDS, RecordType
 from services.gradebook.model.entry_kinds import CellSource, EntryKind
 from services.gradebook.model.sheet_rules import WITHDRAWN, CellState, Changes, SheetShape
@@ -99,7 +99,7 @@ class PlannedSheet(NamedTuple):
     texts, remarks: what the act also enters, of a sheet with remarks: their counts and their rows.
     """
 
-    act: Act
+    act: EntryAct
     changes: Changes
     unchanged: int
     texts: Entered | None = None
