@@ -15,7 +15,7 @@ from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
 from services.gradebook.api import pages
 from services.gradebook.api.act_access import access_for
-from services.gradebook.authority import control_log, dossiers, vendors
+from services.gradebook.authority import control_log, dossier_rounds, dossiers, vendors
 from services.gradebook.authority.control_log_store import LogRow
 from services.gradebook.authority.dossier_store import StepRow
 from services.gradebook.authority.dossiers import Decision, Routed
@@ -109,7 +109,7 @@ class Dossiers(dossiers_pb2_grpc.DossierServiceServicer):
         dossier_round = Round(
             message.school_year, deadline, tuple(message.direct_schools), tuple(message.offices), message.note
         )
-        dossiers.put_round(self._database, caller(), dossier_round)
+        dossier_rounds.put_round(self._database, caller(), dossier_round)
         return dossiers_pb2.PutDossierRoundResponse()
 
     def SaveDossier(
@@ -131,7 +131,7 @@ class Dossiers(dossiers_pb2_grpc.DossierServiceServicer):
         self, request: dossiers_pb2.ForwardListRequest, context: grpc.ServicerContext
     ) -> dossiers_pb2.ForwardListResponse:
         """Record a consolidated list."""
-        late = dossiers.forward_list(
+        late = dossier_rounds.forward_list(
             self._database,
             caller(),
             request.school_year,
@@ -184,7 +184,7 @@ class Dossiers(dossiers_pb2_grpc.DossierServiceServicer):
     ) -> dossiers_pb2.ListMissingDossiersResponse:
         """A page of schools that handed in nothing."""
         limit = page_size(request.page_size)
-        missing = dossiers.list_missing(self._database, request.school_year, _after(request.page_token), limit)
+        missing = dossier_rounds.list_missing(self._database, request.school_year, _after(request.page_token), limit)
         return dossiers_pb2.ListMissingDossiersResponse(
             schools=[
                 dossiers_pb2.MissingSchool(
