@@ -37,7 +37,7 @@ from services.gradebook.entry.acts import cells_record
 from services.gradebook.entry.store import sheets as store
 from services.gradebook.entry.store.acts import Written
 from services.gradebook.entry.store.sheets import PlannedSheet, SheetKey
-from services.gradebook.model.acts import Act, Request
+from services.gradebook.model.acts import EntryAct, EntryRequest
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.sheet_rules import Cells, Changes
@@ -284,11 +284,13 @@ class _Load:
         """The statements of an entry's two round trips, as the service makes them."""
         class_id, subject_id, students = client.keys.of(sheet)
         teacher, vendor = mark_school.TEACHER, f"vendor/{mark_school.VENDOR}"
-        request = Request(uuid.uuid4(), bytes(32))
+        request = EntryRequest(uuid.uuid4(), bytes(32))
         ref = ClassRef(sheet.school, mark_school.YEAR, sheet.school_class)
         key = SheetKey(ref.school, ref.school_year, ref.name, sheet.subject, teacher, sheet.semester, request.id)
         cells = Cells(*map(list, zip(*self._cells(students), strict=True)))
-        act = Act(request.id, request.sha256, EntryKind.MARKS, class_id, subject_id, sheet.semester, teacher, vendor)
+        act = EntryAct(
+            request.id, request.sha256, EntryKind.MARKS, class_id, subject_id, sheet.semester, teacher, vendor
+        )
         writing, (digest,) = store.writing([PlannedSheet(act, Changes(cells, Cells(), []), 0)])
         caller = Caller(vendor, teacher, sheet.school)
         written = Written(len(cells.values), digest)

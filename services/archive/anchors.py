@@ -73,7 +73,7 @@ class Anchors:
             store.add_anchor(tx, locked, until)
             name = f"anchors/{statement.service}/{statement.number}"
             facts = {"sha256": digest.hex(), "version_id": version_id, "chains": str(len(statement.heads))}
-            audit.append(tx, audit.Record(_CHAIN, "AUDIT_ANCHORED", name, facts, caller()))
+            audit.append(tx, audit.AuditRow(_CHAIN, "AUDIT_ANCHORED", name, facts, caller()))
         return locked, until
 
     def newest_first(self, service: str) -> list[Anchor]:

@@ -79,7 +79,7 @@ def register(tx: Tx, job: Job, record: Record) -> None:
     jobs.finish(tx, job)
     store.add_record(tx, record)
     facts = {"kind": record.kind, "key": record.key, "version_id": record.version_id}
-    audit.append(tx, audit.Record(_CHAIN, "RECORD_ARCHIVED", name, facts, replace(SYSTEM, school=record.school)))
+    audit.append(tx, audit.AuditRow(_CHAIN, "RECORD_ARCHIVED", name, facts, replace(SYSTEM, school=record.school)))
 
 
 def refuse(tx: Tx, job: Job, failed: Sequence[str]) -> None:
@@ -89,7 +89,7 @@ def refuse(tx: Tx, job: Job, failed: Sequence[str]) -> None:
     jobs.finish(tx, job)
     facts = {"version": str(version), "failed": ", ".join(failed), "document_sha256": job.payload["document_sha256"]}
     actor = replace(SYSTEM, school=job.payload["school"])
-    audit.append(tx, audit.Record(_CHAIN, "RECORD_REFUSED", f"books/{book}", facts, actor))
+    audit.append(tx, audit.AuditRow(_CHAIN, "RECORD_REFUSED", f"books/{book}", facts, actor))
 
 
 def record_probe(tx: Tx, report: ProbeReport) -> None:
@@ -99,7 +99,7 @@ def record_probe(tx: Tx, report: ProbeReport) -> None:
         for kind in (domain.LOCK_SNAPSHOT_JOB, domain.LOCK_BOOK_JOB):
             jobs.wake(tx, kind, jobs.aside(tx, kind))
     facts = {"bucket": report.bucket, "passed": str(report.passed)}
-    audit.append(tx, audit.Record(_CHAIN, "STORE_PROBED", report.endpoint, facts, SYSTEM))
+    audit.append(tx, audit.AuditRow(_CHAIN, "STORE_PROBED", report.endpoint, facts, SYSTEM))
 
 
 def put_policy(tx: Tx, asked: Policy) -> Policy:
@@ -117,7 +117,7 @@ def put_policy(tx: Tx, asked: Policy) -> Policy:
     store.add_policy(tx, added)
     facts = {"years": str(added.years), "permanent": str(added.permanent), "legal_reference": added.legal_reference}
     name = f"policies/{added.kind}/{added.version}"
-    audit.append(tx, audit.Record(_CHAIN, "RETENTION_POLICY_SET", name, facts, caller()))
+    audit.append(tx, audit.AuditRow(_CHAIN, "RETENTION_POLICY_SET", name, facts, caller()))
     return added
 
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.api_jws import PyJWS
 
-from services.common.audit import Head
+from services.common.audit import ChainHead
 from services.common.config import ConfigError, read_secret
 from services.common.identity import CLIENT_URI
 from services.common.settings import AnchorConfig
@@ -56,7 +56,7 @@ class Statement:
     number: int
     previous_sha256: bytes
     time: datetime
-    heads: tuple[Head, ...]
+    heads: tuple[ChainHead, ...]
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def read(signed: bytes, service: str, trusted: bytes) -> Statement:
     return statement
 
 
-def went_back(earlier: Sequence[Head], later: Sequence[Head]) -> list[str]:
+def went_back(earlier: Sequence[ChainHead], later: Sequence[ChainHead]) -> list[str]:
     """The chains whose later head cannot follow the earlier one: gone, shorter, or as long with
     another hash.
     """
@@ -165,7 +165,7 @@ def _parse(payload: bytes) -> Statement:
             previous_sha256=bytes.fromhex(fields["previous_sha256"]),
             time=datetime.fromisoformat(fields["time"]).astimezone(UTC),
             heads=tuple(
-                Head(str(head["chain"]), int(head["sequence"]), bytes.fromhex(head["sha256"]))
+                ChainHead(str(head["chain"]), int(head["sequence"]), bytes.fromhex(head["sha256"]))
                 for head in fields["heads"]
             ),
         )

@@ -45,7 +45,7 @@ class Actor(Protocol):
     def school(self) -> str | None: ...  # noqa: D102
 
 
-class Record(NamedTuple):
+class AuditRow(NamedTuple):
     """An act to be recorded.
 
     chain: what must be read in one order, for example ``school/79000001`` or ``keys``. action:
@@ -77,7 +77,7 @@ class Break:
 
 
 @dataclass(frozen=True)
-class Head:
+class ChainHead:
     """The last row of a chain at some moment: its sequence number and hash (32 bytes)."""
 
     chain: str
@@ -133,7 +133,7 @@ class _Line(NamedTuple):
     hash: bytes
 
 
-def append(tx: Tx, record: Record) -> int:
+def append(tx: Tx, record: AuditRow) -> int:
     """Record an act; it stands when and only when `tx` commits. Returns the row's sequence number
     in its chain.
 
@@ -146,7 +146,7 @@ def append(tx: Tx, record: Record) -> int:
     return sequence
 
 
-def append_all(tx: Tx, records: Sequence[Record]) -> None:
+def append_all(tx: Tx, records: Sequence[AuditRow]) -> None:
     """Record acts as `append` does, in one statement.
 
     records: those of several chains in the order of the chains' names.
@@ -154,12 +154,12 @@ def append_all(tx: Tx, records: Sequence[Record]) -> None:
     RawCursor(tx).execute(*appending(records))
 
 
-def appending(records: Sequence[Record]) -> Call:
+def appending(records: Sequence[AuditRow]) -> Call:
     """The statement that records acts as `append` does, for a transaction's last round trip."""
     return _APPEND, [json.dumps([_fields(record) for record in records], ensure_ascii=False)]
 
 
-def _fields(record: Record) -> dict[str, object]:
+def _fields(record: AuditRow) -> dict[str, object]:
     return {
         "chain": _storable(record.chain),
         "action": _storable(record.action),
@@ -171,15 +171,15 @@ def _fields(record: Record) -> dict[str, object]:
     }
 
 
-def heads(tx: Tx) -> list[Head]:
+def heads(tx: Tx) -> list[ChainHead]:
     """The end of every chain that has rows, in the order of their names, for anchoring outside of
     the database.
     """
     statement = 'SELECT chain, sequence, hash AS sha256 FROM audit_head WHERE sequence > 0 ORDER BY chain COLLATE "C"'
-    return rows(tx, Head, statement).fetchall()
+    return rows(tx, ChainHead, statement).fetchall()
 
 
-def differences(tx: Tx, anchored: Sequence[Head]) -> list[Break]:
+def differences(tx: Tx, anchored: Sequence[ChainHead]) -> list[Break]:
     """The chains that are not the ones that were anchored, by the hashes stored in their rows.
 
     Enough before a new anchor: `check_chains` recomputes the hashes.
@@ -209,7 +209,7 @@ def verify_all(tx: Tx, chain: str | None = None) -> tuple[int, list[Break]]:
     return sum(check.rows for check in checks), [check.problem for check in checks if check.problem]
 
 
-def check_chains(database: Database, chain: str = "", anchored: Sequence[Head] = ()) -> Iterator[Progress]:
+def check_chains(database: Database, chain: str = "", anchored: Sequence[ChainHead] = ()) -> Iterator[Progress]:
     """Recompute one chain after the other and compare it with its anchored head; progress after
     each BATCH_ROWS rows.
 
@@ -262,7 +262,7 @@ class _ChainCheck:
     included.
     """
 
-    def __init__(self, chain: str, anchored: Head | None = None) -> None:
+    def __init__(self, chain: str, anchored: ChainHead | None = None) -> None:
         self.rows = 0
         self.done = False
         self.problem: Break | None = None

@@ -50,7 +50,7 @@ def record_refusal(database: Database) -> Refusal:
     def record(who: Caller, rpc: str, error: HosoError) -> None:
         try:
             with database.transaction() as tx:
-                audit.append(tx, audit.Record("access", "REFUSED", rpc, {"reason": error.reason} | error.facts, who))
+                audit.append(tx, audit.AuditRow("access", "REFUSED", rpc, {"reason": error.reason} | error.facts, who))
         except Unavailable as e:
             _log.error("refusal without audit row", rpc=rpc, client=who.client, reason=e.reason)
 
@@ -103,7 +103,7 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
         """Make a dead job due again, on record."""
         with self._database.transaction() as tx:
             jobs.replay(tx, request.job)
-            audit.append(tx, audit.Record("operations", "JOB_REPLAYED", f"jobs/{request.job}", {}, caller()))
+            audit.append(tx, audit.AuditRow("operations", "JOB_REPLAYED", f"jobs/{request.job}", {}, caller()))
         return operations_pb2.ReplayJobResponse()
 
     def VerifyAudit(
@@ -130,7 +130,7 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
         has gone.
         """
         _check_chain_names(request)
-        anchored = [audit.Head(head.chain, head.sequence, head.sha256) for head in request.anchored]
+        anchored = [audit.ChainHead(head.chain, head.sequence, head.sha256) for head in request.anchored]
         for progress in audit.check_chains(self._database, request.chain, anchored):
             yield operations_pb2.VerifyAuditChainsResponse(
                 rows=progress.rows,
@@ -147,7 +147,7 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
         key = f"asked/{uuid.uuid4()}"
         with self._database.transaction() as tx:
             jobs.enqueue(tx, anchoring.JOB, key, {}, priority=10)
-            audit.append(tx, audit.Record("operations", "ANCHOR_ASKED", f"jobs/{anchoring.JOB}/{key}", {}, caller()))
+            audit.append(tx, audit.AuditRow("operations", "ANCHOR_ASKED", f"jobs/{anchoring.JOB}/{key}", {}, caller()))
         return operations_pb2.AnchorAuditResponse()
 
 

@@ -89,7 +89,7 @@ def keep(tx: Tx, job: Job, pdf: bytes, pages: int, fields: tuple[SignatureField,
     jobs.finish(tx, job)
     if new:
         facts = _facts(job) | {"pdf_sha256": pdf_sha256.hex()}
-        audit.append(tx, audit.Record("print", "RENDERED", str(rendition), facts, SYSTEM))
+        audit.append(tx, audit.AuditRow("print", "RENDERED", str(rendition), facts, SYSTEM))
 
 
 def fail(tx: Tx, job: Job, error: Invalid) -> None:
@@ -109,7 +109,7 @@ def fail(tx: Tx, job: Job, error: Invalid) -> None:
         )
     jobs.finish(tx, job)
     facts = _facts(job) | {"reason": first.rule, "field": first.field}
-    audit.append(tx, audit.Record("print", "REFUSED", job.key, facts, SYSTEM))
+    audit.append(tx, audit.AuditRow("print", "REFUSED", job.key, facts, SYSTEM))
 
 
 def void(tx: Tx, book: str, version: int) -> None:

@@ -176,7 +176,7 @@ def _store(tx: Tx, job: Job, task: _Task, signed: Signed) -> None:
     _announce(tx, document, state, digest)
     facts = {"field": task.field.field, "signatory": task.signatory.id, "sha256": digest.hex()}
     chain, name = f"documents/{document.school}", f"documents/{document.id}"
-    audit.append(tx, audit.Record(chain, "SIGNED", name, facts, identity.SYSTEM))
+    audit.append(tx, audit.AuditRow(chain, "SIGNED", name, facts, identity.SYSTEM))
 
 
 def _announce(tx: Tx, before: Document, state: str, digest: bytes) -> None:

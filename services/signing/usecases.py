@@ -194,4 +194,4 @@ def _record(database: Database, signatory: Signatory, action: str, facts: dict[s
 
 
 def _audit(tx: Tx, signatory: Signatory, action: str, facts: dict[str, str]) -> None:
-    audit.append(tx, audit.Record(f"keys/{signatory.school}", action, f"signatories/{signatory.id}", facts, caller()))
+    audit.append(tx, audit.AuditRow(f"keys/{signatory.school}", action, f"signatories/{signatory.id}", facts, caller()))

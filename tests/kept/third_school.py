@@ -16,7 +16,7 @@ from hoso.gradebook.v1 import (
 
 from demo.school import SchoolClass
 from tests.integration.gradebook import streams
-from tests.integration.gradebook.desk import DEPUTY, deputy
+from tests.integration.gradebook.class_corrections import DEPUTY, deputy
 from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, REGULAR, SECOND, World, columns
 from tests.kept import kept
 

@@ -7,7 +7,10 @@ _PATTERNS = {Actor.VENDOR: "vendor/*", Actor.DEPARTMENT: "operator/department"}
 
 
 def access_for(*permissions: Permission) -> Access:
-    """The access to an RPC that makes these acts: the clients that the table names, else a vendor for a person."""
+    """The access to an RPC that makes these acts.
+
+    The clients named by the table; vendors on behalf of a person, unless only clients may act.
+    """
     actors = frozenset[Actor]().union(*(permission.value.actors for permission in permissions))
     clients = tuple(_PATTERNS[actor] for actor in _PATTERNS if actor in actors)
     if actors <= CLIENTS:

@@ -18,13 +18,12 @@ from services.gradebook.api.messages import class_ref
 from services.gradebook.api.refusals import refusal
 from services.gradebook.books import books, many_books, records
 from services.gradebook.books.book_store import BookKey, BookRow, TransitionRow
-from services.gradebook.books.freeze.book import Request as FreezeRequest
-from services.gradebook.books.freeze.book import freeze_book
+from services.gradebook.books.freeze.book import FreezeRequest, freeze_book
 from services.gradebook.books.freeze.transcript import freeze_class_transcripts
 from services.gradebook.model.domain import RecordType
 from services.gradebook.model.permissions import Permission
 
-_ACT = "/hoso.gradebook.v1.BookService/ActOnBooks"
+_ACT_ON_BOOKS = "/hoso.gradebook.v1.BookService/ActOnBooks"
 ACCESS = {
     "FreezeBook": access_for(Permission.FREEZE_BOOK),
     "FreezeClassTranscripts": access_for(Permission.FREEZE_BOOK),
@@ -78,22 +77,22 @@ class Books(books_pb2_grpc.BookServiceServicer):
         self, request: books_pb2.FreezeBookRequest, context: grpc.ServicerContext
     ) -> books_pb2.FreezeBookResponse:
         """Freeze a book."""
-        asked = FreezeRequest(
-            request.record_type or RecordType.CLASS_BOOK,
-            class_ref(request.school_class),
-            request.stage,
-            request.student,
-            request.teacher,
-            request.subject,
+        freeze_request = FreezeRequest(
+            record_type=request.record_type or RecordType.CLASS_BOOK,
+            school_class=class_ref(request.school_class),
+            stage=request.stage,
+            student=request.student,
+            teacher=request.teacher,
+            subject=request.subject,
         )
-        return books_pb2.FreezeBookResponse(book=_book(freeze_book(self._database, caller(), asked)))
+        return books_pb2.FreezeBookResponse(book=_book(freeze_book(self._database, caller(), freeze_request)))
 
     def FreezeClassTranscripts(
         self, request: books_pb2.FreezeClassTranscriptsRequest, context: grpc.ServicerContext
     ) -> books_pb2.FreezeClassTranscriptsResponse:
         """Freeze the transcripts of a class."""
-        found = freeze_class_transcripts(self._database, caller(), class_ref(request.school_class), request.stage)
-        return books_pb2.FreezeClassTranscriptsResponse(books=[_book(book) for book in found])
+        transcripts = freeze_class_transcripts(self._database, caller(), class_ref(request.school_class), request.stage)
+        return books_pb2.FreezeClassTranscriptsResponse(books=[_book(book) for book in transcripts])
 
     def AssignPrint(
         self, request: books_pb2.AssignPrintRequest, context: grpc.ServicerContext
@@ -105,7 +104,7 @@ class Books(books_pb2_grpc.BookServiceServicer):
     def StartReconciliation(
         self, request: books_pb2.StartReconciliationRequest, context: grpc.ServicerContext
     ) -> books_pb2.StartReconciliationResponse:
-        """Start the review."""
+        """Start comparing print and data."""
         book = books.start_reconciliation(self._database, caller(), request.book)
         return books_pb2.StartReconciliationResponse(book=_book(book))
 
@@ -152,13 +151,13 @@ class Books(books_pb2_grpc.BookServiceServicer):
         return books_pb2.StartDigitalSigningResponse(book=_book(book))
 
     def LockBook(self, request: books_pb2.LockBookRequest, context: grpc.ServicerContext) -> books_pb2.LockBookResponse:
-        """Lock the marks."""
+        """Lock a book and its data."""
         return books_pb2.LockBookResponse(book=_book(books.lock_book(self._database, caller(), request.book)))
 
     def ReturnBook(
         self, request: books_pb2.ReturnBookRequest, context: grpc.ServicerContext
     ) -> books_pb2.ReturnBookResponse:
-        """Record the return."""
+        """Record to whom the electronic copy was returned."""
         book = books.return_book(self._database, caller(), request.book, request.recipient)
         return books_pb2.ReturnBookResponse(book=_book(book))
 
@@ -172,26 +171,26 @@ class Books(books_pb2_grpc.BookServiceServicer):
     def ActOnBooks(
         self, request: books_pb2.ActOnBooksRequest, context: grpc.ServicerContext
     ) -> books_pb2.ActOnBooksResponse:
-        """Many acts, each on its own."""
-        record = operations.record_refusal(self._database)
-        found = many_books.act_on_books(
+        """Many acts, each in a transaction of its own."""
+        record_refusal = operations.record_refusal(self._database)
+        results = many_books.act_on_books(
             caller(),
             book_acts.read(self._database, request.acts),
-            lambda who, error: record(who, _ACT, error),
+            lambda refused_caller, error: record_refusal(refused_caller, _ACT_ON_BOOKS, error),
             context.is_active,
         )
         return books_pb2.ActOnBooksResponse(
             results=[
-                books_pb2.BookActResult(refusal=refusal(one))
-                if isinstance(one, HosoError)
-                else books_pb2.BookActResult(book=_book(one))
-                for one in found
+                books_pb2.BookActResult(refusal=refusal(result))
+                if isinstance(result, HosoError)
+                else books_pb2.BookActResult(book=_book(result))
+                for result in results
             ]
         )
 
     def GetBook(self, request: books_pb2.GetBookRequest, context: grpc.ServicerContext) -> books_pb2.GetBookResponse:
         """One book with its history."""
-        book, history = books.get_book(self._database, caller(), request.book)
+        book, history = records.get_book(self._database, caller(), request.book)
         return books_pb2.GetBookResponse(book=_book(book, history))
 
     def ListBooks(
@@ -199,41 +198,41 @@ class Books(books_pb2_grpc.BookServiceServicer):
     ) -> books_pb2.ListBooksResponse:
         """A page of books."""
         limit = page_size(request.page_size)
-        first = BookKey(0, "", "", "", 0, 0)
-        found = books.list_books(
+        before_all = BookKey(0, "", "", "", 0, 0)
+        page = records.list_books(
             self._database,
             caller(),
-            request.school,
-            request.school_year,
-            request.record_type or RecordType.CLASS_BOOK,
-            request.class_name,
-            request.student,
-            request.states,
-            cast(BookKey, pages.decode(request.page_token, first)),
-            limit,
+            school=request.school,
+            school_year=request.school_year,
+            record_type=request.record_type or RecordType.CLASS_BOOK,
+            class_name=request.class_name,
+            student=request.student,
+            states=request.states,
+            after=BookKey._make(pages.decode(request.page_token, before_all)),
+            limit=limit,
         )
-        token = pages.encode(found[-1].key) if len(found) == limit else ""
-        return books_pb2.ListBooksResponse(books=[_book(book) for book in found], next_page_token=token)
+        token = pages.encode(page[-1].key) if len(page) == limit else ""
+        return books_pb2.ListBooksResponse(books=[_book(book) for book in page], next_page_token=token)
 
     def ListStudentTranscripts(
         self, request: books_pb2.ListStudentTranscriptsRequest, context: grpc.ServicerContext
     ) -> books_pb2.ListStudentTranscriptsResponse:
         """Every transcript of a student."""
-        found = records.list_student_transcripts(self._database, caller(), request.school, request.student)
-        return books_pb2.ListStudentTranscriptsResponse(books=[_book(book) for book in found])
+        transcripts = records.list_student_transcripts(self._database, caller(), request.school, request.student)
+        return books_pb2.ListStudentTranscriptsResponse(books=[_book(book) for book in transcripts])
 
     def ListRecordBooks(
         self, request: books_pb2.ListRecordBooksRequest, context: grpc.ServicerContext
     ) -> books_pb2.ListRecordBooksResponse:
         """The catalogue of record books."""
-        found = records.list_record_books(self._database, caller(), request.school, request.school_year, request.level)
-        return books_pb2.ListRecordBooksResponse(record_books=[_record_book(one) for one in found])
+        listed = records.list_record_books(self._database, caller(), request.school, request.school_year, request.level)
+        return books_pb2.ListRecordBooksResponse(record_books=[_record_book(record_book) for record_book in listed])
 
     def DownloadBookContent(
         self, request: books_pb2.DownloadBookContentRequest, context: grpc.ServicerContext
     ) -> Iterator[books_pb2.DownloadBookContentResponse]:
         """The frozen bytes of a book."""
-        for chunk in chunks.split(books.book_content(self._database, caller(), request.book)):
+        for chunk in chunks.split(records.book_content(self._database, caller(), request.book)):
             yield books_pb2.DownloadBookContentResponse(chunk=chunk)
 
 
@@ -260,23 +259,25 @@ def _book(book: BookRow, history: Sequence[TransitionRow] = ()) -> books_pb2.Boo
     )
 
 
-def _record_book(kept: records.Kept) -> books_pb2.RecordBook:
-    one = kept.record
+def _record_book(of_school: records.SchoolRecordBook) -> books_pb2.RecordBook:
+    record = of_school.record
     return books_pb2.RecordBook(
-        record_type=cast("common_pb2.RecordType.ValueType", one.record_type),
-        title=one.title,
-        format=one.format,
-        stages=cast("list[common_pb2.Stage.ValueType]", one.stages),
-        preparer=cast("books_pb2.Preparer.ValueType", one.preparer),
+        record_type=cast("common_pb2.RecordType.ValueType", record.record_type),
+        title=record.title,
+        format=record.format,
+        stages=cast("list[common_pb2.Stage.ValueType]", record.stages),
+        preparer=cast("books_pb2.Preparer.ValueType", record.preparer),
         signatories=[
-            books_pb2.RecordSignatory(role=cast("books_pb2.SignatoryRole.ValueType", by.role), rank=by.rank)
-            for by in one.signatories
+            books_pb2.RecordSignatory(
+                role=cast("books_pb2.SignatoryRole.ValueType", signatory.role), rank=signatory.rank
+            )
+            for signatory in record.signatories
         ],
-        sealed=one.sealed,
-        compulsory=one.compulsory,
-        paper_by_law=one.paper_by_law,
-        paper_track_required=kept.paper_track_required,
-        legal_reference=one.legal_reference,
+        sealed=record.sealed,
+        compulsory=record.compulsory,
+        paper_by_law=record.paper_by_law,
+        paper_track_required=of_school.paper_track_required,
+        legal_reference=record.legal_reference,
     )
 
 

@@ -15,18 +15,25 @@ from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref
 from services.gradebook.api.request_identity import request_identity
 from services.gradebook.corrections import corrections, decisions
-from services.gradebook.corrections.correctable import Wanted, WantedSession
+from services.gradebook.corrections.correctable import WantedCorrection, WantedSession
 from services.gradebook.entry import reads
 from services.gradebook.entry.store.corrections import CorrectionRow, StepRow
 from services.gradebook.entry.store.history import DataVersionRow
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.correction_rules import EXCUSED_TOTAL, OF_CONDUCT, UNEXCUSED_TOTAL, Change, Kind, State
+from services.gradebook.model.correction_rules import (
+    EXCUSED_TOTAL,
+    OF_CONDUCT,
+    UNEXCUSED_TOTAL,
+    Change,
+    CorrectionKind,
+    CorrectionState,
+)
 from services.gradebook.model.domain import PROTO_LEVEL_NUMBERS, keyed_text
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.permissions import Permission
 
 _LEVELS = {int(level): number for level, number in PROTO_LEVEL_NUMBERS.items()}
-"""Rank as the database holds it → number of the proto."""
+"""Level as in the database → number of the proto."""
 
 _ENTRY_KINDS: dict[int, str] = {
     **dict.fromkeys((EntryKind.CONDUCT, EntryKind.ABSENCES, EntryKind.ATTENDANCE), "ENTRY"),
@@ -65,16 +72,16 @@ class Corrections(corrections_pb2_grpc.CorrectionServiceServicer):
     def RequestCorrection(
         self, request: corrections_pb2.RequestCorrectionRequest, context: grpc.ServicerContext
     ) -> corrections_pb2.RequestCorrectionResponse:
-        """Ask for another value."""
-        who = caller()
-        identity = request_identity(request, request.request_id, who)
-        row = corrections.request_correction(self._database, who, identity, _wanted(request))
+        """Request another value."""
+        requester = caller()
+        identity = request_identity(request, request.request_id, requester)
+        row = corrections.request_correction(self._database, requester, identity, _wanted(request))
         return corrections_pb2.RequestCorrectionResponse(correction=_correction(row))
 
     def ConfirmCorrection(
         self, request: corrections_pb2.ConfirmCorrectionRequest, context: grpc.ServicerContext
     ) -> corrections_pb2.ConfirmCorrectionResponse:
-        """Certify a request."""
+        """Confirm a request."""
         row = decisions.confirm(self._database, caller(), request.correction, request.note)
         return corrections_pb2.ConfirmCorrectionResponse(correction=_correction(row))
 
@@ -88,7 +95,7 @@ class Corrections(corrections_pb2_grpc.CorrectionServiceServicer):
     def WithdrawCorrection(
         self, request: corrections_pb2.WithdrawCorrectionRequest, context: grpc.ServicerContext
     ) -> corrections_pb2.WithdrawCorrectionResponse:
-        """Take a request back."""
+        """Withdraw a request."""
         row = decisions.withdraw(self._database, caller(), request.correction)
         return corrections_pb2.WithdrawCorrectionResponse(correction=_correction(row))
 
@@ -105,19 +112,19 @@ class Corrections(corrections_pb2_grpc.CorrectionServiceServicer):
         """The corrections of a year."""
         limit = page_size(request.page_size)
         (after,) = cast(tuple[int], pages.decode(request.page_token, (0,)))
-        found = corrections.list_corrections(
+        page = corrections.list_corrections(
             self._database,
             caller(),
-            request.school,
-            request.school_year,
-            request.class_name,
-            request.state,
-            after,
-            limit,
+            school=request.school,
+            school_year=request.school_year,
+            class_name=request.class_name,
+            state=request.state,
+            after=after,
+            limit=limit,
         )
         return corrections_pb2.ListCorrectionsResponse(
-            corrections=[_correction(one) for one in found],
-            next_page_token=pages.encode((found[-1].number,)) if len(found) == limit else "",
+            corrections=[_correction(row) for row in page],
+            next_page_token=pages.encode((page[-1].number,)) if len(page) == limit else "",
         )
 
     def GetDataHistory(
@@ -133,12 +140,12 @@ class Corrections(corrections_pb2_grpc.CorrectionServiceServicer):
             month=request.month,
             student=request.student,
         )
-        return corrections_pb2.GetDataHistoryResponse(versions=[_version(request.kind, one) for one in versions])
+        return corrections_pb2.GetDataHistoryResponse(versions=[_version(request.kind, row) for row in versions])
 
 
-def _wanted(request: corrections_pb2.RequestCorrectionRequest) -> Wanted:
+def _wanted(request: corrections_pb2.RequestCorrectionRequest) -> WantedCorrection:
     absences, column = request.new_absences, request.column
-    return Wanted(
+    return WantedCorrection(
         kind=_kind(request),
         ref=class_ref(request.school_class),
         subject=request.subject,
@@ -149,48 +156,54 @@ def _wanted(request: corrections_pb2.RequestCorrectionRequest) -> Wanted:
         new_level=request.new_level,
         new_absences=(absences.excused, absences.unexcused) if request.HasField("new_absences") else None,
         month=request.month,
-        sessions=tuple(WantedSession(one.day, one.session, one.new) for one in request.sessions),
+        sessions=tuple(WantedSession(session.day, session.session, session.new) for session in request.sessions),
         reason=request.reason,
         evidence=request.evidence.description,
         evidence_sha256=request.evidence.sha256,
     )
 
 
-def _kind(request: corrections_pb2.RequestCorrectionRequest) -> Kind:
-    """What a request is about. Raises Invalid ENUM."""
+def _kind(request: corrections_pb2.RequestCorrectionRequest) -> CorrectionKind:
+    """The kind of a correction. Raises Invalid ENUM."""
     if not request.kind:
-        # From before there were kinds.
+        # Requests about marks and conduct may leave the kind out.
         of_mark = request.subject or request.new_value or request.HasField("column")
-        return Kind.MARK if of_mark else Kind.CONDUCT
-    found = Findings()
-    found.one_of("kind", request.kind, set(Kind))
-    found.refuse()
-    return Kind(request.kind)
+        return CorrectionKind.MARK if of_mark else CorrectionKind.CONDUCT
+    findings = Findings()
+    findings.one_of("kind", request.kind, set(CorrectionKind))
+    findings.refuse()
+    return CorrectionKind(request.kind)
 
 
 def _correction(row: CorrectionRow) -> corrections_pb2.Correction:
     kind, old, new = row.datum.kind, row.changes[0].old, row.changes[0].new
-    of_mark, of_conduct = kind is Kind.MARK, kind in OF_CONDUCT
+    of_mark, of_conduct = kind is CorrectionKind.MARK, kind in OF_CONDUCT
     return corrections_pb2.Correction(
         id=str(row.id),
         state=cast("corrections_pb2.CorrectionState.ValueType", row.state),
         kind=cast("corrections_pb2.CorrectionKind.ValueType", int(kind)),
         school_class=common_pb2.ClassRef(school=row.school, school_year=row.school_year, name=row.class_name),
         subject=row.subject,
-        # The summer's training is of no semester.
-        semester=cast("common_pb2.Semester.ValueType", 0 if kind is Kind.SUMMER_CONDUCT else row.datum.semester or 0),
+        # The level after summer training belongs to no semester.
+        semester=cast(
+            "common_pb2.Semester.ValueType", 0 if kind is CorrectionKind.SUMMER_CONDUCT else row.datum.semester or 0
+        ),
         column=window_messages.mark_column(row.datum.column) if of_mark else None,
         student=row.student,
         old_value=keyed_text(old) if of_mark else "",
         old_version=row.old_version,
         new_value=keyed_text(new) or "-" if of_mark else "",
-        new_version=row.old_version + 1 if row.state == State.APPROVED else 0,
+        new_version=row.old_version + 1 if row.state == CorrectionState.APPROVED else 0,
         old_level=_level(old if of_conduct else None),
         new_level=_level(new if of_conduct else None),
-        old_absences=_totals({one.place: one.old for one in row.changes} if kind is Kind.ABSENCES else {}),
-        new_absences=_totals({one.place: one.new for one in row.changes} if kind is Kind.ABSENCES else {}),
+        old_absences=_totals(
+            {change.place: change.old for change in row.changes} if kind is CorrectionKind.ABSENCES else {}
+        ),
+        new_absences=_totals(
+            {change.place: change.new for change in row.changes} if kind is CorrectionKind.ABSENCES else {}
+        ),
         month=row.datum.month,
-        sessions=[_session(one) for one in row.changes] if kind is Kind.ATTENDANCE else [],
+        sessions=[_session(change) for change in row.changes] if kind is CorrectionKind.ATTENDANCE else [],
         reason=row.reason,
         evidence=corrections_pb2.Evidence(description=row.evidence, sha256=row.evidence_sha256 or b""),
         requested=_step(row.requested),
@@ -198,7 +211,7 @@ def _correction(row: CorrectionRow) -> corrections_pb2.Correction:
         decided=_step(row.decided),
         withdrawn=_step(row.withdrawn),
         snapshot=None if row.snapshot is None else window_messages.snapshot(row.school, row.school_year, row.snapshot),
-        voided_books=[str(one) for one in row.voided_books],
+        voided_books=[str(book_id) for book_id in row.voided_books],
     )
 
 
@@ -209,35 +222,37 @@ def _totals(values: Mapping[int, int | None]) -> corrections_pb2.AbsenceTotals |
     return corrections_pb2.AbsenceTotals(excused=excused, unexcused=unexcused)
 
 
-def _session(one: Change) -> corrections_pb2.SessionCorrection:
-    old, new = (cast("corrections_pb2.Attendance.ValueType", value or 0) for value in (one.old, one.new))
-    half = cast("class_book_pb2.Session.ValueType", one.place % 10)
-    return corrections_pb2.SessionCorrection(day=one.place // 10, session=half, old=old, new=new)
+def _session(change: Change) -> corrections_pb2.SessionCorrection:
+    old, new = (cast("corrections_pb2.Attendance.ValueType", value or 0) for value in (change.old, change.new))
+    day, session = divmod(change.place, 10)
+    return corrections_pb2.SessionCorrection(
+        day=day, session=cast("class_book_pb2.Session.ValueType", session), old=old, new=new
+    )
 
 
 def _level(rank: int | None) -> "common_pb2.Level.ValueType":
     return cast("common_pb2.Level.ValueType", 0 if rank is None else _LEVELS[rank])
 
 
-def _version(kind: int, one: DataVersionRow) -> corrections_pb2.DataVersion:
+def _version(kind: int, row: DataVersionRow) -> corrections_pb2.DataVersion:
     correction = None
-    if one.correction is not None:
+    if row.correction is not None:
         correction = marks_pb2.VersionCorrection(
-            id=str(one.correction),
-            requested_by=one.requested_by or "",
-            confirmed_by=one.confirmed_by or "",
-            approved_by=one.person,
+            id=str(row.correction),
+            requested_by=row.requested_by or "",
+            confirmed_by=row.confirmed_by or "",
+            approved_by=row.person,
         )
     return corrections_pb2.DataVersion(
-        version=one.version,
-        level=_level(one.values[0] if kind in OF_CONDUCT else None),
-        absences=_totals(dict(enumerate(one.values, EXCUSED_TOTAL))) if kind == Kind.ABSENCES else None,
-        sessions=[] if one.absences is None else class_book_service.absences(one.absences),
-        person=one.person,
-        client=one.client,
-        time=timestamp(one.time),
-        reason=one.reason,
-        kind=_ENTRY_KINDS[one.kind],
+        version=row.version,
+        level=_level(row.values[0] if kind in OF_CONDUCT else None),
+        absences=_totals(dict(enumerate(row.values, EXCUSED_TOTAL))) if kind == CorrectionKind.ABSENCES else None,
+        sessions=[] if row.absences is None else class_book_service.absences(row.absences),
+        person=row.person,
+        client=row.client,
+        time=timestamp(row.time),
+        reason=row.reason,
+        kind=_ENTRY_KINDS[row.kind],
         correction=correction,
     )
 

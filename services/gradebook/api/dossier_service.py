@@ -18,7 +18,7 @@ from services.gradebook.api.act_access import access_for
 from services.gradebook.authority import control_log, dossiers, vendors
 from services.gradebook.authority.control_log_store import LogRow
 from services.gradebook.authority.dossier_store import StepRow
-from services.gradebook.authority.dossiers import Routed
+from services.gradebook.authority.dossiers import Decision, Routed
 from services.gradebook.authority.vendor_store import VendorRow
 from services.gradebook.authority.vendors import Appraisal
 from services.gradebook.model import control_log_words as log_words
@@ -67,16 +67,25 @@ class Dossiers(dossiers_pb2_grpc.DossierServiceServicer):
         self, request: dossiers_pb2.PutVendorRequest, context: grpc.ServicerContext
     ) -> dossiers_pb2.PutVendorResponse:
         """Register a vendor."""
-        one = request.vendor
-        status = vendors.put_vendor(self._database, caller(), one.name, one.title, one.software, one.version)
+        vendor = request.vendor
+        status = vendors.put_vendor(
+            self._database,
+            caller(),
+            vendor.name,
+            title=vendor.title,
+            software=vendor.software,
+            version=vendor.version,
+        )
         return dossiers_pb2.PutVendorResponse(status=cast("dossiers_pb2.VendorStatus.ValueType", status))
 
     def AppraiseVendor(
         self, request: dossiers_pb2.AppraiseVendorRequest, context: grpc.ServicerContext
     ) -> dossiers_pb2.AppraiseVendorResponse:
         """Record an appraisal."""
-        one = request.appraisal
-        appraisal = Appraisal(one.status, _document(one.decision), one.valid_from, one.valid_to, one.note)
+        message = request.appraisal
+        appraisal = Appraisal(
+            message.status, _document(message.decision), message.valid_from, message.valid_to, message.note
+        )
         vendors.appraise_vendor(self._database, caller(), request.vendor, appraisal)
         return dossiers_pb2.AppraiseVendorResponse()
 
@@ -85,20 +94,22 @@ class Dossiers(dossiers_pb2_grpc.DossierServiceServicer):
     ) -> dossiers_pb2.ListVendorsResponse:
         """A page of vendors."""
         limit = page_size(request.page_size)
-        found = vendors.list_vendors(self._database, request.status, _after(request.page_token), limit)
+        listed = vendors.list_vendors(self._database, request.status, _after(request.page_token), limit)
         return dossiers_pb2.ListVendorsResponse(
-            vendors=[_vendor_message(one) for one in found],
-            next_page_token=pages.encode((found[-1].name,)) if len(found) == limit else "",
+            vendors=[_vendor_message(row) for row in listed],
+            next_page_token=pages.encode((listed[-1].name,)) if len(listed) == limit else "",
         )
 
     def PutDossierRound(
         self, request: dossiers_pb2.PutDossierRoundRequest, context: grpc.ServicerContext
     ) -> dossiers_pb2.PutDossierRoundResponse:
         """Open a round."""
-        one = request.round
-        deadline = _moment("round.deadline", one.deadline)
-        offered = Round(one.school_year, deadline, tuple(one.direct_schools), tuple(one.offices), one.note)
-        dossiers.put_round(self._database, caller(), offered)
+        message = request.round
+        deadline = _moment("round.deadline", message.deadline)
+        dossier_round = Round(
+            message.school_year, deadline, tuple(message.direct_schools), tuple(message.offices), message.note
+        )
+        dossiers.put_round(self._database, caller(), dossier_round)
         return dossiers_pb2.PutDossierRoundResponse()
 
     def SaveDossier(
@@ -113,8 +124,8 @@ class Dossiers(dossiers_pb2_grpc.DossierServiceServicer):
         self, request: dossiers_pb2.SubmitDossierRequest, context: grpc.ServicerContext
     ) -> dossiers_pb2.SubmitDossierResponse:
         """Hand a dossier in."""
-        found = dossiers.submit_dossier(self._database, caller(), request.school, request.school_year)
-        return dossiers_pb2.SubmitDossierResponse(dossier=_dossier_message(found))
+        dossier = dossiers.submit_dossier(self._database, caller(), request.school, request.school_year)
+        return dossiers_pb2.SubmitDossierResponse(dossier=_dossier_message(dossier))
 
     def ForwardList(
         self, request: dossiers_pb2.ForwardListRequest, context: grpc.ServicerContext
@@ -126,8 +137,8 @@ class Dossiers(dossiers_pb2_grpc.DossierServiceServicer):
             request.school_year,
             request.office,
             _document(request.list),
-            _moment("received_time", request.received_time) if request.HasField("received_time") else None,
-            request.schools,
+            received=_moment("received_time", request.received_time) if request.HasField("received_time") else None,
+            schools=request.schools,
         )
         return dossiers_pb2.ForwardListResponse(late=late)
 
@@ -135,31 +146,23 @@ class Dossiers(dossiers_pb2_grpc.DossierServiceServicer):
         self, request: dossiers_pb2.StartReviewRequest, context: grpc.ServicerContext
     ) -> dossiers_pb2.StartReviewResponse:
         """Take a dossier into review."""
-        found = dossiers.start_review(self._database, caller(), request.school, request.school_year)
-        return dossiers_pb2.StartReviewResponse(dossier=_dossier_message(found))
+        dossier = dossiers.start_review(self._database, caller(), request.school, request.school_year)
+        return dossiers_pb2.StartReviewResponse(dossier=_dossier_message(dossier))
 
     def DecideDossier(
         self, request: dossiers_pb2.DecideDossierRequest, context: grpc.ServicerContext
     ) -> dossiers_pb2.DecideDossierResponse:
         """Approve or reject."""
-        found = dossiers.decide_dossier(
-            self._database,
-            caller(),
-            request.school,
-            request.school_year,
-            request.state,
-            request.reason,
-            _document(request.decision),
-            request.note,
-        )
-        return dossiers_pb2.DecideDossierResponse(dossier=_dossier_message(found))
+        decision = Decision(request.state, request.reason, _document(request.decision), request.note)
+        dossier = dossiers.decide_dossier(self._database, caller(), request.school, request.school_year, decision)
+        return dossiers_pb2.DecideDossierResponse(dossier=_dossier_message(dossier))
 
     def GetDossier(
         self, request: dossiers_pb2.GetDossierRequest, context: grpc.ServicerContext
     ) -> dossiers_pb2.GetDossierResponse:
         """One dossier."""
-        found = dossiers.get_dossier(self._database, caller(), request.school, request.school_year, request.version)
-        return dossiers_pb2.GetDossierResponse(dossier=_dossier_message(found))
+        dossier = dossiers.get_dossier(self._database, caller(), request.school, request.school_year, request.version)
+        return dossiers_pb2.GetDossierResponse(dossier=_dossier_message(dossier))
 
     def ListDossiers(
         self, request: dossiers_pb2.ListDossiersRequest, context: grpc.ServicerContext
@@ -167,13 +170,13 @@ class Dossiers(dossiers_pb2_grpc.DossierServiceServicer):
         """A page of dossiers."""
         limit = page_size(request.page_size)
         after = _after(request.page_token)
-        found = dossiers.list_dossiers(self._database, request.school_year, request.state, after, limit)
-        messages = [_dossier_message(one) for one in found]
+        listed = dossiers.list_dossiers(self._database, request.school_year, request.state, after, limit)
+        messages = [_dossier_message(dossier) for dossier in listed]
         for message in messages:
             message.ClearField("items")
         return dossiers_pb2.ListDossiersResponse(
             dossiers=messages,
-            next_page_token=pages.encode((found[-1].row.school,)) if len(found) == limit else "",
+            next_page_token=pages.encode((listed[-1].row.school,)) if len(listed) == limit else "",
         )
 
     def ListMissingDossiers(
@@ -181,19 +184,19 @@ class Dossiers(dossiers_pb2_grpc.DossierServiceServicer):
     ) -> dossiers_pb2.ListMissingDossiersResponse:
         """A page of schools that handed in nothing."""
         limit = page_size(request.page_size)
-        found = dossiers.list_missing(self._database, request.school_year, _after(request.page_token), limit)
+        missing = dossiers.list_missing(self._database, request.school_year, _after(request.page_token), limit)
         return dossiers_pb2.ListMissingDossiersResponse(
             schools=[
                 dossiers_pb2.MissingSchool(
-                    school=one.school,
-                    name=one.name,
-                    level=cast("common_pb2.SchoolLevel.ValueType", one.level),
+                    school=school.school,
+                    name=school.name,
+                    level=cast("common_pb2.SchoolLevel.ValueType", school.level),
                     route=_route_number(route),
-                    state=cast("dossiers_pb2.DossierState.ValueType", one.state),
+                    state=cast("dossiers_pb2.DossierState.ValueType", school.state),
                 )
-                for one, route in found
+                for school, route in missing
             ],
-            next_page_token=pages.encode((found[-1][0].school,)) if len(found) == limit else "",
+            next_page_token=pages.encode((missing[-1][0].school,)) if len(missing) == limit else "",
         )
 
     def ListControlLog(
@@ -202,19 +205,26 @@ class Dossiers(dossiers_pb2_grpc.DossierServiceServicer):
         """A page of the control log."""
         limit = page_size(request.page_size)
         after = _log_key(request.page_token)
-        found = control_log.list_log(self._database, caller(), request.school, request.school_year, after, limit)
+        rows = control_log.list_log(
+            self._database, caller(), request.school, request.school_year, after=after, limit=limit
+        )
         token = ""
-        if len(found) == limit:
-            last = found[-1]
+        if len(rows) == limit:
+            last = rows[-1]
             token = pages.encode((last.time.isoformat(), last.chain, str(last.sequence)))
-        return dossiers_pb2.ListControlLogResponse(entries=[_log_message(one) for one in found], next_page_token=token)
+        return dossiers_pb2.ListControlLogResponse(entries=[_log_message(row) for row in rows], next_page_token=token)
 
     def RecordControlCheck(
         self, request: dossiers_pb2.RecordControlCheckRequest, context: grpc.ServicerContext
     ) -> dossiers_pb2.RecordControlCheckResponse:
         """Record a check of the log."""
         sequence = control_log.record_check(
-            self._database, caller(), request.school, request.school_year, request.up_to, request.remark
+            self._database,
+            caller(),
+            request.school,
+            request.school_year,
+            up_to=request.up_to,
+            remark=request.remark,
         )
         return dossiers_pb2.RecordControlCheckResponse(sequence=sequence)
 
@@ -244,8 +254,10 @@ def _log_key(page_token: str) -> tuple[datetime, str, int] | None:
     return when, chain, number
 
 
-def _document(one: dossiers_pb2.Document) -> Document:
-    return Document(one.title, one.number, one.issued_on, one.sha256.hex(), one.size_bytes, one.kept_at)
+def _document(message: dossiers_pb2.Document) -> Document:
+    return Document(
+        message.title, message.number, message.issued_on, message.sha256.hex(), message.size_bytes, message.kept_at
+    )
 
 
 def _items(message: dossiers_pb2.DossierItems) -> Items:
@@ -260,107 +272,107 @@ def _items(message: dossiers_pb2.DossierItems) -> Items:
         regulation_decision=given("regulation_decision"),
         regulation=given("regulation"),
         assignment_decision=given("assignment_decision"),
-        assignment=tuple(Duty(one.person, one.duty) for one in message.assignment),
+        assignment=tuple(Duty(duty.person, duty.duty) for duty in message.assignment),
         entry_plan=given("entry_plan"),
         windows=tuple(message.windows),
         assessment_plan=given("assessment_plan"),
     )
 
 
-def _document_message(one: Document | None) -> dossiers_pb2.Document | None:
-    if one is None:
+def _document_message(document: Document | None) -> dossiers_pb2.Document | None:
+    if document is None:
         return None
     return dossiers_pb2.Document(
-        title=one.title,
-        number=one.number,
-        issued_on=one.issued_on,
-        sha256=bytes.fromhex(one.sha256),
-        size_bytes=one.size_bytes,
-        kept_at=one.kept_at,
+        title=document.title,
+        number=document.number,
+        issued_on=document.issued_on,
+        sha256=bytes.fromhex(document.sha256),
+        size_bytes=document.size_bytes,
+        kept_at=document.kept_at,
     )
 
 
-def _items_message(one: Items) -> dossiers_pb2.DossierItems:
+def _items_message(items: Items) -> dossiers_pb2.DossierItems:
     return dossiers_pb2.DossierItems(
-        renewal=one.renewal,
-        petition=_document_message(one.petition),
-        software=one.software,
-        portal_link=cast("dossiers_pb2.PortalLink.ValueType", one.portal_link),
-        regulation_decision=_document_message(one.regulation_decision),
-        regulation=_document_message(one.regulation),
-        assignment_decision=_document_message(one.assignment_decision),
-        assignment=[dossiers_pb2.StaffDuty(person=duty.person, duty=duty.duty) for duty in one.assignment],
-        entry_plan=_document_message(one.entry_plan),
-        windows=one.windows,
-        assessment_plan=_document_message(one.assessment_plan),
+        renewal=items.renewal,
+        petition=_document_message(items.petition),
+        software=items.software,
+        portal_link=cast("dossiers_pb2.PortalLink.ValueType", items.portal_link),
+        regulation_decision=_document_message(items.regulation_decision),
+        regulation=_document_message(items.regulation),
+        assignment_decision=_document_message(items.assignment_decision),
+        assignment=[dossiers_pb2.StaffDuty(person=duty.person, duty=duty.duty) for duty in items.assignment],
+        entry_plan=_document_message(items.entry_plan),
+        windows=items.windows,
+        assessment_plan=_document_message(items.assessment_plan),
     )
 
 
-def _dossier_message(found: Routed) -> dossiers_pb2.Dossier:
-    one = found.row
+def _dossier_message(dossier: Routed) -> dossiers_pb2.Dossier:
+    row = dossier.row
     return dossiers_pb2.Dossier(
-        school=one.school,
-        school_year=one.school_year,
-        version=one.version,
-        state=cast("dossiers_pb2.DossierState.ValueType", one.state),
-        route=_route_number(found.route),
-        items=_items_message(one.items),
-        software=one.software,
-        items_sha256=one.items_sha256,
-        submitted_time=timestamp(one.submitted_time),
-        late=one.late,
-        reason=cast("dossiers_pb2.RejectionReason.ValueType", one.reason),
-        decision=_document_message(one.decision),
-        history=_steps(found.history),
+        school=row.school,
+        school_year=row.school_year,
+        version=row.version,
+        state=cast("dossiers_pb2.DossierState.ValueType", row.state),
+        route=_route_number(dossier.route),
+        items=_items_message(row.items),
+        software=row.software,
+        items_sha256=row.items_sha256,
+        submitted_time=timestamp(row.submitted_time),
+        late=row.late,
+        reason=cast("dossiers_pb2.RejectionReason.ValueType", row.reason),
+        decision=_document_message(row.decision),
+        history=_steps(dossier.history),
     )
 
 
 def _steps(history: Sequence[StepRow]) -> list[dossiers_pb2.DossierStep]:
     return [
         dossiers_pb2.DossierStep(
-            from_state=cast("dossiers_pb2.DossierState.ValueType", one.from_state),
-            to_state=cast("dossiers_pb2.DossierState.ValueType", one.to_state),
-            person=one.person,
-            client=one.client,
-            time=timestamp(one.time),
-            note=one.note,
+            from_state=cast("dossiers_pb2.DossierState.ValueType", step.from_state),
+            to_state=cast("dossiers_pb2.DossierState.ValueType", step.to_state),
+            person=step.person,
+            client=step.client,
+            time=timestamp(step.time),
+            note=step.note,
         )
-        for one in history
+        for step in history
     ]
 
 
-def _vendor_message(one: VendorRow) -> dossiers_pb2.Vendor:
+def _vendor_message(vendor: VendorRow) -> dossiers_pb2.Vendor:
     appraisal = None
-    if one.appraised_status is not None:
+    if vendor.appraised_status is not None:
         appraisal = dossiers_pb2.Appraisal(
-            status=cast("dossiers_pb2.VendorStatus.ValueType", one.appraised_status),
-            decision=_document_message(document_of(one.decision)),
-            valid_from=one.valid_from.isoformat() if one.valid_from else "",
-            valid_to=one.valid_to.isoformat() if one.valid_to else "",
-            note=one.note or "",
-            version=one.appraised_version or "",
+            status=cast("dossiers_pb2.VendorStatus.ValueType", vendor.appraised_status),
+            decision=_document_message(document_of(vendor.decision)),
+            valid_from=vendor.valid_from.isoformat() if vendor.valid_from else "",
+            valid_to=vendor.valid_to.isoformat() if vendor.valid_to else "",
+            note=vendor.note or "",
+            version=vendor.appraised_version or "",
         )
     return dossiers_pb2.Vendor(
-        name=one.name,
-        title=one.title,
-        software=one.software,
-        version=one.version,
-        status=cast("dossiers_pb2.VendorStatus.ValueType", one.status),
+        name=vendor.name,
+        title=vendor.title,
+        software=vendor.software,
+        version=vendor.version,
+        status=cast("dossiers_pb2.VendorStatus.ValueType", vendor.status),
         appraisal=appraisal,
     )
 
 
-def _log_message(one: LogRow) -> dossiers_pb2.ControlLogEntry:
+def _log_message(row: LogRow) -> dossiers_pb2.ControlLogEntry:
     return dossiers_pb2.ControlLogEntry(
-        sequence=0 if one.chain == "access" else one.sequence,
-        time=timestamp(one.time),
-        action=one.action,
-        title=log_words.title(one.action),
-        subject=one.subject,
-        person=one.person,
-        client=one.client,
-        facts=one.facts,
-        row_sha256=one.sha256,
+        sequence=0 if row.chain == "access" else row.sequence,
+        time=timestamp(row.time),
+        action=row.action,
+        title=log_words.title(row.action),
+        subject=row.subject,
+        person=row.person,
+        client=row.client,
+        facts=row.facts,
+        row_sha256=row.sha256,
     )
 
 

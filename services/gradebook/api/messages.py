@@ -7,11 +7,7 @@ from hoso.gradebook.v1 import achievements_pb2, common_pb2, remarks_pb2, roster_
 
 from services.common.message_fields import timestamp
 from services.gradebook.entry.store.texts import TextRow
-from services.gradebook.model.domain import (
-    ClassRef,
-    Guardian,
-    Student,
-)
+from services.gradebook.model.domain import ClassRef, Guardian, Student
 
 Text = TypeVar("Text", remarks_pb2.Remark, achievements_pb2.Achievement)
 
@@ -21,52 +17,54 @@ def class_ref(message: common_pb2.ClassRef) -> ClassRef:
     return ClassRef(message.school, message.school_year, message.name)
 
 
-def student(one: roster_pb2.Student) -> Student:
+def student(message: roster_pb2.Student) -> Student:
     """A student as a message describes them."""
     return Student(
-        one.moet_student_id,
-        one.number,
-        one.name,
-        one.birth_date,
-        one.birth_place,
-        one.sex,
-        one.ethnicity,
-        one.priority,
-        one.address,
-        guardian(one.father) if one.HasField("father") else None,
-        guardian(one.mother) if one.HasField("mother") else None,
-        one.note,
+        message.moet_student_id,
+        message.number,
+        message.name,
+        message.birth_date,
+        message.birth_place,
+        message.sex,
+        message.ethnicity,
+        message.priority,
+        message.address,
+        guardian(message.father) if message.HasField("father") else None,
+        guardian(message.mother) if message.HasField("mother") else None,
+        message.note,
     )
 
 
-def guardian(one: roster_pb2.Guardian) -> Guardian:
+def guardian(message: roster_pb2.Guardian) -> Guardian:
     """A father, mother or guardian as a message describes them."""
-    return Guardian(one.name, one.job, one.phone, one.email)
+    return Guardian(message.name, message.job, message.phone, message.email)
 
 
-def student_message(one: Student) -> roster_pb2.Student:
+def student_message(student: Student) -> roster_pb2.Student:
     """A student as messages carry them."""
     return roster_pb2.Student(
-        moet_student_id=one.moet_student_id,
-        number=one.number,
-        name=one.name,
-        birth_date=one.birth_date,
-        birth_place=one.birth_place,
-        sex=cast("common_pb2.Sex.ValueType", one.sex),
-        ethnicity=one.ethnicity,
-        priority=one.priority,
-        address=one.address,
-        father=guardian_message(one.father),
-        mother=guardian_message(one.mother),
-        note=one.note,
-        joined_on=one.joined_on,
-        left_on=one.left_on,
+        moet_student_id=student.moet_student_id,
+        number=student.number,
+        name=student.name,
+        birth_date=student.birth_date,
+        birth_place=student.birth_place,
+        sex=cast("common_pb2.Sex.ValueType", student.sex),
+        ethnicity=student.ethnicity,
+        priority=student.priority,
+        address=student.address,
+        father=guardian_message(student.father),
+        mother=guardian_message(student.mother),
+        note=student.note,
+        joined_on=student.joined_on,
+        left_on=student.left_on,
     )
 
 
-def guardian_message(one: Guardian | None) -> roster_pb2.Guardian | None:
-    """A father, mother or guardian as messages carry them; None, an absent field, stays None."""
-    return None if one is None else roster_pb2.Guardian(name=one.name, job=one.job, phone=one.phone, email=one.email)
+def guardian_message(person: Guardian | None) -> roster_pb2.Guardian | None:
+    """A father, mother or guardian as messages carry them; None for none."""
+    if person is None:
+        return None
+    return roster_pb2.Guardian(name=person.name, job=person.job, phone=person.phone, email=person.email)
 
 
 def texts(message_type: type[Text], rows: Iterable[TextRow]) -> list[Text]:

@@ -1,4 +1,4 @@
-"""Page tokens: where the next page begins, as text that means nothing to the caller."""
+"""Page tokens: where the next page begins, as text opaque to the caller."""
 
 import base64
 import binascii
@@ -15,9 +15,10 @@ def encode(key: tuple[int | str, ...]) -> str:
 
 
 def decode(token: str, first: tuple[int | str, ...], largest: int = _LARGEST) -> tuple[int | str, ...]:
-    """The key in a token; `first` for an empty one, whose shape the key must have. Raises Invalid PAGE_TOKEN.
+    """The key in a token, or `first` for an empty token.
 
-    largest: numbers of the key are smaller than that.
+    The key must have as many parts as `first`, of the same types; its numbers are from 0 to below
+    `largest`. Raises Invalid PAGE_TOKEN.
     """
     if not token:
         return first

@@ -1,4 +1,4 @@
-"""A refusal of one of many that come in one call, as a message."""
+"""The refusal of one item of a call that carries many, as a message."""
 
 from hoso.gradebook.v1 import common_pb2
 
@@ -7,7 +7,7 @@ from services.common.grpc_server import status_of
 
 
 def refusal(error: HosoError) -> common_pb2.Refusal:
-    """What the status of the RPC would say that does the same alone."""
+    """A message that says what the status of an RPC for this item alone would say."""
     violations = error.violations if isinstance(error, Invalid) else ()
     return common_pb2.Refusal(
         code=status_of(error).code,

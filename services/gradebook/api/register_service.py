@@ -15,12 +15,12 @@ from services.gradebook.api.act_access import access_for
 from services.gradebook.api.messages import class_ref, guardian, guardian_message, student, student_message
 from services.gradebook.model.movement_rules import Details, MovementKind
 from services.gradebook.model.permissions import Permission
-from services.gradebook.model.register_rules import Asked, RegisterRow
-from services.gradebook.register import movements, register, transfers
-from services.gradebook.register.earlier_marks import Earlier, EarlierMarks
-from services.gradebook.register.place_store import Place
-from services.gradebook.register.register import Entry
+from services.gradebook.model.register_rules import MovementRequest, RegisterRow
+from services.gradebook.register import movements, student_register, transfers
+from services.gradebook.register.earlier_marks import EarlierData, EarlierSheet
+from services.gradebook.register.place_store import ClassPlace
 from services.gradebook.register.register_store import MovementRow
+from services.gradebook.register.student_register import RegisterLine
 
 _BOTH = Access(clients=("vendor/*", "operator/department"))
 ACCESS = {
@@ -46,7 +46,7 @@ def served(database: Database) -> Served:
 
 
 class Register(register_pb2_grpc.RegisterServiceServicer):
-    """The servicer."""
+    """Serves RegisterService over a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -55,60 +55,71 @@ class Register(register_pb2_grpc.RegisterServiceServicer):
         self, request: register_pb2.RegisterStudentsRequest, context: grpc.ServicerContext
     ) -> register_pb2.RegisterStudentsResponse:
         """Give students register numbers."""
-        rows = [RegisterRow(one.student, one.entered_on, _details(one.details)) for one in request.rows]
-        numbers = register.register_students(self._database, caller(), request.school, request.school_year, rows)
+        rows = [RegisterRow(row.student, row.entered_on, _details(row.details)) for row in request.rows]
+        numbers = student_register.register_students(
+            self._database, caller(), request.school, request.school_year, rows
+        )
         return register_pb2.RegisterStudentsResponse(register_numbers=numbers)
 
     def RecordMovement(
         self, request: register_pb2.RecordMovementRequest, context: grpc.ServicerContext
     ) -> register_pb2.RecordMovementResponse:
         """Record a movement inside the school."""
-        asked = Asked(request.student, request.kind, request.date, _decision(request), request.reason, request.to_class)
-        written = movements.record_movement(self._database, caller(), request.school, request.school_year, asked)
-        return register_pb2.RecordMovementResponse(movement=_movement(written))
+        wanted = MovementRequest(
+            student=request.student,
+            kind=request.kind,
+            day=request.date,
+            decision=_decision(request),
+            reason=request.reason,
+            to_class=request.to_class,
+        )
+        movement = movements.record_movement(self._database, caller(), request.school, request.school_year, wanted)
+        return register_pb2.RecordMovementResponse(movement=_movement(movement))
 
     def TransferOut(
         self, request: register_pb2.TransferOutRequest, context: grpc.ServicerContext
     ) -> register_pb2.TransferOutResponse:
         """Record that a student leaves for another school."""
-        asked = Asked(
-            request.student,
-            MovementKind.TRANSFERRED_OUT,
-            request.date,
-            _decision(request),
-            request.reason,
+        wanted = MovementRequest(
+            student=request.student,
+            kind=MovementKind.TRANSFERRED_OUT,
+            day=request.date,
+            decision=_decision(request),
+            reason=request.reason,
             other_school=request.to_school,
             other_name=request.to_school_name,
         )
-        written = transfers.transfer_out(self._database, caller(), request.school, request.school_year, asked)
-        return register_pb2.TransferOutResponse(movement=_movement(written))
+        movement = transfers.transfer_out(self._database, caller(), request.school, request.school_year, wanted)
+        return register_pb2.TransferOutResponse(movement=_movement(movement))
 
     def TransferIn(
         self, request: register_pb2.TransferInRequest, context: grpc.ServicerContext
     ) -> register_pb2.TransferInResponse:
         """Take a student in from another school."""
         ref = class_ref(request.school_class)
-        asked = Asked(
-            request.student,
-            MovementKind.TRANSFERRED_IN,
-            request.date,
-            _decision(request),
-            request.reason,
+        wanted = MovementRequest(
+            student=request.student,
+            kind=MovementKind.TRANSFERRED_IN,
+            day=request.date,
+            decision=_decision(request),
+            reason=request.reason,
             to_class=ref.name,
             other_school=request.from_school,
             other_name=request.from_school_name,
         )
-        written, number = transfers.transfer_in(
+        arrival = transfers.transfer_in(
             self._database,
             caller(),
             ref,
-            asked,
-            request.number,
-            student(request.personal) if request.HasField("personal") else None,
-            _details(request.details) if request.HasField("details") else None,
-            _brought(request),
+            wanted,
+            number=request.number,
+            personal=student(request.personal) if request.HasField("personal") else None,
+            details=_details(request.details) if request.HasField("details") else None,
+            earlier=_earlier_data(request),
         )
-        return register_pb2.TransferInResponse(movement=_movement(written), register_number=number)
+        return register_pb2.TransferInResponse(
+            movement=_movement(arrival.movement), register_number=arrival.register_number
+        )
 
     def GetRegister(
         self, request: register_pb2.GetRegisterRequest, context: grpc.ServicerContext
@@ -116,10 +127,12 @@ class Register(register_pb2_grpc.RegisterServiceServicer):
         """A page of the register."""
         limit = page_size(request.page_size)
         (after,) = cast(tuple[int], pages.decode(request.page_token, (0,), _LARGEST_NUMBER))
-        found = register.get_register(self._database, caller(), request.school, request.school_year, after, limit)
+        lines = student_register.get_register(
+            self._database, caller(), request.school, request.school_year, after=after, limit=limit
+        )
         return register_pb2.GetRegisterResponse(
-            entries=[_entry(one) for one in found],
-            next_page_token=pages.encode((found[-1].registration.number,)) if len(found) == limit else "",
+            entries=[_entry(line) for line in lines],
+            next_page_token=pages.encode((lines[-1].registration.number,)) if len(lines) == limit else "",
         )
 
     def ListMovements(
@@ -128,53 +141,56 @@ class Register(register_pb2_grpc.RegisterServiceServicer):
         """A page of movements."""
         limit = page_size(request.page_size)
         (after,) = cast(tuple[int], pages.decode(request.page_token, (0,), _LARGEST_ID))
-        found = register.list_movements(
-            self._database, caller(), request.school, request.school_year, request.student, after, limit
+        page = student_register.list_movements(
+            self._database, caller(), request.school, request.school_year, request.student, after=after, limit=limit
         )
         return register_pb2.ListMovementsResponse(
-            movements=[_movement(one) for one in found],
-            next_page_token=pages.encode((found[-1].id,)) if len(found) == limit else "",
+            movements=[_movement(movement) for movement in page],
+            next_page_token=pages.encode((page[-1].id,)) if len(page) == limit else "",
         )
 
     def GetStudentPath(
         self, request: register_pb2.GetStudentPathRequest, context: grpc.ServicerContext
     ) -> register_pb2.GetStudentPathResponse:
         """Where a student has studied."""
-        path = register.student_path(self._database, caller(), request.school, request.student)
+        path = student_register.student_path(self._database, caller(), request.school, request.student)
         return register_pb2.GetStudentPathResponse(
             stations=[
                 register_pb2.PathStation(
-                    school=place.school, school_name=place.school_name, register_number=number, year=_year(place)
+                    school=station.place.school,
+                    school_name=station.place.school_name,
+                    register_number=station.register_number,
+                    year=_year(station.place),
                 )
-                for place, number in path.stations
+                for station in path.stations
             ],
-            movements=[_movement(one) for one in path.movements],
+            movements=[_movement(movement) for movement in path.movements],
         )
 
 
-def _details(one: register_pb2.RegisterDetails) -> Details:
+def _details(message: register_pb2.RegisterDetails) -> Details:
     return Details(
-        one.national_id,
-        one.nationality,
-        guardian(one.guardian) if one.HasField("guardian") else None,
-        one.from_school,
-        one.note,
+        national_id=message.national_id,
+        nationality=message.nationality,
+        guardian=guardian(message.guardian) if message.HasField("guardian") else None,
+        from_school=message.from_school,
+        note=message.note,
     )
 
 
-def _brought(request: register_pb2.TransferInRequest) -> Earlier:
+def _earlier_data(request: register_pb2.TransferInRequest) -> EarlierData:
     absences = request.earlier_absences
-    return Earlier(
+    return EarlierData(
         [
-            EarlierMarks(
-                one.subject,
-                one.semester,
-                [(column.kind, column.position) for column in one.columns],
-                list(one.values),
+            EarlierSheet(
+                sheet.subject,
+                sheet.semester,
+                [(column.kind, column.position) for column in sheet.columns],
+                list(sheet.values),
             )
-            for one in request.earlier_marks
+            for sheet in request.earlier_marks
         ],
-        [(one.semester, one.level) for one in request.earlier_conduct],
+        [(conduct.semester, conduct.level) for conduct in request.earlier_conduct],
         (absences.excused, absences.unexcused) if request.HasField("earlier_absences") else None,
     )
 
@@ -185,35 +201,35 @@ def _decision(
     return (request.decision.number, request.decision.date) if request.HasField("decision") else None
 
 
-def _movement(one: MovementRow) -> register_pb2.Movement:
-    decision = one.decision
+def _movement(movement: MovementRow) -> register_pb2.Movement:
+    decision = movement.decision
     return register_pb2.Movement(
-        id=one.id,
-        school=one.school,
-        school_year=one.school_year,
-        student=one.student,
-        kind=cast("register_pb2.MovementKind.ValueType", one.kind),
-        date=one.day.isoformat(),
+        id=movement.id,
+        school=movement.school,
+        school_year=movement.school_year,
+        student=movement.student,
+        kind=cast("register_pb2.MovementKind.ValueType", movement.kind),
+        date=movement.day.isoformat(),
         decision=register_pb2.Decision(number=decision.number, date=decision.date.isoformat()) if decision else None,
-        reason=one.reason,
-        other_school=one.other_school,
-        other_school_name=one.other_school_name,
-        from_class=one.from_class,
-        to_class=one.to_class,
-        person=one.person,
-        client=one.client,
-        time=timestamp(one.time),
-        carried=one.carried,
+        reason=movement.reason,
+        other_school=movement.other_school,
+        other_school_name=movement.other_school_name,
+        from_class=movement.from_class,
+        to_class=movement.to_class,
+        person=movement.person,
+        client=movement.client,
+        time=timestamp(movement.time),
+        carried=movement.carried,
     )
 
 
-def _entry(one: Entry) -> register_pb2.RegisterEntry:
-    line = one.registration
-    details = line.details
+def _entry(line: RegisterLine) -> register_pb2.RegisterEntry:
+    registration = line.registration
+    details = registration.details
     return register_pb2.RegisterEntry(
-        register_number=line.number,
-        student=student_message(one.places[-1].personal) if one.places else None,
-        entered_on=line.entered_on.isoformat(),
+        register_number=registration.number,
+        student=student_message(line.places[-1].personal) if line.places else None,
+        entered_on=registration.entered_on.isoformat(),
         details=register_pb2.RegisterDetails(
             national_id=details.national_id,
             nationality=details.nationality,
@@ -221,14 +237,14 @@ def _entry(one: Entry) -> register_pb2.RegisterEntry:
             from_school=details.from_school,
             note=details.note,
         ),
-        state=cast("register_pb2.StudentState.ValueType", int(one.standing.state)),
-        left_on=_text(one.left_on),
-        papers_returned=one.standing.papers,
-        years=[_year(place) for place in one.places],
+        state=cast("register_pb2.StudentState.ValueType", int(line.status.state)),
+        left_on=_text(line.left_on),
+        papers_returned=line.status.papers,
+        years=[_year(place) for place in line.places],
     )
 
 
-def _year(place: Place) -> register_pb2.RegisterYear:
+def _year(place: ClassPlace) -> register_pb2.RegisterYear:
     return register_pb2.RegisterYear(
         school_year=place.school_year,
         class_name=place.class_name,

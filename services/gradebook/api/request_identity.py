@@ -4,10 +4,10 @@ from google.protobuf.message import Message
 
 from services.common.identity import Caller
 from services.gradebook.model import acts
-from services.gradebook.model.acts import Request
+from services.gradebook.model.acts import EntryRequest
 
 
-def request_identity(message: Message, request_id: str, who: Caller) -> Request:
+def request_identity(message: Message, request_id: str, who: Caller) -> EntryRequest:
     """The identity of an act. Raises Invalid UUID."""
     return acts.identify(content(message), request_id, client=who.client, person=who.person)
 

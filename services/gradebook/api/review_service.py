@@ -40,7 +40,7 @@ class Review(review_pb2_grpc.ReviewServiceServicer):
     ) -> review_pb2.GetCompletenessResponse:
         """How far entry has come."""
         after = cast(tuple[int, str], pages.decode(request.page_token, (0, "")))
-        found, more = review.get_completeness(
+        classes, more = review.get_completeness(
             self._database,
             caller(),
             request.school,
@@ -50,56 +50,58 @@ class Review(review_pb2_grpc.ReviewServiceServicer):
             after=after,
             page_size=request.page_size,
         )
-        last = found[-1].head if more else None
+        last = classes[-1].head if more else None
         return review_pb2.GetCompletenessResponse(
-            classes=[_class(request.school, request.school_year, one) for one in found],
+            classes=[_class(request.school, request.school_year, row) for row in classes],
             next_page_token=pages.encode((last.grade_level, last.name)) if last else "",
         )
 
     def ReviewClass(
         self, request: review_pb2.ReviewClassRequest, context: grpc.ServicerContext
     ) -> review_pb2.ReviewClassResponse:
-        """What looks wrong."""
-        found, total = review.review_class(self._database, caller(), class_ref(request.school_class), request.semester)
-        return review_pb2.ReviewClassResponse(anomalies=[_anomaly(one) for one in found], total=total)
+        """What looks wrong in a class."""
+        anomalies, total = review.review_class(
+            self._database, caller(), class_ref(request.school_class), request.semester
+        )
+        return review_pb2.ReviewClassResponse(anomalies=[_anomaly(anomaly) for anomaly in anomalies], total=total)
 
 
-def _class(school: str, school_year: str, one: ClassCompleteness) -> review_pb2.ClassCompleteness:
+def _class(school: str, school_year: str, row: ClassCompleteness) -> review_pb2.ClassCompleteness:
     return review_pb2.ClassCompleteness(
-        school_class=common_pb2.ClassRef(school=school, school_year=school_year, name=one.head.name),
-        grade_level=one.head.grade_level,
-        subjects=[_subject(subject) for subject in one.counts.subjects],
-        missing_conduct=one.counts.missing_conduct,
-        missing_absences=one.counts.missing_absences,
-        percent=one.counts.percent,
+        school_class=common_pb2.ClassRef(school=school, school_year=school_year, name=row.head.name),
+        grade_level=row.head.grade_level,
+        subjects=[_subject(subject) for subject in row.counts.subjects],
+        missing_conduct=row.counts.missing_conduct,
+        missing_absences=row.counts.missing_absences,
+        percent=row.counts.percent,
     )
 
 
-def _subject(one: SubjectCount) -> review_pb2.SubjectCompleteness:
+def _subject(count: SubjectCount) -> review_pb2.SubjectCompleteness:
     return review_pb2.SubjectCompleteness(
-        subject=one.subject.code,
-        required=one.required,
-        recorded=one.recorded,
-        zero_by_rule=one.zero_by_rule,
-        missing=one.missing,
-        percent=percent(one.required, one.missing),
-        teachers=[teacher.id for teacher in one.subject.teachers],
+        subject=count.subject.code,
+        required=count.required,
+        recorded=count.recorded,
+        zero_by_rule=count.zero_by_rule,
+        missing=count.missing,
+        percent=percent(count.required, count.missing),
+        teachers=[teacher.id for teacher in count.subject.teachers],
     )
 
 
-def _anomaly(one: Anomaly) -> review_pb2.Anomaly:
+def _anomaly(anomaly: Anomaly) -> review_pb2.Anomaly:
     return review_pb2.Anomaly(
-        kind=cast("review_pb2.AnomalyKind.ValueType", int(one.kind)),
-        sentence=one.sentence,
-        cells=[_cell(cell) for cell in one.cells],
+        kind=cast("review_pb2.AnomalyKind.ValueType", int(anomaly.kind)),
+        sentence=anomaly.sentence,
+        cells=[_cell(cell) for cell in anomaly.cells],
     )
 
 
-def _cell(one: Cell) -> review_pb2.AnomalyCell:
+def _cell(cell: Cell) -> review_pb2.AnomalyCell:
     return review_pb2.AnomalyCell(
-        student=one.student.moet_student_id,
-        subject=one.subject.code,
-        semester=cast("common_pb2.Semester.ValueType", int(one.semester)),
-        column=None if one.column is None else window_messages.mark_column(one.column),
-        value=one.value,
+        student=cell.student.moet_student_id,
+        subject=cell.subject.code,
+        semester=cast("common_pb2.Semester.ValueType", int(cell.semester)),
+        column=None if cell.column is None else window_messages.mark_column(cell.column),
+        value=cell.value,
     )

@@ -65,21 +65,24 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         self, request: roster_pb2.PutSchoolRequest, context: grpc.ServicerContext
     ) -> roster_pb2.PutSchoolResponse:
         """Register or update a school."""
-        one = request.school
-        roster.put_school(
-            self._database,
-            caller(),
-            School(one.code, one.name, one.level, one.commune, one.province, one.department),
+        message = request.school
+        school = School(
+            message.code, message.name, message.level, message.commune, message.province, message.department
         )
+        roster.put_school(self._database, caller(), school)
         return roster_pb2.PutSchoolResponse()
 
     def PutSchoolYear(
         self, request: roster_pb2.PutSchoolYearRequest, context: grpc.ServicerContext
     ) -> roster_pb2.PutSchoolYearResponse:
         """Open a school year."""
-        one = request.year
+        message = request.year
         year = SchoolYear(
-            one.school_year, one.vendor, one.paper_track_required, one.authorisation, one.authorisation_decision
+            message.school_year,
+            message.vendor,
+            message.paper_track_required,
+            message.authorisation,
+            message.authorisation_decision,
         )
         school_years.put_school_year(self._database, caller(), request.school, year)
         return roster_pb2.PutSchoolYearResponse()
@@ -88,27 +91,27 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         self, request: roster_pb2.PutAssessmentPolicyRequest, context: grpc.ServicerContext
     ) -> roster_pb2.PutAssessmentPolicyResponse:
         """Record a ruling of the Department."""
-        one = request.policy
+        message = request.policy
         policy = Policy(
-            failed_comment_subject_counts=one.failed_comment_subject_counts,
-            adjustment_by_ideal_mark=one.adjustment_by_ideal_mark,
-            retest_after_summer_training=one.retest_after_summer_training,
+            failed_comment_subject_counts=message.failed_comment_subject_counts,
+            adjustment_by_ideal_mark=message.adjustment_by_ideal_mark,
+            retest_after_summer_training=message.retest_after_summer_training,
         )
-        policies.put_policy(self._database, caller(), one.school_year, policy, one.decision)
+        policies.put_policy(self._database, caller(), message.school_year, policy, message.decision)
         return roster_pb2.PutAssessmentPolicyResponse()
 
     def GetAssessmentPolicy(
         self, request: roster_pb2.GetAssessmentPolicyRequest, context: grpc.ServicerContext
     ) -> roster_pb2.GetAssessmentPolicyResponse:
         """The ruling that holds in a school year."""
-        found = policies.get_policy(self._database, request.school_year)
+        ruling = policies.get_policy(self._database, request.school_year)
         return roster_pb2.GetAssessmentPolicyResponse(
             policy=roster_pb2.AssessmentPolicy(
-                school_year=found.school_year,
-                failed_comment_subject_counts=found.policy.failed_comment_subject_counts,
-                adjustment_by_ideal_mark=found.policy.adjustment_by_ideal_mark,
-                retest_after_summer_training=found.policy.retest_after_summer_training,
-                decision=found.decision,
+                school_year=ruling.school_year,
+                failed_comment_subject_counts=ruling.policy.failed_comment_subject_counts,
+                adjustment_by_ideal_mark=ruling.policy.adjustment_by_ideal_mark,
+                retest_after_summer_training=ruling.policy.retest_after_summer_training,
+                decision=ruling.decision,
             )
         )
 
@@ -116,7 +119,7 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         self, request: roster_pb2.PutPeopleRequest, context: grpc.ServicerContext
     ) -> roster_pb2.PutPeopleResponse:
         """Register or update people."""
-        people = [Person(one.id, one.name, tuple(one.roles)) for one in request.people]
+        people = [Person(person.id, person.name, tuple(person.roles)) for person in request.people]
         roster.put_people(self._database, caller(), request.school, people)
         return roster_pb2.PutPeopleResponse()
 
@@ -125,11 +128,11 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
     ) -> roster_pb2.PutSubjectsResponse:
         """Set the subjects of a grade."""
         subjects = [
-            Subject(one.code, one.name, one.kind, one.periods_per_year, one.topic_cluster_semester)
-            for one in request.subjects
+            Subject(subject.code, subject.name, subject.kind, subject.periods_per_year, subject.topic_cluster_semester)
+            for subject in request.subjects
         ]
         roster.put_subjects(
-            self._database, caller(), request.school, request.school_year, request.grade_level, subjects
+            self._database, caller(), request.school, request.school_year, request.grade_level, subjects=subjects
         )
         return roster_pb2.PutSubjectsResponse()
 
@@ -137,7 +140,9 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         self, request: roster_pb2.PutClassesRequest, context: grpc.ServicerContext
     ) -> roster_pb2.PutClassesResponse:
         """Register or update classes."""
-        classes = [SchoolClass(one.name, one.grade_level, one.homeroom_teacher) for one in request.classes]
+        classes = [
+            SchoolClass(message.name, message.grade_level, message.homeroom_teacher) for message in request.classes
+        ]
         roster.put_classes(self._database, caller(), request.school, request.school_year, classes)
         return roster_pb2.PutClassesResponse()
 
@@ -145,7 +150,7 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         self, request: roster_pb2.PutStudentsRequest, context: grpc.ServicerContext
     ) -> roster_pb2.PutStudentsResponse:
         """Register or update students of a class."""
-        students = [student(one) for one in request.students]
+        students = [student(message) for message in request.students]
         class_lists.put_students(self._database, caller(), class_ref(request.school_class), students)
         return roster_pb2.PutStudentsResponse()
 
@@ -153,23 +158,23 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         self, request: roster_pb2.PutAssignmentsRequest, context: grpc.ServicerContext
     ) -> roster_pb2.PutAssignmentsResponse:
         """Set who teaches what in a class."""
-        assignments = [Assignment(one.subject, tuple(one.teachers)) for one in request.assignments]
+        assignments = [Assignment(message.subject, tuple(message.teachers)) for message in request.assignments]
         roster.put_assignments(self._database, caller(), class_ref(request.school_class), assignments)
         return roster_pb2.PutAssignmentsResponse()
 
     def GetSchool(
         self, request: roster_pb2.GetSchoolRequest, context: grpc.ServicerContext
     ) -> roster_pb2.GetSchoolResponse:
-        """One school."""
-        one, years = roster.get_school(self._database, caller(), request.school)
+        """A school and its years."""
+        school, years = roster.get_school(self._database, caller(), request.school)
         return roster_pb2.GetSchoolResponse(
             school=roster_pb2.School(
-                code=one.code,
-                name=one.name,
-                level=cast("common_pb2.SchoolLevel.ValueType", one.level),
-                commune=one.commune,
-                province=one.province,
-                department=one.department,
+                code=school.code,
+                name=school.name,
+                level=cast("common_pb2.SchoolLevel.ValueType", school.level),
+                commune=school.commune,
+                province=school.province,
+                department=school.department,
             ),
             years=[
                 roster_pb2.SchoolYear(
@@ -190,15 +195,19 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         """A page of classes."""
         limit = page_size(request.page_size)
         after = cast(tuple[int, str], pages.decode(request.page_token, (0, "")))
-        found = roster.list_classes(self._database, caller(), request.school, request.school_year, after, limit)
+        classes = roster.list_classes(
+            self._database, caller(), request.school, request.school_year, after=after, limit=limit
+        )
         return roster_pb2.ListClassesResponse(
             classes=[
                 roster_pb2.SchoolClass(
-                    name=one.name, grade_level=one.grade_level, homeroom_teacher=one.homeroom_teacher
+                    name=school_class.name,
+                    grade_level=school_class.grade_level,
+                    homeroom_teacher=school_class.homeroom_teacher,
                 )
-                for one in found
+                for school_class in classes
             ],
-            next_page_token=pages.encode((found[-1].grade_level, found[-1].name)) if len(found) == limit else "",
+            next_page_token=pages.encode((classes[-1].grade_level, classes[-1].name)) if len(classes) == limit else "",
         )
 
     def ListPeople(
@@ -207,20 +216,20 @@ class Roster(roster_pb2_grpc.RosterServiceServicer):
         """A page of people."""
         limit = page_size(request.page_size)
         (after,) = cast(tuple[str], pages.decode(request.page_token, ("",)))
-        found = roster.list_people(self._database, caller(), request.school, after, limit)
+        people = roster.list_people(self._database, caller(), request.school, after, limit)
         return roster_pb2.ListPeopleResponse(
             people=[
                 roster_pb2.Person(
-                    id=one.id, name=one.name, roles=cast("list[common_pb2.Role.ValueType]", list(one.roles))
+                    id=person.id, name=person.name, roles=cast("list[common_pb2.Role.ValueType]", list(person.roles))
                 )
-                for one in found
+                for person in people
             ],
-            next_page_token=pages.encode((found[-1].id,)) if len(found) == limit else "",
+            next_page_token=pages.encode((people[-1].id,)) if len(people) == limit else "",
         )
 
     def ListStudents(
         self, request: roster_pb2.ListStudentsRequest, context: grpc.ServicerContext
     ) -> roster_pb2.ListStudentsResponse:
         """The students of a class."""
-        found = roster.list_students(self._database, caller(), class_ref(request.school_class))
-        return roster_pb2.ListStudentsResponse(students=[student_message(one) for one in found])
+        students = roster.list_students(self._database, caller(), class_ref(request.school_class))
+        return roster_pb2.ListStudentsResponse(students=[student_message(row) for row in students])

@@ -1,4 +1,4 @@
-"""Leave to keep the gradebook: dossiers, vendors, rulings, years.
+"""Permission to keep the gradebook: vendors, dossiers, school years, the Department's rulings.
 
-And the control log of what was done under it.
+Also the control log of what a school did.
 """

@@ -1,4 +1,4 @@
-"""The control log of a school's gradebook and the checks that its leadership makes of it."""
+"""The control log of a school's gradebook, and its checks by the school's leadership."""
 
 from datetime import datetime
 
@@ -18,28 +18,30 @@ def list_log(
     caller: Caller,
     school: str,
     school_year: str,
+    *,
     after: tuple[datetime, str, int] | None,
     limit: int,
 ) -> list[LogRow]:
-    """A page of the control log, oldest first."""
+    """A page of the control log, oldest first, after the row with that time, chain and sequence."""
     roster_rules.check_year_ref(school, school_year)
     with database.transaction() as tx:
         access.year(tx, caller, school, school_year)
         return control_log_store.page(tx, school, school_year, after, limit)
 
 
-def record_check(database: Database, caller: Caller, school: str, school_year: str, up_to: int, remark: str) -> int:
-    """Record that the leadership in charge checked the log up to a row; returns the row that the check is.
+def record_check(database: Database, caller: Caller, school: str, school_year: str, *, up_to: int, remark: str) -> int:
+    """Record that the leadership in charge checked the log up to a row; returns the check's own row number.
 
-    In charge are the principal, and a vice principal whom the approved dossier names (3260/GDĐT-GDTrH mục 3: “lãnh đạo
-    nhà trường được phân công phụ trách”), any vice principal where no dossier is kept. The check holds the hash of the
-    row it goes up to. Raises Invalid, Forbidden ROLE_REQUIRED.
+    In charge are the principal and a vice principal named in the approved dossier, or any vice
+    principal if no dossier is approved (3260/GDĐT-GDTrH mục 3: “lãnh đạo nhà trường được phân công
+    phụ trách”). The check keeps the hash of row `up_to`.
+    Raises Invalid, Forbidden ROLE_REQUIRED, PERSON_UNKNOWN.
     """
     roster_rules.check_year_ref(school, school_year)
-    found = Findings()
-    found.text("remark", remark, shortest=5, longest=1000)
-    found.number("up_to", up_to, 1, 2**53)
-    found.refuse()
+    findings = Findings()
+    findings.text("remark", remark, shortest=5, longest=1000)
+    findings.number("up_to", up_to, 1, 2**53)
+    findings.refuse()
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
         staff = access.staff(tx, caller, year)

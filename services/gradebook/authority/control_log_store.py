@@ -1,9 +1,13 @@
-"""The audit rows that make up a school's control log. Read only; `services.common.audit` writes and verifies them."""
+"""The audit rows that make up a school's control log.
+
+They are only read here; `services.common.audit` writes and verifies them.
+"""
 
 from datetime import datetime
 from typing import NamedTuple
 
 from services.common.db import Tx
+from services.common.rows import rows
 
 
 class LogRow(NamedTuple):
@@ -20,9 +24,12 @@ class LogRow(NamedTuple):
     sha256: bytes
 
 
-_ROW = "SELECT chain, sequence, recorded_time, action, subject, person, client, facts, hash FROM audit_entry"
-# The year that a row is about: it says so in its facts, in its subject or in its class; what names none, such as a
-# change of people or most refusals, belongs to the year that runs in Vietnam from August to July.
+_ROW = (
+    "SELECT chain, sequence, recorded_time AS time, action, subject, person, client, facts, hash AS sha256"
+    " FROM audit_entry"
+)
+# The school year of a row, from its facts, its subject or its class. A row that names none, such as a
+# change of people or most refusals, belongs to the year of its time, from August to July in Vietnam.
 _YEAR = (
     "coalesce(facts->>'school_year', substring(subject FROM '^schools/[^/]+/years/([0-9]{4}-[0-9]{4})'),"
     " substring(facts->>'school_class' FROM '^schools/[^/]+/years/([0-9]{4}-[0-9]{4})'),"
@@ -37,12 +44,17 @@ _PAGE = (
 
 
 def page(tx: Tx, school: str, school_year: str, after: tuple[datetime, str, int] | None, limit: int) -> list[LogRow]:
-    """A page of the log, oldest first, after the row with that time, chain and sequence."""
+    """A page of the log, oldest first, after the row with that time, chain and sequence.
+
+    It omits ordinary entry (``…_ENTERED``) and includes the refused attempts of the school.
+    """
     time, chain, sequence = after or (None, "", 0)
-    rows = tx.execute(
+    return rows(
+        tx,
+        LogRow,
         f"({_ROW} WHERE chain = %(school_chain)s AND action NOT LIKE '%%\\_ENTERED' AND {_PAGE})"
         f" UNION ALL ({_ROW} WHERE chain = 'access' AND school = %(school)s AND {_PAGE})"
-        " ORDER BY recorded_time, chain, sequence LIMIT %(limit)s",
+        " ORDER BY time, chain, sequence LIMIT %(limit)s",
         {
             "school": school,
             "school_chain": f"school/{school}",
@@ -52,11 +64,9 @@ def page(tx: Tx, school: str, school_year: str, after: tuple[datetime, str, int]
             "sequence": sequence,
             "limit": limit,
         },
-    )
-    return [LogRow(*one) for one in rows]
+    ).fetchall()
 
 
 def row(tx: Tx, school: str, sequence: int) -> LogRow | None:
     """One row of a school's chain."""
-    found = tx.execute(f"{_ROW} WHERE chain = %s AND sequence = %s", (f"school/{school}", sequence)).fetchone()
-    return None if found is None else LogRow(*found)
+    return rows(tx, LogRow, f"{_ROW} WHERE chain = %s AND sequence = %s", (f"school/{school}", sequence)).fetchone()

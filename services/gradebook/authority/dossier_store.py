@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 from psycopg.types.json import Jsonb
 
 from services.common.db import Tx
-from services.gradebook.model.domain import SchoolLevel, SchoolYear, VendorStatus
+from services.common.rows import one_row, rows, scalars
+from services.gradebook.model.domain import Authorisation, SchoolLevel, SchoolYear, VendorStatus
 from services.gradebook.model.dossier_rules import (
-    Act,
     Document,
+    DossierAct,
     DossierState,
     Items,
     Round,
     Submission,
-    YearStanding,
+    YearSettings,
     document_of,
     items_json,
     items_of,
@@ -23,7 +24,10 @@ from services.gradebook.model.dossier_rules import (
 
 
 class DossierRow(NamedTuple):
-    """One version of a dossier. assigned: {} in a draft."""
+    """One version of a dossier. In a draft `software`, `assigned` and `items_sha256` are empty.
+
+    level: SchoolLevel. assigned: person → roles. reason: Reason, or 0 unless rejected.
+    """
 
     id: int
     school: str
@@ -42,7 +46,7 @@ class DossierRow(NamedTuple):
 
 
 class StepRow(NamedTuple):
-    """One step in the life of a dossier. from_state: 0 for the first."""
+    """One step in the life of a dossier. The states are DossierState; from_state is 0 in the first step."""
 
     from_state: int
     to_state: int
@@ -53,7 +57,7 @@ class StepRow(NamedTuple):
 
 
 class MissingRow(NamedTuple):
-    """A school that has handed in nothing. state: DRAFT, or 0."""
+    """A school that has handed in nothing. state: DRAFT, or 0 without a draft."""
 
     school: str
     name: str
@@ -61,85 +65,114 @@ class MissingRow(NamedTuple):
     state: int
 
 
+class SchoolRow(NamedTuple):
+    """A school as far as lists of permitted schools need it. level: SchoolLevel."""
+
+    id: int
+    code: str
+    level: int
+
+
 _DOSSIER = (
-    "SELECT d.id, s.code, y.name, s.level, d.version, d.state, d.items, d.software, d.assigned, d.items_sha256,"
-    " d.submitted_time, d.late, d.reason, d.decision"
+    "SELECT d.id, s.code AS school, y.name AS school_year, s.level, d.version, d.state, d.items, d.software,"
+    " d.assigned, d.items_sha256, d.submitted_time, d.late, d.reason, d.decision"
     " FROM dossier d JOIN school_year y ON y.id = d.school_year_id JOIN school s ON s.id = y.school_id"
 )
 
 
-def year_standing(tx: Tx, school_id: int, school_year: str) -> YearStanding | None:
-    """A school year with what decides about its authority; held until commit."""
-    row = tx.execute(
+def year_settings(tx: Tx, school_id: int, school_year: str) -> YearSettings | None:
+    """A school year with what decides about its authority; the year's row is locked until commit."""
+    row = rows(
+        tx,
+        dict[str, Any],
         "SELECT y.name, y.vendor, y.paper_track_required, y.authorisation, y.authorisation_decision,"
-        " y.authorised_time, y.vendor_suspended, coalesce((SELECT CASE WHEN d.state = 4 THEN d.software END"
-        " FROM dossier d WHERE d.school_year_id = y.id ORDER BY d.version DESC LIMIT 1), '')"
-        " FROM school_year y WHERE y.school_id = %s AND y.name = %s FOR NO KEY UPDATE",
-        (school_id, school_year),
+        " y.authorised_time, y.vendor_suspended, coalesce((SELECT CASE WHEN d.state = %(approved)s THEN d.software END"
+        " FROM dossier d WHERE d.school_year_id = y.id ORDER BY d.version DESC LIMIT 1), '') AS approved_software"
+        " FROM school_year y WHERE y.school_id = %(school)s AND y.name = %(year)s FOR NO KEY UPDATE",
+        {"approved": DossierState.APPROVED, "school": school_id, "year": school_year},
     ).fetchone()
-    return None if row is None else YearStanding(SchoolYear(*row[:6]), row[6], row[7])
+    if row is None:
+        return None
+    suspended, software = row.pop("vendor_suspended"), row.pop("approved_software")
+    return YearSettings(SchoolYear(**row), suspended, software)
 
 
 def authorise(tx: Tx, year_id: int, vendor: str) -> None:
     """Authorise a school year by its dossier, with the dossier's software."""
     tx.execute(
-        "UPDATE school_year SET authorisation = 1, authorisation_decision = '', authorised_time = clock_timestamp(),"
-        " vendor = %(vendor)s,"
+        "UPDATE school_year SET authorisation = %(authorisation)s, authorisation_decision = '',"
+        " authorised_time = clock_timestamp(), vendor = %(vendor)s,"
         " vendor_suspended = EXISTS (SELECT FROM vendor v WHERE v.name = %(vendor)s AND v.status = %(suspended)s)"
         " WHERE id = %(year)s",
-        {"vendor": vendor, "suspended": VendorStatus.SUSPENDED, "year": year_id},
+        {
+            "authorisation": Authorisation.DOSSIER,
+            "vendor": vendor,
+            "suspended": VendorStatus.SUSPENDED,
+            "year": year_id,
+        },
     )
 
 
 def hold_year(tx: Tx, year_id: int) -> None:
-    """One act on the dossier of a school year at a time, until commit."""
+    """Lock the row of a school year until commit, so that acts on its dossier follow one another."""
     tx.execute("SELECT FROM school_year WHERE id = %s FOR NO KEY UPDATE", (year_id,))
 
 
-def put_round(tx: Tx, one: Round) -> None:
+def put_round(tx: Tx, dossier_round: Round) -> None:
     """Write the round of a school year."""
     tx.execute(
         "INSERT INTO dossier_round (school_year, deadline, direct_schools, offices, note) VALUES (%s, %s, %s, %s, %s)"
         " ON CONFLICT (school_year) DO UPDATE SET deadline = excluded.deadline,"
         " direct_schools = excluded.direct_schools, offices = excluded.offices, note = excluded.note",
-        (one.school_year, one.deadline, list(one.direct_schools), list(one.offices), one.note),
+        (
+            dossier_round.school_year,
+            dossier_round.deadline,
+            list(dossier_round.direct_schools),
+            list(dossier_round.offices),
+            dossier_round.note,
+        ),
     )
 
 
 def find_round(tx: Tx, school_year: str) -> Round | None:
     """The round of a school year."""
-    row = tx.execute(
+    return rows(
+        tx,
+        Round,
         "SELECT school_year, deadline, direct_schools, offices, note FROM dossier_round WHERE school_year = %s",
         (school_year,),
     ).fetchone()
-    return None if row is None else Round(row[0], row[1], tuple(row[2]), tuple(row[3]), row[4])
 
 
 def find(tx: Tx, year_id: int, version: int = 0) -> DossierRow | None:
     """A version of a school year's dossier; version 0: the newest."""
-    row = tx.execute(
+    row = rows(
+        tx,
+        dict[str, Any],
         f"{_DOSSIER} WHERE y.id = %(year)s AND (%(version)s = 0 OR d.version = %(version)s)"
         " ORDER BY d.version DESC LIMIT 1",
         {"year": year_id, "version": version},
     ).fetchone()
-    return None if row is None else _row(row)
+    return None if row is None else _dossier(row)
 
 
 def save(tx: Tx, year_id: int, version: int, items: Items) -> int:
-    """Write a draft as a whole; returns its id."""
-    row = tx.execute(
-        "INSERT INTO dossier (school_year_id, version, state, items) VALUES (%s, %s, 1, %s)"
-        " ON CONFLICT (school_year_id, version) DO UPDATE SET items = excluded.items RETURNING id",
-        (year_id, version, Jsonb(items_json(items))),
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+    """Write a whole draft; returns its id."""
+    return one_row(
+        scalars(
+            tx,
+            int,
+            "INSERT INTO dossier (school_year_id, version, state, items) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (school_year_id, version) DO UPDATE SET items = excluded.items RETURNING id",
+            (year_id, version, DossierState.DRAFT, Jsonb(items_json(items))),
+        )
+    )
 
 
 def hand_in(
     tx: Tx, dossier_id: int, submission: Submission, sha256: bytes, time: datetime, *, late: bool, reason: int
 ) -> None:
-    """Fix a draft as handed in; late: rejected at once."""
+    """Make a draft final as handed in; a late one is rejected at once."""
     tx.execute(
         "UPDATE dossier SET state = %(state)s, software = %(software)s, assigned = %(assigned)s,"
         " items_sha256 = %(sha256)s, submitted_time = %(time)s, late = %(late)s, reason = %(reason)s WHERE id = %(id)s",
@@ -157,7 +190,7 @@ def hand_in(
 
 
 def set_state(tx: Tx, dossier_id: int, state: int, reason: int = 0, decision: Mapping[str, Any] | None = None) -> None:
-    """Write what the Department did."""
+    """Write the Department's review or decision."""
     tx.execute(
         "UPDATE dossier SET state = %s, reason = %s, decision = %s WHERE id = %s",
         (state, reason, None if decision is None else Jsonb(decision), dossier_id),
@@ -165,9 +198,9 @@ def set_state(tx: Tx, dossier_id: int, state: int, reason: int = 0, decision: Ma
 
 
 def add_step(
-    tx: Tx, dossier_id: int, act: Act, from_state: int, to_state: int, person: str, client: str, note: str
+    tx: Tx, dossier_id: int, act: DossierAct, *, from_state: int, to_state: int, person: str, client: str, note: str
 ) -> None:
-    """Write a step into the dossier's history."""
+    """Add a step to the dossier's history. from_state: 0 in the first."""
     tx.execute(
         "INSERT INTO dossier_step (dossier_id, act, from_state, to_state, person, client, note)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s)",
@@ -177,99 +210,121 @@ def add_step(
 
 def steps(tx: Tx, dossier_id: int) -> list[StepRow]:
     """The history of a dossier, oldest first."""
-    rows = tx.execute(
-        "SELECT from_state, to_state, person, client, recorded_time, note FROM dossier_step WHERE dossier_id = %s"
-        " ORDER BY id",
+    return rows(
+        tx,
+        StepRow,
+        "SELECT from_state, to_state, person, client, recorded_time AS time, note FROM dossier_step"
+        " WHERE dossier_id = %s ORDER BY id",
         (dossier_id,),
-    )
-    return [StepRow(*row) for row in rows]
+    ).fetchall()
 
 
 def approved(tx: Tx, school_id: int, school_year: str) -> Submission | None:
-    """What the newest dossier of a school in a year came to, if it is approved."""
-    row = tx.execute(
+    """The submission of a school's newest dossier in a year, if that is approved."""
+    row = rows(
+        tx,
+        dict[str, Any],
         "SELECT d.state, d.software, d.assigned FROM dossier d JOIN school_year y ON y.id = d.school_year_id"
         " WHERE y.school_id = %s AND y.name = %s ORDER BY d.version DESC LIMIT 1",
         (school_id, school_year),
     ).fetchone()
-    return Submission(row[1], row[2]) if row is not None and row[0] == DossierState.APPROVED else None
+    if row is None or row["state"] != DossierState.APPROVED:
+        return None
+    return Submission(row["software"], row["assigned"])
 
 
 def window_names(tx: Tx, year_id: int) -> set[str]:
     """The names of the planned windows of a school year."""
-    return {row[0] for row in tx.execute("SELECT name FROM entry_window WHERE school_year_id = %s", (year_id,))}
+    return set(scalars(tx, str, "SELECT name FROM entry_window WHERE school_year_id = %s", (year_id,)))
 
 
 def add_list(
-    tx: Tx, school_year: str, office: str, document: Mapping[str, Any], received: datetime, school_ids: Sequence[int]
+    tx: Tx, school_year: str, office: str, *, document: Mapping[str, Any], received: datetime, school_ids: Sequence[int]
 ) -> None:
     """Write a list of permitted schools."""
-    row = tx.execute(
-        "INSERT INTO dossier_list (school_year, office, document, received_time) VALUES (%s, %s, %s, %s) RETURNING id",
-        (school_year, office, Jsonb(document), received),
-    ).fetchone()
-    assert row is not None
-    tx.execute("INSERT INTO dossier_list_school SELECT %s, id FROM unnest(%s::int[]) AS t (id)", (row[0], school_ids))
+    list_id = one_row(
+        scalars(
+            tx,
+            int,
+            "INSERT INTO dossier_list (school_year, office, document, received_time) VALUES (%s, %s, %s, %s)"
+            " RETURNING id",
+            (school_year, office, Jsonb(document), received),
+        )
+    )
+    tx.execute("INSERT INTO dossier_list_school SELECT %s, id FROM unnest(%s::int[]) AS t (id)", (list_id, school_ids))
 
 
 def has_list(tx: Tx, school_year: str, office: str, sha256: str, school_ids: Sequence[int]) -> bool:
-    """Whether this very list, of these schools, was recorded before."""
-    row = tx.execute(
-        "SELECT EXISTS (SELECT FROM dossier_list l WHERE l.school_year = %s AND l.office = %s"
-        " AND l.document->>'sha256' = %s AND (SELECT array_agg(school_id ORDER BY school_id)"
-        " FROM dossier_list_school WHERE list_id = l.id) = %s::int[])",
-        (school_year, office, sha256, sorted(school_ids)),
-    ).fetchone()
-    return row is not None and bool(row[0])
+    """Whether the same document with the same schools was recorded before."""
+    return one_row(
+        scalars(
+            tx,
+            bool,
+            "SELECT EXISTS (SELECT FROM dossier_list l WHERE l.school_year = %s AND l.office = %s"
+            " AND l.document->>'sha256' = %s AND (SELECT array_agg(school_id ORDER BY school_id)"
+            " FROM dossier_list_school WHERE list_id = l.id) = %s::int[])",
+            (school_year, office, sha256, sorted(school_ids)),
+        )
+    )
 
 
 def listed_time(tx: Tx, school: str, school_year: str) -> datetime | None:
-    """When the Department received the first list with this school; None when it is on none."""
-    row = tx.execute(
+    """When the Department received the first list with this school; None if it is on none."""
+    return scalars(
+        tx,
+        datetime,
         "SELECT min(l.received_time) FROM dossier_list l JOIN dossier_list_school p ON p.list_id = l.id"
         " JOIN school s ON s.id = p.school_id WHERE l.school_year = %s AND s.code = %s",
         (school_year, school),
     ).fetchone()
-    return None if row is None else row[0]
 
 
-def school_ids(tx: Tx, codes: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Id and level of the schools with these codes; unknown ones are absent."""
-    rows = tx.execute("SELECT code, id, level FROM school WHERE code = ANY(%s)", (list(codes),))
-    return {row[0]: (row[1], row[2]) for row in rows}
+def schools(tx: Tx, codes: Sequence[str]) -> dict[str, SchoolRow]:
+    """The schools with these codes, by code; unknown ones are omitted."""
+    known = rows(tx, SchoolRow, "SELECT id, code, level FROM school WHERE code = ANY(%s)", (list(codes),))
+    return {row.code: row for row in known}
 
 
 def page(tx: Tx, school_year: str, state: int, after: str, limit: int) -> list[DossierRow]:
-    """A page of the newest dossier of each school, by school code. state 0: any."""
-    rows = tx.execute(
+    """A page of the newest dossier of each school, by school code. state: DossierState, 0 for any."""
+    dossiers = rows(
+        tx,
+        dict[str, Any],
         f"{_DOSSIER} WHERE y.name = %(year)s AND s.code > %(after)s AND (%(state)s = 0 OR d.state = %(state)s)"
         " AND NOT EXISTS (SELECT FROM dossier n WHERE n.school_year_id = y.id AND n.version > d.version)"
         " ORDER BY s.code LIMIT %(limit)s",
         {"year": school_year, "state": state, "after": after, "limit": limit},
     )
-    return [_row(row) for row in rows]
+    return [_dossier(row) for row in dossiers]
 
 
 def missing(tx: Tx, school_year: str, after: str, limit: int) -> list[MissingRow]:
     """A page of schools that handed in nothing and are not authorised otherwise, by code."""
-    rows = tx.execute(
-        "SELECT s.code, s.name, s.level, coalesce(d.state, 0) FROM school s"
+    return rows(
+        tx,
+        MissingRow,
+        "SELECT s.code AS school, s.name, s.level, coalesce(d.state, 0) AS state FROM school s"
         " LEFT JOIN school_year y ON y.school_id = s.id AND y.name = %(year)s"
         " LEFT JOIN LATERAL (SELECT * FROM dossier d WHERE d.school_year_id = y.id ORDER BY d.version DESC LIMIT 1) d"
-        " ON true WHERE s.code > %(after)s AND coalesce(d.state, 1) = 1 AND coalesce(y.authorisation, 1) = 1"
-        " ORDER BY s.code LIMIT %(limit)s",
-        {"year": school_year, "after": after, "limit": limit},
-    )
-    return [MissingRow(*row) for row in rows]
+        " ON true WHERE s.code > %(after)s AND coalesce(d.state, %(draft)s) = %(draft)s"
+        " AND coalesce(y.authorisation, %(dossier)s) = %(dossier)s ORDER BY s.code LIMIT %(limit)s",
+        {
+            "year": school_year,
+            "after": after,
+            "draft": DossierState.DRAFT,
+            "dossier": Authorisation.DOSSIER,
+            "limit": limit,
+        },
+    ).fetchall()
 
 
-def _row(row: Sequence[Any]) -> DossierRow:
-    plain = DossierRow(*row)
-    return plain._replace(
-        level=SchoolLevel(plain.level),
-        state=DossierState(plain.state),
-        items=items_of(row[6]),
-        assigned=row[8] or {},
-        items_sha256=bytes(row[9] or b""),
-        decision=document_of(row[13]),
-    )
+def _dossier(row: Mapping[str, Any]) -> DossierRow:
+    converted = {
+        "level": SchoolLevel(row["level"]),
+        "state": DossierState(row["state"]),
+        "items": items_of(row["items"]),
+        "assigned": row["assigned"] or {},
+        "items_sha256": bytes(row["items_sha256"] or b""),
+        "decision": document_of(row["decision"]),
+    }
+    return DossierRow(**{**row, **converted})

@@ -10,11 +10,11 @@ from services.gradebook.rules import Policy
 
 
 def put_policy(database: Database, caller: Caller, school_year: str, policy: Policy, decision: str) -> None:
-    """Record a ruling that holds from a school year on. Raises Invalid."""
-    found = Findings()
-    found.school_year("policy.school_year", school_year)
-    found.text("policy.decision", decision, shortest=1, longest=200)
-    found.refuse()
+    """Record a ruling that holds from a school year on (Department). Raises Invalid."""
+    findings = Findings()
+    findings.school_year("policy.school_year", school_year)
+    findings.text("policy.decision", decision, shortest=1, longest=200)
+    findings.refuse()
     with database.transaction() as tx:
         policy_store.put(tx, Ruling(policy, school_year, decision), caller.client)
         access.record_department(
@@ -30,8 +30,8 @@ def put_policy(database: Database, caller: Caller, school_year: str, policy: Pol
 
 def get_policy(database: Database, school_year: str) -> Ruling:
     """The ruling that holds in a school year. Raises Invalid."""
-    found = Findings()
-    found.school_year("school_year", school_year)
-    found.refuse()
+    findings = Findings()
+    findings.school_year("school_year", school_year)
+    findings.refuse()
     with database.transaction() as tx:
         return policy_store.in_force(tx, school_year)

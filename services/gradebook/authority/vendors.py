@@ -1,4 +1,4 @@
-"""The Department's registry of vendors: whose software was appraised, and who is stopped."""
+"""The Department's registry of vendors: whose software was appraised, and who is suspended."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,7 +20,7 @@ _RESULTS = frozenset({VendorStatus.APPRAISED, VendorStatus.REFUSED, VendorStatus
 
 
 class Appraisal(NamedTuple):
-    """An appraisal as it is sent. Days: ISO 8601; valid_to empty: until further notice."""
+    """An appraisal as sent. status: VendorStatus. Days: ISO 8601; valid_to empty: until further notice."""
 
     status: int
     decision: Document
@@ -29,21 +29,26 @@ class Appraisal(NamedTuple):
     note: str
 
 
-def put_vendor(database: Database, caller: Caller, name: str, title: str, software: str, version: str) -> VendorStatus:
-    """Register a vendor or a new version of its software, which is appraised anew; a suspension stays."""
-    found = Findings()
-    found.vendor("vendor.name", name)
-    found.text("vendor.title", title, longest=60)
-    found.text("vendor.software", software, longest=200)
-    found.text("vendor.version", version, longest=40)
-    found.refuse()
+def put_vendor(
+    database: Database, caller: Caller, name: str, *, title: str, software: str, version: str
+) -> VendorStatus:
+    """Register a vendor, or a new version of its software, which has to be appraised again.
+
+    A suspended vendor stays suspended. Raises Invalid.
+    """
+    findings = Findings()
+    findings.vendor("vendor.name", name)
+    findings.text("vendor.title", title, longest=60)
+    findings.text("vendor.software", software, longest=200)
+    findings.text("vendor.version", version, longest=40)
+    findings.refuse()
     with database.transaction() as tx:
         vendor_store.hold(tx)
         before = vendor_store.find(tx, [name]).get(name)
         status = VendorStatus(before.status) if before else VendorStatus.REGISTERED
         if before and before.version != version and status is not VendorStatus.SUSPENDED:
             status = VendorStatus.REGISTERED
-        vendor_store.put(tx, name, title, software, version, status)
+        vendor_store.put(tx, name, title=title, software=software, version=version, status=status)
         access.record_department(
             tx, caller, "VENDOR_PUT", f"vendors/{name}", title=title, version=version, status=status.name
         )
@@ -51,21 +56,21 @@ def put_vendor(database: Database, caller: Caller, name: str, title: str, softwa
 
 
 def appraise_vendor(database: Database, caller: Caller, name: str, appraisal: Appraisal) -> None:
-    """Record the result of an appraisal; a suspension stops the vendor in every school with this commit.
+    """Record the result of an appraisal; a suspension takes effect in every school with this commit.
 
-    Raises Invalid, NotFound VENDOR_UNKNOWN.
+    The same appraisal again changes nothing. Raises Invalid, NotFound VENDOR_UNKNOWN.
     """
-    found = Findings()
-    found.vendor("vendor", name)
-    found.one_of("appraisal.status", appraisal.status, _RESULTS)
-    check_document(found, "appraisal.decision", appraisal.decision, today())
-    found.day("appraisal.valid_from", appraisal.valid_from, _FIRST, _LAST)
-    found.text("appraisal.note", appraisal.note, longest=500, shortest=0)
-    found.refuse()
+    findings = Findings()
+    findings.vendor("vendor", name)
+    findings.one_of("appraisal.status", appraisal.status, _RESULTS)
+    check_document(findings, "appraisal.decision", appraisal.decision, today())
+    findings.day("appraisal.valid_from", appraisal.valid_from, _FIRST, _LAST)
+    findings.text("appraisal.note", appraisal.note, longest=500, shortest=0)
+    findings.refuse()
     first, last = date.fromisoformat(appraisal.valid_from), None
     if appraisal.valid_to:
-        found.day("appraisal.valid_to", appraisal.valid_to, first, _LAST)
-        found.refuse()
+        findings.day("appraisal.valid_to", appraisal.valid_to, first, _LAST)
+        findings.refuse()
         last = date.fromisoformat(appraisal.valid_to)
     new = NewAppraisal(appraisal.status, asdict(appraisal.decision), first, last, appraisal.note)
     with database.transaction() as tx:
@@ -73,7 +78,7 @@ def appraise_vendor(database: Database, caller: Caller, name: str, appraisal: Ap
         vendor = vendor_store.find(tx, [name]).get(name)
         if vendor is None:
             raise NotFound("VENDOR_UNKNOWN", "Chưa đăng kí nhà cung cấp này.", vendor=name)
-        if _stands(vendor, new):
+        if _is_newest(vendor, new):
             return
         vendor_store.appraise(tx, vendor, new)
         access.record_department(
@@ -90,21 +95,21 @@ def appraise_vendor(database: Database, caller: Caller, name: str, appraisal: Ap
 
 
 def list_vendors(database: Database, status: int, after: str, limit: int) -> Sequence[VendorRow]:
-    """A page of vendors by name. status 0: any."""
-    found = Findings()
+    """A page of vendors by name. status: VendorStatus, 0 for any. Raises Invalid."""
+    findings = Findings()
     if status:
-        found.one_of("status", status, set(VendorStatus))
-    found.refuse()
+        findings.one_of("status", status, set(VendorStatus))
+    findings.refuse()
     with database.transaction() as tx:
         return vendor_store.page(tx, status, after, limit)
 
 
 def today() -> date:
-    """The day in Vietnam."""
+    """Today's date in Vietnam."""
     return datetime.now(VIETNAM).date()
 
 
-def _stands(vendor: VendorRow, new: NewAppraisal) -> bool:
-    """Whether the newest appraisal says exactly this already."""
+def _is_newest(vendor: VendorRow, new: NewAppraisal) -> bool:
+    """Whether the newest appraisal, of this version, says exactly the same."""
     newest = (vendor.appraised_status, vendor.decision, vendor.valid_from, vendor.valid_to, vendor.note)
     return vendor.appraised_version == vendor.version and newest == tuple(new) and vendor.status == new.status

@@ -1,7 +1,7 @@
-"""What other services announce: prints made, documents signed and sealed, records archived, and what went wrong.
+"""Events of print, signing and archive about books, and what each changes.
 
-Called by the consumer in its transaction. Late and repeated announcements change nothing; one that names another
-version or digest than the book's moves nothing and leaves a problem on the book for people to see.
+Called by the consumer in its transaction. Late and repeated events change nothing. An event about
+another version or digest than the book's leaves a problem on the book, for people to see.
 """
 
 import uuid
@@ -17,10 +17,10 @@ from services.common.errors import NotFound, Rejected
 from services.common.identity import SYSTEM
 from services.gradebook.books import book_store
 from services.gradebook.books.book_store import BookRow
-from services.gradebook.books.books import write_step
+from services.gradebook.books.steps import write_step
 from services.gradebook.entry.store import windows
 from services.gradebook.model import lifecycle
-from services.gradebook.model.lifecycle import ENDED, RULES, Act, State
+from services.gradebook.model.lifecycle import ENDED, RULES, BookAct, BookState
 from services.gradebook.model.permissions import Actor
 from services.gradebook.roster import access
 
@@ -38,37 +38,37 @@ class _AboutContent(_AboutBook, Protocol):
 
 
 def rendition_ready(tx: Tx, event: print_events.RenditionReady) -> None:
-    """The unsigned print exists: PRINTED_UNSIGNED. A signing copy is signing's business."""
+    """The unsigned print exists: PRINTED_UNSIGNED. Signing copies are left to signing."""
     if event.kind != print_pb2.RENDITION_KIND_UNSIGNED:
         return
     book = _book(tx, event)
     if _agrees(tx, book, event):
-        _advance(tx, book, Act.PRINT, unsigned_rendition=event.rendition)
+        _advance(tx, book, BookAct.PRINT, unsigned_rendition=event.rendition)
 
 
 def rendition_failed(tx: Tx, event: print_events.RenditionFailed) -> None:
-    """Print cannot render the content; the school sees why."""
+    """Print cannot render the content; the school sees the reason."""
     book = _book(tx, event)
     unsigned = event.kind == print_pb2.RENDITION_KIND_UNSIGNED
-    waiting = State.PRINT_ASSIGNED if unsigned else State.DIGITAL_SIGNING
+    waiting = BookState.PRINT_ASSIGNED if unsigned else BookState.DIGITAL_SIGNING
     if book.state == waiting:
-        what = "bản in" if unsigned else "bản để ký số"
-        _problem(tx, book, f"Không tạo được {what}: lỗi {event.reason} tại {event.field or 'toàn bộ nội dung'}.")
+        rendition = "bản in" if unsigned else "bản để ký số"
+        _problem(tx, book, f"Không tạo được {rendition}: lỗi {event.reason} tại {event.field or 'toàn bộ nội dung'}.")
 
 
 def document_signed(tx: Tx, event: signing_events.DocumentSigned) -> None:
-    """All personal signatures are there: SIGNED. Without a seal to come the document is finished."""
+    """All personal signatures are made: SIGNED. The document is finished if no seal follows."""
     book = _book(tx, event)
     if _agrees(tx, book, event):
         finished = {} if book.sealed else {"document_sha256": event.document_sha256}
-        _advance(tx, book, Act.SIGN, signed_document=event.document, **finished)
+        _advance(tx, book, BookAct.SIGN, signed_document=event.document, **finished)
 
 
 def document_sealed(tx: Tx, event: signing_events.DocumentSealed) -> None:
-    """The school's seal is there: SEALED.
+    """The school's seal is made: SEALED.
 
-    The seal comes after every personal signature, so this announcement also stands for DocumentSigned when it overtakes
-    that one on the way.
+    The seal follows the last personal signature, so this event also stands for a DocumentSigned
+    that it overtakes.
     """
     book = _book(tx, event)
     if not _agrees(tx, book, event):
@@ -79,10 +79,10 @@ def document_sealed(tx: Tx, event: signing_events.DocumentSealed) -> None:
     if book.signed_document not in ("", event.document):
         _problem(tx, book, "Tài liệu được đóng dấu số khác tài liệu đã ký.")
         return
-    if book.state == State.DIGITAL_SIGNING:
-        _advance(tx, book, Act.SIGN, signed_document=event.document)
+    if book.state == BookState.DIGITAL_SIGNING:
+        _advance(tx, book, BookAct.SIGN, signed_document=event.document)
         book = _book(tx, event)
-    _advance(tx, book, Act.SEAL, signed_document=event.document, document_sha256=event.document_sha256)
+    _advance(tx, book, BookAct.SEAL, signed_document=event.document, document_sha256=event.document_sha256)
 
 
 def record_archived(tx: Tx, event: archive_events.RecordArchived) -> None:
@@ -90,16 +90,16 @@ def record_archived(tx: Tx, event: archive_events.RecordArchived) -> None:
     book = _book(tx, event)
     if not _agrees(tx, book, event):
         return
-    if book.state == State.LOCKED and event.object_sha256 != book.document_sha256:
+    if book.state == BookState.LOCKED and event.object_sha256 != book.document_sha256:
         _problem(tx, book, "Tệp trong kho lưu trữ khác tài liệu đã ký số, đóng dấu số.")
         return
-    _advance(tx, book, Act.ARCHIVE, archive_record=event.record)
+    _advance(tx, book, BookAct.ARCHIVE, archive_record=event.record)
 
 
 def record_refused(tx: Tx, event: archive_events.RecordRefused) -> None:
-    """The archive refused the finished book; school and Department see why."""
+    """The archive refused the finished book; school and Department see the reason."""
     book = _book(tx, event)
-    if book.state == State.LOCKED:
+    if book.state == BookState.LOCKED:
         checks = ", ".join(event.failed_checks)
         _problem(tx, book, f"Kho lưu trữ không nhận tài liệu; các kiểm tra không đạt: {checks}.")
 
@@ -107,7 +107,8 @@ def record_refused(tx: Tx, event: archive_events.RecordRefused) -> None:
 def snapshot_archived(tx: Tx, event: archive_events.SnapshotArchived) -> None:
     """A snapshot is held under object lock.
 
-    Raises NotFound SNAPSHOT_UNKNOWN, Rejected SNAPSHOT_DIFFERS: the message ends in the dead letters, for an operator.
+    Raises NotFound SNAPSHOT_UNKNOWN, Rejected SNAPSHOT_DIFFERS; the event then ends in the dead
+    letters, for an operator.
     """
     snapshot = _uuid(event.snapshot)
     digest = windows.snapshot_digest(tx, snapshot)
@@ -118,7 +119,7 @@ def snapshot_archived(tx: Tx, event: archive_events.SnapshotArchived) -> None:
 
 
 def _book(tx: Tx, event: _AboutBook) -> BookRow:
-    book = book_store.book(tx, _uuid(event.book), lock=True)
+    book = book_store.find_book(tx, _uuid(event.book), lock=True)
     if book is None:
         raise NotFound("BOOK_UNKNOWN", "Không có sổ này.", book=event.book)
     return book
@@ -132,7 +133,7 @@ def _uuid(text: str) -> uuid.UUID:
 
 
 def _agrees(tx: Tx, book: BookRow, event: _AboutContent) -> bool:
-    """Whether the announcement is about this very version and content; if not, a living book gets a problem."""
+    """Whether an event is about this version and content; if not, a book alive gets a problem."""
     if (event.version, event.content_sha256) == (book.version, book.content_sha256):
         return True
     if book.state not in ENDED:
@@ -140,25 +141,25 @@ def _agrees(tx: Tx, book: BookRow, event: _AboutContent) -> bool:
     return False
 
 
-def _advance(tx: Tx, book: BookRow, act: Act, **columns: str | bytes) -> None:
-    """Make the system's step when the book waits for it.
+def _advance(tx: Tx, book: BookRow, act: BookAct, **columns: str | bytes) -> None:
+    """Make the system's step if the book waits for it.
 
-    A book that is past it, or ended, stays: but other ids than it already holds are a problem. A book that has not come
-    so far was never asked for: a problem too.
+    An ended book stays as it is, and so does a book beyond the step; but other ids than it holds
+    are a problem. A book before the step gets a problem: nobody has asked for the step.
     """
     (source,) = RULES[act].sources
     if book.state == source:
         after = lifecycle.step(book.life, act, {Actor.SYSTEM})
-        write_step(tx, SYSTEM, book, act, after, "", **columns)
+        write_step(tx, SYSTEM, book, act, after, note="", **columns)
     elif book.state in ENDED:
         return
     elif book.state < source:
-        _problem(tx, book, f"Nhận được thông báo {act.value} khi sổ đang ở trạng thái {State(book.state).name}.")
+        _problem(tx, book, f"Nhận được thông báo {act.value} khi sổ đang ở trạng thái {BookState(book.state).name}.")
     elif any(getattr(book, name) != value for name, value in columns.items()):
         _problem(tx, book, f"Nhận được hai thông báo {act.value} khác nhau.")
 
 
-def _problem(tx: Tx, book: BookRow, words: str) -> None:
-    book_store.update(tx, {book.id: {"problem": words}})
+def _problem(tx: Tx, book: BookRow, message: str) -> None:
+    book_store.update(tx, {book.id: {"problem": message}})
     resource, facts = f"books/{book.id}", {"school_year": book.school_year, "version": book.version}
     access.record(tx, SYSTEM, book.school, "BOOK_PROBLEM", resource, **facts)

@@ -1,4 +1,4 @@
-"""Books, their content and the steps of their life."""
+"""Books, their content and the steps of their lives."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -6,14 +6,20 @@ from typing import NamedTuple
 from uuid import UUID
 
 from psycopg import sql
+from psycopg.rows import class_row
 
 from services.common.db import Tx
+from services.common.rows import one_row, rows, scalars
+from services.gradebook.entry.store.holding import ALIVE
 from services.gradebook.model.domain import RecordType
-from services.gradebook.model.lifecycle import Life, State
+from services.gradebook.model.lifecycle import BookState, Life
 
 
 class BookKey(NamedTuple):
-    """The place of a book in a list of one record type. holder: student or person id."""
+    """Where a book stands in a list of one record type.
+
+    holder: moet_student_id of a transcript, person id of a teacher's book; else empty.
+    """
 
     grade_level: int
     class_name: str
@@ -24,9 +30,9 @@ class BookKey(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """What a book is one instance of. Ids that the record type does not have are None (ADR-0035).
+    """What the versions of a book share. Ids that the record type lacks are None (ADR-0035).
 
-    class_id: of a class book; of a transcript the student's class, which does not make it another transcript.
+    class_id: of a class book; of a transcript the student's class, which does not identify it.
     """
 
     record_type: RecordType
@@ -38,10 +44,11 @@ class Scope(NamedTuple):
 
 
 class BookRow(NamedTuple):
-    """A book with what names it and what decides who may act on it.
+    """A version of a book: what it is of, how far it is, and what decides who may act on it.
 
-    class_name, student (moet_student_id), teacher (person id), subject: empty where the record type has none; class_id
-    None and grade_level 0 likewise. preparer: person id; None when anyone with the preparer's role is meant.
+    class_name, student (moet_student_id), teacher (person id), subject: empty where the record type
+    has none; class_id is then None, grade_level 0.
+    preparer: person id; None when anyone with the preparer's role may prepare it.
     document_sha256: of the finished PDF. source_id: the class book that a transcript was made from.
     """
 
@@ -80,9 +87,9 @@ class BookRow(NamedTuple):
 
     @property
     def life(self) -> Life:
-        """What the life cycle looks at."""
+        """The book as the life cycle sees it."""
         return Life(
-            State(self.state),
+            BookState(self.state),
             sealed=self.sealed,
             paper_track_required=self.paper_track_required,
             has_problem=bool(self.problem),
@@ -92,14 +99,14 @@ class BookRow(NamedTuple):
 
     @property
     def key(self) -> BookKey:
-        """Its place in lists."""
+        """Where the book stands in a list."""
         return BookKey(
             self.grade_level, self.class_name, self.student or self.teacher, self.subject, self.stage, self.version
         )
 
 
 class TransitionRow(NamedTuple):
-    """One step in the life of a book."""
+    """A step in the life of a book. from_state: None for the first."""
 
     act: str
     from_state: int | None
@@ -111,7 +118,7 @@ class TransitionRow(NamedTuple):
 
 
 class NewTransition(NamedTuple):
-    """A step to be written. from_state: None for the first; person: empty for a step of the system."""
+    """A step to write. from_state: None for the first; person: empty for steps of the system."""
 
     book_id: UUID
     act: str
@@ -123,7 +130,7 @@ class NewTransition(NamedTuple):
 
 
 class NewBook(NamedTuple):
-    """A book to be written, in its first state. source_id: the class book that a transcript was made from."""
+    """A book to be written, in its first state. source_id: see BookRow."""
 
     id: UUID
     scope: Scope
@@ -135,36 +142,56 @@ class NewBook(NamedTuple):
     source_id: UUID | None = None
 
 
-BOOK_QUERY = (
-    "SELECT b.id, b.record_type, y.id, b.class_id, s.code, y.name, coalesce(c.name, ''), coalesce(c.grade_level, 0),"
-    " coalesce(p.moet_student_id, ''), coalesce(t.person, ''), coalesce(b.subject_code, ''), y.vendor,"
-    " y.paper_track_required, s.id, coalesce(h.person, t.person), b.sealed, b.stage, b.version, b.state,"
-    " b.content_sha256, b.content_size_bytes, o.person, b.officer_confirmed, b.preparer_confirmed, b.replaced_by,"
-    " b.unsigned_rendition, b.signed_document, b.document_sha256, b.archive_record, b.source_id, b.problem,"
-    " y.authority"
-    " FROM book b JOIN school_year y ON y.id = b.school_year_id JOIN school s ON s.id = y.school_id"
-    " LEFT JOIN school_class c ON c.id = b.class_id LEFT JOIN staff h ON h.id = c.homeroom_id"
-    " LEFT JOIN staff t ON t.id = b.staff_id LEFT JOIN student p ON p.id = b.student_id"
-    " LEFT JOIN staff o ON o.id = b.officer_id"
-)
-_SCOPE = (
-    "b.record_type = %(record_type)s AND b.school_year_id = %(year_id)s"
-    " AND (b.record_type <> 1 OR b.class_id = %(class_id)s) AND (b.record_type <> 3 OR b.student_id = %(student_id)s)"
-    " AND (b.record_type <> 2 OR b.staff_id = %(staff_id)s AND b.subject_code = %(subject_code)s)"
-)
-_HOLDING = (
-    "SELECT id FROM book WHERE class_id = %(class)s AND record_type = 1"
-    " UNION ALL SELECT k.book_id FROM book_class k JOIN book n ON n.id = k.book_id"
-    " JOIN subject u ON u.id = %(subject)s AND u.code = n.subject_code WHERE k.class_id = %(class)s"
-    " UNION ALL SELECT n.id FROM book n JOIN school_class l ON l.school_year_id = n.school_year_id"
-    " WHERE n.record_type = 3 AND n.student_id = %(student)s AND l.id = %(class)s"
-)
+class ContentRow(NamedTuple):
+    """The frozen bytes of a book."""
+
+    book_id: UUID
+    content: bytes
 
 
-def book(tx: Tx, book_id: UUID, *, lock: bool = False) -> BookRow | None:
-    """One book; `lock` holds it until commit, so that states are left one after the other."""
-    row = tx.execute(f"{BOOK_QUERY} WHERE b.id = %s{' FOR UPDATE OF b' if lock else ''}", (book_id,)).fetchone()
-    return None if row is None else BookRow(*row)
+BOOK_COLUMNS = """b.id, b.record_type, y.id AS year_id, b.class_id, s.code AS school, y.name AS school_year,
+    coalesce(c.name, '') AS class_name, coalesce(c.grade_level, 0) AS grade_level,
+    coalesce(p.moet_student_id, '') AS student, coalesce(t.person, '') AS teacher,
+    coalesce(b.subject_code, '') AS subject, y.vendor, y.paper_track_required, s.id AS school_id,
+    coalesce(h.person, t.person) AS preparer, b.sealed, b.stage, b.version, b.state, b.content_sha256,
+    b.content_size_bytes, o.person AS officer_person, b.officer_confirmed, b.preparer_confirmed, b.replaced_by,
+    b.unsigned_rendition, b.signed_document, b.document_sha256, b.archive_record, b.source_id, b.problem, y.authority"""
+BOOK_TABLES = """book b JOIN school_year y ON y.id = b.school_year_id JOIN school s ON s.id = y.school_id
+    LEFT JOIN school_class c ON c.id = b.class_id LEFT JOIN staff h ON h.id = c.homeroom_id
+    LEFT JOIN staff t ON t.id = b.staff_id LEFT JOIN student p ON p.id = b.student_id
+    LEFT JOIN staff o ON o.id = b.officer_id"""
+BOOK_QUERY = f"SELECT {BOOK_COLUMNS} FROM {BOOK_TABLES}"  # noqa: S608 - constants
+"""Reads BookRow: of book `b`, school year `y`, school `s`, class `c`, student `p`."""
+
+_IN_SCOPE = f"""b.record_type = %(record_type)s AND b.school_year_id = %(year_id)s
+    AND (b.record_type <> {RecordType.CLASS_BOOK:d} OR b.class_id = %(class_id)s)
+    AND (b.record_type <> {RecordType.TRANSCRIPT:d} OR b.student_id = %(student_id)s)
+    AND (b.record_type <> {RecordType.TEACHER_BOOK:d}
+        OR b.staff_id = %(staff_id)s AND b.subject_code = %(subject_code)s)"""
+
+_WITH_CELL = f"""
+SELECT id FROM book WHERE class_id = %(class_id)s AND record_type = {RecordType.CLASS_BOOK:d}
+UNION ALL SELECT k.book_id FROM book_class k JOIN book n ON n.id = k.book_id
+    JOIN subject u ON u.id = %(subject_id)s AND u.code = n.subject_code WHERE k.class_id = %(class_id)s
+UNION ALL SELECT n.id FROM book n JOIN school_class l ON l.school_year_id = n.school_year_id
+    WHERE n.record_type = {RecordType.TRANSCRIPT:d} AND n.student_id = %(student_id)s AND l.id = %(class_id)s
+"""  # noqa: S608 - constants
+"""Ids of the versions, alive or ended, that hold a student's cell of a class."""
+
+
+def find_book(tx: Tx, book_id: UUID, *, lock: bool = False) -> BookRow | None:
+    """A book, or None. lock: hold its row until commit, so that acts on it follow one another."""
+    return rows(tx, BookRow, f"{BOOK_QUERY} WHERE b.id = %s{' FOR UPDATE OF b' if lock else ''}", (book_id,)).fetchone()
+
+
+def book(tx: Tx, book_id: UUID) -> BookRow:
+    """A book that exists."""
+    return one_row(rows(tx, BookRow, f"{BOOK_QUERY} WHERE b.id = %s", (book_id,)))
+
+
+def books(tx: Tx, book_ids: Sequence[UUID]) -> dict[UUID, BookRow]:
+    """Several books by id; unknown ones are omitted."""
+    return {row.id: row for row in rows(tx, BookRow, f"{BOOK_QUERY} WHERE b.id = ANY(%s)", (list(book_ids),))}
 
 
 def newest(tx: Tx, scope: Scope, stage: int) -> BookRow | None:
@@ -174,90 +201,92 @@ def newest(tx: Tx, scope: Scope, stage: int) -> BookRow | None:
 
 def newest_of_each(tx: Tx, scopes: Sequence[Scope], stage: int) -> list[BookRow | None]:
     """The newest version of each of several books for a stage, locked; in one batch."""
-    with tx.cursor() as cursor:
+    with tx.cursor(row_factory=class_row(BookRow)) as cursor:
         cursor.executemany(
-            f"{BOOK_QUERY} WHERE {_SCOPE} AND b.stage = %(stage)s ORDER BY b.version DESC LIMIT 1 FOR UPDATE OF b",
+            f"{BOOK_QUERY} WHERE {_IN_SCOPE} AND b.stage = %(stage)s ORDER BY b.version DESC LIMIT 1 FOR UPDATE OF b",
             [{**scope._asdict(), "stage": stage} for scope in scopes],
             returning=True,
         )
-        rows = [result.fetchone() for result in cursor.results()]
-    return [None if row is None else BookRow(*row) for row in rows]
+        return [result.fetchone() for result in cursor.results()]
 
 
-def books(tx: Tx, book_ids: Sequence[UUID]) -> dict[UUID, BookRow]:
-    """Several books by id; unknown ones are omitted."""
-    rows = tx.execute(f"{BOOK_QUERY} WHERE b.id = ANY(%s)", (list(book_ids),))
-    return {row[0]: BookRow(*row) for row in rows}
+def alive_with_cell(
+    tx: Tx, class_id: int, *, subject_id: int | None, student_id: int, first_stage: int
+) -> list[BookRow]:
+    """The versions alive, of a stage or a later one, that hold a student's cell of a class; locked.
 
-
-def living(tx: Tx, class_id: int, subject_id: int | None, student_id: int, first_stage: int) -> list[BookRow]:
-    """The versions alive, of this stage and later ones, that hold one student's cell of a class, locked.
-
-    The class book, the teachers' books of the subject, the student's transcript of the year. subject_id: None for
-    conduct.
+    These are the class book, the teachers' books of the subject, and the student's transcript of
+    the year. subject_id: None for conduct and absences.
     """
-    rows = tx.execute(
-        f"{BOOK_QUERY} WHERE b.id = ANY(ARRAY({_HOLDING})) AND b.stage >= %(stage)s AND b.state NOT IN (5, 16)"
+    return rows(
+        tx,
+        BookRow,
+        f"{BOOK_QUERY} WHERE b.id = ANY(ARRAY({_WITH_CELL})) AND b.stage >= %(first_stage)s AND {ALIVE}"
         " ORDER BY b.id FOR UPDATE OF b",
-        {"class": class_id, "subject": subject_id, "student": student_id, "stage": first_stage},
-    )
-    return [BookRow(*row) for row in rows]
+        {"class_id": class_id, "subject_id": subject_id, "student_id": student_id, "first_stage": first_stage},
+    ).fetchall()
 
 
 def classes_of(tx: Tx, book_id: UUID) -> list[int]:
     """The classes whose marks a teacher's book holds."""
-    rows = tx.execute("SELECT class_id FROM book_class WHERE book_id = %s", (book_id,))
-    return [row[0] for row in rows]
+    return scalars(tx, int, "SELECT class_id FROM book_class WHERE book_id = %s", (book_id,)).fetchall()
 
 
 def list_books(
     tx: Tx,
     year_id: int,
     record_type: int,
+    *,
     class_name: str,
     student: str,
     states: Sequence[int],
     after: BookKey,
     limit: int,
 ) -> list[BookRow]:
-    """A page of books of a type by their keys. class_name, student, states: only those; empty for all."""
-    key = "coalesce(c.grade_level, 0), coalesce(c.name, ''), coalesce(p.moet_student_id, t.person, '')"
-    key += ", coalesce(b.subject_code, ''), b.stage, b.version"
-    rows = tx.execute(
-        f"{BOOK_QUERY} WHERE b.school_year_id = %s AND b.record_type = %s AND (%s = '' OR c.name = %s)"
-        " AND (%s = '' OR p.moet_student_id = %s) AND (%s::smallint[] = '{}' OR b.state = ANY(%s))"
-        f" AND ({key}) > (%s, %s, %s, %s, %s, %s) ORDER BY {key} LIMIT %s",
-        (
-            year_id,
-            record_type,
-            class_name,
-            class_name,
-            student,
-            student,
-            list(states),
-            list(states),
-            *after,
-            limit,
-        ),
+    """A page of the books of a type, in the order of their keys.
+
+    class_name, student (moet_student_id), states: only such books; empty for all.
+    """
+    key = (
+        "coalesce(c.grade_level, 0), coalesce(c.name, ''), coalesce(p.moet_student_id, t.person, ''),"
+        " coalesce(b.subject_code, ''), b.stage, b.version"
     )
-    return [BookRow(*row) for row in rows]
+    return rows(
+        tx,
+        BookRow,
+        f"{BOOK_QUERY} WHERE b.school_year_id = %(year_id)s AND b.record_type = %(record_type)s"
+        " AND (%(only_class)s = '' OR c.name = %(only_class)s)"
+        " AND (%(only_student)s = '' OR p.moet_student_id = %(only_student)s)"
+        " AND (%(only_states)s::smallint[] = '{}' OR b.state = ANY(%(only_states)s))"
+        f" AND ({key}) > (%(grade_level)s, %(class_name)s, %(holder)s, %(subject)s, %(stage)s, %(version)s)"
+        f" ORDER BY {key} LIMIT %(limit)s",
+        {
+            "year_id": year_id,
+            "record_type": record_type,
+            "only_class": class_name,
+            "only_student": student,
+            "only_states": list(states),
+            **after._asdict(),
+            "limit": limit,
+        },
+    ).fetchall()
 
 
 def add(tx: Tx, new: Sequence[NewBook]) -> None:
-    """Write books with their content, in three batches; earlier ended versions point to them."""
-    fields = [
-        {**book._asdict(), **book.scope._asdict(), "state": State.DATA_COMPLETE, "size": len(book.content)}
+    """Write books with their content, in three batches; earlier versions then point to them."""
+    parameters = [
+        {**book.scope._asdict(), **book._asdict(), "state": BookState.DATA_COMPLETE, "size": len(book.content)}
         for book in new
     ]
-    for row in fields:
-        del row["scope"]
+    for book_parameters in parameters:
+        del book_parameters["scope"]
     with tx.cursor() as cursor:
         for statement in _ADD:
-            cursor.executemany(statement, fields)
+            cursor.executemany(statement, parameters)
 
 
 _ADD = (
-    f"UPDATE book b SET replaced_by = %(version)s WHERE {_SCOPE}"  # noqa: S608 - a constant
+    f"UPDATE book b SET replaced_by = %(version)s WHERE {_IN_SCOPE}"  # noqa: S608 - a constant
     " AND b.stage = %(stage)s AND b.replaced_by IS NULL",
     "INSERT INTO book (id, record_type, school_year_id, class_id, staff_id, subject_code, student_id, source_id,"
     " sealed, stage, version, state, content_sha256, content_size_bytes)"
@@ -268,37 +297,41 @@ _ADD = (
 
 
 def add_classes(tx: Tx, book_id: UUID, classes: Sequence[int]) -> None:
-    """Note the classes whose marks a teacher's book holds."""
+    """Record the classes whose marks a teacher's book holds."""
     tx.execute(
         "INSERT INTO book_class (class_id, book_id) SELECT unnest(%s::integer[]), %s ON CONFLICT DO NOTHING",
         (list(classes), book_id),
     )
 
 
+def content(tx: Tx, book_id: UUID) -> bytes:
+    """The frozen bytes of a book that exists."""
+    return one_row(scalars(tx, bytes, "SELECT content FROM book_content WHERE book_id = %s", (book_id,)))
+
+
 def contents(tx: Tx, book_ids: Sequence[UUID]) -> dict[UUID, bytes]:
     """The frozen bytes of books, by id."""
-    rows = tx.execute("SELECT book_id, content FROM book_content WHERE book_id = ANY(%s)", (list(book_ids),))
-    return {book_id: bytes(data) for book_id, data in rows}
+    statement = "SELECT book_id, content FROM book_content WHERE book_id = ANY(%s)"
+    return {row.book_id: row.content for row in rows(tx, ContentRow, statement, (list(book_ids),))}
 
 
 def act_time(tx: Tx, book_id: UUID, act: str) -> datetime:
-    """When an act that a book has behind it was done."""
-    row = tx.execute(
-        "SELECT recorded_time FROM book_transition WHERE book_id = %s AND act = %s ORDER BY id LIMIT 1", (book_id, act)
-    ).fetchone()
-    assert row is not None
-    moment: datetime = row[0]
-    return moment
-
-
-def content(tx: Tx, book_id: UUID) -> bytes | None:
-    """The frozen bytes of a book."""
-    row = tx.execute("SELECT content FROM book_content WHERE book_id = %s", (book_id,)).fetchone()
-    return None if row is None else bytes(row[0])
+    """When a book first went through an act that is in its history."""
+    return one_row(
+        scalars(
+            tx,
+            datetime,
+            "SELECT recorded_time FROM book_transition WHERE book_id = %s AND act = %s ORDER BY id LIMIT 1",
+            (book_id, act),
+        )
+    )
 
 
 def update(tx: Tx, changes: Mapping[UUID, Mapping[str, object]]) -> None:
-    """Set columns of books, in one batch. changes: book id → column → value, the same columns for each."""
+    """Set columns of books, in one batch.
+
+    changes: book id → column → value, with the same columns for each.
+    """
     columns = next(iter(changes.values()), {})
     assignments = sql.SQL(", ").join(
         sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in columns
@@ -320,11 +353,12 @@ def add_transitions(tx: Tx, steps: Sequence[NewTransition]) -> None:
         )
 
 
-def transitions(tx: Tx, book_id: UUID) -> Sequence[TransitionRow]:
+def transitions(tx: Tx, book_id: UUID) -> list[TransitionRow]:
     """The history of a book, oldest first."""
-    rows = tx.execute(
-        "SELECT act, from_state, to_state, person, client, recorded_time, note FROM book_transition"
+    return rows(
+        tx,
+        TransitionRow,
+        "SELECT act, from_state, to_state, person, client, recorded_time AS time, note FROM book_transition"
         " WHERE book_id = %s ORDER BY id",
         (book_id,),
-    )
-    return [TransitionRow(*row) for row in rows]
+    ).fetchall()

@@ -1,4 +1,1 @@
-"""Asking for corrections, deciding them, ending the books they change.
-
-They concern data that a closing has fixed (ADR-0040).
-"""
+"""Corrections of data whose window is closed: requesting, deciding, ending books (ADR-0040)."""

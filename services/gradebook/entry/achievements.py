@@ -13,11 +13,11 @@ from services.gradebook.entry.store.achievements import NewAchievement
 from services.gradebook.entry.store.sheets import Target
 from services.gradebook.entry.store.texts import TextRow, changed_texts
 from services.gradebook.model import roster_rules, sheet_rules
-from services.gradebook.model.acts import DIGEST_VERSION, Entered, Request
+from services.gradebook.model.acts import DIGEST_VERSION, Entered, EntryRequest
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
-from services.gradebook.model.lifecycle import State
+from services.gradebook.model.lifecycle import BookState
 from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access, year_lock
 
@@ -35,7 +35,7 @@ class Kind(IntEnum):
 def enter_achievements(
     database: Database,
     caller: Caller,
-    request: Request,
+    request: EntryRequest,
     ref: ClassRef,
     *,
     kind: int,
@@ -44,7 +44,7 @@ def enter_achievements(
     """Enter what students of a class have of one kind in the school year, all or nothing (homeroom teacher).
 
     rows: moet_student_id and text, empty to take it away. Raises Invalid; Forbidden ROLE_REQUIRED;
-    NotFound; Rejected BOOK_LOCKED when a living transcript of the year holds it,
+    NotFound; Rejected BOOK_LOCKED when a transcript alive of the year holds it,
     SCHOOL_NOT_AUTHORISED; Conflict REQUEST_ID_REUSED.
     """
     _check(ref, kind)
@@ -108,7 +108,7 @@ def _students(tx: Tx, target: Target, names: Sequence[str]) -> list[int]:
 def _check_free(tx: Tx, target: Target, students: Sequence[int]) -> None:
     states = holding.transcript_states(tx, target.year_id, students)
     if states:
-        furthest = State(max(states))
+        furthest = BookState(max(states))
         message = "Chứng chỉ, kết quả cuộc thi đã nằm trong học bạ đã chốt của năm học."
         raise Rejected("BOOK_LOCKED", message, book_state=furthest.name, books=len(states))
 
@@ -116,7 +116,7 @@ def _check_free(tx: Tx, target: Target, students: Sequence[int]) -> None:
 def _write(
     tx: Tx,
     caller: Caller,
-    request: Request,
+    request: EntryRequest,
     ref: ClassRef,
     target: Target,
     *,

@@ -8,12 +8,12 @@ audit row. Everything wrong with the input is reported at once; a refusal leaves
 from collections.abc import Collection
 
 from services.common import audit
-from services.common.audit import Record
+from services.common.audit import AuditRow
 from services.common.db import Tx
 from services.common.errors import Conflict
 from services.common.identity import Caller
 from services.gradebook.entry.store.acts import EarlierAct, Written
-from services.gradebook.model.acts import DIGEST_VERSION, Act, Entered, EnteredAct, Request
+from services.gradebook.model.acts import DIGEST_VERSION, Entered, EnteredAct, EntryAct, EntryRequest
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.roster import access
@@ -27,7 +27,9 @@ _ACTIONS: dict[int, str] = {
 }
 
 
-def repeat(earlier: Collection[EarlierAct], kinds: Collection[int], request: Request, caller: Caller) -> EnteredAct:
+def repeat(
+    earlier: Collection[EarlierAct], kinds: Collection[int], request: EntryRequest, caller: Caller
+) -> EnteredAct:
     """The first answer to a request that was answered before.
 
     earlier: the acts with its id, at least one. kinds: of an act that such a request makes; messages
@@ -50,7 +52,7 @@ def _sum(counts: Collection[Entered]) -> Entered:
 
 
 def new_act(
-    request: Request,
+    request: EntryRequest,
     kind: EntryKind,
     class_id: int | None,
     caller: Caller,
@@ -58,19 +60,21 @@ def new_act(
     subject_id: int | None = None,
     semester: int | None = None,
     reason: str = "",
-) -> Act:
+) -> EntryAct:
     """An act of entry by the caller, in a class that was found."""
     assert class_id is not None
     assert caller.person is not None
-    return Act(request.id, request.sha256, kind, class_id, subject_id, semester, caller.person, caller.client, reason)
+    return EntryAct(
+        request.id, request.sha256, kind, class_id, subject_id, semester, caller.person, caller.client, reason
+    )
 
 
-def record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> None:
+def record(tx: Tx, caller: Caller, ref: ClassRef, act: EntryAct, written: Written, **facts: object) -> None:
     """Leave the audit row of an act with cells; last in the transaction, because writers to a chain wait in turn."""
     audit.append(tx, cells_record(caller, ref, act, written, **facts))
 
 
-def cells_record(caller: Caller, ref: ClassRef, act: Act, written: Written, **facts: object) -> Record:
+def cells_record(caller: Caller, ref: ClassRef, act: EntryAct, written: Written, **facts: object) -> AuditRow:
     """The audit row of an act with cells."""
     facts |= {
         "request": act.request_id,

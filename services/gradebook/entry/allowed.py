@@ -1,4 +1,4 @@
-"""Whether data may be entered now: what windows let in, and what living books hold."""
+"""Whether data may be entered now: what windows let in, and what books alive hold."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
@@ -10,7 +10,7 @@ from services.gradebook.entry.store.sheets import EntryState, Target
 from services.gradebook.model import sheet_rules
 from services.gradebook.model.checks import refuse
 from services.gradebook.model.domain import MarkKind, RecordType, Stage, column_kind
-from services.gradebook.model.lifecycle import READ_ONLY, State
+from services.gradebook.model.lifecycle import READ_ONLY, BookState
 
 
 def open_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) -> EntryState:
@@ -57,12 +57,12 @@ def check_open(state: EntryState, kinds: set[MarkKind], first_stage: int) -> Non
 
 
 def check_free(books: Sequence[tuple[int, int, int]], first_stage: int) -> None:
-    """Raises Rejected BOOK_LOCKED when a living book of the stage or a later one holds the data.
+    """Raises Rejected BOOK_LOCKED when a book alive of the stage or a later one holds the data.
 
-    books: record type, stage and state of each living book.
+    books: record type, stage and state of each book alive.
     """
     holding = [book_state for _, stage, book_state in books if stage >= first_stage]
     if holding:
-        furthest = State(max(holding))
+        furthest = BookState(max(holding))
         message = "Dữ liệu đã khóa sổ." if furthest in READ_ONLY else "Sổ của lớp đã chốt dữ liệu và đang hoàn thiện."
         raise Rejected("BOOK_LOCKED", message, book_state=furthest.name)

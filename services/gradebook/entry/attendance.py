@@ -10,7 +10,7 @@ from services.gradebook.entry import acts, allowed, settled, targets
 from services.gradebook.entry.store import attendance, class_data, conduct
 from services.gradebook.entry.store.attendance import MonthSheet
 from services.gradebook.model import attendance_rules, results, roster_rules
-from services.gradebook.model.acts import Entered, Request
+from services.gradebook.model.acts import Entered, EntryRequest
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, Stage
 from services.gradebook.model.entry_kinds import EntryKind
@@ -38,7 +38,7 @@ class SheetRow(NamedTuple):
 def enter_attendance(
     database: Database,
     caller: Caller,
-    request: Request,
+    request: EntryRequest,
     ref: ClassRef,
     *,
     month: str,
@@ -92,7 +92,7 @@ def get_attendance(database: Database, caller: Caller, ref: ClassRef, month: str
 def enter_absences(
     database: Database,
     caller: Caller,
-    request: Request,
+    request: EntryRequest,
     ref: ClassRef,
     rows: Sequence[tuple[str, int, int]],
 ) -> None:

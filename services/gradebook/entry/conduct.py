@@ -7,7 +7,7 @@ from services.common.identity import Caller
 from services.gradebook.entry import acts, allowed, summer, targets
 from services.gradebook.entry.store import conduct
 from services.gradebook.model import roster_rules
-from services.gradebook.model.acts import Request
+from services.gradebook.model.acts import EntryRequest
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import PROTO_LEVELS, SUMMER, ClassRef, MarkKind, Semester, Stage
 from services.gradebook.model.entry_kinds import EntryKind
@@ -17,7 +17,7 @@ from services.gradebook.model.permissions import Permission
 def enter_conduct(
     database: Database,
     caller: Caller,
-    request: Request,
+    request: EntryRequest,
     ref: ClassRef,
     *,
     semester: int,
@@ -46,7 +46,7 @@ def enter_conduct(
 
 
 def enter_summer_conduct(
-    database: Database, caller: Caller, request: Request, ref: ClassRef, rows: Sequence[tuple[str, int]]
+    database: Database, caller: Caller, request: EntryRequest, ref: ClassRef, rows: Sequence[tuple[str, int]]
 ) -> None:
     """Enter conduct after the training in the summer (homeroom teacher; TT 22/2021 Điều 13).
 

@@ -17,7 +17,7 @@ from services.gradebook.entry.store import class_data, exemptions
 from services.gradebook.entry.store.exemptions import DecisionRow, Exemption
 from services.gradebook.entry.store.sheets import Target
 from services.gradebook.model import roster_rules
-from services.gradebook.model.acts import DIGEST_VERSION, Request
+from services.gradebook.model.acts import DIGEST_VERSION, EntryRequest
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import PRACTICAL_SUBJECTS, ClassRef, Semester
 from services.gradebook.model.entry_kinds import EntryKind
@@ -37,7 +37,7 @@ class ExemptionEntry:
 
 
 def record_practical_exemption(
-    database: Database, caller: Caller, request: Request, ref: ClassRef, entry: ExemptionEntry
+    database: Database, caller: Caller, request: EntryRequest, ref: ClassRef, entry: ExemptionEntry
 ) -> None:
     """Record that a student is exempt in the semesters by a decision, or is so no longer (principal).
 

@@ -16,7 +16,7 @@ from services.gradebook.entry.store import sheets
 from services.gradebook.entry.store.acts import Written
 from services.gradebook.entry.store.sheets import EntryState, OpenedSheet, PlannedSheet, SheetKey, Target
 from services.gradebook.model import roster_rules, sheet_rules
-from services.gradebook.model.acts import Entered, Request
+from services.gradebook.model.acts import Entered, EntryRequest
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import REASSESSMENT_COLUMN, ClassRef, Semester
 from services.gradebook.model.entry_kinds import EntryKind
@@ -33,7 +33,7 @@ class SheetEntry:
     """
 
     caller: Caller
-    request: Request
+    request: EntryRequest
     ref: ClassRef
     subject: str
     semester: int

@@ -24,7 +24,7 @@ _KINDS = {EntryKind.MARKS, EntryKind.REMARKS}
 def enter_sheet(database: Database, entry: SheetEntry) -> EnteredAct:
     """Enter marks and remarks, all or nothing; without columns and rows only remarks are entered.
 
-    Raises as `marks.enter_marks`, and Rejected BOOK_LOCKED when a living book contains a remark.
+    Raises as `marks.enter_marks`, and Rejected BOOK_LOCKED when a book alive contains a remark.
     """
     marks.check_names(entry.ref, entry.subject, entry.semester)
     access.person(entry.caller, entry.ref.school)

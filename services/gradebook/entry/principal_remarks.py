@@ -19,7 +19,7 @@ def record_principal_remark(database: Database, caller: Caller, ref: ClassRef, m
     """Record the principal's remark of a month on the use of the book (principal). Returns its version.
 
     The remark that stands makes no new version. Raises Invalid; Forbidden ROLE_REQUIRED; NotFound
-    CLASS_UNKNOWN; Rejected BOOK_LOCKED when a living book holds the month.
+    CLASS_UNKNOWN; Rejected BOOK_LOCKED when a book alive holds the month.
     """
     roster_rules.check_class_ref(ref)
     findings = Findings()

@@ -11,7 +11,7 @@ from services.gradebook.entry.store.class_data import ClassHead
 from services.gradebook.entry.store.history import DataVersionRow, VersionRow
 from services.gradebook.model import attendance_rules, results, roster_rules, sheet_rules
 from services.gradebook.model.checks import Findings, refuse
-from services.gradebook.model.correction_rules import Datum, Kind
+from services.gradebook.model.correction_rules import CorrectionKind, Datum
 from services.gradebook.model.domain import SUMMER, ClassRef, Semester, Stage
 from services.gradebook.model.results import ClassData, Missing
 from services.gradebook.roster import access
@@ -91,9 +91,9 @@ def data_history(
     """
     roster_rules.check_class_ref(ref)
     findings = Findings()
-    findings.one_of("kind", kind, set(Kind) - {Kind.MARK})
-    findings.one_of("semester", semester, set(Semester) if kind == Kind.CONDUCT else {0})
-    if kind == Kind.ATTENDANCE:
+    findings.one_of("kind", kind, set(CorrectionKind) - {CorrectionKind.MARK})
+    findings.one_of("semester", semester, set(Semester) if kind == CorrectionKind.CONDUCT else {0})
+    if kind == CorrectionKind.ATTENDANCE:
         attendance_rules.check_month(
             findings, "month", month, ref.school_year, attendance_rules.LAST_MONTH, future=True
         )
@@ -105,8 +105,8 @@ def data_history(
         students = class_data.student_ids(tx, school_class.id)
         if student not in students:
             raise NotFound("STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp.", student=student)
-        at = SUMMER if kind == Kind.SUMMER_CONDUCT else semester or None
-        datum = Datum(Kind(kind), school_class.id, students[student], semester=at, month=month)
+        at = SUMMER if kind == CorrectionKind.SUMMER_CONDUCT else semester or None
+        datum = Datum(CorrectionKind(kind), school_class.id, students[student], semester=at, month=month)
         return history.data_history(tx, datum)
 
 

@@ -17,11 +17,11 @@ from services.gradebook.entry.store.remarks import NewRemark
 from services.gradebook.entry.store.sheets import Target
 from services.gradebook.entry.store.texts import TextRow, changed_texts
 from services.gradebook.model import roster_rules, sheet_rules
-from services.gradebook.model.acts import DIGEST_VERSION, Act, Entered, Request, Row
+from services.gradebook.model.acts import DIGEST_VERSION, Entered, EntryAct, EntryRequest, Row
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
-from services.gradebook.model.lifecycle import State
+from services.gradebook.model.lifecycle import BookState
 from services.gradebook.model.permissions import Permission
 from services.gradebook.model.remark_rules import check_remark
 from services.gradebook.roster import access, year_lock
@@ -52,7 +52,7 @@ class PlannedRemarks(NamedTuple):
 def enter_remarks(
     database: Database,
     caller: Caller,
-    request: Request,
+    request: EntryRequest,
     ref: ClassRef,
     *,
     subject: str,
@@ -62,7 +62,7 @@ def enter_remarks(
     """Enter remarks, all or nothing: of a subject (its teacher in the class) or, without one, the homeroom teacher's.
 
     rows: moet_student_id and text, empty to take a remark away. Raises Invalid; Forbidden
-    NOT_ASSIGNED, ROLE_REQUIRED; NotFound; Rejected BOOK_LOCKED when a living book contains a remark;
+    NOT_ASSIGNED, ROLE_REQUIRED; NotFound; Rejected BOOK_LOCKED when a book alive contains a remark;
     Conflict REQUEST_ID_REUSED.
     """
     _check(ref, subject, period, rows)
@@ -133,7 +133,7 @@ def plan(
 def write_alone(
     tx: Tx,
     caller: Caller,
-    request: Request,
+    request: EntryRequest,
     ref: ClassRef,
     planned: PlannedRemarks,
     *,
@@ -146,7 +146,7 @@ def write_alone(
     record(tx, caller, ref, act, planned, digest=digest)
 
 
-def record(tx: Tx, caller: Caller, ref: ClassRef, act: Act, planned: PlannedRemarks, *, digest: str) -> None:
+def record(tx: Tx, caller: Caller, ref: ClassRef, act: EntryAct, planned: PlannedRemarks, *, digest: str) -> None:
     """Leave the audit row of remarks; last in the transaction. digest: of the act, which entered them."""
     access.record(
         tx,
@@ -187,6 +187,6 @@ def _check_free(tx: Tx, target: Target, subject: str, period: int, students: Seq
     if period != Period.SEMESTER_1:
         states += holding.transcript_states(tx, target.year_id, students)
     if states:
-        furthest = State(max(states))
+        furthest = BookState(max(states))
         message = "Nhận xét đã nằm trong sổ hoặc học bạ đã chốt."
         raise Rejected("BOOK_LOCKED", message, book_state=furthest.name, books=len(states))

@@ -10,7 +10,7 @@ from services.gradebook.entry.store import sheets
 from services.gradebook.entry.store.acts import Written
 from services.gradebook.entry.store.sheets import PlannedSheet
 from services.gradebook.model import sheet_rules
-from services.gradebook.model.acts import Request
+from services.gradebook.model.acts import EntryRequest
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import REASSESSMENT_COLUMN, ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
@@ -21,7 +21,7 @@ from services.gradebook.rules import SubjectKind
 def settle_missing_marks(
     database: Database,
     caller: Caller,
-    request: Request,
+    request: EntryRequest,
     ref: ClassRef,
     *,
     subject: str,

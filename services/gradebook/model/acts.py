@@ -20,21 +20,21 @@ Row = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class EntryRequest:
     """What identifies an act of entry. sha256: of the whole request; the same id with another is refused."""
 
     id: UUID
     sha256: bytes
 
 
-def identify(content: bytes, request_id: str, *, client: str, person: str | None) -> Request:
+def identify(content: bytes, request_id: str, *, client: str, person: str | None) -> EntryRequest:
     """The identity of a request. Another person, client or content with the same id is another request.
 
     content: the bytes of the message. Raises Invalid UUID.
     """
     digest = hashlib.sha256(content)
     digest.update(f"\0{client}\0{person}".encode())
-    return Request(identifier("request_id", request_id), digest.digest())
+    return EntryRequest(identifier("request_id", request_id), digest.digest())
 
 
 class Entered(NamedTuple):
@@ -55,7 +55,7 @@ class EnteredAct(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class EntryAct:
     """An act of entry as the history keeps it.
 
     request_sha256: of the request, to tell a repetition from another request with the same id; of an
@@ -95,7 +95,7 @@ def json_array(values: Sequence[int]) -> str:
 NO_CELLS = CellArrays("[]", "[]", "[]", "[]")
 
 
-def act_sha256(act: Act, cells: CellArrays = NO_CELLS, rows: Mapping[str, Sequence[Row]] | None = None) -> str:
+def act_sha256(act: EntryAct, cells: CellArrays = NO_CELLS, rows: Mapping[str, Sequence[Row]] | None = None) -> str:
     """Version 2 of an act's digest: SHA-256 of the RFC 8785 bytes of everything that the act wrote.
 
     rows: table → the rows that name the act's request id, by student id; a table without any counts for nothing.

@@ -1,6 +1,6 @@
-"""The catalogue of record books: for a school year and level, which books there are, who prepares and who signs them.
+"""The catalogue: which record books a school year has at a level, and who prepares and signs them.
 
-Pure data and functions; the one place that says so. A book keeps what the catalogue said when it was frozen.
+Pure, and the only place that says so. A frozen book keeps what the catalogue said at its freezing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ from services.gradebook.model.domain import RecordType, SchoolLevel, Stage, year
 from services.gradebook.rules import rule_set
 
 SEAL_RANK = 4
-"""Rank of the school's seal, which always comes last (docs/architecture.md)."""
+"""Rank of the school's seal, which comes last (docs/architecture.md)."""
 
 _FIRST_YEAR_OF_TT15_2026 = 2026
-"""TT 15/2026/TT-BGDĐT is in force from 10/5/2026, after the books of 2025-2026 had begun under TT 32/2020."""
+"""TT 15/2026/TT-BGDĐT is in force from 10/5/2026; books of 2025-2026 began under TT 32/2020."""
 
 
 class SignatoryRole(IntEnum):
-    """In which capacity a book is signed; names are those of frozen content, numbers those of the proto."""
+    """The capacity in which a book is signed; names as in frozen content, numbers of the proto."""
 
     SUBJECT_TEACHER = 1
     HOMEROOM_TEACHER = 2
@@ -37,7 +37,7 @@ class Preparer(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signatory:
-    """A place in the order of signatures: it is free when every lower rank has signed."""
+    """A place in the order of signatures: it may sign once every lower rank has signed."""
 
     role: SignatoryRole
     rank: int
@@ -45,10 +45,10 @@ class Signatory:
 
 @dataclass(frozen=True, slots=True)
 class RecordBook:
-    """A record type as it is kept in a school year.
+    """A record type as a school year has it.
 
-    compulsory: the school must keep it. paper_by_law: the rules of the year want signatures and stamp on paper; whether
-    a school walks the paper track is the setting of its school year.
+    compulsory: the school must keep it. paper_by_law: the rules of the year ask for signatures and
+    stamp on paper; whether a school makes them is a setting of its school year.
     """
 
     record_type: RecordType
@@ -63,7 +63,7 @@ class RecordBook:
 
     @property
     def sealed(self) -> bool:
-        """Whether the school's seal closes it; where not, it is complete when all people have signed."""
+        """Whether the school's seal completes it; if not, the last person's signature does."""
         return any(signatory.role is SignatoryRole.SCHOOL_SEAL for signatory in self.signatories)
 
 
@@ -79,7 +79,7 @@ TITLES: Mapping[RecordType, str] = {
     RecordType.TRANSCRIPT: "Học bạ",
     RecordType.STUDENT_REGISTER: "Sổ đăng bộ",
 }
-"""What the record types are called, in every school year and level; so for the two tables below."""
+"""The titles, the same in every school year and level, as in the tables below."""
 
 PREPARERS: Mapping[RecordType, Preparer] = {
     RecordType.CLASS_BOOK: Preparer.HOMEROOM_TEACHER,
@@ -94,78 +94,67 @@ SIGNATORIES: Mapping[RecordType, tuple[Signatory, ...]] = {
     RecordType.STUDENT_REGISTER: (_OFFICER, _PRINCIPAL, _SEAL),
 }
 
-_FORM = {SchoolLevel.LOWER_SECONDARY: "cấp trung học cơ sở", SchoolLevel.UPPER_SECONDARY: "cấp trung học phổ thông"}
+_FORMATS: Mapping[RecordType, str] = {
+    RecordType.CLASS_BOOK: "hoso/class-book/2",
+    RecordType.TEACHER_BOOK: "hoso/teacher-book/1",
+    RecordType.TRANSCRIPT: "hoso/transcript/1",
+    RecordType.STUDENT_REGISTER: "hoso/student-register/1",
+}
+_STAGES: Mapping[RecordType, tuple[Stage, ...]] = {
+    RecordType.CLASS_BOOK: (Stage.SEMESTER_1, Stage.WHOLE_YEAR, Stage.AFTER_SUMMER),
+    RecordType.TEACHER_BOOK: (Stage.SEMESTER_1, Stage.WHOLE_YEAR),
+    RecordType.TRANSCRIPT: (Stage.WHOLE_YEAR, Stage.AFTER_SUMMER),
+    RecordType.STUDENT_REGISTER: (Stage.WHOLE_YEAR,),
+}
+
+_LEVELS = {SchoolLevel.LOWER_SECONDARY: "cấp trung học cơ sở", SchoolLevel.UPPER_SECONDARY: "cấp trung học phổ thông"}
 
 
 def record_books(school_year: str, level: SchoolLevel) -> Sequence[RecordBook]:
-    """Every record book of grades of a level in a school year, by record type.
+    """Every record book of a level in a school year, by record type.
 
-    level: LOWER_SECONDARY or UPPER_SECONDARY. Forms: TT 22/2021 phụ lục; the list: TT 32/2020 Điều 21, since 2026-2027
-    TT 15/2026 Điều 21, by which the teacher's own book and the paper are no longer compulsory.
+    level: LOWER_SECONDARY or UPPER_SECONDARY. Forms: TT 22/2021 phụ lục; the list: TT 32/2020 Điều
+    21, from 2026-2027 TT 15/2026 Điều 21, by which the teacher's book and paper are not compulsory.
     """
     by_tt15 = year_start(school_year) >= _FIRST_YEAR_OF_TT15_2026
-    charter = "TT 15/2026/TT-BGDĐT Điều 21" if by_tt15 else "TT 32/2020/TT-BGDĐT Điều 21"
-    paper = not by_tt15
-    form = _FORM[level]
-    digital = "; TT 70/2026/TT-BGDĐT" if by_tt15 else ""
-    return (
+    return tuple(
         RecordBook(
-            RecordType.CLASS_BOOK,
-            TITLES[RecordType.CLASS_BOOK],
-            "hoso/class-book/2",
-            (Stage.SEMESTER_1, Stage.WHOLE_YEAR, Stage.AFTER_SUMMER),
-            PREPARERS[RecordType.CLASS_BOOK],
-            SIGNATORIES[RecordType.CLASS_BOOK],
-            compulsory=True,
-            paper_by_law=paper,
-            legal_reference=f"{charter}; TT 22/2021/TT-BGDĐT Điều 19, Điều 20 và phụ lục ({form})",
-        ),
-        RecordBook(
-            RecordType.TEACHER_BOOK,
-            TITLES[RecordType.TEACHER_BOOK],
-            "hoso/teacher-book/1",
-            (Stage.SEMESTER_1, Stage.WHOLE_YEAR),
-            PREPARERS[RecordType.TEACHER_BOOK],
-            SIGNATORIES[RecordType.TEACHER_BOOK],
-            compulsory=not by_tt15,
-            paper_by_law=paper,
-            legal_reference=f"{charter}; TT 22/2021/TT-BGDĐT Điều 19 và phụ lục ({form})",
-        ),
-        RecordBook(
-            RecordType.TRANSCRIPT,
-            TITLES[RecordType.TRANSCRIPT],
-            "hoso/transcript/1",
-            (Stage.WHOLE_YEAR, Stage.AFTER_SUMMER),
-            PREPARERS[RecordType.TRANSCRIPT],
-            SIGNATORIES[RecordType.TRANSCRIPT],
-            compulsory=True,
-            paper_by_law=paper,
-            legal_reference=f"{charter}; TT 22/2021/TT-BGDĐT Điều 18, Điều 20 và phụ lục ({form}){digital}",
-        ),
-        RecordBook(
-            RecordType.STUDENT_REGISTER,
-            TITLES[RecordType.STUDENT_REGISTER],
-            "hoso/student-register/1",
-            (Stage.WHOLE_YEAR,),
-            PREPARERS[RecordType.STUDENT_REGISTER],
-            SIGNATORIES[RecordType.STUDENT_REGISTER],
-            compulsory=True,
-            paper_by_law=paper,
-            legal_reference=charter,
-        ),
+            record_type,
+            TITLES[record_type],
+            _FORMATS[record_type],
+            _STAGES[record_type],
+            PREPARERS[record_type],
+            SIGNATORIES[record_type],
+            compulsory=record_type is not RecordType.TEACHER_BOOK or not by_tt15,
+            paper_by_law=not by_tt15,
+            legal_reference=_legal_reference(record_type, level, by_tt15=by_tt15),
+        )
+        for record_type in RecordType
     )
+
+
+def _legal_reference(record_type: RecordType, level: SchoolLevel, *, by_tt15: bool) -> str:
+    charter = "TT 15/2026/TT-BGDĐT Điều 21" if by_tt15 else "TT 32/2020/TT-BGDĐT Điều 21"
+    form = f"phụ lục ({_LEVELS[level]})"
+    digital = "; TT 70/2026/TT-BGDĐT" if by_tt15 else ""
+    return {
+        RecordType.CLASS_BOOK: f"{charter}; TT 22/2021/TT-BGDĐT Điều 19, Điều 20 và {form}",
+        RecordType.TEACHER_BOOK: f"{charter}; TT 22/2021/TT-BGDĐT Điều 19 và {form}",
+        RecordType.TRANSCRIPT: f"{charter}; TT 22/2021/TT-BGDĐT Điều 18, Điều 20 và {form}{digital}",
+        RecordType.STUDENT_REGISTER: charter,
+    }[record_type]
 
 
 def record_book(record_type: RecordType, school_year: str, level: SchoolLevel) -> RecordBook:
     """One record book of the catalogue."""
-    return next(one for one in record_books(school_year, level) if one.record_type is record_type)
+    return next(book for book in record_books(school_year, level) if book.record_type is record_type)
 
 
 def regime(school_year: str, grade: int) -> str:
-    """The assessment regulation that a grade follows in a school year, as contents name it, such as ``TT22``."""
+    """The assessment regulation of a grade in a school year, as content names it: ``TT22``."""
     return rule_set(year_start(school_year), grade).regime.name
 
 
 def level_of(grade: int) -> SchoolLevel:
-    """The level that a grade belongs to: 6-9 lower, 10-12 upper secondary."""
+    """The level of a grade: 6-9 lower, 10-12 upper secondary."""
     return SchoolLevel.LOWER_SECONDARY if grade <= 9 else SchoolLevel.UPPER_SECONDARY

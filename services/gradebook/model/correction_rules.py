@@ -1,8 +1,8 @@
-"""What a correction changes, and its life: requested, confirmed, approved; or rejected, or withdrawn. Pure.
+"""What a correction changes, and its life: requested, confirmed, approved; rejected; withdrawn.
 
-The homeroom teacher certifies (TT 22/2021 Điều 20 khoản 2), the principal approves. At least two different people stand
-behind every approval, three where the school has them: who asked does not also certify or decide while someone else of
-the same office, or a vice principal, can (ADR-0040).
+The homeroom teacher confirms (TT 22/2021 Điều 20 khoản 2), the principal approves. Every approval
+takes at least two different people, and three if the school has them: the requester does not
+confirm or decide while another holder of the office, or a vice principal, can (ADR-0040). Pure.
 """
 
 from collections.abc import Set as AbstractSet
@@ -17,7 +17,7 @@ from services.gradebook.model.domain import REASSESSMENT_COLUMN, Stage
 from services.gradebook.model.permissions import Offices, Permission, check
 
 
-class Kind(IntEnum):
+class CorrectionKind(IntEnum):
     """What a correction is about; numbers of the proto's CorrectionKind."""
 
     MARK = 1
@@ -27,17 +27,18 @@ class Kind(IntEnum):
     ATTENDANCE = 5
 
 
-OF_CONDUCT = frozenset({Kind.CONDUCT, Kind.SUMMER_CONDUCT})
+OF_CONDUCT = frozenset({CorrectionKind.CONDUCT, CorrectionKind.SUMMER_CONDUCT})
 
 
 class Datum(NamedTuple):
-    """What a correction changes: the smallest thing of one student that has versions of its own.
+    """What a correction changes: the smallest unit of a student's data with versions of its own.
 
-    subject_id, column: of a mark; else None and 0. semester: of a mark or level, SUMMER after the summer's training;
-    None for absences and attendance. month: of a sheet of attendance, such as "2025-10"; else empty.
+    subject_id, column: of a mark; else None and 0. semester: of a mark or a level of conduct,
+    SUMMER after the summer's training; None for absences and attendance. month: of an attendance
+    sheet, such as "2025-10"; else empty.
     """
 
-    kind: Kind
+    kind: CorrectionKind
     class_id: int
     student_id: int
     subject_id: int | None = None
@@ -47,15 +48,16 @@ class Datum(NamedTuple):
 
 
 EXCUSED_TOTAL, UNEXCUSED_TOTAL = 1, 2
-"""Places of the year's absences, as the history of entries has them."""
+"""Places in the year's absences, as in the history of entries."""
 
 
 class Change(NamedTuple):
-    """A place of a datum, what it held and what it shall hold; None: nothing.
+    """A place in a datum with its old and its new value; None: no value.
 
-    place: 0 in a mark or level, which is one value; EXCUSED_TOTAL or UNEXCUSED_TOTAL; in a sheet of attendance the
-    session, ten times the day plus 1 (morning) or 2 (afternoon). Values: as the database holds marks and levels;
-    sessions absent; what a sheet says of a session (`attendance_rules`).
+    place: 0 of a mark or level; EXCUSED_TOTAL or UNEXCUSED_TOTAL of absences; of an attendance
+    sheet the session, ten times the day plus 1 (morning) or 2 (afternoon).
+    Values: of marks and levels as in the database; of absences the number of sessions; of
+    attendance as in `attendance_rules`.
     """
 
     place: int
@@ -64,16 +66,16 @@ class Change(NamedTuple):
 
 
 def first_stage(datum: Datum, school_year: str) -> Stage:
-    """The first stage whose books hold a datum; those of later stages hold it too."""
-    if datum.kind is Kind.ATTENDANCE:
+    """The first stage whose books hold a datum; the books of later stages hold it too."""
+    if datum.kind is CorrectionKind.ATTENDANCE:
         return results.first_stage(school_year, datum.month)
-    if datum.kind is Kind.ABSENCES:
+    if datum.kind is CorrectionKind.ABSENCES:
         return Stage.WHOLE_YEAR
-    # The summer's conduct (SUMMER) has the number of its stage.
+    # A semester has the number of its stage, and so has SUMMER.
     return Stage.AFTER_SUMMER if datum.column == REASSESSMENT_COLUMN else Stage(datum.semester or 0)
 
 
-class State(IntEnum):
+class CorrectionState(IntEnum):
     """State of a correction; numbers of the proto's CorrectionState."""
 
     REQUESTED = 1
@@ -83,16 +85,16 @@ class State(IntEnum):
     WITHDRAWN = 5
 
 
-OPEN = frozenset({State.REQUESTED, State.CONFIRMED})
+OPEN = frozenset({CorrectionState.REQUESTED, CorrectionState.CONFIRMED})
 
 
 class ApprovedCorrection(NamedTuple):
-    """An approved correction as frozen content tells it; people as (person id, name).
+    """An approved correction as in frozen content; people as (person id, name).
 
     subject: code; None for all but marks. semester, column, month: as in Datum.
     """
 
-    kind: Kind
+    kind: CorrectionKind
     subject: str | None
     semester: int | None
     column: int
@@ -106,7 +108,7 @@ class ApprovedCorrection(NamedTuple):
     time: datetime
 
 
-class Act(Enum):
+class CorrectionAct(Enum):
     """A step after the request."""
 
     CONFIRM = "CONFIRM"
@@ -117,33 +119,42 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """From which states an act leads where, and the permission that it needs."""
+    """The states that an act leads from, the state it leads to, and the permission it needs."""
 
-    sources: frozenset[State]
-    target: State
+    sources: frozenset[CorrectionState]
+    target: CorrectionState
     permission: Permission
 
 
 RULES = {
-    Act.CONFIRM: Rule(frozenset({State.REQUESTED}), State.CONFIRMED, Permission.CONFIRM_CORRECTION),
-    Act.APPROVE: Rule(frozenset({State.CONFIRMED}), State.APPROVED, Permission.APPROVE_CORRECTION),
-    # A request that the homeroom teacher will not certify must not block the class's book for ever.
-    Act.REJECT: Rule(OPEN, State.REJECTED, Permission.REJECT_CORRECTION),
-    Act.WITHDRAW: Rule(OPEN, State.WITHDRAWN, Permission.WITHDRAW_CORRECTION),
+    CorrectionAct.CONFIRM: Rule(
+        frozenset({CorrectionState.REQUESTED}), CorrectionState.CONFIRMED, Permission.CONFIRM_CORRECTION
+    ),
+    CorrectionAct.APPROVE: Rule(
+        frozenset({CorrectionState.CONFIRMED}), CorrectionState.APPROVED, Permission.APPROVE_CORRECTION
+    ),
+    # Also before confirmation: a request that nobody confirms would block the class's book for
+    # ever.
+    CorrectionAct.REJECT: Rule(OPEN, CorrectionState.REJECTED, Permission.REJECT_CORRECTION),
+    CorrectionAct.WITHDRAW: Rule(OPEN, CorrectionState.WITHDRAWN, Permission.WITHDRAW_CORRECTION),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a correction is, and who brought it there. confirmer: None until confirmed."""
+    """How far a correction is, and by whom. confirmer: None until confirmed."""
 
-    state: State
+    state: CorrectionState
     requester: str
     confirmer: str | None = None
 
 
 def confirmers(offices: Offices, requester: str) -> AbstractSet[str]:
-    """Who may certify: the homeroom teacher; for their own request a vice principal, if there is another one."""
+    """The people who may confirm.
+
+    The homeroom teacher; for the homeroom teacher's own request a vice principal, if there is
+    another person who is one.
+    """
     grant = Permission.CONFIRM_CORRECTION.value
     office = offices.holders(grant.actors)
     if requester not in office:
@@ -152,8 +163,10 @@ def confirmers(offices: Offices, requester: str) -> AbstractSet[str]:
 
 
 def deciders(offices: Offices, progress: Progress) -> AbstractSet[str]:
-    """Who may approve or reject: a principal who has no part in it yet, else such a vice principal, else the principal,
-    as long as requester, confirmer and principal are two people at least.
+    """The people who may approve or reject.
+
+    A principal without a part in the correction; else a vice principal without one; else the
+    principal, if requester, confirmer and principal are at least two people.
     """
     grant = Permission.APPROVE_CORRECTION.value
     principals = offices.holders(grant.actors)
@@ -162,11 +175,11 @@ def deciders(offices: Offices, progress: Progress) -> AbstractSet[str]:
     return free or {person for person in principals if len(concerned | {person}) > 1}
 
 
-def step(progress: Progress, act: Act, person: str, offices: Offices) -> State:
+def step(progress: Progress, act: CorrectionAct, person: str, offices: Offices) -> CorrectionState:
     """The state after the act.
 
-    Raises Forbidden ROLE_REQUIRED, OTHER_PERSON_REQUIRED when the office is right but the person has a part in the
-    correction already; Rejected CORRECTION_STATE.
+    Raises Forbidden ROLE_REQUIRED, OTHER_PERSON_REQUIRED for the right office but a person with a
+    part in the correction; Rejected CORRECTION_STATE.
     """
     _check_person(progress, act, person, offices)
     rule = RULES[act]
@@ -181,13 +194,15 @@ def step(progress: Progress, act: Act, person: str, offices: Offices) -> State:
     return rule.target
 
 
-def _check_person(progress: Progress, act: Act, person: str, offices: Offices) -> None:
+def _check_person(progress: Progress, act: CorrectionAct, person: str, offices: Offices) -> None:
     permission = RULES[act].permission
-    if act is Act.WITHDRAW:
+    if act is CorrectionAct.WITHDRAW:
         allowed: AbstractSet[str] = {progress.requester}
         office: AbstractSet[str] = set()
     else:
-        allowed = confirmers(offices, progress.requester) if act is Act.CONFIRM else deciders(offices, progress)
+        allowed = (
+            confirmers(offices, progress.requester) if act is CorrectionAct.CONFIRM else deciders(offices, progress)
+        )
         office = offices.holders(permission.value.actors)
     if person not in allowed and person in office:
         raise Forbidden(

@@ -1,8 +1,9 @@
-"""Words of the gradebook as values: semesters, stages, roles, columns of a score sheet, marks as small integers.
+"""The vocabulary of the gradebook: semesters, stages, roles, columns of a score sheet, marks as small integers.
 
 The numbers are those of the proto enums of the same names, and what the database stores.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -18,7 +19,7 @@ class Semester(IntEnum):
 
 
 class Stage(IntEnum):
-    """Part of the year that a book covers; later stages contain the earlier ones."""
+    """Part of the year that a book covers; each stage includes the earlier ones."""
 
     SEMESTER_1 = 1
     WHOLE_YEAR = 2
@@ -36,7 +37,7 @@ class Stage(IntEnum):
 
 
 class MarkKind(IntEnum):
-    """Kind of assessment: ĐĐGtx, ĐĐGgk, ĐĐGck (TT 22/2021 Điều 6, Điều 7); re-assessment in the summer (Điều 14)."""
+    """Kind of assessment: ĐĐGtx, ĐĐGgk, ĐĐGck (TT 22/2021 Điều 6, Điều 7), summer re-assessment (Điều 14)."""
 
     REGULAR = 1
     MIDTERM = 2
@@ -53,13 +54,13 @@ class SchoolLevel(IntEnum):
 
     @property
     def grades(self) -> range:
-        """Grades that such a school may teach here."""
+        """Grades that a school of this level may have."""
         last_grade = 9 if self is SchoolLevel.LOWER_SECONDARY else 12
         return range(10 if self is SchoolLevel.UPPER_SECONDARY else 6, last_grade + 1)
 
 
 class Role(IntEnum):
-    """What a person may do in a school."""
+    """A role of a person in a school; `permissions` says what its holder may do."""
 
     PRINCIPAL = 1
     VICE_PRINCIPAL = 2
@@ -69,7 +70,7 @@ class Role(IntEnum):
 
 
 class VendorStatus(IntEnum):
-    """What an appraisal of a vendor's software found."""
+    """Whether a vendor's software was appraised, and with what result."""
 
     REGISTERED = 1
     APPRAISED = 2
@@ -78,7 +79,7 @@ class VendorStatus(IntEnum):
 
 
 class Authorisation(IntEnum):
-    """What lets a school keep the electronic gradebook in a school year."""
+    """The ground on which a school may keep the electronic gradebook in a school year."""
 
     DOSSIER = 1
     BY_DEPARTMENT = 2
@@ -93,7 +94,7 @@ class Authority(IntEnum):
 
 
 class RecordType(IntEnum):
-    """Loại hồ sơ (TT 32/2020 Điều 21): what a book is one instance of."""
+    """Loại hồ sơ (TT 32/2020 Điều 21): the kind of a book."""
 
     CLASS_BOOK = 1
     TEACHER_BOOK = 2
@@ -109,7 +110,7 @@ class Sex(IntEnum):
 
 
 SUBJECT_KINDS = {1: SubjectKind.COMMENT_ONLY, 2: SubjectKind.COMMENT_AND_SCORE}
-"""Number of the proto and the database → kind of the rules."""
+"""Number in the proto and the database → kind of the rules."""
 
 SUBJECT_KIND_NUMBERS = {kind: number for number, kind in SUBJECT_KINDS.items()}
 
@@ -119,7 +120,10 @@ PROTO_LEVELS = {
     3: Level.LEVEL_SATISFACTORY,
     4: Level.LEVEL_UNSATISFACTORY,
 }
-"""Number of the proto's Level → level of the rules; the database stores the rules' rank, where more is better."""
+"""Number of the proto's Level → level of the rules.
+
+The database stores the rules' rank instead, in which a higher number is better.
+"""
 
 PROTO_LEVEL_NUMBERS = {level: number for number, level in PROTO_LEVELS.items()}
 
@@ -134,11 +138,11 @@ _COLUMNS = {
 _COLUMN_KINDS = {number: kind for kind, number in _COLUMNS.items()}
 
 SUMMER = 3
-"""The place of conduct after summer training beside those of the semesters 1 and 2 (TT 22/2021 Điều 13)."""
+"""Where conduct after summer training is kept, besides semesters 1 and 2 (TT 22/2021 Điều 13)."""
 
 NOT_PASS_VALUE = 200
 PASS_VALUE = 201
-"""How the database stores CĐ and Đ beside scores in tenths (0-100)."""
+"""How the database stores CĐ and Đ, apart from scores in tenths (0-100)."""
 
 NOT_SAT_VALUE = 202
 """A re-assessment that the student did not sit: the year's result stands (TT 22/2021 Điều 14)."""
@@ -150,12 +154,14 @@ _COMMENTS = {PASS_VALUE: Comment.PASS, NOT_PASS_VALUE: Comment.NOT_PASS}
 
 
 PRACTICAL_SUBJECTS = frozenset({"GDTC", "GDQP", "GDQPAN"})
-"""Codes of physical education and of defence and security education, the only subjects with a practical part that a
-student may be exempt from (TT 22/2021 Điều 10)."""
+"""Codes of physical education and of defence and security education.
+
+Only these subjects have a practical part from which a student may be exempt (TT 22/2021 Điều 10).
+"""
 
 
 def column_number(kind: MarkKind, position: int) -> int:
-    """The number of a column in the database: regular marks by position from 1, then mid-term, end-term, summer."""
+    """The number of a column in the database: regular marks by position from 1, then the others."""
     return _COLUMNS.get(kind, position)
 
 
@@ -165,13 +171,19 @@ def column_kind(number: int) -> MarkKind:
 
 
 def column_name(number: int) -> str:
-    """The name of a column in refusals and contents: ``REGULAR_2``, ``MIDTERM``, ``FINAL``, ``REASSESSMENT``."""
+    """The name of a column in refusals and contents.
+
+    ``REGULAR_2``, ``MIDTERM``, ``FINAL`` or ``REASSESSMENT``.
+    """
     kind = column_kind(number)
     return f"REGULAR_{number}" if kind is MarkKind.REGULAR else kind.name
 
 
 def required_columns(regular_count: int) -> tuple[int, ...]:
-    """The columns that a subject's sheet needs, in order (TT 22/2021 Điều 6 khoản 2, Điều 7)."""
+    """The columns that a subject's sheet needs, in order (TT 22/2021 Điều 6 khoản 2, Điều 7).
+
+    regular_count: regular marks in the semester.
+    """
     return (*range(1, regular_count + 1), MIDTERM_COLUMN, FINAL_COLUMN)
 
 
@@ -190,7 +202,7 @@ def keyed_code(value: int | None) -> str | None:
 
 
 def mark_of(value: int | None) -> Mark | None:
-    """A stored mark as the rules take it."""
+    """A stored mark in the form that the rules take."""
     return None if value is None else _COMMENTS.get(value, value)
 
 
@@ -213,7 +225,7 @@ def year_start(school_year: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class School:
-    """A school as printed on its books."""
+    """A school as printed on its books. level: SchoolLevel."""
 
     code: str
     name: str
@@ -225,10 +237,12 @@ class School:
 
 @dataclass(frozen=True, slots=True)
 class SchoolYear:
-    """Settings of a school in a year. vendor: name in the certificate without ``vendor/``.
+    """Settings of a school in a year.
 
-    authorisation: Authorisation, 0 to leave it as it stands; authorisation_decision: reference, of BY_DEPARTMENT only.
-    authorised_time: since when the school may enter, print and archive; only read.
+    vendor: name in the certificate without ``vendor/``.
+    authorisation: Authorisation, or 0 to leave it unchanged.
+    authorisation_decision: reference of the decision, only for BY_DEPARTMENT.
+    authorised_time: since when the school may enter, print and archive; read-only here.
     """
 
     name: str
@@ -241,16 +255,19 @@ class SchoolYear:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person in a school."""
+    """A person in a school. roles: numbers of Role."""
 
     id: str
     name: str
-    roles: tuple[int, ...]
+    roles: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A subject of a grade. kind: number of the proto. topic_cluster_semester: 0 when it has no topic cluster."""
+    """A subject of a grade.
+
+    kind: number in SUBJECT_KINDS. topic_cluster_semester: 0 if it has no topic cluster.
+    """
 
     code: str
     name: str
@@ -279,11 +296,10 @@ class Guardian:
 
 
 @dataclass(frozen=True, slots=True)
-class Student:
-    """A student with the personal details of the book. birth_date: ISO 8601.
+class PersonalDetails:
+    """A student in a class list with the personal details that books print.
 
-    joined_on, left_on: first day in the class and first day no longer in it, when they came or left during the year;
-    told, never taken: movements set them.
+    number: place in the list, from 1. birth_date: ISO 8601. sex: number of Sex.
     """
 
     moet_student_id: str
@@ -298,6 +314,16 @@ class Student:
     father: Guardian | None
     mother: Guardian | None
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Student(PersonalDetails):
+    """A student of a class.
+
+    joined_on, left_on: ISO 8601; first day in the class and first day no longer in it, if they came
+    or left during the year. Read-only here; set by movements.
+    """
+
     joined_on: str = ""
     left_on: str = ""
 

@@ -1,7 +1,8 @@
-"""Adoption dossiers: what a school must hand in before it keeps an electronic gradebook, and what follows from it.
+"""Adoption dossiers: what a school must hand in before it keeps an electronic gradebook.
 
-HCMC 3368/GDĐT-TrH of 12/9/2017 lists the eight items, the two routes and the deadline with its time of day; 3260/
-GDĐT-GDTrH of 9/10/2015 the conditions behind them. Pure: the use cases bring the facts (ADR-0042).
+HCMC 3368/GDĐT-TrH of 12/9/2017 lists the eight items, the two routes and the deadline with its time
+of day; 3260/GDĐT-GDTrH of 9/10/2015 gives the conditions. Pure: the use cases bring the facts
+(ADR-0042).
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from services.gradebook.model.domain import Authorisation, SchoolLevel, SchoolYe
 from services.gradebook.model.permissions import board
 
 VIETNAM = timezone(timedelta(hours=7))
-"""Indochina Time; Vietnam keeps no summer time, so deadlines of any year are told in it."""
+"""Indochina Time, without summer time; deadlines are given in it."""
 
 MAX_DUTIES = 50
 MAX_WINDOWS = 30
@@ -28,7 +29,7 @@ _FIRST_DOCUMENT = date(2000, 1, 1)
 
 
 class DossierState(IntEnum):
-    """State of a dossier; numbers of the proto."""
+    """State of a dossier; numbers as in the proto."""
 
     DRAFT = 1
     SUBMITTED = 2
@@ -38,7 +39,7 @@ class DossierState(IntEnum):
 
 
 class Reason(IntEnum):
-    """Why a dossier was rejected; numbers of the proto's RejectionReason."""
+    """Why a dossier was rejected; numbers as in the proto's RejectionReason."""
 
     LATE = 1
     MISSING = 2
@@ -46,20 +47,20 @@ class Reason(IntEnum):
 
 
 class Route(IntEnum):
-    """How a dossier reaches the Department; numbers of the proto's DossierRoute."""
+    """How a dossier reaches the Department; numbers as in the proto's DossierRoute."""
 
     DIRECT = 1
     LIST = 2
 
 
 class PortalLink(IntEnum):
-    """How the software reaches the Department's portal; numbers of the proto."""
+    """How the software is connected to the Department's portal; numbers as in the proto."""
 
     ON_PORTAL = 1
     CONNECTED = 2
 
 
-class Act(Enum):
+class DossierAct(Enum):
     """A step in the life of a dossier."""
 
     SAVE = "SAVE"
@@ -69,19 +70,19 @@ class Act(Enum):
     REJECT = "REJECT"
 
 
-RULES: dict[Act, tuple[frozenset[DossierState], DossierState]] = {
-    Act.SAVE: (frozenset({DossierState.DRAFT}), DossierState.DRAFT),
-    Act.SUBMIT: (frozenset({DossierState.DRAFT}), DossierState.SUBMITTED),
-    Act.START_REVIEW: (frozenset({DossierState.SUBMITTED}), DossierState.UNDER_REVIEW),
-    Act.APPROVE: (frozenset({DossierState.UNDER_REVIEW}), DossierState.APPROVED),
-    Act.REJECT: (frozenset({DossierState.SUBMITTED, DossierState.UNDER_REVIEW}), DossierState.REJECTED),
+RULES: dict[DossierAct, tuple[frozenset[DossierState], DossierState]] = {
+    DossierAct.SAVE: (frozenset({DossierState.DRAFT}), DossierState.DRAFT),
+    DossierAct.SUBMIT: (frozenset({DossierState.DRAFT}), DossierState.SUBMITTED),
+    DossierAct.START_REVIEW: (frozenset({DossierState.SUBMITTED}), DossierState.UNDER_REVIEW),
+    DossierAct.APPROVE: (frozenset({DossierState.UNDER_REVIEW}), DossierState.APPROVED),
+    DossierAct.REJECT: (frozenset({DossierState.SUBMITTED, DossierState.UNDER_REVIEW}), DossierState.REJECTED),
 }
-"""From which states an act leads where."""
+"""Act → the states in which it is allowed, and the state to which it leads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document by its identity. issued_on: ISO 8601; sha256: of the file, in hexadecimal."""
+    """What identifies a document. issued_on: ISO 8601; sha256: of the file, in hexadecimal."""
 
     title: str
     number: str
@@ -93,7 +94,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """What a person in charge does. person: id in the roster."""
+    """The duty of a person in charge. person: id in the roster."""
 
     person: str
     duty: str
@@ -101,7 +102,7 @@ class Duty:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """Items 1–8 of a dossier, as far as they are given. portal_link: 0 when not said."""
+    """Items 1–8 of a dossier, as far as they are given. portal_link: PortalLink, 0 if not given."""
 
     renewal: bool = False
     petition: Document | None = None
@@ -118,7 +119,10 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a complete dossier comes to. assigned: roles of the persons in charge, sorted, when it was handed in."""
+    """What a complete dossier says, as handed in.
+
+    software: vendor name. assigned: person in charge → sorted roles at that time.
+    """
 
     software: str
     assigned: Mapping[str, Sequence[int]]
@@ -126,9 +130,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a dossier is held against.
+    """The facts that a dossier is checked against.
 
-    appraised: vendor name → whether its software may be used in new dossiers today; unknown vendors are absent.
+    appraised: vendor name → whether its software may be named in a dossier today; unknown vendors are
+        False or omitted.
     windows: names of the planned windows. staff: person → roles, of the school's people.
     previous: the approved dossier of the year before, if any.
     """
@@ -141,18 +146,22 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A year's round of dossiers. offices: those that may forward lists; empty: any."""
+    """The round of dossiers of a school year.
+
+    direct_schools: codes of the THCS that hand in directly.
+    offices: those that may forward lists; empty: any.
+    """
 
     school_year: str
     deadline: datetime
-    direct_schools: tuple[str, ...]
-    offices: tuple[str, ...]
+    direct_schools: Sequence[str]
+    offices: Sequence[str]
     note: str
 
 
 @dataclass(frozen=True, slots=True)
-class YearStanding:
-    """A school year as it stands. approved_software: of its newest dossier when that is approved, else empty."""
+class YearSettings:
+    """A school year as stored. approved_software: of its newest dossier if that is approved, else empty."""
 
     year: SchoolYear
     vendor_suspended: bool
@@ -167,108 +176,108 @@ _DOCUMENTS = {
     "entry_plan": (5, "Kế hoạch ghi điểm, lưu điểm và in sổ điểm điện tử"),
     "assessment_plan": (6, "Kế hoạch kiểm tra đánh giá của nhà trường"),
 }
-"""Field of Items → number and name of the item (3368/GDĐT-TrH, attachment)."""
+"""Field of Items → number and name of the item (attachment of 3368/GDĐT-TrH)."""
 _RENEWED = ("entry_plan", "assessment_plan")
 
 
-def check_document(found: Findings, field: str, document: Document, today: date) -> None:
-    """The identity of a document is whole and plausible."""
-    found.text(f"{field}.title", document.title, shortest=5, longest=300)
-    found.text(f"{field}.number", document.number, longest=60)
-    found.day(f"{field}.issued_on", document.issued_on, _FIRST_DOCUMENT, today)
+def check_document(findings: Findings, field: str, document: Document, today: date) -> None:
+    """Check that what identifies a document is complete and plausible."""
+    findings.text(f"{field}.title", document.title, shortest=5, longest=300)
+    findings.text(f"{field}.number", document.number, longest=60)
+    findings.day(f"{field}.issued_on", document.issued_on, _FIRST_DOCUMENT, today)
     if len(document.sha256) != 64:
-        found.add(f"{field}.sha256", "DIGEST", "Mã băm SHA-256 của tệp phải có đúng 32 byte.")
-    found.number(f"{field}.size_bytes", document.size_bytes, 1, _MAX_BYTES)
-    found.text(f"{field}.kept_at", document.kept_at, longest=200)
+        findings.add(f"{field}.sha256", "DIGEST", "Mã băm SHA-256 của tệp phải có đúng 32 byte.")
+    findings.number(f"{field}.size_bytes", document.size_bytes, 1, _MAX_BYTES)
+    findings.text(f"{field}.kept_at", document.kept_at, longest=200)
 
 
 def check_items(items: Items, today: date) -> None:
-    """What is given in a draft is well formed; what is missing is not asked for yet. Raises Invalid."""
-    found = Findings()
+    """Check the form of what a draft gives; items may be missing. Raises Invalid."""
+    findings = Findings()
     for name in _DOCUMENTS:
         document = getattr(items, name)
         if document is not None:
-            check_document(found, f"items.{name}", document, today)
-    found.count("items.software", len(items.software), 0, 10)
+            check_document(findings, f"items.{name}", document, today)
+    findings.count("items.software", len(items.software), 0, 10)
     for index, vendor in enumerate(items.software):
-        found.vendor(f"items.software[{index}]", vendor)
+        findings.vendor(f"items.software[{index}]", vendor)
     if items.portal_link:
-        found.one_of("items.portal_link", items.portal_link, set(PortalLink))
-    if found.count("items.assignment", len(items.assignment), 0, MAX_DUTIES):
-        for index, one in enumerate(items.assignment):
-            found.code(f"items.assignment[{index}].person", one.person, longest=64)
-            found.text(f"items.assignment[{index}].duty", one.duty, shortest=5, longest=300)
-        found.unique("items.assignment", [one.person for one in items.assignment], "Một người có hai dòng.")
-    if found.count("items.windows", len(items.windows), 0, MAX_WINDOWS):
+        findings.one_of("items.portal_link", items.portal_link, set(PortalLink))
+    if findings.count("items.assignment", len(items.assignment), 0, MAX_DUTIES):
+        for index, duty in enumerate(items.assignment):
+            findings.code(f"items.assignment[{index}].person", duty.person, longest=64)
+            findings.text(f"items.assignment[{index}].duty", duty.duty, shortest=5, longest=300)
+        findings.unique("items.assignment", [duty.person for duty in items.assignment], "Một người có hai dòng.")
+    if findings.count("items.windows", len(items.windows), 0, MAX_WINDOWS):
         for index, name in enumerate(items.windows):
-            found.window_name(f"items.windows[{index}]", name)
-        found.unique("items.windows", items.windows, "Một đợt nhập có hai lần.")
-    found.refuse()
+            findings.window_name(f"items.windows[{index}]", name)
+        findings.unique("items.windows", items.windows, "Một đợt nhập có hai lần.")
+    findings.refuse()
 
 
 def complete(items: Items, facts: Facts) -> Submission:
-    """A dossier that may be handed in, item by item. Raises Invalid naming every item that is missing or wrong."""
-    found = Findings()
-    submission = _renewal(found, items, facts) if items.renewal else _whole(found, items, facts)
+    """The submission of a dossier with all items. Raises Invalid naming every missing or wrong item."""
+    findings = Findings()
+    submission = _renewal(findings, items, facts) if items.renewal else _whole(findings, items, facts)
     for name in _RENEWED if items.renewal else _DOCUMENTS:
         if getattr(items, name) is None:
             number, words = _DOCUMENTS[name]
-            found.add(f"items.{name}", f"ITEM_{number}_MISSING", f"Thiếu mục {number}: {words}.")
+            findings.add(f"items.{name}", f"ITEM_{number}_MISSING", f"Thiếu mục {number}: {words}.")
     if not items.windows:
         message = "Thiếu mục 5: kế hoạch phải nêu các đợt nhập điểm đã lập trong năm học."
-        found.add("items.windows", "ITEM_5_MISSING", message)
+        findings.add("items.windows", "ITEM_5_MISSING", message)
     for index, window in enumerate(items.windows):
         if window not in facts.windows:
-            found.add(f"items.windows[{index}]", "WINDOW_UNKNOWN", "Mục 5: trường chưa lập đợt nhập điểm này.")
+            findings.add(f"items.windows[{index}]", "WINDOW_UNKNOWN", "Mục 5: trường chưa lập đợt nhập điểm này.")
     if submission.software and not facts.appraised.get(submission.software, False):
         message = "Mục 7: phần mềm chưa được Sở thẩm định hoặc kết quả thẩm định không còn hiệu lực."
-        found.add("items.software", "SOFTWARE_NOT_APPRAISED", message)
-    found.refuse()
+        findings.add("items.software", "SOFTWARE_NOT_APPRAISED", message)
+    findings.refuse()
     return submission
 
 
-def _whole(found: Findings, items: Items, facts: Facts) -> Submission:
+def _whole(findings: Findings, items: Items, facts: Facts) -> Submission:
     if len(items.software) != 1:
         message = "Mục 2: nhà trường phải nêu một phần mềm duy nhất."
-        found.add("items.software", "ONE_SOFTWARE" if items.software else "ITEM_2_MISSING", message)
+        findings.add("items.software", "ONE_SOFTWARE" if items.software else "ITEM_2_MISSING", message)
     if not items.portal_link:
         message = "Thiếu mục 2: cách phần mềm kết nối với cổng thông tin của Sở."
-        found.add("items.portal_link", "ITEM_2_MISSING", message)
-    for index, one in enumerate(items.assignment):
-        if one.person not in facts.staff:
+        findings.add("items.portal_link", "ITEM_2_MISSING", message)
+    for index, duty in enumerate(items.assignment):
+        if duty.person not in facts.staff:
             message = "Mục 4: trường không có người mang mã này."
-            found.add(f"items.assignment[{index}].person", "PERSON_UNKNOWN", message)
-    assigned = {one.person: sorted(facts.staff.get(one.person, ())) for one in items.assignment}
+            findings.add(f"items.assignment[{index}].person", "PERSON_UNKNOWN", message)
+    assigned = {duty.person: sorted(facts.staff.get(duty.person, ())) for duty in items.assignment}
     if not assigned:
-        found.add("items.assignment", "ITEM_4_MISSING", "Thiếu mục 4: danh sách người phụ trách và nhiệm vụ.")
+        findings.add("items.assignment", "ITEM_4_MISSING", "Thiếu mục 4: danh sách người phụ trách và nhiệm vụ.")
     elif not any(board(roles) for roles in assigned.values()):
         message = "Mục 4: phải có thành viên ban giám hiệu trong số người phụ trách."
-        found.add("items.assignment", "SCHOOL_BOARD_REQUIRED", message)
+        findings.add("items.assignment", "SCHOOL_BOARD_REQUIRED", message)
     return Submission(items.software[0] if len(items.software) == 1 else "", assigned)
 
 
-def _renewal(found: Findings, items: Items, facts: Facts) -> Submission:
-    """Item 8: items 5 and 6 only, when last year's dossier was approved and its personnel is unchanged."""
+def _renewal(findings: Findings, items: Items, facts: Facts) -> Submission:
+    """Item 8: only items 5 and 6, if the dossier of the year before was approved and its personnel is unchanged."""
     if facts.previous is None:
         message = "Mục 8: chỉ trường có hồ sơ được duyệt ở năm học trước mới nộp riêng mục 5 và mục 6."
-        found.add("items.renewal", "NOT_RENEWABLE", message)
+        findings.add("items.renewal", "NOT_RENEWABLE", message)
         return Submission("", {})
     before = facts.previous
     if items.software not in ((), (before.software,)):
         message = "Mục 8: phần mềm khác năm học trước thì phải nộp đủ hồ sơ."
-        found.add("items.software", "SOFTWARE_CHANGED", message)
-    named = {one.person for one in items.assignment} or set(before.assigned)
+        findings.add("items.software", "SOFTWARE_CHANGED", message)
+    named = {duty.person for duty in items.assignment} or set(before.assigned)
     unchanged = named == set(before.assigned) and all(
         person in facts.staff and board(facts.staff[person]) == board(roles)
         for person, roles in before.assigned.items()
     )
     if not unchanged:
         message = "Mục 8: nhân sự phụ trách đã thay đổi so với năm học trước nên phải nộp đủ hồ sơ."
-        found.add("items.assignment", "PERSONNEL_CHANGED", message)
+        findings.add("items.assignment", "PERSONNEL_CHANGED", message)
     return before
 
 
-def step(state: DossierState, act: Act) -> DossierState:
+def step(state: DossierState, act: DossierAct) -> DossierState:
     """The state after an act. Raises Rejected DOSSIER_STATE."""
     sources, target = RULES[act]
     if state not in sources:
@@ -277,7 +286,7 @@ def step(state: DossierState, act: Act) -> DossierState:
             f"Hồ sơ đang ở trạng thái {state.name}; việc này cần trạng thái khác.",
             state=state.name,
             act=act.value,
-            expected=",".join(sorted(one.name for one in sources)),
+            expected=",".join(sorted(source.name for source in sources)),
         )
     return target
 
@@ -285,10 +294,11 @@ def step(state: DossierState, act: Act) -> DossierState:
 def draft_version(
     newest: tuple[int, DossierState] | None, *, authorised: bool, deadline: datetime | None, now: datetime
 ) -> int:
-    """The version that a draft is written into: the one begun, or the next after an end.
+    """The version that a draft is written to: the open draft, or the next version after a decision.
 
-    After a rejection the next version needs the round to be open; after an approval it needs the school year to have
-    lost its authority, as when its vendor was suspended. Raises Rejected DOSSIER_STATE, ROUND_CLOSED.
+    The next version needs an open round. After an approval it also needs the school year to have lost
+    its authority, as when its vendor was suspended. newest: version and state, None before the first.
+    Raises Rejected DOSSIER_STATE, ROUND_CLOSED.
     """
     if newest is None:
         return 1
@@ -297,22 +307,25 @@ def draft_version(
         if deadline is None or is_late(now, deadline):
             raise Rejected("ROUND_CLOSED", "Đã hết hạn nộp hồ sơ của năm học này nên không lập lại được.")
         return version + 1
-    step(state, Act.SAVE)
+    step(state, DossierAct.SAVE)
     return version
 
 
 def is_late(time: datetime, deadline: datetime) -> bool:
-    """Whether something came after the deadline; the deadline's own instant is still in time."""
+    """Whether something came after the deadline; the instant of the deadline is still in time."""
     return time > deadline
 
 
 def local(time: datetime) -> str:
-    """A point in time as a school reads it: Vietnam, to the second, ISO 8601 (NĐ 30/2020)."""
+    """A point in time for people: Vietnamese time to the second, ISO 8601 (NĐ 30/2020)."""
     return time.astimezone(VIETNAM).isoformat(timespec="seconds")
 
 
 def route(level: int, school: str, direct_schools: Sequence[str]) -> Route:
-    """THPT, schools of several levels and the THCS that the Department runs hand in directly, other THCS by a list."""
+    """How a school hands in: a THCS through a list unless it is named as direct, others directly.
+
+    level: SchoolLevel. direct_schools: codes, as in Round.
+    """
     if level == SchoolLevel.LOWER_SECONDARY and school not in direct_schools:
         return Route.LIST
     return Route.DIRECT
@@ -324,12 +337,13 @@ def year_before(school_year: str) -> str:
     return f"{start - 1}-{start}"
 
 
-def settled_year(wanted: SchoolYear, before: YearStanding | None, now: datetime) -> SchoolYear:
-    """What a school year becomes when the Department puts it.
+def authorised_year(wanted: SchoolYear, before: YearSettings | None, now: datetime) -> SchoolYear:
+    """The settings of a school year after the Department puts it, with its authorisation.
 
-    Unspecified authorisation leaves it as it stands, and is DOSSIER in a new year. By dossier a year is authorised
-    when its newest dossier is approved for this very vendor. Raises Rejected VENDOR_OF_DOSSIER when the vendor of an
-    approved dossier would be exchanged while it is not suspended: one software a school and year (item 2).
+    An unspecified authorisation leaves it unchanged, and means DOSSIER in a new year. With DOSSIER a
+    year is authorised if its newest dossier is approved for the wanted vendor.
+    Raises Rejected VENDOR_OF_DOSSIER if the vendor of an approved dossier would be replaced while it is
+    not suspended: one software per school and year (item 2).
     """
     old = before.year if before else None
     kind = wanted.authorisation or (old.authorisation if old else Authorisation.DOSSIER)
@@ -350,7 +364,7 @@ def settled_year(wanted: SchoolYear, before: YearStanding | None, now: datetime)
 
 
 def usable(status: int, valid_from: date | None, valid_to: date | None, today: date) -> bool:
-    """Whether a vendor's software may be named in a dossier today (item 7)."""
+    """Whether a vendor's software may be named in a dossier today (item 7). status: VendorStatus."""
     return (
         status == VendorStatus.APPRAISED
         and valid_from is not None
@@ -360,26 +374,26 @@ def usable(status: int, valid_from: date | None, valid_to: date | None, today: d
 
 
 def items_json(items: Items) -> dict[str, Any]:
-    """Items as the database keeps them."""
+    """Items as JSON, as the database stores them."""
     return asdict(items)
 
 
 def items_of(data: Mapping[str, Any]) -> Items:
-    """Items as the database kept them."""
+    """Items from stored JSON."""
     values = dict(data)
     for name in _DOCUMENTS:
         values[name] = document_of(values[name])
     for name in ("software", "windows"):
         values[name] = tuple(values[name])
-    values["assignment"] = tuple(Duty(**one) for one in values["assignment"])
+    values["assignment"] = tuple(Duty(**duty) for duty in values["assignment"])
     return Items(**{field.name: values[field.name] for field in fields(Items)})
 
 
 def document_of(data: Mapping[str, Any] | None) -> Document | None:
-    """A document as the database kept it."""
+    """A document from stored JSON."""
     return None if data is None else Document(**data)
 
 
 def items_sha256(items: Items) -> bytes:
-    """SHA-256 over the canonical form (RFC 8785) of the items as handed in."""
+    """SHA-256 of the canonical form (RFC 8785) of the items."""
     return hashlib.sha256(canonical_bytes(items_json(items))).digest()

@@ -1,9 +1,11 @@
 """The life of a book: which act moves it from which state to which, by which permission.
 
-Order of acts: complete data → unsigned print → reconciled → (signed and stamped on paper) → signed and sealed digitally
-→ locked → archived → returned. Record types without a seal (teacher's book) have no stamp and no sealing: what follows
-those comes after the signatures. Nothing is ever undone: a version that was wrong ends in MISMATCH or REVOKED and the
-next version follows. A pure table; the database locks the row, and reads and writes in one transaction.
+Order of acts: complete data → unsigned print → reconciled → (signed and stamped on paper) → signed
+and sealed digitally → locked → archived → returned. Record types without a seal (teacher's book)
+skip stamping and sealing. Nothing is undone: a wrong version ends in MISMATCH or REVOKED, and the
+next version follows.
+
+Pure. `books/steps.py` applies it to the locked row of a book.
 """
 
 from collections.abc import Mapping
@@ -15,7 +17,7 @@ from services.common.errors import Rejected
 from services.gradebook.model.permissions import Actor, Permission, check
 
 
-class State(IntEnum):
+class BookState(IntEnum):
     """State of a book; numbers of the proto's BookState."""
 
     DATA_COMPLETE = 1
@@ -36,14 +38,14 @@ class State(IntEnum):
     REVOKED = 16
 
 
-ENDED = frozenset({State.MISMATCH, State.REVOKED})
-"""States in which a version is dead; the next freeze makes version + 1."""
+ENDED = frozenset({BookState.MISMATCH, BookState.REVOKED})
+"""States in which a version has ended; before, it is alive. Freezing then makes version + 1."""
 
-READ_ONLY = frozenset({State.LOCKED, State.ARCHIVED, State.RETURNED})
-"""States in which the data of the book are locked for good, unless it is revoked."""
+READ_ONLY = frozenset({BookState.LOCKED, BookState.ARCHIVED, BookState.RETURNED})
+"""States in which the data of the book are locked, until it is revoked."""
 
 
-class Act(Enum):
+class BookAct(Enum):
     """A step in the life of a book."""
 
     FREEZE = "FREEZE"
@@ -68,10 +70,10 @@ class Act(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """From which states an act leads where, and the permission that it needs."""
+    """The states that an act leads from, the state it leads to, and the permission it needs."""
 
-    sources: frozenset[State]
-    target: State
+    sources: frozenset[BookState]
+    target: BookState
     permission: Permission
 
     @property
@@ -82,14 +84,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What the guards look at.
+    """How far a book is, and what else decides about its next step.
 
-    sealed: the record type has a seal. paper_track_required: setting of the school year, as it stands now.
+    sealed: the record type has a seal. paper_track_required: present setting of the school year.
     has_problem: the system's last step failed.
-    officer_confirmed, preparer_confirmed: who has confirmed that print and data agree.
+    officer_confirmed, preparer_confirmed: they have confirmed that print and data agree.
     """
 
-    state: State
+    state: BookState
     sealed: bool = True
     paper_track_required: bool = False
     has_problem: bool = False
@@ -97,93 +99,96 @@ class Life:
     preparer_confirmed: bool = False
 
 
-def _rule(sources: tuple[State, ...], target: State, permission: Permission) -> Rule:
+def _rule(sources: tuple[BookState, ...], target: BookState, permission: Permission) -> Rule:
     return Rule(frozenset(sources), target, permission)
 
 
 _BEFORE_SIGNING = (
-    State.DATA_COMPLETE,
-    State.PRINT_ASSIGNED,
-    State.PRINTED_UNSIGNED,
-    State.UNDER_RECONCILIATION,
-    State.RECONCILED,
-    State.HAND_SIGNED,
-    State.STAMPED,
-    State.PAPER_ARCHIVED,
+    BookState.DATA_COMPLETE,
+    BookState.PRINT_ASSIGNED,
+    BookState.PRINTED_UNSIGNED,
+    BookState.UNDER_RECONCILIATION,
+    BookState.RECONCILED,
+    BookState.HAND_SIGNED,
+    BookState.STAMPED,
+    BookState.PAPER_ARCHIVED,
 )
 
-RULES: dict[Act, Rule] = {
-    Act.FREEZE: _rule((), State.DATA_COMPLETE, Permission.FREEZE_BOOK),
-    Act.ASSIGN_PRINT: _rule((State.DATA_COMPLETE,), State.PRINT_ASSIGNED, Permission.ASSIGN_PRINT),
-    Act.PRINT: _rule((State.PRINT_ASSIGNED,), State.PRINTED_UNSIGNED, Permission.PRINT_BOOK),
-    Act.START_RECONCILIATION: _rule(
-        (State.PRINTED_UNSIGNED,), State.UNDER_RECONCILIATION, Permission.START_RECONCILIATION
+RULES: dict[BookAct, Rule] = {
+    BookAct.FREEZE: _rule((), BookState.DATA_COMPLETE, Permission.FREEZE_BOOK),
+    BookAct.ASSIGN_PRINT: _rule((BookState.DATA_COMPLETE,), BookState.PRINT_ASSIGNED, Permission.ASSIGN_PRINT),
+    BookAct.PRINT: _rule((BookState.PRINT_ASSIGNED,), BookState.PRINTED_UNSIGNED, Permission.PRINT_BOOK),
+    BookAct.START_RECONCILIATION: _rule(
+        (BookState.PRINTED_UNSIGNED,), BookState.UNDER_RECONCILIATION, Permission.START_RECONCILIATION
     ),
-    Act.CONFIRM: _rule((State.UNDER_RECONCILIATION,), State.RECONCILED, Permission.CONFIRM_RECONCILIATION),
-    Act.REPORT_MISMATCH: _rule(
-        # A print that cannot be made (PRINT_ASSIGNED with a problem) ends here too; nothing else could free the class.
-        (State.UNDER_RECONCILIATION, State.PRINT_ASSIGNED),
-        State.MISMATCH,
+    BookAct.CONFIRM: _rule((BookState.UNDER_RECONCILIATION,), BookState.RECONCILED, Permission.CONFIRM_RECONCILIATION),
+    BookAct.REPORT_MISMATCH: _rule(
+        # From PRINT_ASSIGNED only if printing failed: nothing else could free the class's data.
+        (BookState.UNDER_RECONCILIATION, BookState.PRINT_ASSIGNED),
+        BookState.MISMATCH,
         Permission.REPORT_MISMATCH,
     ),
-    Act.HAND_SIGN: _rule((State.RECONCILED,), State.HAND_SIGNED, Permission.RECORD_HAND_SIGNED),
-    Act.STAMP: _rule((State.HAND_SIGNED,), State.STAMPED, Permission.RECORD_STAMPED),
-    Act.ARCHIVE_PAPER: _rule((State.STAMPED,), State.PAPER_ARCHIVED, Permission.RECORD_PAPER_ARCHIVED),
-    Act.START_SIGNING: _rule((State.RECONCILED, State.PAPER_ARCHIVED), State.DIGITAL_SIGNING, Permission.START_SIGNING),
-    Act.SIGN: _rule((State.DIGITAL_SIGNING,), State.SIGNED, Permission.COMPLETE_SIGNATURES),
-    Act.SEAL: _rule((State.SIGNED,), State.SEALED, Permission.SEAL_BOOK),
-    Act.LOCK: _rule((State.SEALED,), State.LOCKED, Permission.LOCK_BOOK),
-    Act.ARCHIVE: _rule((State.LOCKED,), State.ARCHIVED, Permission.ARCHIVE_BOOK),
-    Act.RETURN: _rule((State.ARCHIVED,), State.RETURNED, Permission.RETURN_BOOK),
-    Act.REVOKE: _rule(
+    BookAct.HAND_SIGN: _rule((BookState.RECONCILED,), BookState.HAND_SIGNED, Permission.RECORD_HAND_SIGNED),
+    BookAct.STAMP: _rule((BookState.HAND_SIGNED,), BookState.STAMPED, Permission.RECORD_STAMPED),
+    BookAct.ARCHIVE_PAPER: _rule((BookState.STAMPED,), BookState.PAPER_ARCHIVED, Permission.RECORD_PAPER_ARCHIVED),
+    BookAct.START_SIGNING: _rule(
+        (BookState.RECONCILED, BookState.PAPER_ARCHIVED), BookState.DIGITAL_SIGNING, Permission.START_SIGNING
+    ),
+    BookAct.SIGN: _rule((BookState.DIGITAL_SIGNING,), BookState.SIGNED, Permission.COMPLETE_SIGNATURES),
+    BookAct.SEAL: _rule((BookState.SIGNED,), BookState.SEALED, Permission.SEAL_BOOK),
+    BookAct.LOCK: _rule((BookState.SEALED,), BookState.LOCKED, Permission.LOCK_BOOK),
+    BookAct.ARCHIVE: _rule((BookState.LOCKED,), BookState.ARCHIVED, Permission.ARCHIVE_BOOK),
+    BookAct.RETURN: _rule((BookState.ARCHIVED,), BookState.RETURNED, Permission.RETURN_BOOK),
+    BookAct.REVOKE: _rule(
         (
-            State.DIGITAL_SIGNING,
-            State.SIGNED,
-            State.SEALED,
-            State.LOCKED,
-            State.ARCHIVED,
-            State.RETURNED,
+            BookState.DIGITAL_SIGNING,
+            BookState.SIGNED,
+            BookState.SEALED,
+            BookState.LOCKED,
+            BookState.ARCHIVED,
+            BookState.RETURNED,
         ),
-        State.REVOKED,
+        BookState.REVOKED,
         Permission.REVOKE_BOOK,
     ),
-    # Follows from an approved correction of a mark in the book (ADR-0040); from DIGITAL_SIGNING on only REVOKE ends it.
-    Act.CORRECT: _rule(_BEFORE_SIGNING, State.MISMATCH, Permission.END_CORRECTED_BOOK),
-    # Follows from the revocation of the class book that a transcript was made from (ADR-0036).
-    Act.LOSE_SOURCE: _rule(_BEFORE_SIGNING, State.MISMATCH, Permission.END_TRANSCRIPT),
+    # Follows from an approved correction of a datum in the book (ADR-0040); once signing has begun,
+    # only REVOKE ends a book.
+    BookAct.CORRECT: _rule(_BEFORE_SIGNING, BookState.MISMATCH, Permission.END_CORRECTED_BOOK),
+    # Follows from revoking the class book that a transcript was made from (ADR-0036).
+    BookAct.LOSE_SOURCE: _rule(_BEFORE_SIGNING, BookState.MISMATCH, Permission.END_TRANSCRIPT),
 }
 
-_UNSEALED: dict[Act, Rule] = {
-    **{act: rule for act, rule in RULES.items() if act not in (Act.STAMP, Act.SEAL)},
-    Act.ARCHIVE_PAPER: replace(RULES[Act.ARCHIVE_PAPER], sources=frozenset({State.HAND_SIGNED})),
-    Act.LOCK: replace(RULES[Act.LOCK], sources=frozenset({State.SIGNED})),
+_UNSEALED: dict[BookAct, Rule] = {
+    **{act: rule for act, rule in RULES.items() if act not in (BookAct.STAMP, BookAct.SEAL)},
+    BookAct.ARCHIVE_PAPER: replace(RULES[BookAct.ARCHIVE_PAPER], sources=frozenset({BookState.HAND_SIGNED})),
+    BookAct.LOCK: replace(RULES[BookAct.LOCK], sources=frozenset({BookState.SIGNED})),
 }
 
 
-def rules(*, sealed: bool) -> Mapping[Act, Rule]:
-    """The table of a record type with or without a seal; acts that it does not have are absent."""
+def rules(*, sealed: bool) -> Mapping[BookAct, Rule]:
+    """The acts of record types with or without a seal; acts that these lack are absent."""
     return RULES if sealed else _UNSEALED
 
 
-def check_actor(act: Act, actors: AbstractSet[Actor]) -> None:
+def check_actor(act: BookAct, actors: AbstractSet[Actor]) -> None:
     """Raises Forbidden ROLE_REQUIRED unless one of `actors` may do `act`."""
     permission = RULES[act].permission
     required = ",".join(sorted(actor.name for actor in permission.value.actors))
     check(permission, actors, act=act.value, required=required)
 
 
-def step(life: Life, act: Act, actors: AbstractSet[Actor]) -> Life:
-    """The book after the act. A confirmation by one of two leaves the state as it is.
+def step(life: Life, act: BookAct, actors: AbstractSet[Actor]) -> Life:
+    """The book after the act. The first of the two confirmations leaves the state as it is.
 
-    Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE when the book is in another state, NO_SEAL,
-    PAPER_TRACK_REQUIRED, PAPER_TRACK_NOT_REQUIRED.
+    Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE when the act does not lead from the book's
+    state, NO_SEAL, PAPER_TRACK_REQUIRED, PAPER_TRACK_NOT_REQUIRED.
     """
     check_actor(act, actors)
     rule = rules(sealed=life.sealed).get(act)
     if rule is None:
         raise Rejected("NO_SEAL", "Loại sổ này không đóng dấu.", act=act.value)
-    printless = act is Act.REPORT_MISMATCH and life.state is State.PRINT_ASSIGNED and not life.has_problem
-    if life.state not in rule.sources or printless:
+    print_pending = life.state is BookState.PRINT_ASSIGNED and not life.has_problem
+    if life.state not in rule.sources or (act is BookAct.REPORT_MISMATCH and print_pending):
         raise Rejected(
             "BOOK_STATE",
             f"Sổ đang ở trạng thái {life.state.name}; việc này cần trạng thái khác.",
@@ -191,14 +196,14 @@ def step(life: Life, act: Act, actors: AbstractSet[Actor]) -> Life:
             act=act.value,
             expected=",".join(sorted(state.name for state in rule.sources)),
         )
-    if act is Act.HAND_SIGN and not life.paper_track_required:
+    if act is BookAct.HAND_SIGN and not life.paper_track_required:
         raise Rejected("PAPER_TRACK_NOT_REQUIRED", "Năm học này không yêu cầu ký và đóng dấu trên bản giấy.")
-    if act is Act.START_SIGNING and life.state is State.RECONCILED and life.paper_track_required:
+    if act is BookAct.START_SIGNING and life.state is BookState.RECONCILED and life.paper_track_required:
         raise Rejected(
             "PAPER_TRACK_REQUIRED",
             "Phải ký tay, đóng dấu và lưu trữ bản giấy xong mới được ký số.",
         )
-    if act is Act.CONFIRM:
+    if act is BookAct.CONFIRM:
         life = replace(
             life,
             officer_confirmed=life.officer_confirmed or Actor.OFFICER in actors,

@@ -1,6 +1,7 @@
-"""Movements of students (biến động): a student's states in a school, and what each movement needs. Pure.
+"""Movements of students (biến động): states in a school, and what each movement needs. Pure.
 
-A student's state in a school follows from the movements recorded there, which are only ever appended (ADR-0037).
+A student's state in a school follows from the movements recorded there, which are append-only
+(ADR-0037).
 """
 
 from collections.abc import Iterable
@@ -32,7 +33,7 @@ class MovementKind(IntEnum):
 
 
 class StudentState(IntEnum):
-    """Where a student stands in a school; the numbers of the proto."""
+    """A student's state in a school; the numbers of the proto."""
 
     UNKNOWN = 0
     STUDYING = 1
@@ -44,7 +45,10 @@ class StudentState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What the register holds of a student beside the personal details. national_id: twelve digits or empty."""
+    """What the student register holds apart from the personal details.
+
+    national_id: twelve digits or empty.
+    """
 
     national_id: str
     nationality: str
@@ -71,7 +75,7 @@ _ARRIVALS = {
     MovementKind.CLASS_CHANGED: {StudentState.STUDYING},
     MovementKind.RETURNED: {StudentState.SUSPENDED, StudentState.WITHDRAWN, StudentState.TRANSFERRED_OUT},
 }
-"""Movements that end in STUDYING, and the states they start from."""
+"""Movements that end in STUDYING, with the states they may start from."""
 
 _DEPARTURES = {
     MovementKind.TRANSFERRED_OUT: (
@@ -82,15 +86,16 @@ _DEPARTURES = {
     MovementKind.WITHDRAWN: ({StudentState.STUDYING, StudentState.SUSPENDED}, StudentState.WITHDRAWN),
     MovementKind.GRADUATED: ({StudentState.STUDYING}, StudentState.GRADUATED),
 }
+"""Movements that end in another state, with the states they may start from and that state."""
 
 GONE = frozenset({StudentState.TRANSFERRED_OUT, StudentState.WITHDRAWN, StudentState.GRADUATED})
 """States in which the school gives the papers back."""
 
 WITHOUT_DECISION = frozenset({MovementKind.ENROLLED, MovementKind.PAPERS_RETURNED})
-"""Movements that rest on no decision of the principal."""
+"""Movements that need no decision of the principal."""
 
 LEAVING = frozenset({MovementKind.TRANSFERRED_OUT, MovementKind.SUSPENDED, MovementKind.WITHDRAWN})
-"""Movements that end a student's place in the class, when they happen during the year."""
+"""Movements that end a student's place in the class if they happen during the year."""
 
 PERMISSIONS = {
     MovementKind.ENROLLED: Permission.REGISTER_STUDENTS,
@@ -103,9 +108,12 @@ PERMISSIONS = {
     MovementKind.GRADUATED: Permission.RECORD_MOVEMENT,
     MovementKind.PAPERS_RETURNED: Permission.RETURN_PAPERS,
 }
-"""Who may record a movement: who keeps the register if no decision is needed, else the principal or the data officer.
+"""What a person needs to record a movement.
 
-The principal decides; number and date of the decision stand in the movement, whoever of the two records it."""
+Movements without a decision are recorded by the keepers of the register. The others are decided by
+the principal and recorded by the principal or the data officer; the movement names the decision's
+number and date.
+"""
 
 _STATE_WORDS = {
     StudentState.UNKNOWN: "chưa vào sổ đăng bộ",
@@ -127,51 +135,55 @@ _LIST_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What the movements in a school come to. moved_on: day of the last movement; papers: returned since leaving."""
+class EnrolmentStatus:
+    """A student's status in a school after some movements.
+
+    moved_on: day of the last movement. papers: whether they were returned after the student left.
+    """
 
     state: StudentState = StudentState.UNKNOWN
     moved_on: date | None = None
     papers: bool = False
 
 
-def standing(history: Iterable[tuple[int, date]]) -> Standing:
-    """Where a student stands after movements (kind, day), oldest first."""
-    now = Standing()
+def status_after(history: Iterable[tuple[int, date]]) -> EnrolmentStatus:
+    """A student's status after movements (kind, day), oldest first."""
+    status = EnrolmentStatus()
     for kind, day in history:
-        now = _after(now, MovementKind(kind), day)
-    return now
+        status = _moved(status, MovementKind(kind), day)
+    return status
 
 
-def move(now: Standing, kind: MovementKind, day: date) -> Standing:
-    """Where a student stands after one more movement.
+def move(status: EnrolmentStatus, kind: MovementKind, day: date) -> EnrolmentStatus:
+    """A student's status after one more movement.
 
-    Raises Rejected STUDENT_STATE when the state does not allow it, PAPERS_RETURNED when they were given back already,
-    MOVEMENT_ORDER when the day lies before the last movement's.
+    Raises Rejected STUDENT_STATE when the state does not allow it, PAPERS_RETURNED when the papers
+    were returned before, MOVEMENT_ORDER when the day is before that of the last movement.
     """
-    if not _allowed(now.state, kind):
+    if not _allowed(status.state, kind):
         raise Rejected(
             "STUDENT_STATE",
-            f"Học sinh {_STATE_WORDS[now.state]} nên không ghi được biến động này.",
-            state=now.state.name,
+            f"Học sinh {_STATE_WORDS[status.state]} nên không ghi được biến động này.",
+            state=status.state.name,
             movement=kind.name,
         )
-    if kind is MovementKind.PAPERS_RETURNED and now.papers:
-        raise Rejected("PAPERS_RETURNED", "Giấy tờ của học sinh đã được trả.", state=now.state.name)
-    if now.moved_on is not None and day < now.moved_on:
+    if kind is MovementKind.PAPERS_RETURNED and status.papers:
+        raise Rejected("PAPERS_RETURNED", "Giấy tờ của học sinh đã được trả.", state=status.state.name)
+    if status.moved_on is not None and day < status.moved_on:
         raise Rejected(
             "MOVEMENT_ORDER",
             "Ngày biến động không được trước ngày của biến động gần nhất.",
             date=day,
-            last=now.moved_on,
+            last=status.moved_on,
         )
-    return _after(now, kind, day)
+    return _moved(status, kind, day)
 
 
 def ends_place(kind: MovementKind, day: date, school_year: str) -> bool:
     """Whether a movement ends the student's place in the class of the year.
 
-    Leaving after 31 May does not: the year is over, its results stand (end of the year by the Ministry's calendar).
+    Leaving after 31 May does not: by then the year has ended (the Ministry's calendar) and its
+    results stand.
     """
     return kind in LEAVING and day <= date(year_start(school_year) + 1, 5, 31)
 
@@ -183,12 +195,15 @@ def in_year(day: date, school_year: str) -> bool:
 
 
 def today() -> date:
-    """The day in Viet Nam."""
+    """Today's date in Viet Nam."""
     return (datetime.now(UTC) + timedelta(hours=7)).date()
 
 
 def list_note(own: str, joined: tuple[int, date] | None, left: tuple[int, date] | None) -> str:
-    """The note of a student in the class list: coming and leaving (kind, day), then what the school wrote."""
+    """The note of a student in the class list, cut with an ellipsis to MAX_NOTE characters.
+
+    First when and how the student joined and left (kind, day), then the school's own note.
+    """
     parts = [f"{_LIST_WORDS[MovementKind(kind)]} {day:%d/%m/%Y}" for kind, day in filter(None, (joined, left))]
     text = "; ".join([*parts, own] if own else parts)
     return text if len(text) <= MAX_NOTE else f"{text[: MAX_NOTE - 1].rstrip()}…"
@@ -202,7 +217,7 @@ def _allowed(state: StudentState, kind: MovementKind) -> bool:
     return state in _DEPARTURES[kind][0]
 
 
-def _after(now: Standing, kind: MovementKind, day: date) -> Standing:
+def _moved(status: EnrolmentStatus, kind: MovementKind, day: date) -> EnrolmentStatus:
     if kind is MovementKind.PAPERS_RETURNED:
-        return Standing(now.state, day, papers=True)
-    return Standing(StudentState.STUDYING if kind in _ARRIVALS else _DEPARTURES[kind][1], day)
+        return EnrolmentStatus(status.state, day, papers=True)
+    return EnrolmentStatus(StudentState.STUDYING if kind in _ARRIVALS else _DEPARTURES[kind][1], day)

@@ -1,4 +1,7 @@
-"""Checks of register rows and movements before any query. Pure but for today's date."""
+"""Checks of rows of the student register and of movements, before any query.
+
+Pure except for today's date.
+"""
 
 import re
 from collections.abc import Sequence
@@ -10,6 +13,7 @@ from services.gradebook.model.checks import Findings
 from services.gradebook.model.movement_rules import WITHOUT_DECISION, Decision, Details, MovementKind, in_year, today
 
 MAX_ROWS = 200
+"""Most students in one call of RegisterStudents."""
 _NATIONAL_ID = re.compile(r"[0-9]{12}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FIRST_DAY = date(1990, 1, 1)
@@ -19,7 +23,7 @@ _JOINING = frozenset({MovementKind.CLASS_CHANGED, MovementKind.RETURNED})
 
 @dataclass(frozen=True, slots=True)
 class RegisterRow:
-    """A student to register. entered_on: ISO 8601."""
+    """A student to be given a register number. entered_on: ISO 8601."""
 
     student: str
     entered_on: str
@@ -27,12 +31,12 @@ class RegisterRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class MovementRequest:
     """A movement as requested.
 
     day: ISO 8601. decision: number and ISO 8601 date; None when not given.
-    other_school: code of the other school of a transfer in this deployment; other_name: name of one
-    outside it.
+    other_school: code of the other school of a transfer, if it is in this deployment; other_name:
+    its name, if it is outside.
     """
 
     student: str
@@ -46,8 +50,8 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A movement with valid values; see Asked."""
+class CheckedMovement:
+    """A movement with valid values; fields as in MovementRequest."""
 
     student: str
     kind: MovementKind
@@ -75,7 +79,7 @@ def check_rows(rows: Sequence[RegisterRow]) -> list[date]:
 
 
 def check_details(findings: Findings, where: str, details: Details) -> None:
-    """A student's details in the register."""
+    """Check a student's details for the register. where: the field that holds them."""
     if details.national_id and not _NATIONAL_ID.fullmatch(details.national_id):
         findings.add(f"{where}.national_id", "NATIONAL_ID", "Số định danh cá nhân gồm đúng 12 chữ số.")
     findings.text(f"{where}.nationality", details.nationality, longest=50)
@@ -84,26 +88,35 @@ def check_details(findings: Findings, where: str, details: Details) -> None:
     findings.text(f"{where}.note", details.note, longest=200, shortest=0)
 
 
-def check_movement(findings: Findings, asked: Asked, school: str, school_year: str, other_field: str = "") -> Checked:
+def check_movement(
+    findings: Findings, request: MovementRequest, school: str, school_year: str, other_field: str = ""
+) -> CheckedMovement:
     """Check a movement; call `findings.refuse` before using the result.
 
     other_field: the request's field for the other school of a transfer, such as ``to_school``;
         empty for other movements.
     """
-    findings.code("student", asked.student)
+    findings.code("student", request.student)
     allowed = _TRANSFERS if other_field else set(MovementKind) - _TRANSFERS
-    findings.one_of("kind", asked.kind, allowed)
-    kind = MovementKind(asked.kind) if asked.kind in allowed else MovementKind.ENROLLED
-    day = _day(findings, "date", asked.day)
+    findings.one_of("kind", request.kind, allowed)
+    kind = MovementKind(request.kind) if request.kind in allowed else MovementKind.ENROLLED
+    day = _day(findings, "date", request.day)
     if day != date.min and not in_year(day, school_year):
         findings.add("date", "DATE_OUTSIDE_YEAR", f"Ngày phải thuộc năm học {school_year}.")
-    decision = _decision(findings, asked.decision, required=kind not in WITHOUT_DECISION)
-    findings.text("reason", asked.reason, longest=200, shortest=0)
-    _check_to_class(findings, asked.to_class, kind)
+    decision = _decision(findings, request.decision, required=kind not in WITHOUT_DECISION)
+    findings.text("reason", request.reason, longest=200, shortest=0)
+    _check_to_class(findings, request.to_class, kind)
     if other_field:
-        _check_other_school(findings, asked, school, other_field)
-    return Checked(
-        asked.student, kind, day, decision, asked.reason, asked.to_class, asked.other_school, asked.other_name
+        _check_other_school(findings, request, school, other_field)
+    return CheckedMovement(
+        student=request.student,
+        kind=kind,
+        day=day,
+        decision=decision,
+        reason=request.reason,
+        to_class=request.to_class,
+        other_school=request.other_school,
+        other_name=request.other_name,
     )
 
 
@@ -114,29 +127,29 @@ def _check_to_class(findings: Findings, to_class: str, kind: MovementKind) -> No
         findings.add("to_class", "NOT_ALLOWED", "Biến động này không có lớp đến.")
 
 
-def _check_other_school(findings: Findings, asked: Asked, school: str, field: str) -> None:
-    if bool(asked.other_school) == bool(asked.other_name):
+def _check_other_school(findings: Findings, request: MovementRequest, school: str, field: str) -> None:
+    if bool(request.other_school) == bool(request.other_name):
         findings.add(field, "ONE_SCHOOL", "Phải nêu mã trường (trong hệ thống) hoặc tên trường (ngoài hệ thống).")
-    elif asked.other_school:
-        findings.code(field, asked.other_school)
-        if asked.other_school == school:
+    elif request.other_school:
+        findings.code(field, request.other_school)
+        if request.other_school == school:
             findings.add(field, "SAME_SCHOOL", "Trường kia phải khác trường này.")
     else:
-        findings.text(f"{field}_name", asked.other_name, longest=150)
+        findings.text(f"{field}_name", request.other_name, longest=150)
 
 
-def _decision(findings: Findings, given: tuple[str, str] | None, *, required: bool) -> Decision | None:
-    if given is None:
+def _decision(findings: Findings, decision: tuple[str, str] | None, *, required: bool) -> Decision | None:
+    if decision is None:
         if required:
             findings.add("decision", "REQUIRED", "Biến động này phải có số và ngày của quyết định.")
         return None
-    number, day = given
+    number, day = decision
     findings.text("decision.number", number, longest=50)
     return Decision(number, _day(findings, "decision.date", day))
 
 
 def _day(findings: Findings, field: str, value: str) -> date:
-    """An existing day not in the future; otherwise date.min and a violation in `findings`."""
+    """An existing day from 1990 on, not in the future; else date.min, and a violation is added."""
     try:
         day = date.fromisoformat(value) if _DATE.fullmatch(value) else date.min
     except ValueError:

@@ -13,7 +13,7 @@ from services.gradebook.model.domain import (
     NOT_SAT_VALUE,
     REASSESSMENT_COLUMN,
     SUMMER,
-    Guardian,
+    PersonalDetails,
     Semester,
     Stage,
     mark_of,
@@ -74,26 +74,14 @@ class ClassSubject:
 
 
 @dataclass(frozen=True, slots=True)
-class ClassStudent:
+class ClassStudent(PersonalDetails):
     """A student of the class, in list order.
 
-    birth_date: ISO 8601. sex: number of the proto. left: whether they left during the year.
+    left: whether they left during the year.
     joined: the month in which they joined, such as "2026-01"; empty if there from the beginning.
     """
 
     id: int
-    moet_student_id: str
-    number: int
-    name: str
-    birth_date: str
-    birth_place: str
-    sex: int
-    ethnicity: str
-    priority: str
-    address: str
-    father: Guardian | None
-    mother: Guardian | None
-    note: str
     left: bool = False
     joined: str = ""
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from services.gradebook.model import results
 from services.gradebook.model.attendance_rules import month_end
-from services.gradebook.model.correction_rules import Datum, Kind
+from services.gradebook.model.correction_rules import CorrectionKind, Datum
 from services.gradebook.model.domain import MarkKind, Semester, column_kind
 from services.gradebook.model.windows import WindowRow
 
@@ -51,13 +51,13 @@ TOTALS_COVER = Cover(tuple(Semester), _NO_MARKS)
 
 def cover(datum: Datum, school_year: str) -> Cover:
     """The windows that admit a datum. January, in which semester I ends, belongs to semester II."""
-    if datum.kind is Kind.MARK:
+    if datum.kind is CorrectionKind.MARK:
         return Cover((Semester(datum.semester or 0),), frozenset({column_kind(datum.column)}))
-    if datum.kind is Kind.CONDUCT:
+    if datum.kind is CorrectionKind.CONDUCT:
         return Cover((Semester(datum.semester or 0),), _NO_MARKS)
-    if datum.kind is Kind.SUMMER_CONDUCT:
+    if datum.kind is CorrectionKind.SUMMER_CONDUCT:
         return Cover((Semester.SECOND,), frozenset({MarkKind.REASSESSMENT}))
-    if datum.kind is Kind.ABSENCES:
+    if datum.kind is CorrectionKind.ABSENCES:
         return TOTALS_COVER
     return attendance_cover(datum.month, school_year)
 

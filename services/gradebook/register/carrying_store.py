@@ -1,7 +1,7 @@
-"""Marks, conduct, absences and exemptions that follow a student into a class of the same school year (ADR-0037).
+"""Marks, conduct, absences and exemptions that come along into a class of the same school year.
 
-The caller holds the year of the class joined, so no sheet of it changes meanwhile; in the class left,
-nobody enters anything for the student any more.
+The caller holds the year of the class joined, so no sheet of it changes meanwhile; in the class
+left, nobody enters anything for the student any more (ADR-0037).
 """
 
 import hashlib
@@ -18,7 +18,8 @@ from services.gradebook.entry.store import attendance, exemptions
 from services.gradebook.entry.store.acts import NewAct, add_acts
 from services.gradebook.entry.store.attendance import NewMonth
 from services.gradebook.entry.store.exemptions import Exemption
-from services.gradebook.model.acts import Act, CellArrays, Entered, acts_sha256, json_array
+from services.gradebook.model.acts import CellArrays, Entered, EntryAct, acts_sha256, json_array
+from services.gradebook.model.domain import MIDTERM_COLUMN
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.results import Absences
 
@@ -26,7 +27,10 @@ _VIETNAM = timedelta(hours=7)
 
 
 class Joining(NamedTuple):
-    """A student who joins a class, and who records it. origin: where from, in words for the history."""
+    """A student who joins a class, and the person and client that record it.
+
+    origin: where the student comes from, in words for the history.
+    """
 
     student_id: int
     to_class_id: int
@@ -36,7 +40,10 @@ class Joining(NamedTuple):
 
 
 class CarriedMark(NamedTuple):
-    """A mark of a subject of the class joined. reason: of its act; there is one act per sheet and reason."""
+    """A mark of a subject of the class joined.
+
+    reason: of its act; there is one act per sheet and reason.
+    """
 
     subject_id: int
     semester: int
@@ -47,10 +54,11 @@ class CarriedMark(NamedTuple):
 
 
 class CarriedData(NamedTuple):
-    """What a student brings. marks: by subject, semester and reason; conduct: (semester, rank of the level).
+    """What a student brings.
 
-    absences: (excused, unexcused) in the year so far; attendance: month → absences, where both classes
-    keep months. left_behind: marks for which the class joined has no subject or column.
+    marks: sorted by subject, semester and reason. conduct: (semester, rank of the level). absences:
+    (excused, unexcused) in the year so far. attendance: month → absences, where both classes keep
+    months. left_behind: number of marks for which the class joined has no subject or column.
     """
 
     marks: Sequence[CarriedMark] = ()
@@ -64,7 +72,8 @@ class CarriedData(NamedTuple):
 class Carried(NamedTuple):
     """What came along. cells: changed in the class joined; left_behind: as in CarriedData.
 
-    acts: request ids of the acts in their order. sha256: of their digests, binds them into the audit chain.
+    acts: request ids of the acts in their order. sha256: of their digests; binds them into the
+    audit chain.
     """
 
     cells: int
@@ -74,7 +83,10 @@ class Carried(NamedTuple):
 
 
 class _MarkRow(NamedTuple):
-    """A mark of the class left. subject_id: of the class joined, None where it has no such subject or column."""
+    """A mark of the class left.
+
+    subject_id: of the class joined, None where it has no such subject or column.
+    """
 
     subject_id: int | None
     semester: int
@@ -111,14 +123,15 @@ class _PutConduct(NamedTuple):
 
 
 def read_carried(tx: Tx, student_id: int, from_class_id: int, to_class_id: int, origin: str) -> CarriedData:
-    """What a student brings from a class: marks and exemptions of subjects with the same code, conduct and absences.
+    """What a student brings from a class: marks, conduct, absences and exemptions.
 
-    A mark comes along where the subject is of the same kind too. The reason of each mark names where
-    it comes from, who entered it there and when.
+    Marks and exemptions come along for subjects with the same code, marks only if the subject is of
+    the same kind too. The reason of each mark names where it comes from, the person who entered it
+    there, and when.
     """
     names = {"student": student_id, "from": from_class_id, "to": to_class_id}
     marks, left_behind = [], 0
-    for mark in rows(tx, _MarkRow, _MARKS_OF, names):
+    for mark in rows(tx, _MarkRow, _MARKS_OF, {**names, "midterm": MIDTERM_COLUMN}):
         if mark.subject_id is None:
             left_behind += 1
         else:
@@ -180,7 +193,7 @@ JOIN acts a ON a.subject_id = m.subject_id AND a.semester = m.semester AND a.col
     AND a.version = m.version
 JOIN school_class c ON c.id = %(to)s
 LEFT JOIN subject d ON d.school_year_id = c.school_year_id AND d.grade_level = s.grade_level AND d.code = s.code
-    AND d.kind = s.kind AND d.active AND (m.column_no >= 10 OR m.column_no <= d.regular_count
+    AND d.kind = s.kind AND d.active AND (m.column_no >= %(midterm)s OR m.column_no <= d.regular_count
     + (d.topic_cluster_semester = m.semester)::int)
 WHERE m.class_id = %(from)s AND m.student_id = %(student)s AND m.value IS NOT NULL
 ORDER BY d.position, m.semester, a.id, m.column_no
@@ -285,10 +298,13 @@ def _act(
     subject_id: int | None = None,
     semester: int | None = None,
     reason: str | None = None,
-) -> Act:
-    """An act with an id of its own, since no client sent one. reason: None for where the student comes from."""
+) -> EntryAct:
+    """An act with an id of its own, since no client sent one.
+
+    reason: None for where the student comes from.
+    """
     request_id = uuid.uuid4()
-    return Act(
+    return EntryAct(
         request_id,
         hashlib.sha256(request_id.bytes).digest(),
         kind,
@@ -301,7 +317,7 @@ def _act(
     )
 
 
-def _with_cells(joining: Joining, act: Act, cells: Sequence[_Cell]) -> list[NewAct]:
+def _with_cells(joining: Joining, act: EntryAct, cells: Sequence[_Cell]) -> list[NewAct]:
     """The act with its cells; none without cells."""
     if not cells:
         return []

@@ -1,4 +1,4 @@
-"""The student register and the movements of students."""
+"""The student register (sổ đăng bộ) and the movements of students."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from services.common.db import Tx
-from services.common.rows import one_row, scalars
+from services.common.rows import one_row, rows, scalars
 from services.gradebook.model.movement_rules import Decision, Details
 from services.gradebook.roster.roster_store import guardian
 
@@ -15,7 +15,7 @@ _REGISTER_LOCK = 0x5342  # "SB", sổ đăng bộ; advisory locks of (this, scho
 
 
 class Registration(NamedTuple):
-    """A student in a school's register."""
+    """A student in a school's register. student: moet_student_id."""
 
     student_id: int
     student: str
@@ -25,7 +25,12 @@ class Registration(NamedTuple):
 
 
 class NewMovement(NamedTuple):
-    """A movement to be written. answers: the departure that an arrival answers; carried: cells that came along."""
+    """A movement to be written. decision: None if the kind needs none.
+
+    other_school: name of the other school of a transfer; other_school_id: only of one in this
+    deployment. answers: id of the departure that an arrival answers. carried: number of cells that
+    came along.
+    """
 
     school_id: int
     year_id: int
@@ -45,7 +50,10 @@ class NewMovement(NamedTuple):
 
 
 class MovementRow(NamedTuple):
-    """A movement as it stands. other_school: code, empty when outside this deployment."""
+    """A movement as recorded; see NewMovement.
+
+    student: moet_student_id. other_school: code, empty for one outside this deployment.
+    """
 
     id: int
     school_id: int
@@ -76,35 +84,48 @@ class MovementRow(NamedTuple):
 
 
 _MOVEMENT = (
-    "SELECT m.id, m.school_id, s.code, y.name, m.student_id, p.moet_student_id, m.kind, m.moved_on, m.decision_number,"
-    " m.decision_date, m.reason, coalesce(o.code, ''), m.other_school, m.from_class_id, coalesce(f.name, ''),"
-    " coalesce(t.name, ''), m.answers, m.carried, m.person, m.client, m.recorded_time"
+    "SELECT m.id, m.school_id, s.code AS school, y.name AS school_year, m.student_id, p.moet_student_id AS student,"
+    " m.kind, m.moved_on AS day, m.decision_number, m.decision_date, m.reason, coalesce(o.code, '') AS other_school,"
+    " m.other_school AS other_school_name, m.from_class_id, coalesce(f.name, '') AS from_class,"
+    " coalesce(t.name, '') AS to_class, m.answers, m.carried, m.person, m.client, m.recorded_time AS time"
     " FROM student_movement m JOIN school s ON s.id = m.school_id JOIN school_year y ON y.id = m.school_year_id"
     " JOIN student p ON p.id = m.student_id LEFT JOIN school o ON o.id = m.other_school_id"
     " LEFT JOIN school_class f ON f.id = m.from_class_id LEFT JOIN school_class t ON t.id = m.to_class_id"
 )
 
 
+class _KnownStudent(NamedTuple):
+    moet_student_id: str
+    id: int
+
+
 def hold_students(tx: Tx, students: Sequence[str]) -> dict[str, int]:
     """Hold students until commit, so that their movements follow each other; ids of the known ones.
 
-    Taken after the school year's lock (ADR-0031).
+    students: moet_student_id. Taken after the school year's lock (ADR-0031).
     """
-    rows = tx.execute(
+    held = rows(
+        tx,
+        _KnownStudent,
         "SELECT moet_student_id, id FROM student WHERE moet_student_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
         (list(students),),
     )
-    return dict(rows.fetchall())
+    return {student.moet_student_id: student.id for student in held}
 
 
 def student_ids(tx: Tx, students: Sequence[str]) -> dict[str, int]:
-    """Ids of the known ones of the students."""
-    rows = tx.execute("SELECT moet_student_id, id FROM student WHERE moet_student_id = ANY(%s)", (list(students),))
-    return dict(rows.fetchall())
+    """Ids of students by moet_student_id; unknown ones are absent."""
+    known = rows(
+        tx,
+        _KnownStudent,
+        "SELECT moet_student_id, id FROM student WHERE moet_student_id = ANY(%s)",
+        (list(students),),
+    )
+    return {student.moet_student_id: student.id for student in known}
 
 
 def add_students(tx: Tx, students: Sequence[str]) -> dict[str, int]:
-    """Make students known, and hold them until commit; their ids."""
+    """Create the students who are unknown, and hold all until commit; ids by moet_student_id."""
     tx.execute(
         "INSERT INTO student (moet_student_id) SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS t (name, place)"
         " ORDER BY place ON CONFLICT DO NOTHING",
@@ -120,31 +141,54 @@ def hold_register(tx: Tx, school_id: int) -> None:
 
 def last_number(tx: Tx, school_id: int) -> int:
     """The last register number given in a school, 0 for none. The caller holds the register."""
-    row = tx.execute(
-        "SELECT coalesce(max(register_number), 0) FROM student_registration WHERE school_id = %s", (school_id,)
-    ).fetchone()
-    assert row is not None
-    return int(row[0])
+    statement = "SELECT coalesce(max(register_number), 0) FROM student_registration WHERE school_id = %s"
+    return one_row(scalars(tx, int, statement, (school_id,)))
+
+
+class _RegistrationRow(NamedTuple):
+    student_id: int
+    student: str
+    number: int
+    entered_on: date
+    national_id: str
+    nationality: str
+    guardian: dict[str, str] | None
+    from_school: str
+    note: str
+
+    @property
+    def registration(self) -> Registration:
+        details = Details(self.national_id, self.nationality, guardian(self.guardian), self.from_school, self.note)
+        return Registration(self.student_id, self.student, self.number, self.entered_on, details)
 
 
 _REGISTRATION = (
-    "SELECT r.student_id, s.moet_student_id, r.register_number, r.entered_on, r.national_id, r.nationality, r.guardian,"
-    " r.from_school, r.note FROM student_registration r JOIN student s ON s.id = r.student_id"
+    "SELECT r.student_id, s.moet_student_id AS student, r.register_number AS number, r.entered_on, r.national_id,"
+    " r.nationality, r.guardian, r.from_school, r.note"
+    " FROM student_registration r JOIN student s ON s.id = r.student_id"
 )
 
 
 def registrations(tx: Tx, school_id: int, students: Sequence[int]) -> dict[int, Registration]:
-    """The register's lines of the students (ids) in a school; those without are absent."""
-    rows = tx.execute(f"{_REGISTRATION} WHERE r.school_id = %s AND r.student_id = ANY(%s)", (school_id, list(students)))
-    return {row[0]: _registration(row) for row in rows}
+    """The register's lines of students (ids) in a school; students without a line are absent."""
+    lines = rows(
+        tx,
+        _RegistrationRow,
+        f"{_REGISTRATION} WHERE r.school_id = %s AND r.student_id = ANY(%s)",
+        (school_id, list(students)),
+    )
+    return {line.student_id: line.registration for line in lines}
 
 
 def newest_details(tx: Tx, student_id: int) -> Details | None:
-    """The details under which a student was registered last, in any school."""
-    row = tx.execute(
-        f"{_REGISTRATION} WHERE r.student_id = %s ORDER BY r.entered_on DESC, r.school_id DESC LIMIT 1", (student_id,)
+    """The details of a student's latest registration, in any school."""
+    line = rows(
+        tx,
+        _RegistrationRow,
+        f"{_REGISTRATION} WHERE r.student_id = %s ORDER BY r.entered_on DESC, r.school_id DESC LIMIT 1",
+        (student_id,),
     ).fetchone()
-    return None if row is None else _registration(row).details
+    return None if line is None else line.registration.details
 
 
 class NewRegistration(NamedTuple):
@@ -157,7 +201,10 @@ class NewRegistration(NamedTuple):
 
 
 def put_registrations(tx: Tx, school_id: int, lines: Sequence[NewRegistration]) -> None:
-    """Write lines of the register, in one batch; a known student keeps number and day, the details are replaced."""
+    """Write lines of the register in one batch.
+
+    A student in the register keeps the number and the day of entering; the details are replaced.
+    """
     with tx.cursor() as cursor:
         cursor.executemany(_PUT_REGISTRATION, [_registration_fields(school_id, line) for line in lines])
 
@@ -196,7 +243,7 @@ _ADD_MOVEMENT = (
 def add_movement(tx: Tx, new: NewMovement) -> MovementRow:
     """Append a movement."""
     movement_id = one_row(scalars(tx, int, _ADD_MOVEMENT, _movement_fields(new)))
-    return MovementRow(*one_row(tx.execute(f"{_MOVEMENT} WHERE m.id = %s", (movement_id,))))
+    return one_row(rows(tx, MovementRow, f"{_MOVEMENT} WHERE m.id = %s", (movement_id,)))
 
 
 def add_movements(tx: Tx, new: Sequence[NewMovement]) -> None:
@@ -215,12 +262,13 @@ def _movement_fields(new: NewMovement) -> dict[str, object]:
 
 def movements_of(tx: Tx, students: Sequence[int], school_id: int | None = None) -> list[MovementRow]:
     """All movements of students (ids), in one school or in all, oldest first."""
-    rows = tx.execute(
+    return rows(
+        tx,
+        MovementRow,
         f"{_MOVEMENT} WHERE m.student_id = ANY(%(students)s)"
         " AND (%(school)s::int IS NULL OR m.school_id = %(school)s::int) ORDER BY m.id",
         {"students": list(students), "school": school_id},
-    )
-    return [MovementRow(*row) for row in rows]
+    ).fetchall()
 
 
 # The page first, so that only its rows are looked up in the other tables.
@@ -233,16 +281,22 @@ ORDER BY id LIMIT %(limit)s
 """
 
 
-def list_movements(tx: Tx, school_id: int, school_year: str, student: str, after: int, limit: int) -> list[MovementRow]:
-    """A page of a school's movements by id; school_year and student empty: any."""
-    rows = tx.execute(
+def list_movements(
+    tx: Tx, school_id: int, school_year: str, student: str, *, after: int, limit: int
+) -> list[MovementRow]:
+    """A page of a school's movements by id.
+
+    school_year, student (moet_student_id): empty for any.
+    """
+    return rows(
+        tx,
+        MovementRow,
         f"{_MOVEMENT} WHERE m.id = ANY(ARRAY({_MOVEMENT_PAGE})) ORDER BY m.id",
         {"school": school_id, "after": after, "year": school_year, "student": student, "limit": limit},
-    )
-    return [MovementRow(*row) for row in rows]
+    ).fetchall()
 
 
-_PAGE = """
+_REGISTRATION_PAGE = """
  WHERE r.school_id = %(school)s AND r.register_number > %(after)s AND (%(year)s = ''
     OR r.student_id IN (
         SELECT e.student_id FROM school_year y JOIN school_class c ON c.school_year_id = y.id
@@ -254,35 +308,56 @@ ORDER BY r.register_number LIMIT %(limit)s
 
 
 def list_registrations(tx: Tx, school_id: int, school_year: str, after: int, limit: int) -> list[Registration]:
-    """A page of a school's register by number; with a school year, who was in a class of it or moved in it."""
-    rows = tx.execute(_REGISTRATION + _PAGE, {"school": school_id, "after": after, "year": school_year, "limit": limit})
-    return [_registration(row) for row in rows]
+    """A page of a school's register by number.
+
+    school_year: only students who were in a class of that year or moved in it; empty for all.
+    """
+    page = {"school": school_id, "after": after, "year": school_year, "limit": limit}
+    return [line.registration for line in rows(tx, _RegistrationRow, _REGISTRATION + _REGISTRATION_PAGE, page)]
+
+
+class _IdentityOwner(NamedTuple):
+    national_id: str
+    student: str
 
 
 def identity_owners(tx: Tx, school_id: int, national_ids: Sequence[str]) -> dict[str, str]:
-    """national_id → moet_student_id of the students in a school's register who have one of the identities."""
-    rows = tx.execute(
-        "SELECT r.national_id, s.moet_student_id FROM student_registration r JOIN student s ON s.id = r.student_id"
+    """national_id → moet_student_id of the student in a school's register who has it.
+
+    Empty ones are ignored.
+    """
+    owners = rows(
+        tx,
+        _IdentityOwner,
+        "SELECT r.national_id, s.moet_student_id AS student"
+        " FROM student_registration r JOIN student s ON s.id = r.student_id"
         " WHERE r.school_id = %s AND r.national_id = ANY(%s) AND r.national_id <> ''",
         (school_id, list(national_ids)),
     )
-    return dict(rows.fetchall())
+    return {owner.national_id: owner.student for owner in owners}
+
+
+class _MovedStudent(NamedTuple):
+    student: str
+    kind: int
+    day: date
 
 
 def histories(tx: Tx, school_id: int, class_id: int, students: Sequence[str]) -> Mapping[str, list[tuple[int, date]]]:
-    """Movements (kind, day) in a school of those of the students who are not in this class's list."""
-    found: dict[str, list[tuple[int, date]]] = {}
-    for student, kind, day in tx.execute(
-        "SELECT s.moet_student_id, m.kind, m.moved_on FROM student_movement m JOIN student s ON s.id = m.student_id"
+    """moet_student_id → movements (kind, day) in a school, oldest first.
+
+    students: moet_student_id; those in the list of the class `class_id` are omitted.
+    """
+    moved_students = rows(
+        tx,
+        _MovedStudent,
+        "SELECT s.moet_student_id AS student, m.kind, m.moved_on AS day"
+        " FROM student_movement m JOIN student s ON s.id = m.student_id"
         " WHERE m.school_id = %(school)s AND s.moet_student_id = ANY(%(students)s)"
         " AND NOT EXISTS (SELECT FROM enrolment h WHERE h.class_id = %(class)s AND h.student_id = s.id) ORDER BY m.id",
         {"school": school_id, "students": list(students), "class": class_id},
-    ):
-        found.setdefault(student, []).append((kind, day))
-    return found
-
-
-def _registration(row: Sequence[object]) -> Registration:
-    student_id, student, number, entered_on, national_id, nationality, who, from_school, note = row
-    details = Details(national_id, nationality, guardian(who), from_school, note)  # type: ignore[arg-type]
-    return Registration(student_id, student, number, entered_on, details)  # type: ignore[arg-type]  # typed by the query
+    )
+    movements: dict[str, list[tuple[int, date]]] = {}
+    for moved in moved_students:
+        movements.setdefault(moved.student, []).append((moved.kind, moved.day))
+    return movements

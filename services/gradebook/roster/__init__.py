@@ -1,4 +1,4 @@
 """Schools, people, classes; who may act where; the year lock.
 
-One function is one use case is one transaction, as in every department.
+As in every department, each public function of a use case is one transaction.
 """

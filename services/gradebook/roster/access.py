@@ -1,9 +1,9 @@
-"""Who may act where: the vendor of the school year, and the person's place in the school."""
+"""Who may act where: the vendor of the school year, and the roles of the person in the school."""
 
 from collections.abc import Mapping
 
 from services.common import audit
-from services.common.audit import Record
+from services.common.audit import AuditRow
 from services.common.db import Tx
 from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
 from services.common.identity import Caller
@@ -17,10 +17,14 @@ VENDOR = "vendor/"
 
 
 def check_vendor(caller: Caller, school: str, vendor: str, authority: int) -> None:
-    """A vendor acts only for the schools that chose it and while the Department lets it; a token is for one school.
+    """Check that the caller's vendor and token are of this school.
 
-    Services and operators are let through; the access table has already decided which RPC they may call. authority:
-    Authority of the year. Raises Forbidden VENDOR_NOT_AUTHORISED, VENDOR_SUSPENDED, WRONG_SCHOOL.
+    A vendor acts only for schools that use its software and only while the Department has not
+    suspended it; a person's token is valid for one school. Services and operators pass: the access
+    table of the RPC has decided already.
+
+    vendor, authority: of the school year; authority is an Authority.
+    Raises Forbidden VENDOR_NOT_AUTHORISED, VENDOR_SUSPENDED, WRONG_SCHOOL.
     """
     if caller.client.startswith(VENDOR) and caller.client != VENDOR + vendor:
         raise Forbidden(
@@ -37,9 +41,10 @@ def check_vendor(caller: Caller, school: str, vendor: str, authority: int) -> No
 
 
 def check_authorised(school: str, school_year: str, authority: int) -> None:
-    """The one gate before entry, print and archive (HCMC 3260/GDĐT-GDTrH mục 1, 3368/GDĐT-TrH; ADR-0042).
+    """The only check of authorisation before entry, print and archive.
 
-    authority: Authority of the year, read with the year. Raises Rejected SCHOOL_NOT_AUTHORISED.
+    HCMC 3260/GDĐT-GDTrH mục 1, 3368/GDĐT-TrH; ADR-0042. authority: Authority of the year, read in
+    the same transaction. Raises Rejected SCHOOL_NOT_AUTHORISED.
     """
     if authority != Authority.GRANTED:
         raise Rejected(
@@ -53,10 +58,10 @@ def check_authorised(school: str, school_year: str, authority: int) -> None:
 
 def school(tx: Tx, code: str) -> tuple[int, School]:
     """A school by its code, with its id. Raises NotFound SCHOOL_UNKNOWN."""
-    found = roster_store.school(tx, code)
-    if found is None:
+    known = roster_store.school(tx, code)
+    if known is None:
         raise NotFound("SCHOOL_UNKNOWN", "Chưa có trường này.", school=code)
-    return found
+    return known
 
 
 def year(tx: Tx, caller: Caller, school: str, name: str) -> YearRow:
@@ -64,43 +69,43 @@ def year(tx: Tx, caller: Caller, school: str, name: str) -> YearRow:
 
     Raises NotFound SCHOOL_YEAR_UNKNOWN, and Forbidden as check_vendor.
     """
-    found = roster_store.year(tx, school, name)
-    if found is None:
+    year_row = roster_store.year(tx, school, name)
+    if year_row is None:
         raise NotFound("SCHOOL_YEAR_UNKNOWN", "Chưa có năm học này của trường.", school=school, school_year=name)
-    check_vendor(caller, school, found.vendor, found.authority)
-    return found
+    check_vendor(caller, school, year_row.vendor, year_row.authority)
+    return year_row
 
 
 def some_year(tx: Tx, caller: Caller, school: str) -> YearRow:
-    """One of a school's two newest years that the caller may act in, for what belongs to no year, such as people.
+    """One of a school's two newest years that the caller may act in, for data of no year, such as people.
 
-    Two, because the next year may be opened with another vendor while the books of this one are still on their way.
-    Raises NotFound SCHOOL_UNKNOWN, and Forbidden as check_vendor.
+    Two, because the next year may be opened with another vendor before the books of this one are
+    archived. Raises NotFound SCHOOL_UNKNOWN, and Forbidden as check_vendor.
     """
-    found = roster_store.newest_years(tx, school, 2)
-    if not found:
+    newest = roster_store.newest_years(tx, school, 2)
+    if not newest:
         raise NotFound("SCHOOL_UNKNOWN", "Chưa có trường này, hoặc trường chưa mở năm học nào.", school=school)
-    chosen = next((one for one in found if caller.client == VENDOR + one.vendor), found[0])
-    check_vendor(caller, school, chosen.vendor, chosen.authority)
-    return chosen
+    own_year = next((year_row for year_row in newest if caller.client == VENDOR + year_row.vendor), newest[0])
+    check_vendor(caller, school, own_year.vendor, own_year.authority)
+    return own_year
 
 
 def school_class(tx: Tx, caller: Caller, ref: ClassRef) -> tuple[YearRow, ClassRow]:
     """A class that the caller may act in. Raises NotFound CLASS_UNKNOWN, and what `year` raises."""
-    found_year = year(tx, caller, ref.school, ref.school_year)
-    found = roster_store.school_class(tx, found_year.id, ref.name)
-    if found is None:
+    year_row = year(tx, caller, ref.school, ref.school_year)
+    class_row = roster_store.school_class(tx, year_row.id, ref.name)
+    if class_row is None:
         raise class_unknown(ref)
-    return found_year, found
+    return year_row, class_row
 
 
 def class_unknown(ref: ClassRef) -> NotFound:
-    """The refusal of a class that does not exist."""
+    """The refusal for a class that does not exist."""
     return NotFound("CLASS_UNKNOWN", "Không có lớp này trong năm học.", school_class=ref.name)
 
 
 def subject_unknown(code: str) -> NotFound:
-    """The refusal of a subject that the grade does not have."""
+    """The refusal for a subject that the grade does not have."""
     return NotFound("SUBJECT_UNKNOWN", "Khối lớp này không có môn học đã nêu.", subject=code)
 
 
@@ -113,41 +118,41 @@ def person(caller: Caller, school: str) -> str:
     return caller.person
 
 
-def staff(tx: Tx, caller: Caller, found: YearRow) -> StaffRow:
-    """The acting person's place in the school. Raises Forbidden PERSON_UNKNOWN, and what `person` raises."""
-    name = person(caller, found.school)
-    row = roster_store.staff(tx, found.school_id, [name]).get(name)
+def staff(tx: Tx, caller: Caller, year_row: YearRow) -> StaffRow:
+    """The acting person in the school's staff. Raises Forbidden PERSON_UNKNOWN, and what `person` raises."""
+    person_id = person(caller, year_row.school)
+    row = roster_store.staff(tx, year_row.school_id, [person_id]).get(person_id)
     if row is None:
-        raise Forbidden("PERSON_UNKNOWN", "Người thực hiện chưa có trong danh sách của trường.", person=name)
+        raise Forbidden("PERSON_UNKNOWN", "Người thực hiện chưa có trong danh sách của trường.", person=person_id)
     return row
 
 
-def require(tx: Tx, caller: Caller, found: YearRow, permission: Permission) -> StaffRow:
-    """The acting person, one of whose roles has the permission.
+def require(tx: Tx, caller: Caller, year_row: YearRow, permission: Permission) -> StaffRow:
+    """The acting person, if one of their roles has the permission.
 
-    Raises Forbidden ROLE_REQUIRED, and what `staff` raises.
+    Raises Forbidden with the reason of the table of permissions, and what `staff` raises.
     """
-    row = staff(tx, caller, found)
+    row = staff(tx, caller, year_row)
     permissions.check(permission, permissions.capacities(row.roles), person=row.person)
     return row
 
 
 def record(tx: Tx, caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> int:
-    """Leave an audit row in the school's chain; last in the transaction, because writers to a chain wait in turn.
+    """Append an audit row to the school's chain and return its number there.
 
-    Returns its number in the chain.
+    Call it last in the transaction: writers to a chain wait for one another until commit.
     """
     return audit.append(tx, school_record(caller, school, action, resource, **facts))
 
 
-def school_record(caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> Record:
-    """The audit row that `record` leaves, for `audit.appending`."""
-    return Record(f"school/{school}", action, resource, _texts(facts), caller)
+def school_record(caller: Caller, school: str, action: str, resource: str, /, **facts: object) -> AuditRow:
+    """The audit row that `record` appends, for `audit.appending`."""
+    return AuditRow(f"school/{school}", action, resource, _texts(facts), caller)
 
 
 def record_department(tx: Tx, caller: Caller, action: str, resource: str, /, **facts: object) -> None:
-    """Leave an audit row in the Department's own chain, for what belongs to no school; last in the transaction."""
-    audit.append(tx, audit.Record("department", action, resource, _texts(facts), caller))
+    """Append an audit row to the Department's chain, for what belongs to no school; last in the transaction."""
+    audit.append(tx, AuditRow("department", action, resource, _texts(facts), caller))
 
 
 def _texts(facts: Mapping[str, object]) -> dict[str, str]:

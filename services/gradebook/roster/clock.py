@@ -3,18 +3,14 @@
 from datetime import datetime
 
 from services.common.db import Tx
+from services.common.rows import one_row, scalars
 
 
 def seconds_until(tx: Tx, moment: datetime) -> float:
-    """From the beginning of this transaction, by the database's clock; negative when it is past."""
-    row = tx.execute("SELECT extract(epoch FROM %s - now())::float8", (moment,)).fetchone()
-    assert row is not None
-    return float(row[0])
+    """Seconds from the beginning of this transaction until a moment; negative when it is past."""
+    return one_row(scalars(tx, float, "SELECT extract(epoch FROM %s - now())::float8", (moment,)))
 
 
 def now(tx: Tx) -> datetime:
-    """The database's clock, which decides about windows."""
-    row = tx.execute("SELECT clock_timestamp()").fetchone()
-    assert row is not None
-    moment: datetime = row[0]
-    return moment
+    """The time by the database's clock."""
+    return one_row(scalars(tx, datetime, "SELECT clock_timestamp()"))

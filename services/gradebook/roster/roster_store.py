@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import NamedTuple
+from dataclasses import asdict, fields
+from typing import Any, NamedTuple
 
 from services.common.db import Tx
+from services.common.rows import one_row, rows, scalars
 from services.gradebook.model.domain import (
     Guardian,
     Person,
+    PersonalDetails,
     School,
     SchoolClass,
     SchoolYear,
@@ -19,7 +21,7 @@ from services.gradebook.model.domain import (
 
 
 class YearRow(NamedTuple):
-    """A school in one school year."""
+    """A school in one school year. level: SchoolLevel; authority: Authority."""
 
     id: int
     school_id: int
@@ -32,16 +34,16 @@ class YearRow(NamedTuple):
 
 
 class StaffRow(NamedTuple):
-    """A person in a school."""
+    """A person in a school. roles: numbers of Role."""
 
     id: int
     person: str
     name: str
-    roles: tuple[int, ...]
+    roles: Sequence[int]
 
 
 class SubjectRow(NamedTuple):
-    """A subject of a grade, taught now or not. used: marks exist."""
+    """A subject of a grade. active: on the grade's list; used: marks exist."""
 
     id: int
     code: str
@@ -52,12 +54,12 @@ class SubjectRow(NamedTuple):
     used: bool
 
     def regular_in(self, semester: int) -> int:
-        """Regular marks in a semester, with that of a topic cluster."""
+        """Regular marks in a semester, including that of a topic cluster."""
         return self.regular_count + (self.topic_cluster_semester == semester)
 
 
 class ClassRow(NamedTuple):
-    """A class with what decides who may act on it."""
+    """A class and its homeroom teacher."""
 
     id: int
     name: str
@@ -67,9 +69,21 @@ class ClassRow(NamedTuple):
 
 
 _YEAR = (
-    "SELECT y.id, s.id, s.code, s.level, y.name, y.vendor, y.paper_track_required, y.authority"
+    "SELECT y.id, y.school_id, s.code AS school, s.level, y.name, y.vendor, y.paper_track_required, y.authority"
     " FROM school s JOIN school_year y ON y.school_id = s.id"
 )
+_CLASS = (
+    "SELECT c.id, c.name, c.grade_level, c.homeroom_id, h.person AS homeroom_person FROM school_class c"
+    " JOIN staff h ON h.id = c.homeroom_id"
+)
+
+SELECT_DETAILS = (
+    "SELECT e.moet_student_id, e.number, e.name, e.birth_date::text, e.birth_place, e.sex, e.ethnicity, e.priority,"
+    " e.address, e.father, e.mother, e.note"
+)
+"""Begins a SELECT from ``enrolment e`` with the columns that `personal_details` reads."""
+
+_DETAIL_NAMES = tuple(field.name for field in fields(PersonalDetails))
 
 
 def put_school(tx: Tx, school: School) -> None:
@@ -85,14 +99,17 @@ def put_school(tx: Tx, school: School) -> None:
 
 def school(tx: Tx, code: str) -> tuple[int, School] | None:
     """A school with its id."""
-    row = tx.execute(
-        "SELECT id, code, name, level, commune, province, department FROM school WHERE code = %s", (code,)
+    row = rows(
+        tx,
+        dict[str, Any],
+        "SELECT id, code, name, level, commune, province, department FROM school WHERE code = %s",
+        (code,),
     ).fetchone()
-    return None if row is None else (row[0], School(*row[1:]))
+    return None if row is None else (row.pop("id"), School(**row))
 
 
 def put_year(tx: Tx, school_id: int, year: SchoolYear) -> None:
-    """Write the settings of a school in a year, as they stand in `year`; the vendor is held (`vendors.hold`)."""
+    """Write the settings of a school in a year. The caller holds the registry of vendors (`vendor_store.share`)."""
     tx.execute(
         "INSERT INTO school_year (school_id, name, vendor, paper_track_required, authorisation,"
         " authorisation_decision, authorised_time, vendor_suspended) VALUES (%(school)s, %(name)s, %(vendor)s,"
@@ -117,24 +134,23 @@ def put_year(tx: Tx, school_id: int, year: SchoolYear) -> None:
 
 def years(tx: Tx, school_id: int) -> list[SchoolYear]:
     """The years of a school, newest first."""
-    rows = tx.execute(
+    return rows(
+        tx,
+        SchoolYear,
         "SELECT name, vendor, paper_track_required, authorisation, authorisation_decision, authorised_time"
         " FROM school_year WHERE school_id = %s ORDER BY name DESC",
         (school_id,),
-    )
-    return [SchoolYear(*row) for row in rows]
+    ).fetchall()
 
 
 def year(tx: Tx, school: str, name: str) -> YearRow | None:
     """One year of a school."""
-    row = tx.execute(f"{_YEAR} WHERE s.code = %s AND y.name = %s", (school, name)).fetchone()
-    return None if row is None else YearRow(*row)
+    return rows(tx, YearRow, f"{_YEAR} WHERE s.code = %s AND y.name = %s", (school, name)).fetchone()
 
 
 def newest_years(tx: Tx, school: str, limit: int) -> list[YearRow]:
     """The newest years of a school, newest first."""
-    rows = tx.execute(f"{_YEAR} WHERE s.code = %s ORDER BY y.name DESC LIMIT %s", (school, limit))
-    return [YearRow(*row) for row in rows]
+    return rows(tx, YearRow, f"{_YEAR} WHERE s.code = %s ORDER BY y.name DESC LIMIT %s", (school, limit)).fetchall()
 
 
 def put_people(tx: Tx, school_id: int, people: Sequence[Person]) -> None:
@@ -148,54 +164,58 @@ def put_people(tx: Tx, school_id: int, people: Sequence[Person]) -> None:
 
 
 def staff(tx: Tx, school_id: int, persons: Sequence[str]) -> dict[str, StaffRow]:
-    """The named people of a school, by person id; unknown ones are absent."""
-    rows = tx.execute(
+    """The named people of a school, by person id; unknown ones are omitted."""
+    people = rows(
+        tx,
+        StaffRow,
         "SELECT id, person, name, roles FROM staff WHERE school_id = %s AND person = ANY(%s)",
         (school_id, list(persons)),
     )
-    return {row[1]: StaffRow(row[0], row[1], row[2], tuple(row[3])) for row in rows}
+    return {row.person: row for row in people}
 
 
 def grade_level(tx: Tx, class_id: int) -> int:
     """The grade of a class that exists."""
-    row = tx.execute("SELECT grade_level FROM school_class WHERE id = %s", (class_id,)).fetchone()
-    assert row is not None
-    return int(row[0])
+    return one_row(scalars(tx, int, "SELECT grade_level FROM school_class WHERE id = %s", (class_id,)))
 
 
 def staff_with_role(tx: Tx, school_id: int, role: int) -> list[StaffRow]:
     """The people of a school who have a role."""
-    rows = tx.execute(
+    return rows(
+        tx,
+        StaffRow,
         "SELECT id, person, name, roles FROM staff WHERE school_id = %s AND %s = ANY(roles) ORDER BY person",
         (school_id, role),
-    )
-    return [StaffRow(row[0], row[1], row[2], tuple(row[3])) for row in rows]
+    ).fetchall()
 
 
 def list_people(tx: Tx, school_id: int, after: str, limit: int) -> list[Person]:
     """A page of people by id."""
-    rows = tx.execute(
-        "SELECT person, name, roles FROM staff WHERE school_id = %s AND person > %s ORDER BY person LIMIT %s",
+    return rows(
+        tx,
+        Person,
+        "SELECT person AS id, name, roles FROM staff WHERE school_id = %s AND person > %s ORDER BY person LIMIT %s",
         (school_id, after, limit),
-    )
-    return [Person(row[0], row[1], tuple(row[2])) for row in rows]
+    ).fetchall()
 
 
 def subjects(tx: Tx, year_id: int, grade: int) -> dict[str, SubjectRow]:
-    """All subjects of a grade by code, those off the list included."""
-    rows = tx.execute(
+    """All subjects of a grade by code, including those off its list."""
+    listed = rows(
+        tx,
+        SubjectRow,
         "SELECT s.id, s.code, s.kind, s.regular_count, s.topic_cluster_semester, s.active,"
         # Through the classes of the year: `entry` has no index that begins with the subject.
         " EXISTS (SELECT FROM school_class c JOIN entry e ON e.class_id = c.id AND e.subject_id = s.id"
-        "  WHERE c.school_year_id = %(year)s) FROM subject s"
+        "  WHERE c.school_year_id = %(year)s) AS used FROM subject s"
         " WHERE s.school_year_id = %(year)s AND s.grade_level = %(grade)s",
         {"year": year_id, "grade": grade},
     )
-    return {row[1]: SubjectRow(*row) for row in rows}
+    return {subject.code: subject for subject in listed}
 
 
 def put_subjects(tx: Tx, year_id: int, grade: int, listed: Sequence[tuple[Subject, int]]) -> None:
-    """Make `listed` (subject, regular marks a semester) the list of a grade, in order; others are taken off it."""
+    """Make `listed` (subject, regular marks per semester) the list of a grade, in order; others are taken off it."""
     tx.execute(
         "UPDATE subject SET active = false WHERE school_year_id = %s AND grade_level = %s AND code <> ALL(%s)",
         (year_id, grade, [subject.code for subject, _ in listed]),
@@ -214,36 +234,27 @@ def put_subjects(tx: Tx, year_id: int, grade: int, listed: Sequence[tuple[Subjec
                     year_id,
                     grade,
                     position,
-                    s.code,
-                    s.name,
-                    s.kind,
-                    s.periods_per_year,
-                    count,
-                    s.topic_cluster_semester,
+                    subject.code,
+                    subject.name,
+                    subject.kind,
+                    subject.periods_per_year,
+                    regular_count,
+                    subject.topic_cluster_semester,
                 )
-                for position, (s, count) in enumerate(listed, 1)
+                for position, (subject, regular_count) in enumerate(listed, 1)
             ],
         )
 
 
 def classes(tx: Tx, year_id: int) -> dict[str, ClassRow]:
     """All classes of a year by name."""
-    rows = tx.execute(
-        "SELECT c.id, c.name, c.grade_level, c.homeroom_id, h.person FROM school_class c"
-        " JOIN staff h ON h.id = c.homeroom_id WHERE c.school_year_id = %s",
-        (year_id,),
-    )
-    return {row[1]: ClassRow(*row) for row in rows}
+    listed = rows(tx, ClassRow, f"{_CLASS} WHERE c.school_year_id = %s", (year_id,))
+    return {school_class.name: school_class for school_class in listed}
 
 
 def school_class(tx: Tx, year_id: int, name: str) -> ClassRow | None:
     """One class."""
-    row = tx.execute(
-        "SELECT c.id, c.name, c.grade_level, c.homeroom_id, h.person FROM school_class c"
-        " JOIN staff h ON h.id = c.homeroom_id WHERE c.school_year_id = %s AND c.name = %s",
-        (year_id, name),
-    ).fetchone()
-    return None if row is None else ClassRow(*row)
+    return rows(tx, ClassRow, f"{_CLASS} WHERE c.school_year_id = %s AND c.name = %s", (year_id, name)).fetchone()
 
 
 def put_classes(tx: Tx, year_id: int, listed: Sequence[tuple[SchoolClass, int]]) -> None:
@@ -253,18 +264,20 @@ def put_classes(tx: Tx, year_id: int, listed: Sequence[tuple[SchoolClass, int]])
             "INSERT INTO school_class (school_year_id, name, grade_level, homeroom_id) VALUES (%s, %s, %s, %s)"
             " ON CONFLICT (school_year_id, name) DO UPDATE SET grade_level = excluded.grade_level,"
             " homeroom_id = excluded.homeroom_id",
-            [(year_id, one.name, one.grade_level, homeroom) for one, homeroom in listed],
+            [(year_id, school_class.name, school_class.grade_level, homeroom) for school_class, homeroom in listed],
         )
 
 
 def list_classes(tx: Tx, year_id: int, after: tuple[int, str], limit: int) -> list[SchoolClass]:
     """A page of classes by grade and name."""
-    rows = tx.execute(
-        "SELECT c.name, c.grade_level, h.person FROM school_class c JOIN staff h ON h.id = c.homeroom_id"
-        " WHERE c.school_year_id = %s AND (c.grade_level, c.name) > (%s, %s) ORDER BY c.grade_level, c.name LIMIT %s",
+    return rows(
+        tx,
+        SchoolClass,
+        "SELECT c.name, c.grade_level, h.person AS homeroom_teacher FROM school_class c"
+        " JOIN staff h ON h.id = c.homeroom_id WHERE c.school_year_id = %s AND (c.grade_level, c.name) > (%s, %s)"
+        " ORDER BY c.grade_level, c.name LIMIT %s",
         (year_id, *after, limit),
-    )
-    return [SchoolClass(*row) for row in rows]
+    ).fetchall()
 
 
 _PUT_ENROLMENT = """
@@ -281,7 +294,7 @@ ON CONFLICT (class_id, student_id) DO UPDATE SET number = excluded.number, name 
 
 
 def put_students(tx: Tx, year_id: int, class_id: int, students: Sequence[Student]) -> None:
-    """Write students of a class, who are known; `numbers` may be swapped among them."""
+    """Write known students into the list of a class; they may exchange their numbers."""
     tx.execute("SET CONSTRAINTS enrolment_class_id_number_key DEFERRED")
     with tx.cursor() as cursor:
         cursor.executemany(
@@ -301,28 +314,30 @@ def put_students(tx: Tx, year_id: int, class_id: int, students: Sequence[Student
 
 def with_students(tx: Tx, classes: Sequence[int]) -> set[int]:
     """Those of the classes (ids) that have students in their lists."""
-    rows = tx.execute("SELECT DISTINCT class_id FROM enrolment WHERE class_id = ANY(%s)", (list(classes),))
-    return {row[0] for row in rows}
+    return set(scalars(tx, int, "SELECT DISTINCT class_id FROM enrolment WHERE class_id = ANY(%s)", (list(classes),)))
 
 
 def numbers(tx: Tx, class_id: int) -> list[int]:
     """The numbers given in a class list."""
-    return [row[0] for row in tx.execute("SELECT number FROM enrolment WHERE class_id = %s", (class_id,))]
+    return scalars(tx, int, "SELECT number FROM enrolment WHERE class_id = %s", (class_id,)).fetchall()
 
 
 def students(tx: Tx, class_id: int) -> list[Student]:
     """The students of a class, in list order."""
-    rows = tx.execute(
-        "SELECT moet_student_id, number, name, birth_date::text, birth_place, sex, ethnicity, priority, address,"
-        " father, mother, note, coalesce(joined_on::text, ''), coalesce(left_on::text, '') FROM enrolment"
-        " WHERE class_id = %s ORDER BY number",
+    listed = rows(
+        tx,
+        dict[str, Any],
+        f"{SELECT_DETAILS}, coalesce(e.joined_on::text, '') AS joined_on,"
+        " coalesce(e.left_on::text, '') AS left_on FROM enrolment e WHERE e.class_id = %s ORDER BY e.number",
         (class_id,),
     )
-    found = []
-    for *details, father, mother, note, joined_on, left_on in rows:
-        fields = [*details, guardian(father), guardian(mother), note, joined_on, left_on]
-        found.append(Student(*fields))
-    return found
+    return [Student(**personal_details(row), joined_on=row["joined_on"], left_on=row["left_on"]) for row in listed]
+
+
+def personal_details(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `PersonalDetails` in a row of a statement that begins with SELECT_DETAILS."""
+    details = {name: row[name] for name in _DETAIL_NAMES}
+    return {**details, "father": guardian(row["father"]), "mother": guardian(row["mother"])}
 
 
 def guardian(fields: Mapping[str, str] | None) -> Guardian | None:
@@ -349,10 +364,14 @@ def put_assignments(tx: Tx, class_id: int, assignments: Sequence[tuple[int, Sequ
 
 def is_teacher_of_class(tx: Tx, class_id: int, staff_id: int) -> bool:
     """Whether a person teaches any subject in a class."""
-    row = tx.execute(
-        "SELECT EXISTS (SELECT FROM assignment WHERE class_id = %s AND staff_id = %s)", (class_id, staff_id)
-    ).fetchone()
-    return row is not None and bool(row[0])
+    return one_row(
+        scalars(
+            tx,
+            bool,
+            "SELECT EXISTS (SELECT FROM assignment WHERE class_id = %s AND staff_id = %s)",
+            (class_id, staff_id),
+        )
+    )
 
 
 def _guardian_json(person: Guardian | None) -> str | None:

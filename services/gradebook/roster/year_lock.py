@@ -1,4 +1,4 @@
-"""The lock of a school year: held alone by whatever changes what marks rest on, shared by entry (ADR-0031)."""
+"""The lock of a school year: exclusive to change what marks refer to, shared by entry (ADR-0031)."""
 
 from services.common.db import Tx
 
@@ -6,5 +6,5 @@ YEAR_LOCK = 0x4742  # "GB"; advisory locks of (this, school year id)
 
 
 def hold_year(tx: Tx, year_id: int) -> None:
-    """Hold the year alone until commit: entries under way finish first, new ones wait."""
+    """Lock the year exclusively until commit: entries in progress finish first, new ones wait."""
     tx.execute("SELECT pg_advisory_xact_lock(%s, %s)", (YEAR_LOCK, year_id))

@@ -49,9 +49,11 @@ def line(
                 for number in range(1, 6):
                     audit.append(
                         tx,
-                        audit.Record("school/79000001", "MARKS_ENTERED", f"marks/{number}", {"n": str(number)}, SYSTEM),
+                        audit.AuditRow(
+                            "school/79000001", "MARKS_ENTERED", f"marks/{number}", {"n": str(number)}, SYSTEM
+                        ),
                     )
-                audit.append(tx, audit.Record("department", "VENDOR_APPRAISED", "vendors/smas", {}, SYSTEM))
+                audit.append(tx, audit.AuditRow("department", "VENDOR_APPRAISED", "vendors/smas", {}, SYSTEM))
         yield line
 
 

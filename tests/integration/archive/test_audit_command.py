@@ -78,8 +78,8 @@ def command(
         for number, base in enumerate(line.databases.values()):
             with base.transaction() as tx:
                 for row in range(4 + number):
-                    audit.append(tx, audit.Record(CHAIN, "MARKS_ENTERED", f"marks/{row}", {"n": str(row)}, SYSTEM))
-                audit.append(tx, audit.Record("department", "VENDOR_APPRAISED", "vendors/smas", {}, SYSTEM))
+                    audit.append(tx, audit.AuditRow(CHAIN, "MARKS_ENTERED", f"marks/{row}", {"n": str(row)}, SYSTEM))
+                audit.append(tx, audit.AuditRow("department", "VENDOR_APPRAISED", "vendors/smas", {}, SYSTEM))
         path = tmp_path_factory.mktemp("cli") / "cli.toml"
         path.write_text(dump(Profile(**line.addresses, tls=stand_ins.tls(pki_files, OPERATOR))))
         yield Command(line, path)
@@ -105,7 +105,7 @@ def test_without_an_anchor_young_chains_are_good_and_older_ones_are_not(command:
 
 def test_unchanged_chains_match_their_anchors(anchored: Command) -> None:
     with anchored.line.databases["gradebook"].transaction() as tx:
-        audit.append(tx, audit.Record(CHAIN, "MARKS_ENTERED", "marks/later", {}, SYSTEM))
+        audit.append(tx, audit.AuditRow(CHAIN, "MARKS_ENTERED", "marks/later", {}, SYSTEM))
     result = anchored.hoso("audit")
     assert result.exit_code == 0, result.output
     assert result.stdout.count("nguyên vẹn") == 4
@@ -153,7 +153,7 @@ def test_one_chain_alone(anchored: Command) -> None:
         SERVICES, (1, 1)
     )
     with anchored.line.databases["archive"].transaction() as tx:
-        audit.append(tx, audit.Record("only/here", "A", "s", {}, SYSTEM))
+        audit.append(tx, audit.AuditRow("only/here", "A", "s", {}, SYSTEM))
     assert list(json.loads(anchored.hoso("--json", "audit", "--chain", "only/here").stdout)) == ["archive"]
     assert isinstance(anchored.hoso("audit", "--chain", "nowhere").exception, NotFound)
     with superuser(anchored.line.pki.stack, anchored.line.databases["print"].config) as root:

@@ -60,7 +60,7 @@ def before(
         store.add_record(tx, RECORD)
         for number in range(3):
             audit.append(
-                tx, audit.Record("archive", "RECORD_ARCHIVED", f"records/{number}", {"kind": "CLASS_BOOK"}, SYSTEM)
+                tx, audit.AuditRow("archive", "RECORD_ARCHIVED", f"records/{number}", {"kind": "CLASS_BOOK"}, SYSTEM)
             )
         with pytest.raises(psycopg.errors.CheckViolation), tx.transaction():
             tx.execute("INSERT INTO retention_bounds VALUES ('MINUTES', 5, 10)")
@@ -77,7 +77,7 @@ def test_records_of_the_release_before_still_verify(before: DatabaseConfig) -> N
     database = Database(before, max_size=1)
     with database.transaction() as tx:
         assert audit.verify_all(tx) == (3, [])
-        audit.append(tx, audit.Record("archive", "RECORD_ARCHIVED", "records/9", {}, SYSTEM))
+        audit.append(tx, audit.AuditRow("archive", "RECORD_ARCHIVED", "records/9", {}, SYSTEM))
         assert audit.verify_all(tx) == (4, [])
         record = store.find_record(tx, RECORD.id)
         assert record == RECORD

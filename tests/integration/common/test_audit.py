@@ -16,7 +16,7 @@ from hoso.operations.v1 import operations_pb2 as pb
 from hoso.operations.v1.operations_pb2_grpc import OperationsServiceStub
 
 from services.common import audit, grpc_server, operations
-from services.common.audit import Break, Head
+from services.common.audit import Break, ChainHead
 from services.common.db import Database, Tx
 from services.common.errors import Invalid, NotFound, Rejected
 from services.common.grpc_client import calling, channel
@@ -42,12 +42,12 @@ def chain(base: Database) -> Iterator[Database]:
         truncate(tx)
         for number in range(1, 6):
             assert (
-                audit.append(tx, audit.Record(CHAIN, "MARK_CHANGED", f"marks/{number}", {"new": "8.3"}, Caller()))
+                audit.append(tx, audit.AuditRow(CHAIN, "MARK_CHANGED", f"marks/{number}", {"new": "8.3"}, Caller()))
                 == number
             )
         for number in range(3):
             audit.append(
-                tx, audit.Record("another", "BOOK_LOCKED", f"books/{number}", {}, Caller(person=None, school=None))
+                tx, audit.AuditRow("another", "BOOK_LOCKED", f"books/{number}", {}, Caller(person=None, school=None))
             )
     yield base
     with base.transaction() as tx:
@@ -183,7 +183,7 @@ def test_the_database_refuses_changes(chain: Database, statement: str) -> None:
 
 def test_a_rolled_back_act_leaves_no_row(chain: Database) -> None:
     with pytest.raises(RuntimeError), chain.transaction() as tx:
-        audit.append(tx, audit.Record(CHAIN, "A", "s", {}, Caller()))
+        audit.append(tx, audit.AuditRow(CHAIN, "A", "s", {}, Caller()))
         raise RuntimeError
     with chain.transaction() as tx:
         assert audit.verify_all(tx) == (8, [])
@@ -201,7 +201,7 @@ def test_strange_text_is_recorded_and_verified(chain: Database) -> None:
         "a_": "%s",
     }
     with chain.transaction() as tx:
-        audit.append(tx, audit.Record(CHAIN, "REFUSED", "a\0b", facts, Caller(client="x\ud800")))
+        audit.append(tx, audit.AuditRow(CHAIN, "REFUSED", "a\0b", facts, Caller(client="x\ud800")))
         assert audit.verify(tx) == []
         row = tx.execute(f"SELECT facts ->> 'name' FROM audit_entry WHERE {ENTRY} = 6").fetchone()
     assert row == ("Nguyễn\ufffd",)
@@ -211,7 +211,7 @@ def test_writers_at_the_same_time_make_one_chain(chain: Database) -> None:
     def write() -> None:
         for _ in range(20):
             with chain.transaction() as tx:
-                audit.append(tx, audit.Record(CHAIN, "A", "s", {"k": "v"}, Caller()))
+                audit.append(tx, audit.AuditRow(CHAIN, "A", "s", {"k": "v"}, Caller()))
 
     threads = [threading.Thread(target=write) for _ in range(4)]
     for thread in threads:
@@ -250,7 +250,7 @@ def test_rows_whose_head_is_gone_are_found(chain: Database, postgres_server: Pos
             assert audit.verify(tx) == [Break(CHAIN, 1, "ROW_UNEXPECTED")]
 
 
-def breaks(base: Database, anchored: list[Head]) -> list[Break]:
+def breaks(base: Database, anchored: list[ChainHead]) -> list[Break]:
     """What a full check says; the quick comparison must name the same chains at their anchored
     rows.
     """
@@ -265,7 +265,7 @@ def breaks(base: Database, anchored: list[Head]) -> list[Break]:
 def test_a_forged_chain_is_found_by_its_anchored_head_alone(chain: Database, postgres_server: PostgresServer) -> None:
     with chain.transaction() as tx:
         anchored = audit.heads(tx)
-        audit.append(tx, audit.Record(CHAIN, "MARK_CHANGED", "marks/6", {}, Caller()))
+        audit.append(tx, audit.AuditRow(CHAIN, "MARK_CHANGED", "marks/6", {}, Caller()))
     assert breaks(chain, anchored) == []
     for forge, expected in (
         (lambda root: forging.rewrite(root, CHAIN, "marks/9"), Break(CHAIN, 5, "ANCHOR_MISMATCH")),
@@ -329,7 +329,7 @@ def test_work_ends_when_the_caller_has_gone(
     database, stub = served
     with database.transaction() as tx:
         for number in range(3000):
-            audit.append(tx, audit.Record("long", "A", str(number), {}, Caller()))
+            audit.append(tx, audit.AuditRow("long", "A", str(number), {}, Caller()))
     monkeypatch.setattr(audit, "BATCH_ROWS", 1)
     before = database.transactions
     if unary:
@@ -366,5 +366,5 @@ def test_the_unary_call_takes_a_chain_and_is_bounded(
 def test_many_rows_are_verified_in_constant_memory(chain: Database, database: Callable[[str], DatabaseConfig]) -> None:
     with chain.transaction() as tx:
         for number in range(2500):
-            audit.append(tx, audit.Record("long", "A", str(number), {}, Caller()))
+            audit.append(tx, audit.AuditRow("long", "A", str(number), {}, Caller()))
         assert audit.verify_all(tx, "long") == (2500, [])

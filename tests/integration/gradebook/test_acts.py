@@ -15,7 +15,7 @@ from services.gradebook.entry.store import acts
 from services.gradebook.model.entry_kinds import EntryKind
 from tests.integration.common.messages import eventually
 from tests.integration.gradebook import act_digests
-from tests.integration.gradebook.desk import Desk
+from tests.integration.gradebook.class_corrections import ClassCorrections
 from tests.integration.gradebook.streams import send, sheet
 from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, REGULAR, SECOND, World, served
 from tests.servers import Pki
@@ -117,7 +117,7 @@ class Requests:
 
     def correction(self, request_id: str, number: int) -> Any:
         kind, position = COLUMNS[number % 4]
-        return Desk(self.world).request(
+        return ClassCorrections(self.world).request(
             "0.1",
             request_id=request_id,
             student=self.first.students[number // 4 % 6].id,
@@ -205,8 +205,8 @@ def test_the_audit_chain_binds_every_kind(world: World) -> None:
             getattr(requests, kind)(str(uuid.uuid4()), number)
     unchanging = world.rows("SELECT DISTINCT kind FROM entry WHERE changed = 0 AND coalesce(texts_changed, 0) = 0")
     assert {kind for (kind,) in unchanging} >= {EntryKind.ATTENDANCE, EntryKind.REMARKS, EntryKind.ACHIEVEMENTS}
-    desk = Desk(world)
-    desk.decide(desk.confirm(correction))
+    corrections = ClassCorrections(world)
+    corrections.decide(corrections.confirm(correction))
     with world.database.transaction() as tx:
         checked = act_digests.check_audit(tx)
         assert audit.verify(tx) == []

@@ -6,7 +6,7 @@ import pytest
 from hoso.gradebook.v1 import class_book_pb2, corrections_pb2
 
 from services.common.settings import DatabaseConfig
-from tests.integration.gradebook.desk import Desk, enter, of_sessions, refused
+from tests.integration.gradebook.class_corrections import ClassCorrections, enter, of_sessions, refused
 from tests.integration.gradebook.world import FIRST, SECOND, World, served
 from tests.servers import Pki
 
@@ -29,7 +29,7 @@ def test_a_closing_settles_whole_months_of_its_semester_and_keyed_totals(world: 
     # January, in which semester I ends, belongs to the second.
     assert enter(world, other, "2026-01", who, []).changed == 2
     session = (6, class_book_pb2.SESSION_MORNING, corrections_pb2.ATTENDANCE_EXCUSED)
-    refused("WINDOW_NOT_CLOSED", lambda: of_sessions(Desk(world, 1), [session], "2026-01"))
+    refused("WINDOW_NOT_CLOSED", lambda: of_sessions(ClassCorrections(world, 1), [session], "2026-01"))
     # A first sheet would put aside the totals that were keyed, and that window let them in.
     refused("WINDOW_CLOSED", lambda: enter(world, keyed, "2026-01", [keyed.students[0].id], []))
     world.plan_window("HK2", semesters=(SECOND,))

@@ -15,7 +15,7 @@ from services.common import audit
 from services.common.db import StatementError
 from services.common.errors import Conflict, Forbidden, Invalid, NotFound, Rejected
 from services.common.settings import DatabaseConfig
-from tests.integration.gradebook.desk import DEPUTY, Desk, complete_school, refused
+from tests.integration.gradebook.class_corrections import DEPUTY, ClassCorrections, complete_school, refused
 from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, REGULAR, SECOND, SEMESTER_1, World, served, sha256
 from tests.servers import Pki
 
@@ -33,49 +33,51 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def desk(world: World) -> Desk:
-    return Desk(world)
+def corrections(world: World) -> ClassCorrections:
+    return ClassCorrections(world)
 
 
-def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(world: World, desk: Desk) -> None:
+def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(
+    world: World, corrections: ClassCorrections
+) -> None:
     # 1. A request changes nothing; a repeated one answers the same.
-    assert desk.teacher != desk.school_class.homeroom_teacher
-    before = desk.sheet()
+    assert corrections.teacher != corrections.school_class.homeroom_teacher
+    before = corrections.sheet()
     snapshots = world.ask("GetWindow", **world.year, window="CN").snapshots
     request_id = str(uuid.uuid4())
-    asked = desk.request("9,5", request_id=request_id)
+    asked = corrections.request("9,5", request_id=request_id)
     assert (asked.state, asked.old_value, asked.old_version, asked.new_value) == (
         STATE.CORRECTION_STATE_REQUESTED,
         before.midterm,
         1,
         "9.5",
     )
-    assert desk.request("9,5", request_id=request_id) == asked
+    assert corrections.request("9,5", request_id=request_id) == asked
     with pytest.raises(Conflict):
-        desk.request("9", request_id=request_id)
-    assert desk.sheet() == before
+        corrections.request("9", request_id=request_id)
+    assert corrections.sheet() == before
 
-    # 2. Three people: the teacher asks, the homeroom teacher certifies, the principal decides.
-    confirmed = desk.confirm(asked, note="Đã đối chiếu bài.")
-    assert desk.confirm(asked, note="Đã đối chiếu bài.") == confirmed
-    done = desk.decide(asked)
-    assert desk.decide(asked) == done
+    # 2. Three people: the teacher asks, the homeroom teacher confirms, the principal decides.
+    confirmed = corrections.confirm(asked, note="Đã đối chiếu bài.")
+    assert corrections.confirm(asked, note="Đã đối chiếu bài.") == confirmed
+    done = corrections.decide(asked)
+    assert corrections.decide(asked) == done
     assert (done.state, done.new_version) == (STATE.CORRECTION_STATE_APPROVED, 2)
     people = (done.requested.person, done.confirmed.person, done.decided.person)
-    assert people == (desk.teacher, desk.school_class.homeroom_teacher, world.school.principal)
+    assert people == (corrections.teacher, corrections.school_class.homeroom_teacher, world.school.principal)
     assert done.decided.client == "vendor/smas"
-    after = desk.sheet()
+    after = corrections.sheet()
     assert after.midterm == "9.5"
     assert after.result != before.result
 
     # 3. The history of the cell names them.
     history = world.ask(
         "GetMarkHistory",
-        school_class=world.ref(desk.school_class),
+        school_class=world.ref(corrections.school_class),
         subject="TOAN",
         semester=FIRST,
         column={"kind": MIDTERM},
-        student=desk.student,
+        student=corrections.student,
     ).versions
     assert [(v.version, v.value, v.kind) for v in history] == [(1, before.midterm, "ENTRY"), (2, "9.5", "CORRECTION")]
     trail = history[1].correction
@@ -83,7 +85,7 @@ def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(worl
     assert history[1].reason == asked.reason
 
     # 4. A snapshot with the new mark follows the one before.
-    previous = next(s for s in snapshots if s.school_class.name == desk.school_class.name)
+    previous = next(s for s in snapshots if s.school_class.name == corrections.school_class.name)
     assert done.snapshot.previous_sha256 == previous.content_sha256
     assert done.snapshot.sequence == previous.sequence + 1
     data = world.ask("DownloadSnapshot", client="service/archive", snapshot=done.snapshot.id)
@@ -97,34 +99,38 @@ def test_an_approved_correction_changes_one_cell_and_leaves_its_whole_trace(worl
         assert list(audit.verify(tx)) == []
 
 
-def test_who_may_do_what(world: World, desk: Desk) -> None:
-    principal, homeroom = world.school.principal, desk.school_class.homeroom_teacher
-    other = next(t for c, (t, *_) in desk.school_class.assignments.items() if t not in {desk.teacher, homeroom})
-    refused("NOT_ASSIGNED", lambda: desk.request(person=other))
-    asked = desk.request("1.5")
-    refused("ROLE_REQUIRED", lambda: desk.confirm(asked, desk.teacher))
-    refused("ROLE_REQUIRED", lambda: desk.decide(asked, homeroom))
-    refused("CORRECTION_STATE", lambda: desk.decide(asked))
+def test_who_may_do_what(world: World, corrections: ClassCorrections) -> None:
+    principal, homeroom = world.school.principal, corrections.school_class.homeroom_teacher
+    other = next(
+        t for c, (t, *_) in corrections.school_class.assignments.items() if t not in {corrections.teacher, homeroom}
+    )
+    refused("NOT_ASSIGNED", lambda: corrections.request(person=other))
+    asked = corrections.request("1.5")
+    refused("ROLE_REQUIRED", lambda: corrections.confirm(asked, corrections.teacher))
+    refused("ROLE_REQUIRED", lambda: corrections.decide(asked, homeroom))
+    refused("CORRECTION_STATE", lambda: corrections.decide(asked))
     refused("ROLE_REQUIRED", lambda: world.ask("WithdrawCorrection", person=homeroom, correction=asked.id))
-    refused("INVALID_INPUT", lambda: desk.decide(asked, approve=False))
-    assert refused("CORRECTION_OPEN", lambda: desk.request("9")).facts["correction"] == asked.id
-    rejected = desk.decide(asked, note="Không có bài để đối chiếu.", approve=False)
+    refused("INVALID_INPUT", lambda: corrections.decide(asked, approve=False))
+    assert refused("CORRECTION_OPEN", lambda: corrections.request("9")).facts["correction"] == asked.id
+    rejected = corrections.decide(asked, note="Không có bài để đối chiếu.", approve=False)
     assert rejected.state == STATE.CORRECTION_STATE_REJECTED
-    refused("CORRECTION_STATE", lambda: desk.confirm(asked))
-    taken_back = desk.request("8")
-    withdrawn = world.ask("WithdrawCorrection", person=desk.teacher, correction=taken_back.id).correction
-    assert (withdrawn.state, withdrawn.withdrawn.person) == (STATE.CORRECTION_STATE_WITHDRAWN, desk.teacher)
+    refused("CORRECTION_STATE", lambda: corrections.confirm(asked))
+    taken_back = corrections.request("8")
+    withdrawn = world.ask("WithdrawCorrection", person=corrections.teacher, correction=taken_back.id).correction
+    assert (withdrawn.state, withdrawn.withdrawn.person) == (STATE.CORRECTION_STATE_WITHDRAWN, corrections.teacher)
 
-    # The homeroom teacher asks for conduct; the vice principal certifies, because nobody certifies
+    # The homeroom teacher asks for conduct; the vice principal confirms, because nobody confirms
     # their own request.
-    asked = desk.conduct(common_pb2.LEVEL_UNSATISFACTORY)
-    refused("OTHER_PERSON_REQUIRED", lambda: desk.confirm(asked))
-    done = desk.decide(desk.confirm(asked, DEPUTY))
+    asked = corrections.conduct(common_pb2.LEVEL_UNSATISFACTORY)
+    refused("OTHER_PERSON_REQUIRED", lambda: corrections.confirm(asked))
+    done = corrections.decide(corrections.confirm(asked, DEPUTY))
     assert (done.new_level, done.decided.person) == (common_pb2.LEVEL_UNSATISFACTORY, principal)
-    summary = world.ask("GetClassSummary", school_class=world.ref(desk.school_class), stage=SEMESTER_1).students[0]
+    summary = world.ask("GetClassSummary", school_class=world.ref(corrections.school_class), stage=SEMESTER_1).students[
+        0
+    ]
     assert summary.semester_1.conduct_result == common_pb2.LEVEL_UNSATISFACTORY
-    refused("INVALID_INPUT", lambda: desk.conduct(common_pb2.LEVEL_UNSATISFACTORY))
-    refused("ROLE_REQUIRED", lambda: desk.conduct(common_pb2.LEVEL_GOOD, person=desk.teacher))
+    refused("INVALID_INPUT", lambda: corrections.conduct(common_pb2.LEVEL_UNSATISFACTORY))
+    refused("ROLE_REQUIRED", lambda: corrections.conduct(common_pb2.LEVEL_GOOD, person=corrections.teacher))
 
     listed = world.ask("ListCorrections", client="operator/department", **world.year, class_name="6A1")
     assert [c.state for c in listed.corrections[-3:]] == [4, 5, 3]
@@ -159,52 +165,54 @@ def test_who_may_do_what(world: World, desk: Desk) -> None:
         ({"month": "2025-10"}, "month", "NOT_ALLOWED"),
     ],
 )
-def test_a_bad_request_names_its_field(desk: Desk, fields: dict[str, Any], field: str, rule: str) -> None:
+def test_a_bad_request_names_its_field(
+    corrections: ClassCorrections, fields: dict[str, Any], field: str, rule: str
+) -> None:
     with pytest.raises(Invalid) as caught:
-        desk.request(**fields)
+        corrections.request(**fields)
     assert (field, rule) in [(v.field, v.rule) for v in caught.value.violations]
 
 
-def test_the_value_that_stands_is_no_correction(desk: Desk) -> None:
+def test_the_value_that_stands_is_no_correction(corrections: ClassCorrections) -> None:
     with pytest.raises(Invalid) as caught:
-        desk.request(desk.sheet().midterm)
+        corrections.request(corrections.sheet().midterm)
     assert caught.value.violations[0].rule == "UNCHANGED"
 
 
-def test_windows_decide_whether_a_cell_is_corrected_or_entered(world: World, desk: Desk) -> None:
-    waiting = desk.confirm(desk.request("3"))
+def test_windows_decide_whether_a_cell_is_corrected_or_entered(world: World, corrections: ClassCorrections) -> None:
+    waiting = corrections.confirm(corrections.request("3"))
     world.plan_window("LAI", semesters=(FIRST,), kinds=(MIDTERM,))
-    refused("WINDOW_OPEN", lambda: desk.request("4", column={"kind": MIDTERM}))
-    refused("WINDOW_OPEN", lambda: desk.decide(waiting))
-    other_column = desk.request("4", column={"kind": FINAL})
-    world.ask("WithdrawCorrection", person=desk.teacher, correction=other_column.id)
-    world.enter(desk.school_class, "TOAN", FIRST, [(MIDTERM, 0)], {desk.student: ["7.5"]})
+    refused("WINDOW_OPEN", lambda: corrections.request("4", column={"kind": MIDTERM}))
+    refused("WINDOW_OPEN", lambda: corrections.decide(waiting))
+    other_column = corrections.request("4", column={"kind": FINAL})
+    world.ask("WithdrawCorrection", person=corrections.teacher, correction=other_column.id)
+    world.enter(corrections.school_class, "TOAN", FIRST, [(MIDTERM, 0)], {corrections.student: ["7.5"]})
     world.plan_window("LAI", begin_s=-60, end_s=-1, semesters=(FIRST,), kinds=(MIDTERM,))
-    refused("WINDOW_CLOSING", lambda: desk.decide(waiting))
+    refused("WINDOW_CLOSING", lambda: corrections.decide(waiting))
     world.close_window("LAI")
-    stale = refused("STALE", lambda: desk.decide(waiting))
+    stale = refused("STALE", lambda: corrections.decide(waiting))
     assert int(stale.facts["present_version"]) == int(stale.facts["seen_version"]) + 1
-    assert desk.sheet().midterm == "7.5"
-    desk.decide(waiting, note="Điểm đã nhập lại.", approve=False)
+    assert corrections.sheet().midterm == "7.5"
+    corrections.decide(waiting, note="Điểm đã nhập lại.", approve=False)
 
 
 def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> None:
     # 1. Two books hold the mark; an approval ends both.
-    desk = Desk(world, 1)
+    corrections = ClassCorrections(world, 1)
     principal, officer = world.school.principal, world.school.data_officer
-    book = desk.freeze()
+    book = corrections.freeze()
     world.ask("AssignPrint", person=principal, book=book.id, officer=officer)
     teachers = world.ask(
         "FreezeBook",
-        person=desk.teacher,
+        person=corrections.teacher,
         school_class={"school": world.school.code, "school_year": world.school.school_year},
         stage=SEMESTER_1,
         record_type=common_pb2.RECORD_TYPE_TEACHER_BOOK,
-        teacher=desk.teacher,
+        teacher=corrections.teacher,
         subject="TOAN",
     ).book
-    asked = desk.request("2")
-    done = desk.decide(desk.confirm(asked))
+    asked = corrections.request("2")
+    done = corrections.decide(corrections.confirm(asked))
     assert set(done.voided_books) == {book.id, teachers.id}
     assert {json.loads(body)["book"] for body in world.outbox("BookVoided")} == set(done.voided_books)
     ended = world.ask("GetBook", book=book.id).book
@@ -212,11 +220,11 @@ def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> No
     assert ended.history[-1].note == f"corrections/{done.id}"
 
     # 2. Nothing is frozen over an open correction; the next book lists the one that was approved.
-    waiting = desk.request("-")
-    refusal = refused("CORRECTION_OPEN", desk.freeze)
+    waiting = corrections.request("-")
+    refusal = refused("CORRECTION_OPEN", corrections.freeze)
     assert refusal.facts["corrections"] == waiting.id
-    world.ask("WithdrawCorrection", person=desk.teacher, correction=waiting.id)
-    again = desk.freeze()
+    world.ask("WithdrawCorrection", person=corrections.teacher, correction=waiting.id)
+    again = corrections.freeze()
     assert again.version == 2
     content = json.loads(world.ask("DownloadBookContent", book=again.id))
     schema = f"class-book-{content['format'].rsplit('/', 1)[1]}.schema.json"
@@ -230,11 +238,11 @@ def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> No
 
     # 3. While a book is being signed nothing is corrected; once it is revoked, the waiting
     # correction is decided.
-    open_one = desk.confirm(desk.request("5"))
+    open_one = corrections.confirm(corrections.request("5"))
     with world.database.transaction() as tx:
         tx.execute("UPDATE book SET state = 10 WHERE id = %s", (again.id,))
-    refused("BOOK_LOCKED", lambda: desk.decide(open_one))
-    refused("BOOK_LOCKED", lambda: desk.request("6", column={"kind": FINAL}))
+    refused("BOOK_LOCKED", lambda: corrections.decide(open_one))
+    refused("BOOK_LOCKED", lambda: corrections.request("6", column={"kind": FINAL}))
     world.ask(
         "RevokeBook",
         person=principal,
@@ -242,29 +250,31 @@ def test_a_correction_ends_books_until_they_are_being_signed(world: World) -> No
         reason="Sai điểm giữa kì môn Toán.",
         department_notice="123/SGDĐT ngày 20/01/2026",
     )
-    assert desk.decide(open_one).voided_books == []
-    third = desk.freeze()
+    assert corrections.decide(open_one).voided_books == []
+    third = corrections.freeze()
     assert third.version == 3
     columns = [c["new"] for c in json.loads(world.ask("DownloadBookContent", book=third.id))["corrections"]]
     assert columns == ["2", "5"]
 
 
 def test_signing_does_not_start_over_an_open_correction(world: World) -> None:
-    desk = Desk(world, 1)
+    corrections = ClassCorrections(world, 1)
     (book,) = [b for b in world.ask("ListBooks", **world.year).books if b.version == 3]
-    asked = desk.request("1")
+    asked = corrections.request("1")
     with world.database.transaction() as tx:
         tx.execute("UPDATE book SET state = 6 WHERE id = %s", (book.id,))
     start = lambda: world.ask("StartDigitalSigning", person=world.school.principal, book=book.id)  # noqa: E731
     refused("CORRECTION_OPEN", start)
-    world.ask("WithdrawCorrection", person=desk.teacher, correction=asked.id)
+    world.ask("WithdrawCorrection", person=corrections.teacher, correction=asked.id)
     assert start().book.state == books_pb2.BOOK_STATE_DIGITAL_SIGNING
 
 
-def test_of_many_requests_for_a_cell_at_once_one_is_open_and_two_approvals_write_one_version(desk: Desk) -> None:
+def test_of_many_requests_for_a_cell_at_once_one_is_open_and_two_approvals_write_one_version(
+    corrections: ClassCorrections,
+) -> None:
     def ask(value: str) -> Any:
         try:
-            return desk.request(value, column={"kind": FINAL})
+            return corrections.request(value, column={"kind": FINAL})
         except Rejected as e:
             return e.reason
 
@@ -272,27 +282,35 @@ def test_of_many_requests_for_a_cell_at_once_one_is_open_and_two_approvals_write
         answers = list(pool.map(ask, ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6")))
         (asked,) = [answer for answer in answers if not isinstance(answer, str)]
         assert [answer for answer in answers if answer is not asked] == ["CORRECTION_OPEN"] * 5
-        desk.confirm(asked)
-        first, second = pool.map(desk.decide, [asked, asked])
+        corrections.confirm(asked)
+        first, second = pool.map(corrections.decide, [asked, asked])
     assert first == second
-    assert (first.new_version, desk.sheet().final) == (2, first.new_value)
+    assert (first.new_version, corrections.sheet().final) == (2, first.new_value)
 
 
-def test_a_mark_that_was_never_entered_may_be_added_and_one_withdrawn(world: World, desk: Desk) -> None:
-    student = desk.school_class.students[1].id
+def test_a_mark_that_was_never_entered_may_be_added_and_one_withdrawn(
+    world: World, corrections: ClassCorrections
+) -> None:
+    student = corrections.school_class.students[1].id
     column = marks_pb2.MarkColumn(kind=REGULAR, position=1)
-    gone = desk.decide(desk.confirm(desk.request("-", student=student, semester=SECOND, column=column)))
+    gone = corrections.decide(
+        corrections.confirm(corrections.request("-", student=student, semester=SECOND, column=column))
+    )
     assert (gone.new_value, gone.new_version) == ("-", 2)
-    back = desk.request("6", student=student, semester=SECOND, column=column)
+    back = corrections.request("6", student=student, semester=SECOND, column=column)
     assert (back.old_value, back.old_version) == ("", 2)
-    assert desk.decide(desk.confirm(back)).new_version == 3
+    assert corrections.decide(corrections.confirm(back)).new_version == 3
     with pytest.raises(Rejected) as nothing:
-        desk.request("-", student=student, semester=SECOND, column=column, new_value="7", request_id=str(uuid.uuid4()))
-        desk.request("8", student=student, semester=SECOND, column=column)
+        corrections.request(
+            "-", student=student, semester=SECOND, column=column, new_value="7", request_id=str(uuid.uuid4())
+        )
+        corrections.request("8", student=student, semester=SECOND, column=column)
     assert nothing.value.reason == "CORRECTION_OPEN"
 
 
-def test_people_and_scripts_see_corrections_and_windows(world: World, desk: Desk, hoso: Callable[..., Any]) -> None:
+def test_people_and_scripts_see_corrections_and_windows(
+    world: World, corrections: ClassCorrections, hoso: Callable[..., Any]
+) -> None:
     where = tuple(world.year.values())
     listed = hoso("corrections", "list", *where, "--class", "6A1", "--state", "APPROVED")
     first = listed[0]
@@ -300,7 +318,7 @@ def test_people_and_scripts_see_corrections_and_windows(world: World, desk: Desk
     assert shown["snapshot"]["content_sha256"] == shown["snapshot"]["content_sha256"].lower()
     assert len(shown["evidence"]["sha256"]) == 64
     shown = " ".join(hoso("corrections", "show", first["id"], table=True).split())
-    for expected in (desk.teacher, desk.school_class.homeroom_teacher, first["new_value"], "ĐĐGgk HKI"):
+    for expected in (corrections.teacher, corrections.school_class.homeroom_teacher, first["new_value"], "ĐĐGgk HKI"):
         assert expected in shown
     assert [w["name"] for w in hoso("windows", "list", *where)] == ["CN", "LAI"]
     assert len(hoso("windows", "show", *where, "CN")["snapshots"]) == 2

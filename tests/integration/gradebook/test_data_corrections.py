@@ -1,4 +1,4 @@
-"""Corrections of absence totals and of attendance by month, through real gRPC into real PostgreSQL."""
+"""Corrections of absence totals and attendance by month, through gRPC into PostgreSQL."""
 
 import json
 import uuid
@@ -13,9 +13,9 @@ from services.common import audit
 from services.common.errors import Conflict, Forbidden, NotFound, Rejected
 from services.common.settings import DatabaseConfig
 from services.print import content as printing
-from tests.integration.gradebook.desk import (
+from tests.integration.gradebook.class_corrections import (
     DEPUTY,
-    Desk,
+    ClassCorrections,
     Sessions,
     approve,
     complete_school,
@@ -43,7 +43,7 @@ from tests.servers import Pki
 STATE = corrections_pb2.CorrectionState
 MORNING, AFTERNOON = class_book_pb2.SESSION_MORNING, class_book_pb2.SESSION_AFTERNOON
 PRESENT, EXCUSED = corrections_pb2.ATTENDANCE_PRESENT, corrections_pb2.ATTENDANCE_EXCUSED
-UNEXCUSED, UNSAID = corrections_pb2.ATTENDANCE_UNEXCUSED, corrections_pb2.ATTENDANCE_UNSPECIFIED
+UNEXCUSED, UNKNOWN = corrections_pb2.ATTENDANCE_UNEXCUSED, corrections_pb2.ATTENDANCE_UNSPECIFIED
 ABSENCES, ATTENDANCE = corrections_pb2.CORRECTION_KIND_ABSENCES, corrections_pb2.CORRECTION_KIND_ATTENDANCE
 CONDUCT = corrections_pb2.CORRECTION_KIND_CONDUCT
 MONTHS = [f"2025-{m:02d}" for m in range(9, 13)] + [f"2026-{m:02d}" for m in range(1, 6)]
@@ -51,7 +51,7 @@ MONTHS = [f"2025-{m:02d}" for m in range(9, 13)] + [f"2026-{m:02d}" for m in ran
 
 @pytest.fixture(scope="module")
 def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
-    """Two complete classes under a closed window: one keeps the year's totals, the other attendance by month."""
+    """Two complete classes, window closed: one keeps totals of absences, one sheets by month."""
     with served(pki_files, database("gradebook"), students=5) as world:
         complete_school(world)
         for month in MONTHS:
@@ -65,16 +65,16 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def totals(world: World) -> Desk:
-    return Desk(world)
+def totals(world: World) -> ClassCorrections:
+    return ClassCorrections(world)
 
 
 @pytest.fixture(scope="module")
-def sheets(world: World) -> Desk:
-    return Desk(world, 1)
+def sheets(world: World) -> ClassCorrections:
+    return ClassCorrections(world, 1)
 
 
-def test_sessions_are_corrected_and_the_totals_follow(world: World, sheets: Desk) -> None:
+def test_sessions_are_corrected_and_the_totals_follow(world: World, sheets: ClassCorrections) -> None:
     # 1. A request names what it changes and changes nothing; a repeated one answers the same.
     before, year = sheet(sheets), summary(sheets).absent_sessions
     request_id = str(uuid.uuid4())
@@ -96,7 +96,7 @@ def test_sessions_are_corrected_and_the_totals_follow(world: World, sheets: Desk
     ]
     assert sheet(sheets) == before
 
-    # 2. The homeroom teacher asked, so a vice principal certifies, and the principal decides.
+    # 2. The homeroom teacher asked, so a vice principal confirms, and the principal decides.
     refused("OTHER_PERSON_REQUIRED", lambda: sheets.confirm(asked))
     refused("ROLE_REQUIRED", lambda: sheets.confirm(asked, sheets.teacher))
     refused("CORRECTION_STATE", lambda: sheets.decide(asked))
@@ -117,7 +117,7 @@ def test_sessions_are_corrected_and_the_totals_follow(world: World, sheets: Desk
     assert summary(sheets).absent_sessions == year + 1
     assert sheet(sheets, index=1).version == 1
 
-    # 4. The history says who asked, certified and decided.
+    # 4. The history names the requester, confirmer and decider.
     first, second = history(sheets, ATTENDANCE, month="2025-10")
     assert (first.kind, second.kind, second.reason) == ("ENTRY", "CORRECTION", asked.reason)
     assert list(second.sessions) == list(after.absences)
@@ -136,7 +136,7 @@ def test_sessions_are_corrected_and_the_totals_follow(world: World, sheets: Desk
         assert list(audit.verify(tx)) == []
 
 
-def test_totals_are_corrected_and_decide_the_promotion(world: World, totals: Desk) -> None:
+def test_totals_are_corrected_and_decide_the_promotion(world: World, totals: ClassCorrections) -> None:
     before = summary(totals)
     asked = of_totals(totals, 6, 40)
     assert asked.old_absences.excused + asked.old_absences.unexcused == before.absent_sessions
@@ -158,7 +158,7 @@ def test_totals_are_corrected_and_decide_the_promotion(world: World, totals: Des
     assert [v.kind for v in history(totals, CONDUCT, semester=FIRST)] == ["ENTRY", "CORRECTION"]
 
 
-def test_rejected_and_withdrawn_requests_change_nothing(world: World, sheets: Desk) -> None:
+def test_rejected_and_withdrawn_requests_change_nothing(world: World, sheets: ClassCorrections) -> None:
     before = sheet(sheets, "2025-11")
     session: Sessions = [(6, MORNING, PRESENT)]
     first = of_sessions(sheets, session, "2025-11")
@@ -170,8 +170,7 @@ def test_rejected_and_withdrawn_requests_change_nothing(world: World, sheets: De
         of_sessions(sheets, session, "2025-11", student=sheets.school_class.students[1].id),
     ]
     refused("INVALID_INPUT", lambda: sheets.decide(first, approve=False))
-    rejected = sheets.decide(first, note="Không có giấy xin phép.", approve=False)
-    assert rejected.state == STATE.CORRECTION_STATE_REJECTED
+    assert sheets.decide(first, note="Không có giấy xin phép.", approve=False).state == STATE.CORRECTION_STATE_REJECTED
     refused("ROLE_REQUIRED", lambda: world.ask("WithdrawCorrection", person=DEPUTY, correction=others[0].id))
     for other in others:
         answer = world.ask("WithdrawCorrection", person=sheets.school_class.homeroom_teacher, correction=other.id)
@@ -179,13 +178,13 @@ def test_rejected_and_withdrawn_requests_change_nothing(world: World, sheets: De
     assert sheet(sheets, "2025-11") == before
 
 
-def test_only_the_homeroom_teacher_asks(world: World, sheets: Desk, totals: Desk) -> None:
+def test_only_the_homeroom_teacher_asks(world: World, sheets: ClassCorrections, totals: ClassCorrections) -> None:
     for person in (sheets.teacher, world.school.principal, totals.school_class.homeroom_teacher):
-        refused("ROLE_REQUIRED", lambda who=person: of_sessions(sheets, [(9, MORNING, EXCUSED)], person=who))  # type: ignore[misc]
+        refused("ROLE_REQUIRED", lambda actor=person: of_sessions(sheets, [(9, MORNING, EXCUSED)], person=actor))  # type: ignore[misc]
     refused("ROLE_REQUIRED", lambda: of_totals(totals, 1, 1, person=totals.teacher))
 
 
-def test_totals_and_sheets_are_not_both_corrected(sheets: Desk, totals: Desk) -> None:
+def test_totals_and_sheets_are_not_both_corrected(sheets: ClassCorrections, totals: ClassCorrections) -> None:
     refused("ATTENDANCE_KEPT", lambda: of_totals(sheets, 1, 1))
     refused("ATTENDANCE_NOT_KEPT", lambda: of_sessions(totals, [(9, MORNING, EXCUSED)]))
 
@@ -195,7 +194,7 @@ def test_totals_and_sheets_are_not_both_corrected(sheets: Desk, totals: Desk) ->
     [
         ([(32, MORNING, EXCUSED)], {}, "sessions[0].day", "NO_SUCH_DATE"),
         ([(6, MORNING, EXCUSED), (0, MORNING, PRESENT)], {}, "sessions[1].day", "NO_SUCH_DATE"),
-        ([(9, MORNING, UNSAID)], {}, "sessions[0].new", "ENUM"),
+        ([(9, MORNING, UNKNOWN)], {}, "sessions[0].new", "ENUM"),
         ([(9, 3, EXCUSED)], {}, "sessions[0].session", "ENUM"),
         ([(9, MORNING, EXCUSED), (9, MORNING, PRESENT)], {}, "sessions[1]", "DUPLICATE"),
         ([(9, MORNING, EXCUSED), (9, AFTERNOON, PRESENT)], {}, "sessions[1]", "UNCHANGED"),
@@ -212,7 +211,7 @@ def test_totals_and_sheets_are_not_both_corrected(sheets: Desk, totals: Desk) ->
     ],
 )
 def test_a_bad_request_names_field_row_and_rule(
-    sheets: Desk, sessions: Sessions, fields: dict[str, Any], field: str, rule: str
+    sheets: ClassCorrections, sessions: Sessions, fields: dict[str, Any], field: str, rule: str
 ) -> None:
     listed = [{"day": d, "session": s, "new": says} for d, s, says in sessions]
     given = {
@@ -234,17 +233,19 @@ def test_a_bad_request_names_field_row_and_rule(
         ({"excused": 200, "unexcused": 201}, "new_absences", "OUT_OF_RANGE"),
     ],
 )
-def test_bad_totals_name_their_field(totals: Desk, new: dict[str, int] | None, field: str, rule: str) -> None:
+def test_bad_totals_name_their_field(
+    totals: ClassCorrections, new: dict[str, int] | None, field: str, rule: str
+) -> None:
     assert (field, rule) in rules(lambda: totals.about(ABSENCES, new_absences=new))
 
 
-def test_totals_that_stand_are_no_correction(totals: Desk) -> None:
+def test_totals_that_stand_are_no_correction(totals: ClassCorrections) -> None:
     stands = totals.world.school.absences(totals.school_class)[totals.school_class.students[1].id]
-    asked = lambda: of_totals(totals, *stands, student=totals.school_class.students[1].id)  # noqa: E731
-    assert rules(asked) == [("new_absences", "UNCHANGED")]
+    request = lambda: of_totals(totals, *stands, student=totals.school_class.students[1].id)  # noqa: E731
+    assert rules(request) == [("new_absences", "UNCHANGED")]
 
 
-def test_a_history_is_asked_for_by_what_it_is_of(sheets: Desk) -> None:
+def test_a_history_is_asked_for_by_what_it_is_of(sheets: ClassCorrections) -> None:
     assert rules(lambda: history(sheets, corrections_pb2.CORRECTION_KIND_MARK)) == [("kind", "ENUM")]
     assert rules(lambda: history(sheets, CONDUCT)) == [("semester", "ENUM")]
     assert rules(lambda: history(sheets, ABSENCES, month="2025-10")) == [("month", "NOT_ALLOWED")]
@@ -257,17 +258,19 @@ def test_a_history_is_asked_for_by_what_it_is_of(sheets: Desk) -> None:
             sheets.world.ask("GetDataHistory", client=client, school_class=ref, student=sheets.student, kind=ABSENCES)
 
 
-def test_a_sheet_that_was_never_entered_is_added(sheets: Desk) -> None:
+def test_a_sheet_that_was_never_entered_is_added(sheets: ClassCorrections) -> None:
     last = sheets.school_class.students[-1].id
     asked = of_sessions(sheets, [(5, MORNING, PRESENT), (4, MORNING, UNEXCUSED)], "2025-09", student=last)
-    assert (asked.old_version, [s.old for s in asked.sessions]) == (0, [UNSAID, UNSAID])
+    assert (asked.old_version, [s.old for s in asked.sessions]) == (0, [UNKNOWN, UNKNOWN])
     assert approve(sheets, asked).new_version == 1
     row = sheet(sheets, "2025-09", index=-1)
     assert [(a.day, a.excused) for a in row.absences] == [(4, False)]
 
 
-def test_windows_decide_whether_data_are_corrected_or_entered(world: World, sheets: Desk, totals: Desk) -> None:
-    """As for marks: a new window lets settled data be entered again, and what was asked for before is stale then."""
+def test_windows_decide_whether_data_are_corrected_or_entered(
+    world: World, sheets: ClassCorrections, totals: ClassCorrections
+) -> None:
+    """As for marks: in a new window settled data are entered again; earlier requests are then stale."""
     student = sheets.school_class.students[2].id
     session: Sessions = [(6, MORNING, EXCUSED)]
     waiting = sheets.confirm(of_sessions(sheets, session, "2026-02", student=student), DEPUTY)
@@ -294,7 +297,7 @@ def test_windows_decide_whether_data_are_corrected_or_entered(world: World, shee
     sheets.decide(waiting, note="Đã nhập lại.", approve=False)
 
 
-def test_of_many_requests_at_once_one_is_open_and_two_approvals_write_one_version(sheets: Desk) -> None:
+def test_of_many_requests_at_once_one_is_open_and_two_approvals_write_one_version(sheets: ClassCorrections) -> None:
     def ask(day: int) -> Any:
         try:
             return of_sessions(sheets, [(day, MORNING, EXCUSED)], "2026-03", student=sheets.school_class.students[3].id)
@@ -311,7 +314,7 @@ def test_of_many_requests_at_once_one_is_open_and_two_approvals_write_one_versio
     assert sheet(sheets, "2026-03", index=3).version == 2
 
 
-def test_books_that_hold_a_month_end_until_they_are_being_signed(world: World, sheets: Desk) -> None:
+def test_books_that_hold_a_month_end_until_they_are_being_signed(world: World, sheets: ClassCorrections) -> None:
     second = sheets.school_class.students[1].id
     first_book, year_book = sheets.freeze(), sheets.freeze(WHOLE_YEAR)
     spring = of_sessions(sheets, [(6, MORNING, PRESENT)], "2026-04", student=second)
@@ -360,7 +363,7 @@ def test_books_that_hold_a_month_end_until_they_are_being_signed(world: World, s
     assert sheets.freeze(WHOLE_YEAR).version == book.version + 1
 
 
-def test_the_book_lists_the_totals_that_changed(world: World, totals: Desk) -> None:
+def test_the_book_lists_the_totals_that_changed(world: World, totals: ClassCorrections) -> None:
     book = totals.freeze(WHOLE_YEAR)
     content = printing.parse(world.ask("DownloadBookContent", client="service/print", book=book.id)).data
     columns = [(c["column"], c["old"], c["new"]) for c in content["corrections"]]
@@ -370,15 +373,16 @@ def test_the_book_lists_the_totals_that_changed(world: World, totals: Desk) -> N
     assert content["year"]["evaluation"][0]["absent_sessions"] == 45
 
 
-def test_people_and_scripts_see_them(world: World, sheets: Desk, totals: Desk, hoso: Callable[..., Any]) -> None:
+def test_people_and_scripts_see_them(
+    world: World, sheets: ClassCorrections, totals: ClassCorrections, hoso: Callable[..., Any]
+) -> None:
     where = tuple(world.year.values())
     listed = hoso("corrections", "list", *where, "--class", sheets.school_class.name, "--state", "APPROVED")
     assert [c["month"] for c in listed][:2] == ["2025-10", "2025-09"]
     shown = " ".join(hoso("corrections", "show", listed[0]["id"], table=True).split())
     for words in ("điểm danh", "2025-10", "6 sáng K, 7 chiều có mặt", "6 sáng P, 7 chiều K", DEPUTY):
         assert words in shown
-    added = " ".join(hoso("corrections", "show", listed[1]["id"], table=True).split())
-    assert "4 sáng chưa điểm danh" in added
+    assert "4 sáng chưa điểm danh" in " ".join(hoso("corrections", "show", listed[1]["id"], table=True).split())
     of_year = hoso("corrections", "list", *where, "--class", totals.school_class.name, "--state", "APPROVED")
     shown = " ".join(hoso("corrections", "show", of_year[1]["id"], table=True).split())
     assert "số buổi nghỉ, cả năm" in shown
@@ -386,7 +390,7 @@ def test_people_and_scripts_see_them(world: World, sheets: Desk, totals: Desk, h
     assert "rèn luyện, HKI" in " ".join(hoso("corrections", "show", of_year[2]["id"], table=True).split())
 
 
-def test_an_attendance_kept_meanwhile_refuses_the_totals(world: World, totals: Desk) -> None:
+def test_an_attendance_kept_meanwhile_refuses_the_totals(world: World, totals: ClassCorrections) -> None:
     waiting = totals.confirm(of_totals(totals, 2, 2, student=totals.school_class.students[1].id), DEPUTY)
     with world.database.transaction() as tx:
         tx.execute("UPDATE book SET state = 5 WHERE class_id = (SELECT id FROM school_class WHERE name = '6A1')")

@@ -238,7 +238,7 @@ def test_version_1_is_recomputed_from_the_rows(world: World) -> None:
         }
         for action, said in facts.items():
             audit.append(
-                tx, audit.Record(f"school/{world.school.code}", action, "schools/x", said, Caller(VENDOR, "gv", "x"))
+                tx, audit.AuditRow(f"school/{world.school.code}", action, "schools/x", said, Caller(VENDOR, "gv", "x"))
             )
     with world.database.transaction() as tx:
         for action, said in facts.items():

@@ -17,7 +17,7 @@ from services.common.errors import HosoError
 from services.common.identity import Caller
 from services.gradebook.entry import marks
 from services.gradebook.entry.marks import Answer, SheetEntry
-from services.gradebook.model.acts import Entered, Request
+from services.gradebook.model.acts import Entered, EntryRequest
 from services.gradebook.model.domain import ClassRef
 from tests.integration.gradebook.world import FINAL, FIRST, REGULAR, SECOND, VENDOR, World
 
@@ -52,7 +52,9 @@ def sheet(
     who = school_class.assignments[subject][0] if person == "" else person
     return SheetEntry(
         Caller(VENDOR, who, None if who is None else code),
-        Request(request or uuid.uuid4(), uuid.uuid5(uuid.NAMESPACE_OID, repr((subject, semester, values))).bytes * 2),
+        EntryRequest(
+            request or uuid.uuid4(), uuid.uuid5(uuid.NAMESPACE_OID, repr((subject, semester, values))).bytes * 2
+        ),
         ClassRef(code, world.school.school_year, school_class.name),
         subject,
         semester,

@@ -10,7 +10,7 @@ import pytest
 from services.common.db import Database, migrate
 from services.common.settings import DatabaseConfig
 from services.gradebook.entry.store import corrections
-from services.gradebook.model.correction_rules import Change, Kind
+from services.gradebook.model.correction_rules import Change, CorrectionKind
 from services.gradebook.model.domain import Authorisation, Authority, Stage
 from tests.integration.gradebook.world import MIGRATIONS
 
@@ -82,15 +82,15 @@ def test_corrections_of_before_stay_what_they_were(config: DatabaseConfig, tmp_p
         "gradebook/0020_acts.sql",
     ]
     with opened.transaction() as tx:
-        found = corrections.list_corrections(tx, 1, None, None, 0, 10)
+        migrated = corrections.list_corrections(tx, 1, class_id=None, state=None, after=0, limit=10)
         open_ids = [len(corrections.open_ids(tx, [1], stage, "", "")) for stage in Stage]
-        again = [corrections.open_at(tx, item.datum) for item in found]
+        again = [corrections.open_at(tx, item.datum) for item in migrated]
     opened.close()
-    assert [(*item.datum, item.old_version, item.changes) for item in found] == [
-        (Kind.MARK, 1, 1, 1, 1, 10, "", 1, (Change(0, 50, 85),)),
-        (Kind.MARK, 1, 1, 1, 2, 12, "", 0, (Change(0, None, 202),)),
-        (Kind.MARK, 1, 1, 1, 2, 3, "", 2, (Change(0, 40, None),)),
-        (Kind.CONDUCT, 1, 1, None, 1, 0, "", 1, (Change(0, 4, 2),)),
+    assert [(*item.datum, item.old_version, item.changes) for item in migrated] == [
+        (CorrectionKind.MARK, 1, 1, 1, 1, 10, "", 1, (Change(0, 50, 85),)),
+        (CorrectionKind.MARK, 1, 1, 1, 2, 12, "", 0, (Change(0, None, 202),)),
+        (CorrectionKind.MARK, 1, 1, 1, 2, 3, "", 2, (Change(0, 40, None),)),
+        (CorrectionKind.CONDUCT, 1, 1, None, 1, 0, "", 1, (Change(0, 4, 2),)),
     ]
     assert open_ids == [2, 3, 4]
-    assert again == [item.id for item in found]
+    assert again == [item.id for item in migrated]

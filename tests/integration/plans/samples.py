@@ -22,8 +22,8 @@ from services.common.intake import Delivery, Intake, Subscription
 from services.common.settings import DatabaseConfig
 from services.gradebook.entry import marks
 from services.gradebook.entry.marks import SheetEntry
-from services.gradebook.model.acts import Request
-from services.gradebook.model.correction_rules import Kind
+from services.gradebook.model.acts import EntryRequest
+from services.gradebook.model.correction_rules import CorrectionKind
 from services.gradebook.model.domain import ClassRef, MarkKind, RecordType
 
 SERVICES = ("gradebook", "print", "signing", "archive")
@@ -106,7 +106,7 @@ def _signing(tx: Tx) -> dict[str, Any]:
 
 
 def _archive(tx: Tx) -> dict[str, Any]:
-    return {"record_id": _id(tx, "SELECT id FROM record LIMIT 1")}
+    return {"record_id": _id(tx, "SELECT id FROM record ORDER BY sequence DESC LIMIT 1")}
 
 
 _ROWS: dict[str, Callable[[Tx], dict[str, Any]]] = {
@@ -129,7 +129,7 @@ SPECIAL: dict[str, list[dict[str, Any]]] = {
         {"id": uuid.UUID(int=8), "record_type": RecordType.CLASS_BOOK, "version": 9, "stage": 3, **_BOOK}
     ],
     "book_store.update": [{"changes": {uuid.UUID(int=8): {"state": 1}}}],
-    "history.data_history": [{"kind": Kind.CONDUCT}, {"kind": Kind.ATTENDANCE}],
+    "history.data_history": [{"kind": CorrectionKind.CONDUCT}, {"kind": CorrectionKind.ATTENDANCE}],
     "store.add_document": [
         {},
         {"Document.id": uuid.UUID(int=8), "book": "new", "Document.state": "SIGNING", "Required.state": "PENDING"},
@@ -159,7 +159,7 @@ def _sheet(tx: Tx) -> SheetEntry:
     assert student is not None
     return SheetEntry(
         Caller(client=f"vendor/{vendor[0]}", person=row[1], school="S1"),
-        Request(uuid.uuid4(), bytes(32)),
+        EntryRequest(uuid.uuid4(), bytes(32)),
         ClassRef("S1", "2025-2026", names["class_name"]),
         row[0],
         1,
@@ -205,7 +205,6 @@ def _entered(config: DatabaseConfig, sheet: SheetEntry) -> None:
 
 _PAGES = "the Department pages through the whole city in this order"
 _OPEN_JOBS = "reads the jobs that are open, which a partial index holds"
-_VERIFIED = "recomputes every row, for which it was called"
 _NEWEST_PROBE = "one row, from the end of the index: a deployment has one store"
 _FEW_ROWS = "a handful of rows, however large the city"
 ALLOWED: dict[str, dict[str, str]] = {
@@ -213,16 +212,20 @@ ALLOWED: dict[str, dict[str, str]] = {
     "vendor_store.page": {"vendor_pkey": _PAGES},
     "dossier_store.page": {"school_code_key": _PAGES, "dossier_open": "the dossiers that are open, for such a page"},
     "dossier_store.missing": {"school_code_key": _PAGES, "school_pkey": _PAGES},
-    "jobs.wake": {"job_due": _OPEN_JOBS},
+    "jobs.aside": {"job_due": _OPEN_JOBS},
     "jobs.state": {"job_due": _OPEN_JOBS, "job_dead": "counts the dead jobs, which a partial index holds"},
     "jobs.claim": {"job_due": "the first due job, in the order of the index"},
     "jobs.list_dead": {"job_dead": "pages through the dead jobs, which a partial index holds"},
     "outbox.state": {"outbox_pending": "counts what waits for the broker, which a partial index holds"},
     "relay._Session._fetch": {"outbox_pending": "takes what waits for the broker, in the order of the index"},
     "relay._Session._purge": {"outbox_published": "takes the oldest published events, in the order of the index"},
-    "audit.verify_all": {"audit_entry": _VERIFIED, "audit_entry_pkey": _VERIFIED, "audit_head_pkey": _VERIFIED},
-    "audit.heads": {"audit_head_pkey": "the end of every chain"},
+    "audit.heads": {"audit_head": "the end of every chain, for the day's anchor (ADR-0051)"},
+    "audit._chains": {
+        "audit_entry_pkey": "one look per chain, to name all that are to be verified",
+        "audit_head_pkey": "names all chains that are to be verified",
+    },
     "store.add_record": {"register_head": "the table has one row"},
+    "store.chain_around": {"register_head": "the table has one row"},
     "store.policies": {"retention_policy_pkey": _FEW_ROWS},
     "store.newest_probe": {"store_probe_newest": _NEWEST_PROBE, "store_probe_pkey": _NEWEST_PROBE},
 }

@@ -13,13 +13,15 @@ from jwt.api_jws import PyJWS
 
 from services.common import anchor
 from services.common.anchor import AnchorInvalid, Statement
-from services.common.audit import Head
+from services.common.audit import ChainHead
 from tests.unit.archive.anchor_keys import AnchorCa
 
 CA = AnchorCa()
 OURS = CA.signer("anchor/gradebook")
 NOW = datetime.now(UTC)
-FIRST = Statement("gradebook", 1, b"", NOW, (Head("access", 3, bytes(32)), Head("school/7900é", 5, b"\1" * 32)))
+FIRST = Statement(
+    "gradebook", 1, b"", NOW, (ChainHead("access", 3, bytes(32)), ChainHead("school/7900é", 5, b"\1" * 32))
+)
 
 
 def refused(signed: bytes, service: str = "gradebook", trusted: bytes = CA.pem) -> str:
@@ -86,8 +88,8 @@ def test_a_statement_that_is_not_whole_and_canonical_is_refused() -> None:
         good.replace(b"audit-anchor/1", b"audit-anchor/9"),
         json.dumps(fields | {"more": 1}, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(),
         anchor._payload(replace(FIRST, heads=(*FIRST.heads, FIRST.heads[0]))),
-        anchor._payload(replace(FIRST, heads=(Head("access", 0, bytes(32)),))),
-        anchor._payload(replace(FIRST, heads=(Head("access", 1, bytes(31)),))),
+        anchor._payload(replace(FIRST, heads=(ChainHead("access", 0, bytes(32)),))),
+        anchor._payload(replace(FIRST, heads=(ChainHead("access", 1, bytes(31)),))),
         anchor._payload(replace(FIRST, previous_sha256=bytes(32))),
         good.replace(NOW.isoformat(timespec="microseconds").encode(), b"9999-12-31T23:59:59.999999-23:59"),
     ]
@@ -101,7 +103,7 @@ def test_anything_but_a_jws_is_refused() -> None:
 
 
 def test_chains_only_grow() -> None:
-    earlier = [Head("a", 3, b"\1" * 32), Head("b", 1, b"\2" * 32), Head("c", 2, b"\3" * 32)]
+    earlier = [ChainHead("a", 3, b"\1" * 32), ChainHead("b", 1, b"\2" * 32), ChainHead("c", 2, b"\3" * 32)]
     assert anchor.went_back(earlier, earlier) == []
-    assert anchor.went_back(earlier, [*earlier[:2], Head("c", 9, b"\4" * 32), Head("d", 1, b"\5" * 32)]) == []
-    assert anchor.went_back(earlier, [Head("a", 2, b"\6" * 32), Head("b", 1, b"\7" * 32)]) == ["a", "b", "c"]
+    assert anchor.went_back(earlier, [*earlier[:2], ChainHead("c", 9, b"\4" * 32), ChainHead("d", 1, b"\5" * 32)]) == []
+    assert anchor.went_back(earlier, [ChainHead("a", 2, b"\6" * 32), ChainHead("b", 1, b"\7" * 32)]) == ["a", "b", "c"]

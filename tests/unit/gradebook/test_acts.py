@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gradebook.model import acts
-from services.gradebook.model.acts import Act, CellArrays
+from services.gradebook.model.acts import CellArrays, EntryAct
 from services.gradebook.model.entry_kinds import EntryKind
 
-ACT = Act(
+ACT = EntryAct(
     uuid.UUID("6f1c2b6e-2f0e-4a39-9c0a-0d6f2f3c9a11"),
     bytes(32),
     EntryKind.MARKS,
@@ -32,7 +32,7 @@ def array(values: list[int] | list[int | None]) -> str:
     return acts.json_array([-1 if value is None else value for value in values]).replace("-1", "null")
 
 
-def by_the_standard(act: Act, cells: dict[str, Any], rows: dict[str, Any]) -> str:
+def by_the_standard(act: EntryAct, cells: dict[str, Any], rows: dict[str, Any]) -> str:
     fields = {
         "request_id": str(act.request_id),
         "kind": int(act.kind),
@@ -50,7 +50,7 @@ def by_the_standard(act: Act, cells: dict[str, Any], rows: dict[str, Any]) -> st
 def test_version_2_is_of_the_bytes_of_rfc_8785(
     students: list[int], columns: list[int], versions: list[int], vals: list[int | None], kind: int, subject: int | None
 ) -> None:
-    act = Act(ACT.request_id, bytes(32), kind, 3, subject, None, ACT.person, ACT.client, ACT.reason)
+    act = EntryAct(ACT.request_id, bytes(32), kind, 3, subject, None, ACT.person, ACT.client, ACT.reason)
     cells = {"students": students, "columns": columns, "versions": versions, "vals": vals}
     rows = {"remark": [{"student_id": 7, "remark": "Tiến bộ “rõ”.", "period": 1, "subject_id": None}]}
     arrays = CellArrays(array(students), array(columns), array(versions), array(vals))
@@ -70,8 +70,8 @@ def test_an_act_and_its_request_are_in_the_digest_by_every_field() -> None:
         "client": "vendor/vnedu",
         "reason": "",
     }.items():
-        fields = {field: getattr(ACT, field) for field in Act.__slots__}
-        digests.add(acts.act_sha256(Act(**{**fields, name: value})))
+        fields = {field: getattr(ACT, field) for field in EntryAct.__slots__}
+        digests.add(acts.act_sha256(EntryAct(**{**fields, name: value})))
     assert len(digests) == 9
 
 

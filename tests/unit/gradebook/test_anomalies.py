@@ -34,7 +34,8 @@ seeds = st.integers(0, 2**32)
 
 
 def student(number: int) -> ClassStudent:
-    return ClassStudent(number, f"hs{number}", number, f"Tên {number}", "2014-01-01", "", 1, "", "", "", None, None, "")
+    name = f"Tên {number}"
+    return ClassStudent(f"hs{number}", number, name, "2014-01-01", "", 1, "", "", "", None, None, "", id=number)
 
 
 def ordinary(seed: int) -> ClassData:

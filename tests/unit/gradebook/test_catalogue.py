@@ -1,4 +1,4 @@
-"""The catalogue of record books: complete, in the order of signatures, and as the law of the year says."""
+"""The catalogue of record books: complete, in the order of signatures, as the year's law says."""
 
 import json
 from pathlib import Path
@@ -20,9 +20,9 @@ def test_every_record_type_is_kept_once_with_signatures_in_order(year: str, leve
     assert [book.record_type for book in books] == list(RecordType)
     for book in books:
         assert record_book(book.record_type, year, level) == book
-        ranks = [one.rank for one in book.signatories]
+        ranks = [signatory.rank for signatory in book.signatories]
         assert ranks == sorted(ranks)
-        assert SignatoryRole.PRINCIPAL in {one.role for one in book.signatories}
+        assert SignatoryRole.PRINCIPAL in {signatory.role for signatory in book.signatories}
         assert book.sealed == (ranks[-1] == SEAL_RANK) == (book.signatories[-1].role is SignatoryRole.SCHOOL_SEAL)
         assert book.legal_reference.startswith("TT ")
 
@@ -37,7 +37,7 @@ def test_the_law_of_the_year_decides_paper_and_the_teachers_book(year: str, leve
 
 
 def test_stages_and_preparers() -> None:
-    books = {one.record_type: one for one in record_books("2025-2026", SchoolLevel.LOWER_SECONDARY)}
+    books = {book.record_type: book for book in record_books("2025-2026", SchoolLevel.LOWER_SECONDARY)}
     assert books[RecordType.TRANSCRIPT].stages == (Stage.WHOLE_YEAR, Stage.AFTER_SUMMER)
     assert books[RecordType.TEACHER_BOOK].preparer is Preparer.SUBJECT_TEACHER
     assert not books[RecordType.TEACHER_BOOK].sealed
@@ -49,9 +49,9 @@ def test_formats_and_their_signatories_are_those_that_print_knows() -> None:
         schema = json.loads((Path(SCHEMA_FOLDER) / FORMATS[book.format].schema).read_text(encoding="utf-8"))
         assert schema["properties"]["record_type"]["const"] == book.record_type.name
         stage = schema["properties"]["stage"]
-        assert {one.name for one in book.stages} <= set(stage.get("enum", [stage.get("const")]))
+        assert {kept.name for kept in book.stages} <= set(stage.get("enum", [stage.get("const")]))
         roles = set(schema["$defs"]["signatory"]["properties"]["role"]["enum"])
-        assert {one.role.name for one in book.signatories} == roles
+        assert {signatory.role.name for signatory in book.signatories} == roles
 
 
 def test_a_grade_belongs_to_its_level() -> None:

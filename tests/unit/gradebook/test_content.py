@@ -43,7 +43,6 @@ def class_data(index: int) -> ClassData:
     ]
     students = [
         ClassStudent(
-            s.number,
             s.id,
             s.number,
             s.name,
@@ -56,6 +55,7 @@ def class_data(index: int) -> ClassData:
             _guardian(s.father),
             _guardian(s.mother),
             "",
+            id=s.number,
         )
         for s in school_class.students
     ]

@@ -8,16 +8,18 @@ from hypothesis import strategies as st
 
 from services.gradebook.books.content.corrections import corrections_list
 from services.gradebook.model.attendance_rules import EXCUSED, PRESENT, SAID, UNEXCUSED, said, sheet
-from services.gradebook.model.correction_rules import ApprovedCorrection, Change, Kind
+from services.gradebook.model.correction_rules import ApprovedCorrection, Change, CorrectionKind
 from services.gradebook.model.domain import NOT_SAT_VALUE, REASSESSMENT_COLUMN, SUMMER
 from services.gradebook.model.results import ClassStudent
 
-STUDENT = ClassStudent(5, "s5", 3, "S 5", "2014-01-01", "", 1, "", "", "", None, None, "")
+STUDENT = ClassStudent("s5", 3, "S 5", "2014-01-01", "", 1, "", "", "", None, None, "", id=5)
 PEOPLE = {name: (name, name.upper()) for name in ("requested_by", "confirmed_by", "approved_by")}
 
 
-def approved(kind: Kind, *changes: Change, semester: int | None = None, column: int = 0, month: str = "") -> object:
-    subject = "TOAN" if kind is Kind.MARK else None
+def approved(
+    kind: CorrectionKind, *changes: Change, semester: int | None = None, column: int = 0, month: str = ""
+) -> object:
+    subject = "TOAN" if kind is CorrectionKind.MARK else None
     time = datetime(2026, 1, 12, 2, 30, tzinfo=UTC)
     correction = ApprovedCorrection(
         kind=kind,
@@ -41,31 +43,33 @@ def approved(kind: Kind, *changes: Change, semester: int | None = None, column: 
     ("listed", "expected"),
     [
         (
-            approved(Kind.MARK, Change(0, None, 85), semester=1, column=2),
+            approved(CorrectionKind.MARK, Change(0, None, 85), semester=1, column=2),
             [("TOAN", "SEMESTER_1", "REGULAR_2", None, "8.5")],
         ),
         (
-            approved(Kind.MARK, Change(0, 50, NOT_SAT_VALUE), semester=2, column=REASSESSMENT_COLUMN),
+            approved(CorrectionKind.MARK, Change(0, 50, NOT_SAT_VALUE), semester=2, column=REASSESSMENT_COLUMN),
             [("TOAN", "SEMESTER_2", "REASSESSED", "5", "ABSENT")],
         ),
         (
-            approved(Kind.CONDUCT, Change(0, 4, 1), semester=2),
+            approved(CorrectionKind.CONDUCT, Change(0, 4, 1), semester=2),
             [(None, "SEMESTER_2", "CONDUCT", "EXCELLENT", "UNSATISFACTORY")],
         ),
         (
-            approved(Kind.SUMMER_CONDUCT, Change(0, None, 2), semester=SUMMER),
+            approved(CorrectionKind.SUMMER_CONDUCT, Change(0, None, 2), semester=SUMMER),
             [(None, None, "CONDUCT_AFTER_SUMMER", None, "SATISFACTORY")],
         ),
         (
-            approved(Kind.ABSENCES, Change(1, 12, 12), Change(2, 40, 3)),
+            approved(CorrectionKind.ABSENCES, Change(1, 12, 12), Change(2, 40, 3)),
             [(None, None, "ABSENCES_UNEXCUSED", 40, 3)],
         ),
         (
-            approved(Kind.ABSENCES, Change(1, None, 0), Change(2, None, 3)),
+            approved(CorrectionKind.ABSENCES, Change(1, None, 0), Change(2, None, 3)),
             [(None, None, "ABSENCES_EXCUSED", None, 0), (None, None, "ABSENCES_UNEXCUSED", None, 3)],
         ),
         (
-            approved(Kind.ATTENDANCE, Change(31, UNEXCUSED, EXCUSED), Change(92, None, PRESENT), month="2025-10"),
+            approved(
+                CorrectionKind.ATTENDANCE, Change(31, UNEXCUSED, EXCUSED), Change(92, None, PRESENT), month="2025-10"
+            ),
             [
                 (None, None, "ATTENDANCE_2025-10-03_MORNING", "UNEXCUSED", "EXCUSED"),
                 (None, None, "ATTENDANCE_2025-10-09_AFTERNOON", None, "PRESENT"),

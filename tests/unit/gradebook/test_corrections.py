@@ -1,4 +1,4 @@
-"""The life of a correction: no path of acts approves with one person, undoes a decision or skips the certificate."""
+"""The life of a correction: none is approved by one person, undecided again, or unconfirmed."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,9 +8,9 @@ from services.common.errors import Forbidden, Rejected
 from services.gradebook.model.correction_rules import (
     OPEN,
     RULES,
-    Act,
+    CorrectionAct,
+    CorrectionState,
     Progress,
-    State,
     confirmers,
     deciders,
     step,
@@ -33,10 +33,10 @@ class Corrections(RuleBasedStateMachine):
     @initialize(offices=offices, requester=people)
     def request(self, offices: Offices, requester: str) -> None:
         self.offices = offices
-        self.progress = Progress(State.REQUESTED, requester)
+        self.progress = Progress(CorrectionState.REQUESTED, requester)
 
-    @rule(act=st.sampled_from(list(Act)), person=people)
-    def act(self, act: Act, person: str) -> None:
+    @rule(act=st.sampled_from(list(CorrectionAct)), person=people)
+    def act(self, act: CorrectionAct, person: str) -> None:
         before = self.progress
         try:
             after = step(before, act, person, self.offices)
@@ -44,13 +44,13 @@ class Corrections(RuleBasedStateMachine):
             return
         assert before.state in OPEN
         assert after > before.state
-        if act is Act.WITHDRAW:
+        if act is CorrectionAct.WITHDRAW:
             assert person == before.requester
-        if act is Act.CONFIRM:
+        if act is CorrectionAct.CONFIRM:
             assert person == self.offices.homeroom or before.requester == self.offices.homeroom
             self.progress = Progress(after, before.requester, person)
             return
-        if act is Act.APPROVE:
+        if act is CorrectionAct.APPROVE:
             assert before.confirmer is not None
             assert len({before.requester, before.confirmer, person}) >= 2
             assert person in self.offices.principals | self.offices.vice_principals
@@ -61,39 +61,39 @@ TestCorrections = Corrections.TestCase
 
 
 @given(offices, people)
-def test_someone_can_always_certify_and_nobody_else_than_the_homeroom_teacher_needs_a_reason(
+def test_someone_can_always_confirm_and_only_for_the_homeroom_teachers_own_request_another_person(
     offices: Offices, requester: str
 ) -> None:
-    found = confirmers(offices, requester)
-    assert found
-    assert found == {offices.homeroom} or requester == offices.homeroom
+    allowed = confirmers(offices, requester)
+    assert allowed
+    assert allowed == {offices.homeroom} or requester == offices.homeroom
 
 
 @given(offices, people, st.none() | people)
-def test_who_decides_has_no_part_in_it_where_someone_else_can(
+def test_deciders_have_no_part_in_a_correction_while_anyone_else_can(
     offices: Offices, requester: str, confirmer: str | None
 ) -> None:
-    progress = Progress(State.CONFIRMED if confirmer else State.REQUESTED, requester, confirmer)
-    found = deciders(offices, progress)
+    progress = Progress(CorrectionState.CONFIRMED if confirmer else CorrectionState.REQUESTED, requester, confirmer)
+    allowed = deciders(offices, progress)
     concerned = {requester, confirmer} - {None}
     if (offices.principals | offices.vice_principals) - concerned:
-        assert found
-        assert not found & concerned
+        assert allowed
+        assert not allowed & concerned
     else:
-        assert all(len(concerned | {one}) > 1 for one in found)
+        assert all(len(concerned | {person}) > 1 for person in allowed)
 
 
 def test_a_usual_school_needs_three_people_and_a_small_one_two() -> None:
     usual = Offices("gvcn", {"ht"}, {"pht"})
-    assert deciders(usual, Progress(State.CONFIRMED, "gv", "gvcn")) == {"ht"}
+    assert deciders(usual, Progress(CorrectionState.CONFIRMED, "gv", "gvcn")) == {"ht"}
     assert confirmers(usual, "gvcn") == {"pht"}
-    assert deciders(usual, Progress(State.CONFIRMED, "ht", "gvcn")) == {"pht"}
+    assert deciders(usual, Progress(CorrectionState.CONFIRMED, "ht", "gvcn")) == {"pht"}
     small = Offices("gvcn", {"ht"}, set())
     assert confirmers(small, "gvcn") == {"gvcn"}
-    assert deciders(small, Progress(State.CONFIRMED, "gvcn", "gvcn")) == {"ht"}
-    assert deciders(small, Progress(State.CONFIRMED, "ht", "gvcn")) == {"ht"}
-    assert not deciders(Offices("ht", {"ht"}, set()), Progress(State.CONFIRMED, "ht", "ht"))
+    assert deciders(small, Progress(CorrectionState.CONFIRMED, "gvcn", "gvcn")) == {"ht"}
+    assert deciders(small, Progress(CorrectionState.CONFIRMED, "ht", "gvcn")) == {"ht"}
+    assert not deciders(Offices("ht", {"ht"}, set()), Progress(CorrectionState.CONFIRMED, "ht", "ht"))
 
 
 def test_every_state_is_reached() -> None:
-    assert {rule.target for rule in RULES.values()} | {State.REQUESTED} == set(State)
+    assert {rule.target for rule in RULES.values()} | {CorrectionState.REQUESTED} == set(CorrectionState)

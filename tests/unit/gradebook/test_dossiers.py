@@ -12,8 +12,8 @@ from services.common.errors import Invalid, Rejected
 from services.gradebook.model import control_log_words, correction_rules, dossier_rules, lifecycle
 from services.gradebook.model.domain import Authorisation, Role, SchoolLevel, SchoolYear, VendorStatus
 from services.gradebook.model.dossier_rules import (
-    Act,
     Document,
+    DossierAct,
     DossierState,
     Duty,
     Facts,
@@ -21,7 +21,7 @@ from services.gradebook.model.dossier_rules import (
     PortalLink,
     Route,
     Submission,
-    YearStanding,
+    YearSettings,
 )
 
 TODAY = dt.date(2026, 9, 15)
@@ -48,7 +48,7 @@ RENEWED = replace(FACTS, previous=BEFORE)
 def faults(items: Items, facts: Facts = FACTS) -> set[tuple[str, str]]:
     with pytest.raises(Invalid) as caught:
         dossier_rules.complete(items, facts)
-    return {(one.field.removeprefix("items."), one.rule) for one in caught.value.violations}
+    return {(v.field.removeprefix("items."), v.rule) for v in caught.value.violations}
 
 
 def test_a_whole_dossier_is_complete() -> None:
@@ -184,7 +184,7 @@ def test_documents(change: dict[str, object], rule_: str) -> None:
     wrong = replace(DOCUMENT, **change)  # type: ignore[arg-type]
     with pytest.raises(Invalid) as caught:
         dossier_rules.check_items(replace(WHOLE, petition=wrong), TODAY)
-    assert [one.rule for one in caught.value.violations] == [rule_]
+    assert [v.rule for v in caught.value.violations] == [rule_]
     assert caught.value.violations[0].field.startswith("items.petition.")
 
 
@@ -199,10 +199,10 @@ EARLIER = dt.datetime(2026, 8, 1, tzinfo=dt.UTC)
 BY_DOSSIER, BY_DEPARTMENT = Authorisation.DOSSIER, Authorisation.BY_DEPARTMENT
 
 
-def standing(
+def year_settings(
     vendor: str, kind: int, since: dt.datetime | None, approved: str, *, suspended: bool = False
-) -> YearStanding:
-    return YearStanding(SchoolYear("2026-2027", vendor, False, kind, "", since), suspended, approved)
+) -> YearSettings:
+    return YearSettings(SchoolYear("2026-2027", vendor, False, kind, "", since), suspended, approved)
 
 
 @pytest.mark.parametrize(
@@ -211,32 +211,32 @@ def standing(
         (0, None, BY_DOSSIER, None),
         (BY_DOSSIER, None, BY_DOSSIER, None),
         (BY_DEPARTMENT, None, BY_DEPARTMENT, NOW),
-        (0, standing("smas", BY_DEPARTMENT, EARLIER, ""), BY_DEPARTMENT, EARLIER),
-        (BY_DOSSIER, standing("smas", BY_DEPARTMENT, EARLIER, ""), BY_DOSSIER, None),
-        (BY_DOSSIER, standing("smas", BY_DEPARTMENT, EARLIER, "smas"), BY_DOSSIER, EARLIER),
-        (0, standing("smas", BY_DOSSIER, EARLIER, "smas"), BY_DOSSIER, EARLIER),
-        (0, standing("vietschool", BY_DOSSIER, EARLIER, "vietschool", suspended=True), BY_DOSSIER, None),
-        (0, standing("vietschool", BY_DOSSIER, None, "vietschool"), BY_DOSSIER, None),
-        (BY_DEPARTMENT, standing("vietschool", BY_DOSSIER, None, "vietschool"), BY_DEPARTMENT, NOW),
+        (0, year_settings("smas", BY_DEPARTMENT, EARLIER, ""), BY_DEPARTMENT, EARLIER),
+        (BY_DOSSIER, year_settings("smas", BY_DEPARTMENT, EARLIER, ""), BY_DOSSIER, None),
+        (BY_DOSSIER, year_settings("smas", BY_DEPARTMENT, EARLIER, "smas"), BY_DOSSIER, EARLIER),
+        (0, year_settings("smas", BY_DOSSIER, EARLIER, "smas"), BY_DOSSIER, EARLIER),
+        (0, year_settings("vietschool", BY_DOSSIER, EARLIER, "vietschool", suspended=True), BY_DOSSIER, None),
+        (0, year_settings("vietschool", BY_DOSSIER, None, "vietschool"), BY_DOSSIER, None),
+        (BY_DEPARTMENT, year_settings("vietschool", BY_DOSSIER, None, "vietschool"), BY_DEPARTMENT, NOW),
     ],
 )
 def test_what_a_year_becomes_when_it_is_put(
-    wanted: int, before: YearStanding | None, kind: int, since: dt.datetime | None
+    wanted: int, before: YearSettings | None, kind: int, since: dt.datetime | None
 ) -> None:
     year = SchoolYear("2026-2027", "smas", True, wanted)
-    settled = dossier_rules.settled_year(year, before, NOW)
-    assert (settled.vendor, settled.authorisation, settled.authorised_time) == ("smas", kind, since)
+    authorised = dossier_rules.authorised_year(year, before, NOW)
+    assert (authorised.vendor, authorised.authorisation, authorised.authorised_time) == ("smas", kind, since)
 
 
 def test_the_vendor_of_an_approved_dossier_stays() -> None:
     year = SchoolYear("2026-2027", "smas", True, BY_DOSSIER)
     with pytest.raises(Rejected, match="một phần mềm"):
-        dossier_rules.settled_year(year, standing("vietschool", BY_DOSSIER, EARLIER, "vietschool"), NOW)
+        dossier_rules.authorised_year(year, year_settings("vietschool", BY_DOSSIER, EARLIER, "vietschool"), NOW)
 
 
 def test_the_control_log_has_words_for_every_act_on_books_and_corrections() -> None:
-    books = {f"BOOK_{act.value}" for act in lifecycle.Act if act is not lifecycle.Act.FREEZE}
-    fixed = {f"CORRECTION_{state.name}" for state in correction_rules.State}
+    books = {f"BOOK_{act.value}" for act in lifecycle.BookAct if act is not lifecycle.BookAct.FREEZE}
+    fixed = {f"CORRECTION_{state.name}" for state in correction_rules.CorrectionState}
     assert books | fixed | {"BOOK_FROZEN"} <= set(control_log_words.TITLES)
     assert control_log_words.title("SOMETHING_NEW") == "SOMETHING_NEW"
 
@@ -277,15 +277,15 @@ class Lives(RuleBasedStateMachine):
         assert version == len(self.versions)
 
     @precondition(lambda self: self.versions)
-    @rule(act=st.sampled_from([Act.SUBMIT, Act.START_REVIEW, Act.APPROVE, Act.REJECT]))
-    def acts(self, act: Act) -> None:
+    @rule(act=st.sampled_from([DossierAct.SUBMIT, DossierAct.START_REVIEW, DossierAct.APPROVE, DossierAct.REJECT]))
+    def acts(self, act: DossierAct) -> None:
         assert self.state is not None
         try:
             after = dossier_rules.step(self.state, act)
         except Rejected:
             assert self.state not in dossier_rules.RULES[act][0]
             return
-        if act is Act.SUBMIT and dossier_rules.is_late(self.now, self.deadline):
+        if act is DossierAct.SUBMIT and dossier_rules.is_late(self.now, self.deadline):
             after = DossierState.REJECTED
         self.versions[-1].append(after)
         self.authorised = self.authorised or after is DossierState.APPROVED

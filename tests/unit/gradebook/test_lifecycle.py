@@ -13,10 +13,10 @@ from services.common.errors import Forbidden, Rejected
 from services.gradebook.model import attendance_rules, catalogue, correction_rules, domain
 from services.gradebook.model.catalogue import RecordBook, record_books
 from services.gradebook.model.domain import SchoolLevel
-from services.gradebook.model.lifecycle import ENDED, READ_ONLY, RULES, Act, Life, State, rules, step
+from services.gradebook.model.lifecycle import ENDED, READ_ONLY, RULES, BookAct, BookState, Life, rules, step
 from services.gradebook.model.permissions import Actor
 
-ACTS = [act for act in Act if act is not Act.FREEZE]
+ACTS = [act for act in BookAct if act is not BookAct.FREEZE]
 RECORDS = record_books("2025-2026", SchoolLevel.LOWER_SECONDARY)
 
 
@@ -25,12 +25,12 @@ class Lives(RuleBasedStateMachine):
 
     @initialize(paper=st.booleans(), record=st.sampled_from(RECORDS))
     def freeze(self, paper: bool, record: RecordBook) -> None:
-        self.life = Life(State.DATA_COMPLETE, sealed=record.sealed, paper_track_required=paper)
-        self.path = [State.DATA_COMPLETE]
+        self.life = Life(BookState.DATA_COMPLETE, sealed=record.sealed, paper_track_required=paper)
+        self.path = [BookState.DATA_COMPLETE]
         self.confirmed: set[Actor] = set()
 
     @rule(act=st.sampled_from(ACTS), actors=st.sets(st.sampled_from(list(Actor)), max_size=3))
-    def attempt(self, act: Act, actors: set[Actor]) -> None:
+    def attempt(self, act: BookAct, actors: set[Actor]) -> None:
         before = self.life
         try:
             self.life = step(before, act, actors)
@@ -38,7 +38,7 @@ class Lives(RuleBasedStateMachine):
             assert self.life == before
             return
         assert actors & RULES[act].actors
-        if act is Act.CONFIRM:
+        if act is BookAct.CONFIRM:
             self.confirmed |= actors & {Actor.OFFICER, Actor.PREPARER}
         if self.life.state is not before.state:
             self.path.append(self.life.state)
@@ -49,44 +49,44 @@ class Lives(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def plausible(self, data: st.DataObject) -> None:
-        """Mostly what could be done next, by one of those who may, so that long paths are reached."""
+        """Mostly a possible next act by a permitted actor, so that long paths are reached."""
         possible = [
             act
-            for act, known in rules(sealed=self.life.sealed).items()
-            if self.life.state in known.sources and act not in (Act.REVOKE, Act.REPORT_MISMATCH)
+            for act, act_rule in rules(sealed=self.life.sealed).items()
+            if self.life.state in act_rule.sources and act not in (BookAct.REVOKE, BookAct.REPORT_MISMATCH)
         ]
         if possible:
             act = data.draw(st.sampled_from(possible))
-            self.attempt(act, {data.draw(st.sampled_from(sorted(RULES[act].actors, key=lambda one: one.name)))})
+            self.attempt(act, {data.draw(st.sampled_from(sorted(RULES[act].actors, key=lambda actor: actor.name)))})
 
     @invariant()
     def order_of_acts(self) -> None:
         visited = self.path
         assert len(set(visited)) == len(visited), "no state is entered twice"
-        if State.DIGITAL_SIGNING in visited:
-            assert State.RECONCILED in visited
+        if BookState.DIGITAL_SIGNING in visited:
+            assert BookState.RECONCILED in visited
             assert self.confirmed == {Actor.OFFICER, Actor.PREPARER}
             if self.life.paper_track_required:
-                assert visited.index(State.PAPER_ARCHIVED) < visited.index(State.DIGITAL_SIGNING)
+                assert visited.index(BookState.PAPER_ARCHIVED) < visited.index(BookState.DIGITAL_SIGNING)
         sealed = self.life.sealed
-        if State.PAPER_ARCHIVED in visited:
+        if BookState.PAPER_ARCHIVED in visited:
             assert self.life.paper_track_required
         if not sealed:
-            assert not {State.STAMPED, State.SEALED} & set(visited)
+            assert not {BookState.STAMPED, BookState.SEALED} & set(visited)
         for later, earlier in (
-            (State.RECONCILED, State.PRINTED_UNSIGNED),
-            (State.STAMPED, State.HAND_SIGNED),
-            (State.PAPER_ARCHIVED, State.STAMPED if sealed else State.HAND_SIGNED),
-            (State.SIGNED, State.DIGITAL_SIGNING),
-            (State.SEALED, State.SIGNED),
-            (State.LOCKED, State.SEALED if sealed else State.SIGNED),
-            (State.ARCHIVED, State.LOCKED),
-            (State.RETURNED, State.ARCHIVED),
+            (BookState.RECONCILED, BookState.PRINTED_UNSIGNED),
+            (BookState.STAMPED, BookState.HAND_SIGNED),
+            (BookState.PAPER_ARCHIVED, BookState.STAMPED if sealed else BookState.HAND_SIGNED),
+            (BookState.SIGNED, BookState.DIGITAL_SIGNING),
+            (BookState.SEALED, BookState.SIGNED),
+            (BookState.LOCKED, BookState.SEALED if sealed else BookState.SIGNED),
+            (BookState.ARCHIVED, BookState.LOCKED),
+            (BookState.RETURNED, BookState.ARCHIVED),
         ):
             assert later not in visited or visited.index(earlier) < visited.index(later)
         for index, state in enumerate(visited[:-1]):
             assert state not in ENDED
-            assert state is not State.RETURNED or visited[index + 1] is State.REVOKED
+            assert state is not BookState.RETURNED or visited[index + 1] is BookState.REVOKED
 
 
 Lives.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
@@ -95,9 +95,9 @@ TestLives = Lives.TestCase
 
 def test_the_states_and_words_are_those_of_the_contract() -> None:
     for ours, theirs, prefix in (
-        (State, books_pb2.BookState, "BOOK_STATE_"),
-        (correction_rules.State, corrections_pb2.CorrectionState, "CORRECTION_STATE_"),
-        (correction_rules.Kind, corrections_pb2.CorrectionKind, "CORRECTION_KIND_"),
+        (BookState, books_pb2.BookState, "BOOK_STATE_"),
+        (correction_rules.CorrectionState, corrections_pb2.CorrectionState, "CORRECTION_STATE_"),
+        (correction_rules.CorrectionKind, corrections_pb2.CorrectionKind, "CORRECTION_KIND_"),
         (domain.Semester, common_pb2.Semester, "SEMESTER_"),
         (domain.Stage, common_pb2.Stage, "STAGE_"),
         (domain.RecordType, common_pb2.RecordType, "RECORD_TYPE_"),
@@ -120,27 +120,27 @@ def test_the_states_and_words_are_those_of_the_contract() -> None:
 
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("sealed", [True, False])
-def test_each_act_is_refused_from_every_other_state_and_to_everyone_else(act: Act, sealed: bool) -> None:
-    wanted = rules(sealed=sealed).get(act, replace(RULES[act], sources=frozenset()))
-    for state in State:
+def test_each_act_is_refused_from_every_other_state_and_to_everyone_else(act: BookAct, sealed: bool) -> None:
+    act_rule = rules(sealed=sealed).get(act, replace(RULES[act], sources=frozenset()))
+    for state in BookState:
         for paper in (False, True):
             life = Life(state, sealed, paper_track_required=paper, officer_confirmed=True, preparer_confirmed=True)
             for actor in Actor:
-                if actor not in wanted.actors:
+                if actor not in act_rule.actors:
                     with pytest.raises(Forbidden) as caught:
                         step(life, act, {actor})
                     assert caught.value.reason == "ROLE_REQUIRED"
-            if state not in wanted.sources:
+            if state not in act_rule.sources:
                 with pytest.raises(Rejected) as refused:
-                    step(life, act, wanted.actors)
-                assert refused.value.reason == ("BOOK_STATE" if wanted.sources else "NO_SEAL")
+                    step(life, act, act_rule.actors)
+                assert refused.value.reason == ("BOOK_STATE" if act_rule.sources else "NO_SEAL")
 
 
 def test_no_path_at_all_breaks_the_order_of_acts() -> None:
-    """Every life that any sequence of acts by single actors can lead to, with and without seal and paper track."""
+    """Every life that acts by single actors lead to, with and without seal and paper track."""
     for paper, sealed in itertools.product((False, True), repeat=2):
-        seen: set[tuple[Life, tuple[State, ...]]] = set()
-        todo = [(Life(State.DATA_COMPLETE, sealed, paper_track_required=paper), (State.DATA_COMPLETE,))]
+        seen: set[tuple[Life, tuple[BookState, ...]]] = set()
+        todo = [(Life(BookState.DATA_COMPLETE, sealed, paper_track_required=paper), (BookState.DATA_COMPLETE,))]
         while todo:
             life, path = todo.pop()
             if (life, path) in seen:
@@ -148,39 +148,42 @@ def test_no_path_at_all_breaks_the_order_of_acts() -> None:
             seen.add((life, path))
             machine = Lives()
             machine.life, machine.path = life, list(path)
-            machine.confirmed = {Actor.OFFICER, Actor.PREPARER} if State.RECONCILED in path else set()
+            machine.confirmed = {Actor.OFFICER, Actor.PREPARER} if BookState.RECONCILED in path else set()
             machine.order_of_acts()
             for act, actor, problem in itertools.product(ACTS, Actor, (False, True)):
                 try:
                     after = step(replace(life, has_problem=problem), act, {actor})
                 except (Forbidden, Rejected):
                     continue
-                if after.state is State.RECONCILED:
+                if after.state is BookState.RECONCILED:
                     assert life.officer_confirmed or actor is Actor.OFFICER
                     assert life.preparer_confirmed or actor is Actor.PREPARER
                 todo.append((after, path if after.state is life.state else (*path, after.state)))
-        assert {path[-1] for _, path in seen} >= {State.RETURNED, State.REVOKED, State.MISMATCH}
+        assert {path[-1] for _, path in seen} >= {BookState.RETURNED, BookState.REVOKED, BookState.MISMATCH}
 
 
 def test_the_paper_track_decides_where_signing_starts() -> None:
     principal = {Actor.PRINCIPAL}
-    assert step(Life(State.RECONCILED), Act.START_SIGNING, principal).state is State.DIGITAL_SIGNING
+    assert step(Life(BookState.RECONCILED), BookAct.START_SIGNING, principal).state is BookState.DIGITAL_SIGNING
     with pytest.raises(Rejected) as caught:
-        step(Life(State.RECONCILED, paper_track_required=True), Act.START_SIGNING, principal)
+        step(Life(BookState.RECONCILED, paper_track_required=True), BookAct.START_SIGNING, principal)
     assert caught.value.reason == "PAPER_TRACK_REQUIRED"
     with pytest.raises(Rejected) as needless:
-        step(Life(State.RECONCILED), Act.HAND_SIGN, principal)
+        step(Life(BookState.RECONCILED), BookAct.HAND_SIGN, principal)
     assert needless.value.reason == "PAPER_TRACK_NOT_REQUIRED"
-    # A year that stopped requiring the track lets what has begun on paper come to its end.
-    assert step(Life(State.PAPER_ARCHIVED), Act.START_SIGNING, principal).state is State.DIGITAL_SIGNING
+    # A year that stops requiring the paper track lets books that began on paper go on.
+    assert step(Life(BookState.PAPER_ARCHIVED), BookAct.START_SIGNING, principal).state is BookState.DIGITAL_SIGNING
 
 
 def test_only_a_print_that_failed_ends_before_the_review() -> None:
     teacher = {Actor.PREPARER}
     with pytest.raises(Rejected):
-        step(Life(State.PRINT_ASSIGNED), Act.REPORT_MISMATCH, teacher)
-    assert step(Life(State.PRINT_ASSIGNED, has_problem=True), Act.REPORT_MISMATCH, teacher).state is State.MISMATCH
+        step(Life(BookState.PRINT_ASSIGNED), BookAct.REPORT_MISMATCH, teacher)
+    assert (
+        step(Life(BookState.PRINT_ASSIGNED, has_problem=True), BookAct.REPORT_MISMATCH, teacher).state
+        is BookState.MISMATCH
+    )
 
 
 def test_read_only_states_are_those_from_locked_on() -> None:
-    assert {State.LOCKED, State.ARCHIVED, State.RETURNED} == READ_ONLY
+    assert {BookState.LOCKED, BookState.ARCHIVED, BookState.RETURNED} == READ_ONLY

@@ -1,4 +1,4 @@
-"""The life of a student in a school: which movements may follow which, walked at random against a plain table."""
+"""Movements of a student in a school: random walks against a plain table of what may follow."""
 
 import datetime as dt
 
@@ -13,18 +13,18 @@ from services.gradebook.model.domain import Role
 from services.gradebook.model.movement_rules import (
     MAX_NOTE,
     PERMISSIONS,
+    EnrolmentStatus,
     MovementKind,
-    Standing,
     StudentState,
     ends_place,
     in_year,
     list_note,
     move,
-    standing,
+    status_after,
 )
 from services.gradebook.model.permissions import SCHOOL_ROLES
 
-# state: movement → next state. What is not here is refused.
+# State → movement → next state. Everything else is refused.
 LIFE = {
     "UNKNOWN": {"ENROLLED": "STUDYING", "TRANSFERRED_IN": "STUDYING"},
     "STUDYING": {
@@ -47,12 +47,12 @@ class StudentLife(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.now, self.state, self.papers, self.day = Standing(), "UNKNOWN", False, START
+        self.status, self.state, self.papers, self.day = EnrolmentStatus(), "UNKNOWN", False, START
         self.history: list[tuple[int, dt.date]] = []
 
     def try_move(self, kind: MovementKind, day: dt.date) -> bool:
         try:
-            self.now = move(self.now, kind, day)
+            self.status = move(self.status, kind, day)
         except Rejected:
             return False
         self.history.append((kind, day))
@@ -80,8 +80,8 @@ class StudentLife(RuleBasedStateMachine):
 
     @invariant()
     def the_history_tells_the_state(self) -> None:
-        assert standing(self.history) == self.now
-        assert (self.now.state.name, self.now.papers) == (self.state, self.papers)
+        assert status_after(self.history) == self.status
+        assert (self.status.state.name, self.status.papers) == (self.state, self.papers)
 
 
 TestStudentLife = StudentLife.TestCase
@@ -89,12 +89,12 @@ TestStudentLife.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_kinds_and_states_are_those_of_the_contract() -> None:
-    for enum, prefix, ours in (
+    for enum, prefix, members in (
         (register_pb2.MovementKind, "MOVEMENT_KIND_", MovementKind),
         (register_pb2.StudentState, "STUDENT_STATE_", StudentState),
     ):
         contract = {name.removeprefix(prefix): number for name, number in enum.items() if number}
-        assert contract == {one.name: one.value for one in ours if one.value}  # type: ignore[attr-defined]
+        assert contract == {member.name: member.value for member in members if member.value}
 
 
 def test_who_records_what() -> None:

@@ -41,7 +41,7 @@ ROLES_HELD = {
 """Who reads the roles of a person without asking the table, and what for."""
 FORBIDDEN = {
     "roster/access.py": "the vendor of the school year, the school of the token, people unknown to the school",
-    "register/register.py": "data of a student who went to another school",
+    "register/student_register.py": "data of a student who went to another school",
     "model/correction_rules.py": "the right office in person, but with a part in the correction already",
 }
 """Who refuses with Forbidden besides the table, and what."""
@@ -184,8 +184,8 @@ def test_a_relation_goes_to_holders_of_its_role_only() -> None:
 
 
 def test_life_cycles_and_movements_have_a_row_for_every_act() -> None:
-    assert set(lifecycle.RULES) == set(lifecycle.Act)
-    assert len({rule.permission for rule in lifecycle.RULES.values()}) == len(lifecycle.Act)
+    assert set(lifecycle.RULES) == set(lifecycle.BookAct)
+    assert len({rule.permission for rule in lifecycle.RULES.values()}) == len(lifecycle.BookAct)
     assert set(PERMISSIONS) == set(MovementKind)
 
 
@@ -207,7 +207,7 @@ def test_refusals_are_word_for_word_what_clients_know() -> None:
     }
     assert {permission: permission.value.refusal for permission in words} == words
     with pytest.raises(Forbidden) as caught:
-        lifecycle.check_actor(lifecycle.Act.CONFIRM, {Actor.PRINCIPAL})
+        lifecycle.check_actor(lifecycle.BookAct.CONFIRM, {Actor.PRINCIPAL})
     assert caught.value.facts == {"act": "CONFIRM", "required": "OFFICER,PREPARER"}
 
 

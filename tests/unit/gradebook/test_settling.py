@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gradebook.model.attendance_rules import month_end
-from services.gradebook.model.correction_rules import Datum, Kind, first_stage
+from services.gradebook.model.correction_rules import CorrectionKind, Datum, first_stage
 from services.gradebook.model.domain import MIDTERM_COLUMN, REASSESSMENT_COLUMN, SUMMER, MarkKind, Semester, Stage
 from services.gradebook.model.settling import Cover, WindowVerdict, cover, window_verdict
 from services.gradebook.model.windows import WindowRow
@@ -17,23 +17,28 @@ NOW = datetime(2026, 1, 15, tzinfo=UTC)
 NO_SUMMER = frozenset({MarkKind.REGULAR, MarkKind.MIDTERM, MarkKind.FINAL})
 
 
-def datum(kind: Kind, *, semester: int | None = None, column: int = 0, month: str = "") -> Datum:
-    subject = 7 if kind is Kind.MARK else None
+def datum(kind: CorrectionKind, *, semester: int | None = None, column: int = 0, month: str = "") -> Datum:
+    subject = 7 if kind is CorrectionKind.MARK else None
     return Datum(kind, 1, 2, subject_id=subject, semester=semester, column=column, month=month)
 
 
 @pytest.mark.parametrize(
     ("what", "stage", "semesters", "kinds"),
     [
-        (datum(Kind.MARK, semester=1, column=MIDTERM_COLUMN), Stage.SEMESTER_1, (1,), {MarkKind.MIDTERM}),
-        (datum(Kind.MARK, semester=2, column=REASSESSMENT_COLUMN), Stage.AFTER_SUMMER, (2,), {MarkKind.REASSESSMENT}),
-        (datum(Kind.CONDUCT, semester=2), Stage.WHOLE_YEAR, (2,), NO_SUMMER),
-        (datum(Kind.SUMMER_CONDUCT, semester=SUMMER), Stage.AFTER_SUMMER, (2,), {MarkKind.REASSESSMENT}),
-        (datum(Kind.ABSENCES), Stage.WHOLE_YEAR, (1, 2), NO_SUMMER),
-        (datum(Kind.ATTENDANCE, month="2025-08"), Stage.SEMESTER_1, (1,), NO_SUMMER),
-        (datum(Kind.ATTENDANCE, month="2025-12"), Stage.SEMESTER_1, (1,), NO_SUMMER),
-        (datum(Kind.ATTENDANCE, month="2026-01"), Stage.WHOLE_YEAR, (2,), NO_SUMMER),
-        (datum(Kind.ATTENDANCE, month="2026-06"), Stage.WHOLE_YEAR, (2,), NO_SUMMER),
+        (datum(CorrectionKind.MARK, semester=1, column=MIDTERM_COLUMN), Stage.SEMESTER_1, (1,), {MarkKind.MIDTERM}),
+        (
+            datum(CorrectionKind.MARK, semester=2, column=REASSESSMENT_COLUMN),
+            Stage.AFTER_SUMMER,
+            (2,),
+            {MarkKind.REASSESSMENT},
+        ),
+        (datum(CorrectionKind.CONDUCT, semester=2), Stage.WHOLE_YEAR, (2,), NO_SUMMER),
+        (datum(CorrectionKind.SUMMER_CONDUCT, semester=SUMMER), Stage.AFTER_SUMMER, (2,), {MarkKind.REASSESSMENT}),
+        (datum(CorrectionKind.ABSENCES), Stage.WHOLE_YEAR, (1, 2), NO_SUMMER),
+        (datum(CorrectionKind.ATTENDANCE, month="2025-08"), Stage.SEMESTER_1, (1,), NO_SUMMER),
+        (datum(CorrectionKind.ATTENDANCE, month="2025-12"), Stage.SEMESTER_1, (1,), NO_SUMMER),
+        (datum(CorrectionKind.ATTENDANCE, month="2026-01"), Stage.WHOLE_YEAR, (2,), NO_SUMMER),
+        (datum(CorrectionKind.ATTENDANCE, month="2026-06"), Stage.WHOLE_YEAR, (2,), NO_SUMMER),
     ],
 )
 def test_where_each_datum_belongs(what: Datum, stage: Stage, semesters: tuple[int, ...], kinds: set[MarkKind]) -> None:
@@ -59,7 +64,7 @@ def window(begin: datetime, end: datetime, closed: datetime | None) -> WindowRow
 )
 def test_a_window_that_closes_in_a_month_settles_those_before(month: str, verdict: WindowVerdict) -> None:
     begin, end = datetime(2025, 10, 1, tzinfo=UTC), datetime(2025, 11, 30, 16, 59, tzinfo=UTC)
-    what = cover(datum(Kind.ATTENDANCE, month=month), YEAR)
+    what = cover(datum(CorrectionKind.ATTENDANCE, month=month), YEAR)
     assert window_verdict([window(begin, end, end)], what, NOW) == (verdict, [])
     later = end + timedelta(minutes=1)  # midnight in Vietnam
     assert window_verdict([window(begin, later, later)], what, NOW) == (WindowVerdict.SETTLED, [])

@@ -46,7 +46,8 @@ Retests = dict[str, int]
 
 
 def student(number: int) -> ClassStudent:
-    return ClassStudent(number, f"s{number}", number, f"S {number}", "2014-01-01", "", 1, "", "", "", None, None, "")
+    name = f"S {number}"
+    return ClassStudent(f"s{number}", number, name, "2014-01-01", "", 1, "", "", "", None, None, "", id=number)
 
 
 def class_of(

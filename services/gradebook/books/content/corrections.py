@@ -11,7 +11,7 @@ from services.gradebook.model.correction_rules import (
     OF_CONDUCT,
     UNEXCUSED_TOTAL,
     ApprovedCorrection,
-    Kind,
+    CorrectionKind,
 )
 from services.gradebook.model.domain import REASSESSMENT_COLUMN, column_name, keyed_code, level_code
 from services.gradebook.model.results import ClassStudent, NamedPerson
@@ -23,9 +23,9 @@ ATTENDANCE = "ATTENDANCE_"
 
 _ATTENDANCE_VALUES = {PRESENT: "PRESENT", EXCUSED: "EXCUSED", UNEXCUSED: "UNEXCUSED"}
 _COLUMNS = {
-    Kind.CONDUCT: {0: "CONDUCT"},
-    Kind.SUMMER_CONDUCT: {0: "CONDUCT_AFTER_SUMMER"},
-    Kind.ABSENCES: {EXCUSED_TOTAL: "ABSENCES_EXCUSED", UNEXCUSED_TOTAL: "ABSENCES_UNEXCUSED"},
+    CorrectionKind.CONDUCT: {0: "CONDUCT"},
+    CorrectionKind.SUMMER_CONDUCT: {0: "CONDUCT_AFTER_SUMMER"},
+    CorrectionKind.ABSENCES: {EXCUSED_TOTAL: "ABSENCES_EXCUSED", UNEXCUSED_TOTAL: "ABSENCES_UNEXCUSED"},
 }
 
 
@@ -36,7 +36,9 @@ def corrections_list(approved: Sequence[ApprovedCorrection], students: Sequence[
         {
             "student": numbers[correction.student_id],
             "subject": correction.subject,
-            "semester": f"SEMESTER_{correction.semester}" if correction.kind in {Kind.MARK, Kind.CONDUCT} else None,
+            "semester": f"SEMESTER_{correction.semester}"
+            if correction.kind in {CorrectionKind.MARK, CorrectionKind.CONDUCT}
+            else None,
             "column": _column(correction, change.place),
             "old": _value(correction.kind, change.old),
             "new": _value(correction.kind, change.new),
@@ -54,17 +56,17 @@ def corrections_list(approved: Sequence[ApprovedCorrection], students: Sequence[
 
 
 def _column(correction: ApprovedCorrection, place: int) -> str:
-    if correction.kind is Kind.ATTENDANCE:
+    if correction.kind is CorrectionKind.ATTENDANCE:
         return f"{ATTENDANCE}{correction.month}-{place // 10:02d}_{SESSIONS[place % 10]}"
-    if correction.kind is not Kind.MARK:
+    if correction.kind is not CorrectionKind.MARK:
         return _COLUMNS[correction.kind][place]
     return "REASSESSED" if correction.column == REASSESSMENT_COLUMN else column_name(correction.column)
 
 
-def _value(kind: Kind, value: int | None) -> str | int | None:
-    if value is None or kind is Kind.ABSENCES:
+def _value(kind: CorrectionKind, value: int | None) -> str | int | None:
+    if value is None or kind is CorrectionKind.ABSENCES:
         return value
-    if kind is Kind.ATTENDANCE:
+    if kind is CorrectionKind.ATTENDANCE:
         return _ATTENDANCE_VALUES[value]
     if kind in OF_CONDUCT:
         return level_code(next(level for level in Level if int(level) == value))

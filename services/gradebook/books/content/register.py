@@ -9,7 +9,7 @@ from services.common.canonical import canonical_bytes
 from services.gradebook.books.content.signatures import Signs, seal_of, signatories
 from services.gradebook.model.catalogue import RecordBook, SignatoryRole, record_book, regime
 from services.gradebook.model.domain import Guardian, RecordType, School, SchoolLevel, Sex, Stage, Student
-from services.gradebook.model.movement_rules import Decision, Details, MovementKind, Standing, StudentState
+from services.gradebook.model.movement_rules import Decision, Details, EnrolmentStatus, MovementKind, StudentState
 from services.gradebook.model.results import NamedPerson
 from services.gradebook.model.times import vietnam_time
 
@@ -77,7 +77,7 @@ class RegisterLine:
     details: Details
     classes: Sequence[ClassYear]
     moves: Sequence[Move]
-    standing: Standing
+    standing: EnrolmentStatus
     left_on: date | None
 
 

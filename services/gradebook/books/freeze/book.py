@@ -12,16 +12,17 @@ from services.gradebook.books.freeze.transcript import freeze_transcript
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, RecordType
 
-_USED = {
+_USED: dict[RecordType, set[str]] = {
     RecordType.CLASS_BOOK: {"school_class.name"},
     RecordType.TEACHER_BOOK: {"teacher", "subject"},
     RecordType.TRANSCRIPT: {"school_class.name", "student"},
     RecordType.STUDENT_REGISTER: set(),
 }
+"""The fields that name a book of the type; others must be empty."""
 
 
-class Request(NamedTuple):
-    """Which book. school_class: with an empty name where the record type is not of a class; the rest likewise."""
+class FreezeRequest(NamedTuple):
+    """The book to freeze; fields that do not name a book of its type (`_USED`) are empty."""
 
     record_type: int
     school_class: ClassRef
@@ -31,11 +32,14 @@ class Request(NamedTuple):
     subject: str
 
 
-def freeze_book(database: Database, caller: Caller, request: Request) -> BookRow:
-    """Freeze the book; see the record type's own file. Raises Invalid ENUM, NOT_APPLICABLE and what that one raises."""
-    found = Findings()
-    found.one_of("record_type", request.record_type, set(RecordType))
-    found.refuse()
+def freeze_book(database: Database, caller: Caller, request: FreezeRequest) -> BookRow:
+    """Freeze a book by its record type.
+
+    Raises Invalid ENUM, NOT_APPLICABLE, and as the type's function.
+    """
+    findings = Findings()
+    findings.one_of("record_type", request.record_type, set(RecordType))
+    findings.refuse()
     record_type = RecordType(request.record_type)
     named = {
         "school_class.name": request.school_class.name,
@@ -45,14 +49,19 @@ def freeze_book(database: Database, caller: Caller, request: Request) -> BookRow
     }
     for field, value in named.items():
         if value and field not in _USED[record_type]:
-            found.add(field, "NOT_APPLICABLE", "Loại sổ này không có mục đã nêu; hãy để trống.")
-    found.refuse()
+            findings.add(field, "NOT_APPLICABLE", "Loại sổ này không có mục đã nêu; hãy để trống.")
+    findings.refuse()
     match record_type:
         case RecordType.CLASS_BOOK:
             return freeze_class_book(database, caller, request.school_class, request.stage)
         case RecordType.TEACHER_BOOK:
             return freeze_teacher_book(
-                database, caller, request.school_class, request.teacher, request.subject, request.stage
+                database,
+                caller,
+                request.school_class,
+                teacher=request.teacher,
+                subject=request.subject,
+                stage=request.stage,
             )
         case RecordType.TRANSCRIPT:
             return freeze_transcript(database, caller, request.school_class, request.student, request.stage)

@@ -1,6 +1,4 @@
-"""Freezing a class book: complete data of one class become canonical bytes with one digest."""
-
-import itertools
+"""Freezing a class book: the complete data of a class become canonical bytes with one digest."""
 
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
@@ -8,8 +6,8 @@ from services.common.identity import Caller
 from services.gradebook.books.book_store import BookRow, Scope
 from services.gradebook.books.content import class_book as content
 from services.gradebook.books.content.class_book import BookFacts
-from services.gradebook.books.freeze import common
-from services.gradebook.books.freeze.common import Content, Draft
+from services.gradebook.books.freeze import common, versions
+from services.gradebook.books.freeze.versions import Content, Draft
 from services.gradebook.entry import open_corrections
 from services.gradebook.entry.store import class_data, corrections, holding
 from services.gradebook.entry.store.class_data import ClassHead
@@ -20,15 +18,14 @@ from services.gradebook.model.results import ClassData, Missing
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import ClassRow, YearRow
 
-_NAMED_MISSING = 10
-
 
 def freeze_class_book(database: Database, caller: Caller, ref: ClassRef, stage: int) -> BookRow:
-    """Freeze a class's book for a stage (homeroom teacher); after MISMATCH or REVOKED, its next version.
+    """Freeze a class's book for a stage (homeroom teacher); its next version after an ended one.
 
-    Frozen already with the same data: that book. Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE when a living
-    version holds other data, WINDOW_OPEN, CORRECTION_OPEN, DATA_INCOMPLETE, ASSIGNMENT_MISSING, PRINCIPAL_UNCLEAR,
-    CLASS_TOO_LARGE, TOO_MANY_SIGNATORIES; after the summer YEAR_NOT_LOCKED, NO_SUMMER_WORK.
+    Returns the version alive if it holds the same data. Raises Forbidden ROLE_REQUIRED; Rejected
+    BOOK_STATE if it holds other data, WINDOW_OPEN, CORRECTION_OPEN, DATA_INCOMPLETE,
+    ASSIGNMENT_MISSING, PRINCIPAL_UNCLEAR, CLASS_TOO_LARGE, TOO_MANY_SIGNATORIES; after the summer
+    also YEAR_NOT_LOCKED, NO_SUMMER_WORK.
     """
     roster_rules.check_class_ref(ref)
     checked = common.check_stage(RecordType.CLASS_BOOK, ref.school_year, stage)
@@ -37,10 +34,10 @@ def freeze_class_book(database: Database, caller: Caller, ref: ClassRef, stage: 
         common.check_homeroom(caller, ref, school_class)
         year_lock.hold_year(tx, year.id)
         scope = Scope(RecordType.CLASS_BOOK, year.id, class_id=school_class.id)
-        (draft,) = common.begin(tx, checked, [scope])
+        (draft,) = versions.begin(tx, checked, [scope])
         data = _content(tx, year, school_class, draft)
         record = common.class_record(RecordType.CLASS_BOOK, year, school_class)
-        (book,) = common.keep(tx, caller, ref, record, [Content(draft, data, ref.resource)])
+        (book,) = versions.keep(tx, caller, ref, record, [Content(draft, data, ref.resource)])
         return book
 
 
@@ -69,35 +66,34 @@ def _content(tx: Tx, year: YearRow, school_class: ClassRow, draft: Draft) -> byt
 
 
 def _check_summer(tx: Tx, data: ClassData, school_class: ClassRow) -> None:
-    """The year's book is locked, and someone had to be re-assessed or trained (ADR-0039)."""
+    """The year's book must be locked, and some student re-assessed or trained (ADR-0039)."""
     if not any(
-        stage == Stage.WHOLE_YEAR and state in READ_ONLY
-        for _, stage, state in holding.alive_states(tx, school_class.id)
+        book.stage == Stage.WHOLE_YEAR and book.state in READ_ONLY for book in holding.alive_states(tx, school_class.id)
     ):
         raise Rejected("YEAR_NOT_LOCKED", "Phải khóa sổ cả năm của lớp trước khi chốt sổ sau kì nghỉ hè.")
-    if not any(one.promotion in content.PENDING for one in results.class_results(data, Stage.WHOLE_YEAR)):
+    if not any(result.promotion in content.PENDING for result in results.class_results(data, Stage.WHOLE_YEAR)):
         raise Rejected("NO_SUMMER_WORK", "Lớp không có học sinh phải đánh giá lại hoặc rèn luyện trong kì nghỉ hè.")
 
 
 def _check_complete(data: ClassData, stage: Stage) -> None:
     if not data.students or not data.subjects:
         raise Rejected("DATA_INCOMPLETE", "Lớp chưa có học sinh hoặc khối chưa có môn học.", missing=0)
-    absent = list(results.missing(data, stage))
-    if absent:
+    missing = list(results.missing(data, stage))
+    if missing:
         raise Rejected(
             "DATA_INCOMPLETE",
-            f"Còn thiếu {len(absent)} mục mới đủ dữ liệu chốt sổ.",
-            missing=len(absent),
-            first="; ".join(_words(one) for one in itertools.islice(absent, _NAMED_MISSING)),
+            f"Còn thiếu {len(missing)} mục mới đủ dữ liệu chốt sổ.",
+            missing=len(missing),
+            first="; ".join(_name(item) for item in missing[: common.NAMED_MISSING]),
         )
 
 
-def _words(one: Missing) -> str:
+def _name(item: Missing) -> str:
     """A missing item by codes: subject, number in the class list, semester, column."""
-    semester = f" HK{int(one.semester)}" if one.semester else ""
-    column = f" {column_name(one.column)}" if one.column else ""
-    month = f" {one.month}" if one.month else ""
-    return f"{one.subject or one.kind} {one.student.number}{semester}{column}{month}"
+    semester = f" HK{int(item.semester)}" if item.semester else ""
+    column = f" {column_name(item.column)}" if item.column else ""
+    month = f" {item.month}" if item.month else ""
+    return f"{item.subject or item.kind} {item.student.number}{semester}{column}{month}"
 
 
 def _check_shape(data: ClassData) -> None:

@@ -1,4 +1,4 @@
-"""Freezing the student register of a school year: who was in the school, what happened to them, and their results."""
+"""Freezing the student register of a school year: students, their movements and their results."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,65 +11,70 @@ from services.gradebook.books import year_result_store
 from services.gradebook.books.book_store import BookRow, Scope
 from services.gradebook.books.content import register as content
 from services.gradebook.books.content.register import ClassYear, Move, RegisterFacts, RegisterLine
-from services.gradebook.books.freeze import common
-from services.gradebook.books.freeze.common import Content, Draft
+from services.gradebook.books.freeze import common, versions
+from services.gradebook.books.freeze.versions import Content, Draft
 from services.gradebook.model import lifecycle, roster_rules
 from services.gradebook.model.catalogue import SignatoryRole, record_book
 from services.gradebook.model.domain import ClassRef, RecordType, SchoolLevel
-from services.gradebook.model.lifecycle import Act
+from services.gradebook.model.lifecycle import BookAct
 from services.gradebook.model.movement_rules import GONE, MovementKind
 from services.gradebook.model.permissions import Actor, is_eligible, signing_role
 from services.gradebook.model.results import NamedPerson
-from services.gradebook.register import place_store, register_store, scene
-from services.gradebook.register.place_store import Place
+from services.gradebook.register import place_store, register_store, student_context
+from services.gradebook.register.place_store import ClassPlace
 from services.gradebook.register.register_store import MovementRow, Registration
 from services.gradebook.roster import access, roster_store, year_lock
 from services.gradebook.roster.roster_store import YearRow
 
-_NAMED_MISSING = 10
-
 
 def freeze_student_register(database: Database, caller: Caller, ref: ClassRef, stage: int) -> BookRow:
-    """Freeze a school's register of a year (seal custodian); after MISMATCH or REVOKED, its next version.
+    """Freeze a school's register of a year (seal custodian); its next version after an ended one.
 
-    Everything recorded up to the end of that school year stands in it, so that it is the same whenever it is frozen.
-    Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE, DATA_INCOMPLETE when a student of the year has no register
-    number, PRINCIPAL_UNCLEAR, DATA_OFFICER_UNCLEAR, REGISTER_TOO_LARGE.
+    It holds everything recorded up to the end of that school year, so that it is the same whenever
+    it is frozen. Raises Forbidden ROLE_REQUIRED; Rejected BOOK_STATE, DATA_INCOMPLETE when a
+    student of the year has no register number, PRINCIPAL_UNCLEAR, DATA_OFFICER_UNCLEAR,
+    REGISTER_TOO_LARGE.
     """
     roster_rules.check_year_ref(ref.school, ref.school_year)
     checked = common.check_stage(RecordType.STUDENT_REGISTER, ref.school_year, stage)
     with database.transaction() as tx:
         year = access.year(tx, caller, ref.school, ref.school_year)
-        who = access.staff(tx, caller, year)
-        lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_eligible(Actor.PREPARER, who.roles) else set())
+        staff = access.staff(tx, caller, year)
+        lifecycle.check_actor(BookAct.FREEZE, {Actor.PREPARER} if is_eligible(Actor.PREPARER, staff.roles) else set())
         year_lock.hold_year(tx, year.id)
         register_store.hold_register(tx, year.school_id)
         scope = Scope(RecordType.STUDENT_REGISTER, year.id)
-        (draft,) = common.begin(tx, checked, [scope])
+        (draft,) = versions.begin(tx, checked, [scope])
         data = _content(tx, year, draft)
         # The register of every level has the same signatories.
         record = record_book(RecordType.STUDENT_REGISTER, year.name, SchoolLevel.LOWER_SECONDARY)
         resource = f"schools/{year.school}/years/{year.name}/register"
-        (book,) = common.keep(tx, caller, ref, record, [Content(draft, data, resource)])
+        (book,) = versions.keep(tx, caller, ref, record, [Content(draft, data, resource)])
         return book
 
 
 def _content(tx: Tx, year: YearRow, draft: Draft) -> bytes:
     _check_registered(tx, year)
     registrations = register_store.list_registrations(tx, year.school_id, year.name, 0, content.MAX_ROWS + 1)
-    students = [one.student_id for one in registrations]
+    students = [registration.student_id for registration in registrations]
     moves: dict[int, list[MovementRow]] = {}
     for move in register_store.movements_of(tx, students, year.school_id):
         if move.school_year <= year.name:
             moves.setdefault(move.student_id, []).append(move)
-    listed: dict[int, list[Place]] = {}
+    places: dict[int, list[ClassPlace]] = {}
     for place in place_store.of_students(tx, students, year.school_id):
         if place.school_year <= year.name:
-            listed.setdefault(place.student_id, []).append(place)
-    classes = sorted({place.class_id for own in listed.values() for place in own})
+            places.setdefault(place.student_id, []).append(place)
+    classes = sorted({place.class_id for student_places in places.values() for place in student_places})
     results = year_result_store.promotions(tx, classes)
     lines = [
-        _line(one, moves.get(one.student_id, []), listed.get(one.student_id, []), results) for one in registrations
+        _line(
+            registration,
+            moves.get(registration.student_id, []),
+            places.get(registration.student_id, []),
+            results,
+        )
+        for registration in registrations
     ]
     _check_shape(lines)
     facts = RegisterFacts(
@@ -84,13 +89,16 @@ def _content(tx: Tx, year: YearRow, draft: Draft) -> bytes:
 
 
 def _check_registered(tx: Tx, year: YearRow) -> None:
-    absent = place_store.unregistered(tx, year.school_id, year.id)
-    if absent or not register_store.last_number(tx, year.school_id):
+    unregistered = place_store.unregistered(tx, year.school_id, year.id)
+    if unregistered or not register_store.last_number(tx, year.school_id):
         raise Rejected(
             "DATA_INCOMPLETE",
-            f"Còn {len(absent)} học sinh của năm học chưa có số đăng bộ.",
-            missing=len(absent),
-            first="; ".join(f"REGISTER_NUMBER {name} {number}" for name, number in absent[:_NAMED_MISSING]),
+            f"Còn {len(unregistered)} học sinh của năm học chưa có số đăng bộ.",
+            missing=len(unregistered),
+            first="; ".join(
+                f"REGISTER_NUMBER {student.class_name} {student.number}"
+                for student in unregistered[: common.NAMED_MISSING]
+            ),
         )
 
 
@@ -102,19 +110,19 @@ def _check_shape(lines: Sequence[RegisterLine]) -> None:
 
 
 def _line(
-    one: Registration,
+    registration: Registration,
     moves: Sequence[MovementRow],
-    places: Sequence[Place],
+    places: Sequence[ClassPlace],
     results: dict[tuple[int, str], str | None],
 ) -> RegisterLine:
-    now, last = scene.standing_of(moves), scene.deciding(moves)
+    now, last = student_context.status_of(moves), student_context.last_deciding(moves)
     return RegisterLine(
-        one.number,
+        registration.number,
         places[-1].personal,
-        one.entered_on,
-        one.details,
+        registration.entered_on,
+        registration.details,
         [
-            ClassYear(place.school_year, place.class_name, results.get((place.class_id, one.student)))
+            ClassYear(place.school_year, place.class_name, results.get((place.class_id, registration.student)))
             for place in places
         ],
         [
@@ -135,18 +143,18 @@ def _line(
 
 
 def _closing_time(tx: Tx, classes: Sequence[int], moves: dict[int, list[MovementRow]]) -> datetime:
-    """When the last was recorded of what the register rests on: movements and frozen class books."""
+    """When the last movement or frozen class book that the register rests on was recorded."""
     recorded = [move.time for move in itertools.chain.from_iterable(moves.values())]
     frozen = year_result_store.last_frozen(tx, classes)
     return max(recorded if frozen is None else [*recorded, frozen])
 
 
 def _data_officer(tx: Tx, year: YearRow) -> NamedPerson:
-    found = roster_store.staff_with_role(tx, year.school_id, signing_role(SignatoryRole.DATA_OFFICER))
-    if len(found) != 1:
+    officers = roster_store.staff_with_role(tx, year.school_id, signing_role(SignatoryRole.DATA_OFFICER))
+    if len(officers) != 1:
         raise Rejected(
             "DATA_OFFICER_UNCLEAR",
             "Trường phải có đúng một người giữ vai trò Cán bộ phụ trách CSDL.",
-            data_officers=",".join(row.person for row in found),
+            data_officers=",".join(officer.person for officer in officers),
         )
-    return NamedPerson(found[0].person, found[0].name)
+    return NamedPerson(officers[0].person, officers[0].name)

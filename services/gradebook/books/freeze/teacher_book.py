@@ -1,6 +1,4 @@
-"""Freezing a teacher's book: one teacher's sheets of one subject over all classes taught in the year."""
-
-import itertools
+"""Freezing a teacher's book: the sheets of a teacher in a subject, of all classes of the year."""
 
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected
@@ -10,8 +8,8 @@ from services.gradebook.books.book_store import BookRow, Scope
 from services.gradebook.books.content.class_book import MAX_STUDENTS
 from services.gradebook.books.content.corrections import corrections_list
 from services.gradebook.books.content.teacher_book import MAX_CLASSES, TaughtClass, TeacherFacts, teacher_book
-from services.gradebook.books.freeze import common
-from services.gradebook.books.freeze.common import Content, Draft
+from services.gradebook.books.freeze import common, versions
+from services.gradebook.books.freeze.versions import Content, Draft
 from services.gradebook.entry import open_corrections
 from services.gradebook.entry.store import class_data, corrections, remarks
 from services.gradebook.entry.store.class_data import ClassHead
@@ -19,46 +17,45 @@ from services.gradebook.model import lifecycle, results, roster_rules
 from services.gradebook.model.catalogue import RecordBook, record_book
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, RecordType, SchoolLevel, Stage, column_name
-from services.gradebook.model.lifecycle import Act
+from services.gradebook.model.lifecycle import BookAct
 from services.gradebook.model.permissions import Actor
 from services.gradebook.model.results import ClassData, NamedPerson
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import StaffRow, YearRow
 
-_NAMED_MISSING = 10
-
 
 def freeze_teacher_book(
-    database: Database, caller: Caller, ref: ClassRef, teacher: str, subject: str, stage: int
+    database: Database, caller: Caller, ref: ClassRef, *, teacher: str, subject: str, stage: int
 ) -> BookRow:
-    """Freeze the book of a teacher in a subject for a stage (that teacher); ref names school and school year.
+    """Freeze the book of a teacher in a subject for a stage (that teacher).
 
-    Raises Forbidden ROLE_REQUIRED; NotFound SUBJECT_NOT_TAUGHT when the teacher has no class in the subject; Rejected
-    BOOK_STATE, WINDOW_OPEN, CORRECTION_OPEN, DATA_INCOMPLETE, PRINCIPAL_UNCLEAR, CLASS_TOO_LARGE, TOO_MANY_CLASSES.
+    ref: names school and school year. Raises Forbidden ROLE_REQUIRED; NotFound SUBJECT_NOT_TAUGHT
+    when the teacher has no class in the subject; Rejected BOOK_STATE, WINDOW_OPEN, CORRECTION_OPEN,
+    DATA_INCOMPLETE, PRINCIPAL_UNCLEAR, CLASS_TOO_LARGE, TOO_MANY_CLASSES.
     """
     roster_rules.check_year_ref(ref.school, ref.school_year)
-    found = Findings()
-    found.code("teacher", teacher, longest=roster_rules.MAX_PERSON_ID)
-    found.subject_code("subject", subject)
-    found.refuse()
+    findings = Findings()
+    findings.code("teacher", teacher, longest=roster_rules.MAX_PERSON_ID)
+    findings.subject_code("subject", subject)
+    findings.refuse()
     checked = common.check_stage(RecordType.TEACHER_BOOK, ref.school_year, stage)
     with database.transaction() as tx:
         year = access.year(tx, caller, ref.school, ref.school_year)
         is_teacher = access.person(caller, ref.school) == teacher
-        lifecycle.check_actor(Act.FREEZE, {Actor.PREPARER} if is_teacher else set())
-        who = access.staff(tx, caller, year)
+        lifecycle.check_actor(BookAct.FREEZE, {Actor.PREPARER} if is_teacher else set())
+        staff = access.staff(tx, caller, year)
         year_lock.hold_year(tx, year.id)
-        heads = class_data.taught(tx, year.id, who.id, subject)
+        heads = class_data.taught(tx, year.id, staff.id, subject)
         if not heads:
             message = "Giáo viên không được phân công dạy môn này trong năm học."
             raise NotFound("SUBJECT_NOT_TAUGHT", message, teacher=teacher, subject=subject)
-        scope = Scope(RecordType.TEACHER_BOOK, year.id, staff_id=who.id, subject_code=subject)
-        # The catalogue keeps a teacher's book alike at both levels.
+        scope = Scope(RecordType.TEACHER_BOOK, year.id, staff_id=staff.id, subject_code=subject)
+        # The catalogue says the same of a teacher's book at both levels.
         record = record_book(RecordType.TEACHER_BOOK, year.name, SchoolLevel.LOWER_SECONDARY)
-        (draft,) = common.begin(tx, checked, [scope])
-        data = _content(tx, year, record, draft, heads=heads, teacher=who, subject=subject)
+        (draft,) = versions.begin(tx, checked, [scope])
+        data = _content(tx, year, record, draft, heads=heads, teacher=staff, subject=subject)
         resource = f"schools/{ref.school}/years/{ref.school_year}/teachers/{teacher}/subjects/{subject}"
-        (book,) = common.keep(tx, caller, ref, record, [Content(draft, data, resource)])
+        (book,) = versions.keep(tx, caller, ref, record, [Content(draft, data, resource)])
         book_store.add_classes(tx, book.id, [head.id for head in heads])
         return book
 
@@ -72,7 +69,7 @@ def _content(
     _check(heads, data, stage)
     open_corrections.refuse(tx, [head.id for head in heads], stage, subject=subject)
     left_on = class_data.left_on(tx, [head.id for head in heads])
-    said = remarks.of_classes(tx, [head.id for head in heads])
+    all_remarks = remarks.of_classes(tx, [head.id for head in heads])
     approved = corrections.approved(tx, [head.id for head in heads], stage)
     classes = [
         TaughtClass(
@@ -81,7 +78,7 @@ def _content(
             left_on.get(head.id, {}),
             {
                 (period, student): text
-                for (class_id, code, period, student), text in said.items()
+                for (class_id, code, period, student), text in all_remarks.items()
                 if (class_id, code) == (head.id, subject)
             },
             corrections_list(
@@ -114,20 +111,16 @@ def _check(heads: list[ClassHead], data: dict[int, ClassData], stage: Stage) -> 
         if size > MAX_STUDENTS:
             message = f"Sổ chỉ in được lớp không quá {MAX_STUDENTS} học sinh."
             raise Rejected("CLASS_TOO_LARGE", message, school_class=head.name, students=size)
-    absent = [
-        (head, one)
+    missing = [
+        f"{head.name} {item.student.number} HK{item.semester} {column_name(item.column)}"
         for head in heads
-        for one in results.missing(data[head.id], stage)
-        if one.kind == "MARK" and one.column is not None
+        for item in results.missing(data[head.id], stage)
+        if item.kind == "MARK" and item.column is not None
     ]
-    if absent:
-        first = (
-            f"{head.name} {one.student.number} HK{one.semester} {column_name(one.column or 0)}"
-            for head, one in itertools.islice(absent, _NAMED_MISSING)
-        )
+    if missing:
         raise Rejected(
             "DATA_INCOMPLETE",
-            f"Còn thiếu {len(absent)} mục mới đủ dữ liệu chốt sổ.",
-            missing=len(absent),
-            first="; ".join(first),
+            f"Còn thiếu {len(missing)} mục mới đủ dữ liệu chốt sổ.",
+            missing=len(missing),
+            first="; ".join(missing[: common.NAMED_MISSING]),
         )

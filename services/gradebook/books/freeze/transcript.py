@@ -1,4 +1,4 @@
-"""Freezing transcripts: what a locked class book says of a student, with the years before (ADR-0036)."""
+"""Freezing transcripts from a locked class book and earlier transcripts (ADR-0036)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from services.gradebook.books import book_store, transcript_store
 from services.gradebook.books.book_store import BookRow, Scope
 from services.gradebook.books.content import transcript as content
 from services.gradebook.books.content.transcript import Identity, Source, TranscriptFacts
-from services.gradebook.books.freeze import common
-from services.gradebook.books.freeze.common import Content, Draft
+from services.gradebook.books.freeze import common, versions
+from services.gradebook.books.freeze.versions import Content, Draft
 from services.gradebook.entry import open_corrections
 from services.gradebook.entry.achievements import Kind
 from services.gradebook.entry.store import achievements, class_data, corrections, remarks
@@ -22,24 +22,29 @@ from services.gradebook.model import roster_rules
 from services.gradebook.model.catalogue import RecordBook
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, RecordType, Stage
-from services.gradebook.model.lifecycle import READ_ONLY, Act, State
+from services.gradebook.model.lifecycle import READ_ONLY, BookAct, BookState
 from services.gradebook.model.results import NamedPerson
 from services.gradebook.register import place_store, register_store
-from services.gradebook.register.place_store import Place
+from services.gradebook.register.place_store import ClassPlace
 from services.gradebook.register.register_store import Registration
 from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import ClassRow, YearRow
 
-# Periods of remarks: those of the year are printed, else those of semester II.
 _PRINTED_PERIODS = (2, 3)
+"""Periods of remarks: those of the year are printed, or else those of semester II."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """Everything that the transcripts of one class are made from; maps are by student id.
+    """Everything the transcripts of a class are made from. Maps without a word are by student id.
 
-    open_corrections: of the chosen students, by moet_student_id. repeated: book id → content of their
-    living transcripts that were made from the same class book.
+    numbers: moet_student_id → number in the class book, of the students with results.
+    ids: moet_student_id → id, of all students of the class.
+    chosen: moet_student_ids of the students whose transcripts are frozen.
+    remarks: by student id and subject code. achievements: by student id and kind.
+    earlier: by moet_student_id, parsed content, oldest first.
+    open_corrections: of the chosen students, by moet_student_id.
+    repeated: book id → content of the transcripts alive that were made from the same class book.
     """
 
     year: YearRow
@@ -56,7 +61,7 @@ class _Sources:
     achievements: Mapping[tuple[int, int], str]
     registrations: Mapping[int, Registration]
     places: Mapping[int, list[dict[str, Any]]]
-    earlier: Mapping[int, list[dict[str, Any]]]
+    earlier: Mapping[str, list[dict[str, Any]]]
     chosen: Sequence[str]
     open_corrections: Mapping[str, list[UUID]]
     repeated: Mapping[UUID, bytes]
@@ -65,9 +70,10 @@ class _Sources:
 def freeze_transcript(database: Database, caller: Caller, ref: ClassRef, student: str, stage: int) -> BookRow:
     """Freeze one student's transcript for a stage (homeroom teacher of the class).
 
-    Raises Forbidden ROLE_REQUIRED; NotFound STUDENT_UNKNOWN; Rejected CLASS_BOOK_REQUIRED unless the class book of the
-    stage is LOCKED or further, NO_RESULT for who left during the year or had nothing to do in the summer,
-    EARLIER_TRANSCRIPT_OPEN while that of a year before is not locked, CORRECTION_OPEN, BOOK_STATE, PRINCIPAL_UNCLEAR.
+    Raises Forbidden ROLE_REQUIRED; NotFound STUDENT_UNKNOWN; Rejected CLASS_BOOK_REQUIRED unless
+    the class book of the stage is LOCKED or further, NO_RESULT for a student who left during the
+    year or had nothing to do in the summer, EARLIER_TRANSCRIPT_OPEN while the transcript of an
+    earlier year is not locked, CORRECTION_OPEN, BOOK_STATE, PRINCIPAL_UNCLEAR.
     """
     findings = Findings()
     findings.code("student", student)
@@ -76,15 +82,15 @@ def freeze_transcript(database: Database, caller: Caller, ref: ClassRef, student
 
 
 def freeze_class_transcripts(database: Database, caller: Caller, ref: ClassRef, stage: int) -> list[BookRow]:
-    """Freeze the transcripts of all students of a class who have results of the stage, all or nothing.
+    """Freeze the transcripts of all students of a class with results of the stage, or none.
 
-    By number in the class list. Raises as freeze_transcript does.
+    In the order of the class list. Raises as freeze_transcript does.
     """
     return _freeze(database, caller, ref, stage, None)
 
 
 def _freeze(database: Database, caller: Caller, ref: ClassRef, stage: int, student: str | None) -> list[BookRow]:
-    """student: moet_student_id; None for all who have results of the stage."""
+    """student: moet_student_id; None for all students with results of the stage."""
     roster_rules.check_class_ref(ref)
     checked = common.check_stage(RecordType.TRANSCRIPT, ref.school_year, stage)
     with database.transaction() as tx:
@@ -92,12 +98,12 @@ def _freeze(database: Database, caller: Caller, ref: ClassRef, stage: int, stude
         common.check_homeroom(caller, ref, school_class)
         year_lock.hold_year(tx, year.id)
         sources = _sources(tx, year, school_class, checked, student)
-        drafts = common.begin(tx, checked, [_scope(sources, name) for name in sources.chosen])
+        drafts = versions.begin(tx, checked, [_scope(sources, name) for name in sources.chosen])
         contents = [
             Content(draft, _content(sources, name, draft), f"{ref.resource}/students/{name}", sources.source_book.id)
             for name, draft in zip(sources.chosen, drafts, strict=True)
         ]
-        return common.keep(tx, caller, ref, sources.record, contents)
+        return versions.keep(tx, caller, ref, sources.record, contents)
 
 
 def _scope(sources: _Sources, student: str) -> Scope:
@@ -110,7 +116,7 @@ def _scope(sources: _Sources, student: str) -> Scope:
 
 
 def _chosen(ids: Mapping[str, int], numbers: Mapping[str, int], student: str | None) -> list[str]:
-    """The students whose transcripts are frozen. Raises NotFound STUDENT_UNKNOWN, Rejected NO_RESULT."""
+    """The students to be frozen. Raises NotFound STUDENT_UNKNOWN, Rejected NO_RESULT."""
     if student is None:
         return list(numbers)
     if student not in ids:
@@ -128,11 +134,11 @@ def _content(sources: _Sources, student: str, draft: Draft) -> bytes:
     source = sources.source
     alive = draft.alive
     if alive is not None and alive.source_id == sources.source_book.id:
-        # The archive may have taken the class book since; that does not make it another transcript.
+        # The archive may have taken the class book since; the transcript is still the same.
         data = sources.repeated[alive.id]
         source = source.with_record(json.loads(data)["grades"][-1]["source"]["record"])
     registration = sources.registrations.get(student_id)
-    said = {code: text for (of, code), text in sources.remarks.items() if of == student_id}
+    remarks_by_subject = {code: text for (of, code), text in sources.remarks.items() if of == student_id}
     facts = TranscriptFacts(
         homeroom_teacher=sources.homeroom,
         principal=sources.principal,
@@ -140,22 +146,22 @@ def _content(sources: _Sources, student: str, draft: Draft) -> bytes:
         version=draft.version,
         identity=_identity(registration) if registration else Identity(),
         absences=sources.absences.get(student_id),
-        remarks=said,
-        homeroom_remark=said.get("", ""),
+        remarks=remarks_by_subject,
+        homeroom_remark=remarks_by_subject.get("", ""),
         certificates=sources.achievements.get((student_id, Kind.CERTIFICATES), ""),
         competition=sources.achievements.get((student_id, Kind.COMPETITION), ""),
         places=sources.places.get(student_id, []),
-        earlier=sources.earlier.get(student_id, []),
+        earlier=sources.earlier.get(student, []),
     )
     return content.transcript(sources.record, source, number, facts)
 
 
 def _sources(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, student: str | None) -> _Sources:
     source_book, source = _source(tx, year, school_class, stage)
-    known = class_data.student_ids(tx, school_class.id)
+    ids_in_class = class_data.student_ids(tx, school_class.id)
     numbers = content.numbers(source.content, stage)
-    ids = [known[name] for name in numbers]
-    chosen = _chosen(known, numbers, student)
+    ids = [ids_in_class[name] for name in numbers]
+    chosen = _chosen(ids_in_class, numbers, student)
     return _Sources(
         year=year,
         school_class=school_class,
@@ -163,7 +169,7 @@ def _sources(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, studen
         source=source,
         source_book=source_book,
         numbers=numbers,
-        ids=known,
+        ids=ids_in_class,
         homeroom=common.homeroom(tx, year, school_class),
         principal=common.principal(tx, year),
         absences=class_data.absences(tx, school_class.id),
@@ -174,25 +180,27 @@ def _sources(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage, studen
         earlier=_earlier(tx, ids, year.name),
         chosen=chosen,
         open_corrections=corrections.open_of_students(tx, school_class.id, stage, chosen),
-        repeated=transcript_store.contents_made_from(tx, source_book.id, [known[name] for name in chosen]),
+        repeated=transcript_store.contents_made_from(tx, source_book.id, [ids_in_class[name] for name in chosen]),
     )
 
 
 def _source(tx: Tx, year: YearRow, school_class: ClassRow, stage: Stage) -> tuple[BookRow, Source]:
-    """The class book of the stage, held until commit so that it is not revoked meanwhile."""
+    """The class book of the stage, locked until commit so that it is not revoked meanwhile."""
     book = book_store.newest(tx, Scope(RecordType.CLASS_BOOK, year.id, class_id=school_class.id), stage)
     if book is None or book.state not in READ_ONLY:
         raise Rejected(
             "CLASS_BOOK_REQUIRED",
             "Phải khóa sổ theo dõi và đánh giá học sinh của lớp ở giai đoạn này trước khi lập học bạ.",
             school_class=school_class.name,
-            book_state="" if book is None else State(book.state).name,
+            book_state="" if book is None else BookState(book.state).name,
         )
-    data = book_store.content(tx, book.id)
-    assert data is not None
-    locked_time = book_store.act_time(tx, book.id, Act.LOCK.value)
     return book, Source(
-        str(book.id), book.version, book.content_sha256, book.archive_record, json.loads(data), locked_time
+        book=str(book.id),
+        version=book.version,
+        content_sha256=book.content_sha256,
+        record=book.archive_record,
+        content=json.loads(book_store.content(tx, book.id)),
+        locked_time=book_store.act_time(tx, book.id, BookAct.LOCK.value),
     )
 
 
@@ -202,18 +210,18 @@ def _identity(registration: Registration) -> Identity:
 
 
 def _remarks(tx: Tx, class_id: int) -> dict[tuple[int, str], str]:
-    said = remarks.of_classes(tx, [class_id])
+    all_remarks = remarks.of_classes(tx, [class_id])
     return {
         (student, code): text
         for printed in _PRINTED_PERIODS
-        for (_, code, period, student), text in said.items()
+        for (_, code, period, student), text in all_remarks.items()
         if period == printed
     }
 
 
 def _places(tx: Tx, students: list[int], school_year: str) -> dict[int, list[dict[str, Any]]]:
-    """The classes of the year, of any school, as the study history tells them."""
-    found: dict[int, list[dict[str, Any]]] = {}
+    """Student id → the lines of the study history for the year's classes, in any school."""
+    lines: dict[int, list[dict[str, Any]]] = {}
     numbers: dict[int, dict[int, Registration]] = {}
     for place in place_store.of_students(tx, students):
         if place.school_year != school_year:
@@ -221,11 +229,11 @@ def _places(tx: Tx, students: list[int], school_year: str) -> dict[int, list[dic
         if place.school_id not in numbers:
             numbers[place.school_id] = register_store.registrations(tx, place.school_id, students)
         line = _line(place, numbers[place.school_id].get(place.student_id))
-        found.setdefault(place.student_id, []).append(line)
-    return found
+        lines.setdefault(place.student_id, []).append(line)
+    return lines
 
 
-def _line(place: Place, registration: Registration | None) -> dict[str, Any]:
+def _line(place: ClassPlace, registration: Registration | None) -> dict[str, Any]:
     return {
         "school_year": place.school_year,
         "class": place.class_name,
@@ -237,11 +245,14 @@ def _line(place: Place, registration: Registration | None) -> dict[str, Any]:
     }
 
 
-def _earlier(tx: Tx, students: list[int], school_year: str) -> dict[int, list[dict[str, Any]]]:
-    """The content of the transcripts of the years before, which must be locked: what may still end is not repeated."""
-    found = transcript_store.of_earlier_years(tx, students, school_year)
-    listed = [book for those in found.values() for book in those]
-    for book in listed:
+def _earlier(tx: Tx, students: list[int], school_year: str) -> dict[str, list[dict[str, Any]]]:
+    """moet_student_id → the content of the transcripts of earlier years.
+
+    They must be locked: a transcript does not repeat one that may still end in MISMATCH.
+    """
+    transcripts = transcript_store.of_earlier_years(tx, students, school_year)
+    books = [book for student_books in transcripts.values() for book in student_books]
+    for book in books:
         if book.state not in READ_ONLY:
             raise Rejected(
                 "EARLIER_TRANSCRIPT_OPEN",
@@ -250,5 +261,8 @@ def _earlier(tx: Tx, students: list[int], school_year: str) -> dict[int, list[di
                 book=book.id,
                 school_year=book.school_year,
             )
-    data = book_store.contents(tx, [book.id for book in listed])
-    return {student: [json.loads(data[book.id]) for book in those] for student, those in found.items()}
+    contents = book_store.contents(tx, [book.id for book in books])
+    return {
+        student: [json.loads(contents[book.id]) for book in student_books]
+        for student, student_books in transcripts.items()
+    }

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from services.common.db import Tx
 from services.common.rows import one_row, rows
-from services.gradebook.model.acts import NO_CELLS, NOTHING, Act, CellArrays, Entered, Row, act_sha256
+from services.gradebook.model.acts import NO_CELLS, NOTHING, CellArrays, Entered, EntryAct, Row, act_sha256
 from services.gradebook.model.entry_kinds import EntryKind
 
 
@@ -48,7 +48,7 @@ class NewAct(NamedTuple):
     rows: what the caller writes into other tables with the act's request id.
     """
 
-    act: Act
+    act: EntryAct
     cells: CellArrays = NO_CELLS
     entered: Entered = NOTHING
     texts: Entered | None = None
@@ -112,7 +112,7 @@ VALUES (%(request_id)s, %(request_sha256)s, %(kind)s, %(class_id)s, %(subject_id
 
 def add_act(
     tx: Tx,
-    act: Act,
+    act: EntryAct,
     *,
     cells: CellArrays = NO_CELLS,
     entered: Entered = NOTHING,
@@ -144,7 +144,7 @@ def add_acts(tx: Tx, acts: Sequence[NewAct]) -> list[str]:
     return [act_sha256(new.act, new.cells, new.rows) for new in acts]
 
 
-def act_columns(act: Act) -> dict[str, object]:
+def act_columns(act: EntryAct) -> dict[str, object]:
     """The columns of `entry` that say what an act is."""
     return {
         "request_id": act.request_id,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from services.common.db import Tx
 from services.common.rows import rows, scalars
 from services.gradebook.entry.store.acts import NewAct, Written, add_acts
-from services.gradebook.model.acts import Act, CellArrays, Entered, json_array
+from services.gradebook.model.acts import CellArrays, Entered, EntryAct, json_array
 from services.gradebook.model.results import Absences
 
 
@@ -23,7 +23,7 @@ class MonthSheet(NamedTuple):
 class NewMonth(NamedTuple):
     """Sheets of a month to be written, by student id, and the act that writes them. month: such as "2025-10"."""
 
-    act: Act
+    act: EntryAct
     month: str
     sheets: Mapping[int, Absences]
 
@@ -104,7 +104,7 @@ def totals_keyed(tx: Tx, class_id: int) -> bool:
     return keyed.fetchone() is not None
 
 
-def write(tx: Tx, act: Act, month: str, sheets: Mapping[int, Absences]) -> tuple[Written, int]:
+def write(tx: Tx, act: EntryAct, month: str, sheets: Mapping[int, Absences]) -> tuple[Written, int]:
     """Write the sheets (student id → absences) of a month that differ, and the act. Also returns how many did not.
 
     The caller holds the class's sheets (`share_year`). In the history the act has one element per

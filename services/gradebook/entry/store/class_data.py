@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from services.common.db import Tx
 from services.common.rows import rows
@@ -12,7 +12,7 @@ from services.gradebook.model.domain import SUBJECT_KINDS
 from services.gradebook.model.entry_kinds import CellSource
 from services.gradebook.model.movement_rules import list_note
 from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet, year_totals
-from services.gradebook.roster.roster_store import guardian
+from services.gradebook.roster.roster_store import SELECT_DETAILS, personal_details
 from services.gradebook.rules import Level
 
 _LEVELS = {int(level): level for level in Level}
@@ -213,31 +213,18 @@ def _students(tx: Tx, classes: Sequence[int]) -> dict[int, list[ClassStudent]]:
     students: dict[int, list[ClassStudent]] = {}
     for row in rows(
         tx,
-        dict,
-        "SELECT class_id, student_id, moet_student_id, number, name, birth_date::text, birth_place, sex, ethnicity,"
-        " priority, address, father, mother, note, joined_on, joined_kind, left_on, left_kind FROM enrolment"
-        " WHERE class_id = ANY(%s) ORDER BY class_id, number",
+        dict[str, Any],
+        f"{SELECT_DETAILS}, e.class_id, e.student_id, e.joined_on, e.joined_kind, e.left_on, e.left_kind"
+        " FROM enrolment e WHERE e.class_id = ANY(%s) ORDER BY e.class_id, e.number",
         (list(classes),),
     ):
-        joined_on, left_on = row["joined_on"], row["left_on"]
+        joined, left = row["joined_on"], row["left_on"]
+        details = personal_details(row)
+        details["note"] = list_note(
+            row["note"], joined and (row["joined_kind"], joined), left and (row["left_kind"], left)
+        )
         student = ClassStudent(
-            id=row["student_id"],
-            moet_student_id=row["moet_student_id"],
-            number=row["number"],
-            name=row["name"],
-            birth_date=row["birth_date"],
-            birth_place=row["birth_place"],
-            sex=row["sex"],
-            ethnicity=row["ethnicity"],
-            priority=row["priority"],
-            address=row["address"],
-            father=guardian(row["father"]),
-            mother=guardian(row["mother"]),
-            note=list_note(
-                row["note"], joined_on and (row["joined_kind"], joined_on), left_on and (row["left_kind"], left_on)
-            ),
-            left=left_on is not None,
-            joined=f"{joined_on:%Y-%m}" if joined_on else "",
+            **details, id=row["student_id"], left=left is not None, joined=f"{joined:%Y-%m}" if joined else ""
         )
         students.setdefault(row["class_id"], []).append(student)
     return students

@@ -6,7 +6,7 @@ from typing import LiteralString, NamedTuple
 from services.common.db import Tx
 from services.common.rows import one_row, rows
 from services.gradebook.entry.store.acts import Written, act_columns
-from services.gradebook.model.acts import Act, CellArrays, act_sha256, json_array
+from services.gradebook.model.acts import CellArrays, EntryAct, act_sha256, json_array
 from services.gradebook.model.sheet_rules import CellState
 
 
@@ -43,7 +43,7 @@ WITH changes AS (
 ){_RECORD}"""  # noqa: S608 - constants
 
 
-def write_conduct(tx: Tx, act: Act, students: Sequence[int], levels: Sequence[int]) -> Written:
+def write_conduct(tx: Tx, act: EntryAct, students: Sequence[int], levels: Sequence[int]) -> Written:
     """Write conduct levels (ranks 1-4) that differ, and the act."""
     return _write(tx, _CONDUCT, act, count=len(students), students=list(students), levels=list(levels))
 
@@ -65,7 +65,7 @@ WITH written AS (
 
 
 def write_absences(
-    tx: Tx, act: Act, students: Sequence[int], excused: Sequence[int], unexcused: Sequence[int]
+    tx: Tx, act: EntryAct, students: Sequence[int], excused: Sequence[int], unexcused: Sequence[int]
 ) -> Written:
     """Write absence totals that differ, and the act, whose columns are 1 (excused) and 2."""
     return _write(
@@ -90,6 +90,6 @@ def level_state(tx: Tx, class_id: int, semester: int, student_id: int) -> CellSt
     ).fetchone()
 
 
-def _write(tx: Tx, statement: LiteralString, act: Act, *, count: int, **values: object) -> Written:
+def _write(tx: Tx, statement: LiteralString, act: EntryAct, *, count: int, **values: object) -> Written:
     cells = one_row(rows(tx, _Cells, statement, {**act_columns(act), "count": count, **values}))
     return Written(len(cells.students), act_sha256(act, CellArrays._make(map(json_array, cells))))

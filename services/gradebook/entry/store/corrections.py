@@ -9,8 +9,15 @@ from services.common.db import Tx
 from services.common.rows import one_row, rows, scalars
 from services.gradebook.entry.store.acts import add_act
 from services.gradebook.entry.store.windows import SnapshotRow
-from services.gradebook.model.acts import Act
-from services.gradebook.model.correction_rules import ApprovedCorrection, Change, Datum, Kind, Progress, State
+from services.gradebook.model.acts import EntryAct
+from services.gradebook.model.correction_rules import (
+    ApprovedCorrection,
+    Change,
+    CorrectionKind,
+    CorrectionState,
+    Datum,
+    Progress,
+)
 from services.gradebook.model.domain import Stage
 
 
@@ -56,7 +63,7 @@ class CorrectionRow(NamedTuple):
     def progress(self) -> Progress:
         """What the rules look at."""
         confirmer = None if self.confirmed is None else self.confirmed.person
-        return Progress(State(self.state), self.requested.person, confirmer)
+        return Progress(CorrectionState(self.state), self.requested.person, confirmer)
 
     @property
     def resource(self) -> str:
@@ -78,13 +85,13 @@ class NewCorrection(NamedTuple):
 
 _MONTH = "coalesce(to_char(k.month, 'YYYY-MM'), '')"
 _STEPS = {
-    "requested": ("a", (State.REQUESTED,)),
-    "confirmed": ("f", (State.CONFIRMED,)),
-    "decided": ("d", (State.APPROVED, State.REJECTED)),
-    "withdrawn": ("w", (State.WITHDRAWN,)),
+    "requested": ("a", (CorrectionState.REQUESTED,)),
+    "confirmed": ("f", (CorrectionState.CONFIRMED,)),
+    "decided": ("d", (CorrectionState.APPROVED, CorrectionState.REJECTED)),
+    "withdrawn": ("w", (CorrectionState.WITHDRAWN,)),
 }
 """Field of CorrectionRow → alias of the step, and the states of which it may be."""
-_OPEN = f"k.state IN ({State.REQUESTED:d}, {State.CONFIRMED:d})"
+_OPEN = f"k.state IN ({CorrectionState.REQUESTED:d}, {CorrectionState.CONFIRMED:d})"
 """Whether a correction `k` waits for a decision; the condition of the index `correction_open`."""
 
 
@@ -93,7 +100,7 @@ def _step_columns(field: str, alias: str) -> str:
     return ", ".join(f"{alias}.{column} AS {field}_{name}" for column, name in columns.items())
 
 
-def _step_join(alias: str, states: tuple[State, ...], kind: str = "LEFT JOIN") -> str:
+def _step_join(alias: str, states: tuple[CorrectionState, ...], kind: str = "LEFT JOIN") -> str:
     listed = ", ".join(f"{state:d}" for state in states)
     return f" {kind} correction_step {alias} ON {alias}.correction_id = k.id AND {alias}.state IN ({listed})"
 
@@ -140,7 +147,7 @@ _PAGE = (
 
 
 def list_corrections(
-    tx: Tx, year_id: int, class_id: int | None, state: int | None, after: int, limit: int
+    tx: Tx, year_id: int, *, class_id: int | None, state: int | None, after: int, limit: int
 ) -> list[CorrectionRow]:
     """A page of the corrections of a year, oldest first; class_id and state None: of any."""
     page = rows(
@@ -210,12 +217,13 @@ def approved(tx: Tx, classes: Sequence[int], stage: Stage) -> dict[int, list[App
         " d.recorded_time AS time"
         " FROM correction k JOIN school_class c ON c.id = k.class_id JOIN school_year y ON y.id = c.school_year_id"
         " LEFT JOIN subject u ON u.id = k.subject_id"
-        f"{_step_join('a', (State.REQUESTED,), 'JOIN')}{_step_join('f', (State.CONFIRMED,), 'JOIN')}"
-        f"{_step_join('d', (State.APPROVED,), 'JOIN')}"
+        f"{_step_join('a', (CorrectionState.REQUESTED,), 'JOIN')}"
+        f"{_step_join('f', (CorrectionState.CONFIRMED,), 'JOIN')}"
+        f"{_step_join('d', (CorrectionState.APPROVED,), 'JOIN')}"
         " JOIN staff ta ON ta.school_id = y.school_id AND ta.person = a.person"
         " JOIN staff tf ON tf.school_id = y.school_id AND tf.person = f.person"
         " JOIN staff td ON td.school_id = y.school_id AND td.person = d.person"
-        f" WHERE k.state = {State.APPROVED:d} AND k.class_id = ANY(%s) AND k.first_stage <= %s"
+        f" WHERE k.state = {CorrectionState.APPROVED:d} AND k.class_id = ANY(%s) AND k.first_stage <= %s"
         " ORDER BY d.recorded_time, k.number",
         (list(classes), stage),
     ):
@@ -223,7 +231,7 @@ def approved(tx: Tx, classes: Sequence[int], stage: Stage) -> dict[int, list[App
     return listed
 
 
-def add(tx: Tx, act: Act, new: NewCorrection) -> str:
+def add(tx: Tx, act: EntryAct, new: NewCorrection) -> str:
     """Write a request with its act, and return the act's digest."""
     datum = new.datum
     row: dict[str, Any] = {
@@ -244,10 +252,15 @@ def add(tx: Tx, act: Act, new: NewCorrection) -> str:
         "evidence": new.evidence,
         "evidence_sha256": new.evidence_sha256,
     }
-    columns = {**row, "request_id": act.request_id, "request_sha256": act.request_sha256, "state": State.REQUESTED}
+    columns = {
+        **row,
+        "request_id": act.request_id,
+        "request_sha256": act.request_sha256,
+        "state": CorrectionState.REQUESTED,
+    }
     places = ", ".join(f"%({name})s" for name in columns)
     tx.execute(f"INSERT INTO correction ({', '.join(columns)}) VALUES ({places})", columns)  # noqa: S608 - our own names
-    _add_step(tx, new.id, State.REQUESTED, act.person, client=act.client, note="")
+    _add_step(tx, new.id, CorrectionState.REQUESTED, act.person, client=act.client, note="")
     evidence_sha256 = new.evidence_sha256 and new.evidence_sha256.hex()
     written = row | {"id": str(new.id), "kind": int(datum.kind), "first_stage": int(new.first_stage)}
     return add_act(tx, act, rows={"correction": [written | {"evidence_sha256": evidence_sha256}]})
@@ -256,7 +269,7 @@ def add(tx: Tx, act: Act, new: NewCorrection) -> str:
 def move(
     tx: Tx,
     correction_id: UUID,
-    state: State,
+    state: CorrectionState,
     person: str,
     *,
     client: str,
@@ -270,7 +283,7 @@ def move(
     _add_step(tx, correction_id, state, person, client=client, note=note)
 
 
-def _add_step(tx: Tx, correction_id: UUID, state: State, person: str, *, client: str, note: str) -> None:
+def _add_step(tx: Tx, correction_id: UUID, state: CorrectionState, person: str, *, client: str, note: str) -> None:
     tx.execute(
         "INSERT INTO correction_step (correction_id, state, person, client, note) VALUES (%s, %s, %s, %s, %s)",
         (correction_id, state, person, client, note),
@@ -284,7 +297,7 @@ def _first_day(month: str) -> str | None:
 def _approved(row: Mapping[str, Any]) -> ApprovedCorrection:
     return ApprovedCorrection._make(
         [
-            Kind(row["kind"]),
+            CorrectionKind(row["kind"]),
             row["subject"],
             row["semester"],
             row["column_no"],
@@ -302,7 +315,7 @@ def _approved(row: Mapping[str, Any]) -> ApprovedCorrection:
 
 def _row(row: Mapping[str, Any]) -> CorrectionRow:
     datum = Datum(
-        Kind(row["kind"]),
+        CorrectionKind(row["kind"]),
         row["class_id"],
         row["student_id"],
         row["subject_id"],

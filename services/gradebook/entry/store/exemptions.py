@@ -7,7 +7,7 @@ from typing import NamedTuple
 from services.common.db import Tx
 from services.common.rows import rows
 from services.gradebook.entry.store.acts import NewAct, add_acts
-from services.gradebook.model.acts import Act
+from services.gradebook.model.acts import EntryAct
 
 
 class Exemption(NamedTuple):
@@ -41,7 +41,7 @@ class _ExemptionState(NamedTuple):
     withdrawn: bool
 
 
-def write(tx: Tx, decisions: Sequence[tuple[Act, Exemption]]) -> list[str]:
+def write(tx: Tx, decisions: Sequence[tuple[EntryAct, Exemption]]) -> list[str]:
     """Write decisions, each for its act's class and with its act, in two batches; returns the acts' digests."""
     written = [(act, {"class_id": act.class_id, **exemption._asdict()}) for act, exemption in decisions]
     with tx.cursor() as cursor:

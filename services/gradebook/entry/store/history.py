@@ -7,14 +7,14 @@ from uuid import UUID
 from services.common.db import Tx
 from services.common.rows import rows
 from services.gradebook.entry.store.sheets import Target
-from services.gradebook.model.correction_rules import Datum, Kind, State
+from services.gradebook.model.correction_rules import CorrectionKind, CorrectionState, Datum
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.results import Absences
 
 _KINDS = {
-    Kind.CONDUCT: (EntryKind.CONDUCT, EntryKind.CARRIED_CONDUCT),
-    Kind.SUMMER_CONDUCT: (EntryKind.CONDUCT, EntryKind.CARRIED_CONDUCT),
-    Kind.ABSENCES: (EntryKind.ABSENCES, EntryKind.CARRIED_ABSENCES),
+    CorrectionKind.CONDUCT: (EntryKind.CONDUCT, EntryKind.CARRIED_CONDUCT),
+    CorrectionKind.SUMMER_CONDUCT: (EntryKind.CONDUCT, EntryKind.CARRIED_CONDUCT),
+    CorrectionKind.ABSENCES: (EntryKind.ABSENCES, EntryKind.CARRIED_ABSENCES),
 }
 """Kinds of acts that write a datum, apart from corrections."""
 
@@ -68,8 +68,8 @@ _ACT = (
 _ACT_GROUP = "e.kind, e.person, e.client, e.recorded_time, e.reason, k.id, a.person, f.person"
 _CORRECTED = (
     f" LEFT JOIN correction k ON e.kind = {EntryKind.CORRECTION:d} AND k.id = e.request_id"
-    f" LEFT JOIN correction_step a ON a.correction_id = k.id AND a.state = {State.REQUESTED:d}"
-    f" LEFT JOIN correction_step f ON f.correction_id = k.id AND f.state = {State.CONFIRMED:d}"
+    f" LEFT JOIN correction_step a ON a.correction_id = k.id AND a.state = {CorrectionState.REQUESTED:d}"
+    f" LEFT JOIN correction_step f ON f.correction_id = k.id AND f.state = {CorrectionState.CONFIRMED:d}"
 )
 
 _MARK = (
@@ -102,7 +102,7 @@ def mark_history(tx: Tx, target: Target, semester: int, column: int, student_id:
 
 def data_history(tx: Tx, datum: Datum) -> list[DataVersionRow]:
     """Every version of a datum that is no mark, oldest first."""
-    if datum.kind is Kind.ATTENDANCE:
+    if datum.kind is CorrectionKind.ATTENDANCE:
         names = (datum.class_id, f"{datum.month}-01", datum.student_id)
         return rows(tx, DataVersionRow, _SHEETS, names).fetchall()
     return rows(tx, DataVersionRow, _VALUES, {**datum._asdict(), "kinds": list(_KINDS[datum.kind])}).fetchall()

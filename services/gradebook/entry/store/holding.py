@@ -1,4 +1,4 @@
-"""Which living books hold a datum: while one does, it is entered no more (ADR-0032)."""
+"""The books alive that hold a datum; while there is one, the datum is not entered (ADR-0032)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ ALIVE = f"b.state NOT IN ({', '.join(str(int(state)) for state in sorted(ENDED))
 
 
 class BookStage(NamedTuple):
-    """A living book: its record type, stage and state."""
+    """A book alive: its record type, stage and state."""
 
     record_type: int
     stage: int
@@ -32,7 +32,7 @@ def alive_states(tx: Tx, class_id: int) -> list[BookStage]:
 
 
 def teacher_book_states(tx: Tx, class_id: int, subject_code: str, stage: int) -> list[int]:
-    """The states of the living teachers' books of a subject that hold a class, from a stage on."""
+    """The states of the teachers' books alive of a subject that hold a class, from a stage on."""
     return scalars(
         tx,
         int,
@@ -43,7 +43,7 @@ def teacher_book_states(tx: Tx, class_id: int, subject_code: str, stage: int) ->
 
 
 def transcript_states(tx: Tx, year_id: int, students: Sequence[int]) -> list[int]:
-    """The states of the living transcripts of students (ids) in a school year."""
+    """The states of the transcripts alive of students (ids) in a school year."""
     return scalars(
         tx,
         int,

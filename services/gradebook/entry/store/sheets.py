@@ -16,7 +16,7 @@ from services.common.db import Call, Tx, execute, trip
 from services.common.rows import one_row, rows
 from services.gradebook.entry.store.acts import EARLIER, EarlierAct, EarlierColumns, array_literals, read_earlier
 from services.gradebook.entry.store.holding import ALIVE
-from services.gradebook.model.acts import Act, CellArrays, Entered, Row, act_sha256, json_array
+from services.gradebook.model.acts import CellArrays, Entered, EntryAct, Row, act_sha256, json_array
 from services.gradebook.model.domain import SUBJECT_KINDS, RecordType
 from services.gradebook.model.entry_kinds import CellSource, EntryKind
 from services.gradebook.model.sheet_rules import WITHDRAWN, CellState, Changes, SheetShape
@@ -54,8 +54,8 @@ class EntryState:
     """What decides whether an entry may be made now.
 
     open_kinds: mark kinds that the open windows of the semester cover.
-    books: record type, stage and state of each living class book of the class and teacher's book of
-    the subject.
+    books: record type, stage and state of each class book of the class and teacher's book of
+    the subject that is alive.
     students: moet_student_id → id of those in the class; left: moet_student_id of those who left it.
     earlier: acts with the same request id. cells: (student id, column) → what the sheet holds.
     """
@@ -99,7 +99,7 @@ class PlannedSheet(NamedTuple):
     texts, remarks: what the act also enters, of a sheet with remarks: their counts and their rows.
     """
 
-    act: Act
+    act: EntryAct
     changes: Changes
     unchanged: int
     texts: Entered | None = None

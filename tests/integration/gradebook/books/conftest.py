@@ -1,4 +1,4 @@
-"""A gradebook of its own for each test, because books are for ever, and its consumer."""
+"""A gradebook and its consumer per test, because books are never erased."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""One class's book on its way through its life; each method is one step by the right person or service."""
+"""A class's book on its way; each method is a step by the right person or service."""
 
 import contextlib
 import uuid
@@ -39,7 +39,7 @@ def consumer(world: World) -> Iterator[Announce]:
 
 
 class Line:
-    """One class's book on its way; each method is one step by the right person."""
+    """A class's book on its way; each method is a step by the right person or service."""
 
     def __init__(self, world: World, announce: Announce, stage: int = WHOLE_YEAR, index: int = 0) -> None:
         self.world, self.announce, self.school_class = world, announce, world.school.classes[index]

@@ -1,4 +1,4 @@
-"""A class in its summer: who fails what in the year, and ways to train and to re-assess."""
+"""A class in its summer: failures of the year, training and re-assessment."""
 
 import uuid
 from collections.abc import Sequence
@@ -51,8 +51,8 @@ def retest(world: World, school_class: SchoolClass, subject: str, marks: dict[st
 
 
 def missing(world: World, school_class: SchoolClass) -> set[tuple[str, str, str]]:
-    found = world.ask("ListMissing", school_class=world.ref(school_class), stage=AFTER_SUMMER).missing
-    return {(m.kind, m.student, m.subject) for m in found}
+    missing_data = world.ask("ListMissing", school_class=world.ref(school_class), stage=AFTER_SUMMER).missing
+    return {(m.kind, m.student, m.subject) for m in missing_data}
 
 
 def lock(line: Line) -> None:
@@ -79,7 +79,7 @@ def remark(world: World, school_class: SchoolClass, month: str, text: str) -> No
 
 
 def failing(world: World, school_class: SchoolClass) -> Sequence[str]:
-    """Everyone passes but: a and b fail VAN and TOAN, c fails conduct, d fails conduct and both subjects."""
+    """All pass but a and b (fail VAN and TOAN), c (fails conduct) and d (fails all three)."""
     a, b, c, d, e = (student.id for student in school_class.students)
     for student in (a, b, c, d, e):
         give(world, school_class, student, dict.fromkeys(SCORED, "7"))

@@ -180,7 +180,10 @@ def test_every_step_by_another_person_is_refused(world: World, announce: Announc
 
 
 def _near(school_class: SchoolClass) -> set[str]:
-    return {school_class.homeroom_teacher, *(t for who in school_class.assignments.values() for t in who)}
+    return {
+        school_class.homeroom_teacher,
+        *(teacher for teachers in school_class.assignments.values() for teacher in teachers),
+    }
 
 
 def test_guards_of_reconciliation(world: World, announce: Announce) -> None:
@@ -322,12 +325,12 @@ def test_a_frozen_book_cannot_be_changed_in_the_database(world: World, announce:
 def test_books_are_paged(world: World, announce: Announce) -> None:
     world.close_window()
     ids = [Line(world, announce, stage, index).book.id for index in (0, 1) for stage in (SEMESTER_1, WHOLE_YEAR)]
-    found, token = [], ""
+    listed, token = [], ""
     for _ in range(4):
         page = world.ask("ListBooks", **world.year, page_size=1, page_token=token)
-        found += [book.id for book in page.books]
+        listed += [book.id for book in page.books]
         token = page.next_page_token
-    assert found == ids
+    assert listed == ids
     assert world.ask("ListBooks", **world.year, page_size=1, page_token=token).books == []
     request = books_pb2.ListBooksRequest(**world.year)
     stub = books_pb2_grpc.BookServiceStub(world.channel(DEPARTMENT))
@@ -353,8 +356,8 @@ def test_books_are_listed_by_state(world: World, announce: Announce, hoso: Calla
         ([State.BOOK_STATE_LOCKED], []),
         ([], [fresh, moved]),
     ):
-        found = world.ask("ListBooks", **world.year, states=states).books
-        assert [book.id for book in found] == [line.book.id for line in expected]
+        listed = world.ask("ListBooks", **world.year, states=states).books
+        assert [book.id for book in listed] == [line.book.id for line in expected]
     for states, field, rule in (([complete, 99], "states[1]", "ENUM"), ([0], "states[0]", "ENUM")):
         with pytest.raises(Invalid) as caught:
             world.ask("ListBooks", **world.year, states=states)

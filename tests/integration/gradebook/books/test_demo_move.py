@@ -59,9 +59,9 @@ def test_books_on_their_way_are_moved_until_all_are_returned(
     listed: list[Sequence[str]] = []
 
     def all_books(*arguments: Any, **options: Any) -> list[books_pb2.Book]:
-        found = real(*arguments, **options)
-        listed.append([book.id for book in found])
-        return found
+        books = real(*arguments, **options)
+        listed.append([book.id for book in books])
+        return books
 
     real = demo_books.all_books
     monkeypatch.setattr(demo_books, "all_books", all_books)

@@ -1,4 +1,4 @@
-"""The stage after the summer, from the locked year to its own book: re-tests passed, failed, missed, and training."""
+"""The stage after the summer, from the locked year to its own book: re-tests and training."""
 
 import json
 import uuid
@@ -56,7 +56,7 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
     lock(year)
     lock(Line(world, announce, index=1))
 
-    # 3. Re-assessment and training: only for those who must, in the subjects that must, and
+    # 3. Re-assessment and training: only for students who need it, in the subjects that do, and
     # training first.
     assert missing(world, school_class) == {
         *(("MARK", student, subject) for student in (a, b) for subject in ("VAN", "TOAN")),
@@ -81,11 +81,11 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
     assert reasons(settled.value) == [("columns", "REASSESSMENT_NOT_SETTLED")]
 
     # 4. What follows from it for each student.
-    found = world.ask("GetClassSummary", school_class=world.ref(school_class), stage=AFTER_SUMMER).students
-    assert [s.promotion for s in found] == ["PROMOTED", "RETAINED", "PROMOTED", "RETAINED", "PROMOTED"]
-    assert dict(found[0].after_summer.results) == {"VAN": "6.0", "TOAN": "6.0"}
-    assert [s.after_summer.learning_result for s in found[:2]] == [common_pb2.LEVEL_GOOD, UNSATISFACTORY]
-    assert found[2].after_summer.conduct_result == SATISFACTORY
+    students = world.ask("GetClassSummary", school_class=world.ref(school_class), stage=AFTER_SUMMER).students
+    assert [s.promotion for s in students] == ["PROMOTED", "RETAINED", "PROMOTED", "RETAINED", "PROMOTED"]
+    assert dict(students[0].after_summer.results) == {"VAN": "6.0", "TOAN": "6.0"}
+    assert [s.after_summer.learning_result for s in students[:2]] == [common_pb2.LEVEL_GOOD, UNSATISFACTORY]
+    assert students[2].after_summer.conduct_result == SATISFACTORY
     sheet = world.ask("GetMarkSheet", school_class=world.ref(school_class), subject="VAN", semester=SECOND).rows
     assert [row.reassessed for row in sheet] == ["6", "2", "", "V", ""]
     assert sheet[0].year_result == "3.0"
@@ -121,7 +121,7 @@ def test_the_summer_from_the_locked_year_to_its_own_locked_book(world: World, an
 
 
 def _check_transcripts(world: World, school_class: SchoolClass, untouched: str) -> None:
-    """Everyone has a transcript of the year; after the summer those whom it concerned get another, beside the first."""
+    """All students have a transcript of the year; some get a second one after the summer."""
 
     def freeze(stage: int) -> list[Any]:
         fields = {"person": school_class.homeroom_teacher, "school_class": world.ref(school_class), "stage": stage}

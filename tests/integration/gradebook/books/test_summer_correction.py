@@ -18,7 +18,7 @@ from tests.integration.gradebook.books.summer import (
     retest,
     train,
 )
-from tests.integration.gradebook.desk import DEPUTY, Desk, deputy, refused
+from tests.integration.gradebook.class_corrections import DEPUTY, ClassCorrections, deputy, refused
 from tests.integration.gradebook.world import AFTER_SUMMER, REASSESSMENT, SECOND, World
 
 
@@ -32,11 +32,13 @@ def test_summer_conduct_is_corrected_after_its_window_and_the_locked_year_stays(
     world.plan_window("HE", semesters=(SECOND,), kinds=(REASSESSMENT,))
     year = Line(world, announce)
     lock(year)
-    desk = Desk(world)
+    corrections = ClassCorrections(world)
     deputy(world)
 
     def ask(student: str, level: int, **fields: Any) -> Any:
-        return desk.about(corrections_pb2.CORRECTION_KIND_SUMMER_CONDUCT, student=student, new_level=level, **fields)
+        return corrections.about(
+            corrections_pb2.CORRECTION_KIND_SUMMER_CONDUCT, student=student, new_level=level, **fields
+        )
 
     train(world, school_class, {c: SATISFACTORY, d: UNSATISFACTORY})
     for subject in ("VAN", "TOAN"):
@@ -51,7 +53,7 @@ def test_summer_conduct_is_corrected_after_its_window_and_the_locked_year_stays(
     summer = Line(world, announce, AFTER_SUMMER)
 
     # 3. Who may ask, and for what.
-    refused("ROLE_REQUIRED", lambda: ask(d, SATISFACTORY, person=desk.teacher))
+    refused("ROLE_REQUIRED", lambda: ask(d, SATISFACTORY, person=corrections.teacher))
     for student, level, fields, fault in (
         (e, SATISFACTORY, {}, ("student", "NOT_FOR_SUMMER_TRAINING")),
         (d, UNSATISFACTORY, {}, ("new_level", "UNCHANGED")),
@@ -72,7 +74,7 @@ def test_summer_conduct_is_corrected_after_its_window_and_the_locked_year_stays(
         1,
     )
     assert missing(world, school_class) == set()
-    done = desk.decide(desk.confirm(asked, DEPUTY))
+    done = corrections.decide(corrections.confirm(asked, DEPUTY))
     assert list(done.voided_books) == [summer.book.id]
     assert year.state == "LOCKED"
 

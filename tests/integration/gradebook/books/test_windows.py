@@ -45,14 +45,14 @@ def test_closing_a_window_chains_a_snapshot_of_every_class(world: World, announc
     events = [json.loads(body) for body in world.outbox("SnapshotTaken")]
     assert [e["snapshot"] for e in events] == [s.id for s in (*first.snapshots, *second.snapshots)]
 
-    told = archive_events.SnapshotArchived(
+    archived = archive_events.SnapshotArchived(
         snapshot=first.snapshots[0].id, record="r-1", content_sha256=first.snapshots[0].content_sha256
     )
-    assert announce(told) is Outcome.DONE
-    assert announce(told) is Outcome.DONE
+    assert announce(archived) is Outcome.DONE
+    assert announce(archived) is Outcome.DONE
     assert world.ask("GetWindow", **world.year, window="CN").snapshots[0].archive_record == "r-1"
-    told.content_sha256 = PDF
-    assert announce(told) is Outcome.RETRY
+    archived.content_sha256 = PDF
+    assert announce(archived) is Outcome.RETRY
 
 
 def test_windows_are_the_principals_and_stay_closed(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Books of every record type on their way; each method is one step by the right person or service."""
+"""Books of every record type on their way; each method is a step by the right person or service."""
 
 import json
 from typing import Any

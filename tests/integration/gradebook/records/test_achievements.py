@@ -1,4 +1,4 @@
-"""Certificates and competition results over gRPC: entered with history, frozen into the transcript, then fixed."""
+"""Certificates and competition results over gRPC: entered with history, frozen, then fixed."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,8 +56,8 @@ def enter(
 
 def standing(world: World, *, kind: int = CERTIFICATES, index: int = 0, student: str = "") -> list[tuple[Any, ...]]:
     school_class = world.school.classes[index]
-    found = world.ask("GetAchievements", school_class=world.ref(school_class), kind=kind, student=student).achievements
-    return [(row.student, row.text, row.version) for row in found]
+    rows = world.ask("GetAchievements", school_class=world.ref(school_class), kind=kind, student=student).achievements
+    return [(row.student, row.text, row.version) for row in rows]
 
 
 def test_a_line_keeps_its_history_and_its_two_kinds_apart(world: World) -> None:
@@ -111,9 +111,9 @@ def test_a_bad_text_is_refused_by_field_row_and_rule(world: World, text: str, ru
     before = standing(world, kind=COMPETITION)
     with pytest.raises(Invalid) as caught:
         enter(world, {school_class.students[0].id: PRIZE + ".", school_class.students[3].id: text}, kind=COMPETITION)
-    (found,) = caught.value.violations
-    assert (found.field, found.rule) == ("rows[1].text", rule)
-    assert "Tên" not in found.message
+    (violation,) = caught.value.violations
+    assert (violation.field, violation.rule) == ("rows[1].text", rule)
+    assert "Tên" not in violation.message
     assert standing(world, kind=COMPETITION) == before
 
 
@@ -186,7 +186,7 @@ def test_the_transcript_holds_them_and_then_they_stay(world: World, announce: An
         ("", ""),
         ("", ""),
     ]
-    # A version that ended frees them; the next one says what stands then.
+    # A version that ended frees them; the next version holds what is then entered.
     line.assign()
     line.printed()
     line.act("StartReconciliation", world.school.data_officer)

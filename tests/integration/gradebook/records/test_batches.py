@@ -1,4 +1,5 @@
-"""What holds the year sends batches: as many statements for a large class as for a small one."""
+"""Acts that hold the year send batches: as many statements for a large class as for a small
+class."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -62,44 +63,44 @@ def test_a_large_school_needs_no_more_statements_than_a_small_one(
 ) -> None:
     def sent(act: Callable[[World], object]) -> list[int]:
         counts = []
-        for one in (world, large):
+        for school_world in (world, large):
             statements.clear()
-            act(one)
+            act(school_world)
             counts.append(len(statements))
         return counts
 
     lines: dict[str, Line] = {}
     frozen: dict[str, list[str]] = {}
 
-    def transcripts(one: World) -> None:
-        books = _freeze_class(one)
-        frozen.setdefault(one.school.code, [book.id for book in books])
-        assert frozen[one.school.code] == [book.id for book in books]
+    def transcripts(school_world: World) -> None:
+        books = _freeze_class(school_world)
+        frozen.setdefault(school_world.school.code, [book.id for book in books])
+        assert frozen[school_world.school.code] == [book.id for book in books]
 
-    def revoke(one: World) -> None:
-        lines[one.school.code].revoke()
+    def revoke(school_world: World) -> None:
+        lines[school_world.school.code].revoke()
 
     counts = {"register": sent(register_all), "snapshots": sent(World.close_window)}
-    for one in (world, large):
-        lines[one.school.code] = Line(one, announce)
-        to_locked(lines[one.school.code])
+    for school_world in (world, large):
+        lines[school_world.school.code] = Line(school_world, announce)
+        to_locked(lines[school_world.school.code])
     counts |= {"freeze": sent(transcripts), "freeze again": sent(transcripts), "revoke": sent(revoke)}
 
     assert {len(books) for books in frozen.values()} == {SMALL, LARGE}
     assert len(world.outbox("SnapshotTaken")) == 1 + 3
-    for one, students in ((world, SMALL), (large, LARGE)):
+    for school_world, students in ((world, SMALL), (large, LARGE)):
         ended = [
             step
-            for book in frozen[one.school.code]
-            for step in one.rows("SELECT act FROM book_transition WHERE book_id = %s", book)
+            for book in frozen[school_world.school.code]
+            for step in school_world.rows("SELECT act FROM book_transition WHERE book_id = %s", book)
         ]
         assert ended == [("FREEZE",), ("LOSE_SOURCE",)] * students
     assert {what for what, (few, many) in counts.items() if few != many} == set(), counts
     assert max(max(pair) for pair in counts.values()) < 50, counts
 
 
-def _freeze_class(one: World) -> Any:
-    first = one.school.classes[0]
-    return one.ask(
-        "FreezeClassTranscripts", person=first.homeroom_teacher, school_class=one.ref(first), stage=WHOLE_YEAR
+def _freeze_class(school_world: World) -> Any:
+    first = school_world.school.classes[0]
+    return school_world.ask(
+        "FreezeClassTranscripts", person=first.homeroom_teacher, school_class=school_world.ref(first), stage=WHOLE_YEAR
     ).books

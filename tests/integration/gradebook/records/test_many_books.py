@@ -1,4 +1,4 @@
-"""ActOnBooks over gRPC: a class's transcripts go their way in calls of many acts, each of which stands alone."""
+"""ActOnBooks over gRPC: a class's transcripts in calls of many acts, each act on its own."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -153,14 +153,14 @@ def test_each_act_stands_alone_and_a_refusal_says_what_its_own_rpc_says(
 def test_what_cannot_be_read_as_a_whole_does_nothing(world: World, lines: list[RecordLine]) -> None:
     return_it = books_pb2.BookAct(return_book={"book": lines[0].book.id, "recipient": "Gia đình"})
     left = steps(world)
-    for acts, found in (
+    for acts, violation in (
         ([], ("acts", "COUNT")),
         ([return_it] * (MAX_ACTS + 1), ("acts", "COUNT")),
         ([return_it, books_pb2.BookAct()], ("acts[1]", "REQUIRED")),
     ):
         with pytest.raises(Invalid) as caught:
             world.ask("ActOnBooks", person=world.school.principal, acts=acts)
-        assert [(v.field, v.rule) for v in caught.value.violations] == [found]
+        assert [(v.field, v.rule) for v in caught.value.violations] == [violation]
     with pytest.raises(Unauthenticated):
         world.ask("ActOnBooks", acts=[return_it])
     other = world.ask("ActOnBooks", client=OTHER_VENDOR, person=world.school.principal, acts=[return_it])
@@ -172,15 +172,15 @@ def test_nothing_is_done_for_a_caller_who_has_gone() -> None:
     done: list[int] = []
 
     def acting(number: int) -> Any:
-        return lambda who: done.append(number)
+        return lambda caller: done.append(number)
 
-    found = act_on_books(
+    results = act_on_books(
         None,  # type: ignore[arg-type]  # the acts look at nobody
         [acting(number) for number in range(5)],
-        lambda who, error: None,
+        lambda caller, error: None,
         lambda: len(done) < 3,
     )
-    assert (len(found), done) == (3, [0, 1, 2])
+    assert (len(results), done) == (3, [0, 1, 2])
 
 
 def test_every_act_of_the_contract_is_done() -> None:

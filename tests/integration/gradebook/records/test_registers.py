@@ -1,4 +1,4 @@
-"""Student registers over gRPC: what becomes of a personal detail that is put right after a version was frozen."""
+"""Student registers over gRPC: a personal detail is corrected after a version was frozen."""
 
 from hoso.gradebook.v1 import common_pb2, register_pb2
 
@@ -36,6 +36,6 @@ def test_a_detail_put_right_stands_in_the_next_version_and_the_old_one_in_the_ve
     after = line.content()
     changed = {"birth_place": right.birth_place, "nationality": "Lào"}
     assert after["rows"] == [before["rows"][0] | changed, *before["rows"][1:]]
-    # Nobody recorded a reason, who asked and who approved, so the list of corrections has nothing true to say.
+    # No reason, requester or approver was recorded, so the list of corrections is empty.
     assert (before["corrections"], after["corrections"]) == ([], [])
     assert {move["kind"] for row in after["rows"] for move in row["movements"]} == {"ENTERED"}

@@ -1,4 +1,4 @@
-"""Teachers' books over gRPC: without a seal from the signatures to the archive, with the remarks they print."""
+"""Teachers' books over gRPC: without a seal, from signatures to archive, with remarks."""
 
 import uuid
 from typing import Any
@@ -40,12 +40,12 @@ def test_remarks_are_their_teachers_and_keep_their_history(world: World) -> None
     rows = {first: "Tích cực phát biểu.", second: ""}
     answer = remark(world, teacher, PERIOD_1, rows, subject="TOAN", request=str(uuid.uuid4()))
     assert (answer.changed, answer.unchanged) == (1, 1)
-    found = {"school_class": world.ref(school_class), "subject": "TOAN", "period": PERIOD_1}
-    assert [(r.student, r.text, r.version) for r in world.ask("GetRemarks", **found).remarks] == [
+    sheet_fields = {"school_class": world.ref(school_class), "subject": "TOAN", "period": PERIOD_1}
+    assert [(r.student, r.text, r.version) for r in world.ask("GetRemarks", **sheet_fields).remarks] == [
         (first, "Tích cực phát biểu.", 1),
         (second, "", 2),
     ]
-    versions = world.ask("GetRemarks", **found, student=second).remarks
+    versions = world.ask("GetRemarks", **sheet_fields, student=second).remarks
     assert [(r.version, r.text, r.person) for r in versions] == [
         (1, "Cần luyện tính toán.", teacher),
         (2, "", teacher),
@@ -107,22 +107,29 @@ def test_marks_and_remarks_in_a_living_teachers_book_stay(world: World, announce
     world.enter(school_class, "TOAN", SECOND, [(FINAL, 0)], {student: ["9.9"]})
     world.enter(school_class, "VAN", FIRST, [(FINAL, 0)], {student: ["9.9"]})
     for period in (PERIOD_1, remarks_pb2.REMARK_PERIOD_SEMESTER_2):
-        said = {student: "Khá."}
+        remarks = {student: "Khá."}
         if period == PERIOD_1:
             with pytest.raises(Rejected):
                 remark(
-                    world, school_class.assignments["TOAN"][0], period, said, subject="TOAN", request=str(uuid.uuid4())
+                    world,
+                    school_class.assignments["TOAN"][0],
+                    period,
+                    remarks,
+                    subject="TOAN",
+                    request=str(uuid.uuid4()),
                 )
         else:
-            remark(world, school_class.assignments["TOAN"][0], period, said, subject="TOAN", request=str(uuid.uuid4()))
+            remark(
+                world, school_class.assignments["TOAN"][0], period, remarks, subject="TOAN", request=str(uuid.uuid4())
+            )
     # The same by ImportMarks: a remark that the book holds keeps the whole sheet out.
-    said = {student: "Giỏi."}
+    remarks = {student: "Giỏi."}
     before = world.rows("SELECT count(*) FROM entry")
     answers = send(
         world,
         [
-            sheet(world, school_class, "TOAN", FIRST, [], {}, remarks=said),
-            sheet(world, school_class, "TOAN", SECOND, [(FINAL, 0)], {student: ["9.8"]}, remarks=said),
+            sheet(world, school_class, "TOAN", FIRST, [], {}, remarks=remarks),
+            sheet(world, school_class, "TOAN", SECOND, [(FINAL, 0)], {student: ["9.8"]}, remarks=remarks),
         ],
     )
     assert [answer.refusal.reason for answer in answers] == ["BOOK_LOCKED", ""]

@@ -1,4 +1,4 @@
-"""Transcripts over gRPC: made from locked class books, over two years, re-issued, and what stops them."""
+"""Transcripts over gRPC: from locked class books, over two years, re-issued, and refused."""
 
 import dataclasses
 import uuid
@@ -18,12 +18,12 @@ YEAR = remarks_pb2.REMARK_PERIOD_WHOLE_YEAR
 
 @pytest.fixture(scope="module")
 def class_book(world: World, announce: Announce) -> Line:
-    """The class book of the whole year, locked; before that the teachers said something on the first student."""
+    """The locked class book of the whole year, with the teachers' remarks on the first student."""
     school_class = world.school.classes[0]
     first = school_class.students[0].id
     remark(world, school_class.homeroom_teacher, YEAR, {first: "Chăm ngoan."}, request=str(uuid.uuid4()))
-    said = {first: "Tiến bộ rõ ở phần hình học."}
-    remark(world, school_class.assignments["TOAN"][0], YEAR, said, subject="TOAN", request=str(uuid.uuid4()))
+    remarks = {first: "Tiến bộ rõ ở phần hình học."}
+    remark(world, school_class.assignments["TOAN"][0], YEAR, remarks, subject="TOAN", request=str(uuid.uuid4()))
     world.close_window()
     with pytest.raises(Rejected) as early:
         transcript(world, announce, first)
@@ -38,7 +38,9 @@ def class_book(world: World, announce: Announce) -> Line:
 
 @pytest.fixture(scope="module")
 def issued(world: World, announce: Announce, class_book: Line) -> list[RecordLine]:
-    """The transcripts of the class: the first one returned, the second locked, the third just frozen."""
+    """The transcripts of the class: the first returned, the second locked, the third just
+    frozen.
+    """
     school_class = world.school.classes[0]
     books = freeze_class(world)
     lines = [RecordLine(world, announce, school_class.homeroom_teacher, book) for book in books]
@@ -129,13 +131,13 @@ def test_who_may_freeze_and_what_is_refused(world: World, announce: Announce, is
 def test_a_remark_in_a_living_transcript_stays(world: World, issued: list[RecordLine]) -> None:
     school_class = world.school.classes[0]
     for period, refused in ((YEAR, True), (remarks_pb2.REMARK_PERIOD_SEMESTER_2, True), (1, False)):
-        said = {issued[0].book.student: "Ý thức tốt."}
+        remarks = {issued[0].book.student: "Ý thức tốt."}
         if refused:
             with pytest.raises(Rejected) as caught:
-                remark(world, school_class.homeroom_teacher, period, said, request=str(uuid.uuid4()))
+                remark(world, school_class.homeroom_teacher, period, remarks, request=str(uuid.uuid4()))
             assert caught.value.reason == "BOOK_LOCKED"
         else:
-            assert remark(world, school_class.homeroom_teacher, period, said, request=str(uuid.uuid4())).changed == 1
+            assert remark(world, school_class.homeroom_teacher, period, remarks, request=str(uuid.uuid4())).changed == 1
 
 
 def test_a_class_book_is_revoked_after_its_signed_transcripts_and_all_are_issued_anew(

@@ -1,4 +1,4 @@
-"""A second school beside that of `world`; each module begins with an empty register."""
+"""A second school besides that of `world`; each module begins with an empty register."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Two schools over one gradebook, and short ways to register and move their students."""
+"""Two schools in one gradebook, and short ways to register and move their students."""
 
 from typing import Any
 
@@ -74,16 +74,16 @@ def line(world: World, student: str) -> Any:
     return next((entry for entry in entries if entry.student.moet_student_id == student), None)
 
 
-def another(world: World, code: str, client: str, *, classes: int = 1, students: int = 5) -> World:
+def another(first: World, code: str, client: str, *, classes: int = 1, students: int = 5) -> World:
     """Another school in the same gradebook, served by another vendor, with an open window."""
-    found = World(
-        world.pki,
-        world.database,
-        world.address,
+    world = World(
+        first.pki,
+        first.database,
+        first.address,
         demo_school.school(classes=classes, students_per_class=students, code=code),
     )
-    found.put_roster()
-    found.put_year(vendor=client.removeprefix("vendor/"))
-    found.client = client
-    found.plan_window()
-    return found
+    world.put_roster()
+    world.put_year(vendor=client.removeprefix("vendor/"))
+    world.client = client
+    world.plan_window()
+    return world

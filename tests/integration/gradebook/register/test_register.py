@@ -43,11 +43,11 @@ def refused(world: World, rpc: str, **fields: Any) -> set[tuple[str, str]]:
 def test_numbers_follow_the_request_and_are_given_once(world: World) -> None:
     school_class, other = world.school.classes
     clerk = world.school.seal_custodian
-    asked = {"person": clerk, **world.year}
+    call = {"person": clerk, **world.year}
     first, second, third = school_class.students[2], school_class.students[0], school_class.students[1]
-    answer = world.ask("RegisterStudents", **asked, rows=rows(first, second))
+    answer = world.ask("RegisterStudents", **call, rows=rows(first, second))
     assert list(answer.register_numbers) == [1, 2]
-    again = world.ask("RegisterStudents", **asked, rows=rows(third, first, national_id="", note="Chuyển hộ khẩu"))
+    again = world.ask("RegisterStudents", **call, rows=rows(third, first, national_id="", note="Chuyển hộ khẩu"))
     assert list(again.register_numbers) == [3, 1]
     assert line(world, first.id).details.note == "Chuyển hộ khẩu"
     assert line(world, first.id).student.name == first.name
@@ -60,17 +60,17 @@ def test_numbers_follow_the_request_and_are_given_once(world: World) -> None:
         *rows(other.students[1], entered_on="2999-01-01"),
         register_pb2.RegisterRow(student="31999", entered_on="2025-08-20", details=details(nationality="")),
     ]
-    assert refused(world, "RegisterStudents", **asked, rows=bad) == {
+    assert refused(world, "RegisterStudents", **call, rows=bad) == {
         ("rows[0].details.national_id", "NATIONAL_ID"),
         ("rows[1].entered_on", "DATE"),
         ("rows[2].details.nationality", "LENGTH"),
     }
     unknown = [register_pb2.RegisterRow(student="31999", entered_on="2025-08-20", details=details())]
-    assert refused(world, "RegisterStudents", **asked, rows=unknown) == {("rows[0].student", "STUDENT_UNKNOWN")}
+    assert refused(world, "RegisterStudents", **call, rows=unknown) == {("rows[0].student", "STUDENT_UNKNOWN")}
     later = rows(first, entered_on="2025-08-21")
-    assert refused(world, "RegisterStudents", **asked, rows=later) == {("rows[0].entered_on", "ENTERED_ON_FIXED")}
+    assert refused(world, "RegisterStudents", **call, rows=later) == {("rows[0].entered_on", "ENTERED_ON_FIXED")}
     twins = rows(*other.students[:2], national_id="031314000001")
-    assert refused(world, "RegisterStudents", **asked, rows=twins) == {("rows[1].details.national_id", "DUPLICATE")}
+    assert refused(world, "RegisterStudents", **call, rows=twins) == {("rows[1].details.national_id", "DUPLICATE")}
     with pytest.raises(Forbidden) as caught:
         world.ask("RegisterStudents", person=world.school.principal, **world.year, rows=rows(first))
     assert caught.value.reason == "ROLE_REQUIRED"
@@ -123,12 +123,12 @@ def test_the_states_of_a_student_decide(world: World) -> None:
     with pytest.raises(Rejected) as caught:
         move(world, student, "RETURNED", date="2025-11-02", to_class="6A1")
     assert caught.value.reason == "MOVEMENT_ORDER"
-    asked = {"person": world.school.principal, **world.year, "student": student, "date": "2025-12-01"}
+    call = {"person": world.school.principal, **world.year, "student": student, "date": "2025-12-01"}
     returned = Kind.MOVEMENT_KIND_RETURNED
-    assert refused(world, "RecordMovement", **asked, kind=returned, decision=decision()) == {("to_class", "REQUIRED")}
-    assert refused(world, "RecordMovement", **asked, kind=returned) == {("decision", "REQUIRED")}
+    assert refused(world, "RecordMovement", **call, kind=returned, decision=decision()) == {("to_class", "REQUIRED")}
+    assert refused(world, "RecordMovement", **call, kind=returned) == {("decision", "REQUIRED")}
     transferred = Kind.MOVEMENT_KIND_TRANSFERRED_IN
-    assert refused(world, "RecordMovement", **asked, kind=transferred, decision=decision()) == {("kind", "ENUM")}
+    assert refused(world, "RecordMovement", **call, kind=transferred, decision=decision()) == {("kind", "ENUM")}
     back = move(world, student, "RETURNED", date="2025-12-01", to_class="6A1")
     assert (state(world, student), back.carried) == ("STUDYING", 0)
     listed = world.ask("ListStudents", school_class=world.ref(world.school.classes[0])).students
@@ -192,7 +192,7 @@ def test_attendance_by_month_and_exemptions_follow(world: World) -> None:
     register_all(world)
     first_class, other = world.school.classes
     student = first_class.students[2].id
-    for school_class, who in ((first_class, student), (other, other.students[0].id)):
+    for school_class, absent in ((first_class, student), (other, other.students[0].id)):
         absence = class_book_pb2.Absence(day=3, session=class_book_pb2.SESSION_MORNING, excused=True)
         world.ask(
             "EnterAttendance",
@@ -200,7 +200,7 @@ def test_attendance_by_month_and_exemptions_follow(world: World) -> None:
             request_id=str(uuid.uuid4()),
             school_class=world.ref(school_class),
             month="2025-10",
-            rows=[class_book_pb2.AttendanceRow(student=who, absences=[absence])],
+            rows=[class_book_pb2.AttendanceRow(student=absent, absences=[absence])],
         )
     world.ask(
         "RecordPracticalExemption",
@@ -223,9 +223,9 @@ def test_the_same_call_twice_at_once_is_one_movement(world: World) -> None:
     register_all(world)
     student = world.school.classes[1].students[1].id
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: move(world, student, "WITHDRAWN", date="2026-03-02").id, range(4)))
-    assert len(set(found)) == 1
-    (row,) = world.rows("SELECT count(*) FROM student_movement WHERE id = %s", found[0])
+        movements = list(pool.map(lambda _: move(world, student, "WITHDRAWN", date="2026-03-02").id, range(4)))
+    assert len(set(movements)) == 1
+    (row,) = world.rows("SELECT count(*) FROM student_movement WHERE id = %s", movements[0])
     assert row == (1,)
 
 

@@ -1,4 +1,4 @@
-"""Transfers between two schools of one deployment, which have different vendors, and from outside."""
+"""Transfers between two schools of one deployment with different vendors, and from outside."""
 
 import json
 from typing import Any
@@ -38,7 +38,7 @@ def reason_of(call: Any, *arguments: Any, **fields: Any) -> str:
 
 
 def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> None:
-    """The marks, conduct and absences of semester I follow; the first school's book closes with the student in it."""
+    """The data of semester I come along; the first school's book closes with the student in it."""
     # 1. Two schools, semester I complete in the first.
     school_class, joined = world.school.classes[0], second.school.classes[0]
     assert register_all(world, national_id="") == list(range(1, 13))
@@ -64,8 +64,8 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
     # 4. Marks, results and conduct came along, and their history says from where.
     for subject in world.school.subjects[6]:
         there, here = (
-            who.ask("GetMarkSheet", school_class=who.ref(of), subject=subject.code, semester=FIRST).rows
-            for who, of in ((world, school_class), (second, joined))
+            school.ask("GetMarkSheet", school_class=school.ref(listed), subject=subject.code, semester=FIRST).rows
+            for school, listed in ((world, school_class), (second, joined))
         )
         (left,) = [row for row in there if row.student == student.id]
         assert here[5] == left
@@ -110,8 +110,8 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
         world.enter(school_class, "TOAN", SECOND, [(REGULAR, 1)], {student.id: ["8"]})
     assert [v.rule for v in left_class.value.violations] == ["STUDENT_LEFT"]
 
-    # 7. The year of those who stayed is completed; the book counts the student as left.
-    staying = [one_student.id for one_student in school_class.students if one_student.id != student.id]
+    # 7. The year of the students who stayed is completed; the book counts the student as left.
+    staying = [classmate.id for classmate in school_class.students if classmate.id != student.id]
     complete_semester_2(world, staying)
     assert world.ask("ListMissing", school_class=world.ref(school_class), stage=WHOLE_YEAR).total == 0
     world.close_window()
@@ -127,7 +127,7 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
     counted = totals["promoted"] + totals["not_promoted"] + totals["pending_summer"]
     assert (totals["students"], counted) == (6, 5)
 
-    # 8. The year of the class is frozen: nobody joins it, and who leaves has finished it.
+    # 8. The year of the class is frozen: nobody joins it, and a student who leaves has finished it.
     late = school_class.students[0].id
     assert reason_of(move, world, late, "CLASS_CHANGED", date="2026-05-29", to_class="6A2") == "BOOK_LOCKED"
     transfer_out(world, late, date="2026-05-29", to_school_name="Trường THCS Trần Phú, Hà Nội")
@@ -135,7 +135,7 @@ def test_a_transfer_at_the_end_of_semester_1(world: World, second: World) -> Non
 
 
 def complete_semester_2(world: World, students: list[str]) -> None:
-    """Everything that the year still needs of those students of the first class."""
+    """Everything that the year still needs of these students of the first class."""
     school_class = world.school.classes[0]
     for subject in world.school.subjects[6]:
         sheet = world.school.sheet(school_class, subject, SECOND)
@@ -167,7 +167,7 @@ def test_a_transfer_needs_both_sides(world: World, second: World) -> None:
             transfer_out(world, student, **fields)
         assert [(v.field, v.rule) for v in wrong.value.violations] == [(field, rule)]
 
-    # Out to a school elsewhere: this one may not take the student as if it had been named.
+    # To a school outside: the second school, not named, may not take the student in.
     transfer_out(world, outside, to_school_name="Trường THCS Trần Phú, Hà Nội")
     assert reason_of(transfer_in, second, outside, from_school=code) == "TRANSFER_OTHER_SCHOOL"
     with pytest.raises(Rejected) as put:
@@ -246,8 +246,8 @@ def test_from_outside_the_deployment(second: World) -> None:
     ]
     assert (list(row.regular), row.midterm, row.final) == (["8", "7.5", "", ""], "6", "9")
     column = marks_pb2.MarkColumn(kind=FINAL)
-    asked = {"school_class": joined, "subject": "TOAN", "semester": FIRST, "column": column, "student": new}
-    (version,) = second.ask("GetMarkHistory", **asked).versions
+    call = {"school_class": joined, "subject": "TOAN", "semester": FIRST, "column": column, "student": new}
+    (version,) = second.ask("GetMarkHistory", **call).versions
     assert (version.kind, version.reason) == ("CARRIED_OVER", "Chuyển từ Trường THCS Chu Văn An, Hà Nội theo 21/QĐ-TN")
     assert line(second, new).student.name == "Đỗ Minh Khôi"
     assert line(second, new).details.nationality == "Việt Nam"

@@ -1,4 +1,5 @@
-"""The people of a class at their corrections: who asks, certifies, decides."""
+"""The corrections of a class, each step by the right person; and ways to look at what they
+change."""
 
 import uuid
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from tests.integration.gradebook.world import FIRST, MIDTERM, SEMESTER_1, WHOLE_
 
 DEPUTY = "pht-001"
 Sessions = list[tuple[int, int, int]]
-"""Day, half and what a sheet says or shall say of it."""
+"""Day, session and its attendance, as numbers of the proto."""
 
 
 def deputy(world: World) -> None:
@@ -23,7 +24,9 @@ def deputy(world: World) -> None:
 
 
 def complete_school(world: World) -> None:
-    """The roster with a vice principal, and the data of a year of every class, under an open window."""
+    """The roster with a vice principal, and the data of a year of every class, under an open
+    window.
+    """
     world.put_roster()
     deputy(world)
     world.plan_window()
@@ -31,17 +34,17 @@ def complete_school(world: World) -> None:
         world.complete(school_class)
 
 
-class Desk:
-    """The people of a class at their corrections: of a mark of its first student in maths, semester I, unless told."""
+class ClassCorrections:
+    """The corrections of a class: by default of the first student's mark in maths in semester I."""
 
     def __init__(self, world: World, index: int = 0) -> None:
         self.world = world
         self.school_class: SchoolClass = world.school.classes[index]
-        self.teacher = next(who for code, (who, *_) in self.school_class.assignments.items() if code == "TOAN")
+        self.teacher = next(teacher for code, (teacher, *_) in self.school_class.assignments.items() if code == "TOAN")
         self.student = self.school_class.students[0].id
 
     def request(self, value: str = "9.5", *, person: str | None = None, **fields: Any) -> Any:
-        given = {
+        defaults = {
             "request_id": str(uuid.uuid4()),
             "school_class": self.world.ref(self.school_class),
             "subject": "TOAN",
@@ -52,11 +55,11 @@ class Desk:
             "reason": "Nhập nhầm điểm của bạn kế bên.",
             "evidence": {"description": "Bài kiểm tra giữa kì, tủ hồ sơ tổ Toán", "sha256": bytes(32)},
         }
-        wanted = {name: value for name, value in {**given, **fields}.items() if value is not None}
-        return self.world.ask("RequestCorrection", person=person or self.teacher, **wanted).correction
+        chosen = {name: value for name, value in {**defaults, **fields}.items() if value is not None}
+        return self.world.ask("RequestCorrection", person=person or self.teacher, **chosen).correction
 
     def about(self, kind: int, *, person: str | None = None, **fields: Any) -> Any:
-        """Ask for a correction of what is no mark, as the homeroom teacher."""
+        """Request a correction of another kind than a mark, as the homeroom teacher."""
         none = dict.fromkeys(("subject", "semester", "column", "new_value"))
         return self.request(person=person or self.school_class.homeroom_teacher, **{**none, "kind": kind, **fields})
 
@@ -66,13 +69,13 @@ class Desk:
         )
 
     def confirm(self, correction: Any, person: str | None = None, note: str = "") -> Any:
-        who = person or self.school_class.homeroom_teacher
-        return self.world.ask("ConfirmCorrection", person=who, correction=correction.id, note=note).correction
+        confirmer = person or self.school_class.homeroom_teacher
+        return self.world.ask("ConfirmCorrection", person=confirmer, correction=correction.id, note=note).correction
 
     def decide(self, correction: Any, person: str | None = None, note: str = "", *, approve: bool = True) -> Any:
-        who = person or self.world.school.principal
+        decider = person or self.world.school.principal
         fields = {"correction": correction.id, "approve": approve, "note": note}
-        return self.world.ask("DecideCorrection", person=who, **fields).correction
+        return self.world.ask("DecideCorrection", person=decider, **fields).correction
 
     def approved(self, value: str) -> Any:
         return self.decide(self.confirm(self.request(value)))
@@ -84,9 +87,11 @@ class Desk:
         return answer.rows[0]
 
     def freeze(self, stage: int = SEMESTER_1) -> Any:
-        who = self.school_class.homeroom_teacher
         return self.world.ask(
-            "FreezeBook", person=who, school_class=self.world.ref(self.school_class), stage=stage
+            "FreezeBook",
+            person=self.school_class.homeroom_teacher,
+            school_class=self.world.ref(self.school_class),
+            stage=stage,
         ).book
 
 
@@ -99,8 +104,8 @@ def refused(reason: str, call: Callable[[], Any]) -> HosoError:
 
 def enter(world: World, school_class: SchoolClass, month: str, students: list[str], sessions: Sessions) -> Any:
     absences = [
-        class_book_pb2.Absence(day=d, session=s, excused=says == corrections_pb2.ATTENDANCE_EXCUSED)  # type: ignore[arg-type]
-        for d, s, says in sessions
+        class_book_pb2.Absence(day=d, session=s, excused=value == corrections_pb2.ATTENDANCE_EXCUSED)  # type: ignore[arg-type]
+        for d, s, value in sessions
     ]
     return world.ask(
         "EnterAttendance",
@@ -112,38 +117,44 @@ def enter(world: World, school_class: SchoolClass, month: str, students: list[st
     )
 
 
-def of_sessions(desk: Desk, sessions: Sessions, month: str = "2025-10", **fields: Any) -> Any:
+def of_sessions(corrections: ClassCorrections, sessions: Sessions, month: str = "2025-10", **fields: Any) -> Any:
     listed = [
-        corrections_pb2.SessionCorrection(day=d, session=s, new=says)  # type: ignore[arg-type]
-        for d, s, says in sessions
+        corrections_pb2.SessionCorrection(day=d, session=s, new=value)  # type: ignore[arg-type]
+        for d, s, value in sessions
     ]
-    return desk.about(corrections_pb2.CORRECTION_KIND_ATTENDANCE, month=month, sessions=listed, **fields)
+    return corrections.about(corrections_pb2.CORRECTION_KIND_ATTENDANCE, month=month, sessions=listed, **fields)
 
 
-def of_totals(desk: Desk, excused: int, unexcused: int, **fields: Any) -> Any:
+def of_totals(corrections: ClassCorrections, excused: int, unexcused: int, **fields: Any) -> Any:
     new = corrections_pb2.AbsenceTotals(excused=excused, unexcused=unexcused)
-    return desk.about(corrections_pb2.CORRECTION_KIND_ABSENCES, new_absences=new, **fields)
+    return corrections.about(corrections_pb2.CORRECTION_KIND_ABSENCES, new_absences=new, **fields)
 
 
-def approve(desk: Desk, correction: Any) -> Any:
-    return desk.decide(desk.confirm(correction, DEPUTY))
+def approve(corrections: ClassCorrections, correction: Any) -> Any:
+    return corrections.decide(corrections.confirm(correction, DEPUTY))
 
 
-def sheet(desk: Desk, month: str = "2025-10", index: int = 0) -> Any:
-    rows = desk.world.ask("GetAttendance", school_class=desk.world.ref(desk.school_class), month=month).rows
-    return next(row for row in rows if row.student == desk.school_class.students[index].id)
+def sheet(corrections: ClassCorrections, month: str = "2025-10", index: int = 0) -> Any:
+    rows = corrections.world.ask(
+        "GetAttendance", school_class=corrections.world.ref(corrections.school_class), month=month
+    ).rows
+    return next(row for row in rows if row.student == corrections.school_class.students[index].id)
 
 
-def summary(desk: Desk, index: int = 0) -> Any:
-    return desk.world.ask("GetClassSummary", school_class=desk.world.ref(desk.school_class), stage=WHOLE_YEAR).students[
-        index
-    ]
+def summary(corrections: ClassCorrections, index: int = 0) -> Any:
+    return corrections.world.ask(
+        "GetClassSummary", school_class=corrections.world.ref(corrections.school_class), stage=WHOLE_YEAR
+    ).students[index]
 
 
-def history(desk: Desk, kind: int, index: int = 0, **fields: Any) -> Any:
-    student = desk.school_class.students[index].id
-    answer = desk.world.ask(
-        "GetDataHistory", school_class=desk.world.ref(desk.school_class), student=student, kind=kind, **fields
+def history(corrections: ClassCorrections, kind: int, index: int = 0, **fields: Any) -> Any:
+    student = corrections.school_class.students[index].id
+    answer = corrections.world.ask(
+        "GetDataHistory",
+        school_class=corrections.world.ref(corrections.school_class),
+        student=student,
+        kind=kind,
+        **fields,
     )
     return answer.versions
 
