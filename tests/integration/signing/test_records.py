@@ -52,5 +52,6 @@ def test_the_last_signature_closes_the_record(
         assert open_jobs.fetchone() == (0,)
     subject = evidence.Subject(content["record_type"], SCHOOL, content["school_year"], 1)
     root = service.hsm.chain(SCHOOL)[-1]
-    report = evidence.verify(pdf, digest, hashlib.sha256(data).digest(), subject, [root], dt.datetime.now(dt.UTC))
+    now = dt.datetime.now(dt.UTC)
+    report = evidence.verify(pdf, digest, hashlib.sha256(data).digest(), subject=subject, roots=[root], at=now)
     assert report.failed == ()
