@@ -1,7 +1,7 @@
 """`hoso dossiers`, `hoso vendors`, `hoso control-log`: permission for electronic gradebooks."""
 
 import hashlib
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +11,11 @@ from hoso.gradebook.v1 import common_pb2, dossiers_pb2
 
 from cli.connection import call, every, operator
 from cli.output import Output, show
+from services.common.vietnam import VIETNAM
 
 dossiers = typer.Typer(no_args_is_help=True)
 vendors = typer.Typer(no_args_is_help=True)
 
-_VIETNAM = timezone(timedelta(hours=7))
 _STATES = ("DRAFT", "SUBMITTED", "UNDER_REVIEW", "APPROVED", "REJECTED")
 _REASONS = ("LATE", "MISSING", "NOT_ELIGIBLE")
 _RESULTS = ("APPRAISED", "REFUSED", "SUSPENDED")
@@ -90,7 +90,7 @@ def put_round(
 ) -> None:
     """Open the round of a school year, or move its deadline."""
     moment = Timestamp()
-    moment.FromDatetime(deadline.replace(tzinfo=_VIETNAM))
+    moment.FromDatetime(deadline.replace(tzinfo=VIETNAM))
     opened = dossiers_pb2.DossierRound(
         school_year=school_year, deadline=moment, direct_schools=direct or [], offices=office or [], note=note
     )
@@ -266,4 +266,4 @@ def _time(message: Any, field: str) -> str:
     if not message.HasField(field):
         return ""
     moment: datetime = getattr(message, field).ToDatetime(UTC)
-    return moment.astimezone(_VIETNAM).isoformat(timespec="seconds")
+    return moment.astimezone(VIETNAM).isoformat(timespec="seconds")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, timedelta, timezone
+from datetime import UTC
 from typing import Any
 
 from google.protobuf import json_format
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from services.common.config import ConfigError
 from services.common.errors import Forbidden, HosoError, Invalid, Unauthenticated, Unavailable
+from services.common.vietnam import VIETNAM
 
 EXIT_NEGATIVE = 1
 """The command worked and the answer is no: a verification failed, a line was bad."""
@@ -23,7 +24,6 @@ EXIT_NOT_ALLOWED = 4
 EXIT_UNAVAILABLE = 5
 """A service is away; the same command may work later."""
 
-_VIETNAM = timezone(timedelta(hours=7))
 
 console = Console()
 errors = Console(stderr=True)
@@ -87,7 +87,7 @@ def _show_digests(message: Message, data: dict[str, Any]) -> None:
 
 def local_time(stamp: Timestamp) -> str:
     """The time in Vietnam (ISO 8601, +07:00; NĐ 30/2020)."""
-    return stamp.ToDatetime(UTC).astimezone(_VIETNAM).isoformat(timespec="seconds")
+    return stamp.ToDatetime(UTC).astimezone(VIETNAM).isoformat(timespec="seconds")
 
 
 def explain(error: HosoError | ConfigError) -> int:

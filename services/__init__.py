@@ -1,1 +1,4 @@
-"""The four services of Hồ Sơ and what they share. Services never import each other; see docs/architecture.md."""
+"""The four services of Hồ Sơ and what they share.
+
+Services never import each other; see docs/architecture.md.
+"""

@@ -3,17 +3,17 @@
 import enum
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from uuid import UUID
 
 import rfc8785
 
 from services.common.errors import Invalid, Violation
+from services.common.vietnam import VIETNAM
 
 LOCK_SNAPSHOT_JOB = "lock-snapshot"
 LOCK_BOOK_JOB = "lock-book"
 CHAIN_START = bytes(32)
-_VIETNAM = timezone(timedelta(hours=7))
 _MAX_REFERENCE = 300
 
 
@@ -108,8 +108,8 @@ def retain_until(policy: Policy, archive_time: datetime) -> datetime:
     Terms are counted in years (Luật Lưu trữ 33/2024/QH15), so a job repeated after a crash asks for
     the same date.
     """
-    year = archive_time.astimezone(_VIETNAM).year
-    return datetime(year + policy.years + 1, 1, 1, tzinfo=_VIETNAM).astimezone(UTC)
+    year = archive_time.astimezone(VIETNAM).year
+    return datetime(year + policy.years + 1, 1, 1, tzinfo=VIETNAM).astimezone(UTC)
 
 
 def row_hash(record: Record, sequence: int, previous_hash: bytes) -> bytes:

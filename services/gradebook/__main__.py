@@ -1,4 +1,6 @@
-"""``python -m services.gradebook <role> --config <file.toml>``: the roles of gradebook, wired by hand."""
+"""``python -m services.gradebook <role> --config <file.toml>``: the roles of gradebook, wired by
+hand.
+"""
 
 import sys
 import threading

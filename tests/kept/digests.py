@@ -1,10 +1,12 @@
-"""Digests in audit rows that bind the rows of an act into the chain, recomputed as release 0.1 made them.
+"""Digests in audit rows that bind the rows of an act into the chain, recomputed as release 0.1 made
+them.
 
-The chain itself is verified by `services.common.audit`. This is one step further: that the rows of an act in remark,
-achievement, entry and attendance are those that were written with it.
+The chain itself is verified by `services.common.audit`. This is one step further: that the rows of
+an act in remark, achievement, entry and attendance are those that were written with it.
 
-Release 0.1 made these digests of Python's `repr` and of PostgreSQL's text of arrays. Audit rows of that version stay
-in the chains, so nothing here may change; what a later version writes belongs into another file.
+Release 0.1 made these digests of Python's `repr` and of PostgreSQL's text of arrays. Audit rows of
+that version stay in the chains, so nothing here may change; what a later version writes belongs
+into another file.
 """
 
 import hashlib
@@ -35,7 +37,8 @@ class Bound(NamedTuple):
 def bound_rows(tx: Tx, last: dict[str, int] | None = None) -> list[Bound]:
     """Every audit row of gradebook that binds rows of an act, in the order of its chain.
 
-    last: chain → sequence of the last row that release 0.1 wrote, for a database in which later ones have been written.
+    last: chain → sequence of the last row that release 0.1 wrote, for a database in which later
+    ones have been written.
     """
     with tx.cursor(row_factory=class_row(Bound)) as cursor:
         cursor.execute(
@@ -63,7 +66,8 @@ def recomputed(tx: Tx, row: Bound) -> str:
 def _texts(tx: Tx, query: str, request: UUID) -> str:
     """Of `repr([(student id, version, text), …])` in the order of the request.
 
-    That order is kept nowhere but in the order in which the rows were inserted, which an append-only table keeps.
+    That order is kept nowhere but in the order in which the rows were inserted, which an
+    append-only table keeps.
     """
     rows = tx.execute(query.encode(), (request,)).fetchall()
     return _sha256(repr([tuple(row) for row in rows]))

@@ -14,7 +14,9 @@ from google.protobuf.message import Message
 FOLDER = Path(__file__).parent
 ACTS, READS, ROOTS = "acts.jsonl.xz", "reads.jsonl.xz", "roots.pem"
 Call = dict[str, Any]
-"""An RPC as it was called: its name, client, person (or ""), request as proto JSON, and answer as `as_json` has it."""
+"""An RPC as it was called: its name, client, person (or ""), request as proto JSON, and answer as
+`as_json` has it.
+"""
 
 
 def releases() -> list[str]:
@@ -72,7 +74,9 @@ def school_of(call: Call) -> str:
 
 
 def as_json(answer: Message | bytes | Sequence[Message]) -> Any:
-    """An answer for comparison: proto JSON, a list of it for a stream, or the digest of downloaded bytes."""
+    """An answer for comparison: proto JSON, a list of it for a stream, or the digest of downloaded
+    bytes.
+    """
     if isinstance(answer, bytes):
         return {"sha256": hashlib.sha256(answer).hexdigest(), "size": len(answer)}
     if not isinstance(answer, Message):

@@ -1,8 +1,10 @@
-"""Make a kept database: `python -m tests.kept.make 0.1`, on a running local stack that is thrown away afterwards.
+"""Make a kept database: `python -m tests.kept.make 0.1`, on a running local stack that is thrown
+away afterwards.
 
-It runs the demo (two schools, a whole year), adds a third school in the middle of its year whose acts are written down
-with their answers, asks for everything that can be read, and dumps the four databases. Read README.md beside this file
-before you use it: what it writes is only as old as the checkout that it runs in.
+It runs the demo (two schools, a whole year), adds a third school in the middle of its year whose
+acts are written down with their answers, asks for everything that can be read, and dumps the four
+databases. Read README.md beside this file before you use it: what it writes is only as old as the
+checkout that it runs in.
 """
 
 import argparse

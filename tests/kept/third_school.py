@@ -42,7 +42,10 @@ class Recorder(World):
         self.calls.append({**call, "answer": kept.as_json(streams.export(self))})
 
     def send(self, sheet: marks_pb2.ImportMarksRequest, person: str) -> None:
-        """ImportMarks of one sheet. The token in it is not written down: whoever asks again makes another."""
+        """ImportMarks of one sheet.
+
+        The token in it is not written down: whoever asks again makes another.
+        """
         (answer,) = streams.send(self, [sheet])
         sheet.person_token = ""
         call = {"rpc": "ImportMarks", "client": self.client, "person": person, "request": MessageToDict(sheet)}
@@ -127,7 +130,9 @@ def _change_marks(world: Recorder, school_class: SchoolClass) -> None:
 
 
 def _remarks(world: Recorder, school_class: SchoolClass) -> None:
-    """Texts that Python's repr writes in different ways: both quotes, a backslash, letters outside of ASCII."""
+    """Texts that Python's repr writes in different ways: both quotes, a backslash, letters outside
+    of ASCII.
+    """
     texts = [
         "Tiến bộ rõ rệt; cần luyện thêm hình học.",
         "Em 'chăm' và \"ngoan\"",

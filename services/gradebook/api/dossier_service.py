@@ -23,7 +23,8 @@ from services.gradebook.authority.vendor_store import VendorRow
 from services.gradebook.authority.vendors import Appraisal
 from services.gradebook.model import control_log_words as log_words
 from services.gradebook.model.checks import moment
-from services.gradebook.model.dossier_rules import Document, Duty, Items, Round, Route, document_of
+from services.gradebook.model.dossier_items import document_of
+from services.gradebook.model.dossier_rules import Document, Duty, Items, Round, Route
 from services.gradebook.model.permissions import Permission
 
 _LARGEST_SEQUENCE = 2**53

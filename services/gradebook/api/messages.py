@@ -1,4 +1,6 @@
-"""What several servicers read and write: class references, students and guardians, texts on students."""
+"""What several servicers read and write: class references, students and guardians, texts on
+students.
+"""
 
 from collections.abc import Iterable
 from typing import TypeVar, cast

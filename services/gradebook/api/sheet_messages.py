@@ -1,4 +1,6 @@
-"""Score sheets and results as messages: sheets that come in, rows with averages, histories, what is missing."""
+"""Score sheets and results as messages: sheets that come in, rows with averages, histories, what is
+missing.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -64,7 +66,10 @@ def sheet(message: marks_pb2.ImportMarksRequest) -> Sheet:
 def rows(
     data: ClassData, results: Sequence[PupilResult], subject: ClassSubject, semester: Semester
 ) -> list[marks_pb2.MarkSheetRow]:
-    """The lines of one sheet, by number in the class list. results: of the same students in the same order."""
+    """The lines of one sheet, by number in the class list.
+
+    results: of the same students in the same order.
+    """
     place = data.subjects.index(subject)
     return [
         _row(data, result, subject, semester, student=student.id, moet_student_id=student.moet_student_id, place=place)

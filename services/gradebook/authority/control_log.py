@@ -30,7 +30,8 @@ def list_log(
 
 
 def record_check(database: Database, caller: Caller, school: str, school_year: str, *, up_to: int, remark: str) -> int:
-    """Record that the leadership in charge checked the log up to a row; returns the check's own row number.
+    """Record that the leadership in charge checked the log up to a row; returns the check's own row
+    number.
 
     In charge are the principal and a vice principal named in the approved dossier, or any vice
     principal if no dossier is approved (3260/GDĐT-GDTrH mục 3: “lãnh đạo nhà trường được phân công

@@ -28,8 +28,9 @@ _ROW = (
     "SELECT chain, sequence, recorded_time AS time, action, subject, person, client, facts, hash AS sha256"
     " FROM audit_entry"
 )
-# The school year of a row, from its facts, its subject or its class. A row that names none, such as a
-# change of people or most refusals, belongs to the year of its time, from August to July in Vietnam.
+# The school year of a row, from its facts, its subject or its class. A row that names none, such as
+# a change of people or most refusals, belongs to the year of its time, from August to July in
+# Vietnam.
 _YEAR = (
     "coalesce(facts->>'school_year', substring(subject FROM '^schools/[^/]+/years/([0-9]{4}-[0-9]{4})'),"
     " substring(facts->>'school_class' FROM '^schools/[^/]+/years/([0-9]{4}-[0-9]{4})'),"

@@ -1,4 +1,6 @@
-"""Rounds of adoption dossiers: their deadlines, the offices' consolidated lists, the schools that are missing."""
+"""Rounds of adoption dossiers: their deadlines, the offices' consolidated lists, the schools that
+are missing.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -7,9 +9,9 @@ from datetime import datetime
 from services.common.db import Database
 from services.common.errors import Invalid, Rejected, Violation
 from services.common.identity import Caller
+from services.common.vietnam import today
 from services.gradebook.authority import dossier_store as store
 from services.gradebook.authority.dossier_store import MissingRow, SchoolRow
-from services.gradebook.authority.vendors import today
 from services.gradebook.model import dossier_rules
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.dossier_rules import (
@@ -57,7 +59,9 @@ def forward_list(
     received: datetime | None,
     schools: Sequence[str],
 ) -> bool:
-    """Record an office's consolidated list of permitted THCS (Department). Returns whether it came late.
+    """Record an office's consolidated list of permitted THCS (Department).
+
+    Returns whether it came late.
 
     received: None for the time of this call. The same list again changes nothing.
     Raises Invalid; Rejected ROUND_NOT_OPEN.
@@ -98,7 +102,9 @@ def forward_list(
 
 
 def list_missing(database: Database, school_year: str, after: str, limit: int) -> list[tuple[MissingRow, Route]]:
-    """A page of the schools that still have to hand in a dossier, by school code, with their routes."""
+    """A page of the schools that still have to hand in a dossier, by school code, with their
+    routes.
+    """
     findings = Findings()
     findings.school_year("school_year", school_year)
     findings.refuse()

@@ -1,4 +1,6 @@
-"""Rounds, dossiers with their steps, lists of permitted schools, and what they make of a school year."""
+"""Rounds, dossiers with their steps, lists of permitted schools, and what they make of a school
+year.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,6 +11,7 @@ from psycopg.types.json import Jsonb
 from services.common.db import Tx
 from services.common.rows import one_row, rows, scalars
 from services.gradebook.model.domain import Authorisation, SchoolLevel, SchoolYear, VendorStatus
+from services.gradebook.model.dossier_items import document_of, items_json, items_of
 from services.gradebook.model.dossier_rules import (
     Document,
     DossierAct,
@@ -17,9 +20,6 @@ from services.gradebook.model.dossier_rules import (
     Round,
     Submission,
     YearSettings,
-    document_of,
-    items_json,
-    items_of,
 )
 
 
@@ -46,7 +46,10 @@ class DossierRow(NamedTuple):
 
 
 class StepRow(NamedTuple):
-    """One step in the life of a dossier. The states are DossierState; from_state is 0 in the first step."""
+    """One step in the life of a dossier.
+
+    The states are DossierState; from_state is 0 in the first step.
+    """
 
     from_state: int
     to_state: int
@@ -286,7 +289,10 @@ def schools(tx: Tx, codes: Sequence[str]) -> dict[str, SchoolRow]:
 
 
 def page(tx: Tx, school_year: str, state: int, after: str, limit: int) -> list[DossierRow]:
-    """A page of the newest dossier of each school, by school code. state: DossierState, 0 for any."""
+    """A page of the newest dossier of each school, by school code.
+
+    state: DossierState, 0 for any.
+    """
     dossiers = rows(
         tx,
         dict[str, Any],

@@ -1,4 +1,5 @@
-"""Adoption dossiers from draft to decision; approval authorises the school year with the dossier's software.
+"""Adoption dossiers from draft to decision; approval authorises the school year with the dossier's
+software.
 
 Each use case that changes a dossier locks the row of its school year first, so they follow one
 another.
@@ -11,11 +12,11 @@ from typing import NamedTuple
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected
 from services.common.identity import Caller
+from services.common.vietnam import today
 from services.gradebook.authority import dossier_store as store
 from services.gradebook.authority import vendor_store
 from services.gradebook.authority.dossier_store import DossierRow, StepRow
-from services.gradebook.authority.vendors import today
-from services.gradebook.model import dossier_rules, roster_rules
+from services.gradebook.model import dossier_items, dossier_rules, roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import Authority
 from services.gradebook.model.dossier_rules import (
@@ -78,7 +79,7 @@ def save_dossier(database: Database, caller: Caller, school: str, school_year: s
             "DOSSIER_SAVED",
             _resource(year),
             version=version,
-            items_sha256=dossier_rules.items_sha256(items).hex(),
+            items_sha256=dossier_items.items_sha256(items).hex(),
         )
         return _routed(tx, year, dossier_round)
 
@@ -103,7 +104,7 @@ def submit_dossier(database: Database, caller: Caller, school: str, school_year:
         submission = dossier_rules.complete(dossier.items, _facts(tx, year, dossier.items))
         now = clock.now(tx)
         late = dossier_rules.is_late(now, dossier_round.deadline)
-        digest = dossier_rules.items_sha256(dossier.items)
+        digest = dossier_items.items_sha256(dossier.items)
         store.hand_in(tx, dossier.id, submission, digest, now, late=late, reason=Reason.LATE if late else 0)
         target = DossierState.REJECTED if late else target
         note = f"Hạn nộp: {dossier_rules.local(dossier_round.deadline)}" if late else ""
@@ -154,7 +155,8 @@ def start_review(database: Database, caller: Caller, school: str, school_year: s
 
 
 def decide_dossier(database: Database, caller: Caller, school: str, school_year: str, decision: Decision) -> Routed:
-    """Approve, which authorises the school year with the dossier's software, or reject (Department).
+    """Approve, which authorises the school year with the dossier's software, or reject
+    (Department).
 
     The same decision again changes nothing.
     Raises Invalid; NotFound DOSSIER_UNKNOWN; Rejected DOSSIER_STATE, SOFTWARE_NOT_APPRAISED.
@@ -205,7 +207,10 @@ def get_dossier(database: Database, caller: Caller, school: str, school_year: st
 
 
 def list_dossiers(database: Database, school_year: str, state: int, after: str, limit: int) -> list[Routed]:
-    """A page of the newest dossier of every school, by school code. state: DossierState, 0 for any."""
+    """A page of the newest dossier of every school, by school code.
+
+    state: DossierState, 0 for any.
+    """
     findings = Findings()
     findings.school_year("school_year", school_year)
     if state:

@@ -9,7 +9,8 @@ from services.gradebook.roster import access, clock, roster_store
 
 
 def put_school_year(database: Database, caller: Caller, school: str, year: SchoolYear) -> None:
-    """Open a school year or change its settings (Department), as `dossier_rules.authorised_year` decides.
+    """Open a school year or change its settings (Department), as `dossier_rules.authorised_year`
+    decides.
 
     Raises Invalid, NotFound SCHOOL_UNKNOWN, Rejected VENDOR_OF_DOSSIER.
     """

@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date
 from typing import NamedTuple
 
 from services.common.db import Database
 from services.common.errors import NotFound
 from services.common.identity import Caller
+from services.common.vietnam import today
 from services.gradebook.authority import vendor_store
 from services.gradebook.authority.vendor_store import NewAppraisal, VendorRow
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import VendorStatus
-from services.gradebook.model.dossier_rules import VIETNAM, Document, check_document
+from services.gradebook.model.dossier_rules import Document, check_document
 from services.gradebook.roster import access
 
 _FIRST, _LAST = date(2000, 1, 1), date(2199, 12, 31)
@@ -20,7 +21,10 @@ _RESULTS = frozenset({VendorStatus.APPRAISED, VendorStatus.REFUSED, VendorStatus
 
 
 class Appraisal(NamedTuple):
-    """An appraisal as sent. status: VendorStatus. Days: ISO 8601; valid_to empty: until further notice."""
+    """An appraisal as sent.
+
+    status: VendorStatus. Days: ISO 8601; valid_to empty: until further notice.
+    """
 
     status: int
     decision: Document
@@ -56,7 +60,8 @@ def put_vendor(
 
 
 def appraise_vendor(database: Database, caller: Caller, name: str, appraisal: Appraisal) -> None:
-    """Record the result of an appraisal; a suspension takes effect in every school with this commit.
+    """Record the result of an appraisal; a suspension takes effect in every school with this
+    commit.
 
     The same appraisal again changes nothing. Raises Invalid, NotFound VENDOR_UNKNOWN.
     """
@@ -102,11 +107,6 @@ def list_vendors(database: Database, status: int, after: str, limit: int) -> Seq
     findings.refuse()
     with database.transaction() as tx:
         return vendor_store.page(tx, status, after, limit)
-
-
-def today() -> date:
-    """Today's date in Vietnam."""
-    return datetime.now(VIETNAM).date()
 
 
 def _is_newest(vendor: VendorRow, new: NewAppraisal) -> bool:

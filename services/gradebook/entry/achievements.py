@@ -1,4 +1,6 @@
-"""Certificates and competition results of students, which the transcript of the year prints (page B of the form)."""
+"""Certificates and competition results of students, which the transcript of the year prints (page B
+of the form).
+"""
 
 from collections.abc import Sequence
 from enum import IntEnum
@@ -41,7 +43,8 @@ def enter_achievements(
     kind: int,
     rows: Sequence[tuple[str, str]],
 ) -> Entered:
-    """Enter what students of a class have of one kind in the school year, all or nothing (homeroom teacher).
+    """Enter what students of a class have of one kind in the school year, all or nothing (homeroom
+    teacher).
 
     rows: moet_student_id and text, empty to take it away. Raises Invalid; Forbidden ROLE_REQUIRED;
     NotFound; Rejected BOOK_LOCKED when a transcript alive of the year holds it,
@@ -90,7 +93,9 @@ def _check_rows(rows: Sequence[tuple[str, str]]) -> None:
 
 
 def _students(tx: Tx, target: Target, names: Sequence[str]) -> list[int]:
-    """The ids of the rows' students, who must be in the class now: the transcript is made where they end the year."""
+    """The ids of the rows' students, who must be in the class now: the transcript is made where
+    they end the year.
+    """
     assert target.class_id is not None
     ids = class_data.student_ids(tx, target.class_id)
     gone = class_data.left_on(tx, [target.class_id]).get(target.class_id, {})

@@ -32,8 +32,9 @@ def repeat(
 ) -> EnteredAct:
     """The first answer to a request that was answered before.
 
-    earlier: the acts with its id, at least one. kinds: of an act that such a request makes; messages
-    of two kinds may have the same bytes. Raises Conflict REQUEST_ID_REUSED for another request.
+    earlier: the acts with its id, at least one. kinds: of an act that such a request makes;
+    messages of two kinds may have the same bytes. Raises Conflict REQUEST_ID_REUSED for another
+    request.
     """
     same = [act for act in earlier if act.request_sha256 == request.sha256 and act.kind in kinds]
     if not same:
@@ -70,7 +71,9 @@ def new_act(
 
 
 def record(tx: Tx, caller: Caller, ref: ClassRef, act: EntryAct, written: Written, **facts: object) -> None:
-    """Leave the audit row of an act with cells; last in the transaction, because writers to a chain wait in turn."""
+    """Leave the audit row of an act with cells; last in the transaction, because writers to a chain
+    wait in turn.
+    """
     audit.append(tx, cells_record(caller, ref, act, written, **facts))
 
 

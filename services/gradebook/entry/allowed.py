@@ -14,13 +14,18 @@ from services.gradebook.model.lifecycle import READ_ONLY, BookState
 
 
 def open_state(tx: Tx, target: Target, semester: int | None, request_id: UUID) -> EntryState:
-    """Hold the year open until commit, and read what decides whether an entry may be made. semester None: any."""
+    """Hold the year open until commit, and read what decides whether an entry may be made. semester
+    None: any.
+    """
     sheets.share_year(tx, target, semester, request_id)
     return sheets.entry_state(tx, target, semester, request_id)
 
 
 def students_of(state: EntryState, names: Sequence[str]) -> list[int]:
-    """Ids of the students that rows name. Raises Invalid STUDENT_UNKNOWN, STUDENT_LEFT, DUPLICATE_STUDENT."""
+    """Ids of the students that rows name.
+
+    Raises Invalid STUDENT_UNKNOWN, STUDENT_LEFT, DUPLICATE_STUDENT.
+    """
     seen: set[int] = set()
     violations: list[Violation] = []
     ids = [
@@ -38,11 +43,12 @@ def check_marks_open(state: EntryState, columns: Collection[int], semester: int)
 
 
 def check_open(state: EntryState, kinds: set[MarkKind], first_stage: int) -> None:
-    """Raises Rejected WINDOW_CLOSED unless windows cover all kinds now, BOOK_LOCKED when a book holds the data.
+    """Raises Rejected WINDOW_CLOSED unless windows cover all kinds now, BOOK_LOCKED when a book
+    holds the data.
 
-    kinds: empty for what is no mark, which any open window but the summer's lets in. first_stage: the
-    first whose book holds the data; for that of the summer raises YEAR_NOT_LOCKED until the book of
-    the whole year is locked.
+    kinds: empty for what is no mark, which any open window but the summer's lets in. first_stage:
+    the first whose book holds the data; for that of the summer raises YEAR_NOT_LOCKED until the
+    book of the whole year is locked.
     """
     closed = kinds - state.open_kinds
     if closed or not (kinds or state.open_kinds - {MarkKind.REASSESSMENT}):

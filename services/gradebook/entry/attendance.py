@@ -20,7 +20,10 @@ from services.gradebook.roster import access
 
 
 class Absence(NamedTuple):
-    """One absent session as a request names it. day: of the month; session: one of `attendance_rules.SESSIONS`."""
+    """One absent session as a request names it.
+
+    day: of the month; session: one of `attendance_rules.SESSIONS`.
+    """
 
     day: int
     session: int
@@ -28,7 +31,10 @@ class Absence(NamedTuple):
 
 
 class SheetRow(NamedTuple):
-    """One student's sheet of a month. year: absent sessions of all months so far, excused and unexcused."""
+    """One student's sheet of a month.
+
+    year: absent sessions of all months so far, excused and unexcused.
+    """
 
     student: str
     sheet: MonthSheet
@@ -44,7 +50,8 @@ def enter_attendance(
     month: str,
     rows: Sequence[tuple[str, Sequence[Absence]]],
 ) -> Entered:
-    """Enter the absences of a month (homeroom teacher), instead of the sheet that the students named had before.
+    """Enter the absences of a month (homeroom teacher), instead of the sheet that the students
+    named had before.
 
     rows: moet_student_id and absences, none for a student who was never absent. No entry window is
     needed until one has closed over the month: attendance is taken daily. Raises Invalid; Forbidden
@@ -96,10 +103,12 @@ def enter_absences(
     ref: ClassRef,
     rows: Sequence[tuple[str, int, int]],
 ) -> None:
-    """Enter the year's absent sessions (homeroom teacher). rows: moet_student_id, excused, unexcused.
+    """Enter the year's absent sessions (homeroom teacher).
 
-    Raises as `conduct.enter_conduct`, and Rejected ATTENDANCE_KEPT when the class keeps attendance by
-    month: then the totals follow from its sheets.
+    rows: moet_student_id, excused, unexcused.
+
+    Raises as `conduct.enter_conduct`, and Rejected ATTENDANCE_KEPT when the class keeps attendance
+    by month: then the totals follow from its sheets.
     """
     roster_rules.check_class_ref(ref)
     findings = Findings()

@@ -22,7 +22,10 @@ def principal_remarks(data: ClassData, stage: Stage) -> list[dict[str, Any]]:
 
 
 def sessions(data: ClassData, students: Sequence[ClassStudent]) -> dict[str, list[dict[str, list[str]] | None]]:
-    """Month → for each student in list order the sessions absent, such as "03M" and "03A"; None without a sheet."""
+    """Month → for each student in list order the sessions absent, such as "03M" and "03A";
+
+    None without a sheet.
+    """
     return {
         month: [_sessions(sheet.get(student.id)) for student in students]
         for month, sheet in sorted(data.attendance.items())

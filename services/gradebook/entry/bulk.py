@@ -1,7 +1,9 @@
-"""Many score sheets in one call: a stream of entries, and a stream of the sheets as they stand (ADR-0043).
+"""Many score sheets in one call: a stream of entries, and a stream of the sheets as they stand
+(ADR-0043).
 
-Nothing here knows more than one sheet at a time. A sheet is entered before the next is read, so that a client is slowed
-down by the network's own flow control, and each sheet is a transaction of its own.
+Nothing here knows more than one sheet at a time. A sheet is entered before the next is read, so
+that a client is slowed down by the network's own flow control, and each sheet is a transaction of
+its own.
 """
 
 import threading
@@ -38,13 +40,19 @@ MAX_SHEETS = 2000
 """Sheets per stream: a school of sixty classes with thirteen subjects has 1,560 per year."""
 
 MAX_TIME_S = 600.0
-"""Longest deadline of a stream: a client that stalls holds a thread of the server no longer than this."""
+"""Longest deadline of a stream: a client that stalls holds a thread of the server no longer than
+this.
+"""
 
 _ROUNDING = 1.05
-"""gRPC sends a long deadline in coarse units, rounded up, so that ten minutes arrive as a little more."""
+"""gRPC sends a long deadline in coarse units, rounded up, so that ten minutes arrive as a little
+more.
+"""
 
 AT_ONCE = 8
-"""Imports that a process takes at once, half of its threads, so that single entries always find one."""
+"""Imports that a process takes at once, half of its threads, so that single entries always find
+one.
+"""
 
 
 ANSWERS = (Invalid, NotFound, Conflict, Rejected, Unauthenticated, Forbidden)
@@ -59,8 +67,8 @@ _places = threading.BoundedSemaphore(AT_ONCE)
 class Sheet(NamedTuple):
     """One sheet of a stream. token: of the person who enters it, empty for the person of the call.
 
-    content: bytes of the message without the token, which may come again with a newer one. The other
-    fields are those of SheetEntry.
+    content: bytes of the message without the token, which may come again with a newer one. The
+    other fields are those of SheetEntry.
     """
 
     token: str
@@ -85,7 +93,8 @@ class Imported(NamedTuple):
 class ExportedClass(NamedTuple):
     """A class as it stands. results: of its students, in the order of the data.
 
-    remarks: (class id, subject code, period, student id) → text; a semester is the period of its number.
+    remarks: (class id, subject code, period, student id) → text; a semester is the period of its
+    number.
     """
 
     school_name: str
@@ -153,7 +162,8 @@ def export_marks(
     subjects: Sequence[str],
     semester: int,
 ) -> Iterator[ExportedClass]:
-    """The classes of a year one after another, with the marks that sheets of the semester show; no name means all.
+    """The classes of a year one after another, with the marks that sheets of the semester show; no
+    name means all.
 
     semester: 0 for both. Each class is read in one transaction when its turn comes.
     Raises Invalid; Forbidden VENDOR_NOT_AUTHORISED; NotFound CLASS_UNKNOWN.

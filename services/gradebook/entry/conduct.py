@@ -23,9 +23,12 @@ def enter_conduct(
     semester: int,
     rows: Sequence[tuple[str, int]],
 ) -> None:
-    """Enter conduct levels of a semester (homeroom teacher). rows: moet_student_id and level of the proto.
+    """Enter conduct levels of a semester (homeroom teacher).
 
-    Raises as `marks.enter_marks`, with Forbidden ROLE_REQUIRED for others than the homeroom teacher.
+    rows: moet_student_id and level of the proto.
+
+    Raises as `marks.enter_marks`, with Forbidden ROLE_REQUIRED for others than the homeroom
+    teacher.
     """
     roster_rules.check_class_ref(ref)
     findings = Findings()

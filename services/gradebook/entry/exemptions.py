@@ -1,8 +1,8 @@
 """Exemption from the practical part of a subject: recorded by the principal, shown with the marks.
 
-An exemption takes no assessment away: the practical ones are replaced by theory so that their number
-is reached (TT 22/2021 Điều 10), so a mark of an exempt student is entered as any other and a missing
-one stays missing.
+An exemption takes no assessment away: the practical ones are replaced by theory so that their
+number is reached (TT 22/2021 Điều 10), so a mark of an exempt student is entered as any other and a
+missing one stays missing.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,10 @@ from services.gradebook.roster import access, year_lock
 
 @dataclass(frozen=True, slots=True)
 class ExemptionEntry:
-    """What the principal decided. student: moet_student_id; withdrawn: the student is exempt no longer."""
+    """What the principal decided.
+
+    student: moet_student_id; withdrawn: the student is exempt no longer.
+    """
 
     subject: str
     student: str
@@ -39,10 +42,11 @@ class ExemptionEntry:
 def record_practical_exemption(
     database: Database, caller: Caller, request: EntryRequest, ref: ClassRef, entry: ExemptionEntry
 ) -> None:
-    """Record that a student is exempt in the semesters by a decision, or is so no longer (principal).
+    """Record that a student is exempt in the semesters by a decision, or is so no longer
+    (principal).
 
-    Raises Invalid; Forbidden ROLE_REQUIRED; NotFound CLASS_UNKNOWN, SUBJECT_UNKNOWN, STUDENT_UNKNOWN;
-    Rejected NO_PRACTICAL_PART, NOT_EXEMPT; Conflict REQUEST_ID_REUSED.
+    Raises Invalid; Forbidden ROLE_REQUIRED; NotFound CLASS_UNKNOWN, SUBJECT_UNKNOWN,
+    STUDENT_UNKNOWN; Rejected NO_PRACTICAL_PART, NOT_EXEMPT; Conflict REQUEST_ID_REUSED.
     """
     _check(ref, entry)
     with database.transaction() as tx:
@@ -94,7 +98,10 @@ def _check(ref: ClassRef, entry: ExemptionEntry) -> None:
 
 
 def _read(tx: Tx, target: Target, entry: ExemptionEntry) -> Exemption:
-    """The decision with what it names. Raises NotFound STUDENT_UNKNOWN; Rejected NO_PRACTICAL_PART, NOT_EXEMPT."""
+    """The decision with what it names.
+
+    Raises NotFound STUDENT_UNKNOWN; Rejected NO_PRACTICAL_PART, NOT_EXEMPT.
+    """
     if entry.subject not in PRACTICAL_SUBJECTS:
         message = "Chỉ miễn phần thực hành của môn Giáo dục thể chất và Giáo dục quốc phòng và an ninh."
         raise Rejected("NO_PRACTICAL_PART", message, subject=entry.subject)

@@ -1,4 +1,6 @@
-"""Which sheets share a transaction, and how many are entered at a time in a process (ADR-0034, ADR-0048)."""
+"""Which sheets share a transaction, and how many are entered at a time in a process (ADR-0034,
+ADR-0048).
+"""
 
 import threading
 from functools import partial
@@ -32,7 +34,10 @@ class Grouping:
         self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
 
     def enter(self, entry: SheetEntry) -> EnteredAct:
-        """Enter a sheet, all or nothing. Raises as `marks.enter_marks` and `marks_with_remarks.enter_sheet`."""
+        """Enter a sheet, all or nothing.
+
+        Raises as `marks.enter_marks` and `marks_with_remarks.enter_sheet`.
+        """
         if entry.remarks:
             return enter_sheet(self._database, entry)
         return EnteredAct(self._enter_marks(entry), NOTHING)

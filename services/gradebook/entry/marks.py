@@ -28,8 +28,9 @@ from services.gradebook.roster import access
 class SheetEntry:
     """A rectangle of marks, and who enters it.
 
-    columns: (kind, position); rows: moet_student_id and one value per column. remarks: moet_student_id
-    and the remark of the sheet's semester, "" to take it away; with remarks there may be no marks.
+    columns: (kind, position); rows: moet_student_id and one value per column. remarks:
+    moet_student_id and the remark of the sheet's semester, "" to take it away; with remarks there
+    may be no marks.
     """
 
     caller: Caller
@@ -62,9 +63,10 @@ Answer = Entered | Exception
 def enter_marks(database: Database, entry: SheetEntry) -> Entered:
     """Enter a rectangle of marks: all or nothing, in a transaction of its own.
 
-    Raises Invalid; Unauthenticated PERSON_REQUIRED; Forbidden VENDOR_NOT_AUTHORISED, VENDOR_SUSPENDED,
-    WRONG_SCHOOL, NOT_ASSIGNED; NotFound; Rejected SCHOOL_NOT_AUTHORISED, WINDOW_CLOSED, BOOK_LOCKED,
-    and for a re-assessment YEAR_NOT_LOCKED; Conflict REQUEST_ID_REUSED; Unavailable.
+    Raises Invalid; Unauthenticated PERSON_REQUIRED; Forbidden VENDOR_NOT_AUTHORISED,
+    VENDOR_SUSPENDED, WRONG_SCHOOL, NOT_ASSIGNED; NotFound; Rejected SCHOOL_NOT_AUTHORISED,
+    WINDOW_CLOSED, BOOK_LOCKED, and for a re-assessment YEAR_NOT_LOCKED; Conflict REQUEST_ID_REUSED;
+    Unavailable.
     """
     _check(entry)
     (answer,) = _in_one_transaction(database, [entry], wait=True)
@@ -75,7 +77,8 @@ def enter_marks(database: Database, entry: SheetEntry) -> Entered:
 
 
 def try_together(database: Database, entries: Sequence[SheetEntry]) -> list[Answer | None]:
-    """Enter sheets in one transaction, each as `enter_marks` does, waiting for nobody; an error is returned.
+    """Enter sheets in one transaction, each as `enter_marks` does, waiting for nobody; an error is
+    returned.
 
     None for a sheet that is to be entered by `enter_marks`: what others hold, what meets another
     request for the same sheet or with the same id, and everything when the common transaction fails
@@ -142,7 +145,10 @@ def _apart(indexes: Sequence[int], entries: Sequence[SheetEntry]) -> list[int]:
 
 
 def _in_one_transaction(database: Database, entries: Sequence[SheetEntry], *, wait: bool) -> list[Answer | None]:
-    """Answers to checked sheets. wait: for what someone else holds, of a single sheet; else None is its answer."""
+    """Answers to checked sheets.
+
+    wait: for what someone else holds, of a single sheet; else None is its answer.
+    """
     with database.transaction(keep_plans=True) as tx:
         opened = sheets.open_sheets(tx, [entry.key for entry in entries], wait=wait)
         decided = [_decide(tx, entry, sheet, waited=wait) for entry, sheet in zip(entries, opened, strict=True)]
@@ -171,7 +177,10 @@ def _in_one_transaction(database: Database, entries: Sequence[SheetEntry], *, wa
 def _decide(
     tx: Tx, entry: SheetEntry, opened: OpenedSheet | None, *, waited: bool
 ) -> PlannedSheet | Entered | HosoError | None:
-    """What is to be written, or the answer when nothing is; None for what someone else holds and was not waited for."""
+    """What is to be written, or the answer when nothing is;
+
+    None for what someone else holds and was not waited for.
+    """
     if opened is None and not waited:
         return None
     try:
@@ -187,7 +196,10 @@ def _decide(
 
 
 def plan(tx: Tx, entry: SheetEntry, target: Target, state: EntryState) -> PlannedSheet:
-    """What the marks of a sheet that the transaction holds change. Raises Invalid and Rejected as enter_marks."""
+    """What the marks of a sheet that the transaction holds change.
+
+    Raises Invalid and Rejected as enter_marks.
+    """
     shape = sheets.shape(target, state, entry.semester)
     columns, cells = sheet_rules.read_marks(shape, entry.columns, entry.rows, entry.semester)
     allowed.check_marks_open(state, columns, entry.semester)

@@ -1,4 +1,5 @@
-"""Entering a sheet of marks and the subject teacher's remarks of its semester in one act (ADR-0045).
+"""Entering a sheet of marks and the subject teacher's remarks of its semester in one act
+(ADR-0045).
 
 What is wrong with the marks and with the remarks is reported at once.
 """

@@ -12,7 +12,8 @@ _NAMED = 10
 
 
 def refuse(tx: Tx, classes: Sequence[int], stage: Stage, *, subject: str = "", student: str = "") -> None:
-    """Raises Rejected CORRECTION_OPEN while corrections of what a book of the stage holds wait for a decision.
+    """Raises Rejected CORRECTION_OPEN while corrections of what a book of the stage holds wait for
+    a decision.
 
     subject: code, for a teacher's book; student: moet_student_id, for a transcript.
     """

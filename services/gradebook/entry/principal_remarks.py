@@ -16,7 +16,9 @@ _LAST_REMARK = 8
 
 
 def record_principal_remark(database: Database, caller: Caller, ref: ClassRef, month: str, remark: str) -> int:
-    """Record the principal's remark of a month on the use of the book (principal). Returns its version.
+    """Record the principal's remark of a month on the use of the book (principal).
+
+    Returns its version.
 
     The remark that stands makes no new version. Raises Invalid; Forbidden ROLE_REQUIRED; NotFound
     CLASS_UNKNOWN; Rejected BOOK_LOCKED when a book alive holds the month.

@@ -1,4 +1,6 @@
-"""Reading marks and results of a class: few statements, everything computed from the marks as they stand."""
+"""Reading marks and results of a class: few statements, everything computed from the marks as they
+stand.
+"""
 
 from typing import NamedTuple
 
@@ -86,8 +88,8 @@ def data_history(
 ) -> list[DataVersionRow]:
     """Every version of a student's conduct, absence totals or attendance of a month, oldest first.
 
-    kind: of `corrections.Kind`, but no mark; semester: of CONDUCT, else 0; month: of ATTENDANCE, else empty. Raises
-    Invalid; NotFound STUDENT_UNKNOWN.
+    kind: of `corrections.Kind`, but no mark; semester: of CONDUCT, else 0; month: of ATTENDANCE,
+    else empty. Raises Invalid; NotFound STUDENT_UNKNOWN.
     """
     roster_rules.check_class_ref(ref)
     findings = Findings()

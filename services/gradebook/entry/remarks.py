@@ -36,7 +36,9 @@ class Period(IntEnum):
 
 
 class PlannedRemarks(NamedTuple):
-    """Remarks of a subject ("" for the homeroom teacher's) and period that differ from what stands; not yet written."""
+    """Remarks of a subject ("" for the homeroom teacher's) and period that differ from what stands;
+    not yet written.
+    """
 
     subject: str
     period: int
@@ -59,7 +61,8 @@ def enter_remarks(
     period: int,
     rows: Sequence[tuple[str, str]],
 ) -> Entered:
-    """Enter remarks, all or nothing: of a subject (its teacher in the class) or, without one, the homeroom teacher's.
+    """Enter remarks, all or nothing: of a subject (its teacher in the class) or, without one, the
+    homeroom teacher's.
 
     rows: moet_student_id and text, empty to take a remark away. Raises Invalid; Forbidden
     NOT_ASSIGNED, ROLE_REQUIRED; NotFound; Rejected BOOK_LOCKED when a book alive contains a remark;
@@ -147,7 +150,10 @@ def write_alone(
 
 
 def record(tx: Tx, caller: Caller, ref: ClassRef, act: EntryAct, planned: PlannedRemarks, *, digest: str) -> None:
-    """Leave the audit row of remarks; last in the transaction. digest: of the act, which entered them."""
+    """Leave the audit row of remarks; last in the transaction.
+
+    digest: of the act, which entered them.
+    """
     access.record(
         tx,
         caller,
@@ -164,7 +170,9 @@ def record(tx: Tx, caller: Caller, ref: ClassRef, act: EntryAct, planned: Planne
 
 
 def _students(tx: Tx, target: Target, rows: Sequence[tuple[str, str]], field: str) -> list[int]:
-    """The ids of the rows' students, those who left the class included: their semester may still be remarked on."""
+    """The ids of the rows' students, those who left the class included: their semester may still be
+    remarked on.
+    """
     findings = Findings()
     findings.count(field, len(rows), 1, roster_rules.MAX_STUDENTS)
     assert target.class_id is not None
@@ -179,7 +187,9 @@ def _students(tx: Tx, target: Target, rows: Sequence[tuple[str, str]], field: st
 
 
 def _check_free(tx: Tx, target: Target, subject: str, period: int, students: Sequence[int]) -> None:
-    """A semester's remark of a subject stands in teachers' books; those of semester II and the year in transcripts."""
+    """A semester's remark of a subject stands in teachers' books; those of semester II and the year
+    in transcripts.
+    """
     assert target.class_id is not None
     states = []
     if subject and period != Period.WHOLE_YEAR:

@@ -1,4 +1,7 @@
-"""Looking over marks before a window closes: completeness of a school year, anomalies of a class. Reads only."""
+"""Looking over marks before a window closes: completeness of a school year, anomalies of a class.
+
+Reads only.
+"""
 
 from typing import NamedTuple
 
@@ -36,7 +39,9 @@ def get_completeness(
     after: tuple[int, str],
     page_size: int,
 ) -> tuple[list[ClassCompleteness], bool]:
-    """A page of classes by grade and name, and whether there may be more. Either semester or stage is 0.
+    """A page of classes by grade and name, and whether there may be more.
+
+    Either semester or stage is 0.
 
     Raises Invalid ONE_OF, ENUM, PAGE_SIZE.
     """

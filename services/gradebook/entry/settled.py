@@ -1,4 +1,6 @@
-"""Whether a datum is entered directly or corrected now: the rule of `settling` over the windows of the school year."""
+"""Whether a datum is entered directly or corrected now: the rule of `settling` over the windows of
+the school year.
+"""
 
 from services.common.db import Tx
 from services.common.errors import Rejected
@@ -10,9 +12,11 @@ from services.gradebook.roster import clock, roster_store
 
 
 def check_attendance(tx: Tx, year_id: int, school_year: str, class_id: int, month: str) -> None:
-    """Attendance of a month is entered without a window until one has closed over it, then in a window as marks are.
+    """Attendance of a month is entered without a window until one has closed over it, then in a
+    window as marks are.
 
-    So is the first sheet of a class whose totals were keyed: they would count no more. Raises Rejected WINDOW_CLOSED.
+    So is the first sheet of a class whose totals were keyed: they would count no more. Raises
+    Rejected WINDOW_CLOSED.
     """
     covers = [settling.attendance_cover(month, school_year)]
     if not attendance.is_kept(tx, class_id) and attendance.totals_keyed(tx, class_id):

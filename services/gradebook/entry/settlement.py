@@ -32,7 +32,8 @@ def settle_missing_marks(
 ) -> int:
     """Turn missing marks of students into 0 or CĐ (the subject's teacher). Returns how many.
 
-    columns: (kind, position). Cells that have a mark stay as they are. Raises as `marks.enter_marks`.
+    columns: (kind, position). Cells that have a mark stay as they are. Raises as
+    `marks.enter_marks`.
     """
     marks.check_names(ref, subject, semester)
     findings = Findings()

@@ -27,7 +27,8 @@ _CONDUCT = {"SEMESTER_1": 1, "SEMESTER_2": 2, "SUMMER": SUMMER}
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFacts:
-    """What a snapshot says beside the class's data: window was closed at time, or correction was approved then.
+    """What a snapshot says beside the class's data: window was closed at time, or correction was
+    approved then.
 
     previous_sha256: of the class's previous snapshot.
     """
@@ -42,7 +43,9 @@ class SnapshotFacts:
 
 
 def class_snapshot(data: ClassData, facts: SnapshotFacts) -> bytes:
-    """The canonical bytes of a class's data as it stood: marks, conduct, attendance, remarks; no results."""
+    """The canonical bytes of a class's data as it stood: marks, conduct, attendance, remarks; no
+    results.
+    """
     previous = facts.previous_sha256
     occasion: dict[str, Any]
     if facts.correction is None:

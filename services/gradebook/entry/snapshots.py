@@ -1,4 +1,6 @@
-"""Snapshots: the data of classes as canonical bytes, each chained to the class's previous one, announced to archive."""
+"""Snapshots: the data of classes as canonical bytes, each chained to the class's previous one,
+announced to archive.
+"""
 
 import hashlib
 import uuid
@@ -20,7 +22,9 @@ from services.gradebook.roster.roster_store import YearRow
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """Why a snapshot is taken: a window was closed (window_id and its name), or a correction was approved."""
+    """Why a snapshot is taken: a window was closed (window_id and its name), or a correction was
+    approved.
+    """
 
     time: datetime
     window_id: int | None = None

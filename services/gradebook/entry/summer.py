@@ -1,4 +1,6 @@
-"""Who may be re-assessed in the summer, and in which subjects (TT 22/2021 Điều 14); who must train (Điều 13)."""
+"""Who may be re-assessed in the summer, and in which subjects (TT 22/2021 Điều 14); who must train
+(Điều 13).
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -25,10 +27,12 @@ def read_class(tx: Tx, target: Target, ref: ClassRef) -> ClassData:
 def check(
     tx: Tx, target: Target, ref: ClassRef, students: Mapping[str, int], rows: Sequence[tuple[str, Sequence[str]]]
 ) -> None:
-    """Check the rows of a re-assessment sheet, which were read without fault. students: moet_student_id → id.
+    """Check the rows of a re-assessment sheet, which were read without fault.
 
-    Raises Invalid NOT_FOR_RETEST for each student who is not to be re-assessed in the subject (`results.retest_due`).
-    A mark that stands may be withdrawn whatever the results.
+    students: moet_student_id → id.
+
+    Raises Invalid NOT_FOR_RETEST for each student who is not to be re-assessed in the subject
+    (`results.retest_due`). A mark that stands may be withdrawn whatever the results.
     """
     data = read_class(tx, target, ref)
     subject = next(subject.code for subject in data.subjects if subject.id == target.subject_id)

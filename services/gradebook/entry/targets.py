@@ -21,7 +21,8 @@ def find_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str | None) -> T
 
 
 def check_teacher(caller: Caller, ref: ClassRef, subject: str, target: Target | None, permission: Permission) -> Target:
-    """What the names of a call stand for, unless the caller, who may teach the subject there, lacks the permission.
+    """What the names of a call stand for, unless the caller, who may teach the subject there, lacks
+    the permission.
 
     Raises as find_target; Forbidden NOT_ASSIGNED; Rejected SCHOOL_NOT_AUTHORISED.
     """
@@ -43,9 +44,11 @@ def subject_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str, permissi
 
 
 def homeroom_target(tx: Tx, caller: Caller, ref: ClassRef, permission: Permission) -> Target:
-    """The class, for which the acting person, who may be its homeroom teacher, must have the permission.
+    """The class, for which the acting person, who may be its homeroom teacher, must have the
+    permission.
 
-    Raises as find_target and `access.person`; Forbidden ROLE_REQUIRED; Rejected SCHOOL_NOT_AUTHORISED.
+    Raises as find_target and `access.person`; Forbidden ROLE_REQUIRED; Rejected
+    SCHOOL_NOT_AUTHORISED.
     """
     person = access.person(caller, ref.school)
     target = find_target(tx, caller, ref, None)

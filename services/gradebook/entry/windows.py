@@ -1,8 +1,8 @@
-"""Entry windows: planned by the principal, closed by the principal or by time; each closing takes a snapshot of every
-class in its scope.
+"""Entry windows: planned by the principal, closed by the principal or by time; each closing takes a
+snapshot of every class in its scope.
 
-Planning enqueues a job that is due at the closing time. Planning anew enqueues another; a job that finds its window
-closed or planned for another time ends without effect (ADR-0041).
+Planning enqueues a job that is due at the closing time. Planning anew enqueues another; a job that
+finds its window closed or planned for another time ends without effect (ADR-0041).
 """
 
 import uuid
@@ -43,7 +43,9 @@ def plan_window(
     mark_kinds: Sequence[int],
     grade_levels: Sequence[int] = (),
 ) -> None:
-    """Plan an entry window, or plan it anew until it is closed (principal). grade_levels: empty for all grades.
+    """Plan an entry window, or plan it anew until it is closed (principal).
+
+    grade_levels: empty for all grades.
 
     Raises Invalid; Rejected WINDOW_CLOSED when it was closed; Forbidden ROLE_REQUIRED.
     """
@@ -96,10 +98,12 @@ def plan_window(
 
 
 def close_window(database: Database, caller: Caller, school: str, school_year: str, name: str) -> int:
-    """Close a window and take a snapshot of every class in its scope (principal). Returns how many were taken.
+    """Close a window and take a snapshot of every class in its scope (principal).
 
-    Closing it again changes nothing and returns the same number. Raises NotFound WINDOW_UNKNOWN; Rejected
-    WINDOW_NOT_OPEN before its opening time; Forbidden ROLE_REQUIRED.
+    Returns how many were taken.
+
+    Closing it again changes nothing and returns the same number. Raises NotFound WINDOW_UNKNOWN;
+    Rejected WINDOW_NOT_OPEN before its opening time; Forbidden ROLE_REQUIRED.
     """
     _check_ref(school, school_year, name)
     with database.transaction() as tx:
@@ -117,8 +121,8 @@ def close_window(database: Database, caller: Caller, school: str, school_year: s
 def close_by_time(database: Database, job: Job) -> None:
     """The job that planning enqueued: close the window because its time has come.
 
-    Ends without effect when the window is closed already or is planned for another time, for which there is another
-    job. Raises Waiting when it runs early.
+    Ends without effect when the window is closed already or is planned for another time, for which
+    there is another job. Raises Waiting when it runs early.
     """
     with database.transaction() as tx:
         school, school_year, name = windows.year_of(tx, int(job.payload["window"]))

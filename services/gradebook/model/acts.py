@@ -13,22 +13,30 @@ from services.common.canonical import canonical_bytes, sha256
 from services.gradebook.model.checks import identifier
 
 DIGEST_VERSION = 2
-"""The audit fact `digest_version` of rows whose digest is `act_sha256`; rows without it have version 1."""
+"""The audit fact `digest_version` of rows whose digest is `act_sha256`; rows without it have
+version 1.
+"""
 
 Row = Mapping[str, object]
-"""A row of a table of an act's own: column name → JSON value, without the columns that name the act."""
+"""A row of a table of an act's own: column name → JSON value, without the columns that name the
+act.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryRequest:
-    """What identifies an act of entry. sha256: of the whole request; the same id with another is refused."""
+    """What identifies an act of entry. sha256: of the whole request; the same id with another is
+    refused.
+    """
 
     id: UUID
     sha256: bytes
 
 
 def identify(content: bytes, request_id: str, *, client: str, person: str | None) -> EntryRequest:
-    """The identity of a request. Another person, client or content with the same id is another request.
+    """The identity of a request.
+
+    Another person, client or content with the same id is another request.
 
     content: the bytes of the message. Raises Invalid UUID.
     """
@@ -58,10 +66,9 @@ class EnteredAct(NamedTuple):
 class EntryAct:
     """An act of entry as the history keeps it.
 
-    request_sha256: of the request, to tell a repetition from another request with the same id; of an
-    act that no client sent an id for, of that id's bytes.
-    kind: EntryKind. subject_id, semester: of its cells; None where the cells have none, and in an act
-    without cells.
+    request_sha256: of the request, to tell a repetition from another request with the same id; of
+    an act that no client sent an id for, of that id's bytes. kind: EntryKind. subject_id, semester:
+    of its cells; None where the cells have none, and in an act without cells.
     """
 
     request_id: UUID
@@ -76,7 +83,8 @@ class EntryAct:
 
 
 class CellArrays(NamedTuple):
-    """The cells that an act changed: four JSON arrays of equal length as text, one element per cell.
+    """The cells that an act changed: four JSON arrays of equal length as text, one element per
+    cell.
 
     They are the columns of the table `entry`. vals: null for a withdrawn mark.
     """
@@ -98,7 +106,8 @@ NO_CELLS = CellArrays("[]", "[]", "[]", "[]")
 def act_sha256(act: EntryAct, cells: CellArrays = NO_CELLS, rows: Mapping[str, Sequence[Row]] | None = None) -> str:
     """Version 2 of an act's digest: SHA-256 of the RFC 8785 bytes of everything that the act wrote.
 
-    rows: table → the rows that name the act's request id, by student id; a table without any counts for nothing.
+    rows: table → the rows that name the act's request id, by student id; a table without any counts
+    for nothing.
     """
     written = canonical_bytes(
         {
@@ -123,7 +132,9 @@ def act_sha256(act: EntryAct, cells: CellArrays = NO_CELLS, rows: Mapping[str, S
 
 
 def acts_sha256(digests: Sequence[str]) -> str:
-    """Version 2 of the digest of several acts: of the JSON array of their digests, in the order of the acts."""
+    """Version 2 of the digest of several acts: of the JSON array of their digests, in the order of
+    the acts.
+    """
     return sha256(canonical_bytes(list(digests)))
 
 
@@ -134,14 +145,17 @@ def acts_sha256(digests: Sequence[str]) -> str:
 def cells_sha256_1(
     students: Sequence[int], columns: Sequence[int], versions: Sequence[int], vals: Sequence[int | None]
 ) -> str:
-    """Version 1 of `cells_sha256` of an act with cells: of PostgreSQL's text of the four arrays of its row."""
+    """Version 1 of `cells_sha256` of an act with cells: of PostgreSQL's text of the four arrays of
+    its row.
+    """
     return _sha256_text("|".join(map(_postgresql_array, (students, columns, versions, vals))))
 
 
 def attendance_sha256_1(month: str, sheets: Sequence[tuple[int, int, Sequence[int], Sequence[int]]]) -> str:
     """Version 1 of `cells_sha256` of an act of attendance.
 
-    month: such as "2025-10"; sheets: (student id, version, sessions excused, unexcused) of its rows.
+    month: such as "2025-10"; sheets: (student id, version, sessions excused, unexcused) of its
+    rows.
     """
     return _sha256_text(
         "\n".join(

@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 
+from services.common.vietnam import VIETNAM, today
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import year_start
 from services.gradebook.model.results import Absences
-from services.gradebook.model.times import VIETNAM
 
 SESSIONS = (1, 2)
 """Morning and afternoon: numbers of the proto's Session."""
@@ -45,7 +45,7 @@ def check_month(
     if not _MONTH.fullmatch(month) or not f"{first}-{_FIRST_MONTH:02d}" <= month <= f"{first + 1}-{last:02d}":
         message = f"Tháng phải có dạng {first}-09, từ {first}-{_FIRST_MONTH:02d} đến {first + 1}-{last:02d}."
         findings.add(field, "MONTH", message)
-    elif not future and month > _today().isoformat()[:7]:
+    elif not future and month > today().isoformat()[:7]:
         findings.add(field, "IN_THE_FUTURE", "Tháng này chưa đến.")
 
 
@@ -70,7 +70,7 @@ def add_session(
         findings.add(f"{field}.session", "ENUM", "Buổi phải là sáng hoặc chiều.")
     elif not 1 <= day <= days:
         findings.add(f"{field}.day", "NO_SUCH_DATE", f"Tháng {month} có {days} ngày.")
-    elif date(int(month[:4]), int(month[5:]), day) > _today():
+    elif date(int(month[:4]), int(month[5:]), day) > today():
         findings.add(f"{field}.day", "IN_THE_FUTURE", "Ngày này chưa đến.")
     elif 10 * day + session in sessions:
         findings.add(field, "DUPLICATE", "Một buổi có hai lần.")
@@ -92,7 +92,3 @@ def month_end(month: str) -> datetime:
     """The moment at which a month ends in Vietnam."""
     year, number = int(month[:4]), int(month[5:])
     return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=VIETNAM)
-
-
-def _today() -> date:
-    return datetime.now(VIETNAM).date()

@@ -94,7 +94,8 @@ class Findings:
             self._legacy(field, "Câu chữ", meant)
 
     def statement(self, field: str, value: str, *, longest: int) -> None:
-        """A text that names something, such as a certificate; numbers and foreign words are allowed.
+        """A text that names something, such as a certificate; numbers and foreign words are
+        allowed.
 
         The words that are not plain ASCII are tested together for an old encoding, then the whole.
         """

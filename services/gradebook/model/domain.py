@@ -1,4 +1,5 @@
-"""The vocabulary of the gradebook: semesters, stages, roles, columns of a score sheet, marks as small integers.
+"""The vocabulary of the gradebook: semesters, stages, roles, columns of a score sheet, marks as
+small integers.
 
 The numbers are those of the proto enums of the same names, and what the database stores.
 """
@@ -37,7 +38,9 @@ class Stage(IntEnum):
 
 
 class MarkKind(IntEnum):
-    """Kind of assessment: ĐĐGtx, ĐĐGgk, ĐĐGck (TT 22/2021 Điều 6, Điều 7), summer re-assessment (Điều 14)."""
+    """Kind of assessment: ĐĐGtx, ĐĐGgk, ĐĐGck (TT 22/2021 Điều 6, Điều 7), summer re-assessment
+    (Điều 14).
+    """
 
     REGULAR = 1
     MIDTERM = 2
@@ -86,7 +89,9 @@ class Authorisation(IntEnum):
 
 
 class Authority(IntEnum):
-    """Whether a school may keep the electronic gradebook in a school year, as the database computes it."""
+    """Whether a school may keep the electronic gradebook in a school year, as the database computes
+    it.
+    """
 
     NONE = 0
     GRANTED = 1

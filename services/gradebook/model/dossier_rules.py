@@ -5,22 +5,17 @@ of day; 3260/GDĐT-GDTrH of 9/10/2015 gives the conditions. Pure: the use cases 
 (ADR-0042).
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, fields, replace
-from datetime import date, datetime, timedelta, timezone
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from enum import Enum, IntEnum
-from typing import Any
 
-from services.common.canonical import canonical_bytes
 from services.common.errors import Rejected
+from services.common.vietnam import VIETNAM
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import Authorisation, SchoolLevel, SchoolYear, VendorStatus
 from services.gradebook.model.permissions import board
-
-VIETNAM = timezone(timedelta(hours=7))
-"""Indochina Time, without summer time; deadlines are given in it."""
 
 MAX_DUTIES = 50
 MAX_WINDOWS = 30
@@ -161,14 +156,17 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class YearSettings:
-    """A school year as stored. approved_software: of its newest dossier if that is approved, else empty."""
+    """A school year as stored.
+
+    approved_software: of its newest dossier if that is approved, else empty.
+    """
 
     year: SchoolYear
     vendor_suspended: bool
     approved_software: str
 
 
-_DOCUMENTS = {
+DOCUMENTS = {
     "petition": (1, "Tờ trình về việc sử dụng sổ điểm điện tử"),
     "regulation_decision": (3, "Quyết định ban hành quy chế"),
     "regulation": (3, "Quy chế sử dụng sổ điểm điện tử"),
@@ -194,7 +192,7 @@ def check_document(findings: Findings, field: str, document: Document, today: da
 def check_items(items: Items, today: date) -> None:
     """Check the form of what a draft gives; items may be missing. Raises Invalid."""
     findings = Findings()
-    for name in _DOCUMENTS:
+    for name in DOCUMENTS:
         document = getattr(items, name)
         if document is not None:
             check_document(findings, f"items.{name}", document, today)
@@ -216,12 +214,15 @@ def check_items(items: Items, today: date) -> None:
 
 
 def complete(items: Items, facts: Facts) -> Submission:
-    """The submission of a dossier with all items. Raises Invalid naming every missing or wrong item."""
+    """The submission of a dossier with all items.
+
+    Raises Invalid naming every missing or wrong item.
+    """
     findings = Findings()
     submission = _renewal(findings, items, facts) if items.renewal else _whole(findings, items, facts)
-    for name in _RENEWED if items.renewal else _DOCUMENTS:
+    for name in _RENEWED if items.renewal else DOCUMENTS:
         if getattr(items, name) is None:
-            number, words = _DOCUMENTS[name]
+            number, words = DOCUMENTS[name]
             findings.add(f"items.{name}", f"ITEM_{number}_MISSING", f"Thiếu mục {number}: {words}.")
     if not items.windows:
         message = "Thiếu mục 5: kế hoạch phải nêu các đợt nhập điểm đã lập trong năm học."
@@ -257,7 +258,9 @@ def _whole(findings: Findings, items: Items, facts: Facts) -> Submission:
 
 
 def _renewal(findings: Findings, items: Items, facts: Facts) -> Submission:
-    """Item 8: only items 5 and 6, if the dossier of the year before was approved and its personnel is unchanged."""
+    """Item 8: only items 5 and 6, if the dossier of the year before was approved and its personnel
+    is unchanged.
+    """
     if facts.previous is None:
         message = "Mục 8: chỉ trường có hồ sơ được duyệt ở năm học trước mới nộp riêng mục 5 và mục 6."
         findings.add("items.renewal", "NOT_RENEWABLE", message)
@@ -296,9 +299,9 @@ def draft_version(
 ) -> int:
     """The version that a draft is written to: the open draft, or the next version after a decision.
 
-    The next version needs an open round. After an approval it also needs the school year to have lost
-    its authority, as when its vendor was suspended. newest: version and state, None before the first.
-    Raises Rejected DOSSIER_STATE, ROUND_CLOSED.
+    The next version needs an open round. After an approval it also needs the school year to have
+    lost its authority, as when its vendor was suspended. newest: version and state, None before the
+    first. Raises Rejected DOSSIER_STATE, ROUND_CLOSED.
     """
     if newest is None:
         return 1
@@ -340,10 +343,10 @@ def year_before(school_year: str) -> str:
 def authorised_year(wanted: SchoolYear, before: YearSettings | None, now: datetime) -> SchoolYear:
     """The settings of a school year after the Department puts it, with its authorisation.
 
-    An unspecified authorisation leaves it unchanged, and means DOSSIER in a new year. With DOSSIER a
-    year is authorised if its newest dossier is approved for the wanted vendor.
-    Raises Rejected VENDOR_OF_DOSSIER if the vendor of an approved dossier would be replaced while it is
-    not suspended: one software per school and year (item 2).
+    An unspecified authorisation leaves it unchanged, and means DOSSIER in a new year. With DOSSIER
+    a year is authorised if its newest dossier is approved for the wanted vendor. Raises Rejected
+    VENDOR_OF_DOSSIER if the vendor of an approved dossier would be replaced while it is not
+    suspended: one software per school and year (item 2).
     """
     old = before.year if before else None
     kind = wanted.authorisation or (old.authorisation if old else Authorisation.DOSSIER)
@@ -364,36 +367,13 @@ def authorised_year(wanted: SchoolYear, before: YearSettings | None, now: dateti
 
 
 def usable(status: int, valid_from: date | None, valid_to: date | None, today: date) -> bool:
-    """Whether a vendor's software may be named in a dossier today (item 7). status: VendorStatus."""
+    """Whether a vendor's software may be named in a dossier today (item 7).
+
+    status: VendorStatus.
+    """
     return (
         status == VendorStatus.APPRAISED
         and valid_from is not None
         and valid_from <= today
         and (valid_to is None or today <= valid_to)
     )
-
-
-def items_json(items: Items) -> dict[str, Any]:
-    """Items as JSON, as the database stores them."""
-    return asdict(items)
-
-
-def items_of(data: Mapping[str, Any]) -> Items:
-    """Items from stored JSON."""
-    values = dict(data)
-    for name in _DOCUMENTS:
-        values[name] = document_of(values[name])
-    for name in ("software", "windows"):
-        values[name] = tuple(values[name])
-    values["assignment"] = tuple(Duty(**duty) for duty in values["assignment"])
-    return Items(**{field.name: values[field.name] for field in fields(Items)})
-
-
-def document_of(data: Mapping[str, Any] | None) -> Document | None:
-    """A document from stored JSON."""
-    return None if data is None else Document(**data)
-
-
-def items_sha256(items: Items) -> bytes:
-    """SHA-256 of the canonical form (RFC 8785) of the items."""
-    return hashlib.sha256(canonical_bytes(items_json(items))).digest()

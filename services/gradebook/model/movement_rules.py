@@ -6,7 +6,7 @@ A student's state in a school follows from the movements recorded there, which a
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -192,11 +192,6 @@ def in_year(day: date, school_year: str) -> bool:
     """Whether a day belongs to a school year: from 1 June before it to 31 August at its end."""
     start = year_start(school_year)
     return date(start, 6, 1) <= day <= date(start + 1, 8, 31)
-
-
-def today() -> date:
-    """Today's date in Viet Nam."""
-    return (datetime.now(UTC) + timedelta(hours=7)).date()
 
 
 def list_note(own: str, joined: tuple[int, date] | None, left: tuple[int, date] | None) -> str:

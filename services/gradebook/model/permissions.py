@@ -294,7 +294,10 @@ class Permission(Enum):
 
 
 def capacities(roles: Iterable[int], *, in_charge: bool = False) -> set[Actor]:
-    """What the holder of these roles of a school acts as. in_charge: an approved dossier says so."""
+    """What the holder of these roles of a school acts as.
+
+    in_charge: an approved dossier says so.
+    """
     held = set(roles)
     actors = {actor for actor, role in SCHOOL_ROLES.items() if role in held}
     if in_charge and actors & ELIGIBLE[Actor.VICE_PRINCIPAL_IN_CHARGE]:
@@ -318,7 +321,10 @@ def is_eligible(relation: Actor, roles: Iterable[int]) -> bool:
 
 
 def terms(permission: Permission, actor: Actor) -> str | None:
-    """On which terms an actor may do an act: "" for none, else a clause in Vietnamese; None: not at all."""
+    """On which terms an actor may do an act: "" for none, else a clause in Vietnamese;
+
+    None: not at all.
+    """
     grant = permission.value
     if actor in grant.actors:
         return ""

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from services.common.vietnam import today
 from services.gradebook.model import roster_rules
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.movement_rules import WITHOUT_DECISION, Decision, Details, MovementKind, in_year, today
+from services.gradebook.model.movement_rules import WITHOUT_DECISION, Decision, Details, MovementKind, in_year
 
 MAX_ROWS = 200
 """Most students in one call of RegisterStudents."""

@@ -1,4 +1,6 @@
-"""What a teacher's remark on a student may be: nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ yếu (TT 22/2021)."""
+"""What a teacher's remark on a student may be: nhận xét sự tiến bộ, ưu điểm nổi bật, hạn chế chủ
+yếu (TT 22/2021).
+"""
 
 from services.common.errors import Violation
 from services.gradebook.model.checks import Findings

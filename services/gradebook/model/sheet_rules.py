@@ -1,4 +1,5 @@
-"""Reading a mark sheet: columns, students and marks of one class, subject and semester, checked all at once.
+"""Reading a mark sheet: columns, students and marks of one class, subject and semester, checked all
+at once.
 
 Most cells are resolved by a single dictionary look-up; only unknown text is parsed.
 """
@@ -51,7 +52,9 @@ class CellState(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """What a sheet changes: cells that never had a mark, and cells with one, to be replaced by their next version."""
+    """What a sheet changes: cells that never had a mark, and cells with one, to be replaced by
+    their next version.
+    """
 
     fresh: Cells
     replaced: Cells
@@ -94,7 +97,8 @@ def changes(cells: Cells, before: Mapping[tuple[int, int], CellState], *, settle
 class SheetShape:
     """What a sheet may hold. regular_count: regular marks of the subject in the semester.
 
-    students: moet_student_id → id of those in the class; left: moet_student_id of those who left it.
+    students: moet_student_id → id of those in the class; left: moet_student_id of those who left
+    it.
     """
 
     kind: SubjectKind
@@ -114,7 +118,8 @@ def read_sheet(
     columns: (kind, position); rows: moet_student_id and one value per column.
     """
     numbers, violations = read_columns(columns, shape.regular_count)
-    # With a wrong column the values cannot be matched to columns; say so before complaining of every row.
+    # With a wrong column the values cannot be matched to columns; say so before complaining of
+    # every row.
     refuse(violations)
     cells, violations = read_rows(
         rows, numbers, shape.students, shape.kind, student_field=student_field, left=shape.left
@@ -129,7 +134,10 @@ def read_marks(
     rows: Collection[tuple[str, Sequence[str]]],
     semester: int,
 ) -> tuple[list[int], Cells]:
-    """As `read_sheet`, of a sheet of the semester that is entered. Raises Invalid also as `check_reassessment` says."""
+    """As `read_sheet`, of a sheet of the semester that is entered.
+
+    Raises Invalid also as `check_reassessment` says.
+    """
     numbers, cells = read_sheet(shape, columns, rows)
     refuse(check_reassessment(numbers, semester))
     return numbers, cells
@@ -140,8 +148,9 @@ def read_columns(
 ) -> tuple[list[int], list[Violation]]:
     """Column numbers of (kind, position) pairs, and what is wrong with them.
 
-    regular_count: regular marks that the subject needs in a semester; a position beyond it is refused, because the book
-    has no such column (TT 22/2021 Điều 6 khoản 2). column_field: how violations name a column's place in the request.
+    regular_count: regular marks that the subject needs in a semester; a position beyond it is
+    refused, because the book has no such column (TT 22/2021 Điều 6 khoản 2). column_field: how
+    violations name a column's place in the request.
     """
     if not 1 <= len(columns) <= MAX_COLUMNS:
         message = f"Phải có từ 1 đến {MAX_COLUMNS} cột điểm."
@@ -170,8 +179,10 @@ def read_columns(
 
 
 def check_reassessment(columns: Sequence[int], semester: int) -> list[Violation]:
-    """What is wrong with a re-assessment column: it is of semester II, and stands alone, because marks of the semester
-    are entered before the year is locked and re-assessments after it. columns: numbers.
+    """What is wrong with a re-assessment column: it is of semester II, and stands alone, because
+    marks of the semester are entered before the year is locked and re-assessments after it.
+
+    columns: numbers.
     """
     if REASSESSMENT_COLUMN not in columns:
         return []
@@ -194,8 +205,9 @@ def read_rows(
 ) -> tuple[Cells, list[Violation]]:
     """The cells of a sheet, and everything that is wrong with it.
 
-    rows: moet_student_id and one value per column; students: moet_student_id → id of those in the class; student_field:
-    how violations name a student's place in the request; left: moet_student_id of those who left the class.
+    rows: moet_student_id and one value per column; students: moet_student_id → id of those in the
+    class; student_field: how violations name a student's place in the request; left:
+    moet_student_id of those who left the class.
     """
     cells = Cells()
     found: list[Violation] = []
@@ -241,7 +253,10 @@ def _full_sheet(
     students: Mapping[str, int],
     table: Mapping[str, int],
 ) -> Cells | None:
-    """The cells of a sheet with a value in the table for every cell, as most are; None for any other, good or bad."""
+    """The cells of a sheet with a value in the table for every cell, as most are;
+
+    None for any other, good or bad.
+    """
     ids = [students.get(name) for name, _ in rows]
     values = [table.get(text) for _, texts in rows for text in texts]
     if (
@@ -265,7 +280,9 @@ def read_student(
     *,
     left: Collection[str] = (),
 ) -> int | None:
-    """The id of a student who is in the class and has not been seen in this request; else None and a violation."""
+    """The id of a student who is in the class and has not been seen in this request; else None and
+    a violation.
+    """
     student = students.get(name)
     if student is None or student in seen:
         found.append(_bad_student(name, student, where, left))

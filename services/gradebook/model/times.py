@@ -1,8 +1,8 @@
 """Points in time as written in frozen content."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
-VIETNAM = timezone(timedelta(hours=7))
+from services.common.vietnam import VIETNAM
 
 
 def vietnam_time(moment: datetime) -> str:

@@ -8,12 +8,13 @@ import hashlib
 import itertools
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from services.common.db import Tx
 from services.common.rows import rows
+from services.common.vietnam import VIETNAM
 from services.gradebook.entry.store import attendance, exemptions
 from services.gradebook.entry.store.acts import NewAct, add_acts
 from services.gradebook.entry.store.attendance import NewMonth
@@ -22,8 +23,6 @@ from services.gradebook.model.acts import CellArrays, Entered, EntryAct, acts_sh
 from services.gradebook.model.domain import MIDTERM_COLUMN
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.results import Absences
-
-_VIETNAM = timedelta(hours=7)
 
 
 class Joining(NamedTuple):
@@ -331,4 +330,4 @@ def _with_cells(joining: Joining, act: EntryAct, cells: Sequence[_Cell]) -> list
 
 
 def _local(time: datetime) -> str:
-    return (time + _VIETNAM).strftime("%d/%m/%Y %H:%M")
+    return time.astimezone(VIETNAM).strftime("%d/%m/%Y %H:%M")

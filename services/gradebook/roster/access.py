@@ -77,7 +77,8 @@ def year(tx: Tx, caller: Caller, school: str, name: str) -> YearRow:
 
 
 def some_year(tx: Tx, caller: Caller, school: str) -> YearRow:
-    """One of a school's two newest years that the caller may act in, for data of no year, such as people.
+    """One of a school's two newest years that the caller may act in, for data of no year, such as
+    people.
 
     Two, because the next year may be opened with another vendor before the books of this one are
     archived. Raises NotFound SCHOOL_UNKNOWN, and Forbidden as check_vendor.
@@ -119,7 +120,10 @@ def person(caller: Caller, school: str) -> str:
 
 
 def staff(tx: Tx, caller: Caller, year_row: YearRow) -> StaffRow:
-    """The acting person in the school's staff. Raises Forbidden PERSON_UNKNOWN, and what `person` raises."""
+    """The acting person in the school's staff.
+
+    Raises Forbidden PERSON_UNKNOWN, and what `person` raises.
+    """
     person_id = person(caller, year_row.school)
     row = roster_store.staff(tx, year_row.school_id, [person_id]).get(person_id)
     if row is None:
@@ -151,7 +155,9 @@ def school_record(caller: Caller, school: str, action: str, resource: str, /, **
 
 
 def record_department(tx: Tx, caller: Caller, action: str, resource: str, /, **facts: object) -> None:
-    """Append an audit row to the Department's chain, for what belongs to no school; last in the transaction."""
+    """Append an audit row to the Department's chain, for what belongs to no school; last in the
+    transaction.
+    """
     audit.append(tx, AuditRow("department", action, resource, _texts(facts), caller))
 
 

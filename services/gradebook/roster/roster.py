@@ -1,4 +1,6 @@
-"""The roster: schools, people, subjects, classes, students, assignments. Every put is all or nothing.
+"""The roster: schools, people, subjects, classes, students, assignments.
+
+Every put is all or nothing.
 
 What marks refer to (subjects, classes, students, assignments) is changed only under the exclusive
 lock of the school year: no mark is entered and no book is frozen between a check and the change.
@@ -81,8 +83,8 @@ def put_classes(
 ) -> None:
     """Register or update classes.
 
-    Raises Invalid if a homeroom teacher is unknown, Rejected CLASS_IN_USE if a class that has students
-    would change its grade.
+    Raises Invalid if a homeroom teacher is unknown, Rejected CLASS_IN_USE if a class that has
+    students would change its grade.
     """
     roster_rules.check_year_ref(school, school_year)
     with database.transaction() as tx:
@@ -111,7 +113,10 @@ def put_classes(
 
 
 def put_assignments(database: Database, caller: Caller, ref: ClassRef, assignments: Sequence[Assignment]) -> None:
-    """Set who teaches the named subjects of a class. Raises Invalid if a subject or a person is unknown."""
+    """Set who teaches the named subjects of a class.
+
+    Raises Invalid if a subject or a person is unknown.
+    """
     roster_rules.check_class_ref(ref)
     roster_rules.check_assignments(assignments)
     with database.transaction() as tx:

@@ -1,4 +1,6 @@
-"""Schools, people, subjects, classes, students, assignments: what the roster use cases write and read."""
+"""Schools, people, subjects, classes, students, assignments: what the roster use cases write and
+read.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -109,7 +111,10 @@ def school(tx: Tx, code: str) -> tuple[int, School] | None:
 
 
 def put_year(tx: Tx, school_id: int, year: SchoolYear) -> None:
-    """Write the settings of a school in a year. The caller holds the registry of vendors (`vendor_store.share`)."""
+    """Write the settings of a school in a year.
+
+    The caller holds the registry of vendors (`vendor_store.share`).
+    """
     tx.execute(
         "INSERT INTO school_year (school_id, name, vendor, paper_track_required, authorisation,"
         " authorisation_decision, authorised_time, vendor_suspended) VALUES (%(school)s, %(name)s, %(vendor)s,"
@@ -215,7 +220,9 @@ def subjects(tx: Tx, year_id: int, grade: int) -> dict[str, SubjectRow]:
 
 
 def put_subjects(tx: Tx, year_id: int, grade: int, listed: Sequence[tuple[Subject, int]]) -> None:
-    """Make `listed` (subject, regular marks per semester) the list of a grade, in order; others are taken off it."""
+    """Make `listed` (subject, regular marks per semester) the list of a grade, in order; others are
+    taken off it.
+    """
     tx.execute(
         "UPDATE subject SET active = false WHERE school_year_id = %s AND grade_level = %s AND code <> ALL(%s)",
         (year_id, grade, [subject.code for subject, _ in listed]),

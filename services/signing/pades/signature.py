@@ -29,11 +29,11 @@ from pyhanko.sign.signers.cms_embedder import (
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 from pyhanko.sign.signers.pdf_byterange import SignatureObject
 
+from services.common.vietnam import VIETNAM
 from services.signing import token_wire as wire
 from services.signing.pades import cms_der
 from services.signing.pades.appearance import Mark, draw
 
-VIETNAM: Final = dt.timezone(dt.timedelta(hours=7))
 """Time zone of every time in a document (Decree 30/2020/NĐ-CP, Appendix I); Vietnam has no summer
 time.
 """

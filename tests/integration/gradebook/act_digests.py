@@ -48,7 +48,9 @@ def moved_digest_2(tx: Tx, acts: str) -> str:
 
 
 def check_audit(tx: Tx) -> dict[str, int]:
-    """How many audit rows of version 2 there are by action; fails at the first whose digest is not that of its act."""
+    """How many audit rows of version 2 there are by action; fails at the first whose digest is not
+    that of its act.
+    """
     checked: dict[str, int] = {}
     for action, subject, facts in tx.execute(
         "SELECT action, subject, facts FROM audit_entry WHERE facts->>'digest_version' = '2'"

@@ -8,7 +8,9 @@ from tests.integration.gradebook.world import DEPARTMENT, VENDOR, World, tls
 
 
 def write_profile(world: World, folder: Path) -> Path:
-    """A profile of the Department's operator who also holds a vendor's certificate; only gradebook is there."""
+    """A profile of the Department's operator who also holds a vendor's certificate; only gradebook
+    is there.
+    """
     nowhere = "127.0.0.1:1"
     path = folder / "cli.toml"
     profile = Profile(world.address, nowhere, nowhere, nowhere, tls(world.pki, DEPARTMENT), tls(world.pki, VENDOR))

@@ -1,8 +1,9 @@
 """One served gradebook per test module.
 
-The tests of a module share its `world`, its classes and its windows, and what they enter stays: so each test names a
-subject, a month or a student of its own, and none counts on what another has entered. A test that needs an empty
-gradebook, or changes what all share (a window, the roster, a book), serves one of its own.
+The tests of a module share its `world`, its classes and its windows, and what they enter stays: so
+each test names a subject, a month or a student of its own, and none counts on what another has
+entered. A test that needs an empty gradebook, or changes what all share (a window, the roster, a
+book), serves one of its own.
 """
 
 import json

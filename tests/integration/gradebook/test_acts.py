@@ -1,4 +1,6 @@
-"""One act of entry: a request id is one act, whatever its kind; the audit chain binds everything that it wrote."""
+"""One act of entry: a request id is one act, whatever its kind; the audit chain binds everything
+that it wrote.
+"""
 
 import threading
 import uuid
@@ -25,7 +27,9 @@ COLUMNS = [(REGULAR, 1), (REGULAR, 2), (MIDTERM, 0), (FINAL, 0)]
 
 @pytest.fixture(scope="module")
 def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
-    """Semester I of the first class is complete and closed, semester II is open; the second class has no marks."""
+    """Semester I of the first class is complete and closed, semester II is open; the second class
+    has no marks.
+    """
     with served(pki_files, database("gradebook"), classes=2, students=6) as world:
         world.put_roster()
         world.plan_window("HK1", semesters=(FIRST,))
@@ -36,7 +40,10 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
 
 
 class Requests:
-    """A request of each kind; `number` makes it differ from others, and names what nobody has asked for yet."""
+    """A request of each kind;
+
+    `number` makes it differ from others, and names what nobody has asked for yet.
+    """
 
     def __init__(self, world: World) -> None:
         self.world, (self.first, self.second) = world, world.school.classes
@@ -131,7 +138,9 @@ _corrections = iter(range(24))
 
 
 def number_of(kind: str) -> int:
-    """A number for the next request; each correction is of a cell of its own, for none may be open there."""
+    """A number for the next request; each correction is of a cell of its own, for none may be open
+    there.
+    """
     return next(_corrections) if kind == "correction" else next(_numbers)
 
 
@@ -150,7 +159,8 @@ def test_a_request_id_is_one_act_whatever_its_kind(world: World, first: str) -> 
     before = written(world)
     for second in KINDS:
         with pytest.raises(Conflict) as reused:
-            # Of the same kind another request; a correction's number may be any, for it gets no further.
+            # Of the same kind another request; a correction's number may be any, for it gets no
+            # further.
             getattr(requests, second)(request_id, number + 1 if second == first else 7)
         assert reused.value.reason == "REQUEST_ID_REUSED", second
     assert getattr(requests, first)(request_id, number) == answer

@@ -1,4 +1,6 @@
-"""Streams of score sheets: each all or nothing, one bad sheet stops no other, sending again is harmless."""
+"""Streams of score sheets: each all or nothing, one bad sheet stops no other, sending again is
+harmless.
+"""
 
 import uuid
 from typing import Any
@@ -225,7 +227,9 @@ def test_import_and_single_entry_agree(
     sheet_columns: list[tuple[int, int]],
     rows: dict[int | str, list[str]],
 ) -> None:
-    """The same sheets go to one class by EnterMarks and to another by ImportMarks: same answers, same marks."""
+    """The same sheets go to one class by EnterMarks and to another by ImportMarks: same answers,
+    same marks.
+    """
     single, bulk_class = world.school.classes
 
     def named(school_class: SchoolClass) -> dict[str, list[str]]:
@@ -285,7 +289,9 @@ def test_a_closed_window_and_a_reused_id_are_answers_of_the_sheet(world: World, 
 
 
 def test_a_class_summary_needs_one_call(world: World, school_class: SchoolClass) -> None:
-    """Every subject, both semesters, levels, absences, promotion and award of every student come together."""
+    """Every subject, both semesters, levels, absences, promotion and award of every student come
+    together.
+    """
     world.complete(school_class)
     students = world.ask("GetClassSummary", school_class=world.ref(school_class), stage=2).students
     codes = {subject.code for subject in world.school.subjects[6]}

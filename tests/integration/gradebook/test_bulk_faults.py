@@ -1,4 +1,6 @@
-"""Streams that break: half of one, a client that is killed, a server that is killed; and many writers at once."""
+"""Streams that break: half of one, a client that is killed, a server that is killed; and many
+writers at once.
+"""
 
 import contextlib
 import os

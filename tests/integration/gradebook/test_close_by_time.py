@@ -1,4 +1,6 @@
-"""Windows that close because their time came, through the real worker; windows for some grades only."""
+"""Windows that close because their time came, through the real worker; windows for some grades
+only.
+"""
 
 import os
 import shutil

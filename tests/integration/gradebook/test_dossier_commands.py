@@ -1,4 +1,6 @@
-"""`hoso dossiers`, `hoso vendors`, `hoso control-log` against a served gradebook, as the Department types them."""
+"""`hoso dossiers`, `hoso vendors`, `hoso control-log` against a served gradebook, as the Department
+types them.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Adoption dossiers over gRPC: items, routes, deadline, renewal, the gate, suspended vendors, who is missing."""
+"""Adoption dossiers over gRPC: items, routes, deadline, renewal, the gate, suspended vendors, who
+is missing.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -54,7 +56,9 @@ from tests.servers import Pki
 
 @pytest.fixture(scope="module")
 def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
-    """The demo school (THCS) with all its data and no dossier, a THPT, and a school that files nothing."""
+    """The demo school (THCS) with all its data and no dossier, a THPT, and a school that files
+    nothing.
+    """
     with served(pki_files, database("gradebook"), classes=1, students=5) as world:
         appraise(world, "smas", dossiers_pb2.VENDOR_STATUS_APPRAISED)
         world.put_roster()
@@ -263,7 +267,9 @@ def test_approval_ends_with_its_year_and_is_renewed_with_items_5_and_6(world: Wo
 
 
 def test_an_approval_brings_the_vendor_of_the_dossier(world: World) -> None:
-    """Filed through the present vendor's screens, the dossier may name another software; approval moves the year."""
+    """Filed through the present vendor's screens, the dossier may name another software; approval
+    moves the year.
+    """
     appraise(world, "vietschool", dossiers_pb2.VENDOR_STATUS_APPRAISED)
     save(world, UNRUN, NEXT_YEAR, items([f"{UNRUN}-{VICE}"], ["HK1"], software=["vietschool"]))
     assert approve(world, UNRUN, NEXT_YEAR).software == "vietschool"

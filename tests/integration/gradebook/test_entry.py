@@ -1,4 +1,6 @@
-"""Entering marks through real gRPC into real PostgreSQL: what is written, what is refused, nothing half-written."""
+"""Entering marks through real gRPC into real PostgreSQL: what is written, what is refused, nothing
+half-written.
+"""
 
 import unicodedata
 import uuid

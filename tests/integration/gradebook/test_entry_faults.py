@@ -1,4 +1,6 @@
-"""Entry while things break: a lost database connection, a client that gives up, a call that comes too late."""
+"""Entry while things break: a lost database connection, a client that gives up, a call that comes
+too late.
+"""
 
 import threading
 import uuid

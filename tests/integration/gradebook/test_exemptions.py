@@ -1,4 +1,6 @@
-"""Exemption from the practical part: the principal's decision, shown beside marks that are still required."""
+"""Exemption from the practical part: the principal's decision, shown beside marks that are still
+required.
+"""
 
 import json
 import uuid

@@ -1,4 +1,6 @@
-"""Acts of before migration 0020: found by their request id, read, and verified by version 1 of their digests."""
+"""Acts of before migration 0020: found by their request id, read, and verified by version 1 of
+their digests.
+"""
 
 import datetime as dt
 import uuid

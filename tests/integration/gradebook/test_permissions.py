@@ -1,4 +1,6 @@
-"""The served gradebook lets through exactly whom the table of permissions lists, for every act of a person."""
+"""The served gradebook lets through exactly whom the table of permissions lists, for every act of a
+person.
+"""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -53,7 +55,8 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
 
 @pytest.fixture(scope="module")
 def people(world: World) -> Mapping[str, set[Actor]]:
-    """One person of each kind, and as what they act on the first class, its book and a correction in it.
+    """One person of each kind, and as what they act on the first class, its book and a correction
+    in it.
 
     No dossier is kept, so that every vice principal is in charge.
     """
@@ -86,7 +89,9 @@ def _teacher(world: World) -> str:
 
 
 def requests(world: World) -> list[tuple[Permission, str, dict[str, Any]]]:
-    """An act of each permission, in an order in which each still says who may do it, valid in itself."""
+    """An act of each permission, in an order in which each still says who may do it, valid in
+    itself.
+    """
     one = world.school.classes[0]
     ref: dict[str, Any] = {"school_class": world.ref(one)}
     year: dict[str, Any] = {**world.year}
@@ -175,8 +180,10 @@ def test_each_act_is_open_to_whom_the_table_lists_and_to_nobody_else(
 
 
 def _refusal(world: World, rpc: str, person: str, fields: dict[str, Any]) -> Forbidden | None:
-    """The refusal of a person. Any other answer says that they may do it: permission is asked before all that is looked
-    up, and those who are refused send the same.
+    """The refusal of a person.
+
+    Any other answer says that they may do it: permission is asked before all that is looked up, and
+    those who are refused send the same.
     """
     again = {"request_id": str(uuid.uuid4())} if rpc in WITH_REQUEST_ID else {}
     try:

@@ -26,7 +26,9 @@ KIND = review_pb2.AnomalyKind
 
 @pytest.fixture(scope="module")
 def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator[World]:
-    """Two classes of twelve under an open window; 6A1 has its marks in maths, where the mid-term was keyed twice."""
+    """Two classes of twelve under an open window; 6A1 has its marks in maths, where the mid-term
+    was keyed twice.
+    """
     with served(pki_files, database("gradebook"), students=12) as world:
         world.put_roster()
         world.plan_window()

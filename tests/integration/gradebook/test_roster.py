@@ -144,7 +144,9 @@ def test_names_that_cannot_be_printed_are_refused(world: World, name: str, rule:
 
 
 def test_the_answer_to_a_hundred_bad_names_still_arrives(world: World) -> None:
-    """A client takes at most 8 KiB of trailers, so an answer names the first faults and how many there are."""
+    """A client takes at most 8 KiB of trailers, so an answer names the first faults and how many
+    there are.
+    """
     school_class = world.school.classes[0]
     students = [
         student_message(school_class.students[0], moet_student_id=str(n), number=n, name=DECOMPOSED)
@@ -221,7 +223,8 @@ def test_subjects_are_checked_and_kept_while_they_have_marks(world: World) -> No
     }
     assert violations(world, "PutSubjects", **year, subjects=[]) == {("subjects", "COUNT")}
 
-    # A subject without marks leaves the list and comes back; one with marks keeps its place and meaning.
+    # A subject without marks leaves the list and comes back; one with marks keeps its place and
+    # meaning.
     world.ask("PutSubjects", **year, subjects=subjects[:-1])
     school_class = world.school.classes[0]
     assert len(world.ask("GetClassSummary", school_class=world.ref(school_class), stage=1).students) == 6

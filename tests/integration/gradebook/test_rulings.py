@@ -152,7 +152,9 @@ def test_a_ruling_holds_from_its_year_on_until_the_next(world: World) -> None:
 
 
 def test_results_follow_the_ruling(world: World) -> None:
-    """Eight subjects at 8,5 and one comment-only subject not passed: Khá or Đạt, as Điều 9 khoản 3 is read."""
+    """Eight subjects at 8,5 and one comment-only subject not passed: Khá or Đạt, as Điều 9 khoản 3
+    is read.
+    """
     school_class = world.school.classes[0]
     for subject in world.school.subjects[school_class.grade]:
         keyed = columns(subject)

@@ -1,4 +1,6 @@
-"""`hoso export` and `hoso import` against a served gradebook: what is exported, edited and imported is what changes."""
+"""`hoso export` and `hoso import` against a served gradebook: what is exported, edited and imported
+is what changes.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -42,7 +44,9 @@ def school_class(world: World) -> SchoolClass:
 
 @pytest.fixture(autouse=True)
 def profile(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A profile of the department's operator who also holds a vendor's certificate and the local token issuer."""
+    """A profile of the department's operator who also holds a vendor's certificate and the local
+    token issuer.
+    """
     path = write_profile(world, tmp_path)
     monkeypatch.setenv("HOSO_PROFILE", str(path))
     monkeypatch.setattr(Output, "as_json", False)

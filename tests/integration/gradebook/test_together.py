@@ -1,4 +1,6 @@
-"""Sheets entered in one transaction: each is answered and written as if it had come alone (ADR-0034)."""
+"""Sheets entered in one transaction: each is answered and written as if it had come alone
+(ADR-0034).
+"""
 
 import threading
 import uuid
@@ -100,7 +102,9 @@ def standing(world: World, school_class: SchoolClass) -> list[tuple[object, ...]
 def test_together_and_alone_agree(
     world: World, drawn: list[tuple[str, int, tuple[int, int], list[str], str, int]]
 ) -> None:
-    """Two classes get the same sheets, one all at once, the other one after another; some requests are repeated."""
+    """Two classes get the same sheets, one all at once, the other one after another; some requests
+    are repeated.
+    """
     first, second = world.school.classes[:2]
     people = {"teacher": "", "stranger": "khong-co", "nobody": None}
 

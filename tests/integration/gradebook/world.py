@@ -114,7 +114,7 @@ class World:
         token: str | None = None,
         **fields: Any,
     ) -> Any:
-        """Call an RPC by its name with the fields of its request; errors come out as services.common.errors."""
+        """Call an RPC by name with the fields of its request. Raises services.common.errors."""
         request = next(getattr(m, f"{rpc}Request")(**fields) for m in _MESSAGES if hasattr(m, f"{rpc}Request"))
         method = next(
             getattr(s, rpc) for s in (stub(self.channel(client or self.client)) for stub in _STUBS) if hasattr(s, rpc)

@@ -92,8 +92,12 @@ OTHERS = {
     "DownloadBookContent": VENDOR | {"service/print"},
 }
 WITHOUT_PERSON = ("Put", "Get", "List", "Review", "Download", "ExportMarks", "ImportMarks")
-"""RPCs beginning with these are a vendor's own acts and reads; every other act is a person's or the Department's.
-In an import each sheet may carry its own teacher's token, so that the use case asks for the person, not the edge."""
+"""RPCs beginning with these are a vendor's own acts and reads; every other act is a person's or the
+Department's.
+
+In an import each sheet may carry its own teacher's token, so that the use case asks for the person,
+not the edge.
+"""
 
 
 @pytest.mark.parametrize("service", TABLES)

@@ -1,4 +1,6 @@
-"""The digest of an act of entry: version 2 as RFC 8785 has it, version 1 as it stands in old audit rows."""
+"""The digest of an act of entry: version 2 as RFC 8785 has it, version 1 as it stands in old audit
+rows.
+"""
 
 import hashlib
 import uuid

@@ -1,4 +1,6 @@
-"""Adoption dossiers: completeness item by item, renewal, routes, the deadline's time of day, the life of a dossier."""
+"""Adoption dossiers: completeness item by item, renewal, routes, the deadline's time of day, the
+life of a dossier.
+"""
 
 import datetime as dt
 from dataclasses import fields, replace
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.common.errors import Invalid, Rejected
-from services.gradebook.model import control_log_words, correction_rules, dossier_rules, lifecycle
+from services.gradebook.model import control_log_words, correction_rules, dossier_items, dossier_rules, lifecycle
 from services.gradebook.model.domain import Authorisation, Role, SchoolLevel, SchoolYear, VendorStatus
 from services.gradebook.model.dossier_rules import (
     Document,
@@ -190,8 +192,8 @@ def test_documents(change: dict[str, object], rule_: str) -> None:
 
 def test_items_go_through_the_database_and_keep_their_digest() -> None:
     for items in (WHOLE, RENEWAL, EMPTY):
-        assert dossier_rules.items_of(dossier_rules.items_json(items)) == items
-    assert len({dossier_rules.items_sha256(items) for items in (WHOLE, RENEWAL, EMPTY)}) == 3
+        assert dossier_items.items_of(dossier_items.items_json(items)) == items
+    assert len({dossier_items.items_sha256(items) for items in (WHOLE, RENEWAL, EMPTY)}) == 3
 
 
 NOW = dt.datetime(2026, 9, 1, tzinfo=dt.UTC)

@@ -1,4 +1,6 @@
-"""The one table of permissions: nothing else decides who may act, and the table decides nothing in vain."""
+"""The one table of permissions: nothing else decides who may act, and the table decides nothing in
+vain.
+"""
 
 import ast
 import json

@@ -1,4 +1,6 @@
-"""Certificates and competition results of students in a school year: every version is kept, the highest stands."""
+"""Certificates and competition results of students in a school year: every version is kept, the
+highest stands.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -47,7 +49,9 @@ def add(tx: Tx, request_id: UUID, achievements: Sequence[NewAchievement]) -> Non
 
 
 def of_class(tx: Tx, class_id: int, kind: int, student: str) -> list[TextRow]:
-    """What the students of a class list have in its year: the newest of each by number, or all of one student's."""
+    """What the students of a class list have in its year: the newest of each by number, or all of
+    one student's.
+    """
     return rows(
         tx,
         TextRow,

@@ -1,4 +1,5 @@
-"""Attendance by month: one row per student, month and version; the highest version stands (ADR-0038).
+"""Attendance by month: one row per student, month and version; the highest version stands
+(ADR-0038).
 
 The year's totals of classes that keep none are keyed; `store.conduct` writes them.
 """
@@ -21,7 +22,10 @@ class MonthSheet(NamedTuple):
 
 
 class NewMonth(NamedTuple):
-    """Sheets of a month to be written, by student id, and the act that writes them. month: such as "2025-10"."""
+    """Sheets of a month to be written, by student id, and the act that writes them.
+
+    month: such as "2025-10".
+    """
 
     act: EntryAct
     month: str
@@ -62,7 +66,9 @@ _NEWEST = (
 
 
 def newest_sheets(tx: Tx, classes: Sequence[int]) -> dict[int, dict[str, dict[int, Absences]]]:
-    """Class id → month, in order → student id → absences; only classes that keep attendance by month."""
+    """Class id → month, in order → student id → absences; only classes that keep attendance by
+    month.
+    """
     sheets: dict[int, dict[str, dict[int, Absences]]] = {}
     for row in rows(tx, _SheetRow, _NEWEST.format(""), (list(classes),)):
         sheets.setdefault(row.class_id, {}).setdefault(row.month, {})[row.student_id] = row.absences
@@ -93,7 +99,9 @@ def totals(tx: Tx, class_id: int, student_id: int) -> Totals | None:
 
 
 def totals_keyed(tx: Tx, class_id: int) -> bool:
-    """Whether the year's totals of the class were keyed, apart from what students brought along from elsewhere."""
+    """Whether the year's totals of the class were keyed, apart from what students brought along
+    from elsewhere.
+    """
     keyed = scalars(
         tx,
         int,
@@ -105,7 +113,9 @@ def totals_keyed(tx: Tx, class_id: int) -> bool:
 
 
 def write(tx: Tx, act: EntryAct, month: str, sheets: Mapping[int, Absences]) -> tuple[Written, int]:
-    """Write the sheets (student id → absences) of a month that differ, and the act. Also returns how many did not.
+    """Write the sheets (student id → absences) of a month that differ, and the act.
+
+    Also returns how many did not.
 
     The caller holds the class's sheets (`share_year`). In the history the act has one element per
     student: the number of the month, the version, and how many sessions were absent.

@@ -130,7 +130,9 @@ def taught(tx: Tx, year_id: int, staff_id: int, subject_code: str) -> list[Class
 
 
 def left_on(tx: Tx, classes: Sequence[int]) -> dict[int, dict[int, date]]:
-    """Class id → student id → the day on which a student left the class; students still in it are omitted."""
+    """Class id → student id → the day on which a student left the class; students still in it are
+    omitted.
+    """
     days: dict[int, dict[int, date]] = {}
     for class_id, student, day in tx.execute(
         "SELECT class_id, student_id, left_on FROM enrolment WHERE class_id = ANY(%s) AND left_on IS NOT NULL",
@@ -141,7 +143,9 @@ def left_on(tx: Tx, classes: Sequence[int]) -> dict[int, dict[int, date]]:
 
 
 def absences(tx: Tx, class_id: int) -> dict[int, tuple[int, int]]:
-    """Student id → the year's absent sessions, excused and unexcused, as entered for the whole year."""
+    """Student id → the year's absent sessions, excused and unexcused, as entered for the whole
+    year.
+    """
     totals = tx.execute("SELECT student_id, excused, unexcused FROM absence WHERE class_id = %s", (class_id,))
     return {student: (excused, unexcused) for student, excused, unexcused in totals}
 
@@ -235,14 +239,18 @@ MARKS_OF_CLASSES = (
     " WHERE class_id = ANY(%s) AND subject_id = ANY(%s) AND semester = ANY(%s) AND value IS NOT NULL"
     " GROUP BY class_id, subject_id, semester"
 )
-"""The marks of classes, subjects and semesters. The bench shows its plan in a whole city's table."""
+"""The marks of classes, subjects and semesters.
+
+The bench shows its plan in a whole city's table.
+"""
 
 
 def _marks(
     tx: Tx, classes: Sequence[int], subjects: Sequence[int], semesters: Sequence[int]
 ) -> dict[int, dict[tuple[int, int], Sheet]]:
     marks: dict[int, dict[tuple[int, int], Sheet]] = {}
-    # One row per sheet: the database gathers cells several times as fast as Python takes rows of single ones.
+    # One row per sheet: the database gathers cells several times as fast as Python takes rows of
+    # single ones.
     sheets: Iterable[tuple[int, int, int, list[int], list[int], list[int]]] = tx.execute(
         MARKS_OF_CLASSES,
         (list(classes), list(set(subjects)), list(semesters)),

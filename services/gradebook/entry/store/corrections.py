@@ -33,8 +33,8 @@ class StepRow(NamedTuple):
 class CorrectionRow(NamedTuple):
     """A correction with what names it.
 
-    subject_id, subject: None and empty for all but marks. student: moet_student_id. old_version: of the datum when the
-    correction was requested; 0 when nothing was ever entered.
+    subject_id, subject: None and empty for all but marks. student: moet_student_id. old_version: of
+    the datum when the correction was requested; 0 when nothing was ever entered.
     """
 
     id: UUID
@@ -175,7 +175,9 @@ def open_ids(tx: Tx, classes: Sequence[int], stage: Stage, subject: str, student
 
 
 def open_of_students(tx: Tx, class_id: int, stage: Stage, students: Sequence[str]) -> dict[str, list[UUID]]:
-    """moet_student_id → the open corrections of a class that transcripts of the stage hold, oldest first."""
+    """moet_student_id → the open corrections of a class that transcripts of the stage hold, oldest
+    first.
+    """
     listed: dict[str, list[UUID]] = {}
     for student, correction_id in tx.execute(
         "SELECT p.moet_student_id, k.id FROM correction k JOIN student p ON p.id = k.student_id"  # noqa: S608

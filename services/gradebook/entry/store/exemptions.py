@@ -42,7 +42,9 @@ class _ExemptionState(NamedTuple):
 
 
 def write(tx: Tx, decisions: Sequence[tuple[EntryAct, Exemption]]) -> list[str]:
-    """Write decisions, each for its act's class and with its act, in two batches; returns the acts' digests."""
+    """Write decisions, each for its act's class and with its act, in two batches; returns the acts'
+    digests.
+    """
     written = [(act, {"class_id": act.class_id, **exemption._asdict()}) for act, exemption in decisions]
     with tx.cursor() as cursor:
         cursor.executemany(
@@ -93,7 +95,9 @@ def of_class(tx: Tx, class_id: int) -> list[DecisionRow]:
 
 
 def of_student_for_class(tx: Tx, student_id: int, from_class_id: int, to_class_id: int) -> list[Exemption]:
-    """A student's decisions in one class, oldest first, for the subjects with the same code of another class."""
+    """A student's decisions in one class, oldest first, for the subjects with the same code of
+    another class.
+    """
     return rows(
         tx,
         Exemption,

@@ -1,4 +1,6 @@
-"""The versions of a mark, of conduct, of absence totals and of the attendance of a month, with their acts."""
+"""The versions of a mark, of conduct, of absence totals and of the attendance of a month, with
+their acts.
+"""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -20,7 +22,9 @@ _KINDS = {
 
 
 class VersionRow(NamedTuple):
-    """One version of a cell. correction and the people behind it: of a version that a correction made."""
+    """One version of a cell. correction and the people behind it: of a version that a correction
+    made.
+    """
 
     version: int
     value: int | None
@@ -35,7 +39,9 @@ class VersionRow(NamedTuple):
 
 
 class DataVersionRow(NamedTuple):
-    """One version of a datum that is no mark. values: the level, or sessions absent with leave and without.
+    """One version of a datum that is no mark.
+
+    values: the level, or sessions absent with leave and without.
 
     excused, unexcused: the sessions of a month's sheet, else None.
     """

@@ -9,7 +9,10 @@ from services.gradebook.model.domain import RecordType
 from services.gradebook.model.lifecycle import ENDED
 
 ALIVE = f"b.state NOT IN ({', '.join(str(int(state)) for state in sorted(ENDED))})"
-"""Whether a book `b` is alive. Not a parameter, so that a partial index with this condition serves."""
+"""Whether a book `b` is alive.
+
+Not a parameter, so that a partial index with this condition serves.
+"""
 
 
 class BookStage(NamedTuple):

@@ -1,4 +1,6 @@
-"""The principal's monthly remarks on the use of a class's book: versions, of which the highest of a month stands."""
+"""The principal's monthly remarks on the use of a class's book: versions, of which the highest of a
+month stands.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime

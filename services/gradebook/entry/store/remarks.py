@@ -50,14 +50,17 @@ def add(tx: Tx, request_id: UUID, remarks: Sequence[NewRemark]) -> None:
 
 
 def of_class(tx: Tx, class_id: int, subject_id: int | None, period: int, student: str) -> list[TextRow]:
-    """The newest remark of each student by number in the list, or with a student every version of theirs."""
+    """The newest remark of each student by number in the list, or with a student every version of
+    theirs.
+    """
     return rows(
         tx,
         TextRow,
         "SELECT p.moet_student_id AS student, r.remark AS text, r.version, coalesce(o.person, a.person) AS person,"
         " coalesce(o.client, a.client) AS client, coalesce(o.recorded_time, a.recorded_time) AS time FROM remark r"
         " LEFT JOIN entry a ON a.request_id = r.request_id"
-        # Of before migration 0020; the request id of a sheet of marks with remarks has a row in both.
+        # Of before migration 0020; the request id of a sheet of marks with remarks has a row in
+        # both.
         " LEFT JOIN remark_entry o ON o.request_id = r.request_id"
         " JOIN student p ON p.id = r.student_id"
         " JOIN enrolment e ON e.class_id = r.class_id AND e.student_id = r.student_id"
@@ -71,7 +74,9 @@ def of_class(tx: Tx, class_id: int, subject_id: int | None, period: int, student
 
 
 def of_classes(tx: Tx, classes: Sequence[int]) -> Mapping[tuple[int, str, int, int], str]:
-    """(class id, subject code or "" for the homeroom teacher's, period, student id) → text, where it is not empty."""
+    """(class id, subject code or "" for the homeroom teacher's, period, student id) → text, where
+    it is not empty.
+    """
     newest_rows = rows(
         tx,
         _ClassRemark,

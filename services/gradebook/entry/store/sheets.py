@@ -1,4 +1,5 @@
-"""Score sheets: what a call names and what decides about its entry, looked up; marks and their acts, written.
+"""Score sheets: what a call names and what decides about its entry, looked up; marks and their
+acts, written.
 
 Round trips are what a small entry costs, so the statements of a step are sent together (libpq's
 pipeline mode), and no statement is executed once per row. The fragments of SQL here share their
@@ -53,11 +54,10 @@ class Target(NamedTuple):
 class EntryState:
     """What decides whether an entry may be made now.
 
-    open_kinds: mark kinds that the open windows of the semester cover.
-    books: record type, stage and state of each class book of the class and teacher's book of
-    the subject that is alive.
-    students: moet_student_id → id of those in the class; left: moet_student_id of those who left it.
-    earlier: acts with the same request id. cells: (student id, column) → what the sheet holds.
+    open_kinds: mark kinds that the open windows of the semester cover. books: record type, stage
+    and state of each class book of the class and teacher's book of the subject that is alive.
+    students: moet_student_id → id of those in the class; left: moet_student_id of those who left
+    it. earlier: acts with the same request id. cells: (student id, column) → what the sheet holds.
     """
 
     open_kinds: frozenset[int]
@@ -136,13 +136,17 @@ SELECT {_TARGET} FROM (SELECT %(school)s::text AS school, %(year)s::text AS scho
 
 
 def find_target(tx: Tx, school: str, year: str, name: str, *, subject: str | None, person: str | None) -> Target | None:
-    """Look up everything that an entry names, in one statement; None when the school has no such year."""
+    """Look up everything that an entry names, in one statement;
+
+    None when the school has no such year.
+    """
     names = {"school": school, "year": year, "name": name, "subject": subject, "person": person}
     return rows(tx, Target, _FIND_TARGET, names).fetchone()
 
 
 def share_year(tx: Tx, target: Target, semester: int | None, request_id: UUID) -> None:
-    """Until commit: no window of the year closes and no book freezes, and nobody else writes this sheet or request id.
+    """Until commit: no window of the year closes and no book freezes, and nobody else writes this
+    sheet or request id.
 
     A statement of its own, so that the next one sees what was committed while this one waited.
     """
@@ -192,7 +196,9 @@ _STATE = (
     f"  WHERE k.class_id = t.class_id AND {ALIVE}) AS books,"
     " l.names, l.ids, l.gone, earlier.*, m.*"
 )
-"""The columns of _StateColumns about sheets `t` (year_id, class_id, subject_id, semester, request_id)."""
+"""The columns of _StateColumns about sheets `t` (year_id, class_id, subject_id, semester,
+request_id).
+"""
 
 _STATE_FROM = (
     f"{EARLIER}"  # noqa: S608 - constants
@@ -267,11 +273,13 @@ SELECT t.place, {", ".join(f"t.{name}" for name in Target._fields)}, {_STATE} FR
 
 
 def opening(keys: Sequence[SheetKey], *, wait: bool) -> tuple[Call, Call]:
-    """The statements that hold sheets (as `share_year` does) and read them. No sheet or request id may come twice.
+    """The statements that hold sheets (as `share_year` does) and read them.
+
+    No sheet or request id may come twice.
 
     wait: for what someone else holds, which only a transaction of one sheet may do: whoever waits
-    for one lock while holding another may wait for ever. Locks are a statement of their own, so that
-    the next one sees what was committed meanwhile.
+    for one lock while holding another may wait for ever. Locks are a statement of their own, so
+    that the next one sees what was committed meanwhile.
     """
     assert not wait or len(keys) == 1
     listed = [{**key._asdict(), "request_id": str(key.request_id), "place": n} for n, key in enumerate(keys)]
@@ -282,7 +290,8 @@ def opening(keys: Sequence[SheetKey], *, wait: bool) -> tuple[Call, Call]:
 def open_sheets(tx: Tx, keys: Sequence[SheetKey], *, wait: bool) -> list[OpenedSheet | None]:
     """Look up, hold and read sheets in one round trip, as `opening` says.
 
-    None for a sheet that someone else holds, without `wait`, and for one whose school has no such year.
+    None for a sheet that someone else holds, without `wait`, and for one whose school has no such
+    year.
     """
     locked, read = trip(tx, *opening(keys, wait=wait))
     held = {place for place, *locks in locked if wait or locks[0]}
@@ -323,14 +332,17 @@ SELECT request_id, decode(request_sha256, 'hex'), kind, class_id, subject_id, se
 
 
 def write_marks(tx: Tx, planned: PlannedSheet) -> str:
-    """Write the cells and the act of one sheet; returns the digest that binds the act into the audit chain."""
+    """Write the cells and the act of one sheet; returns the digest that binds the act into the
+    audit chain.
+    """
     written, (digest,) = writing([planned])
     execute(tx, written)
     return digest
 
 
 def writing(sheets: Sequence[PlannedSheet]) -> tuple[Call, list[str]]:
-    """The statement that writes the acts with all of their cells, and the acts' digests for the audit chain.
+    """The statement that writes the acts with all of their cells, and the acts' digests for the
+    audit chain.
 
     The caller holds the sheets, so that what the changes were planned on still stands.
     """

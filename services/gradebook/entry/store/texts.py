@@ -1,4 +1,6 @@
-"""What remarks and achievements share: texts on students of which every version is kept and the highest stands."""
+"""What remarks and achievements share: texts on students of which every version is kept and the
+highest stands.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -25,7 +27,10 @@ class TextVersion(NamedTuple):
 
 
 def changed_texts(newest: Sequence[TextVersion], sent: Mapping[int, str]) -> list[TextVersion]:
-    """The next versions of texts that differ from what stands, by student id. sent: student id → text."""
+    """The next versions of texts that differ from what stands, by student id.
+
+    sent: student id → text.
+    """
     by_student = {version.student_id: version for version in newest}
     changed = []
     for student, text in sorted(sent.items()):
