@@ -53,19 +53,19 @@ def check_config(config: Config, stop: threading.Event) -> int:
     from services.common.db import Database
     from services.common.errors import Unavailable
 
-    found = anchoring.problems("gradebook", config.anchor)
+    problems = anchoring.problems("gradebook", config.anchor)
     database = Database(config.database, max_size=1)
     try:
         database.ping()
     except Unavailable as e:
-        found.append(f"database: {e.message}")
+        problems.append(f"database: {e.message}")
     finally:
         database.close()
     try:
         topology.ping(config.broker, "gradebook")
     except Unavailable as e:
-        found.append(f"broker: {e.message}")
-    return roles.report(found)
+        problems.append(f"broker: {e.message}")
+    return roles.report(problems)
 
 
 def _subscriptions() -> "Iterable[Subscription]":

@@ -45,5 +45,5 @@ def check_correctable(tx: Tx, year_id: int, school_year: str, datum: Datum) -> N
 
 
 def _verdict(tx: Tx, year_id: int, class_id: int, cover: Cover) -> tuple[WindowVerdict, list[str]]:
-    found = windows.covering(tx, year_id, cover.semesters, roster_store.grade_level(tx, class_id))
-    return settling.window_verdict(found, cover, clock.now(tx))
+    covering = windows.covering(tx, year_id, cover.semesters, roster_store.grade_level(tx, class_id))
+    return settling.window_verdict(covering, cover, clock.now(tx))

@@ -11,6 +11,6 @@ MAX_REMARK = 500
 
 def check_remark(field: str, text: str) -> list[Violation]:
     """What is wrong with a remark; "" is none. field: how violations name its place."""
-    found = Findings()
-    found.prose(field, text, longest=MAX_REMARK)
-    return found.violations
+    findings = Findings()
+    findings.prose(field, text, longest=MAX_REMARK)
+    return findings.violations

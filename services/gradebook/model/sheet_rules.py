@@ -156,26 +156,26 @@ def read_columns(
         message = f"Phải có từ 1 đến {MAX_COLUMNS} cột điểm."
         return [], [Violation("columns", "COLUMN_COUNT", message)]
     numbers: list[int] = []
-    found: list[Violation] = []
+    violations: list[Violation] = []
     for index, (number, position) in enumerate(columns):
         where = column_field.format(index)
         if number not in _KINDS:
-            found.append(Violation(f"{where}.kind", "MARK_KIND", "Loại điểm không có trong quy định."))
+            violations.append(Violation(f"{where}.kind", "MARK_KIND", "Loại điểm không có trong quy định."))
             continue
         mark_kind = MarkKind(number)
         if mark_kind is MarkKind.REGULAR and not 1 <= position <= regular_count:
             message = f"Môn này có {regular_count} cột đánh giá thường xuyên mỗi học kì."
-            found.append(Violation(f"{where}.position", "REGULAR_POSITION", message))
+            violations.append(Violation(f"{where}.position", "REGULAR_POSITION", message))
             continue
         if mark_kind is not MarkKind.REGULAR and position != 0:
             message = "Chỉ cột đánh giá thường xuyên có số thứ tự."
-            found.append(Violation(f"{where}.position", "POSITION_NOT_ALLOWED", message))
+            violations.append(Violation(f"{where}.position", "POSITION_NOT_ALLOWED", message))
             continue
         column = column_number(mark_kind, position)
         if column in numbers:
-            found.append(Violation(where, "DUPLICATE_COLUMN", f"Cột {column_name(column)} có hai lần."))
+            violations.append(Violation(where, "DUPLICATE_COLUMN", f"Cột {column_name(column)} có hai lần."))
         numbers.append(column)
-    return numbers, found
+    return numbers, violations
 
 
 def check_reassessment(columns: Sequence[int], semester: int) -> list[Violation]:
@@ -210,7 +210,7 @@ def read_rows(
     moet_student_id of those who left the class.
     """
     cells = Cells()
-    found: list[Violation] = []
+    violations: list[Violation] = []
     width = len(columns)
     table = _SCORE_VALUES if kind is SubjectKind.COMMENT_AND_SCORE else _COMMENT_VALUES
     if REASSESSMENT_COLUMN in columns:
@@ -222,17 +222,17 @@ def read_rows(
     for index, (name, texts) in enumerate(rows):
         student = students.get(name)
         if student is None or student in seen:
-            found.append(_bad_student(name, student, student_field.format(index), left))
+            violations.append(_bad_student(name, student, student_field.format(index), left))
             continue
         seen.add(student)
         if len(texts) != width:
             message = f"Dòng có {len(texts)} giá trị, cần đúng {width} giá trị theo số cột."
-            found.append(Violation(f"rows[{index}].values", "VALUE_COUNT", message))
+            violations.append(Violation(f"rows[{index}].values", "VALUE_COUNT", message))
             continue
         values = list(map(table.get, texts))
         if None in values:
             values = [
-                _explain(text, value, kind, f"rows[{index}].values[{j}]", found)
+                _explain(text, value, kind, f"rows[{index}].values[{j}]", violations)
                 for j, (text, value) in enumerate(zip(texts, values, strict=True))
             ]
         if _LEAVE in values:
@@ -244,7 +244,7 @@ def read_rows(
             cells.columns += columns
             cells.values += values  # type: ignore[arg-type]  # None was replaced above
             cells.students += [student] * width
-    return cells, found
+    return cells, violations
 
 
 def _full_sheet(
@@ -276,7 +276,7 @@ def read_student(
     students: Mapping[str, int],
     seen: set[int],
     where: str,
-    found: list[Violation],
+    violations: list[Violation],
     *,
     left: Collection[str] = (),
 ) -> int | None:
@@ -285,7 +285,7 @@ def read_student(
     """
     student = students.get(name)
     if student is None or student in seen:
-        found.append(_bad_student(name, student, where, left))
+        violations.append(_bad_student(name, student, where, left))
         return None
     seen.add(student)
     return student
@@ -300,14 +300,14 @@ def _bad_student(name: str, student: int | None, where: str, left: Collection[st
     return Violation(where, "STUDENT_UNKNOWN", "Không có học sinh mang mã này trong lớp.")
 
 
-def _explain(text: str, value: int | None, kind: SubjectKind, where: str, found: list[Violation]) -> int:
+def _explain(text: str, value: int | None, kind: SubjectKind, where: str, violations: list[Violation]) -> int:
     """The value of a text that the table does not know, or _LEAVE and a violation."""
     if value is not None:
         return value
     try:
         mark = parse_mark(kind, text)
     except BadMark as e:
-        found.append(Violation(where, e.rule, str(e)))
+        violations.append(Violation(where, e.rule, str(e)))
         return _LEAVE
     if isinstance(mark, Comment):
         return PASS_VALUE if mark is Comment.PASS else NOT_PASS_VALUE

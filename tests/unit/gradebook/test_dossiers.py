@@ -78,8 +78,8 @@ def test_every_item_is_asked_for() -> None:
 
 @given(st.sets(st.sampled_from(sorted(ASKED)), min_size=1))
 def test_exactly_what_is_missing_is_named(names: set[str]) -> None:
-    found = faults(replace(WHOLE, **{name: getattr(EMPTY, name) for name in names}))
-    assert found == set().union(*(ASKED[name] for name in names))
+    missing = faults(replace(WHOLE, **{name: getattr(EMPTY, name) for name in names}))
+    assert missing == set().union(*(ASKED[name] for name in names))
 
 
 @pytest.mark.parametrize(

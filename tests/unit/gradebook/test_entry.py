@@ -16,15 +16,15 @@ STUDENTS = {f"s{n}": n for n in range(1, 6)}
 
 
 def test_columns_by_kind_and_position() -> None:
-    numbers, found = read_columns([(1, 1), (1, 4), (2, 0), (3, 0)], 4)
-    assert (numbers, found) == ([1, 4, MIDTERM_COLUMN, FINAL_COLUMN], [])
+    numbers, violations = read_columns([(1, 1), (1, 4), (2, 0), (3, 0)], 4)
+    assert (numbers, violations) == ([1, 4, MIDTERM_COLUMN, FINAL_COLUMN], [])
     assert required_columns(2) == (1, 2, MIDTERM_COLUMN, FINAL_COLUMN)
 
 
 def test_cells_are_read_in_order_and_empty_ones_left_alone() -> None:
     rows = [("s1", ["8", "", "7,5"]), ("s2", ["10", "0.5", "-"]), ("s3", ["", "", ""])]
-    cells, found = read_rows(rows, [1, 2, 11], STUDENTS, SCORE)
-    assert found == []
+    cells, violations = read_rows(rows, [1, 2, 11], STUDENTS, SCORE)
+    assert violations == []
     assert list(zip(cells.students, cells.columns, cells.values, strict=True)) == [
         (1, 1, 80),
         (1, 11, 75),
@@ -36,8 +36,8 @@ def test_cells_are_read_in_order_and_empty_ones_left_alone() -> None:
 
 def test_everything_wrong_is_found_at_once() -> None:
     rows = [("s1", ["8", "11"]), ("who", ["8", "8"]), ("s2", ["8"]), ("s1", ["8", "8"]), ("s3", ["8,25", "Đ"])]
-    _, found = read_rows(rows, [1, 2], STUDENTS, SCORE)
-    assert [(v.field, v.rule) for v in found] == [
+    _, violations = read_rows(rows, [1, 2], STUDENTS, SCORE)
+    assert [(v.field, v.rule) for v in violations] == [
         ("rows[0].values[1]", "MARK_OUT_OF_RANGE"),
         ("rows[1].student", "STUDENT_UNKNOWN"),
         ("rows[2].values", "VALUE_COUNT"),
@@ -50,8 +50,8 @@ def test_everything_wrong_is_found_at_once() -> None:
 @given(st.integers(0, 100), st.sampled_from([".", ","]))
 def test_a_score_is_stored_and_shown_in_its_shortest_form(tenths: int, separator: str) -> None:
     text = f"{tenths // 10}{separator}{tenths % 10}"
-    cells, found = read_rows([("s1", [text])], [1], STUDENTS, SCORE)
-    assert (cells.values, found) == ([tenths], [])
+    cells, violations = read_rows([("s1", [text])], [1], STUDENTS, SCORE)
+    assert (cells.values, violations) == ([tenths], [])
     shortest = f"{tenths / 10:g}"
     assert keyed_text(tenths) == keyed_code(tenths) == shortest
     assert read_rows([("s1", [shortest])], [1], STUDENTS, SCORE)[0].values == [tenths]
@@ -69,18 +69,18 @@ ODD = st.sampled_from(
 def test_a_full_sheet_is_read_as_line_by_line(
     rows: list[tuple[str, list[str]]], last: list[tuple[str, list[str]]]
 ) -> None:
-    found = read_rows(rows + last, [1, 2], STUDENTS, SCORE)
+    violations = read_rows(rows + last, [1, 2], STUDENTS, SCORE)
     with patch.object(sheet_rules, "_full_sheet", return_value=None):
-        assert read_rows(rows + last, [1, 2], STUDENTS, SCORE) == found
+        assert read_rows(rows + last, [1, 2], STUDENTS, SCORE) == violations
 
 
 @given(st.text(max_size=6))
 def test_any_text_is_a_mark_or_a_violation_and_never_both(text: str) -> None:
     for kind, known in ((SCORE, range(101)), (COMMENT, (200, 201))):
-        cells, found = read_rows([("s1", [text])], [1], STUDENTS, kind)
-        if found:
+        cells, violations = read_rows([("s1", [text])], [1], STUDENTS, kind)
+        if violations:
             assert cells.values == []
-            assert [v.field for v in found] == ["rows[0].values[0]"]
+            assert [v.field for v in violations] == ["rows[0].values[0]"]
         else:
             assert all(value in known or value == WITHDRAWN for value in cells.values)
 

@@ -244,10 +244,10 @@ def test_the_command_shows_every_act_and_every_role() -> None:
 @pytest.mark.parametrize("actor", Actor)
 def test_the_command_shows_what_one_role_may_do(actor: Actor) -> None:
     acts = json.loads(hoso("--json", "--role", actor.name))["acts"]
-    by_right = {one["act"] for one in acts if actor.name in one["actors"]}
+    by_right = {entry["act"] for entry in acts if actor.name in entry["actors"]}
     assert by_right == {permission.name for permission in Permission if actor in permission.value.actors}
-    conditional = {one["act"] for one in acts} - by_right
-    assert all(one["terms"] for one in acts if one["act"] in conditional)
+    conditional = {entry["act"] for entry in acts} - by_right
+    assert all(entry["terms"] for entry in acts if entry["act"] in conditional)
     if actor is Actor.VICE_PRINCIPAL:
         expected = {"CHECK_CONTROL_LOG", "CONFIRM_CORRECTION", "APPROVE_CORRECTION", "REJECT_CORRECTION"}
         assert conditional == expected
@@ -257,12 +257,12 @@ def test_the_command_shows_what_one_role_may_do(actor: Actor) -> None:
 
 def test_the_json_holds_the_whole_table() -> None:
     data = json.loads(hoso("--json"))
-    assert [one["act"] for one in data["acts"]] == list(Permission.__members__)
-    assert {one["actor"] for one in data["actors"]} == set(Actor.__members__)
-    assert {one["signatory"] for one in data["signatures"]} == set(SignatoryRole.__members__)
-    (one,) = json.loads(hoso("--json", "--act", "CLOSE_WINDOW"))["acts"]
+    assert [entry["act"] for entry in data["acts"]] == list(Permission.__members__)
+    assert {entry["actor"] for entry in data["actors"]} == set(Actor.__members__)
+    assert {entry["signatory"] for entry in data["signatures"]} == set(SignatoryRole.__members__)
+    (entry,) = json.loads(hoso("--json", "--act", "CLOSE_WINDOW"))["acts"]
     refusal = {"reason": "ROLE_REQUIRED", "message": "Việc này chỉ dành cho: Hiệu trưởng."}
-    assert (one["actors"], one["refusal"]) == (["PRINCIPAL"], refusal)
+    assert (entry["actors"], entry["refusal"]) == (["PRINCIPAL"], refusal)
 
 
 @pytest.mark.parametrize("option", ["--role", "--act"])
