@@ -181,9 +181,9 @@ def further_calls(service: str, config: DatabaseConfig, tx: Tx) -> list[Callable
     return [
         lambda: _entered(config, sheet),
         lambda: relay._leads(tx),
-        lambda: relay._Session._mark(session),  # type: ignore[arg-type]
-        lambda: relay._Session._fetch(waiting),  # type: ignore[arg-type]
-        lambda: relay._Session._purge(SimpleNamespace(_database=tx)),  # type: ignore[arg-type]
+        lambda: relay._BrokerSession._mark(session),  # type: ignore[arg-type]
+        lambda: relay._BrokerSession._fetch(waiting),  # type: ignore[arg-type]
+        lambda: relay._BrokerSession._purge(SimpleNamespace(_database=tx)),  # type: ignore[arg-type]
         lambda: _taken(intake, event),
     ]
 
@@ -217,8 +217,8 @@ ALLOWED: dict[str, dict[str, str]] = {
     "jobs.claim": {"job_due": "the first due job, in the order of the index"},
     "jobs.list_dead": {"job_dead": "pages through the dead jobs, which a partial index holds"},
     "outbox.state": {"outbox_pending": "counts what waits for the broker, which a partial index holds"},
-    "relay._Session._fetch": {"outbox_pending": "takes what waits for the broker, in the order of the index"},
-    "relay._Session._purge": {"outbox_published": "takes the oldest published events, in the order of the index"},
+    "relay._BrokerSession._fetch": {"outbox_pending": "takes what waits for the broker, in the order of the index"},
+    "relay._BrokerSession._purge": {"outbox_published": "takes the oldest published events, in the order of the index"},
     "audit.heads": {"audit_head": "the end of every chain, for the day's anchor (ADR-0051)"},
     "audit._chains": {
         "audit_entry_pkey": "one look per chain, to name all that are to be verified",
