@@ -114,27 +114,33 @@ class Anchors:
         """The statement must follow the newest one in the store, and no chain may have gone back
         since.
         """
-        number, digest = 0, b""
         by_number = self._by_number(statement.service)
-        if by_number:
-            newest, signed, until = self.get(statement.service, 0)
-            store.add_anchor(tx, newest, until)  # a crash after its put has lost its row
-            number, digest = newest.number, newest.sha256
-            try:
-                earlier = anchor.read(signed, statement.service, self.trusted)
-            except AnchorInvalid as e:
-                raise tampered(newest.key, f"no anchor of the service: {e.reason}") from e
-            back = anchor.went_back(earlier.heads, statement.heads)
-            if back:
-                message = "Nhật kí đã lùi so với mốc trước; cần kiểm tra ngay."
-                raise Rejected("ANCHOR_GOES_BACK", message, service=statement.service, chain=back[0], chains=len(back))
-        if (statement.number, statement.previous_sha256) != (number + 1, digest):
+        if not by_number:
+            self._require_number(statement, 1, b"")
+            return
+        newest, signed, until = self.get(statement.service, 0)
+        store.add_anchor(tx, newest, until)  # a crash after its put has lost its row
+        try:
+            earlier = anchor.read(signed, statement.service, self.trusted)
+        except AnchorInvalid as e:
+            raise tampered(newest.key, f"no anchor of the service: {e.reason}") from e
+        # The number first: of two statements made at the same time the later one to come may hold
+        # older heads, and is not next rather than gone back.
+        self._require_number(statement, newest.number + 1, newest.sha256)
+        back = anchor.went_back(earlier.heads, statement.heads)
+        if back:
+            message = "Nhật kí đã lùi so với mốc trước; cần kiểm tra ngay."
+            raise Rejected("ANCHOR_GOES_BACK", message, service=statement.service, chain=back[0], chains=len(back))
+
+    @staticmethod
+    def _require_number(statement: Statement, number: int, previous_sha256: bytes) -> None:
+        if (statement.number, statement.previous_sha256) != (number, previous_sha256):
             raise Rejected(
                 "ANCHOR_NOT_NEXT",
                 "Mốc nhật kí không nối tiếp mốc mới nhất.",
                 service=statement.service,
                 number=statement.number,
-                expected=number + 1,
+                expected=number,
             )
 
     def _by_number(self, service: str) -> Mapping[int, Anchor]:

@@ -136,7 +136,9 @@ def each_archived_once_and_verified(operator: Services, school: School, books: S
 def nothing_is_stuck(operator: Services, broker: BrokerConfig) -> None:
     for service in SERVICES:
         status = call(operator.operations[service].GetStatus, operations_pb2.GetStatusRequest(), patient=True)
-        assert (status.jobs_dead, status.outbox_pending) == (0, 0), service
+        dead = call(operator.operations[service].ListDeadJobs, operations_pb2.ListDeadJobsRequest(), patient=True)
+        assert [(service, job.kind, job.last_error) for job in dead.jobs] == []
+        assert (service, status.jobs_dead, status.outbox_pending) == (service, 0, 0)
         audit = call(operator.operations[service].VerifyAudit, operations_pb2.VerifyAuditRequest(), patient=True)
         assert not audit.breaks, service
         assert dead_letters.list_letters(broker, service) == [], service

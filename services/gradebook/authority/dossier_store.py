@@ -84,7 +84,7 @@ _DOSSIER = (
 
 
 def year_settings(tx: Tx, school_id: int, school_year: str) -> YearSettings | None:
-    """A school year with what decides about its authority; the year's row is locked until commit."""
+    """A school year with what decides about its authority; its row is locked until commit."""
     row = rows(
         tx,
         dict[str, Any],
@@ -117,7 +117,7 @@ def authorise(tx: Tx, year_id: int, vendor: str) -> None:
 
 
 def hold_year(tx: Tx, year_id: int) -> None:
-    """Lock the row of a school year until commit, so that acts on its dossier follow one another."""
+    """Lock the row of a school year until commit, so that acts on its dossier do not overlap."""
     tx.execute("SELECT FROM school_year WHERE id = %s FOR NO KEY UPDATE", (year_id,))
 
 

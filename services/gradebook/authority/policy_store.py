@@ -36,7 +36,7 @@ def put(tx: Tx, ruling: Ruling, client: str) -> None:
 
 
 def in_force(tx: Tx, school_year: str) -> Ruling:
-    """The ruling that holds in a school year: the newest of the latest year that is not after it."""
+    """The ruling that holds in a school year: the newest of the latest year not after it."""
     row = rows(
         tx,
         dict[str, Any],

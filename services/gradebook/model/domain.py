@@ -200,7 +200,7 @@ def keyed_text(value: int | None) -> str:
 
 
 def keyed_code(value: int | None) -> str | None:
-    """A stored mark as frozen content writes it: shortest decimal, PASS, NOT_PASS, ABSENT, or None."""
+    """A stored mark in frozen content: shortest decimal, PASS, NOT_PASS, ABSENT, or None."""
     if value is None:
         return None
     return _COMMENT_CODES.get(value) or _KEYED[value]
@@ -212,14 +212,14 @@ def mark_of(value: int | None) -> Mark | None:
 
 
 def result_code(mark: Mark | None) -> str | None:
-    """A computed result as frozen content writes it: always one decimal, PASS, NOT_PASS, or None."""
+    """A computed result in frozen content: always one decimal, PASS, NOT_PASS, or None."""
     if mark is None:
         return None
     return mark.name if isinstance(mark, Comment) else f"{mark // 10}.{mark % 10}"
 
 
 def level_code(level: Level | None) -> str | None:
-    """A level as frozen content writes it: EXCELLENT, GOOD, SATISFACTORY, UNSATISFACTORY, or None."""
+    """A level in frozen content: EXCELLENT, GOOD, SATISFACTORY, UNSATISFACTORY, or None."""
     return None if level is None else level.name.removeprefix("LEVEL_")
 
 

@@ -127,8 +127,8 @@ class Submission:
 class Facts:
     """The facts that a dossier is checked against.
 
-    appraised: vendor name → whether its software may be named in a dossier today; unknown vendors are
-        False or omitted.
+    appraised: vendor name → whether its software may be named in a dossier today; unknown vendors
+        are False or omitted.
     windows: names of the planned windows. staff: person → roles, of the school's people.
     previous: the approved dossier of the year before, if any.
     """

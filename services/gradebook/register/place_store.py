@@ -130,7 +130,7 @@ def unregistered(tx: Tx, school_id: int, year_id: int) -> list[UnregisteredStude
 
 
 def year_frozen(tx: Tx, class_id: int) -> bool:
-    """Whether a living book of the whole year, or of after the summer, holds a class's data."""
+    """Whether a book alive, of the whole year or of after the summer, holds a class's data."""
     return one_row(
         scalars(
             tx,

@@ -1,4 +1,4 @@
-"""The lock of a school year: exclusive to change what marks refer to, shared by entry (ADR-0031)."""
+"""The lock of a school year: exclusive for what marks refer to, shared by entry (ADR-0031)."""
 
 from services.common.db import Tx
 

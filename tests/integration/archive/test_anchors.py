@@ -201,6 +201,10 @@ def test_anything_but_the_callers_next_anchor_is_refused(line: AnchorLine) -> No
     back = send(line, anchor.sign(a_next_statement(line, heads=tuple(shorter)), ours))
     assert (back.reason, back.facts["chain"]) == ("ANCHOR_GOES_BACK", "school/79000001")
     assert send(line, anchor.sign(a_next_statement(line, heads=()), ours)).reason == "ANCHOR_GOES_BACK"
+    # Two jobs of one service at the same time: the later one has older heads and the number that is
+    # taken. It is late, not forged, and must not end as a dead job.
+    late = a_next_statement(line, number=before.number, heads=tuple(shorter))
+    assert send(line, anchor.sign(late, ours)).reason == "ANCHOR_NOT_NEXT"
     assert newest(line)[0] == before
 
 

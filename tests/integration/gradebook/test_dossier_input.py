@@ -91,7 +91,7 @@ def test_a_draft_takes_nothing_malformed(world: World, field: str, value: Any, r
     before = world.rows("SELECT id, version, items FROM dossier ORDER BY id")
     with pytest.raises(Invalid) as caught:
         save(world, HIGH, YEAR, wrong)
-    assert {found for _, found in rules(caught)} == {rule}
+    assert {broken for _, broken in rules(caught)} == {rule}
     assert world.rows("SELECT id, version, items FROM dossier ORDER BY id") == before
 
 

@@ -219,14 +219,14 @@ def test_a_thpt_hands_in_directly_and_may_be_rejected_and_come_again(world: Worl
 def test_who_is_missing_and_the_list_of_dossiers(world: World) -> None:
     missing = world.ask("ListMissingDossiers", client=DEPARTMENT, school_year=YEAR).schools
     assert [(gap.school, gap.route, gap.state) for gap in missing] == [(UNRUN, dossiers_pb2.DOSSIER_ROUTE_DIRECT, 0)]
-    found, token = [], ""
+    listed, token = [], ""
     while True:
         page = world.ask("ListDossiers", client=DEPARTMENT, school_year=YEAR, page_size=1, page_token=token)
-        found += [(dossier.school, dossier.version, dossier.state) for dossier in page.dossiers]
+        listed += [(dossier.school, dossier.version, dossier.state) for dossier in page.dossiers]
         token = page.next_page_token
         if not token:
             break
-    assert found == sorted([(world.school.code, 1, APPROVED), (HIGH, 2, APPROVED)])
+    assert listed == sorted([(world.school.code, 1, APPROVED), (HIGH, 2, APPROVED)])
     rejected = world.ask("ListDossiers", client=DEPARTMENT, school_year=YEAR, state=REJECTED)
     assert list(rejected.dossiers) == []
     directly = roster_pb2.SchoolYear(
@@ -319,9 +319,9 @@ def test_vendors_are_listed_and_a_new_version_is_appraised_anew(world: World) ->
     vendor = dossiers_pb2.Vendor(name="vietschool", title="Vietschool", software="Phần mềm Vietschool", version="3.0")
     answer = world.ask("PutVendor", client=DEPARTMENT, vendor=vendor)
     assert answer.status == dossiers_pb2.VENDOR_STATUS_REGISTERED
-    found = {vendor.name: vendor for vendor in world.ask("ListVendors", client=DEPARTMENT).vendors}
-    assert found["smas"].status == dossiers_pb2.VENDOR_STATUS_APPRAISED
-    assert (found["vietschool"].version, found["vietschool"].appraisal.version) == ("3.0", "2026.1")
+    vendors = {vendor.name: vendor for vendor in world.ask("ListVendors", client=DEPARTMENT).vendors}
+    assert vendors["smas"].status == dossiers_pb2.VENDOR_STATUS_APPRAISED
+    assert (vendors["vietschool"].version, vendors["vietschool"].appraisal.version) == ("3.0", "2026.1")
     refused(
         NotFound,
         "VENDOR_UNKNOWN",

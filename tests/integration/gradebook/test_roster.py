@@ -56,14 +56,14 @@ def test_what_was_put_is_read_back(world: World) -> None:
     school_class = school.classes[1]
     students = world.ask("ListStudents", school_class=world.ref(school_class)).students
     assert list(students) == [student_message(s) for s in school_class.students]
-    found, token = [], ""
+    people, token = [], ""
     while True:
         page = world.ask("ListPeople", school=school.code, page_size=7, page_token=token)
-        found += [person.id for person in page.people]
+        people += [person.id for person in page.people]
         token = page.next_page_token
         if not token:
             break
-    assert found == sorted(p.id for p in school.people)
+    assert people == sorted(p.id for p in school.people)
     classes = world.ask("ListClasses", **world.year).classes
     assert [(c.name, c.homeroom_teacher) for c in classes] == [(c.name, c.homeroom_teacher) for c in school.classes]
 

@@ -162,10 +162,10 @@ def test_results_follow_the_ruling(world: World) -> None:
         if subject.code == "GDDP":
             values[-1] = "CĐ"
         world.enter(school_class, subject.code, FIRST, keyed, {school_class.students[0].id: values})
-    found = {}
+    levels = {}
     for counts in (True, False):
         ruling = roster_pb2.AssessmentPolicy(school_year=YEAR, failed_comment_subject_counts=counts, decision="2/SGDĐT")
         world.ask("PutAssessmentPolicy", client=DEPARTMENT, policy=ruling)
         summary = world.ask("GetClassSummary", school_class=world.ref(school_class), stage=common_pb2.STAGE_SEMESTER_1)
-        found[counts] = summary.students[0].semester_1.learning_result
-    assert found == {True: common_pb2.LEVEL_GOOD, False: common_pb2.LEVEL_SATISFACTORY}
+        levels[counts] = summary.students[0].semester_1.learning_result
+    assert levels == {True: common_pb2.LEVEL_GOOD, False: common_pb2.LEVEL_SATISFACTORY}

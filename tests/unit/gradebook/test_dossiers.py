@@ -130,7 +130,7 @@ def test_a_renewal_with_other_people_or_software_needs_the_whole_dossier() -> No
 
 
 def test_the_deadline_has_a_time_of_day_in_vietnam() -> None:
-    """16:00 on 20/9 in Vietnam is 09:00 UTC; the instant itself is in time, a second later is not."""
+    """16:00 on 20/9 in Vietnam is 09:00 UTC; that instant is in time, a second later is not."""
     deadline = dt.datetime(2026, 9, 20, 16, 0, tzinfo=dossier_rules.VIETNAM)
     assert deadline == dt.datetime(2026, 9, 20, 9, 0, tzinfo=dt.UTC)
     assert not dossier_rules.is_late(dt.datetime(2026, 9, 20, 8, 59, 59, tzinfo=dt.UTC), deadline)
