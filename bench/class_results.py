@@ -37,7 +37,7 @@ def measure(stack: Stack, settings: Settings, tell: Tell) -> list[Row]:
         end = time.perf_counter() + settings.pairs * settings.seconds / 2
         while time.perf_counter() < end:
             began = time.perf_counter()
-            with database.transaction() as tx:
+            with database.transaction(keep_plans=True) as tx:
                 year = roster_store.year(tx, invented.code, invented.school_year)
                 assert year is not None
                 heads = class_data.heads(tx, year.id)

@@ -121,7 +121,7 @@ def _stage(stage: int) -> Stage:
 
 def _read(database: Database, caller: Caller, ref: ClassRef, stage: Stage, subject: str | None = None) -> ClassData:
     roster_rules.check_class_ref(ref)
-    with database.transaction() as tx:
+    with database.transaction(keep_plans=True) as tx:
         year, school_class = access.school_class(tx, caller, ref)
         head = ClassHead(school_class.id, school_class.name, school_class.grade_level)
         return class_data.read(tx, year.id, year.name, [head], stage.semesters, only_subject=subject)[school_class.id]

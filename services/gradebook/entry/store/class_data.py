@@ -12,7 +12,7 @@ from services.gradebook.model.domain import SUBJECT_KINDS
 from services.gradebook.model.entry_kinds import CellSource
 from services.gradebook.model.movement_rules import list_note
 from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, NamedPerson, Sheet, year_totals
-from services.gradebook.roster.roster_store import SELECT_DETAILS, personal_details
+from services.gradebook.roster.roster_store import SELECT_DETAILS, guardian
 from services.gradebook.rules import Level
 
 _LEVELS = {int(level): level for level in Level}
@@ -215,23 +215,36 @@ def _subjects(tx: Tx, year_id: int, classes: Sequence[ClassHead]) -> dict[int, l
 
 def _students(tx: Tx, classes: Sequence[int]) -> dict[int, list[ClassStudent]]:
     students: dict[int, list[ClassStudent]] = {}
-    for row in rows(
+    for class_id, student in rows(
         tx,
-        dict[str, Any],
+        _listed_student,
         f"{SELECT_DETAILS}, e.class_id, e.student_id, e.joined_on, e.joined_kind, e.left_on, e.left_kind"
         " FROM enrolment e WHERE e.class_id = ANY(%s) ORDER BY e.class_id, e.number",
         (list(classes),),
     ):
-        joined, left = row["joined_on"], row["left_on"]
-        details = personal_details(row)
-        details["note"] = list_note(
-            row["note"], joined and (row["joined_kind"], joined), left and (row["left_kind"], left)
-        )
-        student = ClassStudent(
-            **details, id=row["student_id"], left=left is not None, joined=f"{joined:%Y-%m}" if joined else ""
-        )
-        students.setdefault(row["class_id"], []).append(student)
+        students.setdefault(class_id, []).append(student)
     return students
+
+
+def _listed_student(
+    *,
+    class_id: int,
+    student_id: int,
+    joined_on: date | None,
+    joined_kind: int | None,
+    left_on: date | None,
+    left_kind: int | None,
+    **details: Any,
+) -> tuple[int, ClassStudent]:
+    details["father"] = guardian(details["father"])
+    details["mother"] = guardian(details["mother"])
+    details["note"] = list_note(details["note"], _move(joined_kind, joined_on), _move(left_kind, left_on))
+    joined = f"{joined_on:%Y-%m}" if joined_on else ""
+    return class_id, ClassStudent(**details, id=student_id, left=left_on is not None, joined=joined)
+
+
+def _move(kind: int | None, day: date | None) -> tuple[int, date] | None:
+    return None if kind is None or day is None else (kind, day)
 
 
 MARKS_OF_CLASSES = (
