@@ -16,7 +16,7 @@ _PACKAGE = "services.gradebook"
 _ORDER = ("api", "corrections", "books", "register", "entry", "authority", "roster", "model", "rules")
 """Top to bottom: the layers that `.importlinter` enforces."""
 
-_LEFT, _TOP, _WIDTH, _HEIGHT, _GAP, _ARCS = 12, 12, 430, 52, 18, 300
+_LEFT, _TOP, _WIDTH, _HEIGHT, _GAP, _ARCS = 12, 12, 540, 52, 18, 300
 _HEAD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">
 <title>The departments of gradebook and what they import</title>
 <rect width="{width}" height="{height}" fill="#ffffff"/>
