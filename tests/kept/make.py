@@ -99,7 +99,7 @@ def _run_demo() -> list[demo_school.School]:
 
 
 def _waiting_for_a_signature(world: Recorder) -> None:
-    """A class book of semester I goes all the way to its first signature, and nobody opens a key."""
+    """A class book of semester I goes on to its first signature, and nobody opens a key."""
     settings = profile.load()
     assert settings.vendor_tls is not None
     assert settings.demo is not None

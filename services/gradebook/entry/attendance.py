@@ -81,7 +81,7 @@ def enter_attendance(
 
 
 def get_attendance(database: Database, caller: Caller, ref: ClassRef, month: str) -> tuple[list[SheetRow], list[str]]:
-    """The sheet of a month as it stands, by number in the class list, and the months that have one."""
+    """A month's sheet as it stands, by number in the class list, and the months with a sheet."""
     roster_rules.check_class_ref(ref)
     findings = Findings()
     attendance_rules.check_month(findings, "month", month, ref.school_year, attendance_rules.LAST_MONTH, future=True)

@@ -53,7 +53,7 @@ def enter_sheet(database: Database, entry: SheetEntry) -> EnteredAct:
 
 
 def _check(entry: SheetEntry) -> tuple[Invalid | None, Invalid | None]:
-    """What is wrong with the number of marks, and with the remarks, before anything is looked up."""
+    """Faults in the number of marks and in the remarks, before anything is looked up."""
     violations = marks.size_violations(entry) if entry.rows or entry.columns else []
     findings = Findings()
     remarks.check_rows(findings, entry.remarks, "remarks")
@@ -80,7 +80,7 @@ def _plan_remarks(tx: Tx, entry: SheetEntry, opened: OpenedSheet) -> PlannedRema
 
 
 def _refuse(*decided: object) -> None:
-    """Raise what was refused: everything that is wrong with the input, or else the first refusal."""
+    """Raise every fault of the input, or else the first refusal."""
     refusals = [what for what in decided if isinstance(what, HosoError)]
     refuse([violation for e in refusals if isinstance(e, Invalid) for violation in e.violations])
     if refusals:

@@ -1,4 +1,4 @@
-"""Turning missing marks into zeros: an act of the teacher and never a default (TT 22/2021 Điều 7)."""
+"""Missing marks become zeros: an act of the teacher, never a default (TT 22/2021 Điều 7)."""
 
 from collections.abc import Sequence
 

@@ -33,7 +33,7 @@ class Occasion:
 
 
 def take(tx: Tx, year: YearRow, heads: Sequence[ClassHead], occasion: Occasion) -> list[NewSnapshot]:
-    """Write a snapshot of each class as it stands in this transaction, which holds the year alone."""
+    """Write a snapshot of each class as it stands; this transaction holds the year alone."""
     data = class_data.read(tx, year.id, year.name, heads, list(Semester))
     last = windows.last_snapshots(tx, [head.id for head in heads])
     taken = []

@@ -35,7 +35,7 @@ _COMMENT_VALUES: dict[str, int] = {"Đ": PASS_VALUE, "CĐ": NOT_PASS_VALUE, "": 
 
 @dataclass(slots=True)
 class Cells:
-    """The cells to write, as three lists of equal length; a value of WITHDRAWN takes the mark away."""
+    """The cells to write, as three lists of equal length; the value WITHDRAWN removes a mark."""
 
     students: list[int] = field(default_factory=list)
     columns: list[int] = field(default_factory=list)

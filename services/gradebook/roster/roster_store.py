@@ -83,7 +83,7 @@ SELECT_DETAILS = (
     "SELECT e.moet_student_id, e.number, e.name, e.birth_date::text, e.birth_place, e.sex, e.ethnicity, e.priority,"
     " e.address, e.father, e.mother, e.note"
 )
-"""Begins a SELECT from ``enrolment e`` with the columns that are the fields of `PersonalDetails`."""
+"""Begins a SELECT from ``enrolment e`` with the fields of `PersonalDetails` as columns."""
 
 _DETAIL_NAMES = tuple(field.name for field in fields(PersonalDetails))
 

@@ -23,13 +23,13 @@ def digest_2(tx: Tx, request_id: str) -> str:
     entry = _json(tx, "SELECT to_jsonb(e) FROM entry e WHERE request_id = %s", request_id)[0]
     rows = {}
     for table, left_out in _NOT_OF_THE_ACT.items():
-        found = _json(
+        written = _json(
             tx,
             f"SELECT to_jsonb(r) - 'request_id' FROM {table} r WHERE request_id = %s ORDER BY student_id",
             request_id,
         )
-        if found:
-            rows[table] = [{name: row[name] for name in row if name not in left_out} for row in found]
+        if written:
+            rows[table] = [{name: row[name] for name in row if name not in left_out} for row in written]
     for row in rows.get("correction", []):
         row["evidence_sha256"] = row["evidence_sha256"] and row["evidence_sha256"].removeprefix("\\x")
     names = ("request_id", "kind", "class_id", "subject_id", "semester", "person", "client", "reason")

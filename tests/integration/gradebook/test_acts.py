@@ -49,9 +49,13 @@ class Requests:
         self.world, (self.first, self.second) = world, world.school.classes
 
     def _as_homeroom(self, rpc: str, request_id: str, index: int = 0, **fields: Any) -> Any:
-        one = self.world.school.classes[index]
+        school_class = self.world.school.classes[index]
         return self.world.ask(
-            rpc, person=one.homeroom_teacher, request_id=request_id, school_class=self.world.ref(one), **fields
+            rpc,
+            person=school_class.homeroom_teacher,
+            request_id=request_id,
+            school_class=self.world.ref(school_class),
+            **fields,
         )
 
     def marks(self, request_id: str, number: int) -> Any:
@@ -168,15 +172,19 @@ def test_a_request_id_is_one_act_whatever_its_kind(world: World, first: str) -> 
 
 
 def test_messages_of_two_kinds_with_the_same_bytes_are_two_requests(world: World) -> None:
-    one, student, request_id = world.school.classes[0], world.school.classes[0].students[5].id, str(uuid.uuid4())
-    named = {"request_id": request_id, "school_class": world.ref(one)}
+    school_class, student, request_id = (
+        world.school.classes[0],
+        world.school.classes[0].students[5].id,
+        str(uuid.uuid4()),
+    )
+    named = {"request_id": request_id, "school_class": world.ref(school_class)}
     absences = marks_pb2.EnterAbsencesRequest(**named, rows=[marks_pb2.AbsenceRow(student=student, excused=2)])
     level = class_book_pb2.SummerConductRow(student=student, level=2)  # type: ignore[arg-type]
     summer = class_book_pb2.EnterSummerConductRequest(**named, rows=[level])
     assert absences.SerializeToString(deterministic=True) == summer.SerializeToString(deterministic=True)
-    world.ask("EnterAbsences", person=one.homeroom_teacher, **named, rows=absences.rows)
+    world.ask("EnterAbsences", person=school_class.homeroom_teacher, **named, rows=absences.rows)
     with pytest.raises(Conflict) as reused:
-        world.ask("EnterSummerConduct", person=one.homeroom_teacher, **named, rows=summer.rows)
+        world.ask("EnterSummerConduct", person=school_class.homeroom_teacher, **named, rows=summer.rows)
     assert reused.value.reason == "REQUEST_ID_REUSED"
 
 

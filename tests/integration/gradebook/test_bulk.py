@@ -52,9 +52,9 @@ def test_a_class_is_imported_each_sheet_by_its_teacher_and_exported_as_it_stands
     teachers = world.rows("SELECT DISTINCT person FROM entry ORDER BY 1")
     assert teachers == sorted({(school_class.assignments[sent.sheet.subject][0],) for sent in sheets})
 
-    found = export(world, classes=[school_class.name], semester=FIRST)
-    assert [answer.subject for answer in found] == [subject.code for subject in world.school.subjects[6]]
-    for answer, sent, subject in zip(found, sheets, world.school.subjects[6], strict=True):
+    exported = export(world, classes=[school_class.name], semester=FIRST)
+    assert [answer.subject for answer in exported] == [subject.code for subject in world.school.subjects[6]]
+    for answer, sent, subject in zip(exported, sheets, world.school.subjects[6], strict=True):
         keyed = {row.student: list(row.values) for row in sent.sheet.rows}
         assert {
             row.marks.student: [*row.marks.regular, row.marks.midterm, row.marks.final] for row in answer.rows

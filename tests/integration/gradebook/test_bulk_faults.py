@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[3]
 
 
 class Serving:
-    """A gradebook in a process of its own, which can be killed and started again on the same port."""
+    """A gradebook in its own process, which can be killed and started again on the same port."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

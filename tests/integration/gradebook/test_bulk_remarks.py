@@ -39,8 +39,8 @@ def stored(world: World) -> list[tuple[Any, ...]]:
 def standing(
     world: World, school_class: SchoolClass, subject: str, period: "remarks_pb2.RemarkPeriod.ValueType"
 ) -> list[Any]:
-    found = world.ask("GetRemarks", school_class=world.ref(school_class), subject=subject, period=period).remarks
-    return [(r.student, r.text, r.version, r.person) for r in found]
+    answered = world.ask("GetRemarks", school_class=world.ref(school_class), subject=subject, period=period).remarks
+    return [(r.student, r.text, r.version, r.person) for r in answered]
 
 
 def counts(answer: marks_pb2.ImportedSheet) -> tuple[int, int, int, int]:
@@ -171,10 +171,12 @@ def test_an_export_shows_the_remarks_of_its_subject_and_semester(world: World, s
     whole_year = remarks_pb2.REMARK_PERIOD_WHOLE_YEAR
     remark(world, teacher, whole_year, {first: "Cả năm."}, subject="GDCD", request=str(uuid.uuid4()))
     remark(world, school_class.homeroom_teacher, PERIOD_1, {first: "Ngoan."}, subject="", request=str(uuid.uuid4()))
-    found = {(s.subject, s.semester): s for s in export(world, classes=[school_class.name], subjects=["GDCD", "GDTC"])}
-    assert [row.remark for row in found["GDCD", FIRST].rows] == ["Học kì một.", "", "", "", ""]
-    assert [row.remark for row in found["GDCD", SECOND].rows] == ["Học kì hai.", "", "", "", ""]
-    assert {row.remark for semester in (FIRST, SECOND) for row in found["GDTC", semester].rows} == {""}
+    answered = {
+        (s.subject, s.semester): s for s in export(world, classes=[school_class.name], subjects=["GDCD", "GDTC"])
+    }
+    assert [row.remark for row in answered["GDCD", FIRST].rows] == ["Học kì một.", "", "", "", ""]
+    assert [row.remark for row in answered["GDCD", SECOND].rows] == ["Học kì hai.", "", "", "", ""]
+    assert {row.remark for semester in (FIRST, SECOND) for row in answered["GDTC", semester].rows} == {""}
 
 
 def test_remarks_that_come_by_both_ways_at_once_get_one_version_each(world: World, school_class: SchoolClass) -> None:
@@ -204,8 +206,8 @@ def test_remarks_that_come_by_both_ways_at_once_get_one_version_each(world: Worl
     for thread in threads:
         thread.join(60)
     assert failed == []
-    found = world.ask(
+    answered = world.ask(
         "GetRemarks", school_class=world.ref(school_class), subject="GDTC", period=PERIOD_1, student=student
     )
-    assert [r.version for r in found.remarks] == list(range(1, 17))
-    assert {r.text for r in found.remarks} == {f"Lần {number}." for number in range(16)}
+    assert [r.version for r in answered.remarks] == list(range(1, 17))
+    assert {r.text for r in answered.remarks} == {f"Lần {number}." for number in range(16)}

@@ -42,8 +42,8 @@ def sheet(world: World, school_class: SchoolClass, month: str) -> Any:
 
 
 def missing(world: World, school_class: SchoolClass, stage: int = WHOLE_YEAR) -> set[tuple[str, str]]:
-    found = world.ask("ListMissing", school_class=world.ref(school_class), stage=stage).missing
-    return {(m.kind, m.month) for m in found if m.kind in ("ABSENCES", "ATTENDANCE")}
+    answer = world.ask("ListMissing", school_class=world.ref(school_class), stage=stage).missing
+    return {(m.kind, m.month) for m in answer if m.kind in ("ABSENCES", "ATTENDANCE")}
 
 
 def absences(world: World, school_class: SchoolClass, student: str) -> Any:
@@ -69,10 +69,10 @@ def test_totals_follow_from_the_sheets_as_soon_as_there_is_one(world: World, sch
     assert (answer.changed, answer.unchanged) == (2, 0)
     enter(world, school_class, "2025-09", {first: [(5, MORNING, False)]})
 
-    found = sheet(world, school_class, "2025-10")
-    assert list(found.months) == ["2025-09", "2025-10"]
-    assert [row.student for row in found.rows] == [first, second]
-    row = found.rows[0]
+    answer = sheet(world, school_class, "2025-10")
+    assert list(answer.months) == ["2025-09", "2025-10"]
+    assert [row.student for row in answer.rows] == [first, second]
+    row = answer.rows[0]
     assert [(a.day, a.session, a.excused) for a in row.absences] == [
         (3, MORNING, True),
         (3, AFTERNOON, True),

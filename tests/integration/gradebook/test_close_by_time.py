@@ -86,7 +86,7 @@ def test_a_window_closes_by_itself_once_though_its_worker_was_away_and_was_kille
     assert not window(world).window.HasField("closed_time")
 
     start()
-    closed = eventually(lambda: (found := window(world)).window.HasField("closed_time") and found)
+    closed = eventually(lambda: (current := window(world)).window.HasField("closed_time") and current)
     assert (closed.window.closed_by, closed.window.closed_by_time) == ("", True)
     assert [s.school_class.name for s in closed.snapshots] == ["6A1", "6A2"]
     assert len(world.outbox("SnapshotTaken")) == 2

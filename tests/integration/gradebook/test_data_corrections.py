@@ -270,7 +270,7 @@ def test_a_sheet_that_was_never_entered_is_added(sheets: ClassCorrections) -> No
 def test_windows_decide_whether_data_are_corrected_or_entered(
     world: World, sheets: ClassCorrections, totals: ClassCorrections
 ) -> None:
-    """As for marks: in a new window settled data are entered again, and earlier requests are stale."""
+    """As for marks: a new window reopens settled data, and earlier requests are stale."""
     student = sheets.school_class.students[2].id
     session: Sessions = [(6, MORNING, EXCUSED)]
     waiting = sheets.confirm(of_sessions(sheets, session, "2026-02", student=student), DEPUTY)

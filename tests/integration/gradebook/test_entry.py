@@ -143,17 +143,17 @@ def test_every_bad_mark_is_named_by_row_column_and_rule_and_nothing_is_written(
 ) -> None:
     good = [student.id for student in school_class.students]
     before = stored(world), world.rows("SELECT count(*) FROM entry"), world.rows("SELECT count(*) FROM audit_entry")
-    found: list[tuple[str, str]] = []
+    violations: list[tuple[str, str]] = []
     expected = []
     for start in range(0, len(BAD), len(good) - 1):
         part = BAD[start : start + len(good) - 1]
         rows = {good[0]: ["9", "9"]} | {s: ["9", text] for s, (text, _) in zip(good[1:], part, strict=False)}
         with pytest.raises(Invalid) as caught:
             world.enter(school_class, "GDCD", FIRST, [(REGULAR, 1), (REGULAR, 2)], rows)
-        found += [(v.field, v.rule) for v in caught.value.violations]
+        violations += [(v.field, v.rule) for v in caught.value.violations]
         expected += [(f"rows[{index}].values[1]", rule) for index, (_, rule) in enumerate(part, 1)]
         assert all(v.message.endswith(".") for v in caught.value.violations)
-    assert found == expected
+    assert violations == expected
     assert before == (
         stored(world),
         world.rows("SELECT count(*) FROM entry"),

@@ -21,11 +21,11 @@ def counts(world: World) -> tuple[Any, ...]:
 
 def waiting(world: World) -> list[int]:
     """Backends of entries that wait for the year to be free."""
-    found = world.rows(
+    acts = world.rows(
         "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         " AND wait_event = 'advisory'"
     )
-    return [row[0] for row in found]
+    return [row[0] for row in acts]
 
 
 def enter_in_background(world: World, request_id: str, value: str) -> tuple[threading.Thread, list[Any]]:

@@ -64,13 +64,13 @@ def test_an_exempt_student_needs_and_gets_marks_as_any_other(world: World, schoo
     assert exempt(world, school_class, SECOND) == [student]
     record(world, school_class, semesters=[SECOND], withdrawn=True, decision="Quyết định số 15 thu hồi")
     assert (exempt(world, school_class, FIRST), exempt(world, school_class, SECOND)) == ([student], [])
-    found = world.ask("ListPracticalExemptions", school_class=world.ref(school_class)).exemptions
-    assert [(e.student, list(e.semesters), e.withdrawn, e.person) for e in found] == [
+    exemptions = world.ask("ListPracticalExemptions", school_class=world.ref(school_class)).exemptions
+    assert [(e.student, list(e.semesters), e.withdrawn, e.person) for e in exemptions] == [
         (student, [FIRST], False, world.school.principal),
         (student, [FIRST, SECOND], False, world.school.principal),
         (student, [SECOND], True, world.school.principal),
     ]
-    assert found[0].decision == DECISION
+    assert exemptions[0].decision == DECISION
     audit = world.rows("SELECT action FROM audit_entry WHERE action LIKE 'PRACTICAL%%' ORDER BY sequence")
     assert audit == [("PRACTICAL_EXEMPTION_RECORDED",)] * 2 + [("PRACTICAL_EXEMPTION_WITHDRAWN",)]
 

@@ -35,7 +35,7 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
 
 
 @pytest.fixture
-def one(world: World) -> SchoolClass:
+def school_class(world: World) -> SchoolClass:
     return world.school.classes[0]
 
 
@@ -57,10 +57,10 @@ def reused(call: Callable[[], Any]) -> None:
     assert caught.value.reason == "REQUEST_ID_REUSED"
 
 
-def test_old_remarks_are_answered_read_and_their_id_is_taken(world: World, one: SchoolClass) -> None:
-    request_id, who = str(uuid.uuid4()), one.homeroom_teacher
-    fields = {"request_id": request_id, "school_class": world.ref(one), "period": WHOLE_YEAR}
-    rows = [remarks_pb2.RemarkRow(student=one.students[0].id, text="Chăm ngoan.")]
+def test_old_remarks_are_answered_read_and_their_id_is_taken(world: World, school_class: SchoolClass) -> None:
+    request_id, who = str(uuid.uuid4()), school_class.homeroom_teacher
+    fields = {"request_id": request_id, "school_class": world.ref(school_class), "period": WHOLE_YEAR}
+    rows = [remarks_pb2.RemarkRow(student=school_class.students[0].id, text="Chăm ngoan.")]
     message = remarks_pb2.EnterRemarksRequest(**fields, rows=rows)
     with world.database.transaction() as tx:
         old_entry(tx, "remark_entry", request_id, digest_of(world, message, request_id, who), who)
@@ -68,23 +68,27 @@ def test_old_remarks_are_answered_read_and_their_id_is_taken(world: World, one: 
             "INSERT INTO remark (class_id, subject_id, period, student_id, version, remark, request_id)"
             " SELECT c.id, NULL, 3, s.id, 1, 'Chăm ngoan.', %s FROM school_class c, student s"
             " WHERE s.moet_student_id = %s",
-            (request_id, one.students[0].id),
+            (request_id, school_class.students[0].id),
         )
     answer = world.ask("EnterRemarks", person=who, **fields, rows=rows)
     assert (answer.changed, answer.unchanged) == (3, 4)
-    others = [remarks_pb2.RemarkRow(student=one.students[1].id, text="Khá.")]
+    others = [remarks_pb2.RemarkRow(student=school_class.students[1].id, text="Khá.")]
     reused(lambda: world.ask("EnterRemarks", person=who, **fields, rows=others))
-    reused(lambda: world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {one.students[0].id: ["7"]}, request_id=request_id))
+    reused(
+        lambda: world.enter(
+            school_class, "TOAN", FIRST, [(FINAL, 0)], {school_class.students[0].id: ["7"]}, request_id=request_id
+        )
+    )
     (kept,) = world.ask(
-        "GetRemarks", school_class=world.ref(one), period=WHOLE_YEAR, student=one.students[0].id
+        "GetRemarks", school_class=world.ref(school_class), period=WHOLE_YEAR, student=school_class.students[0].id
     ).remarks
     assert (kept.text, kept.version, kept.person, kept.client) == ("Chăm ngoan.", 1, who, VENDOR)
     assert kept.time.seconds > 0
 
 
-def test_an_old_sheet_of_marks_with_remarks_is_answered_as_it_was(world: World, one: SchoolClass) -> None:
-    student, who = one.students[0].id, one.assignments["VAN"][0]
-    sent = sheet(world, one, "VAN", FIRST, [(FINAL, 0)], {student: ["8"]}, remarks={student: "Khá."})
+def test_an_old_sheet_of_marks_with_remarks_is_answered_as_it_was(world: World, school_class: SchoolClass) -> None:
+    student, who = school_class.students[0].id, school_class.assignments["VAN"][0]
+    sent = sheet(world, school_class, "VAN", FIRST, [(FINAL, 0)], {student: ["8"]}, remarks={student: "Khá."})
     request_id = sent.sheet.request_id
     message = marks_pb2.ImportMarksRequest(sheet=sent.sheet, remarks=sent.remarks)
     sha256 = digest_of(world, message, request_id, who)
@@ -106,15 +110,15 @@ def test_an_old_sheet_of_marks_with_remarks_is_answered_as_it_was(world: World, 
     assert (answer.changed, answer.unchanged, answer.remarks_changed, answer.remarks_unchanged) == (1, 2, 3, 4)
     assert answer.refusal.reason == ""
     period = remarks_pb2.REMARK_PERIOD_SEMESTER_1
-    (kept,) = world.ask("GetRemarks", school_class=world.ref(one), subject="VAN", period=period).remarks
+    (kept,) = world.ask("GetRemarks", school_class=world.ref(school_class), subject="VAN", period=period).remarks
     ((entered,),) = world.rows("SELECT recorded_time FROM remark_entry WHERE request_id = %s", request_id)
     assert kept.time.ToDatetime(dt.UTC) == entered  # when the remark was entered, not the marks
 
 
-def test_old_achievements_are_answered_and_read(world: World, one: SchoolClass) -> None:
-    request_id, who = str(uuid.uuid4()), one.homeroom_teacher
-    fields: dict[str, Any] = {"request_id": request_id, "school_class": world.ref(one), "kind": 1}
-    rows = [achievements_pb2.AchievementRow(student=one.students[0].id, text="Chứng chỉ Tin học")]
+def test_old_achievements_are_answered_and_read(world: World, school_class: SchoolClass) -> None:
+    request_id, who = str(uuid.uuid4()), school_class.homeroom_teacher
+    fields: dict[str, Any] = {"request_id": request_id, "school_class": world.ref(school_class), "kind": 1}
+    rows = [achievements_pb2.AchievementRow(student=school_class.students[0].id, text="Chứng chỉ Tin học")]
     message = achievements_pb2.EnterAchievementsRequest(**fields, rows=rows)
     with world.database.transaction() as tx:
         old_entry(tx, "achievement_entry", request_id, digest_of(world, message, request_id, who), who)
@@ -122,20 +126,24 @@ def test_old_achievements_are_answered_and_read(world: World, one: SchoolClass) 
             "INSERT INTO achievement (school_year_id, student_id, kind, version, achieved, request_id)"
             " SELECT y.id, s.id, 1, 1, 'Chứng chỉ Tin học', %s FROM school_year y, student s"
             " WHERE s.moet_student_id = %s",
-            (request_id, one.students[0].id),
+            (request_id, school_class.students[0].id),
         )
     answer = world.ask("EnterAchievements", person=who, **fields, rows=rows)
     assert (answer.changed, answer.unchanged) == (3, 4)
-    (kept,) = world.ask("GetAchievements", school_class=world.ref(one), kind=1).achievements
+    (kept,) = world.ask("GetAchievements", school_class=world.ref(school_class), kind=1).achievements
     assert (kept.text, kept.version, kept.person) == ("Chứng chỉ Tin học", 1, who)
-    reused(lambda: world.enter(one, "TOAN", FIRST, [(FINAL, 0)], {one.students[0].id: ["7"]}, request_id=request_id))
+    reused(
+        lambda: world.enter(
+            school_class, "TOAN", FIRST, [(FINAL, 0)], {school_class.students[0].id: ["7"]}, request_id=request_id
+        )
+    )
 
 
-def test_an_old_exemption_and_an_old_correction_hold_their_ids(world: World, one: SchoolClass) -> None:
-    student, principal = one.students[0].id, world.school.principal
+def test_an_old_exemption_and_an_old_correction_hold_their_ids(world: World, school_class: SchoolClass) -> None:
+    student, principal = school_class.students[0].id, world.school.principal
     exemption: dict[str, Any] = {
         "request_id": str(uuid.uuid4()),
-        "school_class": world.ref(one),
+        "school_class": world.ref(school_class),
         "subject": "GDTC",
         "student": student,
         "semesters": [FIRST],
@@ -146,7 +154,7 @@ def test_an_old_exemption_and_an_old_correction_hold_their_ids(world: World, one
     )
     correction: dict[str, Any] = {
         "request_id": str(uuid.uuid4()),
-        "school_class": world.ref(one),
+        "school_class": world.ref(school_class),
         "subject": "TOAN",
         "semester": FIRST,
         "column": {"kind": MIDTERM},
@@ -155,7 +163,7 @@ def test_an_old_exemption_and_an_old_correction_hold_their_ids(world: World, one
         "reason": "Nhập nhầm điểm của bạn.",
         "evidence": {"description": "Bài kiểm tra"},
     }
-    teacher = one.assignments["TOAN"][0]
+    teacher = school_class.assignments["TOAN"][0]
     asked = digest_of(world, corrections_pb2.RequestCorrectionRequest(**correction), correction["request_id"], teacher)
     with world.database.transaction() as tx:
         tx.execute(
@@ -184,7 +192,7 @@ def test_an_old_exemption_and_an_old_correction_hold_their_ids(world: World, one
     assert world.rows("SELECT id::text FROM correction") == [(again.id,)]
     for request_id in (exemption["request_id"], correction["request_id"]):
         rows = {student: ["7"]}
-        reused(lambda r=request_id, w=rows: world.enter(one, "TOAN", SECOND, [(FINAL, 0)], w, request_id=r))
+        reused(lambda r=request_id, w=rows: world.enter(school_class, "TOAN", SECOND, [(FINAL, 0)], w, request_id=r))
 
 
 def test_version_1_is_recomputed_from_the_rows(world: World) -> None:

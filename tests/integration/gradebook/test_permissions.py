@@ -46,8 +46,8 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
     with served(pki_files, database("gradebook"), classes=2, students=5) as world:
         world.put_roster()
         world.plan_window("HK1", semesters=(FIRST,))
-        for one in world.school.classes:
-            world.complete(one, (FIRST,))
+        for school_class in world.school.classes:
+            world.complete(school_class, (FIRST,))
         world.close_window("HK1")
         world.plan_window("HK2", semesters=(common_pb2.SEMESTER_SECOND,))
         yield world
@@ -60,18 +60,20 @@ def people(world: World) -> Mapping[str, set[Actor]]:
 
     No dossier is kept, so that every vice principal is in charge.
     """
-    one = world.school.classes[0]
+    school_class = world.school.classes[0]
     teacher = _teacher(world)
-    teachers = {who for listed in one.assignments.values() for who in listed}
+    teachers = {who for listed in school_class.assignments.values() for who in listed}
     stranger = next(
-        p.id for p in world.school.people if p.roles == ("TEACHER",) and p.id not in {one.homeroom_teacher, *teachers}
+        p.id
+        for p in world.school.people
+        if p.roles == ("TEACHER",) and p.id not in {school_class.homeroom_teacher, *teachers}
     )
     acting = {
         p.id: {Actor[role] for role in p.roles}
         for p in world.school.people
-        if {*p.roles} != {"TEACHER"} or p.id in (one.homeroom_teacher, teacher, stranger)
+        if {*p.roles} != {"TEACHER"} or p.id in (school_class.homeroom_teacher, teacher, stranger)
     }
-    acting[one.homeroom_teacher] |= {Actor.HOMEROOM_TEACHER, Actor.PREPARER}
+    acting[school_class.homeroom_teacher] |= {Actor.HOMEROOM_TEACHER, Actor.PREPARER}
     acting[teacher] |= {Actor.ASSIGNED_TEACHER, Actor.REQUESTER}
     acting[world.school.data_officer].add(Actor.OFFICER)
     for person, actors in acting.items():
@@ -84,18 +86,18 @@ def people(world: World) -> Mapping[str, set[Actor]]:
 
 
 def _teacher(world: World) -> str:
-    one = world.school.classes[0]
-    return next(who for who in one.assignments[SUBJECT] if who != one.homeroom_teacher)
+    school_class = world.school.classes[0]
+    return next(who for who in school_class.assignments[SUBJECT] if who != school_class.homeroom_teacher)
 
 
 def requests(world: World) -> list[tuple[Permission, str, dict[str, Any]]]:
     """An act of each permission, in an order in which each still says who may do it, valid in
     itself.
     """
-    one = world.school.classes[0]
-    ref: dict[str, Any] = {"school_class": world.ref(one)}
+    school_class = world.school.classes[0]
+    ref: dict[str, Any] = {"school_class": world.ref(school_class)}
     year: dict[str, Any] = {**world.year}
-    student, other = one.students[0].id, one.students[1].id
+    student, other = school_class.students[0].id, school_class.students[1].id
     column = marks_pb2.MarkColumn(kind=REGULAR, position=1)
     sheet = {**ref, "subject": SUBJECT, "semester": common_pb2.SEMESTER_SECOND, "columns": [column]}
     level = common_pb2.LEVEL_GOOD
@@ -103,7 +105,7 @@ def requests(world: World) -> list[tuple[Permission, str, dict[str, Any]]]:
     window = world.ask("GetWindow", **year, window="HK2").window
     asked = {**ref, "student": student, "reason": "Nhập nhầm điểm của bài khác", "evidence": {"description": "Bài thi"}}
     mark = {**asked, "subject": SUBJECT, "semester": FIRST, "column": column, "new_value": "1.5"}
-    book = {"book": world.ask("FreezeBook", person=one.homeroom_teacher, **ref, stage=SEMESTER_1).book.id}
+    book = {"book": world.ask("FreezeBook", person=school_class.homeroom_teacher, **ref, stage=SEMESTER_1).book.id}
     world.ask("AssignPrint", person=world.school.principal, **book, officer=world.school.data_officer)
     requested = {**mark, "student": other, "request_id": str(uuid.uuid4())}
     correction = {"correction": world.ask("RequestCorrection", person=_teacher(world), **requested).correction.id}
@@ -165,7 +167,9 @@ def test_each_act_is_open_to_whom_the_table_lists_and_to_nobody_else(
     world: World, people: Mapping[str, set[Actor]]
 ) -> None:
     acts = requests(world)
-    assert [permission for permission, _, _ in acts if permission in OF_PERSONS] == [one for one, _, _ in acts]
+    assert [permission for permission, _, _ in acts if permission in OF_PERSONS] == [
+        permission for permission, _, _ in acts
+    ]
     assert {permission for permission, _, _ in acts} == OF_PERSONS
     for permission, rpc, fields in acts:
         grant = permission.value

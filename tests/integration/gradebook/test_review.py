@@ -101,8 +101,8 @@ def test_what_is_asked_must_be_one_thing(world: World) -> None:
 
 def test_people_and_scripts_see_the_review(world: World, hoso: Callable[..., Any]) -> None:
     where = (*world.year.values(), "6A1")
-    found = hoso("review", "class", *where)
-    assert found["total"] == len(found["anomalies"])
+    reviewed = hoso("review", "class", *where)
+    assert reviewed["total"] == len(reviewed["anomalies"])
     table = " ".join(hoso("review", "class", *where, table=True).split())
     assert "COLUMN_REPEATED" in table
     assert "hai lần" in table

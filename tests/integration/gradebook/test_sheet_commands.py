@@ -211,10 +211,10 @@ def test_what_the_gradebook_refuses_comes_back_to_the_worksheet(
     code, output = hoso("import", path, "--token-file", alone, "--json")
     world.rows("UPDATE entry_window SET semesters = '{1,2}' RETURNING 1")
     assert code == 1
-    found = {(finding["sheet"], finding["rule"]) for finding in json.loads(output)["findings"]}
-    assert ("6A1 - Tin học - HK1", "WINDOW_CLOSED") in found
+    answered = {(finding["sheet"], finding["rule"]) for finding in json.loads(output)["findings"]}
+    assert ("6A1 - Tin học - HK1", "WINDOW_CLOSED") in answered
     assert school_class.assignments["TIN"][0] not in school_class.assignments["CN"]
-    assert ("6A1 - Công nghệ - HK1", "NO_TEACHER_TOKEN") in found
+    assert ("6A1 - Công nghệ - HK1", "NO_TEACHER_TOKEN") in answered
 
 
 def test_a_class_or_subject_that_is_not_there_and_a_file_that_is_none(
@@ -243,7 +243,7 @@ def test_a_class_or_subject_that_is_not_there_and_a_file_that_is_none(
 def test_the_issuer_of_a_local_stack_stands_in_for_tokens(
     world: World, school_class: SchoolClass, tmp_path: Path, profile: Path
 ) -> None:
-    found = Profile(
+    own_profile = Profile(
         world.address,
         "127.0.0.1:1",
         "127.0.0.1:1",
@@ -253,7 +253,7 @@ def test_the_issuer_of_a_local_stack_stands_in_for_tokens(
         ISSUER,
         world.pki.stack.pki / "issuer.key",
     )
-    profile.write_text(dump(found))
+    profile.write_text(dump(own_profile))
     path = export(world, tmp_path / "o.xlsx", "--class", school_class.name, "--subject", "GDCD", "--semester", 2)
     book = openpyxl.load_workbook(path)
     book.worksheets[1]["E9"] = 9

@@ -66,7 +66,7 @@ def sheet(
 
 
 def enter_many(world: World, entries: Sequence[SheetEntry]) -> list[Answer]:
-    """As the service does: together, and then alone what is left, each in a thread of its own call."""
+    """As the service does: together, then the rest alone, each in the thread of its own call."""
 
     def alone(entry: SheetEntry) -> Answer:
         try:
@@ -133,7 +133,7 @@ def test_the_chain_of_a_school_is_whole_after_groups_at_the_same_time(world: Wor
         )
 
     with ThreadPoolExecutor(4) as pool:
-        answers = [answer for found in pool.map(enter, range(8)) for answer in found]
+        answers = [answer for group in pool.map(enter, range(8)) for answer in group]
     assert all(isinstance(answer, Entered) for answer in answers)
     assert world.rows("SELECT count(*) FROM entry")[0][0] == before + len(answers) == before + 48
     with world.database.transaction() as tx:

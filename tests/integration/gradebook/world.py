@@ -309,8 +309,8 @@ class World:
 
     def outbox(self, event: str) -> list[str]:
         """The bodies of the events of a type, oldest first."""
-        found = self.rows("SELECT body FROM outbox WHERE type = %s ORDER BY id", f"hoso.gradebook.v1.{event}")
-        return [bytes(row[0]).decode() for row in found]
+        bodies = self.rows("SELECT body FROM outbox WHERE type = %s ORDER BY id", f"hoso.gradebook.v1.{event}")
+        return [bytes(row[0]).decode() for row in bodies]
 
 
 def tls(pki: Pki, name: str) -> TlsConfig:

@@ -1,4 +1,4 @@
-"""Conduct levels, and the year's absences where they are keyed as totals: written with their acts."""
+"""Conduct levels, and the year's absences where totals are keyed: written with their acts."""
 
 from collections.abc import Sequence
 from typing import LiteralString, NamedTuple

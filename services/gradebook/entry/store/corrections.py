@@ -208,7 +208,7 @@ def open_at(tx: Tx, datum: Datum) -> UUID | None:
 
 
 def approved(tx: Tx, classes: Sequence[int], stage: Stage) -> dict[int, list[ApprovedCorrection]]:
-    """Class id → the approved corrections of what its book of the stage holds, by time of approval."""
+    """Class id → approved corrections of what its book of the stage holds, by time of approval."""
     listed: dict[int, list[ApprovedCorrection]] = {class_id: [] for class_id in classes}
     for row in rows(
         tx,

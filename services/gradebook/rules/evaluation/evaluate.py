@@ -6,7 +6,7 @@ a null or absent mark is an open cell, which makes every result that needs it nu
 
     {"id": any, "school_year": "2024-2025", "grade": 7,
      "subjects": [{"name": "Toán", "kind": "COMMENT_AND_SCORE", "periods_per_year": 140,
-                   "semester_1": {"regular": ["7.5", "8", "6.5", "9"], "midterm": "7.3", "final": "6.8"},
+                   "semester_1": {"regular": ["7.5", "8", "6.5"], "midterm": "7.3", "final": "6.8"},
                    "semester_2": {...}}],
      "conduct": {"semester_1": "Tốt", "semester_2": "Khá"}, "absent_sessions": 3}
 
