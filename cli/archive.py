@@ -7,7 +7,7 @@ import typer
 from hoso.archive.v1 import archive_pb2
 
 from cli.connection import Services, call, download, every, operator
-from cli.output import EXIT_NEGATIVE, Output, console, local_time, show, show_json
+from cli.output import EXIT_NEGATIVE, Output, console, local_time, show, show_json, styled
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -96,7 +96,7 @@ def verify(record: Annotated[str, typer.Argument(help="Record id.")]) -> None:
 
 def print_verification(answer: archive_pb2.VerifyRecordResponse) -> None:
     """The verification of one record for people."""
-    mark = {True: "[green]đạt[/]", False: "[red]KHÔNG ĐẠT[/]"}
+    mark = {True: styled(("đạt", "green")), False: styled(("KHÔNG ĐẠT", "red"))}
     checks = [(mark[c.passed], CHECK_WORDS.get(c.name, c.name), c.detail) for c in answer.checks]
     show(f"Kiểm tra hồ sơ {answer.record.id}", ("kết quả", "nội dung", "chi tiết"), checks, answer)
     signatures = [
@@ -105,7 +105,8 @@ def print_verification(answer: archive_pb2.VerifyRecordResponse) -> None:
     ]
     if signatures:
         show("Chữ ký theo thứ tự", ("số", "kết quả", "vai trò", "tên", "mã", "lúc ký"), signatures, answer)
-    console.print("[bold green]Hồ sơ nguyên vẹn.[/]" if answer.valid else "[bold red]HỒ SƠ KHÔNG HỢP LỆ.[/]")
+    verdict = ("Hồ sơ nguyên vẹn.", "bold green") if answer.valid else ("HỒ SƠ KHÔNG HỢP LỆ.", "bold red")
+    console.print(styled(verdict))
 
 
 @app.command("fetch")

@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import typer
 from hoso.operations.v1 import anchors_pb2, operations_pb2
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
 from cli import profile
 from cli.connection import SERVICES, Services, call, every, operator
-from cli.output import EXIT_NEGATIVE, EXIT_UNAVAILABLE, Output, errors, show
+from cli.output import EXIT_NEGATIVE, EXIT_UNAVAILABLE, Output, errors, show, styled
 from services.common import anchor
 from services.common.anchor import AnchorInvalid, Statement
 from services.common.errors import NotFound, Rejected
@@ -183,13 +184,13 @@ def _anchor_words(result: _Result) -> str:
     return f"số {result.statement.number}, {words} trước"
 
 
-def _outcome(result: _Result) -> str:
+def _outcome(result: _Result) -> Text:
     if result.good:
-        return "[green]nguyên vẹn[/]"
+        return styled(("nguyên vẹn", "green"))
     breaks = [f"{b.chain}#{b.sequence} {b.reason}" for b in result.breaks[:_SHOWN_BREAKS]]
     more = len(result.breaks) - _SHOWN_BREAKS
     lines = [*result.problems.values(), *breaks, *([f"… và {more} chuỗi nữa"] if more > 0 else [])]
-    return "\n".join(f"[red]{line}[/]" for line in lines)
+    return styled(("\n".join(lines), "red"))
 
 
 def _data(result: _Result) -> dict[str, object]:

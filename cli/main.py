@@ -1,5 +1,6 @@
 """Entry point of `hoso`: the commands by subject, global options, errors into exit codes."""
 
+import os
 import sys
 from importlib.metadata import entry_points
 from typing import Annotated
@@ -62,7 +63,11 @@ def options(json: Annotated[bool, typer.Option("--json", help="Print JSON for sc
 
 
 def main() -> None:
-    """Run the command line; expected errors become a message and an exit code."""
+    """Run the command line; expected errors become a message and an exit code.
+
+    Files that it writes hold pupils' data and can be read by nobody else.
+    """
+    os.umask(0o077)
     try:
         app()
     except (HosoError, ConfigError) as e:

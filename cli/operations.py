@@ -7,7 +7,7 @@ from hoso.operations.v1 import operations_pb2
 
 from cli import profile
 from cli.connection import SERVICES, call, operator
-from cli.output import EXIT_UNAVAILABLE, console, plain, show, show_json
+from cli.output import EXIT_UNAVAILABLE, console, plain, show, show_json, styled
 from services.common import dead_letters
 from services.common.config import ConfigError
 from services.common.dead_letters import DeadLetter
@@ -35,7 +35,7 @@ def status() -> None:
         except Unavailable as e:
             away = True
             data[name] = {"error": e.reason}
-            rows.append((name, "[red]không sẵn sàng[/]", "", "", ""))
+            rows.append((name, styled(("không sẵn sàng", "red")), "", "", ""))
             continue
         data[name] = plain(answer)
         oldest = answer.jobs_oldest_time.ToJsonString() if answer.HasField("jobs_oldest_time") else ""

@@ -1,6 +1,7 @@
 """Output of the command line: tables, JSON, errors that say what to do next, exit codes."""
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any
@@ -10,6 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from services.common.config import ConfigError
 from services.common.errors import Forbidden, HosoError, Invalid, Unauthenticated, Unavailable
@@ -25,8 +27,31 @@ EXIT_UNAVAILABLE = 5
 """A service is away; the same command may work later."""
 
 
-console = Console()
-errors = Console(stderr=True)
+_UNSEEN = {"Cc", "Cf", "Zl", "Zp"}
+"""Unicode categories of what acts on a terminal, or turns a line around, without being seen."""
+
+
+def visible(text: str) -> str:
+    """Text from elsewhere, with each character that a terminal would obey shown as "�"."""
+    if text.isprintable():
+        return text
+    return "".join("�" if c not in "\n\t" and unicodedata.category(c) in _UNSEEN else c for c in text)
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """A line of parts, each plain or with a style: ``styled(("đạt", "green"), f": {name}")``."""
+    return Text.assemble(*(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts))
+
+
+class _Screen(Console):
+    """Shows every text as it is: names come from schools and vendors and are never markup."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)
+
+
+console = _Screen(markup=False, emoji=False)
+errors = _Screen(stderr=True, markup=False, emoji=False)
 
 
 class Output:
@@ -45,13 +70,15 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], d
         # The next command takes the first column: an id on one line can be copied.
         table.add_column(column, overflow="fold", no_wrap=index == 0 and column == "id")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else str(cell) for cell in row))
     console.print(table)
 
 
 def show_json(data: Any) -> None:
     """`data` (messages, lists, dicts, plain values) as indented JSON."""
-    print(json.dumps(plain(data), ensure_ascii=False, indent=2))
+    text = json.dumps(plain(data), ensure_ascii=False, indent=2)
+    # What `visible` replaces for people stands escaped here: it is within strings only.
+    print("".join(json.dumps(c)[1:-1] if c != "\n" and unicodedata.category(c) in _UNSEEN else c for c in text))
 
 
 def plain(value: Any) -> Any:
@@ -93,7 +120,9 @@ def local_time(stamp: Timestamp) -> str:
 def explain(error: HosoError | ConfigError) -> int:
     """Print an error for people (or as JSON) and return the exit code that goes with it."""
     if isinstance(error, ConfigError):
-        errors.print(f"[red]Cấu hình:[/] {error}\nHãy chạy `make up`, hoặc đặt HOSO_PROFILE.", highlight=False)
+        errors.print(
+            styled(("Cấu hình:", "red"), f" {error}\nHãy chạy `make up`, hoặc đặt HOSO_PROFILE."), highlight=False
+        )
         return EXIT_USAGE
     violations = error.violations if isinstance(error, Invalid) else ()
     if Output.as_json:
@@ -102,12 +131,14 @@ def explain(error: HosoError | ConfigError) -> int:
             {"error": {"reason": error.reason, "message": error.message, "facts": error.facts, "violations": fields}}
         )
     else:
-        errors.print(f"[red]{error.reason}[/] {error.message}", highlight=False)
+        errors.print(styled((error.reason, "red"), f" {error.message}"), highlight=False)
         for violation in violations:
-            errors.print(f"  {violation.field}: {violation.message} [dim]({violation.rule})[/]", highlight=False)
+            errors.print(
+                styled(f"  {violation.field}: {violation.message} ", (f"({violation.rule})", "dim")), highlight=False
+            )
         facts = ", ".join(f"{key}={value}" for key, value in error.facts.items())
         if facts:
-            errors.print(f"  [dim]{facts}[/]", highlight=False)
+            errors.print(styled((f"  {facts}", "dim")), highlight=False)
     if isinstance(error, Forbidden | Unauthenticated):
         return EXIT_NOT_ALLOWED
     if isinstance(error, Unavailable):

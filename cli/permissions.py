@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cli.output import EXIT_USAGE, Output, console, errors, show_json
+from cli.output import EXIT_USAGE, Output, console, errors, show_json, styled
 from services.gradebook.model import permissions
 from services.gradebook.model.catalogue import SIGNATORIES, TITLES, SignatoryRole
 from services.gradebook.model.permissions import Actor, Group, Permission
@@ -60,7 +60,7 @@ def _check(option: str, name: str, known: Iterable[str]) -> None:
     """End the command unless an option names a row that there is."""
     names = list(known)
     if name and name not in names:
-        errors.print(f"[red]--{option}[/] không có {name}; có: {', '.join(names)}.", highlight=False)
+        errors.print(styled((f"--{option}", "red"), f" không có {name}; có: {', '.join(names)}."), highlight=False)
         raise typer.Exit(EXIT_USAGE)
 
 
@@ -72,7 +72,7 @@ def _print_acts(listed: Sequence[Permission], actor: Actor | None) -> None:
         table = _table(group.value, ("Việc", 4), ("Điều kiện" if actor else "Ai được làm", 4), (_SOURCE, 2))
         for permission in rows:
             terms = permissions.terms(permission, actor) or "không kèm điều kiện" if actor else _entitled(permission)
-            name = f"{permission.value.name}\n[dim]{permission.name}[/]"
+            name = styled(f"{permission.value.name}\n", (permission.name, "dim"))
             table.add_row(name, terms, permission.value.source or "-")
         console.print(table)
 
@@ -80,7 +80,7 @@ def _print_acts(listed: Sequence[Permission], actor: Actor | None) -> None:
 def _print_refusal(permission: Permission) -> None:
     grant = permission.value
     if grant.refusal:
-        console.print(f"Người khác bị từ chối: {grant.refusal} [dim]({grant.reason})[/]", highlight=False)
+        console.print(styled(f"Người khác bị từ chối: {grant.refusal} ", (f"({grant.reason})", "dim")), highlight=False)
 
 
 def _entitled(permission: Permission) -> str:
@@ -109,7 +109,7 @@ def _print_signatures(actor: Actor | None) -> None:
 def _print_actors(actors: Sequence[Actor]) -> None:
     table = _table("Ai là ai", ("Người làm", 3), ("Được xác định thế nào", 5))
     for actor in actors:
-        table.add_row(f"{_title(actor)}\n[dim]{actor.name}[/]", permissions.EXPLANATIONS[actor])
+        table.add_row(styled(f"{_title(actor)}\n", (actor.name, "dim")), permissions.EXPLANATIONS[actor])
     console.print(table)
 
 

@@ -15,7 +15,7 @@ from cli import words
 from cli.archive import print_verification
 from cli.books import record_type_name, state_name
 from cli.connection import Services, call, download
-from cli.output import EXIT_NEGATIVE, Output, console, show_json
+from cli.output import EXIT_NEGATIVE, Output, console, show_json, styled
 from demo.load import in_parallel
 
 Row = dict[str, Any]
@@ -28,6 +28,7 @@ def write(folder: Path, operator: Services, books: Sequence[books_pb2.Book], ste
     written as fetched from the archive, and their digest is checked once more.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # what an earlier run left is private too
     rows: list[Row] = [{}] * len(books)
 
     def fill(index: int) -> None:
@@ -49,19 +50,21 @@ def conclude(folder: Path, operator: Services, rows: list[Row]) -> int:
         return 0 if good else EXIT_NEGATIVE
     print_verification(answer)
     for tool, result in first["verification"]["tools"].items():
-        console.print(f"{tool}: {'[green]chấp nhận[/]' if result else '[red]KHÔNG CHẤP NHẬN[/]'}")
+        verdict = ("chấp nhận", "green") if result else ("KHÔNG CHẤP NHẬN", "red")
+        console.print(styled(f"{tool}: ", verdict))
     console.print()
     for kind in words.RECORD_TYPES:
         of_kind = [row["verification"]["valid"] for row in rows if row["type"] == record_type_name(kind)]
         if of_kind:
             title = words.record_type(kind)
-            console.print(f"[bold]{sum(of_kind)}/{len(of_kind)}[/] {title} đã ký số, khóa, lưu trữ và kiểm tra lại.")
+            done = f"{sum(of_kind)}/{len(of_kind)}"
+            console.print(styled((done, "bold"), f" {title} đã ký số, khóa, lưu trữ và kiểm tra lại."))
     for label, text in (
         ("Tệp PDF:", f"{_short(folder)}/"),
         ("Báo cáo:", _short(folder / "report.json")),
         ("Kiểm tra một hồ sơ bất kì:", f".venv/bin/hoso archive verify {first['record']}"),
     ):
-        console.print(f"{label} [cyan]{text}[/]", highlight=False, soft_wrap=True)
+        console.print(styled(f"{label} ", (text, "cyan")), highlight=False, soft_wrap=True)
     return 0 if good else EXIT_NEGATIVE
 
 

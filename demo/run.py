@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from cli import profile
 from cli.connection import SERVICES, Persons, Services
-from cli.output import EXIT_NEGATIVE, errors
+from cli.output import EXIT_NEGATIVE, errors, styled
 from cli.profile import DemoConfig, Profile
 from cli.signing import register_record
 from demo import books, dossier, keys, load, report, story
@@ -43,7 +43,7 @@ def run(*, classes: int, students: int, paper: bool, story: bool, code: str) -> 
     schools = (home, neighbour(home)) if story else (plain,)
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -61,7 +61,7 @@ def run(*, classes: int, students: int, paper: bool, story: bool, code: str) -> 
                 _year(progress, *plays, paper=paper)
             rows = _report(progress, configured.demo, operator, plays)
     except DemoFailed as e:
-        errors.print(f"[red]{e}[/]", highlight=False)
+        errors.print(styled((str(e), "red")), highlight=False)
         return EXIT_NEGATIVE
     return report.conclude(configured.demo.folder, operator, rows)
 

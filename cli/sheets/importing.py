@@ -17,7 +17,7 @@ from hoso.gradebook.v1 import common_pb2, marks_pb2
 from rich.progress import Progress
 
 from cli.connection import Services
-from cli.output import EXIT_NEGATIVE, EXIT_USAGE, Output, console, errors, show_json
+from cli.output import EXIT_NEGATIVE, EXIT_USAGE, Output, console, errors, show_json, styled
 from cli.sheets import files, gradebook, layout, read
 from cli.sheets.check import Cells, Plan, check
 from cli.sheets.files import BadFile
@@ -200,7 +200,7 @@ def _unusable(message: str) -> int:
     if Output.as_json:
         show_json({"error": {"rule": "BAD_FILE", "message": message}})
     else:
-        errors.print(f"[red]Không nhập được:[/] {message}", highlight=False)
+        errors.print(styled(("Không nhập được:", "red"), f" {message}"), highlight=False)
     return EXIT_USAGE
 
 
@@ -211,7 +211,7 @@ def _report(path: Path, outcomes: Sequence[Outcome], whole: Findings, *, only_ch
         show_json(_as_json(path, outcomes, findings, only_check=only_check))
         return EXIT_NEGATIVE if failed else 0
     for finding in sorted(findings, key=lambda finding: list(Severity).index(finding.severity))[:_MAX_LISTED]:
-        console.print(str(finding), style=_STYLES[finding.severity], highlight=False, markup=False, soft_wrap=True)
+        console.print(str(finding), style=_STYLES[finding.severity], highlight=False, soft_wrap=True)
     if len(findings) > _MAX_LISTED:
         console.print(f"… và {len(findings) - _MAX_LISTED} ghi nhận nữa; xem đủ bằng --json.", highlight=False)
     console.print(_summary(outcomes, findings, only_check=only_check), highlight=False, soft_wrap=True)

@@ -32,6 +32,9 @@ def test_the_year_runs_and_a_second_run_changes_nothing(line: Line) -> None:
     assert {row["type"] for row in first} == {"CLASS_BOOK", "TEACHER_BOOK", "TRANSCRIPT", "STUDENT_REGISTER"}
     finished(line.demo(code, classes=CLASSES, students=STUDENTS), 120)
     assert line.report() == first
+    assert line.profile.demo is not None
+    folder = line.profile.demo.folder
+    assert [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077] == []  # pupils' data
 
 
 def test_kill_9_of_every_process_once_loses_nothing_and_signs_nothing_twice(line: Line) -> None:
