@@ -4,16 +4,22 @@ running stack.
 
 import contextlib
 import fcntl
+import socket
 import subprocess
+import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from deploy.local import pki, postgres, rabbitmq
 from deploy.local.layout import Stack
 from deploy.local.process import NotReadyError, Process, launch
-from services.common.settings import BrokerConfig, DatabaseConfig
+from services.common import grpc_server
+from services.common.grpc_call import Refusal
+from services.common.grpc_server import Served
+from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig
+from tests.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,29 @@ class Pki:
     def identity(self, name: str) -> pki.Identity:
         """The certificate of ``service/print``, ``vendor/smas`` and so on."""
         return pki.identity(self.stack, name)
+
+
+@contextlib.contextmanager
+def serving(config: ServerConfig, served: Sequence[Served], refused: Refusal) -> Iterator[None]:
+    """A gRPC server in a thread of this process, while the block runs."""
+    stop = threading.Event()
+    thread = threading.Thread(target=grpc_server.serve, args=(config, served, refused, {}, stop))
+    thread.start()
+    host, port = config.listen.rsplit(":", 1)
+    eventually(lambda: _accepts(host, int(port)))
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _accepts(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -72,6 +72,12 @@ class Unavailable(HosoError):
     """
 
 
+class Exhausted(HosoError):
+    """The caller holds or asks for more than its share of the service (RESOURCE_EXHAUSTED): send
+    less at a time, or later.
+    """
+
+
 class Waiting(HosoError):
     """A job cannot go on until something else happens, and that is no failure: try later, without
     using up an attempt.

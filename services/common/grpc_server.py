@@ -1,65 +1,62 @@
-"""The gRPC edge of every service: mTLS, callers, access (deny by default), errors, health,
+"""The gRPC edge of every service: mTLS, callers, access (deny by default), shares, errors, health,
 stopping.
 
 Servicers stay plain: they turn messages into arguments, call a use case and raise the errors of
-`errors`. One interceptor does the rest: client name → person token → access table → handler → error
-mapping.
+`errors`. `grpc_call` does the rest for each call; here the server is put together: every RPC is
+registered with raw bytes as a stream of requests, so that our code runs when the headers arrive
+and decides what is received, and when.
 """
 
+import asyncio
+import logging
 import threading
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
-import psycopg
-from google.protobuf import any_pb2
+import grpc.aio
 from google.protobuf.message import Message
-from google.rpc import code_pb2, error_details_pb2, status_pb2
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
-from grpc_status import rpc_status
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from grpc_reflection.v1alpha._async import ReflectionServicer
 
-from services.common import identity, log
-from services.common.errors import (
-    Conflict,
-    Forbidden,
-    HosoError,
-    Invalid,
-    NotFound,
-    Rejected,
-    Unauthenticated,
-    Unavailable,
-    Violation,
-)
-from services.common.identity import Access, Caller, TokenVerifier
+from services.common import log
+from services.common.errors import Exhausted, HosoError, Invalid, Violation
+from services.common.grpc_call import Call, Door, Refusal, ServicerContext, parse, perform
+from services.common.grpc_health import Health, State
+from services.common.identity import Access, TokenVerifier
 from services.common.settings import ServerConfig
+from services.common.shares import Limits, Shares, Workers
 
-ERROR_DOMAIN = "hoso"
 HEALTH_PERIOD_S = 2.0
+UPLOADS = 16
+"""Calls of all clients together that send a stream; each has a thread."""
+WATCH_S = 300.0
+"""How long a health watch lasts before the peer must ask again."""
+MAX_STREAM_S = 12 * 3600.0
+"""The longest deadline of a call that streams: an operator recomputes a city's audit chains."""
+_ROUNDING = 1.05
+"""gRPC sends a long deadline in coarse units, rounded up."""
+MAX_CONNECTION_S = 3600
+"""Age at which a connection is closed, so that none outlives its certificate by much."""
+CONNECTION_GRACE_S = 660
+"""Seconds that calls get on a connection whose age is over."""
+MAX_IDLE_S = 300
 
-_CODES: dict[type[HosoError], int] = {
-    Invalid: code_pb2.INVALID_ARGUMENT,
-    NotFound: code_pb2.NOT_FOUND,
-    Conflict: code_pb2.ALREADY_EXISTS,
-    Rejected: code_pb2.FAILED_PRECONDITION,
-    Unauthenticated: code_pb2.UNAUTHENTICATED,
-    Forbidden: code_pb2.PERMISSION_DENIED,
-    Unavailable: code_pb2.UNAVAILABLE,
-}
 _ANYONE = Access(clients=("*",))
 _PUBLIC = {
     "/grpc.health.v1.Health/Check": _ANYONE,
+    "/grpc.health.v1.Health/List": _ANYONE,
     "/grpc.health.v1.Health/Watch": _ANYONE,
-    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _ANYONE,
+    f"/{reflection.SERVICE_NAME}/ServerReflectionInfo": _ANYONE,
 }
 
 _log = log.get(__name__)
-
-Refusal = Callable[[Caller, str, HosoError], None]
-"""Called with caller, RPC and error after a refusal, to write an audit row."""
+# It logs a traceback for each peer that has gone while we answer; a peer could fill the log.
+logging.getLogger("grpc._cython.cygrpc").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -68,56 +65,9 @@ class Served:
     which RPC.
     """
 
-    add: Callable[[grpc.Server], None]
+    add: Callable[[Any], None]
     name: str
     access: Mapping[str, Access]
-
-
-def status_of(error: HosoError) -> status_pb2.Status:
-    """The gRPC status of an expected error: code, ErrorInfo, and BadRequest with every violation
-    (AIP-193).
-    """
-    status = status_pb2.Status(code=_CODES.get(type(error), code_pb2.UNKNOWN), message=error.message)
-    _attach(status, error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.facts))
-    if isinstance(error, Invalid):
-        bad = error_details_pb2.BadRequest()
-        for violation in error.violations:
-            bad.field_violations.add(field=violation.field, reason=violation.rule, description=violation.message)
-        _attach(status, bad)
-    return status
-
-
-def build(config: ServerConfig, served: Sequence[Served], refused: Refusal) -> grpc.Server:
-    """A server with all interceptors, health and reflection, bound to its port but not started.
-
-    Raises RuntimeError when the port is taken, config.ConfigError when the issuers' keys cannot be
-    read.
-    """
-    table = {f"/{service.name}/{rpc}": access for service in served for rpc, access in service.access.items()} | _PUBLIC
-    server = grpc.server(
-        ThreadPoolExecutor(max_workers=config.max_workers, thread_name_prefix="rpc"),
-        interceptors=[_Edge(table, TokenVerifier(config.issuers_file), refused)],
-        options=[
-            ("grpc.so_reuseport", 0),
-            ("grpc.max_receive_message_length", config.max_message_bytes),
-            ("grpc.max_concurrent_streams", 256),
-            ("grpc.keepalive_time_ms", 60_000),
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
-            ("grpc.keepalive_permit_without_calls", 1),
-        ],
-    )
-    for service in served:
-        service.add(server)
-    reflection.enable_server_reflection([*(service.name for service in served), reflection.SERVICE_NAME], server)
-    tls = config.tls
-    credentials = grpc.ssl_server_credentials(
-        [(tls.key_file.read_bytes(), tls.cert_file.read_bytes())],
-        root_certificates=tls.ca_file.read_bytes(),
-        require_client_auth=True,
-    )
-    if server.add_secure_port(config.listen, credentials) == 0:
-        raise RuntimeError(f"cannot listen on {config.listen}")
-    return server
 
 
 def serve(
@@ -132,161 +82,229 @@ def serve(
 
     dependencies: name → check that raises when the dependency is away; run every two seconds.
         Health reports each by name, and "" (the whole) as SERVING only while all are.
+
+    Raises RuntimeError when the port is taken, config.ConfigError when the issuers' keys cannot be
+    read.
     """
-    server = build(config, served, refused)
-    health_servicer = health.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    server.start()
+    asyncio.run(_serve(config, served, refused, dependencies, stop))
+
+
+async def _serve(
+    config: ServerConfig,
+    served: Sequence[Served],
+    refused: Refusal,
+    dependencies: Mapping[str, Callable[[], None]],
+    stop: threading.Event,
+) -> None:
+    health = Health()
+    workers, uploads = Workers(config.max_workers), _Uploads()
+    table = {f"/{service.name}/{rpc}": access for service in served for rpc, access in service.access.items()}
+    limits = Limits(
+        config.calls_per_client, config.uploads_per_client, config.watches_per_client, config.bytes_per_client
+    )
+    door = Door(config, table | _PUBLIC, TokenVerifier(config.issuers_file), refused, Shares(limits), workers)
+    server = _server(config, _Methods(door, served, health, uploads))
+    await server.start()
     _log.info("serving", listen=config.listen)
+    loop = asyncio.get_running_loop()
     while True:
-        _report_health(health_servicer, dependencies)
-        if stop.wait(HEALTH_PERIOD_S):
+        await _report_health(health, dependencies)
+        if await loop.run_in_executor(None, stop.wait, HEALTH_PERIOD_S):
             break
-    health_servicer.enter_graceful_shutdown()
-    server.stop(config.grace_s).wait(config.grace_s + 5)
+    health.stop()
+    await server.stop(config.grace_s)
+    workers.close()
+    uploads.close()
     _log.info("stopped")
 
 
-class _Edge(grpc.ServerInterceptor):
-    def __init__(self, table: Mapping[str, Access], verifier: TokenVerifier, refused: Refusal) -> None:
-        self._table = table
-        self._verifier = verifier
-        self._refused = refused
-        self._handlers: dict[str, Any] = {}
+def _server(config: ServerConfig, methods: grpc.GenericRpcHandler) -> grpc.aio.Server:
+    server = grpc.aio.server(
+        options=[
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", config.max_message_bytes),
+            ("grpc.max_concurrent_streams", 256),
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 20_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.max_connection_age_ms", MAX_CONNECTION_S * 1000),
+            ("grpc.max_connection_age_grace_ms", CONNECTION_GRACE_S * 1000),
+            ("grpc.max_connection_idle_ms", MAX_IDLE_S * 1000),
+        ],
+    )
+    server.add_generic_rpc_handlers((methods,))
+    tls = config.tls
+    credentials = grpc.ssl_server_credentials(
+        [(tls.key_file.read_bytes(), tls.cert_file.read_bytes())],
+        root_certificates=tls.ca_file.read_bytes(),
+        require_client_auth=True,
+    )
+    if server.add_secure_port(config.listen, credentials) == 0:
+        raise RuntimeError(f"cannot listen on {config.listen}")
+    return server
 
-    def intercept_service(self, continuation: Any, details: Any) -> Any:
-        rpc = details.method
-        if rpc not in self._handlers:
-            handler = continuation(details)
-            if handler is None:
-                return None
-            self._handlers[rpc] = self._guarded(rpc, handler)
-        return self._handlers[rpc]
 
-    def _guarded(self, rpc: str, handler: Any) -> Any:
-        """The handler of an RPC, wrapped in `_Call`."""
+class _Collector:
+    """Takes the handlers of a generated ``add_…_to_server``: full name of the RPC → handler."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Any] = {}
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        self.handlers |= {f"/{service}/{rpc}": handler for rpc, handler in handlers.items()}
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """The same handlers again, for servers that know no other way."""
+
+
+class _Methods(grpc.GenericRpcHandler):
+    """Every RPC of the server, by its name."""
+
+    def __init__(self, door: Door, served: Sequence[Served], health: Health, uploads: "_Uploads") -> None:
+        self._door, self._uploads = door, uploads
+        collector = _Collector()
+        for service in served:
+            service.add(collector)
+        self._methods = {rpc: self._method(rpc, handler) for rpc, handler in collector.handlers.items()}
+        of_loop = _Collector()
+        health_pb2_grpc.add_HealthServicer_to_server(health, of_loop)
+        names = [*(service.name for service in served), reflection.SERVICE_NAME]
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(ReflectionServicer(names), of_loop)
+        for rpc, handler in of_loop.handlers.items():
+            self._methods[rpc] = grpc.stream_stream_rpc_method_handler(partial(self._in_loop, rpc, handler))
+
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
+        """The handler of an RPC; None answers UNIMPLEMENTED."""
+        return self._methods.get(details.method)
+
+    def _method(self, rpc: str, handler: Any) -> Any:
         if handler.response_streaming:
-            inner = handler.unary_stream or handler.stream_stream
+            return grpc.stream_stream_rpc_method_handler(partial(self._download, rpc, handler))
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(partial(self._upload, rpc, handler))
+        return grpc.stream_unary_rpc_method_handler(partial(self._unary, rpc, handler))
 
-            def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-                with self._around(rpc, request, context):
-                    yield from inner(request, context)
+    async def _unary(self, rpc: str, handler: Any, _: Any, context: Any) -> bytes:
+        async with Call(self._door, rpc, context, "calls") as call:
+            message = await call.receive_only()
 
-            make = (
-                grpc.stream_stream_rpc_method_handler
-                if handler.request_streaming
-                else grpc.unary_stream_rpc_method_handler
-            )
-            return make(stream, handler.request_deserializer, handler.response_serializer)
-        inner = handler.unary_unary or handler.stream_unary
+            def answer() -> bytes:
+                request = parse(handler.request_deserializer, message)
+                response = perform(handler.unary_unary, request, ServicerContext(call))
+                return bytes(handler.response_serializer(response))
 
-        def call(request: Any, context: grpc.ServicerContext) -> Any:
-            with self._around(rpc, request, context):
-                return inner(request, context)
+            return call.answer(await call.work(answer))
 
-        make = (
-            grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
-        )
-        return make(call, handler.request_deserializer, handler.response_serializer)
+    async def _upload(self, rpc: str, handler: Any, _: Any, context: Any) -> bytes:
+        async with Call(self._door, rpc, context, "uploads") as call:
+            _check_deadline(call)
 
-    def _around(self, rpc: str, request: Any, context: grpc.ServicerContext) -> "_Call":
-        return _Call(self._table, self._verifier, self._refused, rpc=rpc, request=request, context=context)
+            def answer() -> bytes:
+                requests = call.messages(handler.request_deserializer)
+                response = perform(handler.stream_unary, requests, ServicerContext(call))
+                return bytes(handler.response_serializer(response))
 
+            return call.answer(await self._uploads.run(lambda: call.within(answer)))
 
-class _Call:
-    """One call: identifies the caller and checks access; on exit turns an error into a status."""
+    async def _download(self, rpc: str, handler: Any, _: Any, context: Any) -> None:
+        async with Call(self._door, rpc, context, "calls") as call:
+            _check_deadline(call)
+            message = await call.receive_only()
+            responses: Iterator[Any] | None = None
 
-    def __init__(
-        self,
-        table: Mapping[str, Access],
-        verifier: TokenVerifier,
-        refused: Refusal,
-        *,
-        rpc: str,
-        request: Any,
-        context: grpc.ServicerContext,
-    ) -> None:
-        self._table, self._verifier, self._refused = table, verifier, refused
-        self._rpc, self._request, self._context = rpc, request, context
-        self._caller = Caller(client="unknown")
+            def following() -> bytes | None:
+                nonlocal responses
+                if responses is None:
+                    request = parse(handler.request_deserializer, message)
+                    responses = iter(perform(handler.unary_stream, request, ServicerContext(call)))
+                response = next(responses, None)
+                return None if response is None else bytes(handler.response_serializer(response))
 
-    def __enter__(self) -> None:
-        try:
-            self._identify()
-        except HosoError as e:
-            self._fail(e)
+            while (chunk := await call.work(following)) is not None:
+                await call.send(chunk)
 
-    def __exit__(self, kind: Any, error: BaseException | None, tb: Any) -> None:
-        if error is None or isinstance(error, GeneratorExit):
-            return
-        if isinstance(error, HosoError):
-            self._fail(error)
-        if isinstance(error, grpc.RpcError) and not self._context.is_active():
-            _log.info("caller gone", rpc=self._rpc, client=self._caller.client)
-            return
-        # Text that PostgreSQL cannot store and no use case refused is the caller's fault, not a
-        # bug.
-        if (
-            isinstance(error, psycopg.DataError)
-            and isinstance(self._request, Message)
-            and (violations := list(_nul_characters(self._request)))
-        ):
-            self._fail(Invalid(violations))
-        # The message of a library's exception may quote a row; type and place suffice to find the
-        # bug.
-        _log.error("internal error", rpc=self._rpc, error=type(error).__name__, frames="".join(traceback.format_tb(tb)))
-        self._abort(status_pb2.Status(code=code_pb2.INTERNAL, message="internal error"))
-
-    def _identify(self) -> None:
-        names: Iterable[bytes] = self._context.auth_context().get("x509_subject_alternative_name", ())  # type: ignore[assignment]
-        client = identity.client_of(names)
-        self._caller = Caller(client=client)
-        token = dict(self._context.invocation_metadata()).get("authorization")
-        if isinstance(token, str):
-            scheme, _, value = token.partition(" ")
-            if scheme.lower() != "bearer":
-                raise Unauthenticated("TOKEN_INVALID", "Mã xác thực phải có dạng “Bearer …”.")
-            person, school = self._verifier.verify(value)
-            self._caller = Caller(client=client, person=person, school=school)
-        identity.acting(self._caller)
-        identity.verifying(self._verifier)
-        identity.check_access(self._rpc, client, self._table.get(self._rpc), has_person=self._caller.person is not None)
-
-    def _fail(self, error: HosoError) -> None:
-        if isinstance(error, Forbidden | Unauthenticated):
-            _log.warning("refused", rpc=self._rpc, client=self._caller.client, reason=error.reason)
-            self._refused(self._caller, self._rpc, error)
-        self._abort(status_of(error))
-
-    def _abort(self, status: status_pb2.Status) -> None:
-        self._context.abort_with_status(rpc_status.to_status(status))
+    async def _in_loop(self, rpc: str, handler: Any, _: Any, context: Any) -> None:
+        """Health and reflection, which are coroutines and need no thread."""
+        async with Call(self._door, rpc, context, "watches") as call:
+            loop_context = _LoopContext(call, context, handler.response_serializer)
+            try:
+                async with asyncio.timeout(WATCH_S):
+                    await _answer_in_loop(handler, call, loop_context)
+            except TimeoutError:
+                _log.info("watch ended", rpc=rpc, client=call.caller.client)
 
 
-def _report_health(servicer: health.HealthServicer, dependencies: Mapping[str, Callable[[], None]]) -> None:
-    whole = health_pb2.HealthCheckResponse.SERVING
+async def _answer_in_loop(handler: Any, call: Call, context: "_LoopContext") -> None:
+    if handler.request_streaming:
+        async for response in handler.stream_stream(_requests(call, handler.request_deserializer), context):
+            await context.write(response)
+        return
+    request = parse(handler.request_deserializer, await call.receive_only())
+    if handler.response_streaming:
+        await handler.unary_stream(request, context)
+    else:
+        await context.write(await handler.unary_unary(request, context))
+
+
+async def _requests(call: Call, deserialize: Callable[[bytes], Any]) -> AsyncIterator[Any]:
+    while (message := await call.receive()) is not None:
+        yield parse(deserialize, message)
+
+
+class _LoopContext:
+    """The context of a servicer that is a coroutine: what it writes has a deadline too."""
+
+    def __init__(self, call: Call, context: Any, serialize: Callable[[Any], bytes]) -> None:
+        self._call, self._context, self._serialize = call, context, serialize
+
+    async def write(self, response: Message) -> None:
+        await self._call.send(self._serialize(response))
+
+    async def abort(self, code: grpc.StatusCode, details: str = "") -> None:
+        await self._context.abort(code, details)
+
+
+class _Uploads:
+    """A thread for each call that sends a stream: it waits for the peer between messages."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload")
+        self._running = 0
+
+    async def run(self, work: Callable[[], bytes]) -> bytes:
+        """The answer of `work`. Raises Exhausted TOO_MANY_UPLOADS when no thread is free."""
+        if self._running == UPLOADS:
+            raise Exhausted("TOO_MANY_UPLOADS", "Đang có nhiều lượt gửi hàng loạt; hãy gửi lại sau ít phút.")
+        self._running += 1
+        loop = asyncio.get_running_loop()
+        future = self._executor.submit(work)
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._ended))
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        self._executor.shutdown(cancel_futures=True)
+
+    def _ended(self) -> None:
+        self._running -= 1
+
+
+def _check_deadline(call: Call) -> None:
+    """A call that streams ends by itself. Raises Invalid DEADLINE."""
+    remaining = call.time_remaining()
+    if remaining is None or remaining > MAX_STREAM_S * _ROUNDING:
+        message = f"Lượt gọi phải có thời hạn (deadline) không quá {MAX_STREAM_S:.0f} giây."
+        raise Invalid([Violation("", "DEADLINE", message)])
+
+
+async def _report_health(health: Health, dependencies: Mapping[str, Callable[[], None]]) -> None:
+    loop = asyncio.get_running_loop()
+    whole = State.SERVING
     for name, check in dependencies.items():
         try:
-            check()
-            state = health_pb2.HealthCheckResponse.SERVING
+            await loop.run_in_executor(None, check)
+            state = State.SERVING
         except HosoError as e:
             _log.warning("dependency away", dependency=name, reason=e.reason)
-            state = whole = health_pb2.HealthCheckResponse.NOT_SERVING
-        servicer.set(name, state)
-    servicer.set("", whole)
-
-
-def _nul_characters(message: Message, prefix: str = "") -> Iterator[Violation]:
-    """Names and ids of a request that hold U+0000. The use case checks lists of rows."""
-    for field, value in message.ListFields():
-        if field.is_repeated:
-            continue
-        if field.type == field.TYPE_STRING and "\0" in value:
-            yield Violation(f"{prefix}{field.name}", "CONTROL_CHARACTER", "Có ký tự điều khiển U+0000.")
-        elif field.type == field.TYPE_MESSAGE:
-            yield from _nul_characters(value, f"{prefix}{field.name}.")
-
-
-def _attach(status: status_pb2.Status, detail: Any) -> None:
-    packed = any_pb2.Any()
-    packed.Pack(detail)
-    status.details.append(packed)
+            state = whole = State.NOT_SERVING
+        health.set(name, state)
+    health.set("", whole)

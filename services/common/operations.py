@@ -11,7 +11,8 @@ from hoso.operations.v1 import operations_pb2, operations_pb2_grpc
 from services.common import anchoring, audit, jobs, log, outbox
 from services.common.db import Database
 from services.common.errors import HosoError, Invalid, Rejected, Unavailable, Violation
-from services.common.grpc_server import Refusal, Served
+from services.common.grpc_call import Refusal
+from services.common.grpc_server import Served
 from services.common.identity import Access, Caller, caller
 from services.common.message_fields import before_id, page_size, timestamp
 

@@ -50,9 +50,13 @@ class ServerConfig:
     listen: ``host:port``.
     issuers_file: JSON object of the trusted token issuers and their Ed25519 public keys (PEM), by
     ``iss``.
-    max_workers: threads that handle calls, 1 to 64.
+    max_workers: threads that handle calls, 2 to 64.
     grace_s: seconds that running calls get to finish after SIGTERM.
     max_message_bytes: largest request or response; PDFs travel in chunks of 256 KiB.
+    calls_per_client, uploads_per_client, watches_per_client, bytes_per_client: what one client name
+    may hold at a time, over all its connections (`shares.Limits`, ADR-0060).
+    receive_s: seconds for a request, or for each message of a stream, to arrive.
+    send_s: seconds for a peer to take an answer, or each message of a stream.
     """
 
     listen: str
@@ -61,6 +65,12 @@ class ServerConfig:
     max_workers: int = 16
     grace_s: float = 10.0
     max_message_bytes: int = 4 * 1024 * 1024
+    calls_per_client: int = 256
+    uploads_per_client: int = 8
+    watches_per_client: int = 16
+    bytes_per_client: int = 64 * 1024 * 1024
+    receive_s: float = 10.0
+    send_s: float = 30.0
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from hoso.gradebook.v1 import common_pb2
 
 from services.common.errors import HosoError, Invalid
-from services.common.grpc_server import status_of
+from services.common.grpc_status import status_of
 
 
 def refusal(error: HosoError) -> common_pb2.Refusal:

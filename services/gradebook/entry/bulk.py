@@ -6,7 +6,6 @@ that a client is slowed down by the network's own flow control, and each sheet i
 its own.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -20,7 +19,6 @@ from services.common.errors import (
     NotFound,
     Rejected,
     Unauthenticated,
-    Unavailable,
     Violation,
 )
 from services.common.identity import Caller
@@ -40,28 +38,18 @@ MAX_SHEETS = 2000
 """Sheets per stream: a school of sixty classes with thirteen subjects has 1,560 per year."""
 
 MAX_TIME_S = 600.0
-"""Longest deadline of a stream: a client that stalls holds a thread of the server no longer than
-this.
-"""
+"""Longest deadline of a stream."""
 
 _ROUNDING = 1.05
 """gRPC sends a long deadline in coarse units, rounded up, so that ten minutes arrive as a little
 more.
 """
 
-AT_ONCE = 8
-"""Imports that a process takes at once, half of its threads, so that single entries always find
-one.
-"""
-
-
 ANSWERS = (Invalid, NotFound, Conflict, Rejected, Unauthenticated, Forbidden)
 """Errors that answer one of many requests in a call; any other error ends the call."""
 
 Refused = Callable[[Caller, HosoError], None]
 """Called for each refused request of a call, to leave an audit row."""
-
-_places = threading.BoundedSemaphore(AT_ONCE)
 
 
 class Sheet(NamedTuple):
@@ -110,23 +98,18 @@ def import_marks(
     """Enter every sheet of the stream, each as its person and in its own transaction.
 
     refused: called for a sheet that its person may not enter. remaining_s: what is left of the
-    caller's deadline, None without one. Raises Invalid DEADLINE, SHEET_COUNT; Unavailable when the
-    service has no place or a dependency is away. Sheets that were answered before stay entered;
+    caller's deadline, None without one. Raises Invalid DEADLINE, SHEET_COUNT; Unavailable when a
+    dependency is away. Sheets that were answered before stay entered;
     sending the stream again is harmless.
     """
     check_deadline(remaining_s)
-    if not _places.acquire(blocking=False):
-        raise Unavailable("TOO_MANY_IMPORTS", "Đang có nhiều lượt nhập hàng loạt; hãy gửi lại sau ít phút.")
-    try:
-        imported: list[Imported] = []
-        for sheet in sheets:
-            if len(imported) == MAX_SHEETS:
-                message = f"Mỗi lượt nhập không quá {MAX_SHEETS} bảng điểm; các bảng trước đó đã được xử lý."
-                raise Invalid([Violation("sheet", "SHEET_COUNT", message)])
-            imported.append(_import_sheet(grouping, caller, sheet, refused))
-        return imported
-    finally:
-        _places.release()
+    imported: list[Imported] = []
+    for sheet in sheets:
+        if len(imported) == MAX_SHEETS:
+            message = f"Mỗi lượt nhập không quá {MAX_SHEETS} bảng điểm; các bảng trước đó đã được xử lý."
+            raise Invalid([Violation("sheet", "SHEET_COUNT", message)])
+        imported.append(_import_sheet(grouping, caller, sheet, refused))
+    return imported
 
 
 def check_deadline(remaining_s: float | None) -> None:

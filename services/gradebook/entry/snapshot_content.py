@@ -27,8 +27,8 @@ _CONDUCT = {"SEMESTER_1": 1, "SEMESTER_2": 2, "SUMMER": SUMMER}
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFacts:
-    """What a snapshot says apart from the class's data: window was closed at time, or correction was
-    approved then.
+    """What a snapshot says apart from the class's data: window was closed at time, or correction
+    was approved then.
 
     previous_sha256: of the class's previous snapshot.
     """

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 from hoso.operations.v1.anchors_pb2_grpc import AnchorServiceStub
 
 from deploy.local import layout
 from services.archive import service_anchors
 from services.archive.anchors import Anchors
-from services.common import anchor, anchoring, grpc_server, operations
+from services.common import anchor, anchoring, operations
 from services.common.anchoring import Anchoring
 from services.common.db import Database, migrate
 from services.common.grpc_client import channel
@@ -90,11 +89,8 @@ def serving(pki: servers.Pki, store: RunningStore, configs: Mapping[str, Databas
             served = [operations.served(database)]
             if service == "archive":
                 served.append(service_anchors.served(anchors))
-            server = grpc_server.build(
-                _server(pki, addresses[service], service), served, operations.record_refusal(database)
-            )
-            server.start()
-            stop.callback(_end, server)
+            own = _server(pki, addresses[service], service)
+            stop.enter_context(servers.serving(own, served, operations.record_refusal(database)))
         line = AnchorLine(pki, store, databases, addresses, anchors)
         store.prove(line.archive)
         yield line
@@ -103,7 +99,3 @@ def serving(pki: servers.Pki, store: RunningStore, configs: Mapping[str, Databas
 def _server(pki: servers.Pki, address: str, service: str) -> ServerConfig:
     issuers: Path = pki.stack.pki / "issuers.json"
     return ServerConfig(address, stand_ins.tls(pki, f"service/{service}"), issuers)
-
-
-def _end(server: grpc.Server) -> None:
-    server.stop(0).wait()

@@ -15,12 +15,13 @@ import pytest
 from hoso.operations.v1 import operations_pb2 as pb
 from hoso.operations.v1.operations_pb2_grpc import OperationsServiceStub
 
-from services.common import audit, grpc_server, operations
+from services.common import audit, operations
 from services.common.audit import Break, ChainHead
 from services.common.db import Database, Tx
 from services.common.errors import Invalid, NotFound, Rejected
 from services.common.grpc_client import calling, channel
 from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
+from tests import servers
 from tests.integration.archive import forging
 from tests.integration.common import messages
 from tests.servers import Pki, PostgresServer
@@ -301,11 +302,11 @@ def served(chain: Database, pki_files: Pki) -> Iterator[tuple[Counting, Operatio
         address = f"127.0.0.1:{free.getsockname()[1]}"
     counting = Counting(chain.config)
     config = ServerConfig(address, tls["service/gradebook"], pki_files.stack.pki / "issuers.json")
-    server = grpc_server.build(config, [operations.served(counting)], operations.record_refusal(counting))
-    server.start()
-    with channel(PeerConfig(address, tls["operator/department"])) as opened:
+    with (
+        servers.serving(config, [operations.served(counting)], operations.record_refusal(counting)),
+        channel(PeerConfig(address, tls["operator/department"])) as opened,
+    ):
         yield counting, OperationsServiceStub(opened)
-    server.stop(0).wait()
     counting.close()
 
 

@@ -2,7 +2,6 @@
 are told.
 """
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from hoso.operations.v1 import operations_pb2, operations_pb2_grpc
 
-from services.common import grpc_server, identity, operations
-from services.common.db import Database, migrate
+from services.common.db import Database
 from services.common.errors import (
     Conflict,
     Forbidden,
@@ -28,78 +26,10 @@ from services.common.errors import (
     Unavailable,
     Violation,
 )
-from services.common.grpc_client import calling, channel
-from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
+from services.common.grpc_client import calling
+from tests.integration.edge.served import Edge, Status, tls, token
 from tests.servers import Pki
 from tests.waiting import eventually
-
-Status = operations_pb2.GetStatusRequest
-
-
-@pytest.fixture(scope="module")
-def db(database: Callable[[str], DatabaseConfig]) -> Iterator[Database]:
-    config = database("archive")
-    migrate(config, [])
-    with_pool = Database(config)
-    yield with_pool
-    with_pool.close()
-
-
-def tls(pki: Pki, name: str) -> TlsConfig:
-    files = pki.identity(name)
-    return TlsConfig(files.ca_file, files.cert_file, files.key_file)
-
-
-class Edge:
-    """A served OperationsService whose GetStatus does what the test says."""
-
-    def __init__(self, pki: Pki, db: Database, stop: threading.Event) -> None:
-        self.pki = pki
-        self.behaviour: Callable[[], None] = lambda: None
-        self.database_away = False
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
-        served = operations.served(db)
-        edge = self
-
-        class Servicer(operations.Operations):
-            def GetStatus(self, request: Status, context: grpc.ServicerContext) -> operations_pb2.GetStatusResponse:
-                edge.behaviour()
-                return super().GetStatus(request, context)
-
-        served = grpc_server.Served(
-            lambda server: operations_pb2_grpc.add_OperationsServiceServicer_to_server(Servicer(db), server),
-            served.name,
-            {
-                **served.access,
-                "GetStatus": identity.Access(("operator/*", "vendor/smas")),
-                "ReplayJob": identity.Access(("vendor/*",), person=True),
-            },
-        )
-        issuers = pki.stack.pki / "issuers.json"
-        config = ServerConfig(self.address, tls(pki, "service/archive"), issuers, grace_s=5)
-        self.thread = threading.Thread(
-            target=grpc_server.serve,
-            args=(
-                config,
-                [served],
-                operations.record_refusal(db),
-                {"database": self._check},
-                stop,
-            ),
-        )
-        self.thread.start()
-
-    def _check(self) -> None:
-        if self.database_away:
-            raise Unavailable("DATABASE_UNAVAILABLE", "away")
-
-    def channel(self, client: str) -> grpc.Channel:
-        return channel(PeerConfig(self.address, tls(self.pki, client)))
-
-    def stub(self, client: str) -> operations_pb2_grpc.OperationsServiceStub:
-        return operations_pb2_grpc.OperationsServiceStub(self.channel(client))
 
 
 @pytest.fixture(scope="module")
@@ -117,14 +47,6 @@ def refusals(db: Database) -> list[tuple[str, str]]:
     with db.transaction() as tx:
         rows = tx.execute("SELECT client, facts->>'reason' FROM audit_entry WHERE chain = 'access' ORDER BY sequence")
         return [(row[0], row[1]) for row in rows]
-
-
-def token(pki: Pki, person: str = "gv-1", school: str = "S1", lifetime_s: int = 600, key: str | None = None) -> str:
-    pem = key or (pki.stack.pki / "issuer.key").read_text()
-    return identity.issue_token(ISSUER, pem, person_id=person, school=school, lifetime_s=lifetime_s)
-
-
-ISSUER = "https://id.hoso.local"
 
 
 def refused(call: Callable[[], object], kind: type[HosoError], reason: str) -> None:

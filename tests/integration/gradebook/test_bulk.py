@@ -2,17 +2,21 @@
 harmless.
 """
 
+import threading
 import uuid
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from hoso.gradebook.v1 import marks_pb2
+from hoso.gradebook.v1 import marks_pb2, marks_pb2_grpc
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from demo.school import SchoolClass
 from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Unavailable
+from services.common.settings import ServerConfig
 from services.gradebook.entry import bulk
 from tests.integration.gradebook.streams import demo_sheets, export, send, sheet
 from tests.integration.gradebook.world import (
@@ -23,8 +27,11 @@ from tests.integration.gradebook.world import (
     OTHER_VENDOR,
     REGULAR,
     SECOND,
+    VENDOR,
     World,
+    tls,
 )
+from tests.waiting import eventually
 
 SCHOOL = {"classes": 2, "students": 5}
 
@@ -174,15 +181,32 @@ def test_a_stream_too_long_is_cut_and_an_oversized_sheet_breaks_it(world: World,
 
 
 def test_imports_leave_threads_for_single_entries(world: World, school_class: SchoolClass) -> None:
-    taken = [bulk._places.acquire(blocking=False) for _ in range(bulk.AT_ONCE)]
+    """As many imports as one vendor may hold send nothing: others are refused, an entry goes on."""
+    end = threading.Event()
+
+    def silent() -> Iterator[marks_pb2.ImportMarksRequest]:
+        end.wait(30)
+        yield from ()
+
+    stub = marks_pb2_grpc.MarkServiceStub(world.channel(VENDOR))
+    most = ServerConfig("", tls(world.pki, "service/gradebook"), Path()).uploads_per_client
+    held = [stub.ImportMarks.future(silent(), timeout=30) for _ in range(most)]
     try:
-        assert all(taken)
-        with pytest.raises(Unavailable):
-            send(world, [sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], {school_class.students[0].id: ["1"]})])
+        one_more = [sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], {school_class.students[0].id: ["1"]})]
+
+        def refused() -> str:
+            try:
+                send(world, one_more)
+            except Unavailable as e:
+                return e.reason
+            return ""
+
+        assert eventually(refused) == "SHARE_USED"
         world.enter(school_class, "CN", SECOND, [(FINAL, 0)], {school_class.students[0].id: ["6"]})
     finally:
-        for _ in taken:
-            bulk._places.release()
+        end.set()
+        for call in held:
+            call.cancel()
 
 
 def test_exports_are_chosen_by_class_subject_and_semester(world: World, school_class: SchoolClass) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import traceback
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -122,11 +123,9 @@ def whole(world: World) -> bool:
 
 
 def imports_have_ended() -> bool:
-    """Whether the server, which runs in this process, has every place for an import free again."""
-    taken = [bulk._places.acquire(blocking=False) for _ in range(bulk.AT_ONCE)]
-    for _ in filter(None, taken):
-        bulk._places.release()
-    return all(taken)
+    """Whether no thread of the server, which runs in this process, is within an import."""
+    frames = [frame for top in sys._current_frames().values() for frame, _ in traceback.walk_stack(top)]
+    return not any(frame.f_code is bulk.import_marks.__code__ for frame in frames)
 
 
 def half_stream(world: World, sheets: list[marks_pb2.ImportMarksRequest], count: int) -> tuple[Any, threading.Event]:

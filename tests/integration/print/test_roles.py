@@ -96,7 +96,9 @@ def up(
 def _download(stub: print_pb2_grpc.PrintServiceStub, ready: events_pb2.RenditionReady, **more: Any) -> bytes:
     request = print_pb2.DownloadRenditionRequest(rendition=ready.rendition)
     with calling("print"):
-        return chunks.join((p.chunk for p in stub.DownloadRendition(request, **more)), sha256=ready.pdf_sha256)
+        return chunks.join(
+            (p.chunk for p in stub.DownloadRendition(request, timeout=30, **more)), sha256=ready.pdf_sha256
+        )
 
 
 def test_from_event_to_event_to_download(up: Line) -> None:

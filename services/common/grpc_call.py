@@ -1,0 +1,242 @@
+"""One call at the edge: who calls, may it, does it fit into the client's share; then its message is
+received, a thread does the work, and the answer is sent.
+
+All but the work happens in the server's event loop, so a call that waits for its peer holds a few
+kilobytes and no thread. Nothing is read before the client is known and admitted, and everything
+that is awaited from a peer has a deadline of the server's (ADR-0060).
+"""
+
+import asyncio
+import contextvars
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+import psycopg
+from google.protobuf.message import DecodeError, Message
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+
+from services.common import grpc_status, identity, log
+from services.common.errors import Exhausted, Forbidden, HosoError, Invalid, Unauthenticated, Violation
+from services.common.identity import Access, Caller, TokenVerifier
+from services.common.settings import ServerConfig
+from services.common.shares import Shares, Workers
+
+Refusal = Callable[[Caller, str, HosoError], None]
+"""Called with caller, RPC and error after a refusal, to write an audit row."""
+Answer = TypeVar("Answer")
+
+_log = log.get(__name__)
+
+
+class CallerGone(Exception):
+    """The peer has ended the call, or its deadline is over: nobody waits for an answer."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """What all calls of a server share. table: RPC → who may call it."""
+
+    config: ServerConfig
+    table: Mapping[str, Access]
+    verifier: TokenVerifier
+    refused: Refusal
+    shares: Shares
+    workers: Workers
+
+
+class ServicerContext:
+    """What a servicer may ask about its call."""
+
+    def __init__(self, call: "Call") -> None:
+        self._call = call
+
+    def is_active(self) -> bool:
+        """Whether somebody still waits for the answer."""
+        return not self._call.gone
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the caller's deadline, None when it set none."""
+        return self._call.time_remaining()
+
+
+class Call:
+    """A call from its headers to its end. kind: of its share, "calls", "uploads" or "watches"."""
+
+    def __init__(self, door: Door, rpc: str, context: Any, kind: str) -> None:
+        self.gone = False
+        self.caller = Caller(client="unknown")
+        self._door, self._rpc, self._context, self._kind = door, rpc, context, kind
+        self._taken: list[tuple[str, int]] = []
+        self._variables = contextvars.copy_context()
+        self._loop = asyncio.get_running_loop()
+
+    async def __aenter__(self) -> "Call":
+        self._context.add_done_callback(self._ended)
+        try:
+            self._admit()
+        except HosoError as e:
+            await self._refuse(e)
+        return self
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, tb: Any) -> None:
+        if error is None or isinstance(error, asyncio.CancelledError | grpc.aio.AbortError | GeneratorExit):
+            return
+        if isinstance(error, CallerGone) or self.gone:
+            _log.info("caller gone", rpc=self._rpc, client=self.caller.client)
+            raise asyncio.CancelledError from error
+        if isinstance(error, HosoError):
+            await self._refuse(error)
+        # The message of a library's exception may quote a row; type and place suffice to find the
+        # bug.
+        _log.error("internal error", rpc=self._rpc, error=type(error).__name__, frames="".join(traceback.format_tb(tb)))
+        await self._abort(grpc_status.INTERNAL)
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the caller's deadline, None when it set none."""
+        remaining: float | None = self._context.time_remaining()
+        return remaining
+
+    async def receive(self) -> bytes | None:
+        """The next message, None after the last. Raises Exhausted REQUEST_TOO_SLOW, SHARE_USED."""
+        try:
+            async with asyncio.timeout(self._door.config.receive_s):
+                message = await self._context.read()
+        except TimeoutError:
+            text = "Yêu cầu được gửi quá chậm nên bị dừng; hãy gửi lại."
+            raise Exhausted("REQUEST_TOO_SLOW", text, seconds=f"{self._door.config.receive_s:g}") from None
+        if message is grpc.aio.EOF:
+            return None
+        self._take("bytes", len(message))
+        return bytes(message)
+
+    async def receive_only(self) -> bytes:
+        """The message of a call that sends one. Raises Invalid NO_MESSAGE, and as `receive`."""
+        message = await self.receive()
+        if message is None:
+            raise Invalid([Violation("", "NO_MESSAGE", "Yêu cầu không có nội dung.")])
+        return message
+
+    async def send(self, message: bytes) -> None:
+        """Send one message of a stream. Raises Exhausted ANSWER_NOT_TAKEN when the peer does not
+        read.
+        """
+        try:
+            async with asyncio.timeout(self._door.config.send_s):
+                await self._context.write(message)
+        except TimeoutError:
+            text = "Bên gọi không nhận kết quả nên yêu cầu bị dừng."
+            raise Exhausted("ANSWER_NOT_TAKEN", text, seconds=f"{self._door.config.send_s:g}") from None
+
+    def answer(self, message: bytes) -> bytes:
+        """The only message of an answer, counted until it is sent; a peer that does not take it
+        ends the call.
+        """
+        self._take("bytes", len(message))
+        task = asyncio.current_task()
+        if task is not None:
+            timer = self._loop.call_later(self._door.config.send_s, task.cancel)
+            self._context.add_done_callback(lambda _: timer.cancel())
+        return message
+
+    async def work(self, function: Callable[[], Answer]) -> Answer:
+        """The answer of a function that a thread executes, in the name of the caller."""
+        return await self._door.workers.run(self.caller.client, function, self._variables)
+
+    def messages(self, deserialize: Callable[[bytes], Any]) -> Iterator[Any]:
+        """The messages of the stream that the peer sends, for a thread outside of the loop."""
+        while True:
+            message = asyncio.run_coroutine_threadsafe(self.receive(), self._loop).result()
+            if self.gone:
+                raise CallerGone
+            if message is None:
+                return
+            yield parse(deserialize, message)
+            self._loop.call_soon_threadsafe(self._give_back_bytes, len(message))
+
+    def within(self, function: Callable[[], Answer]) -> Answer:
+        """The answer of a function in the name of the caller, in this thread."""
+        return self._variables.run(function)
+
+    def _admit(self) -> None:
+        """Who calls, and within its share; then the token, whose check costs more, and the table.
+
+        Raises Unauthenticated, Forbidden, Exhausted, Invalid DEADLINE.
+        """
+        names: Iterable[bytes] = self._context.auth_context().get("x509_subject_alternative_name", ())
+        client = identity.client_of(names)
+        self.caller = Caller(client=client)
+        self._take(self._kind, 1)
+        token = next((value for key, value in self._context.invocation_metadata() if key == "authorization"), None)
+        if isinstance(token, str):
+            scheme, _, value = token.partition(" ")
+            if scheme.lower() != "bearer":
+                raise Unauthenticated("TOKEN_INVALID", "Mã xác thực phải có dạng “Bearer …”.")
+            person, school = self._door.verifier.verify(value)
+            self.caller = Caller(client=client, person=person, school=school)
+        self._variables.run(identity.acting, self.caller)
+        self._variables.run(identity.verifying, self._door.verifier)
+        access = self._door.table.get(self._rpc)
+        identity.check_access(self._rpc, client, access, has_person=self.caller.person is not None)
+
+    def _take(self, kind: str, amount: int) -> None:
+        self._door.shares.take(self.caller.client, kind, amount)
+        self._taken.append((kind, amount))
+
+    def _give_back_bytes(self, amount: int) -> None:
+        if ("bytes", amount) in self._taken:
+            self._taken.remove(("bytes", amount))
+            self._door.shares.give_back(self.caller.client, "bytes", amount)
+
+    def _ended(self, _: Any) -> None:
+        """However the call ended: nobody waits for it, and what it held is free."""
+        self.gone = True
+        for kind, amount in self._taken:
+            self._door.shares.give_back(self.caller.client, kind, amount)
+        self._taken.clear()
+
+    async def _refuse(self, error: HosoError) -> None:
+        if isinstance(error, Forbidden | Unauthenticated):
+            _log.warning("refused", rpc=self._rpc, client=self.caller.client, reason=error.reason)
+            await self.work(lambda: self._door.refused(self.caller, self._rpc, error))
+        await self._abort(grpc_status.status_of(error))
+
+    async def _abort(self, status: status_pb2.Status) -> None:
+        await self._context.abort_with_status(rpc_status.to_status(status))
+
+
+def parse(deserialize: Callable[[bytes], Any], message: bytes) -> Any:
+    """A message from its bytes. Raises Invalid NOT_PROTOBUF."""
+    try:
+        return deserialize(message)
+    except DecodeError:
+        text = "Nội dung yêu cầu không đúng định dạng protobuf."
+        raise Invalid([Violation("", "NOT_PROTOBUF", text)]) from None
+
+
+def perform(behaviour: Callable[[Any, Any], Any], request: Any, context: ServicerContext) -> Any:
+    """What a servicer's method answers to a request. Raises CallerGone when nobody waits for it."""
+    if not context.is_active():
+        raise CallerGone
+    try:
+        return behaviour(request, context)
+    except psycopg.DataError:
+        # Text that PostgreSQL cannot store and no use case refused is the caller's fault, not a
+        # bug.
+        if isinstance(request, Message) and (violations := list(_nul_characters(request))):
+            raise Invalid(violations) from None
+        raise
+
+
+def _nul_characters(message: Message, prefix: str = "") -> Iterator[Violation]:
+    """Names and ids of a request that hold U+0000. The use case checks lists of rows."""
+    for field, value in message.ListFields():
+        if field.is_repeated:
+            continue
+        if field.type == field.TYPE_STRING and "\0" in value:
+            yield Violation(f"{prefix}{field.name}", "CONTROL_CHARACTER", "Có ký tự điều khiển U+0000.")
+        elif field.type == field.TYPE_MESSAGE:
+            yield from _nul_characters(value, f"{prefix}{field.name}.")
