@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import tenacity
+from cryptography import x509
 from hoso.archive.v1 import archive_pb2_grpc
 from hoso.gradebook.v1 import (
     achievements_pb2_grpc,
@@ -23,7 +24,7 @@ from hoso.signing.v1 import signing_pb2_grpc
 
 from cli import profile
 from cli.profile import Profile
-from services.common import identity
+from services.common import identity, tokens
 from services.common.config import ConfigError, read_secret
 from services.common.errors import Unavailable
 from services.common.grpc_client import calling, channel
@@ -123,16 +124,29 @@ class Persons:
     """Tokens of the persons to act for, as their school's login would issue them."""
 
     def __init__(self, profile: Profile, school: str) -> None:
-        if profile.issuer_key_file is None:
-            raise ConfigError("this command plays persons: the profile needs issuer and issuer_key_file")
-        self._issuer, self._school = profile.issuer, school
+        """Raises ConfigError when the profile has no issuer's key or no vendor's certificate."""
+        if profile.issuer_key_file is None or profile.vendor_tls is None:
+            raise ConfigError("this command plays persons: the profile needs issuer, issuer_key_file and vendor_tls")
+        self._issuer, self._school, self._client = profile.issuer, school, _client(profile.vendor_tls)
         self._key = read_secret(profile.issuer_key_file)
         self._tokens: dict[str, str] = {}
 
     def token(self, person: str) -> str:
         """A token of that person, good for twelve hours."""
         if person not in self._tokens:
-            self._tokens[person] = identity.issue_token(
-                self._issuer, self._key, person_id=person, school=self._school, lifetime_s=identity.MAX_LIFETIME_S
+            self._tokens[person] = tokens.issue(
+                self._issuer,
+                self._key,
+                client=self._client,
+                person=person,
+                school=self._school,
+                lifetime_s=tokens.MAX_LIFETIME_S,
             )
         return self._tokens[person]
+
+
+def _client(tls: TlsConfig) -> str:
+    """The name in a client's certificate, for which its persons' tokens are issued."""
+    certificate = x509.load_pem_x509_certificate(tls.cert_file.read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return identity.client_of(name.encode() for name in names.get_values_for_type(x509.UniformResourceIdentifier))

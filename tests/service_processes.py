@@ -13,7 +13,7 @@ import pika
 from google.protobuf import json_format
 
 from deploy.local import layout
-from services.common import identity, outbox, topology
+from services.common import outbox, tokens, topology
 from services.common.settings import BrokerConfig
 from tests import servers
 from tests.integration.common import messages
@@ -65,7 +65,7 @@ class Processes:
     def token(self, school: str) -> tuple[tuple[str, str]]:
         """Metadata with the token of a person of the school."""
         pem = (self.pki.stack.pki / "issuer.key").read_text()
-        jwt = identity.issue_token("https://id.hoso.local", pem, person_id="gv-1", school=school)
+        jwt = tokens.issue("https://id.hoso.local", pem, client="vendor/smas", person="gv-1", school=school)
         return (("authorization", f"Bearer {jwt}"),)
 
     def _command(self, role: str) -> list[str]:

@@ -132,12 +132,17 @@ def _ensure_issuer(stack: Stack) -> bool:
     services trust.
     """
     key_file, issuers_file = stack.pki / "issuer.key", stack.pki / "issuers.json"
-    if key_file.exists() and issuers_file.exists():
-        return False
-    key = ed25519.Ed25519PrivateKey.generate()
-    _write_key(key_file, key)
+    if key_file.exists():
+        key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+    else:
+        key = ed25519.Ed25519PrivateKey.generate()
+        _write_key(key_file, key)
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    write_private(issuers_file, json.dumps({ISSUER: public.decode()}, indent=2) + "\n")
+    entry = {"keys": [public.decode()], "clients": ["vendor/*", "operator/department"], "schools": ["*"]}
+    text = json.dumps({ISSUER: entry}, indent=2) + "\n"
+    if issuers_file.exists() and issuers_file.read_text(encoding="utf-8") == text:
+        return False
+    write_private(issuers_file, text)
     return True
 
 

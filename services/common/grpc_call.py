@@ -21,9 +21,10 @@ from grpc_status import rpc_status
 
 from services.common import grpc_status, identity, log
 from services.common.errors import Exhausted, Forbidden, HosoError, Invalid, Unauthenticated, Violation
-from services.common.identity import Access, Caller, TokenVerifier
+from services.common.identity import Access, Caller
 from services.common.settings import ServerConfig
 from services.common.shares import Shares, Workers
+from services.common.tokens import TokenVerifier
 
 Refusal = Callable[[Caller, str, HosoError], None]
 """Called with caller, RPC and error after a refusal, to write an audit row."""
@@ -175,7 +176,7 @@ class Call:
             scheme, _, value = token.partition(" ")
             if scheme.lower() != "bearer":
                 raise Unauthenticated("TOKEN_INVALID", "Mã xác thực phải có dạng “Bearer …”.")
-            person, school = self._door.verifier.verify(value)
+            person, school = self._door.verifier.verify(value, client)
             self.caller = Caller(client=client, person=person, school=school)
         self._variables.run(identity.acting, self.caller)
         self._variables.run(identity.verifying, self._door.verifier)

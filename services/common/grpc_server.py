@@ -27,9 +27,10 @@ from services.common import log
 from services.common.errors import Exhausted, HosoError, Invalid, Violation
 from services.common.grpc_call import Call, Door, Refusal, ServicerContext, parse, perform
 from services.common.grpc_health import Health, State
-from services.common.identity import Access, TokenVerifier
+from services.common.identity import Access
 from services.common.settings import ServerConfig
 from services.common.shares import Limits, Shares, Workers
+from services.common.tokens import TokenVerifier
 
 HEALTH_PERIOD_S = 2.0
 UPLOADS = 16

@@ -48,8 +48,7 @@ class ServerConfig:
     """A gRPC listener.
 
     listen: ``host:port``.
-    issuers_file: JSON object of the trusted token issuers and their Ed25519 public keys (PEM), by
-    ``iss``.
+    issuers_file: JSON object of the trusted token issuers, see `tokens`.
     max_workers: threads that handle calls, 2 to 64.
     grace_s: seconds that running calls get to finish after SIGTERM.
     max_message_bytes: largest request or response; PDFs travel in chunks of 256 KiB.

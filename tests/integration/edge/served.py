@@ -7,7 +7,7 @@ from collections.abc import Callable
 import grpc
 from hoso.operations.v1 import operations_pb2, operations_pb2_grpc
 
-from services.common import grpc_server, identity, operations
+from services.common import grpc_server, identity, operations, tokens
 from services.common.db import Database
 from services.common.errors import Unavailable
 from services.common.grpc_client import channel
@@ -77,6 +77,14 @@ class Edge:
         return operations_pb2_grpc.OperationsServiceStub(self.channel(client))
 
 
-def token(pki: Pki, person: str = "gv-1", school: str = "S1", lifetime_s: int = 600, key: str | None = None) -> str:
+def token(
+    pki: Pki,
+    person: str = "gv-1",
+    school: str = "S1",
+    *,
+    lifetime_s: int = 600,
+    key: str | None = None,
+    client: str = "vendor/smas",
+) -> str:
     pem = key or (pki.stack.pki / "issuer.key").read_text()
-    return identity.issue_token(ISSUER, pem, person_id=person, school=school, lifetime_s=lifetime_s)
+    return tokens.issue(ISSUER, pem, client=client, person=person, school=school, lifetime_s=lifetime_s)

@@ -85,7 +85,7 @@ def test_person_tokens(edge: Edge, pki_files: Pki, db: Database) -> None:
     without = lambda: stub.ReplayJob(operations_pb2.ReplayJobRequest(job=999), timeout=5)  # noqa: E731
     refused(without, Unauthenticated, "PERSON_REQUIRED")
     refused(call_as(edge, f"Bearer {token(pki_files)}"), NotFound, "JOB_NOT_FOUND")
-    refused(call_as(edge, f"Bearer {token(pki_files, lifetime_s=-5)}"), Unauthenticated, "TOKEN_EXPIRED")
+    refused(call_as(edge, f"Bearer {token(pki_files, lifetime_s=-60)}"), Unauthenticated, "TOKEN_EXPIRED")
     refused(call_as(edge, f"Bearer {token(pki_files, lifetime_s=13 * 3600)}"), Unauthenticated, "TOKEN_INVALID")
     refused(call_as(edge, "Basic Zm9v"), Unauthenticated, "TOKEN_INVALID")
     refused(call_as(edge, "Bearer garbage"), Unauthenticated, "TOKEN_INVALID")

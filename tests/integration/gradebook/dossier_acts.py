@@ -83,7 +83,7 @@ def items(people: list[str], windows: list[str], **changes: Any) -> dossiers_pb2
 def act(world: World, rpc: str, school: str, year: str, *, client: str = DEPARTMENT, **fields: Any) -> Any:
     """An act on a dossier, by the school's principal when a vendor calls, else the Department."""
     principal = world.school.principal if school == world.school.code else f"{school}-{PRINCIPAL}"
-    token = None if client == DEPARTMENT else world.token(principal, school=school)
+    token = None if client == DEPARTMENT else world.token(principal, school=school, client=client)
     return world.ask(rpc, client=client, token=token, school=school, school_year=year, **fields)
 
 

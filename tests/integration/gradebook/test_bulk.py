@@ -91,7 +91,7 @@ def test_a_bad_sheet_is_refused_by_row_and_the_others_are_entered(world: World, 
     )
     column = [(FINAL, 0)]
     foreign = world.token(school_class.assignments["VAN"][0], school="79000009")
-    expired = world.token(school_class.assignments["VAN"][0], lifetime_s=-5)
+    expired = world.token(school_class.assignments["VAN"][0], lifetime_s=-60)
     unknown_class = sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]})
     unknown_class.sheet.school_class.name = "9Z9"
     sheets = [
@@ -159,7 +159,10 @@ def test_who_may_stream_and_for_how_long(world: World, school_class: SchoolClass
     before = stored(world)
     with pytest.raises(Forbidden):
         send(world, [good], client=DEPARTMENT)
+    assert refusals(send(world, [good], client=OTHER_VENDOR)) == ["TOKEN_OF_ANOTHER_CLIENT"]
+    good.person_token = world.token(school_class.assignments["CN"][0], client=OTHER_VENDOR)
     assert refusals(send(world, [good], client=OTHER_VENDOR)) == ["VENDOR_NOT_AUTHORISED"]
+    assert refusals(send(world, [good])) == ["TOKEN_OF_ANOTHER_CLIENT"]
     for timeout_s in (None, bulk.MAX_TIME_S + 60):
         with pytest.raises(Invalid) as caught:
             send(world, [good], timeout_s=timeout_s)

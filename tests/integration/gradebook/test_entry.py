@@ -10,9 +10,9 @@ import pytest
 from hoso.gradebook.v1 import marks_pb2
 
 from demo.school import SchoolClass
+from services.common import tokens
 from services.common.db import StatementError
 from services.common.errors import Conflict, Forbidden, HosoError, Invalid, NotFound, Rejected, Unauthenticated
-from services.common.identity import issue_token
 from tests.integration.gradebook import act_digests
 from tests.integration.gradebook.world import (
     DEPARTMENT,
@@ -23,6 +23,7 @@ from tests.integration.gradebook.world import (
     OTHER_VENDOR,
     REGULAR,
     SECOND,
+    VENDOR,
     World,
     columns,
 )
@@ -275,13 +276,13 @@ def test_others_than_the_assigned_teacher_through_the_schools_vendor_are_refused
     refused(world, Forbidden, "WRONG_SCHOOL", school_class, person=None, token=world.token(teacher, school="79000009"))
     refused(world, Unauthenticated, "PERSON_REQUIRED", school_class, person=None)
     refused(
-        world, Unauthenticated, "TOKEN_EXPIRED", school_class, person=None, token=world.token(teacher, lifetime_s=-5)
+        world, Unauthenticated, "TOKEN_EXPIRED", school_class, person=None, token=world.token(teacher, lifetime_s=-60)
     )
     key = (world.pki.stack.pki / "issuer.key").read_text()
-    foreign = issue_token("https://elsewhere", key, person_id=teacher, school=world.school.code)
+    foreign = tokens.issue("https://elsewhere", key, client=VENDOR, person=teacher, school=world.school.code)
     refused(world, Unauthenticated, "TOKEN_INVALID", school_class, person=None, token=foreign)
     # Nothing but the issuer was wrong with it.
-    own = issue_token(ISSUER, key, person_id=teacher, school=world.school.code)
+    own = tokens.issue(ISSUER, key, client=VENDOR, person=teacher, school=world.school.code)
     sheet = world.sheet(school_class, "GDCD", FIRST, [(FINAL, 0)], {school_class.students[0].id: ["8"]})
     answer = world.ask("EnterMarks", token=own, **sheet)
     assert answer.changed + answer.unchanged == 1

@@ -41,7 +41,7 @@ from hoso.gradebook.v1 import (
 from demo import people as demo_people
 from demo import school as demo_school
 from demo.school import School, SchoolClass, Subject
-from services.common import grpc_server, identity, operations
+from services.common import grpc_server, operations, tokens
 from services.common.db import Database, migrate
 from services.common.grpc_client import calling, channel
 from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
@@ -95,10 +95,12 @@ class World:
         self._key = (pki.stack.pki / "issuer.key").read_text()
         self._channels: dict[str, grpc.Channel] = {}
 
-    def token(self, person: str, *, school: str | None = None, lifetime_s: int = 3600) -> str:
-        return identity.issue_token(
-            ISSUER, self._key, person_id=person, school=school or self.school.code, lifetime_s=lifetime_s
-        )
+    def token(
+        self, person: str, *, school: str | None = None, lifetime_s: int = 3600, client: str | None = None
+    ) -> str:
+        where = school or self.school.code
+        who = client or self.client
+        return tokens.issue(ISSUER, self._key, client=who, person=person, school=where, lifetime_s=lifetime_s)
 
     def channel(self, client: str) -> grpc.Channel:
         if client not in self._channels:
@@ -119,7 +121,7 @@ class World:
         method = next(
             getattr(s, rpc) for s in (stub(self.channel(client or self.client)) for stub in _STUBS) if hasattr(s, rpc)
         )
-        bearer = token or (self.token(person) if person else None)
+        bearer = token or (self.token(person, client=client) if person else None)
         metadata = (("authorization", f"Bearer {bearer}"),) if bearer else ()
         with calling("gradebook"):
             answer = method(request, timeout=30, metadata=metadata)

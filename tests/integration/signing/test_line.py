@@ -23,10 +23,10 @@ from hoso.signing.v1 import signing_pb2, signing_pb2_grpc
 
 from deploy.local import pki
 from deploy.local.layout import Stack
-from services.common import audit, chunks, db, grpc_server, identity, outbox, relay, topology
+from services.common import audit, chunks, db, grpc_server, identity, outbox, relay, tokens, topology
 from services.common.errors import Forbidden, HosoError, Invalid, NotFound, Rejected, Unauthenticated
 from services.common.grpc_client import calling, channel
-from services.common.identity import Access, issue_token
+from services.common.identity import Access
 from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
 from services.signing.pades import Expected, check
 from tests import servers
@@ -105,7 +105,7 @@ class Line:
         stub = signing_pb2_grpc.SigningServiceStub(self.channels[client])
         metadata = []
         if person is not None:
-            token = issue_token(pki.ISSUER, self._issuer_key, person_id=person, school=SCHOOL)
+            token = tokens.issue(pki.ISSUER, self._issuer_key, client=client, person=person, school=SCHOOL)
             metadata = [("authorization", f"Bearer {token}")]
         with calling("signing"):
             return getattr(stub, rpc)(request, metadata=metadata, timeout=60)
