@@ -130,7 +130,7 @@ def register(
     call(operator.roster.PutSchoolYear, roster_pb2.PutSchoolYearRequest(school=school, year=year))
     roles = [common_pb2.ROLE_PRINCIPAL, common_pb2.ROLE_DATA_OFFICER, common_pb2.ROLE_TEACHER]
     people = [roster_pb2.Person(id=TEACHER, name="Trần Văn Bình", roles=roles)]
-    call(vendor.roster.PutPeople, roster_pb2.PutPeopleRequest(school=school, people=people), token)
+    call(operator.roster.PutPeople, roster_pb2.PutPeopleRequest(school=school, people=people))
     subjects = [
         roster_pb2.Subject(
             code=code, name=f"Môn {code}", kind=common_pb2.SUBJECT_KIND_COMMENT_AND_SCORE, periods_per_year=_PERIODS

@@ -14,7 +14,7 @@ from cli.connection import Persons, Services, call
 from demo.dossier import VENDOR
 from demo.people import Guardian, Student
 from demo.school import School, SchoolClass, Subject
-from services.common.errors import NotFound
+from services.common.errors import NotFound, Rejected
 
 WINDOWS = {1: "HK1", 2: "HK2"}
 """The entry window of each semester."""
@@ -32,8 +32,8 @@ def class_ref(school: School, school_class: SchoolClass) -> common_pb2.ClassRef:
 
 
 def roster(operator: Services, vendor: Services, persons: Persons, school: School, *, paper: bool) -> None:
-    """School and year by the Department, people, subjects, classes, students and assignments by the
-    vendor.
+    """School, year and principal by the Department; all other people, subjects, classes, students
+    and assignments by the vendor, for the data officer.
     """
     token = persons.token(school.data_officer)
     call(operator.roster.PutSchool, roster_pb2.PutSchoolRequest(school=_school(school)), patient=True)
@@ -52,7 +52,7 @@ def roster(operator: Services, vendor: Services, persons: Persons, school: Schoo
         roster_pb2.Person(id=p.id, name=p.name, roles=[common_pb2.Role.Value(f"ROLE_{role}") for role in p.roles])
         for p in school.people
     ]
-    put(vendor.roster.PutPeople, roster_pb2.PutPeopleRequest(school=school.code, people=people))
+    _put_people(operator, vendor, persons, school, people)
     for grade, subjects in school.subjects.items():
         request = roster_pb2.PutSubjectsRequest(
             school=school.code, school_year=school.school_year, grade_level=grade, subjects=map(_subject, subjects)
@@ -72,6 +72,20 @@ def roster(operator: Services, vendor: Services, persons: Persons, school: Schoo
         put(vendor.roster.PutStudents, roster_pb2.PutStudentsRequest(school_class=where, students=students))
         assigned = [roster_pb2.Assignment(subject=code, teachers=teachers) for code, teachers in c.assignments.items()]
         put(vendor.roster.PutAssignments, roster_pb2.PutAssignmentsRequest(school_class=where, assignments=assigned))
+
+
+def _put_people(
+    operator: Services, vendor: Services, persons: Persons, school: School, people: Sequence[roster_pb2.Person]
+) -> None:
+    """The principal first, whom the Department appoints; the principal's people after that."""
+    head = [person for person in people if person.id == school.principal]
+    try:
+        call(operator.roster.PutPeople, roster_pb2.PutPeopleRequest(school=school.code, people=head), patient=True)
+    except Rejected as e:
+        if e.reason != "PRINCIPAL_APPOINTED":  # by an earlier run
+            raise
+    request = roster_pb2.PutPeopleRequest(school=school.code, people=people)
+    call(vendor.roster.PutPeople, request, persons.token(school.principal), patient=True)
 
 
 def plan_window(vendor: Services, persons: Persons, school: School, semester: int) -> bool:

@@ -33,7 +33,7 @@ ACCESS = {
     "PutSchoolYear": access_for(Permission.PUT_SCHOOL_YEAR),
     "PutAssessmentPolicy": access_for(Permission.PUT_ASSESSMENT_POLICY),
     "GetAssessmentPolicy": _BOTH,
-    "PutPeople": access_for(Permission.PUT_PEOPLE),
+    "PutPeople": access_for(Permission.APPOINT_PRINCIPAL, Permission.PUT_PEOPLE),
     "PutSubjects": access_for(Permission.PUT_SUBJECTS),
     "PutClasses": access_for(Permission.PUT_CLASSES),
     "PutStudents": access_for(Permission.PUT_STUDENTS),

@@ -59,6 +59,9 @@ ELIGIBLE: Mapping[Actor, frozenset[Actor]] = {
 """As whom one may come to a relation: only a vice principal is put in charge, only a data officer
 named officer of a book. A student register names no preparer: every seal custodian is one."""
 
+HEAD_OF_SCHOOL = SCHOOL_ROLES[Actor.PRINCIPAL]
+"""The role from which all others of a school come: whoever holds it appoints the rest."""
+
 SIGNERS: Mapping[SignatoryRole, Actor] = {
     SignatoryRole.SUBJECT_TEACHER: Actor.ASSIGNED_TEACHER,
     SignatoryRole.HOMEROOM_TEACHER: Actor.HOMEROOM_TEACHER,
@@ -167,6 +170,10 @@ def _roster(name: str) -> Grant:
     return _grant(Group.ROSTER, name, Actor.VENDOR)
 
 
+def _by_office(name: str) -> Grant:
+    return _grant(Group.ROSTER, name, Actor.PRINCIPAL, Actor.DATA_OFFICER, source="ADR-0063")
+
+
 def _department(name: str, source: str) -> Grant:
     return _grant(Group.AUTHORITY, name, Actor.DEPARTMENT, source=source)
 
@@ -197,11 +204,12 @@ def _book(name: str, *actors: Actor, source: str) -> Grant:
 class Permission(Enum):
     """The table: one act per row. Names are stable codes."""
 
-    PUT_PEOPLE = _roster("Cập nhật người và vai trò")
+    APPOINT_PRINCIPAL = _grant(Group.ROSTER, "Ghi Hiệu trưởng đầu tiên của trường", Actor.DEPARTMENT, source="ADR-0063")
+    PUT_PEOPLE = _by_office("Cập nhật người và vai trò")
     PUT_SUBJECTS = _roster("Cập nhật môn học của khối")
-    PUT_CLASSES = _roster("Cập nhật lớp và giáo viên chủ nhiệm")
+    PUT_CLASSES = _by_office("Cập nhật lớp và giáo viên chủ nhiệm")
     PUT_STUDENTS = _roster("Cập nhật danh sách học sinh")
-    PUT_ASSIGNMENTS = _roster("Cập nhật phân công giảng dạy")
+    PUT_ASSIGNMENTS = _by_office("Cập nhật phân công giảng dạy")
 
     PUT_SCHOOL = _department("Ghi thông tin trường", "")
     PUT_SCHOOL_YEAR = _department("Mở hoặc sửa thiết lập năm học", _LETTER_3368)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from services.common.db import Database, Tx
 from services.common.errors import Rejected, Violation
 from services.common.identity import Caller
-from services.gradebook.model import roster_rules
+from services.gradebook.model import permissions, roster_rules
 from services.gradebook.model.checks import refuse
 from services.gradebook.model.domain import (
     SUBJECT_KINDS,
@@ -27,6 +27,7 @@ from services.gradebook.model.domain import (
     Subject,
     year_start,
 )
+from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import access, roster_store, year_lock
 from services.gradebook.roster.roster_store import StaffRow, SubjectRow
 from services.gradebook.rules import required_regular, rule_set
@@ -41,11 +42,20 @@ def put_school(database: Database, caller: Caller, school: School) -> None:
 
 
 def put_people(database: Database, caller: Caller, school: str, people: Sequence[Person]) -> None:
-    """Register or update people and their roles."""
+    """Register or update people and their roles: who may do what follows from them.
+
+    A school's own people do it; the Department only while the school has no principal (ADR-0063).
+    Raises Invalid, Forbidden as `access.require`, Rejected PRINCIPAL_APPOINTED.
+    """
     roster_rules.check_school_ref(school)
     roster_rules.check_people(people)
     with database.transaction() as tx:
         year = access.some_year(tx, caller, school)
+        if caller.client.startswith(access.VENDOR):
+            access.require(tx, caller, year, Permission.PUT_PEOPLE)
+        elif roster_store.staff_with_role(tx, year.school_id, permissions.HEAD_OF_SCHOOL):
+            message = "Trường đã có Hiệu trưởng; người và vai trò do trường cập nhật."
+            raise Rejected("PRINCIPAL_APPOINTED", message, school=school)
         roster_store.put_people(tx, year.school_id, sorted(people, key=lambda person: person.id))
         roles = ";".join(f"{person.id}:{','.join(Role(role).name for role in person.roles)}" for person in people)
         access.record(tx, caller, school, "PEOPLE_PUT", f"schools/{school}", people=roles)
@@ -89,6 +99,7 @@ def put_classes(
     roster_rules.check_year_ref(school, school_year)
     with database.transaction() as tx:
         year = access.year(tx, caller, school, school_year)
+        access.require(tx, caller, year, Permission.PUT_CLASSES)
         year_lock.hold_year(tx, year.id)
         roster_rules.check_classes(classes, school_year, year.level)
         staff = roster_store.staff(tx, year.school_id, [school_class.homeroom_teacher for school_class in classes])
@@ -121,6 +132,7 @@ def put_assignments(database: Database, caller: Caller, ref: ClassRef, assignmen
     roster_rules.check_assignments(assignments)
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
+        access.require(tx, caller, year, Permission.PUT_ASSIGNMENTS)
         year_lock.hold_year(tx, year.id)
         subjects = roster_store.subjects(tx, year.id, school_class.grade_level)
         teachers = [teacher for assignment in assignments for teacher in assignment.teachers]

@@ -20,7 +20,8 @@ Sessions = list[tuple[int, int, int]]
 def deputy(world: World) -> None:
     """Give the school a vice principal."""
     roles = [common_pb2.ROLE_VICE_PRINCIPAL]
-    world.ask("PutPeople", school=world.school.code, people=[{"id": DEPUTY, "name": "Lê Thị Phó", "roles": roles}])
+    people = [{"id": DEPUTY, "name": "Lê Thị Phó", "roles": roles}]
+    world.ask("PutPeople", person=world.school.principal, school=world.school.code, people=people)
 
 
 def complete_school(world: World) -> None:

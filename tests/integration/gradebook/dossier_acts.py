@@ -34,7 +34,7 @@ def put_school(world: World, code: str) -> None:
         roster_pb2.Person(id=f"{code}-{person}", name="Lê Thị An", roles=[common_pb2.Role.Value(f"ROLE_{role}")])
         for person, role in named
     ]
-    world.ask("PutPeople", school=code, people=people)
+    world.put_people(code, f"{code}-{PRINCIPAL}", people)
 
 
 def by_dossier(world: World, school: str, year: str, vendor: str = "smas") -> None:

@@ -120,7 +120,13 @@ def requests(world: World) -> list[tuple[Permission, str, dict[str, Any]]]:
     settle = {"students": [student], "reason": "Không dự kiểm tra bù"}
     level_row = [{"student": student, "level": level}]
     dossier = items([world.school.principal], ["HK1"])
+    people = [{"id": "gv-moi", "name": "Lê An", "roles": [common_pb2.ROLE_TEACHER]}]
+    homeroom = {"name": school_class.name, "grade_level": 6, "homeroom_teacher": school_class.homeroom_teacher}
+    assigned = [{"subject": SUBJECT, "teachers": school_class.assignments[SUBJECT]}]
     return [
+        (Permission.PUT_PEOPLE, "PutPeople", {"school": world.school.code, "people": people}),
+        (Permission.PUT_CLASSES, "PutClasses", {**year, "classes": [homeroom]}),
+        (Permission.PUT_ASSIGNMENTS, "PutAssignments", {**ref, "assignments": assigned}),
         (Permission.SAVE_DOSSIER, "SaveDossier", {**year, "items": dossier}),
         (Permission.SUBMIT_DOSSIER, "SubmitDossier", year),
         (Permission.CHECK_CONTROL_LOG, "RecordControlCheck", {**year, "up_to": 1, "remark": "Đã đối chiếu sổ"}),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hoso.gradebook.v1 import common_pb2, roster_pb2
 
-from services.common.errors import Forbidden, Invalid, NotFound, Rejected
+from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Unauthenticated
 from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.world import (
     DEPARTMENT,
@@ -80,9 +80,6 @@ def test_who_may_write_the_roster(world: World) -> None:
     unchanged_by(world, Forbidden, "CLIENT_NOT_ALLOWED", "PutSchool", client=VENDOR, school=roster_pb2.School(code="1"))
     year = roster_pb2.SchoolYear(school_year="2026-2027", vendor="vietschool")
     unchanged_by(world, Forbidden, "CLIENT_NOT_ALLOWED", "PutSchoolYear", client=VENDOR, school=school.code, year=year)
-    unchanged_by(
-        world, Forbidden, "CLIENT_NOT_ALLOWED", "PutPeople", client=DEPARTMENT, school=school.code, people=people
-    )
     for rpc, fields in (
         ("PutPeople", {"school": school.code, "people": people}),
         ("ListPeople", {"school": school.code}),
@@ -93,8 +90,31 @@ def test_who_may_write_the_roster(world: World) -> None:
         unchanged_by(world, Forbidden, "VENDOR_NOT_AUTHORISED", rpc, client=OTHER_VENDOR, **fields)
     foreign = world.token(school.principal, school="other")
     unchanged_by(world, Forbidden, "WRONG_SCHOOL", "PutPeople", token=foreign, school=school.code, people=people)
-    unchanged_by(world, NotFound, "SCHOOL_UNKNOWN", "PutPeople", school="nowhere", people=people)
+    unchanged_by(world, NotFound, "SCHOOL_UNKNOWN", "PutPeople", client=DEPARTMENT, school="nowhere", people=people)
     unchanged_by(world, NotFound, "SCHOOL_UNKNOWN", "PutSchoolYear", client=DEPARTMENT, school="nowhere", year=year)
+
+
+def test_nobody_makes_themselves_a_principal(world: World) -> None:
+    """The Department appoints the first principal of a school, and no other person; after that the
+    school's principal and data officer change people, classes and assignments.
+    """
+    school, school_class = world.school, world.school.classes[0]
+    people = [roster_pb2.Person(id="x", name="Lê An", roles=[common_pb2.ROLE_PRINCIPAL])]
+    assigned = [{"subject": "TOAN", "teachers": [school_class.homeroom_teacher]}]
+    puts: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("PutPeople", {"school": school.code, "people": people}),
+        ("PutClasses", {**world.year, "classes": [{"name": "6A9", "grade_level": 6, "homeroom_teacher": "x"}]}),
+        ("PutAssignments", {"school_class": world.ref(school_class), "assignments": assigned}),
+    )
+    for rpc, fields in puts:
+        unchanged_by(world, Unauthenticated, "PERSON_REQUIRED", rpc, **fields)
+        unchanged_by(world, Forbidden, "PERSON_UNKNOWN", rpc, person="x", **fields)
+        unchanged_by(world, Forbidden, "PERSON_UNKNOWN", rpc, person=school_class.students[0].id, **fields)
+        unchanged_by(world, Forbidden, "ROLE_REQUIRED", rpc, person=school_class.homeroom_teacher, **fields)
+    rpc, fields = puts[0]
+    unchanged_by(world, Rejected, "PRINCIPAL_APPOINTED", rpc, client=DEPARTMENT, **fields)
+    teacher = [roster_pb2.Person(id="y", name="Lê Ba", roles=[common_pb2.ROLE_TEACHER])]
+    world.ask("PutPeople", person=school.data_officer, school=school.code, people=teacher)
 
 
 def test_a_year_of_another_vendor_is_that_vendors(world: World) -> None:
@@ -140,7 +160,9 @@ def test_names_that_cannot_be_printed_are_refused(world: World, name: str, rule:
         ("students[2].name", rule)
     }
     people = [roster_pb2.Person(id="p", name=name, roles=[5])]
-    assert violations(world, "PutPeople", school=world.school.code, people=people) == {("people[0].name", rule)}
+    assert violations(world, "PutPeople", person=world.school.principal, school=world.school.code, people=people) == {
+        ("people[0].name", rule)
+    }
 
 
 def test_the_answer_to_a_hundred_bad_names_still_arrives(world: World) -> None:
@@ -248,16 +270,19 @@ def test_classes_and_assignments_name_known_people_and_subjects(world: World) ->
         roster_pb2.SchoolClass(name="6A9", grade_level=6, homeroom_teacher="nobody"),
         roster_pb2.SchoolClass(name="6A8", grade_level=6, homeroom_teacher=school_class.homeroom_teacher),
     ]
-    assert violations(world, "PutClasses", **world.year, classes=classes) == {
+    assert violations(world, "PutClasses", person=world.school.principal, **world.year, classes=classes) == {
         ("classes[0].homeroom_teacher", "PERSON_UNKNOWN")
     }
     moved = [
         roster_pb2.SchoolClass(name=school_class.name, grade_level=7, homeroom_teacher=school_class.homeroom_teacher)
     ]
-    unchanged_by(world, Rejected, "CLASS_IN_USE", "PutClasses", **world.year, classes=moved)
+    unchanged_by(
+        world, Rejected, "CLASS_IN_USE", "PutClasses", person=world.school.principal, **world.year, classes=moved
+    )
     assert violations(
         world,
         "PutAssignments",
+        person=world.school.principal,
         school_class=world.ref(school_class),
         assignments=[
             roster_pb2.Assignment(subject="XYZ", teachers=[school_class.homeroom_teacher]),
@@ -267,6 +292,7 @@ def test_classes_and_assignments_name_known_people_and_subjects(world: World) ->
     assert violations(
         world,
         "PutAssignments",
+        person=world.school.principal,
         school_class=world.ref(school_class),
         assignments=[roster_pb2.Assignment(subject="TOAN")],
     ) == {("assignments[0].teachers", "COUNT")}
@@ -315,5 +341,5 @@ def test_every_rpc_with_an_empty_request_is_refused_in_order(world: World) -> No
         for rpc in rpcs:
             before = tables(world)
             with pytest.raises((Invalid, NotFound)):
-                world.ask(rpc, client=client, person=person)
+                world.ask(rpc, client=client, person=person if client == VENDOR else None)
             assert tables(world) == before

@@ -50,15 +50,15 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
             roster_pb2.Person(id="thpt-gv", name="Nguyễn Văn An", roles=[common_pb2.ROLE_TEACHER]),
             roster_pb2.Person(id="thpt-ht", name="Trần Thị Bình", roles=[common_pb2.ROLE_PRINCIPAL]),
         ]
-        world.ask("PutPeople", school=CODE, people=people)
+        world.put_people(CODE, "thpt-ht", people)
         put_toan(world)
         classes = [roster_pb2.SchoolClass(name="10A1", grade_level=10, homeroom_teacher="thpt-gv")]
-        world.ask("PutClasses", school=CODE, school_year=YEAR, classes=classes)
+        world.ask("PutClasses", token=as_of(world, "thpt-ht"), school=CODE, school_year=YEAR, classes=classes)
         someone = world.school.classes[0].students[0]
         student = student_message(someone, moet_student_id="7900001001", number=1)
         world.ask("PutStudents", school_class=CLASS, students=[student])
         assigned = [roster_pb2.Assignment(subject="TOAN", teachers=["thpt-gv"])]
-        world.ask("PutAssignments", school_class=CLASS, assignments=assigned)
+        world.ask("PutAssignments", token=as_of(world, "thpt-ht"), school_class=CLASS, assignments=assigned)
         (window,) = world.ask("ListWindows", **world.year).windows
         world.ask("PlanWindow", token=as_of(world, "thpt-ht"), school=CODE, school_year=YEAR, window=window)
         yield world

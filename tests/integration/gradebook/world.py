@@ -6,7 +6,7 @@ import hashlib
 import socket
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from demo import school as demo_school
 from demo.school import School, SchoolClass, Subject
 from services.common import grpc_server, operations, tokens
 from services.common.db import Database, migrate
+from services.common.errors import Rejected
 from services.common.grpc_client import calling, channel
 from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
 from services.gradebook import api
@@ -153,11 +154,12 @@ class World:
             roster_pb2.Person(id=p.id, name=p.name, roles=[common_pb2.Role.Value(f"ROLE_{role}") for role in p.roles])
             for p in school.people
         ]
-        self.ask("PutPeople", school=school.code, people=people)
+        self.put_people(school.code, school.principal, people)
         for grade, subjects in school.subjects.items():
             self.ask("PutSubjects", **self.year, grade_level=grade, subjects=[subject_message(s) for s in subjects])
         self.ask(
             "PutClasses",
+            person=school.principal,
             **self.year,
             classes=[
                 roster_pb2.SchoolClass(name=c.name, grade_level=c.grade, homeroom_teacher=c.homeroom_teacher)
@@ -168,9 +170,17 @@ class World:
             self.ask("PutStudents", school_class=self.ref(c), students=[student_message(s) for s in c.students])
             self.ask(
                 "PutAssignments",
+                person=school.principal,
                 school_class=self.ref(c),
                 assignments=[roster_pb2.Assignment(subject=code, teachers=who) for code, who in c.assignments.items()],
             )
+
+    def put_people(self, school: str, principal: str, people: Sequence[roster_pb2.Person]) -> None:
+        """The Department appoints the principal, who names the others."""
+        head = [person for person in people if person.id == principal]
+        with contextlib.suppress(Rejected):
+            self.ask("PutPeople", client=DEPARTMENT, school=school, people=head)
+        self.ask("PutPeople", token=self.token(principal, school=school), school=school, people=people)
 
     def put_year(self, *, paper: bool = False, vendor: str = "smas") -> None:
         """Open the year by the Department's own decision; dossiers have their own tests."""

@@ -60,6 +60,7 @@ TABLES = {
     "AchievementService": (achievements_pb2, achievement_service.ACCESS),
 }
 OTHERS = {
+    "PutPeople": VENDOR | OFFICE,
     "PutSchool": OFFICE,
     "PutSchoolYear": OFFICE,
     "PutAssessmentPolicy": OFFICE,
@@ -91,12 +92,22 @@ OTHERS = {
     "DownloadSnapshot": {"service/archive"},
     "DownloadBookContent": VENDOR | {"service/print"},
 }
-WITHOUT_PERSON = ("Put", "Get", "List", "Review", "Download", "ExportMarks", "ImportMarks")
+WITHOUT_PERSON = (
+    "PutPeople",
+    "PutSubjects",
+    "PutStudents",
+    "Get",
+    "List",
+    "Review",
+    "Download",
+    "ExportMarks",
+    "ImportMarks",
+)
 """RPCs beginning with these are a vendor's own acts and reads; every other act is a person's or the
 Department's.
 
 In an import each sheet may carry its own teacher's token, so that the use case asks for the person,
-not the edge.
+not the edge; so it does for PutPeople, where the Department acts without a person.
 """
 
 
