@@ -24,6 +24,7 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
     from services.archive.worm import WormStore, own_credentials
     from services.common import grpc_server, operations
     from services.common.db import Database
+    from services.common.refusals import Refusals
 
     database = Database(config.database)
     worm = WormStore(config.store, own_credentials(config.store))
@@ -36,7 +37,7 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
             service_anchors.served(anchors),
             operations.served(database),
         ],
-        operations.record_refusal(database),
+        Refusals(database),
         {"database": database.ping, "store": worm.require_lock},
         stop,
     )

@@ -25,6 +25,9 @@ from services.common.rows import one_row, rows, scalars
 BATCH_ROWS = 2000
 """Rows of one chain that are read and checked in one transaction."""
 
+MAX_FACT = 2000
+"""Characters of a fact that are kept; a row cannot be removed, so nobody decides how long it is."""
+
 _APPEND = (
     "SELECT audit_append(chain, action, subject, client, person, school, facts) FROM json_to_recordset($1::json)"
     " AS r (chain text, action text, subject text, client text, person text, school text, facts jsonb)"
@@ -167,8 +170,16 @@ def _fields(record: AuditRow) -> dict[str, object]:
         "client": _storable(record.caller.client),
         "person": _storable(record.caller.person or ""),
         "school": _storable(record.caller.school or ""),
-        "facts": {_storable(name): _storable(value) for name, value in record.facts.items()},
+        "facts": {_storable(name): _storable(_bounded(value)) for name, value in record.facts.items()},
     }
+
+
+def _bounded(fact: str) -> str:
+    """A fact as it is kept: a long one cut, with the SHA-256 of the whole."""
+    if len(fact) <= MAX_FACT:
+        return fact
+    digest = hashlib.sha256(fact.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{fact[: MAX_FACT - 80]}… sha256:{digest}"
 
 
 def heads(tx: Tx) -> list[ChainHead]:

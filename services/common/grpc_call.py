@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc
-import psycopg
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
-from services.common import grpc_status, identity, log
+from services.common import grpc_status, identity, limits, log
 from services.common.errors import Exhausted, Forbidden, HosoError, Invalid, Unauthenticated, Violation
 from services.common.identity import Access, Caller
 from services.common.settings import ServerConfig
@@ -210,34 +209,21 @@ class Call:
 
 
 def parse(deserialize: Callable[[bytes], Any], message: bytes) -> Any:
-    """A message from its bytes. Raises Invalid NOT_PROTOBUF."""
+    """A message from its bytes, no larger than its fields may be.
+
+    Raises Invalid NOT_PROTOBUF, and as `limits.check`.
+    """
     try:
-        return deserialize(message)
+        request = deserialize(message)
     except DecodeError:
         text = "Nội dung yêu cầu không đúng định dạng protobuf."
         raise Invalid([Violation("", "NOT_PROTOBUF", text)]) from None
+    limits.check(request)
+    return request
 
 
 def perform(behaviour: Callable[[Any, Any], Any], request: Any, context: ServicerContext) -> Any:
     """What a servicer's method answers to a request. Raises CallerGone when nobody waits for it."""
     if not context.is_active():
         raise CallerGone
-    try:
-        return behaviour(request, context)
-    except psycopg.DataError:
-        # Text that PostgreSQL cannot store and no use case refused is the caller's fault, not a
-        # bug.
-        if isinstance(request, Message) and (violations := list(_nul_characters(request))):
-            raise Invalid(violations) from None
-        raise
-
-
-def _nul_characters(message: Message, prefix: str = "") -> Iterator[Violation]:
-    """Names and ids of a request that hold U+0000. The use case checks lists of rows."""
-    for field, value in message.ListFields():
-        if field.is_repeated:
-            continue
-        if field.type == field.TYPE_STRING and "\0" in value:
-            yield Violation(f"{prefix}{field.name}", "CONTROL_CHARACTER", "Có ký tự điều khiển U+0000.")
-        elif field.type == field.TYPE_MESSAGE:
-            yield from _nul_characters(value, f"{prefix}{field.name}.")
+    return behaviour(request, context)

@@ -1,6 +1,4 @@
-"""What an operator sees and does in every service alike, and the audit row that a refusal
-leaves.
-"""
+"""What an operator sees and does in every service alike."""
 
 import uuid
 from collections.abc import Iterator
@@ -10,10 +8,9 @@ from hoso.operations.v1 import operations_pb2, operations_pb2_grpc
 
 from services.common import anchoring, audit, jobs, log, outbox
 from services.common.db import Database
-from services.common.errors import HosoError, Invalid, Rejected, Unavailable, Violation
-from services.common.grpc_call import Refusal
+from services.common.errors import Invalid, Rejected, Violation
 from services.common.grpc_server import Served
-from services.common.identity import Access, Caller, caller
+from services.common.identity import Access, caller
 from services.common.message_fields import before_id, page_size, timestamp
 
 _OPERATOR = Access(clients=("operator/*",))
@@ -39,23 +36,6 @@ def served(database: Database) -> Served:
         name="hoso.operations.v1.OperationsService",
         access=ACCESS,
     )
-
-
-def record_refusal(database: Database) -> Refusal:
-    """What `grpc_server.serve` calls after a refusal: an audit row in the chain ``access``.
-
-    A caller who may not pass is refused even while the database is away; then the log line alone
-    remains.
-    """
-
-    def record(who: Caller, rpc: str, error: HosoError) -> None:
-        try:
-            with database.transaction() as tx:
-                audit.append(tx, audit.AuditRow("access", "REFUSED", rpc, {"reason": error.reason} | error.facts, who))
-        except Unavailable as e:
-            _log.error("refusal without audit row", rpc=rpc, client=who.client, reason=e.reason)
-
-    return record
 
 
 class Operations(operations_pb2_grpc.OperationsServiceServicer):

@@ -19,14 +19,16 @@ def serve(config: Config, stop: threading.Event) -> None:
     """GRPC API."""
     from services.common import grpc_server, operations
     from services.common.db import Database
+    from services.common.refusals import Refusals
     from services.gradebook import api
 
     # One connection for each call that may run at a time, and one for the health check.
     database = Database(config.database, max_size=config.server.max_workers + 1)
+    refused = Refusals(database)
     grpc_server.serve(
         config.server,
-        [*api.served(database), operations.served(database)],
-        operations.record_refusal(database),
+        [*api.served(database, refused), operations.served(database)],
+        refused,
         {"database": database.ping},
         stop,
     )

@@ -17,13 +17,14 @@ def serve(config: PrintConfig, stop: threading.Event) -> None:
     """GRPC API."""
     from services.common import grpc_server, operations
     from services.common.db import Database
+    from services.common.refusals import Refusals
     from services.print import service
 
     database = Database(config.database)
     grpc_server.serve(
         config.server,
         [service.served(database), operations.served(database)],
-        operations.record_refusal(database),
+        Refusals(database),
         {"database": database.ping},
         stop,
     )

@@ -25,6 +25,7 @@ def serve(config: "SigningConfig", stop: threading.Event) -> None:
     """GRPC API."""
     from services.common import grpc_server, operations
     from services.common.db import Database
+    from services.common.refusals import Refusals
     from services.signing import service
     from services.signing.token_client import TokenClient
 
@@ -33,7 +34,7 @@ def serve(config: "SigningConfig", stop: threading.Event) -> None:
     grpc_server.serve(
         config.server,
         [service.served(database, tokens), operations.served(database)],
-        operations.record_refusal(database),
+        Refusals(database),
         {"database": database.ping, "tokens": tokens.ping},
         stop,
     )

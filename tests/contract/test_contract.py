@@ -68,7 +68,7 @@ def test_events_carry_ids_and_digests_only() -> None:
 def _served() -> list[Any]:
     nothing: Any = SimpleNamespace(database=None)  # a servicer keeps it and uses it only when called
     return [
-        *gradebook_api.served(nothing),
+        *gradebook_api.served(nothing, nothing),
         print_service.served(nothing),
         signing_service.served(nothing, nothing),
         archive_service.served(nothing, ""),

@@ -4,6 +4,7 @@ No rule stands here, no SQL and no try.
 """
 
 from services.common.db import Database
+from services.common.grpc_call import Refusal
 from services.common.grpc_server import Served
 from services.gradebook.api import (
     achievement_service,
@@ -20,12 +21,15 @@ from services.gradebook.api import (
 )
 
 
-def served(database: Database) -> list[Served]:
-    """The services of gradebook over one database, ready for `grpc_server.serve`."""
+def served(database: Database, refused: Refusal) -> list[Served]:
+    """The services of gradebook over one database, ready for `grpc_server.serve`.
+
+    refused: records what is refused within a call that does many things.
+    """
     return [
         roster_service.served(database),
-        mark_service.served(database),
-        book_service.served(database),
+        mark_service.served(database, refused),
+        book_service.served(database, refused),
         correction_service.served(database),
         review_service.served(database),
         exemption_service.served(database),

@@ -6,9 +6,10 @@ from typing import cast
 import grpc
 from hoso.gradebook.v1 import books_pb2, books_pb2_grpc, common_pb2
 
-from services.common import chunks, operations
+from services.common import chunks
 from services.common.db import Database
 from services.common.errors import HosoError
+from services.common.grpc_call import Refusal
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
@@ -57,9 +58,9 @@ ACCESS = {
 }
 
 
-def served(database: Database) -> Served:
+def served(database: Database, refused: Refusal) -> Served:
     """The service over a database."""
-    servicer = Books(database)
+    servicer = Books(database, refused)
     return Served(
         add=lambda server: books_pb2_grpc.add_BookServiceServicer_to_server(servicer, server),
         name="hoso.gradebook.v1.BookService",
@@ -70,8 +71,8 @@ def served(database: Database) -> Served:
 class Books(books_pb2_grpc.BookServiceServicer):
     """The servicer."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, refused: Refusal) -> None:
+        self._database, self._refused = database, refused
 
     def FreezeBook(
         self, request: books_pb2.FreezeBookRequest, context: grpc.ServicerContext
@@ -172,11 +173,10 @@ class Books(books_pb2_grpc.BookServiceServicer):
         self, request: books_pb2.ActOnBooksRequest, context: grpc.ServicerContext
     ) -> books_pb2.ActOnBooksResponse:
         """Many acts, each in a transaction of its own."""
-        record_refusal = operations.record_refusal(self._database)
         results = many_books.act_on_books(
             caller(),
             book_acts.read(self._database, request.acts),
-            lambda refused_caller, error: record_refusal(refused_caller, _ACT_ON_BOOKS, error),
+            lambda refused_caller, error: self._refused(refused_caller, _ACT_ON_BOOKS, error),
             context.is_active,
         )
         return books_pb2.ActOnBooksResponse(

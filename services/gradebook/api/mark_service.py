@@ -8,8 +8,9 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from hoso.gradebook.v1 import marks_pb2, marks_pb2_grpc
 
-from services.common import chunks, operations
+from services.common import chunks
 from services.common.db import Database
+from services.common.grpc_call import Refusal
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import page_size
@@ -45,9 +46,9 @@ ACCESS = {
 }
 
 
-def served(database: Database) -> Served:
+def served(database: Database, refused: Refusal) -> Served:
     """The service over a database."""
-    servicer = Marks(database)
+    servicer = Marks(database, refused)
     return Served(
         add=lambda server: marks_pb2_grpc.add_MarkServiceServicer_to_server(servicer, server),
         name="hoso.gradebook.v1.MarkService",
@@ -58,8 +59,8 @@ def served(database: Database) -> Served:
 class Marks(marks_pb2_grpc.MarkServiceServicer):
     """The servicer."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, refused: Refusal) -> None:
+        self._database, self._refused = database, refused
         self._grouping = Grouping(database)
 
     def PlanWindow(
@@ -138,12 +139,11 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         self, request_iterator: Iterator[marks_pb2.ImportMarksRequest], context: grpc.ServicerContext
     ) -> marks_pb2.ImportMarksResponse:
         """Enter the sheets of a stream."""
-        record = operations.record_refusal(self._database)
         imported = bulk.import_marks(
             self._grouping,
             caller(),
             map(sheet_messages.sheet, request_iterator),
-            lambda who, error: record(who, _IMPORT, error),
+            lambda who, error: self._refused(who, _IMPORT, error),
             context.time_remaining(),
         )
         return marks_pb2.ImportMarksResponse(sheets=map(sheet_messages.imported, imported))

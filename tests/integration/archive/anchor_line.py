@@ -15,6 +15,7 @@ from services.common import anchor, anchoring, operations
 from services.common.anchoring import Anchoring
 from services.common.db import Database, migrate
 from services.common.grpc_client import channel
+from services.common.refusals import Refusals
 from services.common.settings import AnchorConfig, DatabaseConfig, PeerConfig, ServerConfig
 from tests import servers, stand_ins
 from tests.integration.archive.stores import RunningStore
@@ -90,7 +91,7 @@ def serving(pki: servers.Pki, store: RunningStore, configs: Mapping[str, Databas
             if service == "archive":
                 served.append(service_anchors.served(anchors))
             own = _server(pki, addresses[service], service)
-            stop.enter_context(servers.serving(own, served, operations.record_refusal(database)))
+            stop.enter_context(servers.serving(own, served, Refusals(database)))
         line = AnchorLine(pki, store, databases, addresses, anchors)
         store.prove(line.archive)
         yield line

@@ -20,6 +20,7 @@ from services.common.audit import Break, ChainHead
 from services.common.db import Database, Tx
 from services.common.errors import Invalid, NotFound, Rejected
 from services.common.grpc_client import calling, channel
+from services.common.refusals import Refusals
 from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
 from tests import servers
 from tests.integration.archive import forging
@@ -303,7 +304,7 @@ def served(chain: Database, pki_files: Pki) -> Iterator[tuple[Counting, Operatio
     counting = Counting(chain.config)
     config = ServerConfig(address, tls["service/gradebook"], pki_files.stack.pki / "issuers.json")
     with (
-        servers.serving(config, [operations.served(counting)], operations.record_refusal(counting)),
+        servers.serving(config, [operations.served(counting)], Refusals(counting)),
         channel(PeerConfig(address, tls["operator/department"])) as opened,
     ):
         yield counting, OperationsServiceStub(opened)

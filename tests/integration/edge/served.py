@@ -11,6 +11,7 @@ from services.common import grpc_server, identity, operations, tokens
 from services.common.db import Database
 from services.common.errors import Unavailable
 from services.common.grpc_client import channel
+from services.common.refusals import Refusals
 from services.common.settings import PeerConfig, ServerConfig, TlsConfig
 from tests.servers import Pki
 
@@ -59,7 +60,7 @@ class Edge:
             args=(
                 config,
                 [served],
-                operations.record_refusal(db),
+                Refusals(db),
                 {"database": self._check},
                 stop,
             ),

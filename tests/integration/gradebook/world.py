@@ -4,7 +4,6 @@ import contextlib
 import datetime as dt
 import hashlib
 import socket
-import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -41,13 +40,16 @@ from hoso.gradebook.v1 import (
 from demo import people as demo_people
 from demo import school as demo_school
 from demo.school import School, SchoolClass, Subject
-from services.common import grpc_server, operations, tokens
+from services.common import operations, tokens
 from services.common.db import Database, migrate
 from services.common.errors import Rejected
 from services.common.grpc_client import calling, channel
-from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
+from services.common.refusals import Refusals
+from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig
 from services.gradebook import api
+from tests import servers
 from tests.servers import Pki
+from tests.stand_ins import tls
 
 MIGRATIONS = Path(api.__file__).parents[1] / "migrations"
 VENDOR = "vendor/smas"
@@ -325,11 +327,6 @@ class World:
         return [bytes(row[0]).decode() for row in bodies]
 
 
-def tls(pki: Pki, name: str) -> TlsConfig:
-    files = pki.identity(name)
-    return TlsConfig(files.ca_file, files.cert_file, files.key_file)
-
-
 @contextlib.contextmanager
 def served(pki: Pki, config: DatabaseConfig, *, classes: int = 2, students: int = 6) -> Iterator[World]:
     """Serve gradebook over an empty database until the block ends."""
@@ -338,26 +335,14 @@ def served(pki: Pki, config: DatabaseConfig, *, classes: int = 2, students: int 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    stop = threading.Event()
-    server = ServerConfig(address, tls(pki, "service/gradebook"), pki.stack.pki / "issuers.json", grace_s=5)
-    thread = threading.Thread(
-        target=grpc_server.serve,
-        args=(
-            server,
-            [*api.served(database), operations.served(database)],
-            operations.record_refusal(database),
-            {"database": database.ping},
-            stop,
-        ),
-    )
-    thread.start()
+    own = ServerConfig(address, tls(pki, "service/gradebook"), pki.stack.pki / "issuers.json", grace_s=5)
+    refused = Refusals(database)
+    services = [*api.served(database, refused), operations.served(database)]
     world = World(pki, database, address, demo_school.school(classes=classes, students_per_class=students))
-    grpc.channel_ready_future(world.channel(VENDOR)).result(timeout=10)
     try:
-        yield world
+        with servers.serving(own, services, refused):
+            yield world
     finally:
-        stop.set()
-        thread.join(20)
         database.close()
 
 

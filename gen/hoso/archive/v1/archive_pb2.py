@@ -23,53 +23,66 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hoso.limits.v1 import limits_pb2 as hoso_dot_limits_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dhoso/archive/v1/archive.proto\x12\x0fhoso.archive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x02\n\x06Record\x12\n\n\x02id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.hoso.archive.v1.RecordKind\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x13\n\x0bschool_year\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\x05\x12\x16\n\x0e\x63ontent_sha256\x18\x07 \x01(\x0c\x12\x15\n\robject_sha256\x18\x08 \x01(\x0c\x12\x12\n\nsize_bytes\x18\t \x01(\x03\x12\x0e\n\x06\x62ucket\x18\n \x01(\t\x12\x0b\n\x03key\x18\x0b \x01(\t\x12\x12\n\nversion_id\x18\x0c \x01(\t\x12\x35\n\x11retain_until_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x61rchive_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10retention_policy\x18\x0f \x01(\t\"5\n\x05\x43heck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x9c\x01\n\x0fSignatureReport\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\x05\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x11\n\tsignatory\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12-\n\tsign_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05valid\x18\x07 \x01(\x08\"\"\n\x10GetRecordRequest\x12\x0e\n\x06record\x18\x01 \x01(\t\"<\n\x11GetRecordResponse\x12\'\n\x06record\x18\x01 \x01(\x0b\x32\x17.hoso.archive.v1.Record\"v\n\x12ListRecordsRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.hoso.archive.v1.RecordKind\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"X\n\x13ListRecordsResponse\x12(\n\x07records\x18\x01 \x03(\x0b\x32\x17.hoso.archive.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x13VerifyRecordRequest\x12\x0e\n\x06record\x18\x01 \x01(\t\"\xac\x01\n\x14VerifyRecordResponse\x12\'\n\x06record\x18\x01 \x01(\x0b\x32\x17.hoso.archive.v1.Record\x12\r\n\x05valid\x18\x02 \x01(\x08\x12&\n\x06\x63hecks\x18\x03 \x03(\x0b\x32\x16.hoso.archive.v1.Check\x12\x34\n\nsignatures\x18\x04 \x03(\x0b\x32 .hoso.archive.v1.SignatureReport\"\'\n\x15\x44ownloadRecordRequest\x12\x0e\n\x06record\x18\x01 \x01(\t\"\'\n\x16\x44ownloadRecordResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x17\n\x15GetStoreReportRequest\"\x8f\x01\n\x16GetStoreReportResponse\x12\r\n\x05store\x18\x01 \x01(\t\x12.\n\nprobe_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06passed\x18\x03 \x01(\x08\x12&\n\x06\x63hecks\x18\x04 \x03(\x0b\x32\x16.hoso.archive.v1.Check\"\x88\x01\n\x0fRetentionPolicy\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.hoso.archive.v1.RecordKind\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\r\n\x05years\x18\x03 \x01(\x05\x12\x11\n\tpermanent\x18\x04 \x01(\x08\x12\x17\n\x0flegal_reference\x18\x05 \x01(\t\"\x1e\n\x1cListRetentionPoliciesRequest\"S\n\x1dListRetentionPoliciesResponse\x12\x32\n\x08policies\x18\x01 \x03(\x0b\x32 .hoso.archive.v1.RetentionPolicy\"M\n\x19PutRetentionPolicyRequest\x12\x30\n\x06policy\x18\x01 \x01(\x0b\x32 .hoso.archive.v1.RetentionPolicy\"N\n\x1aPutRetentionPolicyResponse\x12\x30\n\x06policy\x18\x01 \x01(\x0b\x32 .hoso.archive.v1.RetentionPolicy*\xd9\x01\n\nRecordKind\x12\x1b\n\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECORD_KIND_CLASS_BOOK\x10\x01\x12\x18\n\x14RECORD_KIND_SNAPSHOT\x10\x02\x12\x1c\n\x18RECORD_KIND_TEACHER_BOOK\x10\x03\x12\x1a\n\x16RECORD_KIND_TRANSCRIPT\x10\x04\x12 \n\x1cRECORD_KIND_STUDENT_REGISTER\x10\x05\x12\x1c\n\x18RECORD_KIND_AUDIT_ANCHOR\x10\x06\x32\xca\x05\n\x0e\x41rchiveService\x12R\n\tGetRecord\x12!.hoso.archive.v1.GetRecordRequest\x1a\".hoso.archive.v1.GetRecordResponse\x12X\n\x0bListRecords\x12#.hoso.archive.v1.ListRecordsRequest\x1a$.hoso.archive.v1.ListRecordsResponse\x12[\n\x0cVerifyRecord\x12$.hoso.archive.v1.VerifyRecordRequest\x1a%.hoso.archive.v1.VerifyRecordResponse\x12\x63\n\x0e\x44ownloadRecord\x12&.hoso.archive.v1.DownloadRecordRequest\x1a\'.hoso.archive.v1.DownloadRecordResponse0\x01\x12\x61\n\x0eGetStoreReport\x12&.hoso.archive.v1.GetStoreReportRequest\x1a\'.hoso.archive.v1.GetStoreReportResponse\x12v\n\x15ListRetentionPolicies\x12-.hoso.archive.v1.ListRetentionPoliciesRequest\x1a..hoso.archive.v1.ListRetentionPoliciesResponse\x12m\n\x12PutRetentionPolicy\x12*.hoso.archive.v1.PutRetentionPolicyRequest\x1a+.hoso.archive.v1.PutRetentionPolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dhoso/archive/v1/archive.proto\x12\x0fhoso.archive.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bhoso/limits/v1/limits.proto\"\xfc\x02\n\x06Record\x12\n\n\x02id\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.hoso.archive.v1.RecordKind\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x13\n\x0bschool_year\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\x05\x12\x16\n\x0e\x63ontent_sha256\x18\x07 \x01(\x0c\x12\x15\n\robject_sha256\x18\x08 \x01(\x0c\x12\x12\n\nsize_bytes\x18\t \x01(\x03\x12\x0e\n\x06\x62ucket\x18\n \x01(\t\x12\x0b\n\x03key\x18\x0b \x01(\t\x12\x12\n\nversion_id\x18\x0c \x01(\t\x12\x35\n\x11retain_until_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x61rchive_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10retention_policy\x18\x0f \x01(\t\"5\n\x05\x43heck\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x9c\x01\n\x0fSignatureReport\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\x05\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x11\n\tsignatory\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12-\n\tsign_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05valid\x18\x07 \x01(\x08\"(\n\x10GetRecordRequest\x12\x14\n\x06record\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\"<\n\x11GetRecordResponse\x12\'\n\x06record\x18\x01 \x01(\x0b\x32\x17.hoso.archive.v1.Record\"\x83\x01\n\x12ListRecordsRequest\x12\x14\n\x06school\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.hoso.archive.v1.RecordKind\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x19\n\npage_token\x18\x04 \x01(\tB\x05\x90\xe7\x18\xf4\x03\"X\n\x13ListRecordsResponse\x12(\n\x07records\x18\x01 \x03(\x0b\x32\x17.hoso.archive.v1.Record\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"+\n\x13VerifyRecordRequest\x12\x14\n\x06record\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\"\xac\x01\n\x14VerifyRecordResponse\x12\'\n\x06record\x18\x01 \x01(\x0b\x32\x17.hoso.archive.v1.Record\x12\r\n\x05valid\x18\x02 \x01(\x08\x12&\n\x06\x63hecks\x18\x03 \x03(\x0b\x32\x16.hoso.archive.v1.Check\x12\x34\n\nsignatures\x18\x04 \x03(\x0b\x32 .hoso.archive.v1.SignatureReport\"-\n\x15\x44ownloadRecordRequest\x12\x14\n\x06record\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\"\'\n\x16\x44ownloadRecordResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x17\n\x15GetStoreReportRequest\"\x8f\x01\n\x16GetStoreReportResponse\x12\r\n\x05store\x18\x01 \x01(\t\x12.\n\nprobe_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06passed\x18\x03 \x01(\x08\x12&\n\x06\x63hecks\x18\x04 \x03(\x0b\x32\x16.hoso.archive.v1.Check\"\x8f\x01\n\x0fRetentionPolicy\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.hoso.archive.v1.RecordKind\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\r\n\x05years\x18\x03 \x01(\x05\x12\x11\n\tpermanent\x18\x04 \x01(\x08\x12\x1e\n\x0flegal_reference\x18\x05 \x01(\tB\x05\x90\xe7\x18\xd8\x04\"\x1e\n\x1cListRetentionPoliciesRequest\"S\n\x1dListRetentionPoliciesResponse\x12\x32\n\x08policies\x18\x01 \x03(\x0b\x32 .hoso.archive.v1.RetentionPolicy\"M\n\x19PutRetentionPolicyRequest\x12\x30\n\x06policy\x18\x01 \x01(\x0b\x32 .hoso.archive.v1.RetentionPolicy\"N\n\x1aPutRetentionPolicyResponse\x12\x30\n\x06policy\x18\x01 \x01(\x0b\x32 .hoso.archive.v1.RetentionPolicy*\xd9\x01\n\nRecordKind\x12\x1b\n\x17RECORD_KIND_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECORD_KIND_CLASS_BOOK\x10\x01\x12\x18\n\x14RECORD_KIND_SNAPSHOT\x10\x02\x12\x1c\n\x18RECORD_KIND_TEACHER_BOOK\x10\x03\x12\x1a\n\x16RECORD_KIND_TRANSCRIPT\x10\x04\x12 \n\x1cRECORD_KIND_STUDENT_REGISTER\x10\x05\x12\x1c\n\x18RECORD_KIND_AUDIT_ANCHOR\x10\x06\x32\xca\x05\n\x0e\x41rchiveService\x12R\n\tGetRecord\x12!.hoso.archive.v1.GetRecordRequest\x1a\".hoso.archive.v1.GetRecordResponse\x12X\n\x0bListRecords\x12#.hoso.archive.v1.ListRecordsRequest\x1a$.hoso.archive.v1.ListRecordsResponse\x12[\n\x0cVerifyRecord\x12$.hoso.archive.v1.VerifyRecordRequest\x1a%.hoso.archive.v1.VerifyRecordResponse\x12\x63\n\x0e\x44ownloadRecord\x12&.hoso.archive.v1.DownloadRecordRequest\x1a\'.hoso.archive.v1.DownloadRecordResponse0\x01\x12\x61\n\x0eGetStoreReport\x12&.hoso.archive.v1.GetStoreReportRequest\x1a\'.hoso.archive.v1.GetStoreReportResponse\x12v\n\x15ListRetentionPolicies\x12-.hoso.archive.v1.ListRetentionPoliciesRequest\x1a..hoso.archive.v1.ListRetentionPoliciesResponse\x12m\n\x12PutRetentionPolicy\x12*.hoso.archive.v1.PutRetentionPolicyRequest\x1a+.hoso.archive.v1.PutRetentionPolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.archive.v1.archive_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECORDKIND']._serialized_start=1871
-  _globals['_RECORDKIND']._serialized_end=2088
-  _globals['_RECORD']._serialized_start=84
-  _globals['_RECORD']._serialized_end=464
-  _globals['_CHECK']._serialized_start=466
-  _globals['_CHECK']._serialized_end=519
-  _globals['_SIGNATUREREPORT']._serialized_start=522
-  _globals['_SIGNATUREREPORT']._serialized_end=678
-  _globals['_GETRECORDREQUEST']._serialized_start=680
-  _globals['_GETRECORDREQUEST']._serialized_end=714
-  _globals['_GETRECORDRESPONSE']._serialized_start=716
-  _globals['_GETRECORDRESPONSE']._serialized_end=776
-  _globals['_LISTRECORDSREQUEST']._serialized_start=778
-  _globals['_LISTRECORDSREQUEST']._serialized_end=896
-  _globals['_LISTRECORDSRESPONSE']._serialized_start=898
-  _globals['_LISTRECORDSRESPONSE']._serialized_end=986
-  _globals['_VERIFYRECORDREQUEST']._serialized_start=988
-  _globals['_VERIFYRECORDREQUEST']._serialized_end=1025
-  _globals['_VERIFYRECORDRESPONSE']._serialized_start=1028
-  _globals['_VERIFYRECORDRESPONSE']._serialized_end=1200
-  _globals['_DOWNLOADRECORDREQUEST']._serialized_start=1202
-  _globals['_DOWNLOADRECORDREQUEST']._serialized_end=1241
-  _globals['_DOWNLOADRECORDRESPONSE']._serialized_start=1243
-  _globals['_DOWNLOADRECORDRESPONSE']._serialized_end=1282
-  _globals['_GETSTOREREPORTREQUEST']._serialized_start=1284
-  _globals['_GETSTOREREPORTREQUEST']._serialized_end=1307
-  _globals['_GETSTOREREPORTRESPONSE']._serialized_start=1310
-  _globals['_GETSTOREREPORTRESPONSE']._serialized_end=1453
-  _globals['_RETENTIONPOLICY']._serialized_start=1456
-  _globals['_RETENTIONPOLICY']._serialized_end=1592
-  _globals['_LISTRETENTIONPOLICIESREQUEST']._serialized_start=1594
-  _globals['_LISTRETENTIONPOLICIESREQUEST']._serialized_end=1624
-  _globals['_LISTRETENTIONPOLICIESRESPONSE']._serialized_start=1626
-  _globals['_LISTRETENTIONPOLICIESRESPONSE']._serialized_end=1709
-  _globals['_PUTRETENTIONPOLICYREQUEST']._serialized_start=1711
-  _globals['_PUTRETENTIONPOLICYREQUEST']._serialized_end=1788
-  _globals['_PUTRETENTIONPOLICYRESPONSE']._serialized_start=1790
-  _globals['_PUTRETENTIONPOLICYRESPONSE']._serialized_end=1868
-  _globals['_ARCHIVESERVICE']._serialized_start=2091
-  _globals['_ARCHIVESERVICE']._serialized_end=2805
+  _globals['_GETRECORDREQUEST'].fields_by_name['record']._loaded_options = None
+  _globals['_GETRECORDREQUEST'].fields_by_name['record']._serialized_options = b'\220\347\030d'
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['school']._loaded_options = None
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['school']._serialized_options = b'\220\347\030d'
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTRECORDSREQUEST'].fields_by_name['page_token']._serialized_options = b'\220\347\030\364\003'
+  _globals['_VERIFYRECORDREQUEST'].fields_by_name['record']._loaded_options = None
+  _globals['_VERIFYRECORDREQUEST'].fields_by_name['record']._serialized_options = b'\220\347\030d'
+  _globals['_DOWNLOADRECORDREQUEST'].fields_by_name['record']._loaded_options = None
+  _globals['_DOWNLOADRECORDREQUEST'].fields_by_name['record']._serialized_options = b'\220\347\030d'
+  _globals['_RETENTIONPOLICY'].fields_by_name['legal_reference']._loaded_options = None
+  _globals['_RETENTIONPOLICY'].fields_by_name['legal_reference']._serialized_options = b'\220\347\030\330\004'
+  _globals['_RECORDKIND']._serialized_start=1939
+  _globals['_RECORDKIND']._serialized_end=2156
+  _globals['_RECORD']._serialized_start=113
+  _globals['_RECORD']._serialized_end=493
+  _globals['_CHECK']._serialized_start=495
+  _globals['_CHECK']._serialized_end=548
+  _globals['_SIGNATUREREPORT']._serialized_start=551
+  _globals['_SIGNATUREREPORT']._serialized_end=707
+  _globals['_GETRECORDREQUEST']._serialized_start=709
+  _globals['_GETRECORDREQUEST']._serialized_end=749
+  _globals['_GETRECORDRESPONSE']._serialized_start=751
+  _globals['_GETRECORDRESPONSE']._serialized_end=811
+  _globals['_LISTRECORDSREQUEST']._serialized_start=814
+  _globals['_LISTRECORDSREQUEST']._serialized_end=945
+  _globals['_LISTRECORDSRESPONSE']._serialized_start=947
+  _globals['_LISTRECORDSRESPONSE']._serialized_end=1035
+  _globals['_VERIFYRECORDREQUEST']._serialized_start=1037
+  _globals['_VERIFYRECORDREQUEST']._serialized_end=1080
+  _globals['_VERIFYRECORDRESPONSE']._serialized_start=1083
+  _globals['_VERIFYRECORDRESPONSE']._serialized_end=1255
+  _globals['_DOWNLOADRECORDREQUEST']._serialized_start=1257
+  _globals['_DOWNLOADRECORDREQUEST']._serialized_end=1302
+  _globals['_DOWNLOADRECORDRESPONSE']._serialized_start=1304
+  _globals['_DOWNLOADRECORDRESPONSE']._serialized_end=1343
+  _globals['_GETSTOREREPORTREQUEST']._serialized_start=1345
+  _globals['_GETSTOREREPORTREQUEST']._serialized_end=1368
+  _globals['_GETSTOREREPORTRESPONSE']._serialized_start=1371
+  _globals['_GETSTOREREPORTRESPONSE']._serialized_end=1514
+  _globals['_RETENTIONPOLICY']._serialized_start=1517
+  _globals['_RETENTIONPOLICY']._serialized_end=1660
+  _globals['_LISTRETENTIONPOLICIESREQUEST']._serialized_start=1662
+  _globals['_LISTRETENTIONPOLICIESREQUEST']._serialized_end=1692
+  _globals['_LISTRETENTIONPOLICIESRESPONSE']._serialized_start=1694
+  _globals['_LISTRETENTIONPOLICIESRESPONSE']._serialized_end=1777
+  _globals['_PUTRETENTIONPOLICYREQUEST']._serialized_start=1779
+  _globals['_PUTRETENTIONPOLICYREQUEST']._serialized_end=1856
+  _globals['_PUTRETENTIONPOLICYRESPONSE']._serialized_start=1858
+  _globals['_PUTRETENTIONPOLICYRESPONSE']._serialized_end=1936
+  _globals['_ARCHIVESERVICE']._serialized_start=2159
+  _globals['_ARCHIVESERVICE']._serialized_end=2873
 # @@protoc_insertion_point(module_scope)

@@ -24,29 +24,40 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hoso.gradebook.v1 import common_pb2 as hoso_dot_gradebook_dot_v1_dot_common__pb2
+from hoso.limits.v1 import limits_pb2 as hoso_dot_limits_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$hoso/gradebook/v1/achievements.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\"/\n\x0e\x41\x63hievementRow\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xc4\x01\n\x18\x45nterAchievementsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x0cschool_class\x18\x02 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x30\n\x04kind\x18\x03 \x01(\x0e\x32\".hoso.gradebook.v1.AchievementKind\x12/\n\x04rows\x18\x04 \x03(\x0b\x32!.hoso.gradebook.v1.AchievementRow\"?\n\x19\x45nterAchievementsResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x05\x12\x11\n\tunchanged\x18\x02 \x01(\x05\"\x8e\x01\n\x16GetAchievementsRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\".hoso.gradebook.v1.AchievementKind\x12\x0f\n\x07student\x18\x03 \x01(\t\"\x87\x01\n\x0b\x41\x63hievement\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\x0e\n\x06person\x18\x04 \x01(\t\x12\x0e\n\x06\x63lient\x18\x05 \x01(\t\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x17GetAchievementsResponse\x12\x34\n\x0c\x61\x63hievements\x18\x01 \x03(\x0b\x32\x1e.hoso.gradebook.v1.Achievement*x\n\x0f\x41\x63hievementKind\x12 \n\x1c\x41\x43HIEVEMENT_KIND_UNSPECIFIED\x10\x00\x12!\n\x1d\x41\x43HIEVEMENT_KIND_CERTIFICATES\x10\x01\x12 \n\x1c\x41\x43HIEVEMENT_KIND_COMPETITION\x10\x02\x32\xee\x01\n\x12\x41\x63hievementService\x12n\n\x11\x45nterAchievements\x12+.hoso.gradebook.v1.EnterAchievementsRequest\x1a,.hoso.gradebook.v1.EnterAchievementsResponse\x12h\n\x0fGetAchievements\x12).hoso.gradebook.v1.GetAchievementsRequest\x1a*.hoso.gradebook.v1.GetAchievementsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$hoso/gradebook/v1/achievements.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\x1a\x1bhoso/limits/v1/limits.proto\"<\n\x0e\x41\x63hievementRow\x12\x15\n\x07student\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x13\n\x04text\x18\x02 \x01(\tB\x05\x90\xe7\x18\xe8\x07\"\xd1\x01\n\x18\x45nterAchievementsRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x31\n\x0cschool_class\x18\x02 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x30\n\x04kind\x18\x03 \x01(\x0e\x32\".hoso.gradebook.v1.AchievementKind\x12\x36\n\x04rows\x18\x04 \x03(\x0b\x32!.hoso.gradebook.v1.AchievementRowB\x05\x88\xe7\x18\xb0\t\"?\n\x19\x45nterAchievementsResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x05\x12\x11\n\tunchanged\x18\x02 \x01(\x05\"\x94\x01\n\x16GetAchievementsRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\".hoso.gradebook.v1.AchievementKind\x12\x15\n\x07student\x18\x03 \x01(\tB\x04\x90\xe7\x18\x64\"\x87\x01\n\x0b\x41\x63hievement\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\x0e\n\x06person\x18\x04 \x01(\t\x12\x0e\n\x06\x63lient\x18\x05 \x01(\t\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x17GetAchievementsResponse\x12\x34\n\x0c\x61\x63hievements\x18\x01 \x03(\x0b\x32\x1e.hoso.gradebook.v1.Achievement*x\n\x0f\x41\x63hievementKind\x12 \n\x1c\x41\x43HIEVEMENT_KIND_UNSPECIFIED\x10\x00\x12!\n\x1d\x41\x43HIEVEMENT_KIND_CERTIFICATES\x10\x01\x12 \n\x1c\x41\x43HIEVEMENT_KIND_COMPETITION\x10\x02\x32\xee\x01\n\x12\x41\x63hievementService\x12n\n\x11\x45nterAchievements\x12+.hoso.gradebook.v1.EnterAchievementsRequest\x1a,.hoso.gradebook.v1.EnterAchievementsResponse\x12h\n\x0fGetAchievements\x12).hoso.gradebook.v1.GetAchievementsRequest\x1a*.hoso.gradebook.v1.GetAchievementsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.gradebook.v1.achievements_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ACHIEVEMENTKIND']._serialized_start=801
-  _globals['_ACHIEVEMENTKIND']._serialized_end=921
-  _globals['_ACHIEVEMENTROW']._serialized_start=124
-  _globals['_ACHIEVEMENTROW']._serialized_end=171
-  _globals['_ENTERACHIEVEMENTSREQUEST']._serialized_start=174
-  _globals['_ENTERACHIEVEMENTSREQUEST']._serialized_end=370
-  _globals['_ENTERACHIEVEMENTSRESPONSE']._serialized_start=372
-  _globals['_ENTERACHIEVEMENTSRESPONSE']._serialized_end=435
-  _globals['_GETACHIEVEMENTSREQUEST']._serialized_start=438
-  _globals['_GETACHIEVEMENTSREQUEST']._serialized_end=580
-  _globals['_ACHIEVEMENT']._serialized_start=583
-  _globals['_ACHIEVEMENT']._serialized_end=718
-  _globals['_GETACHIEVEMENTSRESPONSE']._serialized_start=720
-  _globals['_GETACHIEVEMENTSRESPONSE']._serialized_end=799
-  _globals['_ACHIEVEMENTSERVICE']._serialized_start=924
-  _globals['_ACHIEVEMENTSERVICE']._serialized_end=1162
+  _globals['_ACHIEVEMENTROW'].fields_by_name['student']._loaded_options = None
+  _globals['_ACHIEVEMENTROW'].fields_by_name['student']._serialized_options = b'\220\347\030d'
+  _globals['_ACHIEVEMENTROW'].fields_by_name['text']._loaded_options = None
+  _globals['_ACHIEVEMENTROW'].fields_by_name['text']._serialized_options = b'\220\347\030\350\007'
+  _globals['_ENTERACHIEVEMENTSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ENTERACHIEVEMENTSREQUEST'].fields_by_name['request_id']._serialized_options = b'\220\347\030d'
+  _globals['_ENTERACHIEVEMENTSREQUEST'].fields_by_name['rows']._loaded_options = None
+  _globals['_ENTERACHIEVEMENTSREQUEST'].fields_by_name['rows']._serialized_options = b'\210\347\030\260\t'
+  _globals['_GETACHIEVEMENTSREQUEST'].fields_by_name['student']._loaded_options = None
+  _globals['_GETACHIEVEMENTSREQUEST'].fields_by_name['student']._serialized_options = b'\220\347\030d'
+  _globals['_ACHIEVEMENTKIND']._serialized_start=862
+  _globals['_ACHIEVEMENTKIND']._serialized_end=982
+  _globals['_ACHIEVEMENTROW']._serialized_start=153
+  _globals['_ACHIEVEMENTROW']._serialized_end=213
+  _globals['_ENTERACHIEVEMENTSREQUEST']._serialized_start=216
+  _globals['_ENTERACHIEVEMENTSREQUEST']._serialized_end=425
+  _globals['_ENTERACHIEVEMENTSRESPONSE']._serialized_start=427
+  _globals['_ENTERACHIEVEMENTSRESPONSE']._serialized_end=490
+  _globals['_GETACHIEVEMENTSREQUEST']._serialized_start=493
+  _globals['_GETACHIEVEMENTSREQUEST']._serialized_end=641
+  _globals['_ACHIEVEMENT']._serialized_start=644
+  _globals['_ACHIEVEMENT']._serialized_end=779
+  _globals['_GETACHIEVEMENTSRESPONSE']._serialized_start=781
+  _globals['_GETACHIEVEMENTSRESPONSE']._serialized_end=860
+  _globals['_ACHIEVEMENTSERVICE']._serialized_start=985
+  _globals['_ACHIEVEMENTSERVICE']._serialized_end=1223
 # @@protoc_insertion_point(module_scope)

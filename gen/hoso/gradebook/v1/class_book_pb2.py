@@ -24,45 +24,68 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hoso.gradebook.v1 import common_pb2 as hoso_dot_gradebook_dot_v1_dot_common__pb2
+from hoso.limits.v1 import limits_pb2 as hoso_dot_limits_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"hoso/gradebook/v1/class_book.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\"T\n\x07\x41\x62sence\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\x05\x12+\n\x07session\x18\x02 \x01(\x0e\x32\x1a.hoso.gradebook.v1.Session\x12\x0f\n\x07\x65xcused\x18\x03 \x01(\x08\"\xb1\x01\n\rAttendanceRow\x12\x0f\n\x07student\x18\x01 \x01(\t\x12,\n\x08\x61\x62sences\x18\x02 \x03(\x0b\x32\x1a.hoso.gradebook.v1.Absence\x12\x0f\n\x07\x65xcused\x18\x03 \x01(\x05\x12\x11\n\tunexcused\x18\x04 \x01(\x05\x12\x14\n\x0cyear_excused\x18\x05 \x01(\x05\x12\x16\n\x0eyear_unexcused\x18\x06 \x01(\x05\x12\x0f\n\x07version\x18\x07 \x01(\x05\"\x9e\x01\n\x16\x45nterAttendanceRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x0cschool_class\x18\x02 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\r\n\x05month\x18\x03 \x01(\t\x12.\n\x04rows\x18\x04 \x03(\x0b\x32 .hoso.gradebook.v1.AttendanceRow\"=\n\x17\x45nterAttendanceResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x05\x12\x11\n\tunchanged\x18\x02 \x01(\x05\"X\n\x14GetAttendanceRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\r\n\x05month\x18\x02 \x01(\t\"W\n\x15GetAttendanceResponse\x12.\n\x04rows\x18\x01 \x03(\x0b\x32 .hoso.gradebook.v1.AttendanceRow\x12\x0e\n\x06months\x18\x02 \x03(\t\"p\n\x1cRecordPrincipalRemarkRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\r\n\x05month\x18\x02 \x01(\t\x12\x0e\n\x06remark\x18\x03 \x01(\t\"0\n\x1dRecordPrincipalRemarkResponse\x12\x0f\n\x07version\x18\x01 \x01(\x05\"P\n\x1bListPrincipalRemarksRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\"\x8b\x01\n\x0fPrincipalRemark\x12\r\n\x05month\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06remark\x18\x03 \x01(\t\x12\x0e\n\x06person\x18\x04 \x01(\t\x12\x0e\n\x06\x63lient\x18\x05 \x01(\t\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\x1cListPrincipalRemarksResponse\x12\x33\n\x07remarks\x18\x01 \x03(\x0b\x32\".hoso.gradebook.v1.PrincipalRemark\"L\n\x10SummerConductRow\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\'\n\x05level\x18\x02 \x01(\x0e\x32\x18.hoso.gradebook.v1.Level\"\x95\x01\n\x19\x45nterSummerConductRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x0cschool_class\x18\x02 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x31\n\x04rows\x18\x03 \x03(\x0b\x32#.hoso.gradebook.v1.SummerConductRow\"\x1c\n\x1a\x45nterSummerConductResponse*N\n\x07Session\x12\x17\n\x13SESSION_UNSPECIFIED\x10\x00\x12\x13\n\x0fSESSION_MORNING\x10\x01\x12\x15\n\x11SESSION_AFTERNOON\x10\x02\x32\xc8\x04\n\x10\x43lassBookService\x12h\n\x0f\x45nterAttendance\x12).hoso.gradebook.v1.EnterAttendanceRequest\x1a*.hoso.gradebook.v1.EnterAttendanceResponse\x12\x62\n\rGetAttendance\x12\'.hoso.gradebook.v1.GetAttendanceRequest\x1a(.hoso.gradebook.v1.GetAttendanceResponse\x12z\n\x15RecordPrincipalRemark\x12/.hoso.gradebook.v1.RecordPrincipalRemarkRequest\x1a\x30.hoso.gradebook.v1.RecordPrincipalRemarkResponse\x12w\n\x14ListPrincipalRemarks\x12..hoso.gradebook.v1.ListPrincipalRemarksRequest\x1a/.hoso.gradebook.v1.ListPrincipalRemarksResponse\x12q\n\x12\x45nterSummerConduct\x12,.hoso.gradebook.v1.EnterSummerConductRequest\x1a-.hoso.gradebook.v1.EnterSummerConductResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"hoso/gradebook/v1/class_book.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\x1a\x1bhoso/limits/v1/limits.proto\"T\n\x07\x41\x62sence\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\x05\x12+\n\x07session\x18\x02 \x01(\x0e\x32\x1a.hoso.gradebook.v1.Session\x12\x0f\n\x07\x65xcused\x18\x03 \x01(\x08\"\xbd\x01\n\rAttendanceRow\x12\x15\n\x07student\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x32\n\x08\x61\x62sences\x18\x02 \x03(\x0b\x32\x1a.hoso.gradebook.v1.AbsenceB\x04\x88\xe7\x18x\x12\x0f\n\x07\x65xcused\x18\x03 \x01(\x05\x12\x11\n\tunexcused\x18\x04 \x01(\x05\x12\x14\n\x0cyear_excused\x18\x05 \x01(\x05\x12\x16\n\x0eyear_unexcused\x18\x06 \x01(\x05\x12\x0f\n\x07version\x18\x07 \x01(\x05\"\xb1\x01\n\x16\x45nterAttendanceRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x31\n\x0cschool_class\x18\x02 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x13\n\x05month\x18\x03 \x01(\tB\x04\x90\xe7\x18\x64\x12\x35\n\x04rows\x18\x04 \x03(\x0b\x32 .hoso.gradebook.v1.AttendanceRowB\x05\x88\xe7\x18\x90\x03\"=\n\x17\x45nterAttendanceResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x05\x12\x11\n\tunchanged\x18\x02 \x01(\x05\"^\n\x14GetAttendanceRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x13\n\x05month\x18\x02 \x01(\tB\x04\x90\xe7\x18\x64\"W\n\x15GetAttendanceResponse\x12.\n\x04rows\x18\x01 \x03(\x0b\x32 .hoso.gradebook.v1.AttendanceRow\x12\x0e\n\x06months\x18\x02 \x03(\t\"}\n\x1cRecordPrincipalRemarkRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x13\n\x05month\x18\x02 \x01(\tB\x04\x90\xe7\x18\x64\x12\x15\n\x06remark\x18\x03 \x01(\tB\x05\x90\xe7\x18\xd0\x0f\"0\n\x1dRecordPrincipalRemarkResponse\x12\x0f\n\x07version\x18\x01 \x01(\x05\"P\n\x1bListPrincipalRemarksRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\"\x8b\x01\n\x0fPrincipalRemark\x12\r\n\x05month\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06remark\x18\x03 \x01(\t\x12\x0e\n\x06person\x18\x04 \x01(\t\x12\x0e\n\x06\x63lient\x18\x05 \x01(\t\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"S\n\x1cListPrincipalRemarksResponse\x12\x33\n\x07remarks\x18\x01 \x03(\x0b\x32\".hoso.gradebook.v1.PrincipalRemark\"R\n\x10SummerConductRow\x12\x15\n\x07student\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\'\n\x05level\x18\x02 \x01(\x0e\x32\x18.hoso.gradebook.v1.Level\"\xa2\x01\n\x19\x45nterSummerConductRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x31\n\x0cschool_class\x18\x02 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x38\n\x04rows\x18\x03 \x03(\x0b\x32#.hoso.gradebook.v1.SummerConductRowB\x05\x88\xe7\x18\xb0\t\"\x1c\n\x1a\x45nterSummerConductResponse*N\n\x07Session\x12\x17\n\x13SESSION_UNSPECIFIED\x10\x00\x12\x13\n\x0fSESSION_MORNING\x10\x01\x12\x15\n\x11SESSION_AFTERNOON\x10\x02\x32\xc8\x04\n\x10\x43lassBookService\x12h\n\x0f\x45nterAttendance\x12).hoso.gradebook.v1.EnterAttendanceRequest\x1a*.hoso.gradebook.v1.EnterAttendanceResponse\x12\x62\n\rGetAttendance\x12\'.hoso.gradebook.v1.GetAttendanceRequest\x1a(.hoso.gradebook.v1.GetAttendanceResponse\x12z\n\x15RecordPrincipalRemark\x12/.hoso.gradebook.v1.RecordPrincipalRemarkRequest\x1a\x30.hoso.gradebook.v1.RecordPrincipalRemarkResponse\x12w\n\x14ListPrincipalRemarks\x12..hoso.gradebook.v1.ListPrincipalRemarksRequest\x1a/.hoso.gradebook.v1.ListPrincipalRemarksResponse\x12q\n\x12\x45nterSummerConduct\x12,.hoso.gradebook.v1.EnterSummerConductRequest\x1a-.hoso.gradebook.v1.EnterSummerConductResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.gradebook.v1.class_book_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SESSION']._serialized_start=1524
-  _globals['_SESSION']._serialized_end=1602
-  _globals['_ABSENCE']._serialized_start=122
-  _globals['_ABSENCE']._serialized_end=206
-  _globals['_ATTENDANCEROW']._serialized_start=209
-  _globals['_ATTENDANCEROW']._serialized_end=386
-  _globals['_ENTERATTENDANCEREQUEST']._serialized_start=389
-  _globals['_ENTERATTENDANCEREQUEST']._serialized_end=547
-  _globals['_ENTERATTENDANCERESPONSE']._serialized_start=549
-  _globals['_ENTERATTENDANCERESPONSE']._serialized_end=610
-  _globals['_GETATTENDANCEREQUEST']._serialized_start=612
-  _globals['_GETATTENDANCEREQUEST']._serialized_end=700
-  _globals['_GETATTENDANCERESPONSE']._serialized_start=702
-  _globals['_GETATTENDANCERESPONSE']._serialized_end=789
-  _globals['_RECORDPRINCIPALREMARKREQUEST']._serialized_start=791
-  _globals['_RECORDPRINCIPALREMARKREQUEST']._serialized_end=903
-  _globals['_RECORDPRINCIPALREMARKRESPONSE']._serialized_start=905
-  _globals['_RECORDPRINCIPALREMARKRESPONSE']._serialized_end=953
-  _globals['_LISTPRINCIPALREMARKSREQUEST']._serialized_start=955
-  _globals['_LISTPRINCIPALREMARKSREQUEST']._serialized_end=1035
-  _globals['_PRINCIPALREMARK']._serialized_start=1038
-  _globals['_PRINCIPALREMARK']._serialized_end=1177
-  _globals['_LISTPRINCIPALREMARKSRESPONSE']._serialized_start=1179
-  _globals['_LISTPRINCIPALREMARKSRESPONSE']._serialized_end=1262
-  _globals['_SUMMERCONDUCTROW']._serialized_start=1264
-  _globals['_SUMMERCONDUCTROW']._serialized_end=1340
-  _globals['_ENTERSUMMERCONDUCTREQUEST']._serialized_start=1343
-  _globals['_ENTERSUMMERCONDUCTREQUEST']._serialized_end=1492
-  _globals['_ENTERSUMMERCONDUCTRESPONSE']._serialized_start=1494
-  _globals['_ENTERSUMMERCONDUCTRESPONSE']._serialized_end=1522
-  _globals['_CLASSBOOKSERVICE']._serialized_start=1605
-  _globals['_CLASSBOOKSERVICE']._serialized_end=2189
+  _globals['_ATTENDANCEROW'].fields_by_name['student']._loaded_options = None
+  _globals['_ATTENDANCEROW'].fields_by_name['student']._serialized_options = b'\220\347\030d'
+  _globals['_ATTENDANCEROW'].fields_by_name['absences']._loaded_options = None
+  _globals['_ATTENDANCEROW'].fields_by_name['absences']._serialized_options = b'\210\347\030x'
+  _globals['_ENTERATTENDANCEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ENTERATTENDANCEREQUEST'].fields_by_name['request_id']._serialized_options = b'\220\347\030d'
+  _globals['_ENTERATTENDANCEREQUEST'].fields_by_name['month']._loaded_options = None
+  _globals['_ENTERATTENDANCEREQUEST'].fields_by_name['month']._serialized_options = b'\220\347\030d'
+  _globals['_ENTERATTENDANCEREQUEST'].fields_by_name['rows']._loaded_options = None
+  _globals['_ENTERATTENDANCEREQUEST'].fields_by_name['rows']._serialized_options = b'\210\347\030\220\003'
+  _globals['_GETATTENDANCEREQUEST'].fields_by_name['month']._loaded_options = None
+  _globals['_GETATTENDANCEREQUEST'].fields_by_name['month']._serialized_options = b'\220\347\030d'
+  _globals['_RECORDPRINCIPALREMARKREQUEST'].fields_by_name['month']._loaded_options = None
+  _globals['_RECORDPRINCIPALREMARKREQUEST'].fields_by_name['month']._serialized_options = b'\220\347\030d'
+  _globals['_RECORDPRINCIPALREMARKREQUEST'].fields_by_name['remark']._loaded_options = None
+  _globals['_RECORDPRINCIPALREMARKREQUEST'].fields_by_name['remark']._serialized_options = b'\220\347\030\320\017'
+  _globals['_SUMMERCONDUCTROW'].fields_by_name['student']._loaded_options = None
+  _globals['_SUMMERCONDUCTROW'].fields_by_name['student']._serialized_options = b'\220\347\030d'
+  _globals['_ENTERSUMMERCONDUCTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ENTERSUMMERCONDUCTREQUEST'].fields_by_name['request_id']._serialized_options = b'\220\347\030d'
+  _globals['_ENTERSUMMERCONDUCTREQUEST'].fields_by_name['rows']._loaded_options = None
+  _globals['_ENTERSUMMERCONDUCTREQUEST'].fields_by_name['rows']._serialized_options = b'\210\347\030\260\t'
+  _globals['_SESSION']._serialized_start=1622
+  _globals['_SESSION']._serialized_end=1700
+  _globals['_ABSENCE']._serialized_start=151
+  _globals['_ABSENCE']._serialized_end=235
+  _globals['_ATTENDANCEROW']._serialized_start=238
+  _globals['_ATTENDANCEROW']._serialized_end=427
+  _globals['_ENTERATTENDANCEREQUEST']._serialized_start=430
+  _globals['_ENTERATTENDANCEREQUEST']._serialized_end=607
+  _globals['_ENTERATTENDANCERESPONSE']._serialized_start=609
+  _globals['_ENTERATTENDANCERESPONSE']._serialized_end=670
+  _globals['_GETATTENDANCEREQUEST']._serialized_start=672
+  _globals['_GETATTENDANCEREQUEST']._serialized_end=766
+  _globals['_GETATTENDANCERESPONSE']._serialized_start=768
+  _globals['_GETATTENDANCERESPONSE']._serialized_end=855
+  _globals['_RECORDPRINCIPALREMARKREQUEST']._serialized_start=857
+  _globals['_RECORDPRINCIPALREMARKREQUEST']._serialized_end=982
+  _globals['_RECORDPRINCIPALREMARKRESPONSE']._serialized_start=984
+  _globals['_RECORDPRINCIPALREMARKRESPONSE']._serialized_end=1032
+  _globals['_LISTPRINCIPALREMARKSREQUEST']._serialized_start=1034
+  _globals['_LISTPRINCIPALREMARKSREQUEST']._serialized_end=1114
+  _globals['_PRINCIPALREMARK']._serialized_start=1117
+  _globals['_PRINCIPALREMARK']._serialized_end=1256
+  _globals['_LISTPRINCIPALREMARKSRESPONSE']._serialized_start=1258
+  _globals['_LISTPRINCIPALREMARKSRESPONSE']._serialized_end=1341
+  _globals['_SUMMERCONDUCTROW']._serialized_start=1343
+  _globals['_SUMMERCONDUCTROW']._serialized_end=1425
+  _globals['_ENTERSUMMERCONDUCTREQUEST']._serialized_start=1428
+  _globals['_ENTERSUMMERCONDUCTREQUEST']._serialized_end=1590
+  _globals['_ENTERSUMMERCONDUCTRESPONSE']._serialized_start=1592
+  _globals['_ENTERSUMMERCONDUCTRESPONSE']._serialized_end=1620
+  _globals['_CLASSBOOKSERVICE']._serialized_start=1703
+  _globals['_CLASSBOOKSERVICE']._serialized_end=2287
 # @@protoc_insertion_point(module_scope)

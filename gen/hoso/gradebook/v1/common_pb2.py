@@ -22,41 +22,48 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from hoso.limits.v1 import limits_pb2 as hoso_dot_limits_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehoso/gradebook/v1/common.proto\x12\x11hoso.gradebook.v1\"=\n\x08\x43lassRef\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\xd1\x01\n\x07Refusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x34\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32%.hoso.gradebook.v1.Refusal.FactsEntry\x12\x33\n\nviolations\x18\x05 \x03(\x0b\x32\x1f.hoso.gradebook.v1.RefusedField\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"<\n\x0cRefusedField\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t*M\n\x08Semester\x12\x18\n\x14SEMESTER_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEMESTER_FIRST\x10\x01\x12\x13\n\x0fSEMESTER_SECOND\x10\x02*b\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x14\n\x10STAGE_SEMESTER_1\x10\x01\x12\x14\n\x10STAGE_WHOLE_YEAR\x10\x02\x12\x16\n\x12STAGE_AFTER_SUMMER\x10\x03*\xa1\x01\n\nRecordType\x12\x1b\n\x17RECORD_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECORD_TYPE_CLASS_BOOK\x10\x01\x12\x1c\n\x18RECORD_TYPE_TEACHER_BOOK\x10\x02\x12\x1a\n\x16RECORD_TYPE_TRANSCRIPT\x10\x03\x12 \n\x1cRECORD_TYPE_STUDENT_REGISTER\x10\x04*n\n\x0bSubjectKind\x12\x1c\n\x18SUBJECT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19SUBJECT_KIND_COMMENT_ONLY\x10\x01\x12\"\n\x1eSUBJECT_KIND_COMMENT_AND_SCORE\x10\x02*\x8d\x01\n\x0bSchoolLevel\x12\x1c\n\x18SCHOOL_LEVEL_UNSPECIFIED\x10\x00\x12 \n\x1cSCHOOL_LEVEL_LOWER_SECONDARY\x10\x01\x12 \n\x1cSCHOOL_LEVEL_UPPER_SECONDARY\x10\x02\x12\x1c\n\x18SCHOOL_LEVEL_MULTI_LEVEL\x10\x03*\x8b\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eROLE_PRINCIPAL\x10\x01\x12\x17\n\x13ROLE_VICE_PRINCIPAL\x10\x02\x12\x15\n\x11ROLE_DATA_OFFICER\x10\x03\x12\x17\n\x13ROLE_SEAL_CUSTODIAN\x10\x04\x12\x10\n\x0cROLE_TEACHER\x10\x05*8\n\x03Sex\x12\x13\n\x0fSEX_UNSPECIFIED\x10\x00\x12\x0c\n\x08SEX_MALE\x10\x01\x12\x0e\n\nSEX_FEMALE\x10\x02*u\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fLEVEL_EXCELLENT\x10\x01\x12\x0e\n\nLEVEL_GOOD\x10\x02\x12\x16\n\x12LEVEL_SATISFACTORY\x10\x03\x12\x18\n\x14LEVEL_UNSATISFACTORY\x10\x04*\x84\x01\n\x08MarkKind\x12\x19\n\x15MARK_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11MARK_KIND_REGULAR\x10\x01\x12\x15\n\x11MARK_KIND_MIDTERM\x10\x02\x12\x13\n\x0fMARK_KIND_FINAL\x10\x03\x12\x1a\n\x16MARK_KIND_REASSESSMENT\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehoso/gradebook/v1/common.proto\x12\x11hoso.gradebook.v1\x1a\x1bhoso/limits/v1/limits.proto\"P\n\x08\x43lassRef\x12\x14\n\x06school\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x19\n\x0bschool_year\x18\x02 \x01(\tB\x04\x90\xe7\x18\x64\x12\x13\n\x04name\x18\x03 \x01(\tB\x05\x90\xe7\x18\x90\x03\"\xd1\x01\n\x07Refusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x34\n\x05\x66\x61\x63ts\x18\x04 \x03(\x0b\x32%.hoso.gradebook.v1.Refusal.FactsEntry\x12\x33\n\nviolations\x18\x05 \x03(\x0b\x32\x1f.hoso.gradebook.v1.RefusedField\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"<\n\x0cRefusedField\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t*M\n\x08Semester\x12\x18\n\x14SEMESTER_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEMESTER_FIRST\x10\x01\x12\x13\n\x0fSEMESTER_SECOND\x10\x02*b\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x14\n\x10STAGE_SEMESTER_1\x10\x01\x12\x14\n\x10STAGE_WHOLE_YEAR\x10\x02\x12\x16\n\x12STAGE_AFTER_SUMMER\x10\x03*\xa1\x01\n\nRecordType\x12\x1b\n\x17RECORD_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECORD_TYPE_CLASS_BOOK\x10\x01\x12\x1c\n\x18RECORD_TYPE_TEACHER_BOOK\x10\x02\x12\x1a\n\x16RECORD_TYPE_TRANSCRIPT\x10\x03\x12 \n\x1cRECORD_TYPE_STUDENT_REGISTER\x10\x04*n\n\x0bSubjectKind\x12\x1c\n\x18SUBJECT_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19SUBJECT_KIND_COMMENT_ONLY\x10\x01\x12\"\n\x1eSUBJECT_KIND_COMMENT_AND_SCORE\x10\x02*\x8d\x01\n\x0bSchoolLevel\x12\x1c\n\x18SCHOOL_LEVEL_UNSPECIFIED\x10\x00\x12 \n\x1cSCHOOL_LEVEL_LOWER_SECONDARY\x10\x01\x12 \n\x1cSCHOOL_LEVEL_UPPER_SECONDARY\x10\x02\x12\x1c\n\x18SCHOOL_LEVEL_MULTI_LEVEL\x10\x03*\x8b\x01\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eROLE_PRINCIPAL\x10\x01\x12\x17\n\x13ROLE_VICE_PRINCIPAL\x10\x02\x12\x15\n\x11ROLE_DATA_OFFICER\x10\x03\x12\x17\n\x13ROLE_SEAL_CUSTODIAN\x10\x04\x12\x10\n\x0cROLE_TEACHER\x10\x05*8\n\x03Sex\x12\x13\n\x0fSEX_UNSPECIFIED\x10\x00\x12\x0c\n\x08SEX_MALE\x10\x01\x12\x0e\n\nSEX_FEMALE\x10\x02*u\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0fLEVEL_EXCELLENT\x10\x01\x12\x0e\n\nLEVEL_GOOD\x10\x02\x12\x16\n\x12LEVEL_SATISFACTORY\x10\x03\x12\x18\n\x14LEVEL_UNSATISFACTORY\x10\x04*\x84\x01\n\x08MarkKind\x12\x19\n\x15MARK_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11MARK_KIND_REGULAR\x10\x01\x12\x15\n\x11MARK_KIND_MIDTERM\x10\x02\x12\x13\n\x0fMARK_KIND_FINAL\x10\x03\x12\x1a\n\x16MARK_KIND_REASSESSMENT\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.gradebook.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CLASSREF'].fields_by_name['school']._loaded_options = None
+  _globals['_CLASSREF'].fields_by_name['school']._serialized_options = b'\220\347\030d'
+  _globals['_CLASSREF'].fields_by_name['school_year']._loaded_options = None
+  _globals['_CLASSREF'].fields_by_name['school_year']._serialized_options = b'\220\347\030d'
+  _globals['_CLASSREF'].fields_by_name['name']._loaded_options = None
+  _globals['_CLASSREF'].fields_by_name['name']._serialized_options = b'\220\347\030\220\003'
   _globals['_REFUSAL_FACTSENTRY']._loaded_options = None
   _globals['_REFUSAL_FACTSENTRY']._serialized_options = b'8\001'
-  _globals['_SEMESTER']._serialized_start=390
-  _globals['_SEMESTER']._serialized_end=467
-  _globals['_STAGE']._serialized_start=469
-  _globals['_STAGE']._serialized_end=567
-  _globals['_RECORDTYPE']._serialized_start=570
-  _globals['_RECORDTYPE']._serialized_end=731
-  _globals['_SUBJECTKIND']._serialized_start=733
-  _globals['_SUBJECTKIND']._serialized_end=843
-  _globals['_SCHOOLLEVEL']._serialized_start=846
-  _globals['_SCHOOLLEVEL']._serialized_end=987
-  _globals['_ROLE']._serialized_start=990
-  _globals['_ROLE']._serialized_end=1129
-  _globals['_SEX']._serialized_start=1131
-  _globals['_SEX']._serialized_end=1187
-  _globals['_LEVEL']._serialized_start=1189
-  _globals['_LEVEL']._serialized_end=1306
-  _globals['_MARKKIND']._serialized_start=1309
-  _globals['_MARKKIND']._serialized_end=1441
-  _globals['_CLASSREF']._serialized_start=53
-  _globals['_CLASSREF']._serialized_end=114
-  _globals['_REFUSAL']._serialized_start=117
-  _globals['_REFUSAL']._serialized_end=326
-  _globals['_REFUSAL_FACTSENTRY']._serialized_start=282
-  _globals['_REFUSAL_FACTSENTRY']._serialized_end=326
-  _globals['_REFUSEDFIELD']._serialized_start=328
-  _globals['_REFUSEDFIELD']._serialized_end=388
+  _globals['_SEMESTER']._serialized_start=438
+  _globals['_SEMESTER']._serialized_end=515
+  _globals['_STAGE']._serialized_start=517
+  _globals['_STAGE']._serialized_end=615
+  _globals['_RECORDTYPE']._serialized_start=618
+  _globals['_RECORDTYPE']._serialized_end=779
+  _globals['_SUBJECTKIND']._serialized_start=781
+  _globals['_SUBJECTKIND']._serialized_end=891
+  _globals['_SCHOOLLEVEL']._serialized_start=894
+  _globals['_SCHOOLLEVEL']._serialized_end=1035
+  _globals['_ROLE']._serialized_start=1038
+  _globals['_ROLE']._serialized_end=1177
+  _globals['_SEX']._serialized_start=1179
+  _globals['_SEX']._serialized_end=1235
+  _globals['_LEVEL']._serialized_start=1237
+  _globals['_LEVEL']._serialized_end=1354
+  _globals['_MARKKIND']._serialized_start=1357
+  _globals['_MARKKIND']._serialized_end=1489
+  _globals['_CLASSREF']._serialized_start=82
+  _globals['_CLASSREF']._serialized_end=162
+  _globals['_REFUSAL']._serialized_start=165
+  _globals['_REFUSAL']._serialized_end=374
+  _globals['_REFUSAL_FACTSENTRY']._serialized_start=330
+  _globals['_REFUSAL_FACTSENTRY']._serialized_end=374
+  _globals['_REFUSEDFIELD']._serialized_start=376
+  _globals['_REFUSEDFIELD']._serialized_end=436
 # @@protoc_insertion_point(module_scope)

@@ -24,25 +24,36 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hoso.gradebook.v1 import common_pb2 as hoso_dot_gradebook_dot_v1_dot_common__pb2
+from hoso.limits.v1 import limits_pb2 as hoso_dot_limits_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"hoso/gradebook/v1/exemptions.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\"\xdf\x01\n\x1fRecordPracticalExemptionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x0cschool_class\x18\x02 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0f\n\x07student\x18\x04 \x01(\t\x12.\n\tsemesters\x18\x05 \x03(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12\x10\n\x08\x64\x65\x63ision\x18\x06 \x01(\t\x12\x11\n\twithdrawn\x18\x07 \x01(\x08\"\"\n RecordPracticalExemptionResponse\"S\n\x1eListPracticalExemptionsRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\"\xd5\x01\n\x12PracticalExemption\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12.\n\tsemesters\x18\x03 \x03(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12\x10\n\x08\x64\x65\x63ision\x18\x04 \x01(\t\x12\x11\n\twithdrawn\x18\x05 \x01(\x08\x12\x0e\n\x06person\x18\x06 \x01(\t\x12\x0e\n\x06\x63lient\x18\x07 \x01(\t\x12(\n\x04time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x1fListPracticalExemptionsResponse\x12\x39\n\nexemptions\x18\x01 \x03(\x0b\x32%.hoso.gradebook.v1.PracticalExemption2\x9b\x02\n\x10\x45xemptionService\x12\x83\x01\n\x18RecordPracticalExemption\x12\x32.hoso.gradebook.v1.RecordPracticalExemptionRequest\x1a\x33.hoso.gradebook.v1.RecordPracticalExemptionResponse\x12\x80\x01\n\x17ListPracticalExemptions\x12\x31.hoso.gradebook.v1.ListPracticalExemptionsRequest\x1a\x32.hoso.gradebook.v1.ListPracticalExemptionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"hoso/gradebook/v1/exemptions.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\x1a\x1bhoso/limits/v1/limits.proto\"\xfe\x01\n\x1fRecordPracticalExemptionRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x31\n\x0cschool_class\x18\x02 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x15\n\x07subject\x18\x03 \x01(\tB\x04\x90\xe7\x18\x64\x12\x15\n\x07student\x18\x04 \x01(\tB\x04\x90\xe7\x18\x64\x12\x34\n\tsemesters\x18\x05 \x03(\x0e\x32\x1b.hoso.gradebook.v1.SemesterB\x04\x88\xe7\x18\x04\x12\x17\n\x08\x64\x65\x63ision\x18\x06 \x01(\tB\x05\x90\xe7\x18\xf4\x03\x12\x11\n\twithdrawn\x18\x07 \x01(\x08\"\"\n RecordPracticalExemptionResponse\"S\n\x1eListPracticalExemptionsRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\"\xd5\x01\n\x12PracticalExemption\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12.\n\tsemesters\x18\x03 \x03(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12\x10\n\x08\x64\x65\x63ision\x18\x04 \x01(\t\x12\x11\n\twithdrawn\x18\x05 \x01(\x08\x12\x0e\n\x06person\x18\x06 \x01(\t\x12\x0e\n\x06\x63lient\x18\x07 \x01(\t\x12(\n\x04time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x1fListPracticalExemptionsResponse\x12\x39\n\nexemptions\x18\x01 \x03(\x0b\x32%.hoso.gradebook.v1.PracticalExemption2\x9b\x02\n\x10\x45xemptionService\x12\x83\x01\n\x18RecordPracticalExemption\x12\x32.hoso.gradebook.v1.RecordPracticalExemptionRequest\x1a\x33.hoso.gradebook.v1.RecordPracticalExemptionResponse\x12\x80\x01\n\x17ListPracticalExemptions\x12\x31.hoso.gradebook.v1.ListPracticalExemptionsRequest\x1a\x32.hoso.gradebook.v1.ListPracticalExemptionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.gradebook.v1.exemptions_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECORDPRACTICALEXEMPTIONREQUEST']._serialized_start=123
-  _globals['_RECORDPRACTICALEXEMPTIONREQUEST']._serialized_end=346
-  _globals['_RECORDPRACTICALEXEMPTIONRESPONSE']._serialized_start=348
-  _globals['_RECORDPRACTICALEXEMPTIONRESPONSE']._serialized_end=382
-  _globals['_LISTPRACTICALEXEMPTIONSREQUEST']._serialized_start=384
-  _globals['_LISTPRACTICALEXEMPTIONSREQUEST']._serialized_end=467
-  _globals['_PRACTICALEXEMPTION']._serialized_start=470
-  _globals['_PRACTICALEXEMPTION']._serialized_end=683
-  _globals['_LISTPRACTICALEXEMPTIONSRESPONSE']._serialized_start=685
-  _globals['_LISTPRACTICALEXEMPTIONSRESPONSE']._serialized_end=777
-  _globals['_EXEMPTIONSERVICE']._serialized_start=780
-  _globals['_EXEMPTIONSERVICE']._serialized_end=1063
+  _globals['_RECORDPRACTICALEXEMPTIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RECORDPRACTICALEXEMPTIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\220\347\030d'
+  _globals['_RECORDPRACTICALEXEMPTIONREQUEST'].fields_by_name['subject']._loaded_options = None
+  _globals['_RECORDPRACTICALEXEMPTIONREQUEST'].fields_by_name['subject']._serialized_options = b'\220\347\030d'
+  _globals['_RECORDPRACTICALEXEMPTIONREQUEST'].fields_by_name['student']._loaded_options = None
+  _globals['_RECORDPRACTICALEXEMPTIONREQUEST'].fields_by_name['student']._serialized_options = b'\220\347\030d'
+  _globals['_RECORDPRACTICALEXEMPTIONREQUEST'].fields_by_name['semesters']._loaded_options = None
+  _globals['_RECORDPRACTICALEXEMPTIONREQUEST'].fields_by_name['semesters']._serialized_options = b'\210\347\030\004'
+  _globals['_RECORDPRACTICALEXEMPTIONREQUEST'].fields_by_name['decision']._loaded_options = None
+  _globals['_RECORDPRACTICALEXEMPTIONREQUEST'].fields_by_name['decision']._serialized_options = b'\220\347\030\364\003'
+  _globals['_RECORDPRACTICALEXEMPTIONREQUEST']._serialized_start=152
+  _globals['_RECORDPRACTICALEXEMPTIONREQUEST']._serialized_end=406
+  _globals['_RECORDPRACTICALEXEMPTIONRESPONSE']._serialized_start=408
+  _globals['_RECORDPRACTICALEXEMPTIONRESPONSE']._serialized_end=442
+  _globals['_LISTPRACTICALEXEMPTIONSREQUEST']._serialized_start=444
+  _globals['_LISTPRACTICALEXEMPTIONSREQUEST']._serialized_end=527
+  _globals['_PRACTICALEXEMPTION']._serialized_start=530
+  _globals['_PRACTICALEXEMPTION']._serialized_end=743
+  _globals['_LISTPRACTICALEXEMPTIONSRESPONSE']._serialized_start=745
+  _globals['_LISTPRACTICALEXEMPTIONSRESPONSE']._serialized_end=837
+  _globals['_EXEMPTIONSERVICE']._serialized_start=840
+  _globals['_EXEMPTIONSERVICE']._serialized_end=1123
 # @@protoc_insertion_point(module_scope)

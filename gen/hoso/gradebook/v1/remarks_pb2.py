@@ -24,29 +24,44 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hoso.gradebook.v1 import common_pb2 as hoso_dot_gradebook_dot_v1_dot_common__pb2
+from hoso.limits.v1 import limits_pb2 as hoso_dot_limits_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhoso/gradebook/v1/remarks.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\"*\n\tRemarkRow\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xca\x01\n\x13\x45nterRemarksRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x31\n\x0cschool_class\x18\x02 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12/\n\x06period\x18\x04 \x01(\x0e\x32\x1f.hoso.gradebook.v1.RemarkPeriod\x12*\n\x04rows\x18\x05 \x03(\x0b\x32\x1c.hoso.gradebook.v1.RemarkRow\":\n\x14\x45nterRemarksResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x05\x12\x11\n\tunchanged\x18\x02 \x01(\x05\"\x99\x01\n\x11GetRemarksRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12/\n\x06period\x18\x03 \x01(\x0e\x32\x1f.hoso.gradebook.v1.RemarkPeriod\x12\x0f\n\x07student\x18\x04 \x01(\t\"\x82\x01\n\x06Remark\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\x0e\n\x06person\x18\x04 \x01(\t\x12\x0e\n\x06\x63lient\x18\x05 \x01(\t\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x12GetRemarksResponse\x12*\n\x07remarks\x18\x01 \x03(\x0b\x32\x19.hoso.gradebook.v1.Remark*\x87\x01\n\x0cRemarkPeriod\x12\x1d\n\x19REMARK_PERIOD_UNSPECIFIED\x10\x00\x12\x1c\n\x18REMARK_PERIOD_SEMESTER_1\x10\x01\x12\x1c\n\x18REMARK_PERIOD_SEMESTER_2\x10\x02\x12\x1c\n\x18REMARK_PERIOD_WHOLE_YEAR\x10\x03\x32\xcb\x01\n\rRemarkService\x12_\n\x0c\x45nterRemarks\x12&.hoso.gradebook.v1.EnterRemarksRequest\x1a\'.hoso.gradebook.v1.EnterRemarksResponse\x12Y\n\nGetRemarks\x12$.hoso.gradebook.v1.GetRemarksRequest\x1a%.hoso.gradebook.v1.GetRemarksResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhoso/gradebook/v1/remarks.proto\x12\x11hoso.gradebook.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ehoso/gradebook/v1/common.proto\x1a\x1bhoso/limits/v1/limits.proto\"7\n\tRemarkRow\x12\x15\n\x07student\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x13\n\x04text\x18\x02 \x01(\tB\x05\x90\xe7\x18\xe8\x07\"\xdd\x01\n\x13\x45nterRemarksRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x31\n\x0cschool_class\x18\x02 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x15\n\x07subject\x18\x03 \x01(\tB\x04\x90\xe7\x18\x64\x12/\n\x06period\x18\x04 \x01(\x0e\x32\x1f.hoso.gradebook.v1.RemarkPeriod\x12\x31\n\x04rows\x18\x05 \x03(\x0b\x32\x1c.hoso.gradebook.v1.RemarkRowB\x05\x88\xe7\x18\xb0\t\":\n\x14\x45nterRemarksResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x05\x12\x11\n\tunchanged\x18\x02 \x01(\x05\"\xa5\x01\n\x11GetRemarksRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x15\n\x07subject\x18\x02 \x01(\tB\x04\x90\xe7\x18\x64\x12/\n\x06period\x18\x03 \x01(\x0e\x32\x1f.hoso.gradebook.v1.RemarkPeriod\x12\x15\n\x07student\x18\x04 \x01(\tB\x04\x90\xe7\x18\x64\"\x82\x01\n\x06Remark\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\x0e\n\x06person\x18\x04 \x01(\t\x12\x0e\n\x06\x63lient\x18\x05 \x01(\t\x12(\n\x04time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x12GetRemarksResponse\x12*\n\x07remarks\x18\x01 \x03(\x0b\x32\x19.hoso.gradebook.v1.Remark*\x87\x01\n\x0cRemarkPeriod\x12\x1d\n\x19REMARK_PERIOD_UNSPECIFIED\x10\x00\x12\x1c\n\x18REMARK_PERIOD_SEMESTER_1\x10\x01\x12\x1c\n\x18REMARK_PERIOD_SEMESTER_2\x10\x02\x12\x1c\n\x18REMARK_PERIOD_WHOLE_YEAR\x10\x03\x32\xcb\x01\n\rRemarkService\x12_\n\x0c\x45nterRemarks\x12&.hoso.gradebook.v1.EnterRemarksRequest\x1a\'.hoso.gradebook.v1.EnterRemarksResponse\x12Y\n\nGetRemarks\x12$.hoso.gradebook.v1.GetRemarksRequest\x1a%.hoso.gradebook.v1.GetRemarksResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.gradebook.v1.remarks_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REMARKPERIOD']._serialized_start=784
-  _globals['_REMARKPERIOD']._serialized_end=919
-  _globals['_REMARKROW']._serialized_start=119
-  _globals['_REMARKROW']._serialized_end=161
-  _globals['_ENTERREMARKSREQUEST']._serialized_start=164
-  _globals['_ENTERREMARKSREQUEST']._serialized_end=366
-  _globals['_ENTERREMARKSRESPONSE']._serialized_start=368
-  _globals['_ENTERREMARKSRESPONSE']._serialized_end=426
-  _globals['_GETREMARKSREQUEST']._serialized_start=429
-  _globals['_GETREMARKSREQUEST']._serialized_end=582
-  _globals['_REMARK']._serialized_start=585
-  _globals['_REMARK']._serialized_end=715
-  _globals['_GETREMARKSRESPONSE']._serialized_start=717
-  _globals['_GETREMARKSRESPONSE']._serialized_end=781
-  _globals['_REMARKSERVICE']._serialized_start=922
-  _globals['_REMARKSERVICE']._serialized_end=1125
+  _globals['_REMARKROW'].fields_by_name['student']._loaded_options = None
+  _globals['_REMARKROW'].fields_by_name['student']._serialized_options = b'\220\347\030d'
+  _globals['_REMARKROW'].fields_by_name['text']._loaded_options = None
+  _globals['_REMARKROW'].fields_by_name['text']._serialized_options = b'\220\347\030\350\007'
+  _globals['_ENTERREMARKSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ENTERREMARKSREQUEST'].fields_by_name['request_id']._serialized_options = b'\220\347\030d'
+  _globals['_ENTERREMARKSREQUEST'].fields_by_name['subject']._loaded_options = None
+  _globals['_ENTERREMARKSREQUEST'].fields_by_name['subject']._serialized_options = b'\220\347\030d'
+  _globals['_ENTERREMARKSREQUEST'].fields_by_name['rows']._loaded_options = None
+  _globals['_ENTERREMARKSREQUEST'].fields_by_name['rows']._serialized_options = b'\210\347\030\260\t'
+  _globals['_GETREMARKSREQUEST'].fields_by_name['subject']._loaded_options = None
+  _globals['_GETREMARKSREQUEST'].fields_by_name['subject']._serialized_options = b'\220\347\030d'
+  _globals['_GETREMARKSREQUEST'].fields_by_name['student']._loaded_options = None
+  _globals['_GETREMARKSREQUEST'].fields_by_name['student']._serialized_options = b'\220\347\030d'
+  _globals['_REMARKPERIOD']._serialized_start=857
+  _globals['_REMARKPERIOD']._serialized_end=992
+  _globals['_REMARKROW']._serialized_start=148
+  _globals['_REMARKROW']._serialized_end=203
+  _globals['_ENTERREMARKSREQUEST']._serialized_start=206
+  _globals['_ENTERREMARKSREQUEST']._serialized_end=427
+  _globals['_ENTERREMARKSRESPONSE']._serialized_start=429
+  _globals['_ENTERREMARKSRESPONSE']._serialized_end=487
+  _globals['_GETREMARKSREQUEST']._serialized_start=490
+  _globals['_GETREMARKSREQUEST']._serialized_end=655
+  _globals['_REMARK']._serialized_start=658
+  _globals['_REMARK']._serialized_end=788
+  _globals['_GETREMARKSRESPONSE']._serialized_start=790
+  _globals['_GETREMARKSRESPONSE']._serialized_end=854
+  _globals['_REMARKSERVICE']._serialized_start=995
+  _globals['_REMARKSERVICE']._serialized_end=1198
 # @@protoc_insertion_point(module_scope)

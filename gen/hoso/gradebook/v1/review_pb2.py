@@ -24,33 +24,40 @@ _sym_db = _symbol_database.Default()
 
 from hoso.gradebook.v1 import common_pb2 as hoso_dot_gradebook_dot_v1_dot_common__pb2
 from hoso.gradebook.v1 import marks_pb2 as hoso_dot_gradebook_dot_v1_dot_marks__pb2
+from hoso.limits.v1 import limits_pb2 as hoso_dot_limits_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehoso/gradebook/v1/review.proto\x12\x11hoso.gradebook.v1\x1a\x1ehoso/gradebook/v1/common.proto\x1a\x1dhoso/gradebook/v1/marks.proto\"\xbc\x01\n\x16GetCompletenessRequest\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12-\n\x08semester\x18\x03 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12\'\n\x05stage\x18\x04 \x01(\x0e\x32\x18.hoso.gradebook.v1.Stage\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\x94\x01\n\x13SubjectCompleteness\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08required\x18\x02 \x01(\x05\x12\x10\n\x08recorded\x18\x03 \x01(\x05\x12\x14\n\x0czero_by_rule\x18\x04 \x01(\x05\x12\x0f\n\x07missing\x18\x05 \x01(\x05\x12\x0f\n\x07percent\x18\x06 \x01(\x05\x12\x10\n\x08teachers\x18\x07 \x03(\t\"\xd9\x01\n\x11\x43lassCompleteness\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x13\n\x0bgrade_level\x18\x02 \x01(\x05\x12\x38\n\x08subjects\x18\x03 \x03(\x0b\x32&.hoso.gradebook.v1.SubjectCompleteness\x12\x17\n\x0fmissing_conduct\x18\x04 \x01(\x05\x12\x18\n\x10missing_absences\x18\x05 \x01(\x05\x12\x0f\n\x07percent\x18\x06 \x01(\x05\"i\n\x17GetCompletenessResponse\x12\x35\n\x07\x63lasses\x18\x01 \x03(\x0b\x32$.hoso.gradebook.v1.ClassCompleteness\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x12ReviewClassRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12-\n\x08semester\x18\x02 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\"\x9c\x01\n\x0b\x41nomalyCell\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12-\n\x08semester\x18\x03 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12-\n\x06\x63olumn\x18\x04 \x01(\x0b\x32\x1d.hoso.gradebook.v1.MarkColumn\x12\r\n\x05value\x18\x05 \x01(\t\"x\n\x07\x41nomaly\x12,\n\x04kind\x18\x01 \x01(\x0e\x32\x1e.hoso.gradebook.v1.AnomalyKind\x12\x10\n\x08sentence\x18\x02 \x01(\t\x12-\n\x05\x63\x65lls\x18\x03 \x03(\x0b\x32\x1e.hoso.gradebook.v1.AnomalyCell\"S\n\x13ReviewClassResponse\x12-\n\tanomalies\x18\x01 \x03(\x0b\x32\x1a.hoso.gradebook.v1.Anomaly\x12\r\n\x05total\x18\x02 \x01(\x05*\xb4\x01\n\x0b\x41nomalyKind\x12\x1c\n\x18\x41NOMALY_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41NOMALY_KIND_OUTLIER\x10\x01\x12 \n\x1c\x41NOMALY_KIND_COLUMN_REPEATED\x10\x02\x12\x15\n\x11\x41NOMALY_KIND_JUMP\x10\x03\x12\x1a\n\x16\x41NOMALY_KIND_ALL_EQUAL\x10\x04\x12\x18\n\x14\x41NOMALY_KIND_MISSING\x10\x05\x32\xd7\x01\n\rReviewService\x12h\n\x0fGetCompleteness\x12).hoso.gradebook.v1.GetCompletenessRequest\x1a*.hoso.gradebook.v1.GetCompletenessResponse\x12\\\n\x0bReviewClass\x12%.hoso.gradebook.v1.ReviewClassRequest\x1a&.hoso.gradebook.v1.ReviewClassResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehoso/gradebook/v1/review.proto\x12\x11hoso.gradebook.v1\x1a\x1ehoso/gradebook/v1/common.proto\x1a\x1dhoso/gradebook/v1/marks.proto\x1a\x1bhoso/limits/v1/limits.proto\"\xcf\x01\n\x16GetCompletenessRequest\x12\x14\n\x06school\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x19\n\x0bschool_year\x18\x02 \x01(\tB\x04\x90\xe7\x18\x64\x12-\n\x08semester\x18\x03 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12\'\n\x05stage\x18\x04 \x01(\x0e\x32\x18.hoso.gradebook.v1.Stage\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x19\n\npage_token\x18\x06 \x01(\tB\x05\x90\xe7\x18\xf4\x03\"\x94\x01\n\x13SubjectCompleteness\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08required\x18\x02 \x01(\x05\x12\x10\n\x08recorded\x18\x03 \x01(\x05\x12\x14\n\x0czero_by_rule\x18\x04 \x01(\x05\x12\x0f\n\x07missing\x18\x05 \x01(\x05\x12\x0f\n\x07percent\x18\x06 \x01(\x05\x12\x10\n\x08teachers\x18\x07 \x03(\t\"\xd9\x01\n\x11\x43lassCompleteness\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12\x13\n\x0bgrade_level\x18\x02 \x01(\x05\x12\x38\n\x08subjects\x18\x03 \x03(\x0b\x32&.hoso.gradebook.v1.SubjectCompleteness\x12\x17\n\x0fmissing_conduct\x18\x04 \x01(\x05\x12\x18\n\x10missing_absences\x18\x05 \x01(\x05\x12\x0f\n\x07percent\x18\x06 \x01(\x05\"i\n\x17GetCompletenessResponse\x12\x35\n\x07\x63lasses\x18\x01 \x03(\x0b\x32$.hoso.gradebook.v1.ClassCompleteness\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"v\n\x12ReviewClassRequest\x12\x31\n\x0cschool_class\x18\x01 \x01(\x0b\x32\x1b.hoso.gradebook.v1.ClassRef\x12-\n\x08semester\x18\x02 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\"\x9c\x01\n\x0b\x41nomalyCell\x12\x0f\n\x07student\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12-\n\x08semester\x18\x03 \x01(\x0e\x32\x1b.hoso.gradebook.v1.Semester\x12-\n\x06\x63olumn\x18\x04 \x01(\x0b\x32\x1d.hoso.gradebook.v1.MarkColumn\x12\r\n\x05value\x18\x05 \x01(\t\"x\n\x07\x41nomaly\x12,\n\x04kind\x18\x01 \x01(\x0e\x32\x1e.hoso.gradebook.v1.AnomalyKind\x12\x10\n\x08sentence\x18\x02 \x01(\t\x12-\n\x05\x63\x65lls\x18\x03 \x03(\x0b\x32\x1e.hoso.gradebook.v1.AnomalyCell\"S\n\x13ReviewClassResponse\x12-\n\tanomalies\x18\x01 \x03(\x0b\x32\x1a.hoso.gradebook.v1.Anomaly\x12\r\n\x05total\x18\x02 \x01(\x05*\xb4\x01\n\x0b\x41nomalyKind\x12\x1c\n\x18\x41NOMALY_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41NOMALY_KIND_OUTLIER\x10\x01\x12 \n\x1c\x41NOMALY_KIND_COLUMN_REPEATED\x10\x02\x12\x15\n\x11\x41NOMALY_KIND_JUMP\x10\x03\x12\x1a\n\x16\x41NOMALY_KIND_ALL_EQUAL\x10\x04\x12\x18\n\x14\x41NOMALY_KIND_MISSING\x10\x05\x32\xd7\x01\n\rReviewService\x12h\n\x0fGetCompleteness\x12).hoso.gradebook.v1.GetCompletenessRequest\x1a*.hoso.gradebook.v1.GetCompletenessResponse\x12\\\n\x0bReviewClass\x12%.hoso.gradebook.v1.ReviewClassRequest\x1a&.hoso.gradebook.v1.ReviewClassResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.gradebook.v1.review_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ANOMALYKIND']._serialized_start=1272
-  _globals['_ANOMALYKIND']._serialized_end=1452
-  _globals['_GETCOMPLETENESSREQUEST']._serialized_start=117
-  _globals['_GETCOMPLETENESSREQUEST']._serialized_end=305
-  _globals['_SUBJECTCOMPLETENESS']._serialized_start=308
-  _globals['_SUBJECTCOMPLETENESS']._serialized_end=456
-  _globals['_CLASSCOMPLETENESS']._serialized_start=459
-  _globals['_CLASSCOMPLETENESS']._serialized_end=676
-  _globals['_GETCOMPLETENESSRESPONSE']._serialized_start=678
-  _globals['_GETCOMPLETENESSRESPONSE']._serialized_end=783
-  _globals['_REVIEWCLASSREQUEST']._serialized_start=785
-  _globals['_REVIEWCLASSREQUEST']._serialized_end=903
-  _globals['_ANOMALYCELL']._serialized_start=906
-  _globals['_ANOMALYCELL']._serialized_end=1062
-  _globals['_ANOMALY']._serialized_start=1064
-  _globals['_ANOMALY']._serialized_end=1184
-  _globals['_REVIEWCLASSRESPONSE']._serialized_start=1186
-  _globals['_REVIEWCLASSRESPONSE']._serialized_end=1269
-  _globals['_REVIEWSERVICE']._serialized_start=1455
-  _globals['_REVIEWSERVICE']._serialized_end=1670
+  _globals['_GETCOMPLETENESSREQUEST'].fields_by_name['school']._loaded_options = None
+  _globals['_GETCOMPLETENESSREQUEST'].fields_by_name['school']._serialized_options = b'\220\347\030d'
+  _globals['_GETCOMPLETENESSREQUEST'].fields_by_name['school_year']._loaded_options = None
+  _globals['_GETCOMPLETENESSREQUEST'].fields_by_name['school_year']._serialized_options = b'\220\347\030d'
+  _globals['_GETCOMPLETENESSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_GETCOMPLETENESSREQUEST'].fields_by_name['page_token']._serialized_options = b'\220\347\030\364\003'
+  _globals['_ANOMALYKIND']._serialized_start=1320
+  _globals['_ANOMALYKIND']._serialized_end=1500
+  _globals['_GETCOMPLETENESSREQUEST']._serialized_start=146
+  _globals['_GETCOMPLETENESSREQUEST']._serialized_end=353
+  _globals['_SUBJECTCOMPLETENESS']._serialized_start=356
+  _globals['_SUBJECTCOMPLETENESS']._serialized_end=504
+  _globals['_CLASSCOMPLETENESS']._serialized_start=507
+  _globals['_CLASSCOMPLETENESS']._serialized_end=724
+  _globals['_GETCOMPLETENESSRESPONSE']._serialized_start=726
+  _globals['_GETCOMPLETENESSRESPONSE']._serialized_end=831
+  _globals['_REVIEWCLASSREQUEST']._serialized_start=833
+  _globals['_REVIEWCLASSREQUEST']._serialized_end=951
+  _globals['_ANOMALYCELL']._serialized_start=954
+  _globals['_ANOMALYCELL']._serialized_end=1110
+  _globals['_ANOMALY']._serialized_start=1112
+  _globals['_ANOMALY']._serialized_end=1232
+  _globals['_REVIEWCLASSRESPONSE']._serialized_start=1234
+  _globals['_REVIEWCLASSRESPONSE']._serialized_end=1317
+  _globals['_REVIEWSERVICE']._serialized_start=1503
+  _globals['_REVIEWSERVICE']._serialized_end=1718
 # @@protoc_insertion_point(module_scope)

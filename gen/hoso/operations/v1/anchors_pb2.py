@@ -23,29 +23,38 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hoso.limits.v1 import limits_pb2 as hoso_dot_limits_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hoso/operations/v1/anchors.proto\x12\x12hoso.operations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x91\x01\n\x06\x41nchor\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\x12\x0b\n\x03key\x18\x04 \x01(\t\x12\x12\n\nversion_id\x18\x05 \x01(\t\x12\x35\n\x11retain_until_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\x17\x41nchorAuditHeadsRequest\x12\x11\n\tstatement\x18\x01 \x01(\x0c\"F\n\x18\x41nchorAuditHeadsResponse\x12*\n\x06\x61nchor\x18\x01 \x01(\x0b\x32\x1a.hoso.operations.v1.Anchor\"L\n\x12ListAnchorsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x13ListAnchorsResponse\x12+\n\x07\x61nchors\x18\x01 \x03(\x0b\x32\x1a.hoso.operations.v1.Anchor\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"3\n\x10GetAnchorRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\"R\n\x11GetAnchorResponse\x12*\n\x06\x61nchor\x18\x01 \x01(\x0b\x32\x1a.hoso.operations.v1.Anchor\x12\x11\n\tstatement\x18\x02 \x01(\x0c\x32\xb8\x02\n\rAnchorService\x12m\n\x10\x41nchorAuditHeads\x12+.hoso.operations.v1.AnchorAuditHeadsRequest\x1a,.hoso.operations.v1.AnchorAuditHeadsResponse\x12^\n\x0bListAnchors\x12&.hoso.operations.v1.ListAnchorsRequest\x1a\'.hoso.operations.v1.ListAnchorsResponse\x12X\n\tGetAnchor\x12$.hoso.operations.v1.GetAnchorRequest\x1a%.hoso.operations.v1.GetAnchorResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n hoso/operations/v1/anchors.proto\x12\x12hoso.operations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bhoso/limits/v1/limits.proto\"\x91\x01\n\x06\x41nchor\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\x12\x0b\n\x03key\x18\x04 \x01(\t\x12\x12\n\nversion_id\x18\x05 \x01(\t\x12\x35\n\x11retain_until_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"5\n\x17\x41nchorAuditHeadsRequest\x12\x1a\n\tstatement\x18\x01 \x01(\x0c\x42\x07\x98\xe7\x18\xc0\x8d\xb7\x01\"F\n\x18\x41nchorAuditHeadsResponse\x12*\n\x06\x61nchor\x18\x01 \x01(\x0b\x32\x1a.hoso.operations.v1.Anchor\"Y\n\x12ListAnchorsRequest\x12\x15\n\x07service\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x19\n\npage_token\x18\x03 \x01(\tB\x05\x90\xe7\x18\xf4\x03\"[\n\x13ListAnchorsResponse\x12+\n\x07\x61nchors\x18\x01 \x03(\x0b\x32\x1a.hoso.operations.v1.Anchor\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x10GetAnchorRequest\x12\x15\n\x07service\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x0e\n\x06number\x18\x02 \x01(\x03\"R\n\x11GetAnchorResponse\x12*\n\x06\x61nchor\x18\x01 \x01(\x0b\x32\x1a.hoso.operations.v1.Anchor\x12\x11\n\tstatement\x18\x02 \x01(\x0c\x32\xb8\x02\n\rAnchorService\x12m\n\x10\x41nchorAuditHeads\x12+.hoso.operations.v1.AnchorAuditHeadsRequest\x1a,.hoso.operations.v1.AnchorAuditHeadsResponse\x12^\n\x0bListAnchors\x12&.hoso.operations.v1.ListAnchorsRequest\x1a\'.hoso.operations.v1.ListAnchorsResponse\x12X\n\tGetAnchor\x12$.hoso.operations.v1.GetAnchorRequest\x1a%.hoso.operations.v1.GetAnchorResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.operations.v1.anchors_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ANCHOR']._serialized_start=90
-  _globals['_ANCHOR']._serialized_end=235
-  _globals['_ANCHORAUDITHEADSREQUEST']._serialized_start=237
-  _globals['_ANCHORAUDITHEADSREQUEST']._serialized_end=281
-  _globals['_ANCHORAUDITHEADSRESPONSE']._serialized_start=283
-  _globals['_ANCHORAUDITHEADSRESPONSE']._serialized_end=353
-  _globals['_LISTANCHORSREQUEST']._serialized_start=355
-  _globals['_LISTANCHORSREQUEST']._serialized_end=431
-  _globals['_LISTANCHORSRESPONSE']._serialized_start=433
-  _globals['_LISTANCHORSRESPONSE']._serialized_end=524
-  _globals['_GETANCHORREQUEST']._serialized_start=526
-  _globals['_GETANCHORREQUEST']._serialized_end=577
-  _globals['_GETANCHORRESPONSE']._serialized_start=579
-  _globals['_GETANCHORRESPONSE']._serialized_end=661
-  _globals['_ANCHORSERVICE']._serialized_start=664
-  _globals['_ANCHORSERVICE']._serialized_end=976
+  _globals['_ANCHORAUDITHEADSREQUEST'].fields_by_name['statement']._loaded_options = None
+  _globals['_ANCHORAUDITHEADSREQUEST'].fields_by_name['statement']._serialized_options = b'\230\347\030\300\215\267\001'
+  _globals['_LISTANCHORSREQUEST'].fields_by_name['service']._loaded_options = None
+  _globals['_LISTANCHORSREQUEST'].fields_by_name['service']._serialized_options = b'\220\347\030d'
+  _globals['_LISTANCHORSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTANCHORSREQUEST'].fields_by_name['page_token']._serialized_options = b'\220\347\030\364\003'
+  _globals['_GETANCHORREQUEST'].fields_by_name['service']._loaded_options = None
+  _globals['_GETANCHORREQUEST'].fields_by_name['service']._serialized_options = b'\220\347\030d'
+  _globals['_ANCHOR']._serialized_start=119
+  _globals['_ANCHOR']._serialized_end=264
+  _globals['_ANCHORAUDITHEADSREQUEST']._serialized_start=266
+  _globals['_ANCHORAUDITHEADSREQUEST']._serialized_end=319
+  _globals['_ANCHORAUDITHEADSRESPONSE']._serialized_start=321
+  _globals['_ANCHORAUDITHEADSRESPONSE']._serialized_end=391
+  _globals['_LISTANCHORSREQUEST']._serialized_start=393
+  _globals['_LISTANCHORSREQUEST']._serialized_end=482
+  _globals['_LISTANCHORSRESPONSE']._serialized_start=484
+  _globals['_LISTANCHORSRESPONSE']._serialized_end=575
+  _globals['_GETANCHORREQUEST']._serialized_start=577
+  _globals['_GETANCHORREQUEST']._serialized_end=634
+  _globals['_GETANCHORRESPONSE']._serialized_start=636
+  _globals['_GETANCHORRESPONSE']._serialized_end=718
+  _globals['_ANCHORSERVICE']._serialized_start=721
+  _globals['_ANCHORSERVICE']._serialized_end=1033
 # @@protoc_insertion_point(module_scope)

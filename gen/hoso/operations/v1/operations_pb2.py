@@ -23,45 +23,58 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hoso.limits.v1 import limits_pb2 as hoso_dot_limits_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#hoso/operations/v1/operations.proto\x12\x12hoso.operations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xbf\x01\n\x11GetStatusResponse\x12\x16\n\x0eoutbox_pending\x18\x01 \x01(\x03\x12\x36\n\x12outbox_oldest_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tjobs_open\x18\x03 \x01(\x03\x12\x34\n\x10jobs_oldest_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tjobs_dead\x18\x05 \x01(\x03\"\x85\x01\n\x07\x44\x65\x61\x64Job\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\x05\x12\x12\n\nlast_error\x18\x05 \x01(\t\x12-\n\tdead_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x13ListDeadJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x14ListDeadJobsResponse\x12)\n\x04jobs\x18\x01 \x03(\x0b\x32\x1b.hoso.operations.v1.DeadJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x10ReplayJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\x03\"\x13\n\x11ReplayJobResponse\"#\n\x12VerifyAuditRequest\x12\r\n\x05\x63hain\x18\x01 \x01(\t\"=\n\nAuditBreak\x12\r\n\x05\x63hain\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"S\n\x13VerifyAuditResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\x12.\n\x06\x62reaks\x18\x02 \x03(\x0b\x32\x1e.hoso.operations.v1.AuditBreak\"<\n\tAuditHead\x12\r\n\x05\x63hain\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\x0c\"Z\n\x18VerifyAuditChainsRequest\x12\r\n\x05\x63hain\x18\x01 \x01(\t\x12/\n\x08\x61nchored\x18\x02 \x03(\x0b\x32\x1d.hoso.operations.v1.AuditHead\"\xb5\x01\n\x19VerifyAuditChainsResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\x12\x13\n\x0b\x63hains_done\x18\x02 \x01(\x05\x12\x14\n\x0c\x63hains_total\x18\x03 \x01(\x05\x12.\n\x06\x62reaks\x18\x04 \x03(\x0b\x32\x1e.hoso.operations.v1.AuditBreak\x12/\n\x0boldest_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12\x41nchorAuditRequest\"\x15\n\x13\x41nchorAuditResponse2\xde\x04\n\x11OperationsService\x12X\n\tGetStatus\x12$.hoso.operations.v1.GetStatusRequest\x1a%.hoso.operations.v1.GetStatusResponse\x12\x61\n\x0cListDeadJobs\x12\'.hoso.operations.v1.ListDeadJobsRequest\x1a(.hoso.operations.v1.ListDeadJobsResponse\x12X\n\tReplayJob\x12$.hoso.operations.v1.ReplayJobRequest\x1a%.hoso.operations.v1.ReplayJobResponse\x12^\n\x0bVerifyAudit\x12&.hoso.operations.v1.VerifyAuditRequest\x1a\'.hoso.operations.v1.VerifyAuditResponse\x12r\n\x11VerifyAuditChains\x12,.hoso.operations.v1.VerifyAuditChainsRequest\x1a-.hoso.operations.v1.VerifyAuditChainsResponse0\x01\x12^\n\x0b\x41nchorAudit\x12&.hoso.operations.v1.AnchorAuditRequest\x1a\'.hoso.operations.v1.AnchorAuditResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#hoso/operations/v1/operations.proto\x12\x12hoso.operations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bhoso/limits/v1/limits.proto\"\x12\n\x10GetStatusRequest\"\xbf\x01\n\x11GetStatusResponse\x12\x16\n\x0eoutbox_pending\x18\x01 \x01(\x03\x12\x36\n\x12outbox_oldest_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tjobs_open\x18\x03 \x01(\x03\x12\x34\n\x10jobs_oldest_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tjobs_dead\x18\x05 \x01(\x03\"\x85\x01\n\x07\x44\x65\x61\x64Job\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\x05\x12\x12\n\nlast_error\x18\x05 \x01(\t\x12-\n\tdead_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"C\n\x13ListDeadJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x19\n\npage_token\x18\x02 \x01(\tB\x05\x90\xe7\x18\xf4\x03\"Z\n\x14ListDeadJobsResponse\x12)\n\x04jobs\x18\x01 \x03(\x0b\x32\x1b.hoso.operations.v1.DeadJob\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x10ReplayJobRequest\x12\x0b\n\x03job\x18\x01 \x01(\x03\"\x13\n\x11ReplayJobResponse\")\n\x12VerifyAuditRequest\x12\x13\n\x05\x63hain\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\"=\n\nAuditBreak\x12\r\n\x05\x63hain\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"S\n\x13VerifyAuditResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\x12.\n\x06\x62reaks\x18\x02 \x03(\x0b\x32\x1e.hoso.operations.v1.AuditBreak\"H\n\tAuditHead\x12\x13\n\x05\x63hain\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x10\n\x08sequence\x18\x02 \x01(\x03\x12\x14\n\x06sha256\x18\x03 \x01(\x0c\x42\x04\x98\xe7\x18 \"h\n\x18VerifyAuditChainsRequest\x12\x13\n\x05\x63hain\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\x12\x37\n\x08\x61nchored\x18\x02 \x03(\x0b\x32\x1d.hoso.operations.v1.AuditHeadB\x06\x88\xe7\x18\xa0\x9c\x01\"\xb5\x01\n\x19VerifyAuditChainsResponse\x12\x0c\n\x04rows\x18\x01 \x01(\x03\x12\x13\n\x0b\x63hains_done\x18\x02 \x01(\x05\x12\x14\n\x0c\x63hains_total\x18\x03 \x01(\x05\x12.\n\x06\x62reaks\x18\x04 \x03(\x0b\x32\x1e.hoso.operations.v1.AuditBreak\x12/\n\x0boldest_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12\x41nchorAuditRequest\"\x15\n\x13\x41nchorAuditResponse2\xde\x04\n\x11OperationsService\x12X\n\tGetStatus\x12$.hoso.operations.v1.GetStatusRequest\x1a%.hoso.operations.v1.GetStatusResponse\x12\x61\n\x0cListDeadJobs\x12\'.hoso.operations.v1.ListDeadJobsRequest\x1a(.hoso.operations.v1.ListDeadJobsResponse\x12X\n\tReplayJob\x12$.hoso.operations.v1.ReplayJobRequest\x1a%.hoso.operations.v1.ReplayJobResponse\x12^\n\x0bVerifyAudit\x12&.hoso.operations.v1.VerifyAuditRequest\x1a\'.hoso.operations.v1.VerifyAuditResponse\x12r\n\x11VerifyAuditChains\x12,.hoso.operations.v1.VerifyAuditChainsRequest\x1a-.hoso.operations.v1.VerifyAuditChainsResponse0\x01\x12^\n\x0b\x41nchorAudit\x12&.hoso.operations.v1.AnchorAuditRequest\x1a\'.hoso.operations.v1.AnchorAuditResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.operations.v1.operations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETSTATUSREQUEST']._serialized_start=92
-  _globals['_GETSTATUSREQUEST']._serialized_end=110
-  _globals['_GETSTATUSRESPONSE']._serialized_start=113
-  _globals['_GETSTATUSRESPONSE']._serialized_end=304
-  _globals['_DEADJOB']._serialized_start=307
-  _globals['_DEADJOB']._serialized_end=440
-  _globals['_LISTDEADJOBSREQUEST']._serialized_start=442
-  _globals['_LISTDEADJOBSREQUEST']._serialized_end=502
-  _globals['_LISTDEADJOBSRESPONSE']._serialized_start=504
-  _globals['_LISTDEADJOBSRESPONSE']._serialized_end=594
-  _globals['_REPLAYJOBREQUEST']._serialized_start=596
-  _globals['_REPLAYJOBREQUEST']._serialized_end=627
-  _globals['_REPLAYJOBRESPONSE']._serialized_start=629
-  _globals['_REPLAYJOBRESPONSE']._serialized_end=648
-  _globals['_VERIFYAUDITREQUEST']._serialized_start=650
-  _globals['_VERIFYAUDITREQUEST']._serialized_end=685
-  _globals['_AUDITBREAK']._serialized_start=687
-  _globals['_AUDITBREAK']._serialized_end=748
-  _globals['_VERIFYAUDITRESPONSE']._serialized_start=750
-  _globals['_VERIFYAUDITRESPONSE']._serialized_end=833
-  _globals['_AUDITHEAD']._serialized_start=835
-  _globals['_AUDITHEAD']._serialized_end=895
-  _globals['_VERIFYAUDITCHAINSREQUEST']._serialized_start=897
-  _globals['_VERIFYAUDITCHAINSREQUEST']._serialized_end=987
-  _globals['_VERIFYAUDITCHAINSRESPONSE']._serialized_start=990
-  _globals['_VERIFYAUDITCHAINSRESPONSE']._serialized_end=1171
-  _globals['_ANCHORAUDITREQUEST']._serialized_start=1173
-  _globals['_ANCHORAUDITREQUEST']._serialized_end=1193
-  _globals['_ANCHORAUDITRESPONSE']._serialized_start=1195
-  _globals['_ANCHORAUDITRESPONSE']._serialized_end=1216
-  _globals['_OPERATIONSSERVICE']._serialized_start=1219
-  _globals['_OPERATIONSSERVICE']._serialized_end=1825
+  _globals['_LISTDEADJOBSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTDEADJOBSREQUEST'].fields_by_name['page_token']._serialized_options = b'\220\347\030\364\003'
+  _globals['_VERIFYAUDITREQUEST'].fields_by_name['chain']._loaded_options = None
+  _globals['_VERIFYAUDITREQUEST'].fields_by_name['chain']._serialized_options = b'\220\347\030d'
+  _globals['_AUDITHEAD'].fields_by_name['chain']._loaded_options = None
+  _globals['_AUDITHEAD'].fields_by_name['chain']._serialized_options = b'\220\347\030d'
+  _globals['_AUDITHEAD'].fields_by_name['sha256']._loaded_options = None
+  _globals['_AUDITHEAD'].fields_by_name['sha256']._serialized_options = b'\230\347\030 '
+  _globals['_VERIFYAUDITCHAINSREQUEST'].fields_by_name['chain']._loaded_options = None
+  _globals['_VERIFYAUDITCHAINSREQUEST'].fields_by_name['chain']._serialized_options = b'\220\347\030d'
+  _globals['_VERIFYAUDITCHAINSREQUEST'].fields_by_name['anchored']._loaded_options = None
+  _globals['_VERIFYAUDITCHAINSREQUEST'].fields_by_name['anchored']._serialized_options = b'\210\347\030\240\234\001'
+  _globals['_GETSTATUSREQUEST']._serialized_start=121
+  _globals['_GETSTATUSREQUEST']._serialized_end=139
+  _globals['_GETSTATUSRESPONSE']._serialized_start=142
+  _globals['_GETSTATUSRESPONSE']._serialized_end=333
+  _globals['_DEADJOB']._serialized_start=336
+  _globals['_DEADJOB']._serialized_end=469
+  _globals['_LISTDEADJOBSREQUEST']._serialized_start=471
+  _globals['_LISTDEADJOBSREQUEST']._serialized_end=538
+  _globals['_LISTDEADJOBSRESPONSE']._serialized_start=540
+  _globals['_LISTDEADJOBSRESPONSE']._serialized_end=630
+  _globals['_REPLAYJOBREQUEST']._serialized_start=632
+  _globals['_REPLAYJOBREQUEST']._serialized_end=663
+  _globals['_REPLAYJOBRESPONSE']._serialized_start=665
+  _globals['_REPLAYJOBRESPONSE']._serialized_end=684
+  _globals['_VERIFYAUDITREQUEST']._serialized_start=686
+  _globals['_VERIFYAUDITREQUEST']._serialized_end=727
+  _globals['_AUDITBREAK']._serialized_start=729
+  _globals['_AUDITBREAK']._serialized_end=790
+  _globals['_VERIFYAUDITRESPONSE']._serialized_start=792
+  _globals['_VERIFYAUDITRESPONSE']._serialized_end=875
+  _globals['_AUDITHEAD']._serialized_start=877
+  _globals['_AUDITHEAD']._serialized_end=949
+  _globals['_VERIFYAUDITCHAINSREQUEST']._serialized_start=951
+  _globals['_VERIFYAUDITCHAINSREQUEST']._serialized_end=1055
+  _globals['_VERIFYAUDITCHAINSRESPONSE']._serialized_start=1058
+  _globals['_VERIFYAUDITCHAINSRESPONSE']._serialized_end=1239
+  _globals['_ANCHORAUDITREQUEST']._serialized_start=1241
+  _globals['_ANCHORAUDITREQUEST']._serialized_end=1261
+  _globals['_ANCHORAUDITRESPONSE']._serialized_start=1263
+  _globals['_ANCHORAUDITRESPONSE']._serialized_end=1284
+  _globals['_OPERATIONSSERVICE']._serialized_start=1287
+  _globals['_OPERATIONSSERVICE']._serialized_end=1893
 # @@protoc_insertion_point(module_scope)

@@ -23,33 +23,40 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hoso.limits.v1 import limits_pb2 as hoso_dot_limits_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19hoso/print/v1/print.proto\x12\rhoso.print.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\\\n\x0eSignatureField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\x05\x12\x0c\n\x04rank\x18\x03 \x01(\x05\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x11\n\tsignatory\x18\x05 \x01(\t\"\xb3\x02\n\tRendition\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x62ook\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\x0e\n\x06school\x18\x04 \x01(\t\x12*\n\x04kind\x18\x05 \x01(\x0e\x32\x1c.hoso.print.v1.RenditionKind\x12\x16\n\x0e\x63ontent_sha256\x18\x06 \x01(\x0c\x12\x12\n\npdf_sha256\x18\x07 \x01(\x0c\x12\x16\n\x0epdf_size_bytes\x18\x08 \x01(\x03\x12\r\n\x05pages\x18\t \x01(\x05\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04void\x18\x0b \x01(\x08\x12-\n\x06\x66ields\x18\x0c \x03(\x0b\x32\x1d.hoso.print.v1.SignatureField\"(\n\x13GetRenditionRequest\x12\x11\n\trendition\x18\x01 \x01(\t\"C\n\x14GetRenditionResponse\x12+\n\trendition\x18\x01 \x01(\x0b\x32\x18.hoso.print.v1.Rendition\"%\n\x15ListRenditionsRequest\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\"F\n\x16ListRenditionsResponse\x12,\n\nrenditions\x18\x01 \x03(\x0b\x32\x18.hoso.print.v1.Rendition\"-\n\x18\x44ownloadRenditionRequest\x12\x11\n\trendition\x18\x01 \x01(\t\"*\n\x19\x44ownloadRenditionResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c*h\n\rRenditionKind\x12\x1e\n\x1aRENDITION_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17RENDITION_KIND_UNSIGNED\x10\x01\x12\x1a\n\x16RENDITION_KIND_SIGNING\x10\x02\x32\xb0\x02\n\x0cPrintService\x12W\n\x0cGetRendition\x12\".hoso.print.v1.GetRenditionRequest\x1a#.hoso.print.v1.GetRenditionResponse\x12]\n\x0eListRenditions\x12$.hoso.print.v1.ListRenditionsRequest\x1a%.hoso.print.v1.ListRenditionsResponse\x12h\n\x11\x44ownloadRendition\x12\'.hoso.print.v1.DownloadRenditionRequest\x1a(.hoso.print.v1.DownloadRenditionResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19hoso/print/v1/print.proto\x12\rhoso.print.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bhoso/limits/v1/limits.proto\"\\\n\x0eSignatureField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05order\x18\x02 \x01(\x05\x12\x0c\n\x04rank\x18\x03 \x01(\x05\x12\x0c\n\x04role\x18\x04 \x01(\t\x12\x11\n\tsignatory\x18\x05 \x01(\t\"\xb3\x02\n\tRendition\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x62ook\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x05\x12\x0e\n\x06school\x18\x04 \x01(\t\x12*\n\x04kind\x18\x05 \x01(\x0e\x32\x1c.hoso.print.v1.RenditionKind\x12\x16\n\x0e\x63ontent_sha256\x18\x06 \x01(\x0c\x12\x12\n\npdf_sha256\x18\x07 \x01(\x0c\x12\x16\n\x0epdf_size_bytes\x18\x08 \x01(\x03\x12\r\n\x05pages\x18\t \x01(\x05\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04void\x18\x0b \x01(\x08\x12-\n\x06\x66ields\x18\x0c \x03(\x0b\x32\x1d.hoso.print.v1.SignatureField\".\n\x13GetRenditionRequest\x12\x17\n\trendition\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\"C\n\x14GetRenditionResponse\x12+\n\trendition\x18\x01 \x01(\x0b\x32\x18.hoso.print.v1.Rendition\"+\n\x15ListRenditionsRequest\x12\x12\n\x04\x62ook\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\"F\n\x16ListRenditionsResponse\x12,\n\nrenditions\x18\x01 \x03(\x0b\x32\x18.hoso.print.v1.Rendition\"3\n\x18\x44ownloadRenditionRequest\x12\x17\n\trendition\x18\x01 \x01(\tB\x04\x90\xe7\x18\x64\"*\n\x19\x44ownloadRenditionResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c*h\n\rRenditionKind\x12\x1e\n\x1aRENDITION_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17RENDITION_KIND_UNSIGNED\x10\x01\x12\x1a\n\x16RENDITION_KIND_SIGNING\x10\x02\x32\xb0\x02\n\x0cPrintService\x12W\n\x0cGetRendition\x12\".hoso.print.v1.GetRenditionRequest\x1a#.hoso.print.v1.GetRenditionResponse\x12]\n\x0eListRenditions\x12$.hoso.print.v1.ListRenditionsRequest\x1a%.hoso.print.v1.ListRenditionsResponse\x12h\n\x11\x44ownloadRendition\x12\'.hoso.print.v1.DownloadRenditionRequest\x1a(.hoso.print.v1.DownloadRenditionResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.print.v1.print_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RENDITIONKIND']._serialized_start=794
-  _globals['_RENDITIONKIND']._serialized_end=898
-  _globals['_SIGNATUREFIELD']._serialized_start=77
-  _globals['_SIGNATUREFIELD']._serialized_end=169
-  _globals['_RENDITION']._serialized_start=172
-  _globals['_RENDITION']._serialized_end=479
-  _globals['_GETRENDITIONREQUEST']._serialized_start=481
-  _globals['_GETRENDITIONREQUEST']._serialized_end=521
-  _globals['_GETRENDITIONRESPONSE']._serialized_start=523
-  _globals['_GETRENDITIONRESPONSE']._serialized_end=590
-  _globals['_LISTRENDITIONSREQUEST']._serialized_start=592
-  _globals['_LISTRENDITIONSREQUEST']._serialized_end=629
-  _globals['_LISTRENDITIONSRESPONSE']._serialized_start=631
-  _globals['_LISTRENDITIONSRESPONSE']._serialized_end=701
-  _globals['_DOWNLOADRENDITIONREQUEST']._serialized_start=703
-  _globals['_DOWNLOADRENDITIONREQUEST']._serialized_end=748
-  _globals['_DOWNLOADRENDITIONRESPONSE']._serialized_start=750
-  _globals['_DOWNLOADRENDITIONRESPONSE']._serialized_end=792
-  _globals['_PRINTSERVICE']._serialized_start=901
-  _globals['_PRINTSERVICE']._serialized_end=1205
+  _globals['_GETRENDITIONREQUEST'].fields_by_name['rendition']._loaded_options = None
+  _globals['_GETRENDITIONREQUEST'].fields_by_name['rendition']._serialized_options = b'\220\347\030d'
+  _globals['_LISTRENDITIONSREQUEST'].fields_by_name['book']._loaded_options = None
+  _globals['_LISTRENDITIONSREQUEST'].fields_by_name['book']._serialized_options = b'\220\347\030d'
+  _globals['_DOWNLOADRENDITIONREQUEST'].fields_by_name['rendition']._loaded_options = None
+  _globals['_DOWNLOADRENDITIONREQUEST'].fields_by_name['rendition']._serialized_options = b'\220\347\030d'
+  _globals['_RENDITIONKIND']._serialized_start=841
+  _globals['_RENDITIONKIND']._serialized_end=945
+  _globals['_SIGNATUREFIELD']._serialized_start=106
+  _globals['_SIGNATUREFIELD']._serialized_end=198
+  _globals['_RENDITION']._serialized_start=201
+  _globals['_RENDITION']._serialized_end=508
+  _globals['_GETRENDITIONREQUEST']._serialized_start=510
+  _globals['_GETRENDITIONREQUEST']._serialized_end=556
+  _globals['_GETRENDITIONRESPONSE']._serialized_start=558
+  _globals['_GETRENDITIONRESPONSE']._serialized_end=625
+  _globals['_LISTRENDITIONSREQUEST']._serialized_start=627
+  _globals['_LISTRENDITIONSREQUEST']._serialized_end=670
+  _globals['_LISTRENDITIONSRESPONSE']._serialized_start=672
+  _globals['_LISTRENDITIONSRESPONSE']._serialized_end=742
+  _globals['_DOWNLOADRENDITIONREQUEST']._serialized_start=744
+  _globals['_DOWNLOADRENDITIONREQUEST']._serialized_end=795
+  _globals['_DOWNLOADRENDITIONRESPONSE']._serialized_start=797
+  _globals['_DOWNLOADRENDITIONRESPONSE']._serialized_end=839
+  _globals['_PRINTSERVICE']._serialized_start=948
+  _globals['_PRINTSERVICE']._serialized_end=1252
 # @@protoc_insertion_point(module_scope)
