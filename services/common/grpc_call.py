@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import grpc
+import psycopg
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
 from grpc_status import rpc_status
@@ -90,6 +91,11 @@ class Call:
             raise asyncio.CancelledError from error
         if isinstance(error, HosoError):
             await self._refuse(error)
+        if isinstance(error, psycopg.DataError):
+            # A value that a column cannot hold and no use case refused, such as a number too large.
+            _log.error("value refused by the database alone", rpc=self._rpc, error=type(error).__name__)
+            message = "Có giá trị ngoài phạm vi cho phép."
+            await self._refuse(Invalid([Violation("", "VALUE", message)]))
         # The message of a library's exception may quote a row; type and place suffice to find the
         # bug.
         _log.error("internal error", rpc=self._rpc, error=type(error).__name__, frames="".join(traceback.format_tb(tb)))

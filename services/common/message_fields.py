@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.common.errors import Invalid, Violation
 
 _DEFAULT_PAGE, _MAX_PAGE = 100, 500
+_LARGEST_ID = 2**63
 
 
 def page_size(requested: int, field: str = "page_size") -> int:
@@ -20,7 +21,7 @@ def before_id(page_token: str) -> int | None:
     """The row id before which a page of newest rows begins; None for the first page. Raises Invalid
     PAGE_TOKEN.
     """
-    if page_token and not page_token.isdecimal():
+    if page_token and not (page_token.isascii() and page_token.isdecimal() and int(page_token) < _LARGEST_ID):
         raise Invalid([Violation("page_token", "PAGE_TOKEN", "Mã trang không hợp lệ.")])
     return int(page_token) if page_token else None
 

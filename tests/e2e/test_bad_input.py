@@ -14,8 +14,9 @@ from google.protobuf.message import Message
 from hoso.gradebook.v1 import exemptions_pb2
 
 from cli.connection import SERVICES
+from services.common import tokens
 from services.common.grpc_client import channel
-from services.common.settings import PeerConfig, TlsConfig
+from services.common.settings import PeerConfig
 from tests.e2e.conftest import Line
 
 # The command line has no use for it, so nothing else would make its descriptors known here.
@@ -109,12 +110,11 @@ def _value(rng: random.Random, field: FieldDescriptor, depth: int) -> Any:
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_request_breaks_a_service(line: Line, service: str) -> None:
     rng = random.Random(f"garbage/{service}")
-    token = line.persons("31000705").token("31000705-ht-01")
-    certificates: list[TlsConfig] = [line.profile.tls]
-    assert line.profile.vendor_tls is not None
-    certificates.append(line.profile.vendor_tls)
+    assert line.profile.vendor_tls is not None and line.profile.issuer_key_file is not None
+    key = line.profile.issuer_key_file.read_text()
     wrong = []
-    for tls in certificates:
+    for client, tls in (("operator/department", line.profile.tls), ("vendor/smas", line.profile.vendor_tls)):
+        token = tokens.issue(line.profile.issuer, key, client=client, person="31000705-ht-01", school="31000705")
         peer = channel(PeerConfig(getattr(line.profile, service), tls))
         for method in methods(service):
             for _ in range(ROUNDS):

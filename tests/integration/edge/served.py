@@ -30,7 +30,7 @@ class Edge:
     """A served OperationsService whose GetStatus does what the test says."""
 
     def __init__(self, pki: Pki, db: Database, stop: threading.Event, **settings: float) -> None:
-        self.pki = pki
+        self.pki, self.database = pki, db
         self.behaviour: Callable[[], None] = lambda: None
         self.database_away = False
         with socket.socket() as probe:

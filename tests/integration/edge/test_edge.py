@@ -184,3 +184,21 @@ def test_a_running_call_ends_before_the_server_does(pki_files: Pki, db: Database
     assert answer.result().jobs_dead == 0
     edge.thread.join(15)
     assert not edge.thread.is_alive()
+
+
+def test_a_value_that_only_the_database_refuses_is_the_callers_fault(edge: Edge) -> None:
+    with pytest.raises(Invalid) as caught, calling("archive"):
+        edge.stub("operator/department").ListDeadJobs(
+            operations_pb2.ListDeadJobsRequest(page_token="9" * 60), timeout=5
+        )
+    assert [violation.rule for violation in caught.value.violations] == ["PAGE_TOKEN"]
+
+    def fail() -> None:
+        with Database(edge.database.config).transaction() as tx:
+            tx.execute("SELECT %s::int4", (2**40,))
+
+    edge.behaviour = fail
+    with pytest.raises(Invalid) as caught, calling("archive"):
+        edge.stub("operator/department").GetStatus(Status(), timeout=5)
+    edge.behaviour = lambda: None
+    assert [violation.rule for violation in caught.value.violations] == ["VALUE"]
