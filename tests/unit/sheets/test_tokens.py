@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cli.profile import Profile
 from cli.sheets.gradebook import Teachers
 from services.common.config import ConfigError
-from services.common.identity import issue_token
+from services.common.tokens import issue
 from services.common.settings import TlsConfig
 
 NOWHERE = Path("nowhere")
@@ -22,7 +22,7 @@ KEY = (
 
 
 def token(person: str) -> str:
-    return issue_token("https://id", KEY, person_id=person, school="31000705")
+    return issue("https://id", KEY, client="vendor/smas", person=person, school="31000705")
 
 
 def test_a_sheet_goes_as_the_first_of_its_teachers_whose_token_is_there(tmp_path: Path) -> None:
