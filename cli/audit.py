@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
+import grpc
 import typer
 from hoso.operations.v1 import anchors_pb2, operations_pb2
 from rich.progress import BarColumn, Progress, TextColumn
@@ -69,6 +70,8 @@ def audit(
         except NotFound as e:
             unknown = e
             continue
+        except grpc.RpcError as e:  # the others are checked all the same
+            result.problems["AUDIT_UNREADABLE"] = f"Không đọc được nhật kí ({e.code().name}); xem log của dịch vụ."
         _check_age(result, timedelta(hours=max_anchor_age))
         results[name] = result
     if unknown and not results:

@@ -119,19 +119,23 @@ class _Row(NamedTuple):
 class _Line(NamedTuple):
     """A row with its chain's head, both of one snapshot. Without a head, or without further rows,
     there are nulls.
+
+    recorded_time, facts: as text, since whoever owns the database can put values there that no
+    program reads. outside: rows of the chain whose number is none that a row can have.
     """
 
     head_sequence: int | None
     head_hash: bytes | None
+    outside: int
     chain: str
     sequence: int | None
-    recorded_time: datetime
+    recorded_time: str
     action: str
     subject: str
     client: str
     person: str
     school: str
-    facts: dict[str, str]
+    facts: str
     previous_hash: bytes
     hash: bytes
 
@@ -285,50 +289,51 @@ class _ChainCheck:
 
     def step(self, tx: Tx) -> None:
         """Check the next BATCH_ROWS rows."""
+        # Each batch but the first begins with the row checked last, which must be there once.
+        begun = self._sequence > 0
+        limit = BATCH_ROWS + begun
         # One statement, hence one snapshot of rows and head: what is appended meanwhile is neither
         # seen nor missed.
         lines = rows(
             tx,
             _Line,
-            "SELECT h.sequence AS head_sequence, h.hash AS head_hash, c.chain, e.sequence, e.recorded_time, e.action,"
-            " e.subject, e.client, e.person, e.school, e.facts, e.previous_hash, e.hash"
+            "SELECT h.sequence AS head_sequence, h.hash AS head_hash, c.chain, e.sequence,"
+            " (SELECT count(*) FROM audit_entry o WHERE o.chain = c.chain AND o.sequence < 1)"
+            " + (SELECT count(*) FROM audit_entry o WHERE o.chain = c.chain AND o.sequence IS NULL) AS outside,"
+            " e.recorded_time::text, e.action, e.subject, e.client, e.person, e.school, e.facts::text,"
+            " e.previous_hash, e.hash"
             " FROM (SELECT %(chain)s::text AS chain) c LEFT JOIN audit_head h USING (chain)"
-            " LEFT JOIN LATERAL (SELECT * FROM audit_entry WHERE chain = c.chain AND sequence > %(after)s"
+            " LEFT JOIN LATERAL (SELECT * FROM audit_entry WHERE chain = c.chain AND sequence >= %(first)s"
             " ORDER BY sequence LIMIT %(limit)s) e ON true ORDER BY e.sequence",
-            {"chain": self._chain, "after": self._sequence, "limit": BATCH_ROWS},
+            {"chain": self._chain, "first": max(self._sequence, 1), "limit": limit},
         ).fetchall()
-        for line in lines:
+        if lines[0].outside:
+            self._end("ROW_UNEXPECTED", 0)
+            return
+        for line in lines[begun and lines[0].sequence == self._sequence :]:
             if line.sequence is not None:
                 self._check_row(line, line.sequence)
             if self.done:
                 return
-        if len(lines) < BATCH_ROWS or lines[-1].sequence is None:
+        if len(lines) < limit or lines[-1].sequence is None:
             self._check_end(lines[-1].head_sequence or 0, lines[-1].head_hash or _START)
 
     def _check_row(self, line: _Line, sequence: int) -> None:
         self.rows += 1
-        self.oldest_time = min(self.oldest_time or line.recorded_time, line.recorded_time)
         expected, head_sequence = self._sequence + 1, line.head_sequence or 0
-        row = _Row(
-            chain=self._chain,
-            sequence=sequence,
-            recorded_time=line.recorded_time,
-            action=line.action,
-            subject=line.subject,
-            client=line.client,
-            person=line.person,
-            school=line.school,
-            facts=line.facts,
-            previous_hash=line.previous_hash,
-        )
+        row = _parsed(line, sequence)
+        if row is not None:
+            self.oldest_time = min(self.oldest_time or row.recorded_time, row.recorded_time)
         if sequence > head_sequence:
             if sequence > expected <= head_sequence:
                 self._end("ROW_MISSING", expected)
             else:
                 self._end("ROW_UNEXPECTED", sequence)
+        elif sequence < expected:
+            self._end("ROW_UNEXPECTED", sequence)
         elif sequence != expected:
             self._end("ROW_MISSING", expected)
-        elif not _is_hash(row, line.hash):
+        elif row is None or not _is_hash(row, line.hash):
             self._end("HASH_MISMATCH", expected)
         elif row.previous_hash != self._hash:
             self._end("LINK_MISMATCH", expected)
@@ -358,11 +363,30 @@ def _hash(row: _Row) -> bytes:
     return hashlib.sha256(rfc8785.dumps(fields)).digest()
 
 
+def _parsed(line: _Line, sequence: int) -> _Row | None:
+    """The row that a line holds; None for values that we never write, such as the time infinity."""
+    try:
+        return _Row(
+            chain=line.chain,
+            sequence=sequence,
+            recorded_time=datetime.fromisoformat(line.recorded_time),
+            action=line.action,
+            subject=line.subject,
+            client=line.client,
+            person=line.person,
+            school=line.school,
+            facts=json.loads(line.facts),
+            previous_hash=line.previous_hash,
+        )
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
 def _is_hash(row: _Row, stored_hash: bytes) -> bool:
     try:
         return _hash(row) == stored_hash
-    except rfc8785.CanonicalizationError:  # facts that we never write, such as a number beyond 2**53
-        return False
+    except (AttributeError, TypeError, ValueError, RecursionError, rfc8785.CanonicalizationError):
+        return False  # nulls, or facts that we never write, such as a number beyond 2**53
 
 
 def _storable(text: str) -> str:

@@ -32,6 +32,9 @@ def superuser(stack: Stack, config: DatabaseConfig) -> Iterator[psycopg.Connecti
             yield root
         finally:
             root.execute("TRUNCATE audit_entry, audit_head")
+            root.execute("ALTER TABLE audit_entry ALTER sequence SET NOT NULL")
+            root.execute("ALTER TABLE audit_entry DROP CONSTRAINT IF EXISTS audit_entry_pkey")
+            root.execute("ALTER TABLE audit_entry ADD PRIMARY KEY (chain, sequence)")
             for table in _TABLES:
                 root.execute(f"INSERT INTO {table} TABLE kept_{table}")
                 root.execute(f"ALTER TABLE {table} ENABLE TRIGGER ALL")
@@ -70,3 +73,23 @@ def remove(root: psycopg.Connection[Any], chain: str) -> None:
     """Remove a chain whole."""
     root.execute("DELETE FROM audit_entry WHERE chain = %s", (chain,))
     root.execute("DELETE FROM audit_head WHERE chain = %s", (chain,))
+
+
+def add_outside(root: psycopg.Connection[Any], chain: str, sequence: int | None) -> None:
+    """Add a copy of a chain's first row under a number that no row has, with another action."""
+    root.execute("ALTER TABLE audit_entry DROP CONSTRAINT audit_entry_pkey")
+    root.execute("ALTER TABLE audit_entry DROP CONSTRAINT IF EXISTS audit_entry_sequence_check")
+    root.execute("ALTER TABLE audit_entry ALTER sequence DROP NOT NULL")
+    root.execute(
+        "INSERT INTO audit_entry SELECT chain, %s, recorded_time, 'FORGED', subject, client, person, school, facts,"
+        " previous_hash, hash FROM audit_entry WHERE chain = %s AND sequence = 1",
+        (sequence, chain),
+    )
+
+
+def spoil(root: psycopg.Connection[Any], chain: str, column: str, value: str) -> None:
+    """Put a value that no program reads into a chain's second row."""
+    root.execute(
+        f"UPDATE audit_entry SET {column} = %s WHERE chain = %s AND sequence = 2",  # type: ignore[arg-type]
+        (value, chain),
+    )

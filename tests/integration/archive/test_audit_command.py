@@ -26,7 +26,7 @@ from services.common.identity import SYSTEM
 from services.common.settings import DatabaseConfig, PeerConfig
 from tests import servers, stand_ins
 from tests.integration.archive.anchor_line import AnchorLine, serving
-from tests.integration.archive.forging import cut, remove, rewrite, superuser
+from tests.integration.archive.forging import add_outside, cut, remove, rewrite, spoil, superuser
 from tests.integration.archive.stores import with_buckets
 
 CHAIN = "school/79000001"
@@ -49,7 +49,8 @@ class Command:
         """What `hoso --json audit` finds wrong, by service; it must be something."""
         ended = self.hoso("--json", "audit", *arguments)
         assert ended.exit_code == 1, ended.output
-        answer = json.loads(ended.stdout)
+        # The services run in this process and may have logged before.
+        answer = json.loads(ended.stdout[ended.stdout.index("{\n") :])
         return {
             service: (
                 [(b["chain"], int(b["sequence"]), b["reason"]) for b in result["breaks"]],
@@ -145,6 +146,60 @@ def test_a_forged_chain_is_good_in_itself_and_found_by_its_anchor(anchored: Comm
         assert shown.exit_code == 1
         assert f"{expected[0]}#{expected[1]} {expected[2]}" in shown.stdout
     assert anchored.hoso("audit").exit_code == 0
+
+
+@pytest.mark.parametrize("batch", [audit.BATCH_ROWS, 3])
+@pytest.mark.parametrize("sequence", [0, -1, None, 1, 3, 6])
+def test_a_row_that_was_added_is_found_whatever_its_number(
+    anchored: Command, monkeypatch: pytest.MonkeyPatch, sequence: int | None, batch: int
+) -> None:
+    monkeypatch.setattr(audit, "BATCH_ROWS", batch)
+    with superuser(anchored.line.pki.stack, anchored.line.databases["signing"].config) as root:
+        add_outside(root, CHAIN, sequence)
+        (((chain, number, reason),), problems) = anchored.bad()["signing"]
+    # Of two rows with one number the database may give either first.
+    assert (chain, number, problems) == (CHAIN, max(sequence or 0, 0), [])
+    assert reason in {"ROW_UNEXPECTED", "HASH_MISMATCH"}
+    assert anchored.hoso("audit").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("recorded_time", "infinity"),
+        ("recorded_time", "0044-03-15 00:00:00+00 BC"),
+        ("facts", '{"a":' * 3000 + "1" + "}" * 3000),
+        ("facts", "[1e400]"),
+    ],
+    ids=["infinity", "BC", "deep", "large"],
+)
+def test_a_row_that_no_program_reads_is_a_break_and_hides_no_other(anchored: Command, column: str, value: str) -> None:
+    stack = anchored.line.pki.stack
+    with (
+        superuser(stack, anchored.line.databases["gradebook"].config) as first,
+        superuser(stack, anchored.line.databases["signing"].config) as second,
+    ):
+        spoil(first, CHAIN, column, value)
+        remove(second, "department")
+        assert anchored.bad() == {
+            "gradebook": ([(CHAIN, 2, "HASH_MISMATCH")], []),
+            "signing": ([("department", 1, "SHORTER_THAN_ANCHOR")], []),
+        }
+    assert anchored.hoso("audit").exit_code == 0
+
+
+def test_a_service_whose_chains_cannot_be_read_hides_no_other(anchored: Command) -> None:
+    stack = anchored.line.pki.stack
+    with superuser(stack, anchored.line.databases["signing"].config) as second:
+        remove(second, "department")
+        with superuser(stack, anchored.line.databases["gradebook"].config) as first:
+            first.execute("ALTER TABLE audit_head RENAME TO gone")
+            bad = anchored.bad()
+            first.execute("ALTER TABLE gone RENAME TO audit_head")
+    assert bad == {
+        "gradebook": ([], ["AUDIT_UNREADABLE"]),
+        "signing": ([("department", 1, "SHORTER_THAN_ANCHOR")], []),
+    }
 
 
 def test_one_chain_alone(anchored: Command) -> None:

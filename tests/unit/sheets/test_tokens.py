@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cli.profile import Profile
 from cli.sheets.gradebook import Teachers
 from services.common.config import ConfigError
-from services.common.tokens import issue
 from services.common.settings import TlsConfig
+from services.common.tokens import issue
 
 NOWHERE = Path("nowhere")
 PROFILE = Profile("a:1", "a:1", "a:1", "a:1", TlsConfig(NOWHERE, NOWHERE, NOWHERE))
