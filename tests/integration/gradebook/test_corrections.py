@@ -330,3 +330,21 @@ def test_nothing_of_a_correction_moves_but_its_state(world: World) -> None:
     for change in ("places = '{1}'", "old_values = '{1}'", "new_values = '{1}'", "month = '2025-09-01'", "kind = 2"):
         with pytest.raises(StatementError, match=r"next state|violates check"):
             world.rows(f"UPDATE correction SET {change} RETURNING 1")
+
+
+def test_the_id_of_an_open_correction_is_no_request_id(world: World, corrections: ClassCorrections) -> None:
+    """Its approval is an act with that id, which nobody else may take before."""
+    asked = corrections.confirm(corrections.request("4.5"))
+    remark = [{"student": corrections.student, "text": "Chăm học."}]
+    with pytest.raises(Conflict) as reused:
+        world.ask(
+            "EnterRemarks",
+            person=corrections.school_class.homeroom_teacher,
+            request_id=asked.id,
+            school_class=world.ref(corrections.school_class),
+            period=2,
+            rows=remark,
+        )
+    assert reused.value.reason == "REQUEST_ID_REUSED"
+    assert corrections.decide(asked).state == STATE.CORRECTION_STATE_APPROVED
+    assert corrections.sheet().midterm == "4.5"

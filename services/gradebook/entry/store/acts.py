@@ -68,9 +68,14 @@ EARLIER = f"""
     UNION ALL SELECT {EntryKind.EXEMPTION:d}, request_sha256, 0, 0, 0, 0
         FROM practical_exemption WHERE request_id = t.request_id
     UNION ALL SELECT {EntryKind.CORRECTION_REQUEST:d}, request_sha256, 0, 0, 0, 0
-        FROM correction WHERE request_id = t.request_id) acts) earlier
+        FROM correction WHERE request_id = t.request_id
+    UNION ALL SELECT {EntryKind.CORRECTION:d}, request_sha256, 0, 0, 0, 0
+        FROM correction WHERE id = t.request_id) acts) earlier
 """  # noqa: S608 - constants
-"""The acts with the request id of `t`, as the columns of EarlierColumns."""
+"""The acts with the request id of `t`, as the columns of EarlierColumns.
+
+The id of a correction is taken from its request on: its approval is an act with that id.
+"""
 
 _EARLIER = f"SELECT earlier.* FROM (SELECT %s::uuid AS request_id) t {EARLIER}"  # noqa: S608 - constants
 
