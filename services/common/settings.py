@@ -51,8 +51,8 @@ class ServerConfig:
     issuers_file: JSON object of the trusted token issuers, see `tokens`.
     max_workers: threads that handle calls, 2 to 64.
     grace_s: seconds that running calls get to finish after SIGTERM.
-    max_message_bytes: largest request; parsing the worst one takes 25 times its size in memory. PDFs
-    travel in chunks of 256 KiB.
+    max_message_bytes: largest request; parsing the worst one takes 25 times its size in memory.
+    PDFs travel in chunks of 256 KiB.
     calls_per_client, uploads_per_client, watches_per_client, bytes_per_client: what one client name
     may hold at a time, over all its connections (`shares.Limits`, ADR-0060).
     receive_s: seconds for a request, or for each message of a stream, to arrive.
