@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import grpc
 import psycopg
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
@@ -232,4 +232,21 @@ def perform(behaviour: Callable[[Any, Any], Any], request: Any, context: Service
     """What a servicer's method answers to a request. Raises CallerGone when nobody waits for it."""
     if not context.is_active():
         raise CallerGone
-    return behaviour(request, context)
+    try:
+        return behaviour(request, context)
+    except psycopg.DataError:
+        # Text that PostgreSQL cannot store and no use case refused.
+        if isinstance(request, Message) and (violations := list(_nul_characters(request))):
+            raise Invalid(violations) from None
+        raise
+
+
+def _nul_characters(message: Message, prefix: str = "") -> Iterator[Violation]:
+    """Names and ids of a request that hold U+0000. The use case checks lists of rows."""
+    for field, value in message.ListFields():
+        if field.is_repeated:
+            continue
+        if field.type == field.TYPE_STRING and "\0" in value:
+            yield Violation(f"{prefix}{field.name}", "CONTROL_CHARACTER", "Có ký tự điều khiển U+0000.")
+        elif field.type == field.TYPE_MESSAGE:
+            yield from _nul_characters(value, f"{prefix}{field.name}.")

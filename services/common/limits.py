@@ -31,9 +31,7 @@ class Limit(NamedTuple):
 
 
 def check(message: Message) -> None:
-    """Raises Invalid MAX_ITEMS, MAX_LENGTH, MAX_BYTES, CONTROL_CHARACTER (U+0000, which PostgreSQL
-    cannot store), with the first 25 violations.
-    """
+    """Raises Invalid MAX_ITEMS, MAX_LENGTH, MAX_BYTES, with the first 25 violations."""
     violations: list[Violation] = []
     for violation in _violations(message, ""):
         violations.append(violation)
@@ -86,7 +84,5 @@ def _of_value(limit: Limit, value: Any, path: str) -> Iterator[Violation]:
     if limit.characters:
         if len(value) > limit.characters:
             yield Violation(path, "MAX_LENGTH", f"Dài quá {limit.characters} ký tự.")
-        elif "\0" in value:
-            yield Violation(path, "CONTROL_CHARACTER", "Có ký tự điều khiển U+0000.")
     elif limit.bytes and len(value) > limit.bytes:
         yield Violation(path, "MAX_BYTES", f"Dài quá {limit.bytes} byte.")

@@ -1,10 +1,10 @@
 """A client holds calls open in every way there is; another client's calls stay under 100 ms."""
 
-import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 
 import grpc
@@ -16,15 +16,13 @@ from services.common import identity
 from services.common.db import Database
 from services.common.errors import Invalid, Unavailable
 from services.common.grpc_client import calling
+from tests.integration.edge.holding import CHAINS, STATUS, WAYS, begin_only
 from tests.integration.edge.http2 import Connection, message
 from tests.integration.edge.served import Edge, Status, tls
 from tests.servers import Pki
 from tests.waiting import eventually
 
 HOSTILE, OTHER = "vendor/smas", "operator/department"
-OPERATIONS = "/hoso.operations.v1.OperationsService"
-STATUS, CHAINS, REPLAY = f"{OPERATIONS}/GetStatus", f"{OPERATIONS}/VerifyAuditChains", f"{OPERATIONS}/ReplayJob"
-WATCH, REFLECT = "/grpc.health.v1.Health/Watch", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 WORST_S = 0.1
 CONNECTIONS, CALLS = 8, 100
 RECEIVE_S, SEND_S = 1.5, 1.5
@@ -39,75 +37,6 @@ def edge(pki_files: Pki, db: Database) -> Iterator[Edge]:
     stop.set()
     edge.thread.join(20)
     assert not edge.thread.is_alive()
-
-
-def begin_only(connection: Connection) -> None:
-    """Headers, and then nothing."""
-    connection.begin(STATUS)
-
-
-def begin_with_deadline(connection: Connection) -> None:
-    """The same, by a caller that says when it will have gone."""
-    connection.begin(STATUS, grpc_timeout="60S")
-
-
-def half_a_message(connection: Connection) -> None:
-    """A message that claims a megabyte and sends a kilobyte."""
-    stream = connection.begin(STATUS)
-    connection.data(stream, b"\0" + struct.pack(">I", 1 << 20) + bytes(1024))
-
-
-def half_a_prefix(connection: Connection) -> None:
-    """Three bytes of a message's length."""
-    connection.data(connection.begin(STATUS), b"\0\0\0")
-
-
-def one_message_and_no_end(connection: Connection) -> None:
-    """A whole message in a call that never ends its side."""
-    connection.data(connection.begin(STATUS), message(b""))
-
-
-def watch(connection: Connection) -> None:
-    connection.data(connection.begin(WATCH), message(b""), end=True)
-
-
-def watch_without_a_request(connection: Connection) -> None:
-    connection.begin(WATCH)
-
-
-def idle_reflection(connection: Connection) -> None:
-    connection.begin(REFLECT)
-
-
-def stream_without_a_deadline(connection: Connection) -> None:
-    connection.data(connection.begin(CHAINS), message(b""), end=True)
-
-
-def may_not(connection: Connection) -> None:
-    """A call that the client may not make, and whose message never comes."""
-    connection.begin(REPLAY)
-
-
-def cancelled(connection: Connection) -> None:
-    """Begun, sent, and reset at once."""
-    stream = connection.begin(STATUS)
-    connection.data(stream, message(b""), end=True)
-    connection.cancel(stream)
-
-
-WAYS: list[Callable[[Connection], None]] = [
-    begin_only,
-    begin_with_deadline,
-    half_a_message,
-    half_a_prefix,
-    one_message_and_no_end,
-    watch,
-    watch_without_a_request,
-    idle_reflection,
-    stream_without_a_deadline,
-    may_not,
-    cancelled,
-]
 
 
 def worst_of_another(edge: Edge, seconds: float = 1.0) -> float:
@@ -144,22 +73,17 @@ def test_another_client_is_not_held_up(
 
 
 def test_every_way_at_the_same_time_over_and_over(edge: Edge, pki_files: Pki) -> None:
-    stop = threading.Event()
-
-    def harass(way: Callable[[Connection], None]) -> None:
-        while not stop.is_set():
-            with closing(Connection(edge.address, tls(pki_files, HOSTILE), window=0)) as connection:
-                for _ in range(20):
-                    way(connection)
-                stop.wait(0.5)
-
-    with ThreadPoolExecutor(len(WAYS)) as pool:
-        harassing = [pool.submit(harass, way) for way in WAYS]
-        time.sleep(0.5)
-        worst = worst_of_another(edge, 5.0)
-        stop.set()
-        for harassed in harassing:
-            harassed.result()
+    own = tls(pki_files, HOSTILE)
+    command = [sys.executable, "-m", "tests.integration.edge.holding", edge.address]
+    files = [str(file) for file in (own.ca_file, own.cert_file, own.key_file)]
+    with subprocess.Popen([*command, *files], stdout=subprocess.PIPE, text=True) as hostile:
+        try:
+            assert hostile.stdout is not None and hostile.stdout.readline() == "holding\n"
+            time.sleep(0.5)
+            worst = worst_of_another(edge, 5.0)
+            assert hostile.poll() is None
+        finally:
+            hostile.kill()
     assert worst < WORST_S
 
 

@@ -317,8 +317,9 @@ def test_two_vendors_write_one_cell_at_once_and_only_the_schools_own_does(
     outcomes: list[str] = []
 
     def write(client: str, value: str) -> None:
-        one_sheet = sheet(world, school_class, "GDCD", SECOND, [(FINAL, 0)], {student: [value]})
-        (answer,) = send(world, [one_sheet], client=client)
+        token = world.token(school_class.assignments["GDCD"][0], client=client)
+        sent = sheet(world, school_class, "GDCD", SECOND, [(FINAL, 0)], {student: [value]}, token=token)
+        (answer,) = send(world, [sent], client=client)
         outcomes.append(f"{client} {answer.refusal.reason}")
 
     threads = [threading.Thread(target=write, args=pair) for pair in ((VENDOR, "8"), (OTHER_VENDOR, "2"))]

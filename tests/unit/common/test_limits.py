@@ -36,8 +36,7 @@ def naive(message: Any, path: str = "") -> list[tuple[str, str]]:
             if field.message_type is not None:
                 faults += naive(item, f"{place}.")
             elif isinstance(item, str) and known:
-                rules = {"MAX_LENGTH": len(item) > known.characters, "CONTROL_CHARACTER": "\0" in item}
-                faults += [(place, rule) for rule, breaks in rules.items() if breaks][:1]
+                faults += [(place, "MAX_LENGTH")] * (len(item) > known.characters)
             elif isinstance(item, bytes) and known and len(item) > known.bytes:
                 faults.append((place, "MAX_BYTES"))
     return faults
