@@ -168,7 +168,7 @@ class Call:
         return self._variables.run(function)
 
     def _admit(self) -> None:
-        """Who calls, and within its share; then the token, whose check costs more, and the table.
+        """Who calls, and within its share; the access table; then the token, whose check costs more.
 
         Raises Unauthenticated, Forbidden, Exhausted, Invalid DEADLINE.
         """
@@ -177,6 +177,7 @@ class Call:
         self.caller = Caller(client=client)
         self._take(self._kind, 1)
         token = next((value for key, value in self._context.invocation_metadata() if key == "authorization"), None)
+        identity.check_access(self._rpc, client, self._door.table.get(self._rpc), has_person=isinstance(token, str))
         if isinstance(token, str):
             scheme, _, value = token.partition(" ")
             if scheme.lower() != "bearer":
@@ -185,8 +186,6 @@ class Call:
             self.caller = Caller(client=client, person=person, school=school)
         self._variables.run(identity.acting, self.caller)
         self._variables.run(identity.verifying, self._door.verifier)
-        access = self._door.table.get(self._rpc)
-        identity.check_access(self._rpc, client, access, has_person=self.caller.person is not None)
 
     def _take(self, kind: str, amount: int) -> None:
         self._door.shares.take(self.caller.client, kind, amount)
