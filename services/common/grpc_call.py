@@ -168,7 +168,7 @@ class Call:
         return self._variables.run(function)
 
     def _admit(self) -> None:
-        """Who calls, and within its share; the access table; then the token, whose check costs more.
+        """Who calls, and within its share; the access table; then the token, which costs more.
 
         Raises Unauthenticated, Forbidden, Exhausted, Invalid DEADLINE.
         """
