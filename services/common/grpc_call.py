@@ -71,6 +71,7 @@ class Call:
         self.gone = False
         self.caller = Caller(client="unknown")
         self._door, self._rpc, self._context, self._kind = door, rpc, context, kind
+        self._slow = False
         self._taken: list[tuple[str, int]] = []
         self._variables = contextvars.copy_context()
         self._loop = asyncio.get_running_loop()
@@ -108,12 +109,19 @@ class Call:
 
     async def receive(self) -> bytes | None:
         """The next message, None after the last. Raises Exhausted REQUEST_TOO_SLOW, SHARE_USED."""
+        task = asyncio.current_task()
+        assert task is not None
+        timer = self._loop.call_later(self._door.config.receive_s, self._give_up, task)
         try:
-            async with asyncio.timeout(self._door.config.receive_s):
-                message = await self._context.read()
-        except TimeoutError:
+            message = await self._context.read()
+        except asyncio.CancelledError:
+            if not self._slow:
+                raise
+            task.uncancel()
             text = "Yêu cầu được gửi quá chậm nên bị dừng; hãy gửi lại."
             raise Exhausted("REQUEST_TOO_SLOW", text, seconds=f"{self._door.config.receive_s:g}") from None
+        finally:
+            timer.cancel()
         if message is grpc.aio.EOF:
             return None
         self._take("bytes", len(message))
@@ -150,7 +158,7 @@ class Call:
 
     async def work(self, function: Callable[[], Answer]) -> Answer:
         """The answer of a function that a thread executes, in the name of the caller."""
-        return await self._door.workers.run(self.caller.client, function, self._variables)
+        return await self._door.workers.run(self.caller.client, lambda: self._act(function), self._variables)
 
     def messages(self, deserialize: Callable[[bytes], Any]) -> Iterator[Any]:
         """The messages of the stream that the peer sends, for a thread outside of the loop."""
@@ -165,7 +173,17 @@ class Call:
 
     def within(self, function: Callable[[], Answer]) -> Answer:
         """The answer of a function in the name of the caller, in this thread."""
-        return self._variables.run(function)
+        return self._variables.run(self._act, function)
+
+    def _act(self, function: Callable[[], Answer]) -> Answer:
+        identity.acting(self.caller)
+        identity.verifying(self._door.verifier)
+        return function()
+
+    def _give_up(self, task: "asyncio.Task[Any]") -> None:
+        """The peer's message has not come in time."""
+        self._slow = True
+        task.cancel()
 
     def _admit(self) -> None:
         """Who calls, and within its share; the access table; then the token, which costs more.
@@ -184,8 +202,6 @@ class Call:
                 raise Unauthenticated("TOKEN_INVALID", "Mã xác thực phải có dạng “Bearer …”.")
             person, school = self._door.verifier.verify(value, client)
             self.caller = Caller(client=client, person=person, school=school)
-        self._variables.run(identity.acting, self.caller)
-        self._variables.run(identity.verifying, self._door.verifier)
 
     def _take(self, kind: str, amount: int) -> None:
         self._door.shares.take(self.caller.client, kind, amount)

@@ -10,10 +10,9 @@ and decides what is received, and when.
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import grpc
@@ -58,6 +57,10 @@ _PUBLIC = {
 _log = log.get(__name__)
 # It logs a traceback for each peer that has gone while we answer; a peer could fill the log.
 logging.getLogger("grpc._cython.cygrpc").setLevel(logging.CRITICAL)
+
+
+Behaviour = Callable[[Any, Any], Coroutine[Any, Any, Any]]
+"""What grpc.aio calls with the requests, which we read by the context, and the context."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ class _Methods(grpc.GenericRpcHandler):
         names = [*(service.name for service in served), reflection.SERVICE_NAME]
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(ReflectionServicer(names), of_loop)
         for rpc, handler in of_loop.handlers.items():
-            self._methods[rpc] = grpc.stream_stream_rpc_method_handler(partial(self._in_loop, rpc, handler))
+            self._methods[rpc] = grpc.stream_stream_rpc_method_handler(self._in_loop(rpc, handler))
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
         """The handler of an RPC; None answers UNIMPLEMENTED."""
@@ -180,59 +183,79 @@ class _Methods(grpc.GenericRpcHandler):
 
     def _method(self, rpc: str, handler: Any) -> Any:
         if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(partial(self._download, rpc, handler))
+            return grpc.stream_stream_rpc_method_handler(self._download(rpc, handler))
         if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(partial(self._upload, rpc, handler))
-        return grpc.stream_unary_rpc_method_handler(partial(self._unary, rpc, handler))
+            return grpc.stream_unary_rpc_method_handler(self._upload(rpc, handler))
+        return grpc.stream_unary_rpc_method_handler(self._unary(rpc, handler))
 
-    async def _unary(self, rpc: str, handler: Any, _: Any, context: Any) -> bytes:
-        async with Call(self._door, rpc, context, "calls") as call:
-            message = await call.receive_only()
+    # grpc.aio asks of each call whether its handler is a coroutine function, which takes longer for
+    # methods and partial functions: hence functions made for each RPC.
 
-            def answer() -> bytes:
-                request = parse(handler.request_deserializer, message)
-                response = perform(handler.unary_unary, request, ServicerContext(call))
-                return bytes(handler.response_serializer(response))
+    def _unary(self, rpc: str, handler: Any) -> Behaviour:
+        deserialize, behaviour, serialize = (
+            handler.request_deserializer,
+            handler.unary_unary,
+            handler.response_serializer,
+        )
 
-            return call.answer(await call.work(answer))
+        async def unary(_: Any, context: Any) -> bytes:
+            async with Call(self._door, rpc, context, "calls") as call:
+                message = await call.receive_only()
 
-    async def _upload(self, rpc: str, handler: Any, _: Any, context: Any) -> bytes:
-        async with Call(self._door, rpc, context, "uploads") as call:
-            _check_deadline(call)
+                def answer() -> bytes:
+                    return bytes(serialize(perform(behaviour, parse(deserialize, message), ServicerContext(call))))
 
-            def answer() -> bytes:
-                requests = call.messages(handler.request_deserializer)
-                response = perform(handler.stream_unary, requests, ServicerContext(call))
-                return bytes(handler.response_serializer(response))
+                return call.answer(await call.work(answer))
 
-            return call.answer(await self._uploads.run(lambda: call.within(answer)))
+        return unary
 
-    async def _download(self, rpc: str, handler: Any, _: Any, context: Any) -> None:
-        async with Call(self._door, rpc, context, "calls") as call:
-            _check_deadline(call)
-            message = await call.receive_only()
-            responses: Iterator[Any] | None = None
+    def _upload(self, rpc: str, handler: Any) -> Behaviour:
+        async def upload(_: Any, context: Any) -> bytes:
+            async with Call(self._door, rpc, context, "uploads") as call:
+                _check_deadline(call)
 
-            def following() -> bytes | None:
-                nonlocal responses
-                if responses is None:
-                    request = parse(handler.request_deserializer, message)
-                    responses = iter(perform(handler.unary_stream, request, ServicerContext(call)))
-                response = next(responses, None)
-                return None if response is None else bytes(handler.response_serializer(response))
+                def answer() -> bytes:
+                    requests = call.messages(handler.request_deserializer)
+                    response = perform(handler.stream_unary, requests, ServicerContext(call))
+                    return bytes(handler.response_serializer(response))
 
-            while (chunk := await call.work(following)) is not None:
-                await call.send(chunk)
+                return call.answer(await self._uploads.run(lambda: call.within(answer)))
 
-    async def _in_loop(self, rpc: str, handler: Any, _: Any, context: Any) -> None:
+        return upload
+
+    def _download(self, rpc: str, handler: Any) -> Behaviour:
+        async def download(_: Any, context: Any) -> None:
+            async with Call(self._door, rpc, context, "calls") as call:
+                _check_deadline(call)
+                message = await call.receive_only()
+                responses: Iterator[Any] | None = None
+
+                def following() -> bytes | None:
+                    nonlocal responses
+                    if responses is None:
+                        request = parse(handler.request_deserializer, message)
+                        responses = iter(perform(handler.unary_stream, request, ServicerContext(call)))
+                    response = next(responses, None)
+                    return None if response is None else bytes(handler.response_serializer(response))
+
+                while (chunk := await call.work(following)) is not None:
+                    await call.send(chunk)
+
+        return download
+
+    def _in_loop(self, rpc: str, handler: Any) -> Behaviour:
         """Health and reflection, which are coroutines and need no thread."""
-        async with Call(self._door, rpc, context, "watches") as call:
-            loop_context = _LoopContext(call, context, handler.response_serializer)
-            try:
-                async with asyncio.timeout(WATCH_S):
-                    await _answer_in_loop(handler, call, loop_context)
-            except TimeoutError:
-                _log.info("watch ended", rpc=rpc, client=call.caller.client)
+
+        async def in_loop(_: Any, context: Any) -> None:
+            async with Call(self._door, rpc, context, "watches") as call:
+                loop_context = _LoopContext(call, context, handler.response_serializer)
+                try:
+                    async with asyncio.timeout(WATCH_S):
+                        await _answer_in_loop(handler, call, loop_context)
+                except TimeoutError:
+                    _log.info("watch ended", rpc=rpc, client=call.caller.client)
+
+        return in_loop
 
 
 async def _answer_in_loop(handler: Any, call: Call, context: "_LoopContext") -> None:

@@ -32,13 +32,39 @@ class Limit(NamedTuple):
 
 def check(message: Message) -> None:
     """Raises Invalid MAX_ITEMS, MAX_LENGTH, MAX_BYTES, with the first 25 violations."""
+    if not _is_large(message, limits_of(message.DESCRIPTOR)):
+        return
     violations: list[Violation] = []
     for violation in _violations(message, ""):
         violations.append(violation)
         if len(violations) == REPORTED:
             break
-    if violations:
-        raise Invalid(violations)
+    raise Invalid(violations)
+
+
+def _is_large(message: Message, limits: tuple[Limit, ...]) -> bool:
+    """Whether any limit is exceeded: what every request pays for, without a word about where."""
+    for name, repeated, items, characters, size, inner in limits:
+        if repeated:
+            values = getattr(message, name)
+            if len(values) > items:
+                return True
+            if inner is not None:
+                below = limits_of(inner)
+                for value in values:
+                    if _is_large(value, below):
+                        return True
+            elif characters or size:
+                most = characters or size
+                for value in values:
+                    if len(value) > most:
+                        return True
+        elif inner is None:
+            if len(getattr(message, name)) > (characters or size):
+                return True
+        elif message.HasField(name) and _is_large(getattr(message, name), limits_of(inner)):
+            return True
+    return False
 
 
 @cache

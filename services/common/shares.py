@@ -7,9 +7,9 @@ import asyncio
 import contextvars
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from services.common.errors import Exhausted
 
@@ -60,6 +60,8 @@ class Workers:
     """
 
     def __init__(self, threads: int) -> None:
+        """Start none yet. The event loop must be running."""
+        self._loop = asyncio.get_running_loop()
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="rpc")
         self._free = threads
         self._most = max(1, threads - max(1, threads // 4))
@@ -72,25 +74,42 @@ class Workers:
         A call that is cancelled while it waits never begins; one that is running goes on and keeps
         its thread, whose answer is then dropped.
         """
-        await self._turn(client)
-        loop = asyncio.get_running_loop()
+        if self._free and self._running[client] < self._most:
+            self._enter(client)
+        else:
+            await self._turn(client)
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._executor.submit(self._do, client, work, within, answer)
+        return await answer
 
-        def ended(_: Future[Answer]) -> None:
-            loop.call_soon_threadsafe(self._leave, client)
+    def _do(
+        self, client: str, work: Callable[[], Answer], within: contextvars.Context, answer: "asyncio.Future[Answer]"
+    ) -> None:
+        """In a thread: the work, and one message to the loop about it."""
+        try:
+            done = within.run(work)
+        except BaseException as e:  # noqa: BLE001 - raised by `run`
+            error = RuntimeError("work raised StopIteration") if isinstance(e, StopIteration) else e
+            self._loop.call_soon_threadsafe(self._failed, client, answer, error)
+        else:
+            self._loop.call_soon_threadsafe(self._done, client, answer, done)
 
-        future = self._executor.submit(within.run, work)
-        future.add_done_callback(ended)
-        return await asyncio.wrap_future(future)
+    def _done(self, client: str, answer: "asyncio.Future[Answer]", done: Answer) -> None:
+        self._leave(client)
+        if not answer.done():
+            answer.set_result(done)
+
+    def _failed(self, client: str, answer: "asyncio.Future[Any]", error: BaseException) -> None:
+        self._leave(client)
+        if not answer.done():
+            answer.set_exception(error)
 
     def close(self) -> None:
         """Wait for the running work, start no other."""
         self._executor.shutdown(cancel_futures=True)
 
     async def _turn(self, client: str) -> None:
-        if self._free and self._running[client] < self._most:
-            self._enter(client)
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[None] = self._loop.create_future()
         self._waiting.setdefault(client, deque()).append(turn)
         try:
             await turn
