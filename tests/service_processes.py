@@ -62,10 +62,10 @@ class Processes:
             )
             open_channel.basic_publish(topology.EXCHANGE, outbox.routing_key(name), body, properties, mandatory=True)
 
-    def token(self, school: str) -> tuple[tuple[str, str]]:
+    def token(self, school: str, *, person: str = "gv-1", client: str = "vendor/smas") -> tuple[tuple[str, str]]:
         """Metadata with the token of a person of the school."""
         pem = (self.pki.stack.pki / "issuer.key").read_text()
-        jwt = tokens.issue("https://id.hoso.local", pem, client="vendor/smas", person="gv-1", school=school)
+        jwt = tokens.issue("https://id.hoso.local", pem, client=client, person=person, school=school)
         return (("authorization", f"Bearer {jwt}"),)
 
     def _command(self, role: str) -> list[str]:

@@ -3,7 +3,7 @@
 from hoso.gradebook.v1 import common_pb2, events_pb2
 
 from services.archive.domain import LOCK_BOOK_JOB, LOCK_SNAPSHOT_JOB, Kind
-from services.common import jobs
+from services.common import jobs, standing
 from services.common.db import Tx
 from services.common.intake import Subscription
 
@@ -55,4 +55,5 @@ def _digest(sha256: bytes) -> str:
 SUBSCRIPTIONS = (
     Subscription(events_pb2.SnapshotTaken, snapshot_taken),
     Subscription(events_pb2.BookLocked, book_locked),
+    *standing.SUBSCRIPTIONS,
 )

@@ -11,7 +11,7 @@ from services.archive import store, usecases
 from services.archive.domain import Kind, Policy, Record
 from services.archive.report import Check
 from services.archive.verification import Verifier
-from services.common import identity
+from services.common import standing
 from services.common.errors import Invalid, NotFound, Rejected, Violation
 from services.common.grpc_server import Served
 from services.common.identity import Access
@@ -58,11 +58,11 @@ class Archive(archive_pb2_grpc.ArchiveServiceServicer):
 
     def ListRecords(self, request: pb.ListRecordsRequest, context: grpc.ServicerContext) -> pb.ListRecordsResponse:
         """A school's records, newest first."""
-        identity.may_read(request.school)
         size = page_size(request.page_size)
         before = before_id(request.page_token)
         kind = _kind(request.kind, "kind") if request.kind else None
         with self._database.transaction() as tx:
+            standing.may_read(tx, request.school)
             records = store.list_records(tx, request.school, kind, size, before)
         token = str(records[-1].sequence) if len(records) == size else ""
         return pb.ListRecordsResponse(records=map(_record, records), next_page_token=token)

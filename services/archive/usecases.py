@@ -13,7 +13,7 @@ from hoso.archive.v1 import events_pb2
 from services.archive import domain, store
 from services.archive.domain import Kind, Policy, Record
 from services.archive.proof import Report as ProbeReport
-from services.common import audit, identity, jobs, outbox
+from services.common import audit, jobs, outbox, standing
 from services.common.db import Tx
 from services.common.errors import NotFound, Rejected, Waiting
 from services.common.identity import SYSTEM, caller
@@ -124,10 +124,10 @@ def put_policy(tx: Tx, asked: Policy) -> Policy:
 def readable_record(tx: Tx, record_id: str) -> Record:
     """A record that the caller may read.
 
-    Raises Invalid RECORD_ID, NotFound RECORD_UNKNOWN, and as `identity.may_read`.
+    Raises Invalid RECORD_ID, NotFound RECORD_UNKNOWN, and as `standing.may_read`.
     """
     record = store.find_record(tx, domain.record_uuid(record_id))
     if record is None:
         raise NotFound("RECORD_UNKNOWN", "Không có hồ sơ lưu trữ này.", record=record_id)
-    identity.may_read(record.school)
+    standing.may_read(tx, record.school, record.school_year)
     return record

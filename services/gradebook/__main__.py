@@ -48,6 +48,18 @@ def work(config: Config, stop: threading.Event) -> None:
     database.close()
 
 
+def announce(config: Config, stop: threading.Event) -> None:
+    """Announce vendors, school years and staff once more; for the operator (docs/operations.md)."""
+    del stop
+    from services.common.db import Database
+    from services.gradebook.roster import standing
+
+    database = Database(config.database, max_size=1)
+    vendors, years, people = standing.announce_all(database)
+    database.close()
+    print(f"announced: {vendors} vendors, {years} school years, {people} people")  # noqa: T201
+
+
 def check_config(config: Config, stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     del stop
@@ -81,6 +93,7 @@ def main() -> int:
     table = {
         "serve": serve,
         "work": work,
+        "announce": announce,
         "check-config": check_config,
         **roles.shared("gradebook", _subscriptions, Path(__file__).parent / "migrations"),
     }

@@ -2,6 +2,7 @@
 
 from hoso.gradebook.v1 import events_pb2
 
+from services.common import standing
 from services.common.db import Tx
 from services.common.intake import Subscription
 from services.print import usecases
@@ -31,4 +32,5 @@ SUBSCRIPTIONS = (
     Subscription(events_pb2.BookPrintAssigned, print_assigned),
     Subscription(events_pb2.BookSigningStarted, signing_started),
     Subscription(events_pb2.BookVoided, voided),
+    *standing.SUBSCRIPTIONS,
 )

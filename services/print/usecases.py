@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from hoso.print.v1 import events_pb2, print_pb2
 
-from services.common import audit, identity, jobs, outbox
+from services.common import audit, jobs, outbox, standing
 from services.common.db import Tx
 from services.common.errors import Invalid, NotFound, Rejected
 from services.common.identity import SYSTEM
@@ -120,7 +120,7 @@ def void(tx: Tx, book: str, version: int) -> None:
 def readable(tx: Tx, rendition: str) -> StoredRendition:
     """The rendition, when the caller may see it.
 
-    Raises NotFound RENDITION_UNKNOWN, Unauthenticated PERSON_REQUIRED, Forbidden WRONG_SCHOOL.
+    Raises NotFound RENDITION_UNKNOWN, and as `standing.may_read`.
     """
     try:
         stored = store.find(tx, uuid.UUID(rendition))
@@ -128,7 +128,7 @@ def readable(tx: Tx, rendition: str) -> StoredRendition:
         stored = None
     if stored is None:
         raise NotFound("RENDITION_UNKNOWN", "Không có bản in này.", rendition=rendition)
-    identity.may_read(stored.school)
+    standing.may_read(tx, stored.school)
     return stored
 
 
@@ -138,7 +138,7 @@ def of_book(tx: Tx, book: str) -> list[StoredRendition]:
     """
     renditions = store.list_of_book(tx, book)
     for school in {rendition.school for rendition in renditions}:
-        identity.may_read(school)
+        standing.may_read(tx, school)
     return renditions
 
 

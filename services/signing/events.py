@@ -4,7 +4,7 @@ from hoso.gradebook.v1 import events_pb2 as gradebook_events
 from hoso.print.v1 import events_pb2 as print_events
 from hoso.print.v1 import print_pb2
 
-from services.common import jobs
+from services.common import jobs, standing
 from services.common.db import Tx
 from services.common.intake import Subscription
 from services.signing import domain, store
@@ -33,4 +33,5 @@ def book_voided(tx: Tx, event: gradebook_events.BookVoided) -> None:
 SUBSCRIPTIONS = (
     Subscription(print_events.RenditionReady, rendition_ready),
     Subscription(gradebook_events.BookVoided, book_voided),
+    *standing.SUBSCRIPTIONS,
 )

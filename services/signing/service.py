@@ -7,7 +7,7 @@ import grpc
 from hoso.signing.v1 import signing_pb2 as pb
 from hoso.signing.v1 import signing_pb2_grpc
 
-from services.common import chunks, identity
+from services.common import chunks, standing
 from services.common.db import Database
 from services.common.errors import Invalid, Violation
 from services.common.grpc_server import Served
@@ -72,9 +72,9 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
         self, request: pb.ListSignatoriesRequest, context: grpc.ServicerContext
     ) -> pb.ListSignatoriesResponse:
         """The signatories of a school."""
-        identity.may_read(request.school)
         size = page_size(request.page_size)
         with self._database.transaction() as tx:
+            standing.may_read(tx, request.school)
             signatories = store.signatories(tx, request.school, after=request.page_token, limit=size)
         token = signatories[-1].id if len(signatories) == size else ""
         return pb.ListSignatoriesResponse(signatories=map(_signatory, signatories), next_page_token=token)
@@ -114,18 +114,18 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
         name = _uuid(request.document)
         with self._database.transaction() as tx:
             document = store.document(tx, name)
+            standing.may_read(tx, document.school)
             required = store.required(tx, [name])[name]
-        identity.may_read(document.school)
         return pb.GetDocumentResponse(document=_document(document, required))
 
     def ListDocuments(
         self, request: pb.ListDocumentsRequest, context: grpc.ServicerContext
     ) -> pb.ListDocumentsResponse:
         """The documents of a school."""
-        identity.may_read(request.school)
         size = page_size(request.page_size)
         before = before_id(request.page_token)
         with self._database.transaction() as tx:
+            standing.may_read(tx, request.school)
             documents = store.documents(tx, request.school, before=before, limit=size)
             required = store.required(tx, [document.id for document in documents])
         token = str(documents[-1].number) if len(documents) == size else ""
@@ -138,7 +138,7 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
         """The newest revision."""
         with self._database.transaction() as tx:
             document = store.document(tx, _uuid(request.document))
-            identity.may_read(document.school)
+            standing.may_read(tx, document.school)
             pdf = store.pdf(tx, document)
         for piece in chunks.split(pdf):
             yield pb.DownloadDocumentResponse(chunk=piece)
@@ -147,7 +147,7 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
         """The signing journal of a document."""
         name = _uuid(request.document)
         with self._database.transaction() as tx:
-            identity.may_read(store.document(tx, name).school)
+            standing.may_read(tx, store.document(tx, name).school)
             entries = store.journal(tx, name)
         return pb.GetJournalResponse(entries=map(_entry, entries))
 

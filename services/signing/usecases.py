@@ -7,7 +7,7 @@ import time
 import uuid
 from dataclasses import dataclass
 
-from services.common import audit, identity, jobs
+from services.common import audit, jobs, standing
 from services.common.db import Database, Tx
 from services.common.errors import Forbidden, Invalid, Rejected, Unavailable, Violation
 from services.common.identity import caller
@@ -76,7 +76,7 @@ def activate_key(
     _check_activation(pin, max_signatures, duration_s)
     with database.transaction() as tx:
         signatory = store.signatory(tx, signatory_id)
-    _only_keeper(signatory)
+        _only_keeper(tx, signatory)
     own = signatory.certificate_chain[0]
     domain.check_validity(*certificates.validity(own), dt.datetime.now(dt.UTC))
     until = time.time() + duration_s
@@ -113,8 +113,8 @@ def deactivate_key(database: Database, tokens: TokenClient, signatory_id: str) -
     """Lock a key now; for its keeper and the operator. Raises Forbidden NOT_THE_SIGNATORY."""
     with database.transaction() as tx:
         signatory = store.signatory(tx, signatory_id)
-    if not caller().client.startswith("operator/"):
-        _only_keeper(signatory)
+        if not caller().client.startswith("operator/"):
+            _only_keeper(tx, signatory)
     tokens.deactivate(signatory.id)
     _record(database, signatory, "KEY_DEACTIVATED", {})
 
@@ -126,7 +126,7 @@ def list_pending(database: Database, tokens: TokenClient, signatory_id: str) -> 
     with database.transaction() as tx:
         signatory = store.signatory(tx, signatory_id)
         if not caller().client.startswith("operator/"):
-            _only_keeper(signatory)
+            _only_keeper(tx, signatory)
         pending = store.pending(tx, signatory_id, MAX_PENDING)
     active = next((key for key in tokens.status() if key.signatory == signatory_id), None)
     return Pending(pending, active is not None, (active.remaining or 0) if active else 0)
@@ -177,12 +177,12 @@ def _check_activation(pin: str, max_signatures: int, duration_s: int) -> None:
         raise Invalid(violations)
 
 
-def _only_keeper(signatory: Signatory) -> None:
+def _only_keeper(tx: Tx, signatory: Signatory) -> None:
     """Sole control (Law on Electronic Transactions 2023, Article 22): nobody else unlocks this key.
 
-    Raises Forbidden NOT_THE_SIGNATORY.
+    Raises Forbidden NOT_THE_SIGNATORY, and as `standing.person`.
     """
-    if identity.person(signatory.school) != signatory.keeper:
+    if standing.person(tx, signatory.school) != signatory.keeper:
         raise Forbidden(
             "NOT_THE_SIGNATORY", "Chỉ chính người ký (hoặc văn thư giữ dấu) được làm việc này.", signatory=signatory.id
         )

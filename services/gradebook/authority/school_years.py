@@ -5,7 +5,7 @@ from services.common.identity import Caller
 from services.gradebook.authority import dossier_store, vendor_store
 from services.gradebook.model import dossier_rules, roster_rules
 from services.gradebook.model.domain import Authorisation, SchoolYear
-from services.gradebook.roster import access, clock, roster_store
+from services.gradebook.roster import access, clock, roster_store, standing
 
 
 def put_school_year(database: Database, caller: Caller, school: str, year: SchoolYear) -> None:
@@ -22,6 +22,7 @@ def put_school_year(database: Database, caller: Caller, school: str, year: Schoo
         before = dossier_store.year_settings(tx, school_id, year.name)
         authorised = dossier_rules.authorised_year(year, before, clock.now(tx))
         roster_store.put_year(tx, school_id, authorised)
+        standing.year_served(tx, school, year.name, authorised.vendor)
         access.record(
             tx,
             caller,

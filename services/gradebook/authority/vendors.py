@@ -14,7 +14,7 @@ from services.gradebook.authority.vendor_store import NewAppraisal, VendorRow
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import VendorStatus
 from services.gradebook.model.dossier_rules import Document, check_document
-from services.gradebook.roster import access
+from services.gradebook.roster import access, standing
 
 _FIRST, _LAST = date(2000, 1, 1), date(2199, 12, 31)
 _RESULTS = frozenset({VendorStatus.APPRAISED, VendorStatus.REFUSED, VendorStatus.SUSPENDED})
@@ -53,6 +53,7 @@ def put_vendor(
         if before and before.version != version and status is not VendorStatus.SUSPENDED:
             status = VendorStatus.REGISTERED
         vendor_store.put(tx, name, title=title, software=software, version=version, status=status)
+        standing.vendor_changed(tx, name, status)
         access.record_department(
             tx, caller, "VENDOR_PUT", f"vendors/{name}", title=title, version=version, status=status.name
         )
@@ -86,6 +87,7 @@ def appraise_vendor(database: Database, caller: Caller, name: str, appraisal: Ap
         if _is_newest(vendor, new):
             return
         vendor_store.appraise(tx, vendor, new)
+        standing.vendor_changed(tx, name, new.status)
         access.record_department(
             tx,
             caller,

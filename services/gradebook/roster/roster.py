@@ -28,7 +28,7 @@ from services.gradebook.model.domain import (
     year_start,
 )
 from services.gradebook.model.permissions import Permission
-from services.gradebook.roster import access, roster_store, year_lock
+from services.gradebook.roster import access, roster_store, standing, year_lock
 from services.gradebook.roster.roster_store import StaffRow, SubjectRow
 from services.gradebook.rules import required_regular, rule_set
 
@@ -57,6 +57,7 @@ def put_people(database: Database, caller: Caller, school: str, people: Sequence
             message = "Trường đã có Hiệu trưởng; người và vai trò do trường cập nhật."
             raise Rejected("PRINCIPAL_APPOINTED", message, school=school)
         roster_store.put_people(tx, year.school_id, sorted(people, key=lambda person: person.id))
+        standing.staff_changed(tx, school, [(person.id, person.roles) for person in people])
         roles = ";".join(f"{person.id}:{','.join(Role(role).name for role in person.roles)}" for person in people)
         access.record(tx, caller, school, "PEOPLE_PUT", f"schools/{school}", people=roles)
 

@@ -13,6 +13,7 @@ from services.common import audit, identity
 from services.common.errors import Forbidden, Invalid, NotFound
 from services.common.identity import Caller
 from tests.integration.archive.archiving import OPERATOR, Bench, Sealed
+from tests.standing import announced, keep
 
 
 @pytest.mark.parametrize("act", ["second version", "delete marker", "row edited", "row removed", "head cut"])
@@ -113,10 +114,16 @@ def test_policy_outside_of_its_bounds_is_refused(bench: Bench, years: int, refer
 def test_persons_read_their_own_school_only(bench: Bench) -> None:
     snapshot = bench.announce_snapshot(uuid.uuid4().bytes)
     bench.work()
-    record = str(bench.record(domain.Kind.SNAPSHOT, snapshot, 0).id)
+    kept = bench.record(domain.Kind.SNAPSHOT, snapshot, 0)
+    record, year = str(kept.id), kept.school_year
+    with bench.archive.database.transaction() as tx:
+        keep(tx, announced("79000123", ["gv-001"], years=[year]))
     identity.acting(Caller("vendor/smas", "gv-001", "79000123"))
     assert bench.verifier.verify(record)[1].valid
     identity.acting(Caller("vendor/smas", "gv-900", "79000999"))
+    with pytest.raises(Forbidden):
+        bench.verifier.verify(record)
+    identity.acting(Caller("vendor/vietschool", "gv-001", "79000123"))
     with pytest.raises(Forbidden):
         bench.verifier.verify(record)
     identity.acting(OPERATOR)

@@ -32,6 +32,7 @@ from tests.integration.archive.stores import with_buckets
 from tests.integration.common import messages
 from tests.service_processes import Processes, free_port
 from tests.stand_ins import tls
+from tests.standing import announced
 from tests.unit.archive.signed_books import Ca, sign, signatories, signing_copy
 
 SCHOOL, YEAR = "79000123", "2025-2026"
@@ -134,6 +135,8 @@ def up(line: Line) -> Line:
     assert (good.stdout, good.returncode) == ("configuration is good\n", 0)
     for role in _ROLES:
         line.start(role)
+    for event in announced(SCHOOL, ["gv-1"], years=[YEAR]):
+        line.announce(event)
     grpc.channel_ready_future(
         channel(PeerConfig(line.config.server.listen, tls(line.pki, "operator/department")))
     ).result(timeout=20)
@@ -243,6 +246,14 @@ def test_who_may_call(up: Line) -> None:
     vendor, printing = up.stub("vendor/smas"), up.stub("service/print")
     get = pb.GetRecordRequest(record=archived.record)
     own, other = up.token(SCHOOL), up.token("79000999")
+    stranger = up.token(SCHOOL, client="vendor/vietschool")
+    _refused(
+        lambda: up.stub("vendor/vietschool").GetRecord(get, timeout=10, metadata=stranger),
+        Forbidden,
+        "VENDOR_NOT_AUTHORISED",
+    )
+    student = up.token(SCHOOL, person="hs-1")
+    _refused(lambda: vendor.GetRecord(get, timeout=10, metadata=student), Forbidden, "PERSON_UNKNOWN")
     assert vendor.GetRecord(get, timeout=10, metadata=own).record.source == snapshot
     _refused(lambda: vendor.GetRecord(get, timeout=10), Unauthenticated, "PERSON_REQUIRED")
     _refused(lambda: vendor.GetRecord(get, timeout=10, metadata=other), Forbidden, "WRONG_SCHOOL")

@@ -20,3 +20,9 @@ SELECT h.chain, n, now() - interval '1 day' + n * interval '1 second',
     CASE WHEN h.chain = 'access' THEN 'REFUSED' WHEN n % 20 = 0 THEN 'BOOK_FROZEN' ELSE 'MARKS_ENTERED' END,
     'schools/S1/years/2025-2026/classes/9A3', 'vendor/v1', 'P3', 'S' || n % 20 + 1, '{}', sha256(''), sha256('')
 FROM audit_head h, generate_series(1, 2000) AS n;
+
+INSERT INTO served_year (school, school_year, vendor, version)
+SELECT 'S' || s, y || '-' || y + 1, 'v1', 1 FROM generate_series(1, 2000) AS s, generate_series(2020, 2025) AS y;
+INSERT INTO vendor_standing (vendor, suspended, version) SELECT 'v' || n, false, 1 FROM generate_series(1, 5000) AS n;
+INSERT INTO staff_standing (school, person, roles, version)
+SELECT 'S' || n % 500 + 1, 'P' || n, '{1}', 1 FROM generate_series(1, 20000) AS n;

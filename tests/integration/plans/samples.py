@@ -15,7 +15,7 @@ from typing import Any
 
 from hoso.archive.v1 import events_pb2
 
-from services.common import audit, jobs, outbox, relay
+from services.common import audit, identity, jobs, outbox, relay, standing
 from services.common.db import Database, Tx
 from services.common.identity import Caller
 from services.common.intake import Delivery, Intake, Subscription
@@ -25,6 +25,7 @@ from services.gradebook.entry.marks import SheetEntry
 from services.gradebook.model.acts import EntryRequest
 from services.gradebook.model.correction_rules import CorrectionKind
 from services.gradebook.model.domain import ClassRef, MarkKind, RecordType
+from services.gradebook.roster import standing as announcing
 
 SERVICES = ("gradebook", "print", "signing", "archive")
 CALLER = Caller(client="vendor/v1", person="P5", school="S1")
@@ -171,7 +172,7 @@ def _sheet(tx: Tx) -> SheetEntry:
 def further_calls(service: str, config: DatabaseConfig, tx: Tx) -> list[Callable[[], object]]:
     """Calls of what executes SQL outside the stores: entry, the relay, and the intake of events."""
     if service != "gradebook":
-        return []
+        return [*_standing(tx)]
     sheet = _sheet(tx)
     tx.rollback()
     session = SimpleNamespace(_database=tx, _confirmed=[1], _refused={"reason": [1]})
@@ -185,7 +186,30 @@ def further_calls(service: str, config: DatabaseConfig, tx: Tx) -> list[Callable
         lambda: relay._BrokerSession._fetch(waiting),  # type: ignore[arg-type]
         lambda: relay._BrokerSession._purge(SimpleNamespace(_database=tx)),  # type: ignore[arg-type]
         lambda: _taken(intake, event),
+        lambda: _announced(config),
     ]
+
+
+def _standing(tx: Tx) -> list[Callable[[], object]]:
+    """What every service keeps of gradebook's announcements: each handled, then asked."""
+    handled = [lambda s=s: s.handle(tx, s.event(standing_version=2)) for s in standing.SUBSCRIPTIONS]
+
+    def asked() -> None:
+        outside = identity.acting(CALLER)
+        try:
+            standing.person(tx, "S1")
+        finally:
+            identity._current.reset(outside)
+
+    return [*handled, asked]
+
+
+def _announced(config: DatabaseConfig) -> None:
+    database = Database(config, max_size=1)
+    try:
+        announcing.announce_all(database)
+    finally:
+        database.close()
 
 
 def _taken(intake: Intake, event: Delivery) -> None:
@@ -204,6 +228,7 @@ def _entered(config: DatabaseConfig, sheet: SheetEntry) -> None:
 
 
 _PAGES = "the Department pages through the whole city in this order"
+_ANNOUNCED = "the operator announces the whole city again, page by page"
 _OPEN_JOBS = "reads the jobs that are open, which a partial index holds"
 _NEWEST_PROBE = "one row, from the end of the index: a deployment has one store"
 _FEW_ROWS = "a handful of rows, however large the city"
@@ -212,6 +237,9 @@ ALLOWED: dict[str, dict[str, str]] = {
     "vendor_store.page": {"vendor_pkey": _PAGES},
     "dossier_store.page": {"school_code_key": _PAGES, "dossier_open": "the dossiers that are open, for such a page"},
     "dossier_store.missing": {"school_code_key": _PAGES, "school_pkey": _PAGES},
+    "standing._all_vendors": {"vendor_pkey": _ANNOUNCED},
+    "standing._all_years": {"school_year_pkey": _ANNOUNCED},
+    "standing._all_staff": {"staff_pkey": _ANNOUNCED},
     "jobs.aside": {"job_due": _OPEN_JOBS},
     "jobs.state": {"job_due": _OPEN_JOBS, "job_dead": "counts the dead jobs, which a partial index holds"},
     "jobs.claim": {"job_due": "the first due job, in the order of the index"},

@@ -26,6 +26,7 @@ from tests.integration.common import messages
 from tests.integration.print import peers
 from tests.service_processes import Processes, free_port
 from tests.stand_ins import tls
+from tests.standing import announced
 
 SCHOOL = "79000123"
 _ROLES = ("serve", "consume", "relay", "work")
@@ -88,6 +89,8 @@ def up(
         assert (checked.stdout, checked.returncode) == ("configuration is good\n", 0)
         for role in _ROLES:
             line.start(role)
+        for event in announced(SCHOOL, ["gv-1"]):
+            line.announce(event)
         operator = channel(PeerConfig(config.server.listen, tls(pki_files, "operator/department")))
         grpc.channel_ready_future(operator).result(timeout=30)
         yield line
@@ -126,6 +129,12 @@ def test_who_may_read(up: Line) -> None:
         _download(vendor, ready, metadata=up.token("79999999"))
     assert wrong_school.value.reason == "WRONG_SCHOOL"
     assert _download(vendor, ready, metadata=up.token(SCHOOL)).startswith(b"%PDF")
+    with pytest.raises(Forbidden) as of_another:
+        _download(up.stub("vendor/vietschool"), ready, metadata=up.token(SCHOOL, client="vendor/vietschool"))
+    assert of_another.value.reason == "VENDOR_NOT_AUTHORISED"
+    with pytest.raises(Forbidden) as invented:
+        _download(vendor, ready, metadata=up.token(SCHOOL, person="hs-1"))
+    assert invented.value.reason == "PERSON_UNKNOWN"
     request = print_pb2.ListRenditionsRequest(book=ready.book)
     with pytest.raises(Forbidden), calling("print"):
         vendor.ListRenditions(request, metadata=up.token("79999999"))
@@ -162,3 +171,24 @@ def test_killed_processes_lose_and_double_nothing(up: Line) -> None:
             len(up.stub("operator/department").ListRenditions(print_pb2.ListRenditionsRequest(book=book)).renditions)
             == 1
         )
+
+
+def test_a_suspended_vendor_stops_within_a_minute(up: Line) -> None:
+    """Through broker and consumer, as gradebook announces it; and goes on when it is allowed."""
+    up.assign(gradebook_events.BookPrintAssigned, 2)
+    ready = up.heard()
+    vendor, request = up.stub("vendor/smas"), print_pb2.GetRenditionRequest(rendition=ready.rendition)
+
+    def refused() -> str:
+        try:
+            with calling("print"):
+                vendor.GetRendition(request, metadata=up.token(SCHOOL))
+        except Forbidden as e:
+            return e.reason
+        return ""
+
+    messages.eventually(lambda: refused() == "")
+    up.announce(gradebook_events.VendorStatusChanged(vendor="smas", suspended=True, standing_version=2))
+    messages.eventually(lambda: refused() == "VENDOR_SUSPENDED")
+    up.announce(gradebook_events.VendorStatusChanged(vendor="smas", suspended=False, standing_version=3))
+    messages.eventually(lambda: refused() == "")

@@ -15,8 +15,17 @@ from services.signing import usecases
 from tests import printing, servers
 from tests.content import canonical, class_book
 from tests.integration.signing.hsm import CUSTODIAN, SCHOOL, Hsm, key_plan, make_hsm
-from tests.integration.signing.signing_service import MIGRATIONS, Service, Signing, acting, signatory_of, signing_toml
+from tests.integration.signing.signing_service import (
+    MIGRATIONS,
+    Service,
+    Signing,
+    acting,
+    signatory_of,
+    signing_toml,
+    staff,
+)
 from tests.records import student_register
+from tests.standing import announced, keep
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +79,8 @@ def service(
     db.migrate(settings, [MIGRATIONS])
     base = db.Database(settings)
     service = Service(folder, config, hsm.environment, socket, base, hsm)
+    with base.transaction() as tx:
+        keep(tx, announced(SCHOOL, staff(hsm)))
     with acting("operator/department"):
         for entry in hsm.record["signatories"]:
             usecases.put_signatory(base, signatory_of(entry))

@@ -147,6 +147,11 @@ def signatory_of(entry: dict[str, Any]) -> Signatory:
     return Signatory(**(entry | {"certificate_chain": chain, "custody": custody}))
 
 
+def staff(hsm: Hsm) -> set[str]:
+    """The people whom gradebook announces: those who sign, and the keeper of the seal."""
+    return {entry["id"] for entry in hsm.record["signatories"] if entry["id"] != SCHOOL} | {CUSTODIAN}
+
+
 @contextlib.contextmanager
 def acting(client: str, person: str | None = None) -> Iterator[None]:
     """Use cases called here see this caller, as in a call over gRPC."""

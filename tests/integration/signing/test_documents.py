@@ -238,12 +238,16 @@ def test_only_the_keeper_unlocks_a_key(service: Service) -> None:
     id.
     """
     with service.tokens() as tokens:
-        for signatory, person in ((TEACHERS[0], PRINCIPAL), (SCHOOL, PRINCIPAL), (SCHOOL, SCHOOL)):
+        for signatory, person, reason in (
+            (TEACHERS[0], PRINCIPAL, "NOT_THE_SIGNATORY"),
+            (SCHOOL, PRINCIPAL, "NOT_THE_SIGNATORY"),
+            (SCHOOL, SCHOOL, "PERSON_UNKNOWN"),
+        ):
             with acting("vendor/smas", person), pytest.raises(Forbidden) as refused:
                 usecases.activate_key(
                     service.database, tokens, signatory, service.hsm.pin(signatory), max_signatures=1, duration_s=60
                 )
-            assert refused.value.reason == "NOT_THE_SIGNATORY"
+            assert refused.value.reason == reason
         assert tokens.status() == []
         with acting("vendor/smas", CUSTODIAN):
             usecases.activate_key(

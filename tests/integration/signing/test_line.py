@@ -31,7 +31,16 @@ from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, S
 from services.signing.pades import Expected, check
 from tests import servers
 from tests.integration.signing.hsm import CUSTODIAN, SCHOOL, Hsm, run_role
-from tests.integration.signing.signing_service import HOMEROOM, PRINCIPAL, REQUIRED, TEACHERS, Signing, signing_toml
+from tests.integration.signing.signing_service import (
+    HOMEROOM,
+    PRINCIPAL,
+    REQUIRED,
+    TEACHERS,
+    Signing,
+    signing_toml,
+    staff,
+)
+from tests.standing import announced, keep
 from tests.waiting import eventually
 
 CONTENT = hashlib.sha256(b"content").digest()
@@ -96,7 +105,7 @@ class Line:
         address = f"127.0.0.1:{stack.port(22)}"
         self.channels = {
             name: channel(PeerConfig(address, tls(stack, name)))
-            for name in ("vendor/smas", "operator/department", "service/archive", "service/print")
+            for name in ("vendor/smas", "vendor/vietschool", "operator/department", "service/archive", "service/print")
         }
         self._issuer_key = (stack.pki / "issuer.key").read_text()
 
@@ -176,6 +185,8 @@ def line(
             processes.enter_context(signing.running(role))
         line = Line(stack, signing, hsm, printing, print_base)
         eventually(lambda: serving(line), 60)
+        with db.connect(database("signing")) as tx:
+            keep(tx, announced(SCHOOL, staff(hsm)))
         yield line
     stop.set()
     for thread in threads:
@@ -286,9 +297,12 @@ def test_who_may_do_what(registered: Line, database: Callable[[str], DatabaseCon
     cases: list[tuple[str, Any, str, str | None, type[HosoError], str]] = [
         ("PutSignatory", put, "vendor/smas", None, Forbidden, "CLIENT_NOT_ALLOWED"),
         ("PutSignatory", put, "service/print", None, Forbidden, "CLIENT_NOT_ALLOWED"),
-        ("ActivateKey", activate, "service/archive", TEACHERS[0], Forbidden, "CLIENT_NOT_ALLOWED"),
+        ("ActivateKey", activate, "service/archive", None, Forbidden, "CLIENT_NOT_ALLOWED"),
         ("ActivateKey", activate, "vendor/smas", None, Unauthenticated, "PERSON_REQUIRED"),
         ("ActivateKey", activate, "vendor/smas", PRINCIPAL, Forbidden, "NOT_THE_SIGNATORY"),
+        ("ActivateKey", activate, "vendor/vietschool", TEACHERS[0], Forbidden, "VENDOR_NOT_AUTHORISED"),
+        ("ListDocuments", documents, "vendor/vietschool", PRINCIPAL, Forbidden, "VENDOR_NOT_AUTHORISED"),
+        ("ListDocuments", documents, "vendor/smas", "hs-1", Forbidden, "PERSON_UNKNOWN"),
         ("ListDocuments", documents, "vendor/smas", None, Unauthenticated, "PERSON_REQUIRED"),
         (
             "ListDocuments",

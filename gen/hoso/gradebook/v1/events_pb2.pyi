@@ -3,8 +3,10 @@
 isort:skip_file
 Events of gradebook. Ids and digests only: no names, no marks."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from hoso.gradebook.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
@@ -198,3 +200,105 @@ class BookVoided(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BookVoided: _TypeAlias = BookVoided  # noqa: Y015
+
+@_typing.final
+class SchoolYearServed(_message.Message):
+    """A vendor serves a school in a school year. Of the events about a school and year the one with the
+    highest standing version holds, in whatever order they arrive.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHOOL_FIELD_NUMBER: _builtins.int
+    SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
+    VENDOR_FIELD_NUMBER: _builtins.int
+    STANDING_VERSION_FIELD_NUMBER: _builtins.int
+    school: _builtins.str
+    """School code."""
+    school_year: _builtins.str
+    """School year."""
+    vendor: _builtins.str
+    """Vendor, without "vendor/"."""
+    standing_version: _builtins.int
+    """Grows with each change."""
+    def __init__(
+        self,
+        *,
+        school: _builtins.str = ...,
+        school_year: _builtins.str = ...,
+        vendor: _builtins.str = ...,
+        standing_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["school", b"school", "school_year", b"school_year", "standing_version", b"standing_version", "vendor", b"vendor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SchoolYearServed: _TypeAlias = SchoolYearServed  # noqa: Y015
+
+@_typing.final
+class VendorStatusChanged(_message.Message):
+    """A vendor was registered, appraised, suspended or allowed again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VENDOR_FIELD_NUMBER: _builtins.int
+    SUSPENDED_FIELD_NUMBER: _builtins.int
+    STANDING_VERSION_FIELD_NUMBER: _builtins.int
+    vendor: _builtins.str
+    """Vendor, without "vendor/"."""
+    suspended: _builtins.bool
+    """Whether the Department has suspended it."""
+    standing_version: _builtins.int
+    """As in SchoolYearServed, for this vendor."""
+    def __init__(
+        self,
+        *,
+        vendor: _builtins.str = ...,
+        suspended: _builtins.bool = ...,
+        standing_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["standing_version", b"standing_version", "suspended", b"suspended", "vendor", b"vendor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VendorStatusChanged: _TypeAlias = VendorStatusChanged  # noqa: Y015
+
+@_typing.final
+class StaffChanged(_message.Message):
+    """A person of a school has these roles now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHOOL_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    ROLES_FIELD_NUMBER: _builtins.int
+    STANDING_VERSION_FIELD_NUMBER: _builtins.int
+    school: _builtins.str
+    """School code."""
+    person: _builtins.str
+    """Person id."""
+    standing_version: _builtins.int
+    """As in SchoolYearServed, for this person in this school."""
+    @_builtins.property
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers of Role; none when the person has no role any more."""
+
+    def __init__(
+        self,
+        *,
+        school: _builtins.str = ...,
+        person: _builtins.str = ...,
+        roles: _abc.Iterable[_builtins.int] | None = ...,
+        standing_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["person", b"person", "roles", b"roles", "school", b"school", "standing_version", b"standing_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StaffChanged: _TypeAlias = StaffChanged  # noqa: Y015
