@@ -4,7 +4,7 @@ import datetime as dt
 from itertools import pairwise
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
@@ -66,7 +66,10 @@ def _may_sign(certificate: x509.Certificate) -> bool:
 
 
 def _fits(certificate: x509.Certificate, algorithm: str) -> bool:
-    key = certificate.public_key()
+    try:
+        key = certificate.public_key()
+    except (UnsupportedAlgorithm, ValueError):
+        return False
     if algorithm == wire.ECDSA_P256_SHA256:
         return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
     if algorithm in {wire.RSA_PKCS1_SHA256, wire.RSA_PSS_SHA256}:
@@ -78,6 +81,6 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether `issuer` is the issuer that the certificate names, and its key has signed it."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
     return True

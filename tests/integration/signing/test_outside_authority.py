@@ -26,7 +26,8 @@ from services.common.settings import DatabaseConfig
 from services.signing.pades import Expected, check
 from tests import servers
 from tests.integration.signing.hsm import STOPPED, Hsm, ceremony_toml, key_plan, make_hsm
-from tests.integration.signing.signing_service import MIGRATIONS, REQUIRED, TEACHERS, Service, signing_toml
+from tests.integration.signing.signing_service import MIGRATIONS, REQUIRED, SCHOOL, TEACHERS, Service, signing_toml
+from tests.standing import announced, keep
 from tests.waiting import eventually
 
 FIRST, SECOND = TEACHERS[0], TEACHERS[1]  # ECDSA P-256, RSA
@@ -98,6 +99,8 @@ def service_of(hsm: Hsm, folder: Path, settings: DatabaseConfig, stack: Stack) -
     config.write_text(signing_toml(socket, settings, None, stack))
     db.migrate(settings, [MIGRATIONS])
     base = db.Database(settings)
+    with base.transaction() as tx:
+        keep(tx, announced(SCHOOL, NAMES))
     try:
         yield Service(folder, config, hsm.environment, socket, base, hsm)
     finally:

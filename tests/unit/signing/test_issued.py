@@ -1,0 +1,140 @@
+"""Ways from a certificate to a root, by authorities that issue in every order and shape."""
+
+import datetime as dt
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from services.signing.ceremony import path
+from services.signing.ceremony.issued import Issued, judge, read_authority
+from services.signing.ceremony.plan import CeremonyError, KeyPlan
+
+NOW = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+DAY = dt.timedelta(days=1)
+PERSON = x509.Name(
+    [
+        x509.NameAttribute(NameOID.COUNTRY_NAME, "VN"),
+        x509.NameAttribute(NameOID.COMMON_NAME, "Lê Thị An"),
+        x509.NameAttribute(NameOID.SERIAL_NUMBER, "gv-1"),
+    ]
+)
+EXCLUDED = x509.NameConstraints(None, [x509.DirectoryName(x509.Name(PERSON.rdns[:1]))])
+ELSEWHERE = x509.NameConstraints(
+    [x509.DirectoryName(x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, "LA")]))], None
+)
+ODD = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\x05\x00")
+
+
+class Authority:
+    """A name and a key, which may have several certificates."""
+
+    def __init__(self, name: str) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+    def certifies(
+        self,
+        holder: "Authority | x509.Name",
+        key: ec.EllipticCurvePublicKey | None = None,
+        *,
+        below: int | None = None,
+        ends: dt.datetime = NOW + DAY,
+        more: x509.ExtensionType | None = None,
+    ) -> x509.Certificate:
+        authority = isinstance(holder, Authority)
+        name = holder.name if isinstance(holder, Authority) else holder
+        public = holder.key.public_key() if isinstance(holder, Authority) else key
+        assert public is not None
+        usage = x509.KeyUsage(
+            digital_signature=not authority,
+            content_commitment=not authority,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=authority,
+            crl_sign=authority,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        builder = (
+            x509.CertificateBuilder(self.name, name, public, x509.random_serial_number(), NOW - 9 * DAY, ends)
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=below), critical=True)
+            .add_extension(usage, critical=True)
+        )
+        if more is not None:
+            builder = builder.add_extension(more, critical=True)
+        return builder.sign(self.key, hashes.SHA256())
+
+
+ROOT, FOREIGN, ISSUING = Authority("Root"), Authority("Foreign"), Authority("Issuing")
+KEY = ec.generate_private_key(ec.SECP256R1()).public_key()
+OWN = ISSUING.certifies(PERSON, KEY)
+PLAN = KeyPlan("gv-1", "Lê Thị An", "Trường", "79000001", "hoso-gv-1", Path("pin"))
+
+
+def pem(*certificates: x509.Certificate) -> bytes:
+    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
+
+
+def rules(folder: Path, brought: list[x509.Certificate], authority: list[x509.Certificate]) -> list[str] | Issued:
+    file = folder / "gv-1.pem"
+    file.write_bytes(pem(*brought))
+    spki = KEY.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    judged = judge(file, PLAN, spki, authority=authority, at=NOW)
+    return judged if isinstance(judged, Issued) else [line.split(": ")[1] for line in judged]
+
+
+def test_any_good_way_will_do_in_whatever_order_it_is_brought(tmp_path: Path) -> None:
+    root = ROOT.certifies(ROOT)
+    crossed, good = FOREIGN.certifies(ISSUING), ROOT.certifies(ISSUING)
+    expired = ROOT.certifies(ISSUING, ends=NOW - DAY)
+    for others in ([crossed, good], [good, crossed], [expired, good], [expired, crossed, good]):
+        judged = rules(tmp_path, [OWN, *others], [root])
+        assert isinstance(judged, Issued), (others, judged)
+        assert len(judged.chain) == 3
+    judged = rules(tmp_path, [OWN, expired], [root, good])
+    assert isinstance(judged, Issued)
+    assert rules(tmp_path, [OWN, expired], [root]) == ["EXPIRED"]
+    assert rules(tmp_path, [OWN, crossed], [root]) == ["CHAIN_INCOMPLETE"]
+
+
+@pytest.mark.parametrize(
+    ("root", "issuing", "rule"),
+    [
+        (ROOT.certifies(ROOT, below=0), ROOT.certifies(ISSUING), "PATH_TOO_LONG"),
+        (ROOT.certifies(ROOT, below=1), ROOT.certifies(ISSUING, below=0), ""),
+        (ROOT.certifies(ROOT), ROOT.certifies(ISSUING, more=EXCLUDED), "NAME_CONSTRAINTS"),
+        (ROOT.certifies(ROOT, more=EXCLUDED), ROOT.certifies(ISSUING), "NAME_CONSTRAINTS"),
+        (ROOT.certifies(ROOT), ROOT.certifies(ISSUING, more=ELSEWHERE), "NAME_CONSTRAINTS"),
+        (ROOT.certifies(ROOT), ROOT.certifies(ISSUING, more=ODD), "UNKNOWN_CRITICAL"),
+    ],
+)
+def test_what_rfc_5280_says_of_issuers_is_asked(
+    tmp_path: Path, root: x509.Certificate, issuing: x509.Certificate, rule: str
+) -> None:
+    judged = rules(tmp_path, [OWN, issuing], [root])
+    assert isinstance(judged, Issued) if not rule else judged == [rule]
+
+
+def test_a_kind_of_key_that_is_not_supported_is_refused_by_file_and_rule(tmp_path: Path) -> None:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:SM2", "-noenc", "-sha256",
+         "-keyout", "sm2.key", "-out", "sm2.pem", "-days", "9", "-subj", "/C=VN/CN=Ngoài"],
+        cwd=tmp_path, check=True, capture_output=True,
+    )  # fmt: skip
+    (strange,) = x509.load_pem_x509_certificates((tmp_path / "sm2.pem").read_bytes())
+    judged = rules(tmp_path, [strange], [ROOT.certifies(ROOT)])
+    assert isinstance(judged, list)
+    assert {"WRONG_KEY", "ALGORITHM", "CHAIN_INCOMPLETE"} <= set(judged)
+    with pytest.raises(CeremonyError, match="NO_ROOT"):
+        read_authority(tmp_path / "sm2.pem")
+
+
+def test_a_circle_of_authorities_ends() -> None:
+    there, back = ROOT.certifies(FOREIGN), FOREIGN.certifies(ROOT)
+    assert path.best(there, [there, back], [], NOW)[1] == ["CHAIN_INCOMPLETE"]
