@@ -73,8 +73,15 @@ def _types(statement: Statement) -> str:
 
 
 def test_every_statement_is_reached(reached: dict[str, list[Statement]]) -> None:
-    seen = {statement.site for statements in reached.values() for statement in statements}
-    missed = [str(site) for site in recording.sites() if site not in seen and _name(site) not in samples.NOT_PLANNED]
+    seen: dict[Site, set[str]] = {}
+    for statements in reached.values():
+        for statement in statements:
+            seen.setdefault(statement.site, set()).add(statement.text)
+    missed = [
+        f"{site}: {len(seen.get(site, ()))} of {site.texts} statements"
+        for site in recording.sites()
+        if len(seen.get(site, ())) < site.texts and _name(site) not in samples.NOT_PLANNED
+    ]
     assert not missed, "\n".join(missed)
 
 
