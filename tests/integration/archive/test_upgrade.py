@@ -72,6 +72,7 @@ def before(
 def test_records_of_the_release_before_still_verify(before: DatabaseConfig) -> None:
     assert db.migrate(before, [MIGRATIONS]) == [
         "common/0005_audit_without_subjects.sql",
+        "common/0006_standing.sql",
         "archive/0003_anchors.sql",
     ]
     database = Database(before, max_size=1)

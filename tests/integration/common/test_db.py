@@ -21,6 +21,7 @@ COMMON = [
     "common/0003_audit.sql",
     "common/0004_audit_append.sql",
     "common/0005_audit_without_subjects.sql",
+    "common/0006_standing.sql",
 ]
 
 
