@@ -39,8 +39,8 @@ def edge(pki_files: Pki, db: Database) -> Iterator[Edge]:
     assert not edge.thread.is_alive()
 
 
-def worst_of_another(edge: Edge, seconds: float = 1.0) -> float:
-    """The longest but one of the calls and health checks that another client makes meanwhile: this
+def p99_of_another(edge: Edge, seconds: float = 1.0) -> float:
+    """The time within which 99 of 100 calls and health checks of another client are answered: this
     process plays all the clients, and the machine does other things too.
     """
     stub, health = edge.stub(OTHER), health_pb2_grpc.HealthStub(edge.channel(OTHER))
@@ -54,7 +54,7 @@ def worst_of_another(edge: Edge, seconds: float = 1.0) -> float:
             began = time.monotonic()
             call()
             durations.append(time.monotonic() - began)
-    return sorted(durations)[-2]
+    return sorted(durations)[len(durations) * 99 // 100]
 
 
 @pytest.mark.parametrize("window", [None, 0], ids=["reads", "never-reads"])
@@ -69,7 +69,7 @@ def test_another_client_is_not_held_up(
             for _ in range(CALLS):
                 way(connection)
         time.sleep(0.3)
-        assert worst_of_another(edge) < WORST_S
+        assert p99_of_another(edge) < WORST_S
 
 
 def test_every_way_at_the_same_time_over_and_over(edge: Edge, pki_files: Pki) -> None:
@@ -80,11 +80,11 @@ def test_every_way_at_the_same_time_over_and_over(edge: Edge, pki_files: Pki) ->
         try:
             assert hostile.stdout is not None and hostile.stdout.readline() == "holding\n"
             time.sleep(0.5)
-            worst = worst_of_another(edge, 5.0)
+            p99 = p99_of_another(edge, 5.0)
             assert hostile.poll() is None
         finally:
             hostile.kill()
-    assert worst < WORST_S
+    assert p99 < WORST_S
 
 
 def test_slow_work_of_one_client_leaves_threads_to_another(edge: Edge, pki_files: Pki) -> None:
@@ -104,7 +104,7 @@ def test_slow_work_of_one_client_leaves_threads_to_another(edge: Edge, pki_files
         for _ in range(CALLS):
             connection.data(connection.begin(STATUS), message(b""), end=True)
         eventually(lambda: most == 12)
-        assert worst_of_another(edge) < WORST_S
+        assert p99_of_another(edge) < WORST_S
     assert most == 12  # three quarters of sixteen threads
     edge.behaviour = lambda: None
 
