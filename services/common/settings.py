@@ -62,7 +62,7 @@ class ServerConfig:
     listen: str
     tls: TlsConfig
     issuers_file: Path
-    max_workers: int = 16
+    max_workers: int = 22
     grace_s: float = 10.0
     max_message_bytes: int = 1024 * 1024
     calls_per_client: int = 256

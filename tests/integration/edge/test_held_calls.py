@@ -103,9 +103,9 @@ def test_slow_work_of_one_client_leaves_threads_to_another(edge: Edge, pki_files
     with closing(Connection(edge.address, tls(pki_files, HOSTILE))) as connection:
         for _ in range(CALLS):
             connection.data(connection.begin(STATUS), message(b""), end=True)
-        eventually(lambda: most == 12)
+        eventually(lambda: most == 17)
         assert p99_of_another(edge) < WORST_S
-    assert most == 12  # three quarters of sixteen threads
+    assert most == 17  # of 22 threads, a quarter of which is out of its reach
     edge.behaviour = lambda: None
 
 
@@ -121,10 +121,10 @@ def test_the_work_of_a_caller_who_has_gone_never_begins(edge: Edge, pki_files: P
     connection = Connection(edge.address, tls(pki_files, HOSTILE))
     for _ in range(CALLS):
         connection.data(connection.begin(STATUS), message(b""), end=True)
-    eventually(lambda: len(began) >= 12)
+    eventually(lambda: len(began) >= 17)
     connection.close()
     time.sleep(1.5)
-    assert len(began) <= 24
+    assert len(began) <= 34
     edge.behaviour = lambda: None
     assert edge.stub(HOSTILE).GetStatus(Status(), timeout=5).jobs_dead == 0
 
