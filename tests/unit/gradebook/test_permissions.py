@@ -34,6 +34,7 @@ OF_ROLE = {
 }
 """Who knows `Role` besides the table, and what for."""
 ROLES_HELD = {
+    "roster/standing.py": "announces them to the other services",
     "model/roster_rules.py": "checks the roles that a vendor sends",
     "roster/roster.py": "names the roles given in the audit row",
     "roster/roster_store.py": "stores them",
