@@ -73,27 +73,33 @@ def bearing(token: str) -> Caller:
     return Caller(client=client, person=person_id, school=school)
 
 
-def person(school: str) -> str:
+def person(who: Caller, school: str) -> str:
     """The acting person, who must hold a token for `school`.
 
-    Raises Unauthenticated PERSON_REQUIRED without a token, Forbidden WRONG_SCHOOL when the token is
-    for another school.
+    Raises Unauthenticated PERSON_REQUIRED without a token, and as `check_school`.
     """
-    who = caller()
     if who.person is None:
-        raise Unauthenticated("PERSON_REQUIRED", "Cần mã xác thực của người thực hiện (authorization: Bearer …).")
-    if who.school != school:
-        raise Forbidden("WRONG_SCHOOL", "Người thực hiện không thuộc trường này.", school=school)
+        raise _person_required()
+    check_school(who, school)
     return who.person
 
 
-def may_read(school: str) -> None:
-    """Operators and services read every school; any other client needs a person of that school.
+def check_school(who: Caller, school: str) -> None:
+    """Raises Forbidden WRONG_SCHOOL when a person acts whose token is for another school."""
+    if who.person is not None and who.school != school:
+        raise Forbidden("WRONG_SCHOOL", "Người thực hiện không thuộc trường này.", school=school)
 
-    Raises Unauthenticated PERSON_REQUIRED, Forbidden WRONG_SCHOOL.
+
+def check_vendor(client: str, school: str, *, serves: bool, suspended: bool) -> None:
+    """A vendor acts only for schools that use its software, and only while the Department has not
+    suspended it. Raises Forbidden VENDOR_NOT_AUTHORISED, VENDOR_SUSPENDED.
     """
-    if not caller().client.startswith(("service/", "operator/")):
-        person(school)
+    if not serves:
+        message = "Phần mềm này không được phép dùng cho trường và năm học đã nêu."
+        raise Forbidden("VENDOR_NOT_AUTHORISED", message, client=client, school=school)
+    if suspended:
+        message = "Phần mềm này đang bị Sở Giáo dục và Đào tạo đình chỉ sử dụng."
+        raise Forbidden("VENDOR_SUSPENDED", message, client=client, school=school)
 
 
 def client_of(subject_alternative_names: Iterable[bytes]) -> str:
@@ -112,4 +118,8 @@ def check_access(rpc: str, client: str, access: Access | None, *, has_person: bo
     if access is None or not any(fnmatchcase(client, pattern) for pattern in access.clients):
         raise Forbidden("CLIENT_NOT_ALLOWED", "Máy gọi không được phép dùng chức năng này.", client=client, rpc=rpc)
     if access.person and not has_person:
-        raise Unauthenticated("PERSON_REQUIRED", "Cần mã xác thực của người thực hiện (authorization: Bearer …).")
+        raise _person_required()
+
+
+def _person_required() -> Unauthenticated:
+    return Unauthenticated("PERSON_REQUIRED", "Cần mã xác thực của người thực hiện (authorization: Bearer …).")

@@ -42,8 +42,8 @@ def person(tx: Tx, school: str, school_year: str = "") -> str:
     Raises Forbidden VENDOR_NOT_AUTHORISED, VENDOR_SUSPENDED, PERSON_UNKNOWN, and as
     `identity.person`.
     """
-    person_id = identity.person(school)
-    client = identity.caller().client
+    who = identity.caller()
+    person_id, client = identity.person(who, school), who.client
     standing = one_row(
         rows(
             tx,
@@ -58,12 +58,8 @@ def person(tx: Tx, school: str, school_year: str = "") -> str:
         )
     )
     if not client.startswith(_INSIDE):
-        if not (client.startswith(_VENDOR) and standing.serves):
-            message = "Phần mềm này không được phép dùng cho trường và năm học đã nêu."
-            raise Forbidden("VENDOR_NOT_AUTHORISED", message, client=client, school=school)
-        if standing.suspended:
-            message = "Phần mềm này đang bị Sở Giáo dục và Đào tạo đình chỉ sử dụng."
-            raise Forbidden("VENDOR_SUSPENDED", message, client=client, school=school)
+        serves = client.startswith(_VENDOR) and standing.serves
+        identity.check_vendor(client, school, serves=serves, suspended=standing.suspended)
     if not standing.staff:
         message = "Người thực hiện chưa có trong danh sách của trường."
         raise Forbidden("PERSON_UNKNOWN", message, person=person_id)

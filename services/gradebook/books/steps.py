@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from google.protobuf.message import Message
 
-from services.common import audit, outbox
+from services.common import audit, identity, outbox
 from services.common.audit import AuditRow
 from services.common.db import Database, Tx
 from services.common.errors import NotFound
@@ -56,7 +56,7 @@ def make_step(
     """
     with database.transaction() as tx:
         book = find_book(tx, caller, book_id, lock=True)
-        person = access.person(caller, book.school)
+        person = identity.person(caller, book.school)
         actors = _actors(tx, book, person)
         lifecycle.check_actor(act, actors)
         if act in _AUTHORISED:

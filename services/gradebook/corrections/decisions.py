@@ -4,6 +4,7 @@ An approval writes all that follows from it in one transaction: the next version
 class's next snapshot, the end of the books that hold the datum.
 """
 
+from services.common import identity
 from services.common.db import Database, Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
@@ -59,7 +60,7 @@ def _act(database: Database, caller: Caller, correction_id: str, act: Correction
         if act is CorrectionAct.APPROVE:
             year_lock.hold_year(tx, year.id)
         row = find(tx, caller, correction_id, lock=True)
-        person = access.person(caller, row.school)
+        person = identity.person(caller, row.school)
         if _is_repeated(row, act, person, note):
             return row
         state = step(row.progress, act, person, _offices(tx, caller, row))
@@ -100,7 +101,7 @@ def _approve(tx: Tx, caller: Caller, year: YearRow, row: CorrectionRow, note: st
     books = corrected_books.holding(tx, row.datum, row.school_year)
     corrected_books.check(books)
     cells_sha256 = _write(tx, caller, row)
-    person = access.person(caller, row.school)
+    person = identity.person(caller, row.school)
     voided = [book.id for book in books]
     corrections.move(tx, row.id, CorrectionState.APPROVED, person, client=caller.client, note=note, voided=voided)
     class_id = row.datum.class_id
@@ -135,7 +136,7 @@ def _write(tx: Tx, caller: Caller, row: CorrectionRow) -> str:
         row.datum.class_id,
         row.datum.subject_id,
         row.datum.semester,
-        access.person(caller, row.school),
+        identity.person(caller, row.school),
         caller.client,
         row.reason,
     )

@@ -7,7 +7,7 @@ still accepted or refused as if it had come alone (ADR-0034).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.common import audit
+from services.common import audit, identity
 from services.common.db import Database, StatementError, Tx, trip
 from services.common.errors import HosoError, Unavailable, Violation
 from services.common.identity import Caller
@@ -21,7 +21,6 @@ from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.domain import REASSESSMENT_COLUMN, ClassRef, Semester
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.permissions import Permission
-from services.gradebook.roster import access
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +118,7 @@ def size_violations(entry: SheetEntry) -> list[Violation]:
 def _check(entry: SheetEntry) -> None:
     check_names(entry.ref, entry.subject, entry.semester)
     refuse(size_violations(entry))
-    access.person(entry.caller, entry.ref.school)
+    identity.person(entry.caller, entry.ref.school)
 
 
 def _fault(entry: SheetEntry) -> HosoError | None:

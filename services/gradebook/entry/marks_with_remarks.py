@@ -4,6 +4,7 @@
 What is wrong with the marks and with the remarks is reported at once.
 """
 
+from services.common import identity
 from services.common.db import Database, Tx
 from services.common.errors import HosoError, Invalid
 from services.gradebook.entry import acts, marks, remarks, targets
@@ -17,7 +18,6 @@ from services.gradebook.model.acts import NOTHING, EnteredAct
 from services.gradebook.model.checks import Findings, refuse
 from services.gradebook.model.entry_kinds import EntryKind
 from services.gradebook.model.permissions import Permission
-from services.gradebook.roster import access
 
 _KINDS = {EntryKind.MARKS, EntryKind.REMARKS}
 
@@ -28,7 +28,7 @@ def enter_sheet(database: Database, entry: SheetEntry) -> EnteredAct:
     Raises as `marks.enter_marks`, and Rejected BOOK_LOCKED when a book alive contains a remark.
     """
     marks.check_names(entry.ref, entry.subject, entry.semester)
-    access.person(entry.caller, entry.ref.school)
+    identity.person(entry.caller, entry.ref.school)
     with database.transaction(keep_plans=True) as tx:
         (opened,) = sheets.open_sheets(tx, [entry.key], wait=True)
         target = opened.target if opened else None

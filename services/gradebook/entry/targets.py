@@ -1,5 +1,6 @@
 """The class and subject that a call of entry names, and whether the caller is their teacher."""
 
+from services.common import identity
 from services.common.db import Tx
 from services.common.errors import NotFound
 from services.common.identity import Caller
@@ -36,9 +37,9 @@ def check_teacher(caller: Caller, ref: ClassRef, subject: str, target: Target | 
 def subject_target(tx: Tx, caller: Caller, ref: ClassRef, subject: str, permission: Permission) -> Target:
     """The class and subject, for which the acting person must have the permission.
 
-    Raises as check_teacher and `access.person`.
+    Raises as check_teacher and `identity.person`.
     """
-    access.person(caller, ref.school)
+    identity.person(caller, ref.school)
     target = sheets.find_target(tx, ref.school, ref.school_year, ref.name, subject=subject, person=caller.person)
     return check_teacher(caller, ref, subject, target, permission)
 
@@ -47,10 +48,10 @@ def homeroom_target(tx: Tx, caller: Caller, ref: ClassRef, permission: Permissio
     """The class, for which the acting person, who may be its homeroom teacher, must have the
     permission.
 
-    Raises as find_target and `access.person`; Forbidden ROLE_REQUIRED; Rejected
+    Raises as find_target and `identity.person`; Forbidden ROLE_REQUIRED; Rejected
     SCHOOL_NOT_AUTHORISED.
     """
-    person = access.person(caller, ref.school)
+    person = identity.person(caller, ref.school)
     target = find_target(tx, caller, ref, None)
     actors = {Actor.HOMEROOM_TEACHER} if target.homeroom_person == person else set()
     check(permission, actors, person=person, school_class=ref.name)

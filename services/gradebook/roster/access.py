@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from services.common import audit
+from services.common import audit, identity
 from services.common.audit import AuditRow
 from services.common.db import Tx
-from services.common.errors import Forbidden, NotFound, Rejected, Unauthenticated
+from services.common.errors import Forbidden, NotFound, Rejected
 from services.common.identity import Caller
 from services.gradebook.model import permissions
 from services.gradebook.model.domain import Authority, ClassRef, School
@@ -19,25 +19,15 @@ VENDOR = "vendor/"
 def check_vendor(caller: Caller, school: str, vendor: str, authority: int) -> None:
     """Check that the caller's vendor and token are of this school.
 
-    A vendor acts only for schools that use its software and only while the Department has not
-    suspended it; a person's token is valid for one school. Services and operators pass: the access
-    table of the RPC has decided already.
+    Services and operators pass: the access table of the RPC has decided already.
 
     vendor, authority: of the school year; authority is an Authority.
-    Raises Forbidden VENDOR_NOT_AUTHORISED, VENDOR_SUSPENDED, WRONG_SCHOOL.
+    Raises Forbidden as `identity.check_vendor` and `identity.check_school`.
     """
-    if caller.client.startswith(VENDOR) and caller.client != VENDOR + vendor:
-        raise Forbidden(
-            "VENDOR_NOT_AUTHORISED",
-            "Phần mềm này không được phép dùng cho trường và năm học đã nêu.",
-            client=caller.client,
-            school=school,
-        )
-    if caller.client.startswith(VENDOR) and authority == Authority.VENDOR_SUSPENDED:
-        message = "Phần mềm này đang bị Sở Giáo dục và Đào tạo đình chỉ sử dụng."
-        raise Forbidden("VENDOR_SUSPENDED", message, client=caller.client, school=school)
-    if caller.person is not None and caller.school != school:
-        raise Forbidden("WRONG_SCHOOL", "Người thực hiện không thuộc trường này.", school=school)
+    if caller.client.startswith(VENDOR):
+        serves, suspended = caller.client == VENDOR + vendor, authority == Authority.VENDOR_SUSPENDED
+        identity.check_vendor(caller.client, school, serves=serves, suspended=suspended)
+    identity.check_school(caller, school)
 
 
 def check_authorised(school: str, school_year: str, authority: int) -> None:
@@ -110,21 +100,12 @@ def subject_unknown(code: str) -> NotFound:
     return NotFound("SUBJECT_UNKNOWN", "Khối lớp này không có môn học đã nêu.", subject=code)
 
 
-def person(caller: Caller, school: str) -> str:
-    """The acting person. Raises Unauthenticated PERSON_REQUIRED, Forbidden WRONG_SCHOOL."""
-    if caller.person is None:
-        raise Unauthenticated("PERSON_REQUIRED", "Cần mã xác thực của người thực hiện (authorization: Bearer …).")
-    if caller.school != school:
-        raise Forbidden("WRONG_SCHOOL", "Người thực hiện không thuộc trường này.", school=school)
-    return caller.person
-
-
 def staff(tx: Tx, caller: Caller, year_row: YearRow) -> StaffRow:
     """The acting person in the school's staff.
 
-    Raises Forbidden PERSON_UNKNOWN, and what `person` raises.
+    Raises Forbidden PERSON_UNKNOWN, and what `identity.person` raises.
     """
-    person_id = person(caller, year_row.school)
+    person_id = identity.person(caller, year_row.school)
     row = roster_store.staff(tx, year_row.school_id, [person_id]).get(person_id)
     if row is None:
         raise Forbidden("PERSON_UNKNOWN", "Người thực hiện chưa có trong danh sách của trường.", person=person_id)

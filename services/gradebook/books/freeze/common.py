@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from services.common import identity
 from services.common.db import Tx
 from services.common.errors import Rejected
 from services.common.identity import Caller
@@ -39,7 +40,7 @@ def class_record(record_type: RecordType, year: YearRow, school_class: ClassRow)
 
 def check_homeroom(caller: Caller, ref: ClassRef, school_class: ClassRow) -> None:
     """Raises Forbidden ROLE_REQUIRED unless the acting person is the homeroom teacher."""
-    is_preparer = access.person(caller, ref.school) == school_class.homeroom_person
+    is_preparer = identity.person(caller, ref.school) == school_class.homeroom_person
     lifecycle.check_actor(BookAct.FREEZE, {Actor.PREPARER} if is_preparer else set())
 
 

@@ -1,5 +1,6 @@
 """Freezing a teacher's book: the sheets of a teacher in a subject, of all classes of the year."""
 
+from services.common import identity
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected
 from services.common.identity import Caller
@@ -41,7 +42,7 @@ def freeze_teacher_book(
     checked = common.check_stage(RecordType.TEACHER_BOOK, ref.school_year, stage)
     with database.transaction() as tx:
         year = access.year(tx, caller, ref.school, ref.school_year)
-        is_teacher = access.person(caller, ref.school) == teacher
+        is_teacher = identity.person(caller, ref.school) == teacher
         lifecycle.check_actor(BookAct.FREEZE, {Actor.PREPARER} if is_teacher else set())
         staff = access.staff(tx, caller, year)
         year_lock.hold_year(tx, year.id)

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.common import audit
+from services.common import audit, identity
 from services.common.audit import AuditRow
 from services.common.db import Tx
 from services.common.errors import Rejected
@@ -103,7 +103,7 @@ def _holds_other_content(alive: BookRow) -> Rejected:
 def _write(tx: Tx, caller: Caller, ref: ClassRef, new_books: Sequence[tuple[str, NewBook]]) -> None:
     """Write books with their first transition and audit row. new_books: (resource, book)."""
     book_store.add(tx, [book for _, book in new_books])
-    person = access.person(caller, ref.school)
+    person = identity.person(caller, ref.school)
     book_store.add_transitions(
         tx,
         [
