@@ -4,15 +4,19 @@ Each announcement carries a version, taken while its row is locked: of two chang
 later one has the higher version, whatever the order in which they arrive.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
+from google.protobuf.message import Message
 from hoso.gradebook.v1 import events_pb2
 
 from services.common import outbox
 from services.common.db import Database, Tx
 from services.common.rows import one_row, rows, scalars
 from services.gradebook.model.domain import VendorStatus
+
+_Row = TypeVar("_Row")
+_Key = TypeVar("_Key", str, int)
 
 _PAGE = 1_000
 
@@ -60,60 +64,72 @@ def announce_all(database: Database) -> tuple[int, int, int]:
 
     Returns the numbers of vendors, school years and people announced.
     """
-    return _all_vendors(database), _all_years(database), _all_staff(database)
+    vendors = _announce(
+        database,
+        _vendors,
+        "",
+        lambda row: row.name,
+        lambda version, row: _vendor_event(version, row.name, row.status),
+    )
+    years = _announce(
+        database,
+        _years,
+        0,
+        lambda row: row.id,
+        lambda version, row: _year_event(version, row.school, row.name, row.vendor),
+    )
+    people = _announce(
+        database,
+        _staff,
+        0,
+        lambda row: row.id,
+        lambda version, row: _staff_event(version, row.school, row.person, row.roles),
+    )
+    return vendors, years, people
 
 
-def _all_vendors(database: Database) -> int:
-    count, after = 0, ""
+def _announce(
+    database: Database,
+    page_after: Callable[[Tx, _Key], Sequence[_Row]],
+    after: _Key,
+    key: Callable[[_Row], _Key],
+    event: Callable[[int, _Row], Message],
+) -> int:
+    """Announce the rows of all pages, each page in its own transaction, and count them."""
+    count = 0
     while True:
         with database.transaction() as tx:
-            page = rows(
-                tx,
-                _Vendor,
-                "SELECT name, status FROM vendor WHERE name > %s ORDER BY name LIMIT %s FOR SHARE",
-                (after, _PAGE),
-            ).fetchall()
+            page = page_after(tx, after)
             if not page:
                 return count
             version = _version(tx)
-            outbox.add_all(tx, [_vendor_event(version, row.name, row.status) for row in page])
-        count, after = count + len(page), page[-1].name
+            outbox.add_all(tx, [event(version, row) for row in page])
+        count, after = count + len(page), key(page[-1])
 
 
-def _all_years(database: Database) -> int:
-    count, after = 0, 0
-    while True:
-        with database.transaction() as tx:
-            page = rows(
-                tx,
-                _Year,
-                "SELECT y.id, s.code AS school, y.name, y.vendor FROM school_year y"
-                " JOIN school s ON s.id = y.school_id WHERE y.id > %s ORDER BY y.id LIMIT %s FOR SHARE OF y",
-                (after, _PAGE),
-            ).fetchall()
-            if not page:
-                return count
-            version = _version(tx)
-            outbox.add_all(tx, [_year_event(version, row.school, row.name, row.vendor) for row in page])
-        count, after = count + len(page), page[-1].id
+def _vendors(tx: Tx, after: str) -> Sequence[_Vendor]:
+    statement = "SELECT name, status FROM vendor WHERE name > %s ORDER BY name LIMIT %s FOR SHARE"
+    return rows(tx, _Vendor, statement, (after, _PAGE)).fetchall()
 
 
-def _all_staff(database: Database) -> int:
-    count, after = 0, 0
-    while True:
-        with database.transaction() as tx:
-            page = rows(
-                tx,
-                _Staff,
-                "SELECT p.id, s.code AS school, p.person, p.roles FROM staff p"
-                " JOIN school s ON s.id = p.school_id WHERE p.id > %s ORDER BY p.id LIMIT %s FOR SHARE OF p",
-                (after, _PAGE),
-            ).fetchall()
-            if not page:
-                return count
-            version = _version(tx)
-            outbox.add_all(tx, [_staff_event(version, row.school, row.person, row.roles) for row in page])
-        count, after = count + len(page), page[-1].id
+def _years(tx: Tx, after: int) -> Sequence[_Year]:
+    return rows(
+        tx,
+        _Year,
+        "SELECT y.id, s.code AS school, y.name, y.vendor FROM school_year y"
+        " JOIN school s ON s.id = y.school_id WHERE y.id > %s ORDER BY y.id LIMIT %s FOR SHARE OF y",
+        (after, _PAGE),
+    ).fetchall()
+
+
+def _staff(tx: Tx, after: int) -> Sequence[_Staff]:
+    return rows(
+        tx,
+        _Staff,
+        "SELECT p.id, s.code AS school, p.person, p.roles FROM staff p"
+        " JOIN school s ON s.id = p.school_id WHERE p.id > %s ORDER BY p.id LIMIT %s FOR SHARE OF p",
+        (after, _PAGE),
+    ).fetchall()
 
 
 def _version(tx: Tx) -> int:
