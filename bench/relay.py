@@ -28,6 +28,7 @@ from services.gradebook.config import Config
 TARGET = 0.2
 AGAINST = "raw pipelined publisher confirms, quorum queue"
 _SERVICE = "gradebook"
+_RECEIVER = "archive"
 _TRIAL = 2_000
 _MOST = 200_000
 _POLL_S = 0.02
@@ -38,17 +39,18 @@ def measure(stack: Stack, settings: Settings, tell: Tell) -> list[Row]:
     """One row: the relay against the bare publisher."""
     with stacks.empty_database(stack, _SERVICE) as database, stacks.empty_virtual_host(stack) as virtual_host:
         broker = rabbitmq.config(stack, f"service/{_SERVICE}", virtual_host=virtual_host)
+        receiver = rabbitmq.config(stack, f"service/{_RECEIVER}", virtual_host=virtual_host)
         event = _event()
         db.migrate(database, [])
-        topology.declare(broker, _SERVICE, [event.DESCRIPTOR.full_name])
+        topology.declare(receiver, _RECEIVER, [event.DESCRIPTOR.full_name])
         with stacks.running(stack, _SERVICE, "relay", Config(database, broker, stacks.server(stack, _SERVICE))):
-            _relayed(database, broker, event, _TRIAL)  # also waits until the process is up
-            trial = _relayed(database, broker, event, _TRIAL)
+            _relayed(database, receiver, event, _TRIAL)  # also waits until the process is up
+            trial = _relayed(database, receiver, event, _TRIAL)
             amount = amount_for(settings.seconds, trial, least=_TRIAL, most=_MOST)
             rates = take_turns(
                 settings.pairs,
-                lambda _: _relayed(database, broker, event, amount),
-                {AGAINST: lambda _: _published(broker, event, amount)},
+                lambda _: _relayed(database, receiver, event, amount),
+                {AGAINST: lambda _: _published(broker, receiver, event, amount)},
                 tell,
             )
     note = f"{amount:,} events a slice, body {len(_body(event))} bytes, window {relay.WINDOW}"
@@ -72,7 +74,7 @@ def _body(event: Message) -> bytes:
     return json_format.MessageToJson(event, preserving_proto_field_name=True, indent=None).encode()
 
 
-def _relayed(database: DatabaseConfig, broker: BrokerConfig, event: Message, amount: int) -> Slice:
+def _relayed(database: DatabaseConfig, receiver: BrokerConfig, event: Message, amount: int) -> Slice:
     """Commit `amount` outbox rows and wait until the relay has published and marked them all."""
     with db.connect(database, autocommit=True) as connection:
         with connection.transaction():
@@ -90,7 +92,7 @@ def _relayed(database: DatabaseConfig, broker: BrokerConfig, event: Message, amo
                 )
             time.sleep(_POLL_S)
         spent = time.perf_counter() - began
-    _purge(broker)
+    _purge(receiver)
     return Slice(amount, spent)
 
 
@@ -98,19 +100,19 @@ def _pending(connection: db.Tx) -> bool:
     return one_row(scalars(connection, bool, "SELECT EXISTS (SELECT FROM outbox WHERE published_time IS NULL)"))
 
 
-def _purge(broker: BrokerConfig) -> None:
+def _purge(receiver: BrokerConfig) -> None:
     """Empty the queue, so that no slice pays for the messages of the slices before it."""
-    with amqp.channel(broker) as channel:
-        channel.queue_purge(topology.queue(_SERVICE))
+    with amqp.channel(receiver) as channel:
+        channel.queue_purge(topology.queue(_RECEIVER))
 
 
-def _published(broker: BrokerConfig, event: Message, amount: int) -> Slice:
+def _published(broker: BrokerConfig, receiver: BrokerConfig, event: Message, amount: int) -> Slice:
     """Publish `amount` messages, never more than the relay's window unconfirmed; the time until the
     last confirm.
     """
     publisher = _Publisher(broker, event, amount)
     spent = publisher.run()
-    _purge(broker)
+    _purge(receiver)
     return Slice(amount, spent)
 
 

@@ -18,7 +18,7 @@ from hoso.gradebook.v1 import (
     review_pb2_grpc,
     roster_pb2_grpc,
 )
-from hoso.operations.v1 import anchors_pb2_grpc, operations_pb2_grpc
+from hoso.operations.v1 import anchors_pb2_grpc, dead_letters_pb2_grpc, operations_pb2_grpc
 from hoso.print.v1 import print_pb2_grpc
 from hoso.signing.v1 import signing_pb2_grpc
 
@@ -59,6 +59,7 @@ class Services:
         self.signing = signing_pb2_grpc.SigningServiceStub(peers["signing"])
         self.archive = archive_pb2_grpc.ArchiveServiceStub(peers["archive"])
         self.anchors = anchors_pb2_grpc.AnchorServiceStub(peers["archive"])
+        self.dead_letters = {name: dead_letters_pb2_grpc.DeadLetterServiceStub(peer) for name, peer in peers.items()}
         self.operations = {name: operations_pb2_grpc.OperationsServiceStub(peer) for name, peer in peers.items()}
 
 

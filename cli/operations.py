@@ -3,16 +3,11 @@
 from typing import Annotated
 
 import typer
-from hoso.operations.v1 import operations_pb2
+from hoso.operations.v1 import dead_letters_pb2, operations_pb2
 
-from cli import profile
 from cli.connection import SERVICES, call, operator
 from cli.output import EXIT_UNAVAILABLE, console, plain, show, show_json, styled
-from services.common import dead_letters
-from services.common.config import ConfigError
-from services.common.dead_letters import DeadLetter
-from services.common.errors import Unavailable
-from services.common.settings import BrokerConfig
+from services.common.errors import NotFound, Unavailable
 
 jobs = typer.Typer(no_args_is_help=True)
 queues = typer.Typer(no_args_is_help=True)
@@ -65,14 +60,22 @@ def replay_job(service: Service, job: Annotated[int, typer.Argument(help="Id of 
 @queues.command("list")
 def list_queue(service: Service) -> None:
     """The dead letters of a service, at most a hundred."""
-    _show_letters(service, dead_letters.list_letters(_broker(), _known(service)))
+    letters = _dead_letters(service)
+    columns = ("sự kiện", "loại", "người gửi", "số lần thử", "lỗi cuối", "lúc")
+    rows = [
+        (letter.id, letter.type, letter.publisher, letter.attempts, letter.error, _dead_time(letter))
+        for letter in letters
+    ]
+    show(f"Thư chết của {service}", columns, rows, letters)
 
 
 @queues.command("show")
 def show_letter(service: Service, letter: Letter) -> None:
     """A dead letter with its body, which holds ids and digests only."""
-    shown = dead_letters.show(_broker(), _known(service), letter)
-    show_json(_plain_letter(shown) | {"body": shown.body.decode("utf-8", "replace")})
+    shown = next((found for found in _dead_letters(service) if found.id == letter), None)
+    if shown is None:
+        raise NotFound("DEAD_LETTER_NOT_FOUND", f"Không có thông điệp: {letter}.", letters=letter)
+    show_json(plain(shown) | {"body": shown.body.decode("utf-8", "replace")})
 
 
 @queues.command("replay")
@@ -80,7 +83,8 @@ def replay_letters(
     service: Service, letters: Annotated[list[str] | None, typer.Argument(help="Ids; all when none is given.")] = None
 ) -> None:
     """Send dead letters back to the service's queue."""
-    replayed = dead_letters.replay(_broker(), _known(service), letters or None)
+    stub = operator().dead_letters[_known(service)]
+    replayed = call(stub.ReplayDeadLetters, dead_letters_pb2.ReplayDeadLettersRequest(letters=letters or ())).letters
     console.print(f"{len(replayed)} events of {service} are due again.")
 
 
@@ -88,32 +92,25 @@ def replay_letters(
 def discard_letters(
     service: Service,
     letters: Annotated[list[str], typer.Argument(help="Ids.")],
-    reason: Annotated[str, typer.Option(help="Why; keep the output with the control log.")],
+    reason: Annotated[str, typer.Option(help="Why; kept in the service's audit trail.")],
 ) -> None:
     """Throw dead letters away, with a reason."""
-    discarded = dead_letters.discard(_broker(), _known(service), letters, reason=reason)
-    show_json({"reason": reason, "discarded": [_plain_letter(letter) for letter in discarded]})
+    stub = operator().dead_letters[_known(service)]
+    request = dead_letters_pb2.DiscardDeadLettersRequest(letters=letters, reason=reason)
+    discarded = call(stub.DiscardDeadLetters, request).letters
+    show_json({"reason": reason, "discarded": [plain(letter) for letter in discarded]})
 
 
-def _show_letters(service: str, letters: list[DeadLetter]) -> None:
-    rows = [(letter.id, letter.type, letter.attempts, letter.error, letter.dead_time or "") for letter in letters]
-    columns = ("sự kiện", "loại", "số lần thử", "lỗi cuối", "lúc")
-    show(f"Thư chết của {service}", columns, rows, [_plain_letter(letter) for letter in letters])
+def _dead_letters(service: str) -> list[dead_letters_pb2.DeadLetter]:
+    stub = operator().dead_letters[_known(service)]
+    return list(call(stub.ListDeadLetters, dead_letters_pb2.ListDeadLettersRequest()).letters)
 
 
-def _plain_letter(letter: DeadLetter) -> dict[str, object]:
-    time = letter.dead_time and letter.dead_time.isoformat()
-    return {"id": letter.id, "type": letter.type, "attempts": letter.attempts, "error": letter.error, "dead_time": time}
+def _dead_time(letter: dead_letters_pb2.DeadLetter) -> str:
+    return letter.dead_time.ToJsonString() if letter.HasField("dead_time") else ""
 
 
 def _known(service: str) -> str:
     if service not in SERVICES:
         raise typer.BadParameter(f"one of {', '.join(SERVICES)}")
     return service
-
-
-def _broker() -> BrokerConfig:
-    broker = profile.load().broker
-    if broker is None:
-        raise ConfigError("the profile has no [broker]")
-    return broker

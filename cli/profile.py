@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.common import config
-from services.common.settings import BrokerConfig, TlsConfig
+from services.common.settings import TlsConfig
 
 DEFAULT_PROFILE = Path(".run/main/config/cli.toml")
 
@@ -35,7 +35,6 @@ class Profile:
     demo).
     issuer, issuer_key_file: name and private key of a token issuer; only where the CLI acts for
     persons (the demo).
-    broker: RabbitMQ with the rights of an administrator, for dead letters.
     demo: only where the demo may run.
     """
 
@@ -47,7 +46,6 @@ class Profile:
     vendor_tls: TlsConfig | None = None
     issuer: str = ""
     issuer_key_file: Path | None = None
-    broker: BrokerConfig | None = None
     demo: DemoConfig | None = None
 
 

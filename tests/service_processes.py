@@ -58,7 +58,7 @@ class Processes:
         name = event.DESCRIPTOR.full_name
         with messages.channel(self.sender) as open_channel:
             properties = pika.BasicProperties(
-                message_id=str(uuid.uuid4()), type=name, app_id="gradebook", delivery_mode=2
+                message_id=str(uuid.uuid4()), type=name, user_id=self.sender.user, delivery_mode=2
             )
             open_channel.basic_publish(topology.EXCHANGE, outbox.routing_key(name), body, properties, mandatory=True)
 

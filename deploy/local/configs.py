@@ -40,7 +40,6 @@ def _cli(stack: Stack) -> Profile:
         vendor_tls=_tls(stack, "vendor/smas"),
         issuer=pki.ISSUER,
         issuer_key_file=stack.pki / "issuer.key",
-        broker=rabbitmq.config(stack, rabbitmq.OPERATOR),
         demo=DemoConfig(
             folder=REPOSITORY / ".run" / "demo" if stack.name == "main" else stack.root / "demo",
             pkcs11_module=softhsm.module(),

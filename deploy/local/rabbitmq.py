@@ -1,19 +1,22 @@
 """RabbitMQ for the stack: TLS only, no passwords; a client is the common name of its certificate
 (SASL EXTERNAL).
 
-Each service may touch its own queues and the one shared exchange, nothing else. The node has its
-own name, its own Erlang port mapper (epmd) and cookie, so it never meets the machine's own
-RabbitMQ.
+Each service may touch its own queues and its keys of the one shared exchange, nothing else. The
+node has its own name, its own Erlang port mapper (epmd) and cookie, so it never meets the machine's
+own RabbitMQ.
 """
 
+import importlib
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
 import subprocess
 from pathlib import Path
 
+from services.common import intake, outbox, topology
 from services.common.settings import BrokerConfig, TlsConfig
 
 from . import pki
@@ -24,7 +27,6 @@ PORT_OFFSET = 2
 DISTRIBUTION_OFFSET = 3
 EPMD_OFFSET = 4
 VIRTUAL_HOST = "hoso"
-OPERATOR = "operator/department"
 _PLUGINS = "[rabbitmq_auth_mechanism_ssl].\n"
 
 # The packaged wrapper in /usr/sbin insists on the system user `rabbitmq`; the real scripts do not.
@@ -152,33 +154,66 @@ def control(stack: Stack, *arguments: str) -> str:
 
 
 def _definitions(virtual_host: str) -> dict[str, object]:
-    """Users, virtual host and permissions in RabbitMQ's own export format. No user has a
-    password.
+    """Users, virtual host, the shared exchange and permissions in RabbitMQ's own export format. No
+    user has a password (ADR-0062).
     """
-    users = [*(f"service/{service}" for service in SERVICES), OPERATOR]
-    # An operator looks into queues and puts dead letters back; she makes and removes nothing.
-    watch = r"^.*\.(events|dead|retry(\..*)?)$"
-    permissions = [
-        {"user": OPERATOR, "vhost": virtual_host, "configure": "^$", "write": r"^amq\.default$", "read": watch}
-    ]
-    for service in SERVICES:
-        own = rf"{service}\.(events|dead|retry(\..*)?)"
-        permissions.append(
-            {
-                "user": f"service/{service}",
-                "vhost": virtual_host,
-                "configure": f"^(hoso\\.events|{own})$",
-                # The default exchange is how a delayed message comes back to the service's own
-                # queue.
-                "write": f"^(amq\\.default|hoso\\.events|{own})$",
-                "read": f"^(hoso\\.events|{own})$",
-            }
-        )
     return {
-        "users": [{"name": user, "password_hash": "", "tags": ""} for user in users],
+        "users": [{"name": _user(service), "password_hash": "", "tags": ""} for service in SERVICES],
         "vhosts": [{"name": virtual_host}],
-        "permissions": permissions,
+        "exchanges": [
+            {
+                "name": topology.EXCHANGE,
+                "vhost": virtual_host,
+                "type": "topic",
+                "durable": True,
+                "auto_delete": False,
+                "internal": False,
+                "arguments": {},
+            }
+        ],
+        "permissions": [{"vhost": virtual_host, **_permissions(service)} for service in SERVICES],
+        "topic_permissions": [{"vhost": virtual_host, **_topics(service)} for service in SERVICES],
     }
+
+
+def _permissions(service: str) -> dict[str, str]:
+    """A service declares, writes and reads what is its own, and no other thing but the shared
+    exchange, which it can neither make nor remove. Nobody has the default exchange.
+    """
+    own = "|".join(
+        map(
+            re.escape,
+            (
+                topology.queue(service),
+                topology.dead_queue(service),
+                topology.retry_exchange(service),
+                *(topology.retry_queue(service, rest_s) for rest_s in topology.RETRY_S),
+            ),
+        )
+    )
+    shared = re.escape(topology.EXCHANGE)
+    return {
+        "user": _user(service),
+        "configure": f"^({own})$",
+        "write": f"^({shared}|{own})$",
+        "read": f"^({shared}|{own})$",
+    }
+
+
+def _topics(service: str) -> dict[str, str]:
+    """On the shared exchange a service publishes its own package, and takes what it handles."""
+    subscriptions = importlib.import_module(f"services.{service}.events").SUBSCRIPTIONS
+    taken = "|".join(re.escape(outbox.routing_key(event)) for event in intake.event_types(subscriptions))
+    return {
+        "user": _user(service),
+        "exchange": topology.EXCHANGE,
+        "write": rf"^{service}\.v[0-9]+\.[A-Za-z0-9]+$",
+        "read": f"^({taken})$",
+    }
+
+
+def _user(service: str) -> str:
+    return f"service/{service}"
 
 
 def _environment(stack: Stack) -> dict[str, str]:

@@ -22,7 +22,7 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
     from services.archive.config import read_roots
     from services.archive.verification import Verifier
     from services.archive.worm import WormStore, own_credentials
-    from services.common import grpc_server, operations
+    from services.common import dead_letter_service, grpc_server, operations
     from services.common.db import Database
     from services.common.refusals import Refusals
 
@@ -36,6 +36,7 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
             service.served(verifier, config.store.endpoint),
             service_anchors.served(anchors),
             operations.served(database),
+            dead_letter_service.served(database, config.broker, "archive"),
         ],
         Refusals(database),
         {"database": database.ping, "store": worm.require_lock},

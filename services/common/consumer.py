@@ -23,7 +23,7 @@ from nameko.messaging import Consumer, QueueConsumer
 from nameko.runners import ServiceRunner
 
 from services.common import amqp, log, ready, topology
-from services.common.intake import Delivery, Intake, Outcome
+from services.common.intake import NOT_FROM_OWNER, Delivery, Intake, Outcome
 from services.common.settings import BrokerConfig
 
 MAX_HOLD_S = 5.0
@@ -154,6 +154,7 @@ class _Receiver:
             event_id=str(message.properties.get("message_id", "")),
             type=str(message.properties.get("type", "")),
             body=bytes(message.body),
+            publisher=self._origin(message).publisher,
         )
         pause_s = 0.1
         while True:
@@ -171,18 +172,22 @@ class _Receiver:
         if outcome is Outcome.HOLD or not _connected(message):
             return
         if outcome is Outcome.RETRY:
-            attempt = _attempt(message)
+            attempt = self._origin(message).attempts
             if attempt < len(topology.RETRY_S):
                 self._rest(message, attempt, reason)
                 message.ack()
                 return
             outcome = Outcome.DEAD
         if outcome is Outcome.DEAD:
-            event_id = str(message.properties.get("message_id", ""))
-            _log.error("event not handled; dead letter", reason=reason, event_id=event_id)
+            event_id, event_type = (str(message.properties.get(name, "")) for name in ("message_id", "type"))
+            alarm = reason.startswith(NOT_FROM_OWNER)
+            _log.error("event not handled; dead letter", reason=reason, event_id=event_id, type=event_type, alarm=alarm)
             message.reject(requeue=False)
             return
         message.ack()
+
+    def _origin(self, message: Message) -> topology.Origin:
+        return topology.origin(message.properties.get("user_id"), message.headers, self._broker.user)
 
     def _rest(self, message: Message, attempt: int, reason: str) -> None:
         """Put a copy on the retry ladder and wait for the broker's confirm. Raises on failure."""
@@ -191,20 +196,20 @@ class _Receiver:
         with _connect(self._broker) as connection:
             connection.Producer().publish(
                 bytes(message.body),
-                exchange="",
+                exchange=topology.retry_exchange(self._service),
                 routing_key=topology.retry_queue(self._service, rest_s),
                 content_type=message.content_type,
                 content_encoding="binary",
-                headers={topology.ATTEMPT_HEADER: attempt + 1, topology.ERROR_HEADER: reason},
+                headers={
+                    topology.ATTEMPT_HEADER: attempt + 1,
+                    topology.ERROR_HEADER: reason,
+                    topology.PUBLISHER_HEADER: self._origin(message).publisher,
+                },
+                user_id=self._broker.user,
                 delivery_mode="persistent",
                 mandatory=True,
                 **{name: message.properties[name] for name in _KEPT_PROPERTIES if name in message.properties},
             )
-
-
-def _attempt(message: Message) -> int:
-    value = message.headers.get(topology.ATTEMPT_HEADER, 0)
-    return value if isinstance(value, int) else 0
 
 
 def _connected(message: Message) -> bool:

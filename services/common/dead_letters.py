@@ -1,10 +1,12 @@
-"""Messages that a service could not handle: an operator lists, replays or discards them.
+"""Messages that a service could not handle: an operator lists, replays or discards them, through
+the service's API (`operations`), for the service alone may touch its queues.
 
 Nothing leaves ``<service>.dead`` before the broker has confirmed its replacement, and listing
 changes nothing but the order. Two operators working at once see different letters.
 """
 
 import hashlib
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,8 +28,10 @@ _ID_DIGITS = 16
 class DeadLetter:
     """A message in the dead-letter queue.
 
-    id: the event id; without one, ``sha256:`` and the first 16 hex digits of the body's digest.
-    type: full proto name as sent, possibly empty. body: as it arrived; ids and digests only.
+    id: the event id; without a UUID as such, ``sha256:`` and the first 16 hex digits of the body's
+    digest.
+    type: full proto name as sent, possibly empty. publisher: login that published it first; empty
+    when the message does not prove it. body: as it arrived; ids and digests only.
     attempts: times on the retry ladder. error: the last known error, possibly empty.
     dead_time: when it became a dead letter (aware, UTC, whole seconds); None if the broker gave
     none.
@@ -35,6 +39,7 @@ class DeadLetter:
 
     id: str
     type: str
+    publisher: str
     body: bytes
     attempts: int
     error: str
@@ -53,17 +58,19 @@ class _Held:
 def list_letters(config: BrokerConfig, service: str, *, limit: int = LIST_LIMIT) -> list[DeadLetter]:
     """The first `limit` dead letters of `service`. Raises Unavailable."""
     with amqp.channel(config) as channel:
-        return [held.letter for held in _hold(channel, service, limit)]
+        return [held.letter for held in _hold(channel, config, service, limit)]
 
 
 def show(config: BrokerConfig, service: str, letter_id: str) -> DeadLetter:
     """One dead letter. Raises NotFound DEAD_LETTER_NOT_FOUND, Unavailable."""
     with amqp.channel(config) as channel:
-        return _select(_hold(channel, service), [letter_id])[0].letter
+        return _select(_hold(channel, config, service), [letter_id])[0].letter
 
 
 def replay(config: BrokerConfig, service: str, letter_ids: Sequence[str] | None = None) -> list[DeadLetter]:
     """Return dead letters (None: all) to the service's queue with a full set of attempts.
+
+    Each stays what it is and is from whom it was: nobody can make up an event here.
 
     An event that was handled before is recognised by its id and changes nothing. Raises NotFound
     for an unknown id, before anything is replayed; Unavailable when the broker breaks off, in which
@@ -73,13 +80,15 @@ def replay(config: BrokerConfig, service: str, letter_ids: Sequence[str] | None 
     def give_back(channel: BlockingChannel, held: _Held) -> None:
         properties = held.properties
         channel.basic_publish(
-            "",
+            topology.retry_exchange(service),
             topology.queue(service),
             held.letter.body,
             pika.BasicProperties(
                 message_id=properties.message_id,
                 type=properties.type,
                 app_id=properties.app_id,
+                user_id=config.user,
+                headers={topology.PUBLISHER_HEADER: held.letter.publisher},
                 content_type=properties.content_type,
                 delivery_mode=pika.DeliveryMode.Persistent,
             ),
@@ -111,7 +120,7 @@ def _take(
     letters = []
     with amqp.channel(config) as channel:
         channel.confirm_delivery()
-        for held in _select(_hold(channel, service), letter_ids):
+        for held in _select(_hold(channel, config, service), letter_ids):
             try:
                 act(channel, held)
             except (pika.exceptions.UnroutableError, pika.exceptions.NackError) as e:
@@ -121,7 +130,7 @@ def _take(
     return letters
 
 
-def _hold(channel: BlockingChannel, service: str, limit: int | None = None) -> list[_Held]:
+def _hold(channel: BlockingChannel, config: BrokerConfig, service: str, limit: int | None = None) -> list[_Held]:
     name = topology.dead_queue(service)
     try:
         count = channel.queue_declare(name, passive=True).method.message_count
@@ -132,7 +141,7 @@ def _hold(channel: BlockingChannel, service: str, limit: int | None = None) -> l
         method, properties, body = channel.basic_get(name)
         if method is None or properties is None or body is None:
             break
-        taken.append(_Held(_letter(properties, body), method.delivery_tag, properties))
+        taken.append(_Held(_letter(properties, body, config.user), method.delivery_tag, properties))
     return taken
 
 
@@ -146,16 +155,24 @@ def _select(held: list[_Held], letter_ids: Sequence[str] | None) -> list[_Held]:
     return [message for message in held if message.letter.id in letter_ids]
 
 
-def _letter(properties: pika.BasicProperties, body: bytes) -> DeadLetter:
+def _letter(properties: pika.BasicProperties, body: bytes, own: str) -> DeadLetter:
     headers: dict[str, Any] = properties.headers or {}
+    origin = topology.origin(properties.user_id, headers, own)
     deaths = headers.get("x-death") or [{}]
     time = deaths[0].get("time")
-    attempts = headers.get(topology.ATTEMPT_HEADER, 0)
     return DeadLetter(
-        id=properties.message_id or f"sha256:{hashlib.sha256(body).hexdigest()[:_ID_DIGITS]}",
+        id=_id(properties.message_id, body),
         type=properties.type or "",
+        publisher=origin.publisher,
         body=body,
-        attempts=attempts if isinstance(attempts, int) else 0,
+        attempts=origin.attempts,
         error=str(headers.get(topology.ERROR_HEADER, "")),
         dead_time=time.replace(tzinfo=UTC) if isinstance(time, datetime) else None,
     )
+
+
+def _id(message_id: str | None, body: bytes) -> str:
+    try:
+        return str(uuid.UUID(message_id or ""))
+    except ValueError:
+        return f"sha256:{hashlib.sha256(body).hexdigest()[:_ID_DIGITS]}"

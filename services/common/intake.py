@@ -15,7 +15,7 @@ from uuid import UUID
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from services.common import db, log
+from services.common import db, log, outbox
 from services.common.db import Tx
 from services.common.errors import Unavailable
 from services.common.settings import DatabaseConfig
@@ -37,11 +37,14 @@ class Subscription:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message as it arrived."""
+    """A message as it arrived. publisher: the login of whoever published it, as the broker has
+    proven it (`topology.publisher`); empty when it has not.
+    """
 
     event_id: str
     type: str
     body: bytes
+    publisher: str
 
 
 class Outcome(Enum):
@@ -51,6 +54,10 @@ class Outcome(Enum):
     HOLD = "hold"
     RETRY = "retry"
     DEAD = "dead"
+
+
+NOT_FROM_OWNER = "NOT_FROM_OWNER"
+"""Why an event is a dead letter that its owner has not published."""
 
 
 def event_types(subscriptions: Iterable[Subscription]) -> list[str]:
@@ -70,8 +77,10 @@ class Intake:
 
     def take(self, delivery: Delivery) -> tuple[Outcome, str]:
         """Handle a delivery: its outcome and the reason (a code and a place, without personal
-        data).
+        data). Only the service that owns an event may say it; what others say is a dead letter.
         """
+        if not delivery.publisher or delivery.publisher != outbox.owner(delivery.type):
+            return Outcome.DEAD, f"{NOT_FROM_OWNER} from {delivery.publisher or 'nobody who proves it'}"
         try:
             event_id, subscription, event = self._decode(delivery)
         except (ValueError, LookupError, json_format.ParseError) as e:

@@ -58,6 +58,14 @@ def routing_key(event_type: str) -> str:
     return event_type.removeprefix(_PREFIX)
 
 
+def owner(event_type: str) -> str:
+    """The login of the only service that may publish an event: ``service/gradebook`` for
+    ``hoso.gradebook.v1.BookLocked``. Empty for what is no event of ours.
+    """
+    package = event_type.removeprefix(_PREFIX).partition(".")[0]
+    return f"service/{package}" if event_type.startswith(_PREFIX) else ""
+
+
 def state(tx: Tx) -> OutboxCounts:
     """The events that still wait for the broker."""
     statement = (

@@ -96,6 +96,7 @@ class _BrokerSession:
     def __init__(self, connection: db.Tx, config: BrokerConfig, service: str, stop: threading.Event) -> None:
         self._database = connection
         self._service = service
+        self._login = config.user
         self._stop = stop
         self._channel: pika.channel.Channel | None = None
         self._ready: deque[_Row] = deque()
@@ -202,6 +203,7 @@ class _BrokerSession:
                     message_id=str(row.event_id),
                     type=row.type,
                     app_id=self._service,
+                    user_id=self._login,  # checked by the broker: this is who we are (ADR-0062)
                     content_type="application/octet-stream",
                     delivery_mode=pika.DeliveryMode.Persistent,
                 ),

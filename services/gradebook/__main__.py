@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def serve(config: Config, stop: threading.Event) -> None:
     """GRPC API."""
-    from services.common import grpc_server, operations
+    from services.common import dead_letter_service, grpc_server, operations
     from services.common.db import Database
     from services.common.refusals import Refusals
     from services.gradebook import api
@@ -27,7 +27,11 @@ def serve(config: Config, stop: threading.Event) -> None:
     refused = Refusals(database)
     grpc_server.serve(
         config.server,
-        [*api.served(database, refused), operations.served(database)],
+        [
+            *api.served(database, refused),
+            operations.served(database),
+            dead_letter_service.served(database, config.broker, "gradebook"),
+        ],
         refused,
         {"database": database.ping},
         stop,

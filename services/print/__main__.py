@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def serve(config: PrintConfig, stop: threading.Event) -> None:
     """GRPC API."""
-    from services.common import grpc_server, operations
+    from services.common import dead_letter_service, grpc_server, operations
     from services.common.db import Database
     from services.common.refusals import Refusals
     from services.print import service
@@ -23,7 +23,11 @@ def serve(config: PrintConfig, stop: threading.Event) -> None:
     database = Database(config.database)
     grpc_server.serve(
         config.server,
-        [service.served(database), operations.served(database)],
+        [
+            service.served(database),
+            operations.served(database),
+            dead_letter_service.served(database, config.broker, "print"),
+        ],
         Refusals(database),
         {"database": database.ping},
         stop,

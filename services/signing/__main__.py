@@ -23,7 +23,7 @@ EX_TEMPFAIL = 75
 
 def serve(config: "SigningConfig", stop: threading.Event) -> None:
     """GRPC API."""
-    from services.common import grpc_server, operations
+    from services.common import dead_letter_service, grpc_server, operations
     from services.common.db import Database
     from services.common.refusals import Refusals
     from services.signing import service
@@ -33,7 +33,11 @@ def serve(config: "SigningConfig", stop: threading.Event) -> None:
     tokens = TokenClient(config.tokens.socket)
     grpc_server.serve(
         config.server,
-        [service.served(database, tokens), operations.served(database)],
+        [
+            service.served(database, tokens),
+            operations.served(database),
+            dead_letter_service.served(database, config.broker, "signing"),
+        ],
         Refusals(database),
         {"database": database.ping, "tokens": tokens.ping},
         stop,

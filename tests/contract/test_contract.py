@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from services.archive import service as archive_service
 from services.archive import service_anchors
-from services.common import operations
+from services.common import dead_letter_service, operations
 from services.gradebook import api as gradebook_api
 from services.print import service as print_service
 from services.signing import service as signing_service
@@ -74,6 +74,7 @@ def _served() -> list[Any]:
         archive_service.served(nothing, ""),
         service_anchors.served(nothing),
         operations.served(nothing),
+        dead_letter_service.served(nothing, nothing, ""),
     ]
 
 

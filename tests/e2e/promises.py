@@ -9,7 +9,7 @@ from typing import Any
 
 from hoso.archive.v1 import archive_pb2
 from hoso.gradebook.v1 import books_pb2, common_pb2, marks_pb2
-from hoso.operations.v1 import operations_pb2
+from hoso.operations.v1 import dead_letters_pb2, operations_pb2
 from hoso.signing.v1 import signing_pb2
 
 from cli.archive import all_records
@@ -18,9 +18,7 @@ from cli.connection import SERVICES, Services, call, download
 from demo import load as demo_load
 from demo.books import TYPES
 from demo.school import School
-from services.common import dead_letters
 from services.common.errors import HosoError
-from services.common.settings import BrokerConfig
 from tests.e2e.conftest import Line
 
 SIGN_ORDER = {
@@ -49,8 +47,7 @@ def check(line: Line, *schools: School) -> None:
             signed_once_by_each(operator, book)
         each_archived_once_and_verified(operator, school, books)
         every_closing_left_a_snapshot(line, vendor, school)
-    assert line.profile.broker is not None
-    nothing_is_stuck(operator, line.profile.broker)
+    nothing_is_stuck(operator)
 
 
 def books_of(operator: Services, school: School) -> list[books_pb2.Book]:
@@ -133,7 +130,7 @@ def each_archived_once_and_verified(operator: Services, school: School, books: S
         assert [s.role for s in answer.signatures][-2:] == last
 
 
-def nothing_is_stuck(operator: Services, broker: BrokerConfig) -> None:
+def nothing_is_stuck(operator: Services) -> None:
     for service in SERVICES:
         status = call(operator.operations[service].GetStatus, operations_pb2.GetStatusRequest(), patient=True)
         dead = call(operator.operations[service].ListDeadJobs, operations_pb2.ListDeadJobsRequest(), patient=True)
@@ -141,7 +138,10 @@ def nothing_is_stuck(operator: Services, broker: BrokerConfig) -> None:
         assert (service, status.jobs_dead, status.outbox_pending) == (service, 0, 0)
         audit = call(operator.operations[service].VerifyAudit, operations_pb2.VerifyAuditRequest(), patient=True)
         assert not audit.breaks, service
-        assert dead_letters.list_letters(broker, service) == [], service
+        letters = call(
+            operator.dead_letters[service].ListDeadLetters, dead_letters_pb2.ListDeadLettersRequest(), patient=True
+        )
+        assert not letters.letters, service
 
 
 def the_story_was_told(line: Line, home: School, away: School) -> None:

@@ -14,16 +14,15 @@ import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-from google.protobuf.wrappers_pb2 import StringValue  # noqa: E402
-
 from services.common import config, consume, log  # noqa: E402
 from services.common.db import Tx  # noqa: E402
 from services.common.errors import Unavailable  # noqa: E402
 from services.common.intake import Subscription  # noqa: E402
 from services.common.settings import BrokerConfig, DatabaseConfig  # noqa: E402
+from tests.integration.common.happened import Happened  # noqa: E402
 
 
-def handle(tx: Tx, event: StringValue) -> None:
+def handle(tx: Tx, event: Any) -> None:
     tx.execute("INSERT INTO handled (value) VALUES (%s)", (event.value,))
     if event.value == "fail":
         raise ValueError("Nguyễn Văn A")
@@ -50,7 +49,7 @@ def main(settings: dict[str, Any]) -> int:
         "gradebook",
         config._build(BrokerConfig, settings["broker"], "", []),
         config._build(DatabaseConfig, settings["database"], "", []),
-        [Subscription(StringValue, handle)],
+        [Subscription(Happened, handle)],
     )
 
 

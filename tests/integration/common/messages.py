@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
-from services.common import amqp
+from services.common import amqp, topology
 from services.common.settings import BrokerConfig
 from tests.waiting import eventually
 
@@ -41,6 +41,8 @@ def take(broker: BrokerConfig, queue: str, timeout_s: float = 15.0) -> tuple[pik
 
 
 def publish(broker: BrokerConfig, queue: str, body: bytes, **properties: object) -> None:
-    """Put a message straight into `queue`."""
+    """Put a message straight into `queue` of the service whose login this is."""
+    options = {"delivery_mode": 2, "user_id": broker.user, **properties}
     with channel(broker) as open_channel:
-        open_channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2, **properties), mandatory=True)
+        exchange = topology.retry_exchange(broker.user.removeprefix("service/"))
+        open_channel.basic_publish(exchange, queue, body, pika.BasicProperties(**options), mandatory=True)

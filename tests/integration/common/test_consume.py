@@ -2,7 +2,6 @@
 dead letter.
 """
 
-import json
 import signal
 import time
 import uuid
@@ -10,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 
+from deploy.local.layout import Stack
 from services.common import topology
 from services.common.db import Database
 from services.common.settings import BrokerConfig, DatabaseConfig
@@ -19,16 +18,18 @@ from tests.waiting import eventually
 
 from . import messages
 from .children import CONSUMER, Child, family
+from .happened import Ended, Happened, body, hear_itself
 
 SERVICE = "gradebook"
 QUEUE = topology.queue(SERVICE)
 DEAD = topology.dead_queue(SERVICE)
-TYPE = StringValue.DESCRIPTOR.full_name
+TYPE = Happened.DESCRIPTOR.full_name
 
 
 @pytest.fixture
-def queue(broker: Callable[[str], BrokerConfig], base: Database) -> BrokerConfig:
+def queue(stack: Stack, broker: Callable[[str], BrokerConfig], base: Database) -> BrokerConfig:
     config = broker(SERVICE)
+    hear_itself(stack, config.virtual_host)
     topology.declare(config, SERVICE, [TYPE])
     with messages.channel(config) as channel:
         for name in (QUEUE, DEAD, *(topology.retry_queue(SERVICE, s) for s in topology.RETRY_S)):
@@ -48,7 +49,7 @@ def start(queue: BrokerConfig, database_config: DatabaseConfig, tmp_path: Path) 
 def send(broker: BrokerConfig, value: str, event_id: str = "", **properties: object) -> str:
     event_id = event_id or str(uuid.uuid4())
     options: dict[str, object] = {"message_id": event_id, "type": TYPE, "content_type": "application/octet-stream"}
-    messages.publish(broker, QUEUE, json.dumps(value).encode(), **(options | properties))
+    messages.publish(broker, QUEUE, body(value), **(options | properties))
     return event_id
 
 
@@ -78,36 +79,36 @@ def test_a_failing_handler_climbs_the_ladder_to_the_dead_letters(
     send(queue, "next")
     eventually(lambda: handled(base) == ["next"])
     eventually(lambda: messages.depth(queue, topology.retry_queue(SERVICE, 10)) == 1)
-    properties, body = messages.take(queue, topology.retry_queue(SERVICE, 10))
+    properties, taken = messages.take(queue, topology.retry_queue(SERVICE, 10))
     assert properties.headers["hoso-attempt"] == 2
     assert properties.headers["hoso-error"].startswith("ValueError in handle (consuming.py:")
-    assert (properties.message_id, properties.type, body) == (event_id, TYPE, b'"fail"')
-    messages.publish(queue, QUEUE, body, message_id=event_id, type=TYPE, headers={"hoso-attempt": 4})
-    properties, body = messages.take(queue, DEAD)
-    assert (properties.message_id, body) == (event_id, b'"fail"')
+    assert (properties.message_id, properties.type, taken) == (event_id, TYPE, body("fail"))
+    messages.publish(queue, QUEUE, taken, message_id=event_id, type=TYPE, headers={"hoso-attempt": 4})
+    properties, taken = messages.take(queue, DEAD)
+    assert (properties.message_id, taken) == (event_id, body("fail"))
     assert handled(base) == ["next"]
 
 
 @pytest.mark.parametrize(
-    ("body", "properties"),
+    ("unreadable", "properties"),
     [
         (b"\xff\x00{", {}),
-        (b'{"not": "a string"}', {}),
-        (b'"x"', {"type": Int64Value.DESCRIPTOR.full_name}),
-        (b'"x"', {"message_id": "not a uuid"}),
-        (b'"x"', {"message_id": None, "type": None}),
+        (b'{"value": {"not": "a string"}}', {}),
+        (body("x"), {"type": Ended.DESCRIPTOR.full_name}),
+        (body("x"), {"message_id": "not a uuid"}),
+        (body("x"), {"message_id": None, "type": None}),
         (b"{", {"content_type": "application/json", "content_encoding": "utf-8"}),
         (b'"x\xff', {"content_type": "application/x-python-serialize", "content_encoding": "nonsense"}),
-        (b'"x"', {"headers": {"compression": "nonsense"}}),
+        (body("x"), {"headers": {"compression": "nonsense"}}),
     ],
 )
 def test_an_unreadable_message_becomes_a_dead_letter(
-    base: Database, queue: BrokerConfig, start: Callable[..., Child], body: bytes, properties: dict[str, object]
+    base: Database, queue: BrokerConfig, start: Callable[..., Child], unreadable: bytes, properties: dict[str, object]
 ) -> None:
     options: dict[str, object] = {"message_id": str(uuid.uuid4()), "type": TYPE}
-    messages.publish(queue, QUEUE, body, **(options | properties))
+    messages.publish(queue, QUEUE, unreadable, **(options | properties))
     consumer = start()
-    assert messages.take(queue, DEAD)[1] == body
+    assert messages.take(queue, DEAD)[1] == unreadable
     send(queue, "next")
     eventually(lambda: handled(base) == ["next"])
     assert consumer.end(signal.SIGTERM) == 0

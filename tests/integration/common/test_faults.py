@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from google.protobuf.wrappers_pb2 import StringValue
 
 from deploy.local import layout, pki, postgres, rabbitmq
 from deploy.local.process import NotReadyError, Process, launch
@@ -26,6 +25,7 @@ from tests.working import working
 
 from . import messages
 from .children import CONSUMER, RELAY, family
+from .happened import Happened, hear_itself
 
 SERVICE = "gradebook"
 QUEUE = topology.queue(SERVICE)
@@ -83,7 +83,8 @@ def servers(stack: layout.Stack) -> Iterator[Servers]:
             server.start()
         database, broker = postgres.config(own, SERVICE), rabbitmq.config(own, f"service/{SERVICE}")
         db.migrate(database, [])
-        topology.declare(broker, SERVICE, [StringValue.DESCRIPTOR.full_name])
+        hear_itself(own, rabbitmq.VIRTUAL_HOST)
+        topology.declare(broker, SERVICE, [Happened.DESCRIPTOR.full_name])
         yield Servers(started[0], started[-1], database, broker)
     finally:
         for server in reversed(started):
@@ -121,7 +122,7 @@ class Writer(threading.Thread):
             self.sent.add(value)
             try:
                 with self._base.transaction() as tx:
-                    outbox.add(tx, StringValue(value=value))
+                    outbox.add(tx, Happened(value=value))
             except Unavailable:
                 continue
             self.certain.add(value)
@@ -202,7 +203,7 @@ def test_relay_and_consumer_killed_again_and_again(servers: Servers, own_base: D
 
 def test_processes_wait_for_servers_that_start_later(servers: Servers, own_base: Database, tmp_path: Path) -> None:
     with own_base.transaction() as tx:
-        outbox.add(tx, StringValue(value="1"))
+        outbox.add(tx, Happened(value="1"))
     servers.rabbitmq.stop()
     with family(tmp_path, servers.broker, servers.database) as children:
         processes = [children.start(RELAY), children.start(CONSUMER)]

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 
+from deploy.local.layout import Stack
 from services.common import outbox, relay, topology
 from services.common.db import Database
 from services.common.intake import Delivery, Intake, Outcome, Subscription
@@ -20,15 +20,17 @@ from tests.waiting import eventually
 
 from . import messages
 from .children import RELAY, family
+from .happened import Ended, Happened, body, hear_itself
 
 SERVICE = "gradebook"
 QUEUE = topology.queue(SERVICE)
-ROUTED = StringValue.DESCRIPTOR.full_name
+ROUTED = Happened.DESCRIPTOR.full_name
 
 
 @pytest.fixture
-def queue(broker: Callable[[str], BrokerConfig]) -> BrokerConfig:
+def queue(stack: Stack, broker: Callable[[str], BrokerConfig]) -> BrokerConfig:
     config = broker(SERVICE)
+    hear_itself(stack, config.virtual_host)
     topology.declare(config, SERVICE, [ROUTED])
     with messages.channel(config) as channel:
         channel.queue_purge(QUEUE)
@@ -50,7 +52,7 @@ def relaying(database: DatabaseConfig, broker: BrokerConfig) -> Iterator[None]:
 
 def add(base: Database, *values: str) -> list[str]:
     with base.transaction() as tx:
-        return [outbox.add(tx, StringValue(value=value)) for value in values]
+        return [outbox.add(tx, Happened(value=value)) for value in values]
 
 
 def outbox_state(base: Database) -> outbox.OutboxCounts:
@@ -65,11 +67,12 @@ def pending(base: Database) -> int:
 def test_an_event_arrives_as_promised(base: Database, database_config: DatabaseConfig, queue: BrokerConfig) -> None:
     (event_id,) = add(base, "book 12")
     with relaying(database_config, queue):
-        properties, body = messages.take(queue, QUEUE)
+        properties, taken = messages.take(queue, QUEUE)
         eventually(lambda: pending(base) == 0)
-    assert json.loads(body) == "book 12"
+    assert json.loads(taken) == {"value": "book 12"}
     assert properties.message_id == event_id == str(uuid.UUID(event_id))
     assert (properties.type, properties.app_id, properties.delivery_mode) == (ROUTED, SERVICE, 2)
+    assert properties.user_id == f"service/{SERVICE}"
     assert properties.content_type == "application/octet-stream"
 
 
@@ -77,11 +80,11 @@ def test_a_rolled_back_event_is_never_sent(
     base: Database, database_config: DatabaseConfig, queue: BrokerConfig
 ) -> None:
     with pytest.raises(RuntimeError), base.transaction() as tx:
-        outbox.add(tx, StringValue(value="never"))
+        outbox.add(tx, Happened(value="never"))
         raise RuntimeError
     with relaying(database_config, queue):
         add(base, "sent")
-        assert messages.take(queue, QUEUE)[1] == b'"sent"'
+        assert messages.take(queue, QUEUE)[1] == body("sent")
         assert messages.depth(queue, QUEUE) == 0
 
 
@@ -117,18 +120,18 @@ def test_an_event_without_a_queue_waits_and_holds_up_nobody(
     base: Database, database_config: DatabaseConfig, queue: BrokerConfig
 ) -> None:
     with base.transaction() as tx:
-        outbox.add(tx, Int64Value(value=1))
+        outbox.add(tx, Ended(value="1"))
     add(base, "after")
     with relaying(database_config, queue):
-        assert messages.take(queue, QUEUE)[1] == b'"after"'
+        assert messages.take(queue, QUEUE)[1] == body("after")
         # The message is there a moment before its row is marked.
         eventually(lambda: (outbox_state(base).pending, outbox_state(base).refused) == (1, 1))
-        assert outbox_state(base).last_error == "UNROUTABLE NO_ROUTE google.protobuf.Int64Value"
-        topology.declare(queue, SERVICE, [Int64Value.DESCRIPTOR.full_name])
-        assert messages.take(queue, QUEUE)[0].type == "google.protobuf.Int64Value"
+        assert outbox_state(base).last_error == "UNROUTABLE NO_ROUTE gradebook.v1.Ended"
+        topology.declare(queue, SERVICE, [Ended.DESCRIPTOR.full_name])
+        assert messages.take(queue, QUEUE)[0].type == "hoso.gradebook.v1.Ended"
         eventually(lambda: pending(base) == 0)
     with messages.channel(queue) as channel:
-        channel.queue_unbind(QUEUE, topology.EXCHANGE, "google.protobuf.Int64Value")
+        channel.queue_unbind(QUEUE, topology.EXCHANGE, "gradebook.v1.Ended")
 
 
 def test_only_one_relay_publishes_and_another_takes_over(
@@ -189,11 +192,11 @@ def test_a_relay_killed_between_confirm_and_mark_repeats_and_the_inbox_absorbs_i
     assert messages.depth(queue, QUEUE) == 40
 
     handled: list[str] = []
-    intake = Intake(database_config, [Subscription(StringValue, lambda tx, event: handled.append(event.value))])
+    intake = Intake(database_config, [Subscription(Happened, lambda tx, event: handled.append(event.value))])
     for _ in range(40):
-        properties, body = messages.take(queue, QUEUE)
+        properties, taken = messages.take(queue, QUEUE)
         assert properties.message_id in ids
-        outcome, _ = intake.take(Delivery(properties.message_id, properties.type, body))
+        outcome, _ = intake.take(Delivery(properties.message_id, properties.type, taken, properties.user_id))
         assert outcome is Outcome.DONE
     intake.close()
     assert sorted(handled, key=int) == [str(number) for number in range(20)]

@@ -132,7 +132,9 @@ def test_an_event_goes_out_through_the_relay_and_an_answer_comes_in_through_the_
             topology.EXCHANGE,
             "archive.v1.SnapshotArchived",
             json_format.MessageToJson(answer, preserving_proto_field_name=True).encode(),
-            pika.BasicProperties(message_id=str(uuid.uuid4()), type="hoso.archive.v1.SnapshotArchived"),
+            pika.BasicProperties(
+                message_id=str(uuid.uuid4()), type="hoso.archive.v1.SnapshotArchived", user_id=archive.user
+            ),
         )
         eventually(lambda: world.ask("GetWindow", **world.year, window="CN").snapshots[0].archive_record == "record-7")
 

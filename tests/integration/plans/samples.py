@@ -177,7 +177,7 @@ def further_calls(service: str, config: DatabaseConfig, tx: Tx) -> list[Callable
     tx.rollback()
     session = SimpleNamespace(_database=tx, _confirmed=[1], _refused={"reason": [1]})
     waiting = SimpleNamespace(_database=tx, _exhausted=False, _in_flight={}, _mark=lambda: None, _ready=[])
-    event = Delivery(str(uuid.uuid4()), events_pb2.SnapshotArchived.DESCRIPTOR.full_name, b"{}")
+    event = Delivery(str(uuid.uuid4()), events_pb2.SnapshotArchived.DESCRIPTOR.full_name, b"{}", "service/archive")
     intake = Intake(config, [Subscription(events_pb2.SnapshotArchived, lambda tx, event: None)])
     return [
         lambda: _entered(config, sheet),

@@ -78,11 +78,10 @@ def test_a_service_uses_its_own_queues_only(broker: Callable[[str], BrokerConfig
     own = broker("gradebook")
     with open_broker(own, own.tls) as connection:
         channel = connection.channel()
-        channel.exchange_declare("hoso.events", "topic", durable=True)
         channel.queue_declare("gradebook.events", durable=True, arguments={"x-queue-type": "quorum"})
-        channel.queue_bind("gradebook.events", "hoso.events", "print.#")
+        channel.queue_bind("gradebook.events", "hoso.events", "print.v1.RenditionReady")
         channel.confirm_delivery()
-        channel.basic_publish("hoso.events", "print.v1.X", b"x", mandatory=True)
+        channel.basic_publish("hoso.events", "gradebook.v1.X", b"x")
         with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="ACCESS_REFUSED"):
             channel.queue_declare("signing.events", durable=True)
 

@@ -13,6 +13,7 @@ from hoso.print.v1 import events_pb2 as print_events
 from hoso.print.v1 import print_pb2
 from hoso.signing.v1 import events_pb2 as signing_events
 
+from services.common import outbox
 from services.common.intake import Delivery, Intake, Outcome
 from services.gradebook.events import SUBSCRIPTIONS
 from tests.integration.gradebook.world import WHOLE_YEAR, World, sha256
@@ -30,7 +31,8 @@ def consumer(world: World) -> Iterator[Announce]:
 
     def hand_in(event: Message, event_id: str | None = None) -> Outcome:
         body = json_format.MessageToJson(event, preserving_proto_field_name=True).encode()
-        return intake.take(Delivery(event_id or str(uuid.uuid4()), event.DESCRIPTOR.full_name, body))[0]
+        name = event.DESCRIPTOR.full_name
+        return intake.take(Delivery(event_id or str(uuid.uuid4()), name, body, outbox.owner(name)))[0]
 
     try:
         yield hand_in
