@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from services.common.errors import Rejected, Unavailable
+from services.common.errors import Forged, Rejected, Unavailable
 
 CHUNK_BYTES = 256 * 1024
 MAX_BYTES = 64 * 1024 * 1024
@@ -18,7 +18,7 @@ def split(data: bytes) -> Iterator[bytes]:
 def join(pieces: Iterable[bytes], *, sha256: bytes) -> bytes:
     """The joined pieces, at most 64 MiB. sha256: the announced digest (32 bytes).
 
-    Raises Unavailable STREAM_CUT when nothing came, Rejected TOO_LARGE, Rejected DIGEST_MISMATCH
+    Raises Unavailable STREAM_CUT when nothing came, Rejected TOO_LARGE, Forged DIGEST_MISMATCH
     when the bytes have another digest.
     """
     data = collect(pieces)
@@ -26,7 +26,7 @@ def join(pieces: Iterable[bytes], *, sha256: bytes) -> bytes:
         raise Unavailable("STREAM_CUT", "the stream ended before its first byte")
     digest = hashlib.sha256(data).digest()
     if digest != sha256:
-        raise Rejected(
+        raise Forged(
             "DIGEST_MISMATCH",
             "Nội dung nhận được không khớp mã băm.",
             expected=sha256.hex(),

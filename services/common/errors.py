@@ -58,6 +58,12 @@ class Rejected(HosoError):
     """The request is well formed but the present state forbids it (FAILED_PRECONDITION)."""
 
 
+class Forged(Rejected):
+    """Something that was said or stored is not what its owner says it is (FAILED_PRECONDITION): it
+    is refused with an alarm, for somebody or something has changed it (ADR-0062).
+    """
+
+
 class Unauthenticated(HosoError):
     """No acceptable proof of who is calling or for whom (UNAUTHENTICATED)."""
 

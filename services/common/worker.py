@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from services.common import jobs, log, ready
-from services.common.db import Database
-from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Unavailable, Waiting
+from services.common import audit, identity, jobs, log, ready
+from services.common.db import Database, Tx
+from services.common.errors import Forbidden, Forged, Invalid, NotFound, Rejected, Unavailable, Waiting
 from services.common.jobs import Job, LeaseLost
 
 Handler = Callable[[Job], None]
@@ -40,7 +40,8 @@ def run(
 
     A handler calls `jobs.finish` or `jobs.finish_for_now` in the transaction that writes its
     result. What it raises decides what follows: Waiting and Unavailable stand aside without using
-    up an attempt; Rejected, Invalid, NotFound and Forbidden make the job dead; anything else, and
+    up an attempt; Rejected, Invalid, NotFound and Forbidden make the job dead, and Forged raises an
+    alarm besides: in the log (`alarm`) and in the audit chain ``alarms``. Anything else, and
     returning without finishing, is retried and dead after eight attempts.
 
     lease_s: how soon a killed worker's job is taken over by another, at least 3; it is renewed
@@ -140,7 +141,9 @@ class _Worker:
                     jobs.stand_aside(tx, job, reason)
                     _log.info("job stands aside", reason=reason)
                 elif jobs.fail(tx, job, reason, final=isinstance(error, _FINAL)):
-                    _log.error("job failed", reason=reason)
+                    if isinstance(error, Forged):
+                        _alarm(tx, job, error)
+                    _log.error("job failed", reason=reason, alarm=isinstance(error, Forged))
                 elif error is None:
                     _log.info("job done")
         except Unavailable as e:
@@ -164,3 +167,8 @@ class _Worker:
             if not self._free.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 _log.warning("handlers did not end in time; their leases will run out", jobs=len(self._running))
                 return
+
+
+def _alarm(tx: Tx, job: Job, error: Forged) -> None:
+    subject = f"jobs/{job.kind}/{job.key}"
+    audit.append(tx, audit.AuditRow("alarms", error.reason, subject, error.facts, identity.SYSTEM))

@@ -55,6 +55,7 @@ ACCESS = {
     "ListStudentTranscripts": Access(clients=("vendor/*",)),
     "ListRecordBooks": Access(clients=("vendor/*", "operator/department")),
     "DownloadBookContent": Access(clients=("vendor/*", "service/print")),
+    "GetBookFacts": Access(clients=("service/print", "service/signing", "service/archive")),
 }
 
 
@@ -235,6 +236,12 @@ class Books(books_pb2_grpc.BookServiceServicer):
         for chunk in chunks.split(records.book_content(self._database, caller(), request.book)):
             yield books_pb2.DownloadBookContentResponse(chunk=chunk)
 
+    def GetBookFacts(
+        self, request: books_pb2.GetBookFactsRequest, context: grpc.ServicerContext
+    ) -> books_pb2.GetBookFactsResponse:
+        """What is known of a book now."""
+        return books_pb2.GetBookFactsResponse(facts=_facts(records.book_facts(self._database, caller(), request.book)))
+
 
 def _book(book: BookRow, history: Sequence[TransitionRow] = ()) -> books_pb2.Book:
     return books_pb2.Book(
@@ -256,6 +263,23 @@ def _book(book: BookRow, history: Sequence[TransitionRow] = ()) -> books_pb2.Boo
         subject=book.subject,
         sealed=book.sealed,
         history=[_transition(step) for step in history],
+    )
+
+
+def _facts(book: BookRow) -> books_pb2.BookFacts:
+    return books_pb2.BookFacts(
+        book=str(book.id),
+        version=book.version,
+        school=book.school,
+        school_year=book.school_year,
+        record_type=cast("common_pb2.RecordType.ValueType", book.record_type),
+        state=cast("books_pb2.BookState.ValueType", book.state),
+        content_sha256=book.content_sha256,
+        signing_rendition=str(book.signing_rendition or ""),
+        signing_pdf_sha256=book.signing_pdf_sha256 or b"",
+        signing_pdf_size_bytes=book.signing_pdf_size_bytes or 0,
+        document=book.signed_document,
+        document_sha256=book.document_sha256 or b"",
     )
 
 

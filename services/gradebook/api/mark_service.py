@@ -43,6 +43,7 @@ ACCESS = {
     "ListMissing": _VENDOR,
     "GetMarkHistory": _VENDOR,
     "DownloadSnapshot": Access(clients=("service/archive",)),
+    "GetSnapshotFacts": Access(clients=("service/archive",)),
 }
 
 
@@ -261,6 +262,16 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
         data = windows.snapshot_content(self._database, identifier("snapshot", request.snapshot))
         for chunk in chunks.split(data):
             yield marks_pb2.DownloadSnapshotResponse(chunk=chunk)
+
+    def GetSnapshotFacts(
+        self, request: marks_pb2.GetSnapshotFactsRequest, context: grpc.ServicerContext
+    ) -> marks_pb2.GetSnapshotFactsResponse:
+        """Whose a snapshot is, and its digest."""
+        snapshot = identifier("snapshot", request.snapshot)
+        facts = windows.snapshot_facts(self._database, snapshot)
+        return marks_pb2.GetSnapshotFactsResponse(
+            facts=marks_pb2.SnapshotFacts(snapshot=str(snapshot), **facts._asdict())
+        )
 
 
 def _moment(field: str, message: Timestamp) -> datetime:

@@ -37,13 +37,22 @@ class _AboutContent(_AboutBook, Protocol):
     def content_sha256(self) -> bytes: ...
 
 
+class _AboutDocument(_AboutContent, Protocol):
+    @property
+    def document(self) -> str: ...
+
+
 def rendition_ready(tx: Tx, event: print_events.RenditionReady) -> None:
-    """The unsigned print exists: PRINTED_UNSIGNED. Signing copies are left to signing."""
-    if event.kind != print_pb2.RENDITION_KIND_UNSIGNED:
-        return
+    """The unsigned print exists: PRINTED_UNSIGNED. Of a signing copy the digest is noted."""
     book = _book(tx, event)
-    if _agrees(tx, book, event):
-        _advance(tx, book, BookAct.PRINT, unsigned_rendition=event.rendition)
+    if not _agrees(tx, book, event):
+        return
+    if event.school != book.school:
+        _problem(tx, book, "Nhận được thông báo bản in mang mã của trường khác.")
+    elif event.kind == print_pb2.RENDITION_KIND_UNSIGNED:
+        _advance(tx, book, BookAct.PRINT, unsigned_rendition=str(_uuid(event.rendition)))
+    elif event.kind == print_pb2.RENDITION_KIND_SIGNING and event.pdf_size_bytes:
+        _note_signing_copy(tx, book, event)
 
 
 def rendition_failed(tx: Tx, event: print_events.RenditionFailed) -> None:
@@ -57,32 +66,33 @@ def rendition_failed(tx: Tx, event: print_events.RenditionFailed) -> None:
 
 
 def document_signed(tx: Tx, event: signing_events.DocumentSigned) -> None:
-    """All personal signatures are made: SIGNED. The document is finished if no seal follows."""
+    """All personal signatures are made: SIGNED. The document is finished if no seal follows.
+
+    Raises as `_is_signing_copy`.
+    """
     book = _book(tx, event)
-    if _agrees(tx, book, event):
+    if _agrees(tx, book, event) and _is_signing_copy(tx, book, event):
         finished = {} if book.sealed else {"document_sha256": event.document_sha256}
-        _advance(tx, book, BookAct.SIGN, signed_document=event.document, **finished)
+        _advance(tx, book, BookAct.SIGN, signed_document=str(_uuid(event.document)), **finished)
 
 
 def document_sealed(tx: Tx, event: signing_events.DocumentSealed) -> None:
     """The school's seal is made: SEALED.
 
     The seal follows the last personal signature, so this event also stands for a DocumentSigned
-    that it overtakes.
+    that it overtakes. Raises as `_is_signing_copy`.
     """
     book = _book(tx, event)
-    if not _agrees(tx, book, event):
+    if not (_agrees(tx, book, event) and _is_signing_copy(tx, book, event)):
         return
     if not book.sealed:
         _problem(tx, book, "Nhận được thông báo đóng dấu số cho loại sổ không đóng dấu.")
         return
-    if book.signed_document not in ("", event.document):
-        _problem(tx, book, "Tài liệu được đóng dấu số khác tài liệu đã ký.")
-        return
+    document = str(_uuid(event.document))
     if book.state == BookState.DIGITAL_SIGNING:
-        _advance(tx, book, BookAct.SIGN, signed_document=event.document)
+        _advance(tx, book, BookAct.SIGN, signed_document=document)
         book = _book(tx, event)
-    _advance(tx, book, BookAct.SEAL, signed_document=event.document, document_sha256=event.document_sha256)
+    _advance(tx, book, BookAct.SEAL, signed_document=document, document_sha256=event.document_sha256)
 
 
 def record_archived(tx: Tx, event: archive_events.RecordArchived) -> None:
@@ -93,7 +103,7 @@ def record_archived(tx: Tx, event: archive_events.RecordArchived) -> None:
     if book.state == BookState.LOCKED and event.object_sha256 != book.document_sha256:
         _problem(tx, book, "Tệp trong kho lưu trữ khác tài liệu đã ký số, đóng dấu số.")
         return
-    _advance(tx, book, BookAct.ARCHIVE, archive_record=event.record)
+    _advance(tx, book, BookAct.ARCHIVE, archive_record=str(_uuid(event.record)))
 
 
 def record_refused(tx: Tx, event: archive_events.RecordRefused) -> None:
@@ -111,10 +121,10 @@ def snapshot_archived(tx: Tx, event: archive_events.SnapshotArchived) -> None:
     letters, for an operator.
     """
     snapshot = _uuid(event.snapshot)
-    digest = windows.snapshot_digest(tx, snapshot)
-    if digest is None:
+    facts, record = windows.snapshot_facts(tx, snapshot), str(_uuid(event.record))
+    if facts is None:
         raise NotFound("SNAPSHOT_UNKNOWN", "Không có bản chụp dữ liệu này.", snapshot=snapshot)
-    if digest != event.content_sha256 or windows.add_snapshot_record(tx, snapshot, event.record) != event.record:
+    if facts.content_sha256 != event.content_sha256 or windows.add_snapshot_record(tx, snapshot, record) != record:
         raise Rejected("SNAPSHOT_DIFFERS", "Bản chụp được lưu trữ khác bản chụp đã tạo.", snapshot=snapshot)
 
 
@@ -138,6 +148,41 @@ def _agrees(tx: Tx, book: BookRow, event: _AboutContent) -> bool:
         return True
     if book.state not in ENDED:
         _problem(tx, book, "Nhận được thông báo về một phiên bản hoặc nội dung khác với sổ này.")
+    return False
+
+
+def _note_signing_copy(tx: Tx, book: BookRow, event: print_events.RenditionReady) -> None:
+    """Note once what print made to be signed (ADR-0069); another copy of the version is a
+    problem.
+    """
+    copy: dict[str, object] = {
+        "signing_rendition": _uuid(event.rendition),
+        "signing_pdf_sha256": event.pdf_sha256,
+        "signing_pdf_size_bytes": event.pdf_size_bytes,
+    }
+    if book.state in ENDED:
+        return
+    if book.state < BookState.DIGITAL_SIGNING:
+        _problem(tx, book, "Nhận được thông báo bản để ký số khi sổ chưa được giao ký số.")
+    elif book.signing_rendition is None:
+        book_store.update(tx, {book.id: copy})
+    elif any(getattr(book, name) != value for name, value in copy.items()):
+        _problem(tx, book, "Nhận được hai thông báo khác nhau về bản để ký số.")
+
+
+def _is_signing_copy(tx: Tx, book: BookRow, event: _AboutDocument) -> bool:
+    """Whether a document is print's signing copy of this book; if not, the book gets a problem.
+
+    Raises Rejected SIGNING_COPY_UNKNOWN while print's announcement is missing: it may come later
+    than signing's, which is then tried again.
+    """
+    if book.state in ENDED or book.state < BookState.DIGITAL_SIGNING:
+        return True  # the book takes no step by it, whatever it is
+    if book.signing_rendition is None:
+        raise Rejected("SIGNING_COPY_UNKNOWN", "Chưa có thông báo về bản để ký số.", book=book.id)
+    if book.signing_rendition == _uuid(event.document):
+        return True
+    _problem(tx, book, "Tài liệu đã ký hoặc đóng dấu số không phải bản để ký số của sổ này.")
     return False
 
 

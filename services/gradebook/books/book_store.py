@@ -49,7 +49,9 @@ class BookRow(NamedTuple):
     class_name, student (moet_student_id), teacher (person id), subject: empty where the record type
     has none; class_id is then None, grade_level 0.
     preparer: person id; None when anyone with the preparer's role may prepare it.
-    document_sha256: of the finished PDF. source_id: the class book that a transcript was made from.
+    signing_rendition, signing_pdf_sha256, signing_pdf_size_bytes: print's signing copy; None until
+    it is announced. document_sha256: of the finished PDF. source_id: the class book that a
+    transcript was made from.
     """
 
     id: UUID
@@ -78,6 +80,9 @@ class BookRow(NamedTuple):
     preparer_confirmed: bool
     replaced_by: int | None
     unsigned_rendition: str
+    signing_rendition: UUID | None
+    signing_pdf_sha256: bytes | None
+    signing_pdf_size_bytes: int | None
     signed_document: str
     document_sha256: bytes | None
     archive_record: str
@@ -155,7 +160,8 @@ BOOK_COLUMNS = """b.id, b.record_type, y.id AS year_id, b.class_id, s.code AS sc
     coalesce(b.subject_code, '') AS subject, y.vendor, y.paper_track_required, s.id AS school_id,
     coalesce(h.person, t.person) AS preparer, b.sealed, b.stage, b.version, b.state, b.content_sha256,
     b.content_size_bytes, o.person AS officer_person, b.officer_confirmed, b.preparer_confirmed, b.replaced_by,
-    b.unsigned_rendition, b.signed_document, b.document_sha256, b.archive_record, b.source_id, b.problem, y.authority"""
+    b.unsigned_rendition, b.signing_rendition, b.signing_pdf_sha256, b.signing_pdf_size_bytes, b.signed_document,
+    b.document_sha256, b.archive_record, b.source_id, b.problem, y.authority"""
 BOOK_TABLES = """book b JOIN school_year y ON y.id = b.school_year_id JOIN school s ON s.id = y.school_id
     LEFT JOIN school_class c ON c.id = b.class_id LEFT JOIN staff h ON h.id = c.homeroom_id
     LEFT JOIN staff t ON t.id = b.staff_id LEFT JOIN student p ON p.id = b.student_id

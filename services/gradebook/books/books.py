@@ -179,6 +179,8 @@ def _locked(book: BookRow) -> Message:
         document=book.signed_document,
         document_sha256=book.document_sha256 or b"",
         record_type=cast("common_pb2.RecordType.ValueType", book.record_type),
+        pdf_sha256=book.signing_pdf_sha256 or b"",
+        pdf_size_bytes=book.signing_pdf_size_bytes or 0,
     )
 
 

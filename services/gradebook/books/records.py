@@ -87,6 +87,12 @@ def get_book(database: Database, caller: Caller, book_id: str) -> tuple[BookRow,
         return book, book_store.transitions(tx, book.id)
 
 
+def book_facts(database: Database, caller: Caller, book_id: str) -> BookRow:
+    """A book as it is now, without its history. Raises NotFound BOOK_UNKNOWN."""
+    with database.transaction() as tx:
+        return find_book(tx, caller, book_id)
+
+
 def book_content(database: Database, caller: Caller, book_id: str) -> bytes:
     """The frozen bytes of a book. Raises NotFound BOOK_UNKNOWN."""
     with database.transaction() as tx:

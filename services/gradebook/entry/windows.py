@@ -17,7 +17,7 @@ from services.common.jobs import Job
 from services.gradebook.entry import snapshots
 from services.gradebook.entry.snapshots import Occasion
 from services.gradebook.entry.store import class_data, windows
-from services.gradebook.entry.store.windows import SnapshotRow
+from services.gradebook.entry.store.windows import SnapshotOwner, SnapshotRow
 from services.gradebook.model import roster_rules
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import MarkKind, Semester
@@ -162,6 +162,15 @@ def snapshot_content(database: Database, snapshot_id: uuid.UUID) -> bytes:
     if data is None:
         raise NotFound("SNAPSHOT_UNKNOWN", "Không có bản chụp dữ liệu này.", snapshot=snapshot_id)
     return data
+
+
+def snapshot_facts(database: Database, snapshot_id: uuid.UUID) -> SnapshotOwner:
+    """Whose a snapshot is, and its digest. Raises NotFound SNAPSHOT_UNKNOWN."""
+    with database.transaction() as tx:
+        facts = windows.snapshot_facts(tx, snapshot_id)
+    if facts is None:
+        raise NotFound("SNAPSHOT_UNKNOWN", "Không có bản chụp dữ liệu này.", snapshot=snapshot_id)
+    return facts
 
 
 def _close(tx: Tx, caller: Caller, year: YearRow, window: WindowRow) -> int:

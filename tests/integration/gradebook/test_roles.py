@@ -118,7 +118,7 @@ def test_check_config_names_what_is_away(config: Config, file: Path, migrated: s
 def test_an_event_goes_out_through_the_relay_and_an_answer_comes_in_through_the_consumer(
     broker: Callable[[str], BrokerConfig], world: World
 ) -> None:
-    archive = broker("archive")
+    archive, record = broker("archive"), str(uuid.uuid4())
     topology.declare(archive, "archive", ["hoso.gradebook.v1.SnapshotTaken"])
     world.complete(world.school.classes[0])
     assert world.close_window() == 1
@@ -126,7 +126,7 @@ def test_an_event_goes_out_through_the_relay_and_an_answer_comes_in_through_the_
         body = eventually(lambda: channel.basic_get(topology.queue("archive"), auto_ack=True)[2])
         taken = json.loads(body)
         answer = archive_events.SnapshotArchived(
-            snapshot=taken["snapshot"], record="record-7", content_sha256=_bytes(taken["content_sha256"])
+            snapshot=taken["snapshot"], record=record, content_sha256=_bytes(taken["content_sha256"])
         )
         channel.basic_publish(
             topology.EXCHANGE,
@@ -136,7 +136,7 @@ def test_an_event_goes_out_through_the_relay_and_an_answer_comes_in_through_the_
                 message_id=str(uuid.uuid4()), type="hoso.archive.v1.SnapshotArchived", user_id=archive.user
             ),
         )
-        eventually(lambda: world.ask("GetWindow", **world.year, window="CN").snapshots[0].archive_record == "record-7")
+        eventually(lambda: world.ask("GetWindow", **world.year, window="CN").snapshots[0].archive_record == record)
 
 
 def _bytes(text: str) -> bytes:

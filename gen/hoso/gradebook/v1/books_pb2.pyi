@@ -1480,3 +1480,117 @@ class ListRecordBooksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListRecordBooksResponse: _TypeAlias = ListRecordBooksResponse  # noqa: Y015
+
+@_typing.final
+class BookFacts(_message.Message):
+    """Ids, state and digests of a book."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOK_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SCHOOL_FIELD_NUMBER: _builtins.int
+    SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
+    RECORD_TYPE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CONTENT_SHA256_FIELD_NUMBER: _builtins.int
+    SIGNING_RENDITION_FIELD_NUMBER: _builtins.int
+    SIGNING_PDF_SHA256_FIELD_NUMBER: _builtins.int
+    SIGNING_PDF_SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    DOCUMENT_SHA256_FIELD_NUMBER: _builtins.int
+    book: _builtins.str
+    """Book id, a UUID."""
+    version: _builtins.int
+    """Version of the book."""
+    school: _builtins.str
+    """School code."""
+    school_year: _builtins.str
+    """School year."""
+    record_type: _common_pb2.RecordType.ValueType
+    """What kind of record it is."""
+    state: Global___BookState.ValueType
+    """Present state."""
+    content_sha256: _builtins.bytes
+    """SHA-256 of the canonical content, 32 bytes."""
+    signing_rendition: _builtins.str
+    """Rendition id of print's signing copy, which is the document id in signing, too. It and the next
+    two are empty until print has announced the copy; then they never change.
+    """
+    signing_pdf_sha256: _builtins.bytes
+    """SHA-256 of the signing copy as print made it, 32 bytes."""
+    signing_pdf_size_bytes: _builtins.int
+    """Size of the signing copy."""
+    document: _builtins.str
+    """Document id in signing; empty until every person has signed."""
+    document_sha256: _builtins.bytes
+    """SHA-256 of the closed PDF, 32 bytes; empty until closed."""
+    def __init__(
+        self,
+        *,
+        book: _builtins.str = ...,
+        version: _builtins.int = ...,
+        school: _builtins.str = ...,
+        school_year: _builtins.str = ...,
+        record_type: _common_pb2.RecordType.ValueType = ...,
+        state: Global___BookState.ValueType = ...,
+        content_sha256: _builtins.bytes = ...,
+        signing_rendition: _builtins.str = ...,
+        signing_pdf_sha256: _builtins.bytes = ...,
+        signing_pdf_size_bytes: _builtins.int = ...,
+        document: _builtins.str = ...,
+        document_sha256: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["book", b"book", "content_sha256", b"content_sha256", "document", b"document", "document_sha256", b"document_sha256", "record_type", b"record_type", "school", b"school", "school_year", b"school_year", "signing_pdf_sha256", b"signing_pdf_sha256", "signing_pdf_size_bytes", b"signing_pdf_size_bytes", "signing_rendition", b"signing_rendition", "state", b"state", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BookFacts: _TypeAlias = BookFacts  # noqa: Y015
+
+@_typing.final
+class GetBookFactsRequest(_message.Message):
+    """Request of GetBookFacts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BOOK_FIELD_NUMBER: _builtins.int
+    book: _builtins.str
+    """Book id."""
+    def __init__(
+        self,
+        *,
+        book: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["book", b"book"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBookFactsRequest: _TypeAlias = GetBookFactsRequest  # noqa: Y015
+
+@_typing.final
+class GetBookFactsResponse(_message.Message):
+    """Response of GetBookFacts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def facts(self) -> Global___BookFacts:
+        """What is known now."""
+
+    def __init__(
+        self,
+        *,
+        facts: Global___BookFacts | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBookFactsResponse: _TypeAlias = GetBookFactsResponse  # noqa: Y015

@@ -133,6 +133,11 @@ class BookServiceStub:
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.DownloadBookContentRequest.SerializeToString,
                 response_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.DownloadBookContentResponse.FromString,
                 _registered_method=True)
+        self.GetBookFacts = channel.unary_unary(
+                '/hoso.gradebook.v1.BookService/GetBookFacts',
+                request_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.GetBookFactsRequest.SerializeToString,
+                response_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.GetBookFactsResponse.FromString,
+                _registered_method=True)
 
 
 class BookServiceServicer:
@@ -298,6 +303,14 @@ class BookServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBookFacts(self, request, context):
+        """What gradebook knows of a book at this moment, for print, signing and archive: they ask before
+        they do what cannot be undone (ADR-0062). NOT_FOUND/BOOK_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BookServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -395,6 +408,11 @@ def add_BookServiceServicer_to_server(servicer, server):
                     servicer.DownloadBookContent,
                     request_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.DownloadBookContentRequest.FromString,
                     response_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.DownloadBookContentResponse.SerializeToString,
+            ),
+            'GetBookFacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBookFacts,
+                    request_deserializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.GetBookFactsRequest.FromString,
+                    response_serializer=hoso_dot_gradebook_dot_v1_dot_books__pb2.GetBookFactsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -914,6 +932,33 @@ class BookService:
             '/hoso.gradebook.v1.BookService/DownloadBookContent',
             hoso_dot_gradebook_dot_v1_dot_books__pb2.DownloadBookContentRequest.SerializeToString,
             hoso_dot_gradebook_dot_v1_dot_books__pb2.DownloadBookContentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBookFacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.gradebook.v1.BookService/GetBookFacts',
+            hoso_dot_gradebook_dot_v1_dot_books__pb2.GetBookFactsRequest.SerializeToString,
+            hoso_dot_gradebook_dot_v1_dot_books__pb2.GetBookFactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

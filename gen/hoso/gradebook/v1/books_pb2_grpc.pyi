@@ -110,6 +110,10 @@ class BookServiceStub:
     """The catalogue of record books of a school year and level: who prepares and signs what, and how."""
     DownloadBookContent: _grpc.UnaryStreamMultiCallable[_books_pb2.DownloadBookContentRequest, _books_pb2.DownloadBookContentResponse]
     """The canonical bytes of a book's frozen content, in chunks. For print, and for the school."""
+    GetBookFacts: _grpc.UnaryUnaryMultiCallable[_books_pb2.GetBookFactsRequest, _books_pb2.GetBookFactsResponse]
+    """What gradebook knows of a book at this moment, for print, signing and archive: they ask before
+    they do what cannot be undone (ADR-0062). NOT_FOUND/BOOK_UNKNOWN.
+    """
 
 @_typing.type_check_only
 class BookServiceAsyncStub(BookServiceStub):
@@ -193,6 +197,10 @@ class BookServiceAsyncStub(BookServiceStub):
     """The catalogue of record books of a school year and level: who prepares and signs what, and how."""
     DownloadBookContent: _aio.UnaryStreamMultiCallable[_books_pb2.DownloadBookContentRequest, _books_pb2.DownloadBookContentResponse]  # type: ignore[assignment]
     """The canonical bytes of a book's frozen content, in chunks. For print, and for the school."""
+    GetBookFacts: _aio.UnaryUnaryMultiCallable[_books_pb2.GetBookFactsRequest, _books_pb2.GetBookFactsResponse]  # type: ignore[assignment]
+    """What gradebook knows of a book at this moment, for print, signing and archive: they ask before
+    they do what cannot be undone (ADR-0062). NOT_FOUND/BOOK_UNKNOWN.
+    """
 
 class BookServiceServicer(metaclass=_abc_1.ABCMeta):
     """Record books of every type and their life cycle. Each RPC is one transition. It fails with
@@ -387,5 +395,15 @@ class BookServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_books_pb2.DownloadBookContentResponse], _abc.AsyncIterator[_books_pb2.DownloadBookContentResponse]]:
         """The canonical bytes of a book's frozen content, in chunks. For print, and for the school."""
+
+    @_abc_1.abstractmethod
+    def GetBookFacts(
+        self,
+        request: _books_pb2.GetBookFactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_books_pb2.GetBookFactsResponse, _abc.Awaitable[_books_pb2.GetBookFactsResponse]]:
+        """What gradebook knows of a book at this moment, for print, signing and archive: they ask before
+        they do what cannot be undone (ADR-0062). NOT_FOUND/BOOK_UNKNOWN.
+        """
 
 def add_BookServiceServicer_to_server(servicer: BookServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

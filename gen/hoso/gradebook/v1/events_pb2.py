@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from hoso.gradebook.v1 import common_pb2 as hoso_dot_gradebook_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehoso/gradebook/v1/events.proto\x12\x11hoso.gradebook.v1\x1a\x1ehoso/gradebook/v1/common.proto\"r\n\rSnapshotTaken\x12\x10\n\x08snapshot\x18\x01 \x01(\t\x12\x0e\n\x06school\x18\x02 \x01(\t\x12\x13\n\x0bschool_year\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\"Z\n\x11\x42ookPrintAssigned\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\x0c\"[\n\x12\x42ookSigningStarted\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\x0c\"\xc7\x01\n\nBookLocked\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x13\n\x0bschool_year\x18\x04 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x05 \x01(\x0c\x12\x10\n\x08\x64ocument\x18\x06 \x01(\t\x12\x17\n\x0f\x64ocument_sha256\x18\x07 \x01(\x0c\x12\x32\n\x0brecord_type\x18\x08 \x01(\x0e\x32\x1d.hoso.gradebook.v1.RecordType\"+\n\nBookVoided\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\"a\n\x10SchoolYearServed\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x0e\n\x06vendor\x18\x03 \x01(\t\x12\x18\n\x10standing_version\x18\x04 \x01(\x03\"R\n\x13VendorStatusChanged\x12\x0e\n\x06vendor\x18\x01 \x01(\t\x12\x11\n\tsuspended\x18\x02 \x01(\x08\x12\x18\n\x10standing_version\x18\x03 \x01(\x03\"W\n\x0cStaffChanged\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\x05\x12\x18\n\x10standing_version\x18\x04 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ehoso/gradebook/v1/events.proto\x12\x11hoso.gradebook.v1\x1a\x1ehoso/gradebook/v1/common.proto\"r\n\rSnapshotTaken\x12\x10\n\x08snapshot\x18\x01 \x01(\t\x12\x0e\n\x06school\x18\x02 \x01(\t\x12\x13\n\x0bschool_year\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x05 \x01(\x03\"Z\n\x11\x42ookPrintAssigned\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\x0c\"[\n\x12\x42ookSigningStarted\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x04 \x01(\x0c\"\xf3\x01\n\nBookLocked\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x0e\n\x06school\x18\x03 \x01(\t\x12\x13\n\x0bschool_year\x18\x04 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x05 \x01(\x0c\x12\x10\n\x08\x64ocument\x18\x06 \x01(\t\x12\x17\n\x0f\x64ocument_sha256\x18\x07 \x01(\x0c\x12\x32\n\x0brecord_type\x18\x08 \x01(\x0e\x32\x1d.hoso.gradebook.v1.RecordType\x12\x12\n\npdf_sha256\x18\t \x01(\x0c\x12\x16\n\x0epdf_size_bytes\x18\n \x01(\x03\"+\n\nBookVoided\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\"a\n\x10SchoolYearServed\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x13\n\x0bschool_year\x18\x02 \x01(\t\x12\x0e\n\x06vendor\x18\x03 \x01(\t\x12\x18\n\x10standing_version\x18\x04 \x01(\x03\"R\n\x13VendorStatusChanged\x12\x0e\n\x06vendor\x18\x01 \x01(\t\x12\x11\n\tsuspended\x18\x02 \x01(\x08\x12\x18\n\x10standing_version\x18\x03 \x01(\x03\"W\n\x0cStaffChanged\x12\x0e\n\x06school\x18\x01 \x01(\t\x12\x0e\n\x06person\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\x05\x12\x18\n\x10standing_version\x18\x04 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,13 +39,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BOOKSIGNINGSTARTED']._serialized_start=293
   _globals['_BOOKSIGNINGSTARTED']._serialized_end=384
   _globals['_BOOKLOCKED']._serialized_start=387
-  _globals['_BOOKLOCKED']._serialized_end=586
-  _globals['_BOOKVOIDED']._serialized_start=588
-  _globals['_BOOKVOIDED']._serialized_end=631
-  _globals['_SCHOOLYEARSERVED']._serialized_start=633
-  _globals['_SCHOOLYEARSERVED']._serialized_end=730
-  _globals['_VENDORSTATUSCHANGED']._serialized_start=732
-  _globals['_VENDORSTATUSCHANGED']._serialized_end=814
-  _globals['_STAFFCHANGED']._serialized_start=816
-  _globals['_STAFFCHANGED']._serialized_end=903
+  _globals['_BOOKLOCKED']._serialized_end=630
+  _globals['_BOOKVOIDED']._serialized_start=632
+  _globals['_BOOKVOIDED']._serialized_end=675
+  _globals['_SCHOOLYEARSERVED']._serialized_start=677
+  _globals['_SCHOOLYEARSERVED']._serialized_end=774
+  _globals['_VENDORSTATUSCHANGED']._serialized_start=776
+  _globals['_VENDORSTATUSCHANGED']._serialized_end=858
+  _globals['_STAFFCHANGED']._serialized_start=860
+  _globals['_STAFFCHANGED']._serialized_end=947
 # @@protoc_insertion_point(module_scope)

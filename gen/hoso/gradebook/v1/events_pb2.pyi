@@ -139,6 +139,8 @@ class BookLocked(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     DOCUMENT_SHA256_FIELD_NUMBER: _builtins.int
     RECORD_TYPE_FIELD_NUMBER: _builtins.int
+    PDF_SHA256_FIELD_NUMBER: _builtins.int
+    PDF_SIZE_BYTES_FIELD_NUMBER: _builtins.int
     book: _builtins.str
     """Book id, a UUID."""
     version: _builtins.int
@@ -155,6 +157,10 @@ class BookLocked(_message.Message):
     """SHA-256 of the sealed PDF as signing announced it, 32 bytes."""
     record_type: _common_pb2.RecordType.ValueType
     """What kind of record it is; unspecified in events from before 0.2, which meant class books."""
+    pdf_sha256: _builtins.bytes
+    """SHA-256 of the signing copy as print made it, with whose bytes the sealed PDF begins; 32 bytes."""
+    pdf_size_bytes: _builtins.int
+    """Size of the signing copy."""
     def __init__(
         self,
         *,
@@ -166,10 +172,12 @@ class BookLocked(_message.Message):
         document: _builtins.str = ...,
         document_sha256: _builtins.bytes = ...,
         record_type: _common_pb2.RecordType.ValueType = ...,
+        pdf_sha256: _builtins.bytes = ...,
+        pdf_size_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["book", b"book", "content_sha256", b"content_sha256", "document", b"document", "document_sha256", b"document_sha256", "record_type", b"record_type", "school", b"school", "school_year", b"school_year", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["book", b"book", "content_sha256", b"content_sha256", "document", b"document", "document_sha256", b"document_sha256", "pdf_sha256", b"pdf_sha256", "pdf_size_bytes", b"pdf_size_bytes", "record_type", b"record_type", "school", b"school", "school_year", b"school_year", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1573,3 +1573,83 @@ class DownloadSnapshotResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DownloadSnapshotResponse: _TypeAlias = DownloadSnapshotResponse  # noqa: Y015
+
+@_typing.final
+class SnapshotFacts(_message.Message):
+    """Ids and digest of a snapshot."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    SCHOOL_FIELD_NUMBER: _builtins.int
+    SCHOOL_YEAR_FIELD_NUMBER: _builtins.int
+    CONTENT_SHA256_FIELD_NUMBER: _builtins.int
+    snapshot: _builtins.str
+    """Snapshot id, a UUID."""
+    school: _builtins.str
+    """School code."""
+    school_year: _builtins.str
+    """School year."""
+    content_sha256: _builtins.bytes
+    """SHA-256 of the canonical bytes, 32 bytes."""
+    def __init__(
+        self,
+        *,
+        snapshot: _builtins.str = ...,
+        school: _builtins.str = ...,
+        school_year: _builtins.str = ...,
+        content_sha256: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_sha256", b"content_sha256", "school", b"school", "school_year", b"school_year", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SnapshotFacts: _TypeAlias = SnapshotFacts  # noqa: Y015
+
+@_typing.final
+class GetSnapshotFactsRequest(_message.Message):
+    """Request of GetSnapshotFacts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    snapshot: _builtins.str
+    """Snapshot id."""
+    def __init__(
+        self,
+        *,
+        snapshot: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSnapshotFactsRequest: _TypeAlias = GetSnapshotFactsRequest  # noqa: Y015
+
+@_typing.final
+class GetSnapshotFactsResponse(_message.Message):
+    """Response of GetSnapshotFacts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def facts(self) -> Global___SnapshotFacts:
+        """What is known."""
+
+    def __init__(
+        self,
+        *,
+        facts: Global___SnapshotFacts | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSnapshotFactsResponse: _TypeAlias = GetSnapshotFactsResponse  # noqa: Y015

@@ -113,6 +113,11 @@ class MarkServiceStub:
                 request_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.DownloadSnapshotRequest.SerializeToString,
                 response_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.DownloadSnapshotResponse.FromString,
                 _registered_method=True)
+        self.GetSnapshotFacts = channel.unary_unary(
+                '/hoso.gradebook.v1.MarkService/GetSnapshotFacts',
+                request_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.GetSnapshotFactsRequest.SerializeToString,
+                response_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.GetSnapshotFactsResponse.FromString,
+                _registered_method=True)
 
 
 class MarkServiceServicer:
@@ -241,6 +246,14 @@ class MarkServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSnapshotFacts(self, request, context):
+        """Whose snapshot it is, and its digest; archive asks before it locks it (ADR-0062).
+        NOT_FOUND/SNAPSHOT_UNKNOWN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MarkServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -318,6 +331,11 @@ def add_MarkServiceServicer_to_server(servicer, server):
                     servicer.DownloadSnapshot,
                     request_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.DownloadSnapshotRequest.FromString,
                     response_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.DownloadSnapshotResponse.SerializeToString,
+            ),
+            'GetSnapshotFacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSnapshotFacts,
+                    request_deserializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.GetSnapshotFactsRequest.FromString,
+                    response_serializer=hoso_dot_gradebook_dot_v1_dot_marks__pb2.GetSnapshotFactsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -729,6 +747,33 @@ class MarkService:
             '/hoso.gradebook.v1.MarkService/DownloadSnapshot',
             hoso_dot_gradebook_dot_v1_dot_marks__pb2.DownloadSnapshotRequest.SerializeToString,
             hoso_dot_gradebook_dot_v1_dot_marks__pb2.DownloadSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSnapshotFacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.gradebook.v1.MarkService/GetSnapshotFacts',
+            hoso_dot_gradebook_dot_v1_dot_marks__pb2.GetSnapshotFactsRequest.SerializeToString,
+            hoso_dot_gradebook_dot_v1_dot_marks__pb2.GetSnapshotFactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -88,6 +88,10 @@ class MarkServiceStub:
     """
     DownloadSnapshot: _grpc.UnaryStreamMultiCallable[_marks_pb2.DownloadSnapshotRequest, _marks_pb2.DownloadSnapshotResponse]
     """The bytes of one snapshot, in chunks. For the archive."""
+    GetSnapshotFacts: _grpc.UnaryUnaryMultiCallable[_marks_pb2.GetSnapshotFactsRequest, _marks_pb2.GetSnapshotFactsResponse]
+    """Whose snapshot it is, and its digest; archive asks before it locks it (ADR-0062).
+    NOT_FOUND/SNAPSHOT_UNKNOWN.
+    """
 
 @_typing.type_check_only
 class MarkServiceAsyncStub(MarkServiceStub):
@@ -149,6 +153,10 @@ class MarkServiceAsyncStub(MarkServiceStub):
     """
     DownloadSnapshot: _aio.UnaryStreamMultiCallable[_marks_pb2.DownloadSnapshotRequest, _marks_pb2.DownloadSnapshotResponse]  # type: ignore[assignment]
     """The bytes of one snapshot, in chunks. For the archive."""
+    GetSnapshotFacts: _aio.UnaryUnaryMultiCallable[_marks_pb2.GetSnapshotFactsRequest, _marks_pb2.GetSnapshotFactsResponse]  # type: ignore[assignment]
+    """Whose snapshot it is, and its digest; archive asks before it locks it (ADR-0062).
+    NOT_FOUND/SNAPSHOT_UNKNOWN.
+    """
 
 class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
     """Entry and reading of marks. Writes need a person token; the person's assignment decides. Errors:
@@ -297,5 +305,15 @@ class MarkServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_marks_pb2.DownloadSnapshotResponse], _abc.AsyncIterator[_marks_pb2.DownloadSnapshotResponse]]:
         """The bytes of one snapshot, in chunks. For the archive."""
+
+    @_abc_1.abstractmethod
+    def GetSnapshotFacts(
+        self,
+        request: _marks_pb2.GetSnapshotFactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_marks_pb2.GetSnapshotFactsResponse, _abc.Awaitable[_marks_pb2.GetSnapshotFactsResponse]]:
+        """Whose snapshot it is, and its digest; archive asks before it locks it (ADR-0062).
+        NOT_FOUND/SNAPSHOT_UNKNOWN.
+        """
 
 def add_MarkServiceServicer_to_server(servicer: MarkServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

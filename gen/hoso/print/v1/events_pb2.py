@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from hoso.print.v1 import print_pb2 as hoso_dot_print_dot_v1_dot_print__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahoso/print/v1/events.proto\x12\rhoso.print.v1\x1a\x19hoso/print/v1/print.proto\"\xaa\x01\n\x0eRenditionReady\x12\x11\n\trendition\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.hoso.print.v1.RenditionKind\x12\x0c\n\x04\x62ook\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x05\x12\x0e\n\x06school\x18\x05 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x06 \x01(\x0c\x12\x12\n\npdf_sha256\x18\x07 \x01(\x0c\"{\n\x0fRenditionFailed\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12*\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.hoso.print.v1.RenditionKind\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x66ield\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahoso/print/v1/events.proto\x12\rhoso.print.v1\x1a\x19hoso/print/v1/print.proto\"\xc2\x01\n\x0eRenditionReady\x12\x11\n\trendition\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.hoso.print.v1.RenditionKind\x12\x0c\n\x04\x62ook\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\x05\x12\x0e\n\x06school\x18\x05 \x01(\t\x12\x16\n\x0e\x63ontent_sha256\x18\x06 \x01(\x0c\x12\x12\n\npdf_sha256\x18\x07 \x01(\x0c\x12\x16\n\x0epdf_size_bytes\x18\x08 \x01(\x03\"{\n\x0fRenditionFailed\x12\x0c\n\x04\x62ook\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12*\n\x04kind\x18\x03 \x01(\x0e\x32\x1c.hoso.print.v1.RenditionKind\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x66ield\x18\x05 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hoso.print.v1.events_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RENDITIONREADY']._serialized_start=73
-  _globals['_RENDITIONREADY']._serialized_end=243
-  _globals['_RENDITIONFAILED']._serialized_start=245
-  _globals['_RENDITIONFAILED']._serialized_end=368
+  _globals['_RENDITIONREADY']._serialized_end=267
+  _globals['_RENDITIONFAILED']._serialized_start=269
+  _globals['_RENDITIONFAILED']._serialized_end=392
 # @@protoc_insertion_point(module_scope)

@@ -30,6 +30,7 @@ class RenditionReady(_message.Message):
     SCHOOL_FIELD_NUMBER: _builtins.int
     CONTENT_SHA256_FIELD_NUMBER: _builtins.int
     PDF_SHA256_FIELD_NUMBER: _builtins.int
+    PDF_SIZE_BYTES_FIELD_NUMBER: _builtins.int
     rendition: _builtins.str
     """Rendition id, a UUID."""
     kind: _print_pb2.RenditionKind.ValueType
@@ -44,6 +45,8 @@ class RenditionReady(_message.Message):
     """SHA-256 of the content, 32 bytes."""
     pdf_sha256: _builtins.bytes
     """SHA-256 of the PDF, 32 bytes."""
+    pdf_size_bytes: _builtins.int
+    """Size of the PDF; 0 in events from before it was sent, which are announced again with it."""
     def __init__(
         self,
         *,
@@ -54,10 +57,11 @@ class RenditionReady(_message.Message):
         school: _builtins.str = ...,
         content_sha256: _builtins.bytes = ...,
         pdf_sha256: _builtins.bytes = ...,
+        pdf_size_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["book", b"book", "content_sha256", b"content_sha256", "kind", b"kind", "pdf_sha256", b"pdf_sha256", "rendition", b"rendition", "school", b"school", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["book", b"book", "content_sha256", b"content_sha256", "kind", b"kind", "pdf_sha256", b"pdf_sha256", "pdf_size_bytes", b"pdf_size_bytes", "rendition", b"rendition", "school", b"school", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

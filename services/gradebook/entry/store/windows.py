@@ -21,6 +21,14 @@ class SnapshotRow(NamedTuple):
     sequence: int
 
 
+class SnapshotOwner(NamedTuple):
+    """Whose a snapshot is, and its digest."""
+
+    school: str
+    school_year: str
+    content_sha256: bytes
+
+
 class NewSnapshot(NamedTuple):
     """A snapshot to be written, of a window's closing or of a correction."""
 
@@ -167,9 +175,16 @@ def snapshot_content(tx: Tx, snapshot_id: UUID) -> bytes | None:
     return scalars(tx, bytes, "SELECT content FROM snapshot WHERE id = %s", (snapshot_id,)).fetchone()
 
 
-def snapshot_digest(tx: Tx, snapshot_id: UUID) -> bytes | None:
-    """The digest of a snapshot."""
-    return scalars(tx, bytes, "SELECT content_sha256 FROM snapshot WHERE id = %s", (snapshot_id,)).fetchone()
+def snapshot_facts(tx: Tx, snapshot_id: UUID) -> SnapshotOwner | None:
+    """Whose a snapshot is, and its digest."""
+    return rows(
+        tx,
+        SnapshotOwner,
+        "SELECT s.code AS school, y.name AS school_year, t.content_sha256 FROM snapshot t"
+        " JOIN school_class c ON c.id = t.class_id JOIN school_year y ON y.id = c.school_year_id"
+        " JOIN school s ON s.id = y.school_id WHERE t.id = %s",
+        (snapshot_id,),
+    ).fetchone()
 
 
 def add_snapshot_record(tx: Tx, snapshot_id: UUID, record: str) -> str:

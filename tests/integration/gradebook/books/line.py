@@ -19,6 +19,7 @@ from services.gradebook.events import SUBSCRIPTIONS
 from tests.integration.gradebook.world import WHOLE_YEAR, World, sha256
 
 PDF = sha256(b"sealed PDF")
+RENDITION, DOCUMENT, RECORD = (str(uuid.UUID(int=number)) for number in (1, 2, 3))
 State = books_pb2.BookState
 Announce = Callable[..., Outcome]
 """Hands an event to gradebook's consumer, as the broker would."""
@@ -68,17 +69,24 @@ class Line:
     def now(self) -> Any:
         return self.world.ask("GetBook", book=self.book.id).book
 
+    def facts(self, client: str = "service/archive") -> books_pb2.BookFacts:
+        """What services are told of the book."""
+        facts: books_pb2.BookFacts = self.world.ask("GetBookFacts", client=client, book=self.book.id).facts
+        return facts
+
     def assign(self) -> None:
         self.act("AssignPrint", self.world.school.principal, officer=self.world.school.data_officer)
 
     def printed(self, **changes: Any) -> Outcome:
         fields = {
-            "rendition": "rendition-1",
+            "rendition": RENDITION,
             "kind": print_pb2.RENDITION_KIND_UNSIGNED,
             "book": self.book.id,
             "version": self.book.version,
+            "school": self.book.school_class.school,
             "content_sha256": self.book.content_sha256,
             "pdf_sha256": PDF,
+            "pdf_size_bytes": 1000,
         }
         return self.announce(print_events.RenditionReady(**{**fields, **changes}))
 
@@ -93,7 +101,13 @@ class Line:
         self.confirm(self.school_class.homeroom_teacher)
 
     def start_signing(self) -> Any:
-        return self.act("StartDigitalSigning", self.world.school.principal)
+        self.act("StartDigitalSigning", self.world.school.principal)
+        assert self.signing_copy() is Outcome.DONE
+        return self.book
+
+    def signing_copy(self, **changes: Any) -> Outcome:
+        signing = {"kind": print_pb2.RENDITION_KIND_SIGNING, "rendition": DOCUMENT}
+        return self.printed(**{**signing, **changes})
 
     def signed(self, **changes: Any) -> Outcome:
         return self.announce(signing_events.DocumentSigned(**{**self._document(), **changes}))
@@ -105,7 +119,7 @@ class Line:
         fields = {
             "book": self.book.id,
             "version": self.book.version,
-            "record": "record-1",
+            "record": RECORD,
             "content_sha256": self.book.content_sha256,
             "object_sha256": PDF,
         }
@@ -124,7 +138,7 @@ class Line:
 
     def _document(self) -> dict[str, Any]:
         return {
-            "document": "document-1",
+            "document": DOCUMENT,
             "book": self.book.id,
             "version": self.book.version,
             "content_sha256": self.book.content_sha256,

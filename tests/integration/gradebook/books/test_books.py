@@ -18,7 +18,7 @@ from services.common.canonical import canonical_bytes
 from services.common.db import StatementError
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected
 from services.common.intake import Outcome
-from tests.integration.gradebook.books.line import Announce, Line, State
+from tests.integration.gradebook.books.line import DOCUMENT, RECORD, Announce, Line, State
 from tests.integration.gradebook.world import (
     DEPARTMENT,
     FINAL,
@@ -107,7 +107,7 @@ def test_the_whole_line(world: World, announce: Announce) -> None:
     assert line.archived() is Outcome.DONE
     line.act("ReturnBook", world.school.principal, recipient="Phụ huynh lớp 6A1")
     book = line.now()
-    assert (book.signed_document, book.archive_record, book.problem) == ("document-1", "record-1", "")
+    assert (book.signed_document, book.archive_record, book.problem) == (DOCUMENT, RECORD, "")
     assert [State.Name(s.to_state).removeprefix("BOOK_STATE_") for s in book.history] == [
         "DATA_COMPLETE",
         "PRINT_ASSIGNED",
@@ -127,7 +127,7 @@ def test_the_whole_line(world: World, announce: Announce) -> None:
         (body,) = world.outbox(event)
         assert json.loads(body)["book"] == book.id
     locked = json.loads(world.outbox("BookLocked")[0])
-    assert locked["document"] == "document-1"
+    assert locked["document"] == DOCUMENT
     assert set(locked) >= {"document_sha256", "content_sha256", "school_year"}
     # No name and no mark leaves by an event or stands in the audit trail.
     names = [student.name for student in line.school_class.students]

@@ -10,7 +10,7 @@ from hoso.gradebook.v1 import marks_pb2
 from services.common.canonical import canonical_bytes
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected
 from services.common.intake import Outcome
-from tests.integration.gradebook.books.line import PDF, Announce
+from tests.integration.gradebook.books.line import PDF, RECORD, Announce
 from tests.integration.gradebook.world import (
     FINAL,
     FIRST,
@@ -46,13 +46,21 @@ def test_closing_a_window_chains_a_snapshot_of_every_class(world: World, announc
     assert [e["snapshot"] for e in events] == [s.id for s in (*first.snapshots, *second.snapshots)]
 
     archived = archive_events.SnapshotArchived(
-        snapshot=first.snapshots[0].id, record="r-1", content_sha256=first.snapshots[0].content_sha256
+        snapshot=first.snapshots[0].id, record=RECORD, content_sha256=first.snapshots[0].content_sha256
     )
     assert announce(archived) is Outcome.DONE
     assert announce(archived) is Outcome.DONE
-    assert world.ask("GetWindow", **world.year, window="CN").snapshots[0].archive_record == "r-1"
+    assert world.ask("GetWindow", **world.year, window="CN").snapshots[0].archive_record == RECORD
     archived.content_sha256 = PDF
     assert announce(archived) is Outcome.RETRY
+
+    facts = world.ask("GetSnapshotFacts", client="service/archive", snapshot=second.snapshots[0].id).facts
+    assert (facts.snapshot, facts.school, facts.school_year) == (second.snapshots[0].id, *world.year.values())
+    assert facts.content_sha256 == second.snapshots[0].content_sha256
+    with pytest.raises(NotFound):
+        world.ask("GetSnapshotFacts", client="service/archive", snapshot=RECORD)
+    with pytest.raises(Forbidden):
+        world.ask("GetSnapshotFacts", client="service/signing", snapshot=second.snapshots[0].id)
 
 
 def test_windows_are_the_principals_and_stay_closed(world: World) -> None:
