@@ -36,17 +36,20 @@ def serve(config: PrintConfig, stop: threading.Event) -> None:
 
 
 def work(config: PrintConfig, stop: threading.Event) -> None:
-    """Render books."""
+    """Render books; void what has ended."""
     from hoso.gradebook.v1 import books_pb2_grpc
 
-    from services.common import anchoring, worker
+    from services.common import anchoring, book_facts, voids, worker
     from services.common.db import Database
     from services.common.grpc_client import channel
-    from services.print import rendering, usecases
+    from services.print import rendering, store, usecases
 
     database = Database(config.database)
     gradebook = books_pb2_grpc.BookServiceStub(channel(config.gradebook))
-    handlers = {usecases.RENDER_JOB: rendering.handler(database, gradebook)}
+    handlers = {
+        usecases.RENDER_JOB: rendering.handler(database, gradebook),
+        voids.JOB: book_facts.void_handler(database, gradebook, store.void),
+    }
     handlers.update(anchoring.start("print", database, config.anchor, stop))
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()

@@ -60,7 +60,7 @@ class Print(print_pb2_grpc.PrintServiceServicer):
 def _rendition(stored: StoredRendition) -> pb.Rendition:
     return pb.Rendition(
         id=str(stored.id),
-        book=stored.book,
+        book=str(stored.book),
         version=stored.version,
         school=stored.school,
         kind=usecases.KINDS[stored.kind],

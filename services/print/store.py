@@ -40,7 +40,7 @@ class StoredRendition:
     """A rendition without its bytes. void: the book's version has ended."""
 
     id: uuid.UUID
-    book: str
+    book: uuid.UUID
     version: int
     school: str
     kind: Kind
@@ -57,7 +57,7 @@ def insert(
     tx: Tx,
     *,
     rendition: uuid.UUID,
-    book: str,
+    book: uuid.UUID,
     version: int,
     school: str,
     kind: Kind,
@@ -72,7 +72,7 @@ def insert(
     done = tx.execute(
         "INSERT INTO rendition (id, book, version, school, kind, content_sha256, pdf_sha256, pdf, pages, fields)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (book, version, kind) DO NOTHING",
-        (rendition, book, version, school, kind, content_sha256, pdf_sha256, pdf, pages, values),
+        (rendition, str(book), version, school, kind, content_sha256, pdf_sha256, pdf, pages, values),
         binary=True,
     )
     return done.rowcount == 1
@@ -83,15 +83,15 @@ def find(tx: Tx, rendition: uuid.UUID) -> StoredRendition | None:
     return rows(tx, _stored, _BY_ID, (rendition,)).fetchone()
 
 
-def exists(tx: Tx, book: str, version: int, kind: Kind) -> bool:
+def exists(tx: Tx, book: uuid.UUID, version: int, kind: Kind) -> bool:
     """Whether this version has a rendition of this kind."""
-    row = tx.execute("SELECT FROM rendition WHERE book = %s AND version = %s AND kind = %s", (book, version, kind))
+    row = tx.execute("SELECT FROM rendition WHERE book = %s AND version = %s AND kind = %s", (str(book), version, kind))
     return row.rowcount == 1
 
 
-def list_of_book(tx: Tx, book: str) -> list[StoredRendition]:
+def list_of_book(tx: Tx, book: uuid.UUID) -> list[StoredRendition]:
     """The renditions of a book, newest first."""
-    return rows(tx, _stored, _BY_BOOK, (book,)).fetchall()
+    return rows(tx, _stored, _BY_BOOK, (str(book),)).fetchall()
 
 
 def pdf(tx: Tx, rendition: uuid.UUID) -> bytes:
@@ -99,16 +99,22 @@ def pdf(tx: Tx, rendition: uuid.UUID) -> bytes:
     return one_row(scalars(tx, bytes, "SELECT pdf FROM rendition WHERE id = %s", (rendition,), binary=True))
 
 
-def void(tx: Tx, book: str, version: int) -> None:
-    """Record that a version has ended; repeating it changes nothing."""
-    tx.execute("INSERT INTO voided_version (book, version) VALUES (%s, %s) ON CONFLICT DO NOTHING", (book, version))
+def void(tx: Tx, book: uuid.UUID, version: int) -> None:
+    """Record that a version has ended: its renditions, existing and to come, are void. Repeating it
+    changes nothing.
+    """
+    tx.execute(
+        "INSERT INTO voided_version (book, version) VALUES (%s, %s) ON CONFLICT DO NOTHING", (str(book), version)
+    )
 
 
-def is_void(tx: Tx, book: str, version: int) -> bool:
+def is_void(tx: Tx, book: uuid.UUID, version: int) -> bool:
     """Whether a version has ended."""
-    row = tx.execute("SELECT FROM voided_version WHERE book = %s AND version = %s", (book, version))
+    row = tx.execute("SELECT FROM voided_version WHERE book = %s AND version = %s", (str(book), version))
     return row.rowcount == 1
 
 
-def _stored(*, kind: str, fields: list[dict[str, Any]], **columns: Any) -> StoredRendition:
-    return StoredRendition(kind=Kind(kind), fields=tuple(SignatureField(**field) for field in fields), **columns)
+def _stored(*, book: str, kind: str, fields: list[dict[str, Any]], **columns: Any) -> StoredRendition:
+    return StoredRendition(
+        book=uuid.UUID(book), kind=Kind(kind), fields=tuple(SignatureField(**field) for field in fields), **columns
+    )

@@ -21,7 +21,7 @@ KINDS = {Kind.UNSIGNED: print_pb2.RENDITION_KIND_UNSIGNED, Kind.SIGNING: print_p
 """Kinds as messages and events carry them."""
 
 
-def queue(tx: Tx, book: str, version: int, *, school: str, kind: Kind, content_sha256: bytes) -> None:
+def queue(tx: Tx, book: uuid.UUID, version: int, *, school: str, kind: Kind, content_sha256: bytes) -> None:
     """Queue a rendition, once for each version and kind.
 
     Raises ValueError when the digest is not 32 bytes.
@@ -29,7 +29,7 @@ def queue(tx: Tx, book: str, version: int, *, school: str, kind: Kind, content_s
     if len(content_sha256) != 32:
         raise ValueError("a digest has 32 bytes")
     payload = {
-        "book": book,
+        "book": str(book),
         "version": str(version),
         "school": school,
         "kind": kind.value,
@@ -45,7 +45,7 @@ def finish_if_done(tx: Tx, job: Job) -> bool:
 
     An earlier attempt kept the rendition, or the version has ended.
     """
-    book, version, kind = _subject(job)
+    book, version, kind = subject(job)
     done = store.exists(tx, book, version, kind) or store.is_void(tx, book, version)
     if done:
         jobs.finish(tx, job)
@@ -57,7 +57,7 @@ def keep(tx: Tx, job: Job, pdf: bytes, pages: int, fields: tuple[SignatureField,
 
     Nothing is announced when the version has ended meanwhile, or when another worker came first.
     """
-    book, version, kind = _subject(job)
+    book, version, kind = subject(job)
     rendition, pdf_sha256 = uuid.uuid4(), sha256(pdf).digest()
     content_sha256 = bytes.fromhex(job.payload["content_sha256"])
     new = store.insert(
@@ -79,11 +79,12 @@ def keep(tx: Tx, job: Job, pdf: bytes, pages: int, fields: tuple[SignatureField,
             events_pb2.RenditionReady(
                 rendition=str(rendition),
                 kind=KINDS[kind],
-                book=book,
+                book=str(book),
                 version=version,
                 school=job.payload["school"],
                 content_sha256=content_sha256,
                 pdf_sha256=pdf_sha256,
+                pdf_size_bytes=len(pdf),
             ),
         )
     jobs.finish(tx, job)
@@ -99,22 +100,17 @@ def fail(tx: Tx, job: Job, error: Invalid) -> None:
     new version.
     """
     first = error.violations[0]
-    book, version, kind = _subject(job)
+    book, version, kind = subject(job)
     if not store.is_void(tx, book, version):
         outbox.add(
             tx,
             events_pb2.RenditionFailed(
-                book=book, version=version, kind=KINDS[kind], reason=first.rule, field=first.field
+                book=str(book), version=version, kind=KINDS[kind], reason=first.rule, field=first.field
             ),
         )
     jobs.finish(tx, job)
     facts = _facts(job) | {"reason": first.rule, "field": first.field}
     audit.append(tx, audit.AuditRow("print", "REFUSED", job.key, facts, SYSTEM))
-
-
-def void(tx: Tx, book: str, version: int) -> None:
-    """A version has ended: its renditions, existing and to come, are void."""
-    store.void(tx, book, version)
 
 
 def readable(tx: Tx, rendition: str) -> StoredRendition:
@@ -133,10 +129,14 @@ def readable(tx: Tx, rendition: str) -> StoredRendition:
 
 
 def of_book(tx: Tx, book: str) -> list[StoredRendition]:
-    """The renditions of a book that the caller may see, newest first; see `readable` for what is
-    raised.
+    """The renditions of a book that the caller may see, newest first; none of what is no book id.
+
+    Raises as `standing.may_read`.
     """
-    renditions = store.list_of_book(tx, book)
+    try:
+        renditions = store.list_of_book(tx, uuid.UUID(book))
+    except ValueError:
+        return []
     for school in {rendition.school for rendition in renditions}:
         standing.may_read(tx, school)
     return renditions
@@ -152,9 +152,9 @@ def download(tx: Tx, rendition: str) -> bytes:
     return store.pdf(tx, stored.id)
 
 
-def _subject(job: Job) -> tuple[str, int, Kind]:
+def subject(job: Job) -> tuple[uuid.UUID, int, Kind]:
     """The book, its version and the kind of rendition that a job is about."""
-    return job.payload["book"], int(job.payload["version"]), Kind(job.payload["kind"])
+    return uuid.UUID(job.payload["book"]), int(job.payload["version"]), Kind(job.payload["kind"])
 
 
 def _facts(job: Job) -> dict[str, str]:

@@ -12,12 +12,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from hoso.gradebook.v1 import books_pb2_grpc, events_pb2
+from google.protobuf import json_format
+from hoso.gradebook.v1 import books_pb2, books_pb2_grpc, events_pb2
+from hoso.print.v1 import events_pb2 as print_events
 
 from deploy.local import layout
-from services.common import audit, db, jobs
+from services.common import audit, book_facts, db, jobs, voids
 from services.common.canonical import canonical_bytes
-from services.common.errors import NotFound, Rejected, Unavailable
+from services.common.errors import Forged, NotFound, Rejected, Unavailable
 from services.common.grpc_client import channel
 from services.common.jobs import Job, LeaseLost
 from services.common.settings import DatabaseConfig
@@ -36,19 +38,29 @@ class Bench:
     database: db.Database
     gradebook: peers.Gradebook
     handler: Callable[[Job], None]
+    void_handler: Callable[[Job], None]
 
     def announce(self, kind: type[Any], content: bytes, *, digest: bytes | None = None) -> str:
         book = str(uuid.uuid4())
         self.gradebook.contents[book] = content
         event = kind(book=book, version=1, school=SCHOOL, content_sha256=digest or sha256(content).digest())
-        handle = {s.event: s.handle for s in events.SUBSCRIPTIONS}[kind]
-        with self.database.transaction() as tx:
-            handle(tx, event)
+        self.gradebook.assigned(event)
+        self.hear(event)
         return book
 
-    def void(self, book: str) -> None:
+    def hear(self, event: Any) -> None:
+        handle = {s.event: s.handle for s in events.SUBSCRIPTIONS}[type(event)]
         with self.database.transaction() as tx:
-            events.voided(tx, events_pb2.BookVoided(book=book, version=1))
+            handle(tx, event)
+
+    def void(self, book: str) -> None:
+        """Gradebook ends the version, and print hears of it."""
+        self.gradebook.facts[book].state = books_pb2.BOOK_STATE_REVOKED
+        self.hear(events_pb2.BookVoided(book=book, version=1))
+        with self.database.transaction() as tx:
+            job = jobs.claim(tx, [voids.JOB], 60)
+        if job is not None:
+            self.void_handler(job)
 
     def claim(self) -> Job:
         with self.database.transaction() as tx:
@@ -61,7 +73,7 @@ class Bench:
 
     def renditions(self, book: str) -> list[store.StoredRendition]:
         with self.database.transaction() as tx:
-            return store.list_of_book(tx, book)
+            return store.list_of_book(tx, uuid.UUID(book))
 
     def query(self, statement: str, *values: Any) -> list[Any]:
         with self.database.transaction() as tx:
@@ -82,8 +94,9 @@ def bench(database: Callable[[str], DatabaseConfig], pki_files: servers.Pki) -> 
     db.migrate(config, [layout.REPOSITORY / "services" / "print" / "migrations"])
     open_database = db.Database(config)
     with peers.serving(pki_files) as gradebook, channel(gradebook.config) as to_gradebook:
-        handler = rendering.handler(open_database, books_pb2_grpc.BookServiceStub(to_gradebook))
-        yield Bench(open_database, gradebook, handler)
+        stub = books_pb2_grpc.BookServiceStub(to_gradebook)
+        handler = rendering.handler(open_database, stub)
+        yield Bench(open_database, gradebook, handler, book_facts.void_handler(open_database, stub, store.void))
     open_database.close()
 
 
@@ -284,3 +297,94 @@ def test_prints_that_people_wait_for_go_first(bench: Bench) -> None:
     bench.announce(events_pb2.BookPrintAssigned, canonical(3, "SEMESTER_1"))
     assert bench.claim().payload["kind"] == "UNSIGNED"
     assert bench.claim().payload["kind"] == "SIGNING"
+
+
+@pytest.mark.parametrize(
+    "claim", [{"school": "79000999"}, {"version": 2}, {"content_sha256": sha256(b"other").digest()}]
+)
+@pytest.mark.parametrize("kind", [events_pb2.BookPrintAssigned, events_pb2.BookSigningStarted])
+def test_a_book_that_is_otherwise_at_gradebook_is_not_rendered(
+    bench: Bench, kind: type[Any], claim: dict[str, Any]
+) -> None:
+    """Another school would get the pages of this one."""
+    event = kind(book=str(uuid.uuid4()), version=1, school=SCHOOL, content_sha256=sha256(b"content").digest())
+    bench.gradebook.assigned(event)
+    for name, value in claim.items():
+        setattr(event, name, value)
+    bench.hear(event)
+    with pytest.raises(Forged) as forged:
+        bench.work()
+    assert (forged.value.reason, forged.value.facts["fields"]) == ("BOOK_DIFFERS", *claim)
+    assert bench.renditions(event.book) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [
+        (events_pb2.BookPrintAssigned, "DATA_COMPLETE"),
+        (events_pb2.BookSigningStarted, "DATA_COMPLETE"),
+        (events_pb2.BookSigningStarted, "RECONCILED"),
+    ],
+)
+def test_a_book_that_nobody_has_assigned_is_not_rendered(bench: Bench, kind: type[Any], state: str) -> None:
+    book = bench.announce(kind, canonical(2, "SEMESTER_1"))
+    bench.gradebook.facts[book].state = books_pb2.BookState.Value(f"BOOK_STATE_{state}")
+    with pytest.raises(Forged) as forged:
+        bench.work()
+    assert forged.value.reason == "BOOK_STATE"
+    assert bench.renditions(book) == []
+
+
+def test_a_version_that_gradebook_has_ended_is_not_rendered_before_its_end_is_heard(bench: Bench) -> None:
+    book = bench.announce(events_pb2.BookPrintAssigned, canonical(2, "SEMESTER_1"))
+    bench.gradebook.facts[book].state = books_pb2.BOOK_STATE_MISMATCH
+    bench.work()
+    assert (bench.renditions(book), bench.open_jobs()) == ([], 0)
+
+
+def test_a_version_that_gradebook_has_not_ended_stays_valid(bench: Bench) -> None:
+    book = bench.announce(events_pb2.BookPrintAssigned, canonical(2, "SEMESTER_1"))
+    bench.work()
+    for claimed in (1, 2):
+        bench.hear(events_pb2.BookVoided(book=book, version=claimed))
+        with bench.database.transaction() as tx:
+            job = jobs.claim(tx, [voids.JOB], 60)
+        assert job is not None
+        with pytest.raises(Forged):
+            bench.void_handler(job)
+    (stored,) = bench.renditions(book)
+    assert not stored.void
+
+
+def test_a_book_id_in_another_spelling_is_the_same_book(bench: Bench) -> None:
+    content = canonical(2, "SEMESTER_1")
+    book = bench.announce(events_pb2.BookPrintAssigned, content)
+    for spelling in (book.upper(), "{" + book + "}", f"urn:uuid:{book}", book.replace("-", "")):
+        bench.hear(
+            events_pb2.BookPrintAssigned(
+                book=spelling, version=1, school=SCHOOL, content_sha256=sha256(content).digest()
+            )
+        )
+    assert bench.claim().payload["book"] == book
+    with bench.database.transaction() as tx:
+        assert jobs.claim(tx, [usecases.RENDER_JOB], 60) is None
+    with pytest.raises(psycopg.errors.CheckViolation), bench.database.transaction() as tx:
+        tx.execute("INSERT INTO voided_version (book, version) VALUES (%s, 1)", (book.upper(),))
+
+
+def test_signing_copies_of_the_release_before_are_announced_again_with_their_size(bench: Bench) -> None:
+    books = [bench.announce(kind, canonical(2, "SEMESTER_1")) for kind in (
+        events_pb2.BookSigningStarted, events_pb2.BookSigningStarted, events_pb2.BookPrintAssigned
+    )]  # fmt: skip
+    for _ in books:
+        bench.work()
+    bench.void(books[1])
+    (stored,) = bench.renditions(books[0])
+    migration = layout.REPOSITORY / "services" / "print" / "migrations" / "0002_signing_copies_again.sql"
+    with bench.database.transaction() as tx:
+        tx.execute(migration.read_bytes().partition(b"-- Gradebook notes")[2].partition(b"\n")[2])
+    first, again = (json_format.ParseDict(body, print_events.RenditionReady()) for _, body in bench.events(books[0]))
+    assert first == again
+    assert (again.rendition, again.pdf_sha256) == (str(stored.id), stored.pdf_sha256)
+    assert again.pdf_size_bytes == stored.pdf_size_bytes
+    assert [len(bench.events(book)) for book in books[1:]] == [1, 1]

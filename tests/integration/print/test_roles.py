@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import json_format
+from hoso.gradebook.v1 import books_pb2
 from hoso.gradebook.v1 import events_pb2 as gradebook_events
 from hoso.print.v1 import events_pb2, print_pb2, print_pb2_grpc
 
@@ -43,7 +44,9 @@ class Line(Processes):
         content = canonical(students, "SEMESTER_1")
         book = str(uuid.uuid4())
         self.gradebook.contents[book] = content
-        self.announce(kind(book=book, version=1, school=SCHOOL, content_sha256=sha256(content).digest()))
+        event = kind(book=book, version=1, school=SCHOOL, content_sha256=sha256(content).digest())
+        self.gradebook.assigned(event)
+        self.announce(event)
         return book
 
     def heard(self, timeout_s: float = 60) -> events_pb2.RenditionReady:
@@ -149,6 +152,7 @@ def test_who_may_read(up: Line) -> None:
 def test_a_void_rendition_is_shown_and_not_handed_out(up: Line) -> None:
     book = up.assign(gradebook_events.BookPrintAssigned, 2)
     ready = up.heard()
+    up.gradebook.facts[book].state = books_pb2.BOOK_STATE_REVOKED
     up.announce(gradebook_events.BookVoided(book=book, version=1))
     stub = up.stub("service/signing")
     request = print_pb2.GetRenditionRequest(rendition=ready.rendition)
