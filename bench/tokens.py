@@ -114,6 +114,7 @@ def supervisor(stack: Stack, keys: Sequence[Key]) -> Iterator[TokenClient]:
         broker=rabbitmq.config(stack, "service/signing"),
         server=stacks.server(stack, "signing"),
         print=stacks.peer(stack, "print", "service/signing"),
+        gradebook=stacks.peer(stack, "gradebook", "service/signing"),
         tokens=TokensConfig(socket, {_MODULE: softhsm.module()}),
     )
     with stacks.running(stack, "signing", "tokens", config, softhsm.environment(stack)):

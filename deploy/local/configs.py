@@ -75,6 +75,7 @@ def _signing(stack: Stack) -> SigningConfig:
         server=_server(stack, "signing"),
         anchor=_anchor(stack, "signing"),
         print=_peer(stack, "signing", "print"),
+        gradebook=_peer(stack, "signing", "gradebook"),
         tokens=TokensConfig(socket=stack.sockets / "tokens.sock", modules={"softhsm2": softhsm.module()}),
     )
 

@@ -20,7 +20,7 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from services.common import grpc_status, identity, limits, log
-from services.common.errors import Exhausted, Forbidden, HosoError, Invalid, Unauthenticated, Violation
+from services.common.errors import Exhausted, Forbidden, Forged, HosoError, Invalid, Unauthenticated, Violation
 from services.common.identity import Access, Caller
 from services.common.settings import ServerConfig
 from services.common.shares import Shares, Workers
@@ -90,6 +90,8 @@ class Call:
         if isinstance(error, CallerGone) or self.gone:
             _log.info("caller gone", rpc=self._rpc, client=self.caller.client)
             raise asyncio.CancelledError from error
+        if isinstance(error, Forged):
+            _log.error("forged", rpc=self._rpc, reason=error.reason, alarm=True, **error.facts)
         if isinstance(error, HosoError):
             await self._refuse(error)
         if isinstance(error, psycopg.DataError):

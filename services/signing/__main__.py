@@ -46,20 +46,23 @@ def serve(config: "SigningConfig", stop: threading.Event) -> None:
 
 
 def work(config: "SigningConfig", stop: threading.Event) -> None:
-    """Fetch signing copies and sign."""
+    """Fetch signing copies and sign; void what has ended."""
+    from hoso.gradebook.v1.books_pb2_grpc import BookServiceStub
     from hoso.print.v1.print_pb2_grpc import PrintServiceStub
 
-    from services.common import anchoring, worker
+    from services.common import anchoring, book_facts, voids, worker
     from services.common.db import Database
     from services.common.grpc_client import channel
-    from services.signing import domain, fetch_job, open_keys, signing_job
+    from services.signing import domain, fetch_job, open_keys, signing_job, store
     from services.signing.token_client import TokenClient
 
     database = Database(config.database)
     tokens = TokenClient(config.tokens.socket)
+    gradebook = BookServiceStub(channel(config.gradebook))
     handlers = {
-        domain.FETCH_JOB: fetch_job.handler(database, PrintServiceStub(channel(config.print))),
-        domain.SIGN_JOB: signing_job.handler(database, tokens),
+        domain.FETCH_JOB: fetch_job.handler(database, PrintServiceStub(channel(config.print)), gradebook),
+        domain.SIGN_JOB: signing_job.handler(database, tokens, gradebook),
+        voids.JOB: book_facts.void_handler(database, gradebook, store.void_book),
     }
     handlers.update(anchoring.start("signing", database, config.anchor, stop))
     threading.Thread(target=open_keys.watch, args=(database, tokens, stop), name="open-keys", daemon=True).start()

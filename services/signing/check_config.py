@@ -4,6 +4,7 @@ import contextlib
 import uuid
 from collections.abc import Callable
 
+from hoso.gradebook.v1 import books_pb2, books_pb2_grpc
 from hoso.print.v1 import print_pb2, print_pb2_grpc
 
 from services.common import anchoring, topology
@@ -23,6 +24,7 @@ def problems(config: SigningConfig) -> list[str]:
         "database": database.ping,
         "broker": lambda: topology.ping(config.broker, "signing"),
         "print": lambda: _ask_print(config),
+        "gradebook": lambda: _ask_gradebook(config),
         "tokens (start the role `tokens`)": TokenClient(config.tokens.socket, timeout_s=_TIMEOUT_S).ping,
     }
     lines = [f"module {name}: {file} is not there" for name, file in config.tokens.modules.items() if not file.exists()]
@@ -34,6 +36,13 @@ def problems(config: SigningConfig) -> list[str]:
             lines.append(f"{name}: {e.reason}: {e.message}")
     database.close()
     return lines
+
+
+def _ask_gradebook(config: SigningConfig) -> None:
+    """As `_ask_print`, for a book."""
+    with channel(config.gradebook) as peer, contextlib.suppress(NotFound), calling("gradebook"):
+        request = books_pb2.GetBookFactsRequest(book=str(uuid.UUID(int=0)))
+        books_pb2_grpc.BookServiceStub(peer).GetBookFacts(request, timeout=_TIMEOUT_S)
 
 
 def _ask_print(config: SigningConfig) -> None:

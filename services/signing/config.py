@@ -2,6 +2,7 @@
 
 [database]      [broker]      [server]      as in every service (services/common/settings.py)
 [print]         address and tls: where print's gRPC API is
+[gradebook]     address and tls: where gradebook's gRPC API is
 [work]          concurrency, lease_s
 [anchor]        key_file, cert_file and archive: how the audit heads are anchored (AnchorConfig)
 [tokens]        socket = "/run/hoso/signing/tokens.sock"      in a folder of mode 0700
@@ -17,12 +18,15 @@ from services.signing.tokens_config import TokensConfig
 
 @dataclass(frozen=True)
 class SigningConfig:
-    """Everything signing needs. print: where print's gRPC API is. tokens: the token supervisor."""
+    """Everything signing needs. print, gradebook: where their gRPC APIs are. tokens: the token
+    supervisor.
+    """
 
     database: DatabaseConfig
     broker: BrokerConfig
     server: ServerConfig
     print: PeerConfig
+    gradebook: PeerConfig
     tokens: TokensConfig
     work: WorkConfig = field(default_factory=WorkConfig)
     anchor: AnchorConfig | None = None

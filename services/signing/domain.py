@@ -1,6 +1,7 @@
 """Rules of signing: whose turn it is, and what a document's state is."""
 
 import datetime as dt
+import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class Document:
 
     id: uuid.UUID
     number: int
-    book: str
+    book: uuid.UUID
     version: int
     school: str
     state: str
@@ -83,6 +84,14 @@ class Document:
     revision: int
     pdf_sha256: bytes
     pdf_size_bytes: int
+
+
+def begins_with(pdf: bytes, sha256: bytes, size_bytes: int) -> bool:
+    """Whether a PDF begins with exactly the bytes that have this digest and size.
+
+    Signatures are only appended, so that every revision begins with what print made (ADR-0069).
+    """
+    return len(pdf) >= size_bytes and hashlib.sha256(memoryview(pdf)[:size_bytes]).digest() == sha256
 
 
 def due(required: Sequence[Required]) -> list[Required]:

@@ -102,7 +102,7 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
         """What waits for a signatory."""
         waiting = usecases.list_pending(self._database, self._tokens, request.signatory)
         pending = [
-            pb.PendingSignature(document=str(p.document), book=p.book, field=p.field, due=p.due)
+            pb.PendingSignature(document=str(p.document), book=str(p.book), field=p.field, due=p.due)
             for p in waiting.pending
         ]
         return pb.ListPendingResponse(
@@ -169,7 +169,7 @@ def _signatory(signatory: Signatory) -> pb.Signatory:
 def _document(document: Document, required: list[Required]) -> pb.Document:
     return pb.Document(
         id=str(document.id),
-        book=document.book,
+        book=str(document.book),
         version=document.version,
         school=document.school,
         state=pb.DocumentState.Value(f"DOCUMENT_STATE_{document.state}"),

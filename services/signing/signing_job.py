@@ -1,6 +1,8 @@
 """The job `sign`: one signature of one document, in five steps, each committed before the next.
 
-1. intent   the decision to use this key for this field is committed (journal INTENDED, once)
+1. intent   gradebook is asked: the book is being signed, and the document begins with the bytes
+            that print made for it (ADR-0062, ADR-0069); the decision to use this key for this field
+            is committed (journal INTENDED, once)
 2. attempt  the digest is computed from the stored document and committed (journal ATTEMPTED) …
 3. sign     … and only then shown to the token
 4. verify   our own output, before it leaves memory
@@ -20,11 +22,13 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from hoso.gradebook.v1.books_pb2 import BookFacts
+from hoso.gradebook.v1.books_pb2_grpc import BookServiceStub
 from hoso.signing.v1 import events_pb2
 
-from services.common import audit, identity, jobs, outbox
+from services.common import audit, book_facts, identity, jobs, outbox
 from services.common.db import Database, Tx
-from services.common.errors import HosoError, Rejected, Waiting
+from services.common.errors import Forged, HosoError, Rejected, Waiting
 from services.common.jobs import Job
 from services.signing import certificates, domain, store, usecases
 from services.signing.domain import Document, Required, Signatory
@@ -48,13 +52,16 @@ class _Task:
     last: bool
 
 
-def handler(database: Database, tokens: TokenClient) -> Callable[[Job], None]:
+def handler(database: Database, tokens: TokenClient, gradebook: BookServiceStub) -> Callable[[Job], None]:
     """The handler of `sign` jobs for `worker.run`."""
 
     def handle(job: Job) -> None:
         document_id = uuid.UUID(job.payload["document"])
         chosen = _choose(database, tokens, job, document_id)
-        task = _intend(database, job, document_id, chosen) if chosen is not None else None
+        if chosen is None:
+            return
+        facts = _facts(database, gradebook, document_id)
+        task = _intend(database, job, document_id, chosen, facts)
         if task is None:
             return
         try:
@@ -113,24 +120,61 @@ def _turn(tx: Tx, job: Job, document_id: uuid.UUID) -> list[Required]:
     return domain.due(store.required(tx, [document_id])[document_id])
 
 
-def _intend(database: Database, job: Job, document_id: uuid.UUID, chosen: Required) -> _Task | None:
+def _facts(database: Database, gradebook: BookServiceStub, document_id: uuid.UUID) -> BookFacts:
+    """What gradebook knows of the document's book, which is being signed.
+
+    Raises Waiting BOOK_ENDED, as the end of the version will be heard of in a moment; Waiting
+    SIGNING_COPY_UNKNOWN until gradebook, too, has heard from print; Forged BOOK_STATE, NotFound,
+    Unavailable.
+    """
+    with database.transaction() as tx:
+        book = store.document(tx, document_id).book
+    facts = book_facts.ask(gradebook, book)
+    if facts.state in book_facts.ENDED:
+        raise Waiting("BOOK_ENDED", "gradebook has ended this version of the book")
+    book_facts.require(facts, book_facts.BEING_SIGNED)
+    if not facts.signing_rendition:
+        raise Waiting("SIGNING_COPY_UNKNOWN", "gradebook has not heard of the signing copy yet")
+    return facts
+
+
+def _compare(facts: BookFacts, document: Document, pdf: bytes) -> None:
+    """Nothing but the book's own pages is signed. Raises Forged BOOK_DIFFERS,
+    PRINTED_BYTES_DIFFER.
+    """
+    book_facts.compare(
+        facts,
+        book=str(document.book),
+        version=document.version,
+        school=document.school,
+        content_sha256=document.content_sha256,
+        signing_rendition=str(document.id),
+    )
+    if not domain.begins_with(pdf, facts.signing_pdf_sha256, facts.signing_pdf_size_bytes):
+        message = "Tài liệu không bắt đầu bằng bản để ký số mà dịch vụ in đã tạo."
+        raise Forged("PRINTED_BYTES_DIFFER", message, document=document.id, book=document.book)
+
+
+def _intend(database: Database, job: Job, document_id: uuid.UUID, chosen: Required, facts: BookFacts) -> _Task | None:
     """Commit the intent and read what is to be signed.
 
     None when the choice was overtaken; the job is then finished, or due again when it was asked for
-    meanwhile.
+    meanwhile. Raises as `_compare`, and Forged DOCUMENT_CHANGED.
     """
     with database.transaction() as tx:
         if chosen not in _turn(tx, job, document_id):
             jobs.finish_for_now(tx, job)
             return None
         document = store.document(tx, document_id)
+        pdf = store.pdf(tx, document)
+        _compare(facts, document, pdf)
         signatory = store.signatory(tx, chosen.signatory)
         if signatory.school != document.school:
             raise Rejected("WRONG_SCHOOL", "Người ký thuộc trường khác.", signatory=signatory.id)
         domain.check_validity(*certificates.validity(signatory.certificate_chain[0]), dt.datetime.now(dt.UTC))
         store.record_intent(tx, document_id, chosen)
         last = not domain.left_after(store.required(tx, [document_id])[document_id], chosen)
-        return _Task(document, store.pdf(tx, document), chosen, signatory, last=last)
+        return _Task(document, pdf, chosen, signatory, last=last)
 
 
 def _sign(database: Database, tokens: TokenClient, task: _Task) -> Signed:
@@ -185,7 +229,7 @@ def _announce(tx: Tx, before: Document, state: str, digest: bytes) -> None:
         return
     event = kinds[state](
         document=str(before.id),
-        book=before.book,
+        book=str(before.book),
         version=before.version,
         content_sha256=before.content_sha256,
         document_sha256=digest,

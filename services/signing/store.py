@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from services.common.db import Tx
-from services.common.errors import NotFound, Rejected
-from services.common.rows import rows, scalars
+from services.common.errors import Forged, NotFound, Rejected
+from services.common.rows import rows
 from services.signing.domain import CANCELLED, PENDING, SIGNED, VOID, Document, Required, Signatory
 
 _SELECT_SIGNATORY = (
@@ -38,7 +38,7 @@ class PendingSignature:
     """What waits for one signatory. due: every lower rank has signed."""
 
     document: uuid.UUID
-    book: str
+    book: uuid.UUID
     field: str
     due: bool
 
@@ -49,6 +49,15 @@ class DueDocument:
 
     id: uuid.UUID
     revision: int
+
+
+@dataclass(frozen=True)
+class _Revision:
+    """What a revision appended; digest and size of the whole revision."""
+
+    part: bytes
+    sha256: bytes
+    size_bytes: int
 
 
 def put_signatory(tx: Tx, signatory: Signatory) -> None:
@@ -167,15 +176,25 @@ def required(tx: Tx, document_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[
 
 
 def pdf(tx: Tx, document: Document) -> bytes:
-    """The newest revision, put together from its parts and checked against the register's digest.
+    """The newest revision, put together from its parts; each revision in it has the digest and size
+    with which it was stored.
 
-    Raises RuntimeError when the bytes are not those of the register: somebody changed the database.
+    Raises Forged DOCUMENT_CHANGED when one has not: somebody changed the database.
     """
-    statement = "SELECT part FROM revision WHERE document = %s AND number <= %s ORDER BY number"
-    data = b"".join(scalars(tx, bytes, statement, (document.id, document.revision)))
-    if hashlib.sha256(data).digest() != document.pdf_sha256:
-        raise RuntimeError(f"document {document.id}: stored bytes differ from their digest")
-    return data
+    data, so_far = bytearray(), hashlib.sha256()
+    stored = rows(
+        tx,
+        _Revision,
+        "SELECT part, sha256, size_bytes FROM revision WHERE document = %s AND number <= %s ORDER BY number",
+        (document.id, document.revision),
+    ).fetchall()
+    newest = _Revision(b"", document.pdf_sha256, document.pdf_size_bytes)
+    for revision in (*stored, newest):
+        data += revision.part
+        so_far.update(revision.part)
+        if (so_far.digest(), len(data)) != (revision.sha256, revision.size_bytes):
+            raise Forged("DOCUMENT_CHANGED", "Tài liệu lưu trong cơ sở dữ liệu đã bị sửa.", document=document.id)
+    return bytes(data)
 
 
 def add_signature(
@@ -259,12 +278,12 @@ def due_documents(tx: Tx, signatory_id: str) -> list[DueDocument]:
     ).fetchall()
 
 
-def lock_book(tx: Tx, book: str) -> None:
+def lock_book(tx: Tx, book: uuid.UUID) -> None:
     """Let the arrival of a book's signing copy and the end of its version wait for each other."""
-    tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('book ' || %s, 0))", (book,))
+    tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('book ' || %s, 0))", (str(book),))
 
 
-def void_book(tx: Tx, book: str, version: int) -> None:
+def void_book(tx: Tx, book: uuid.UUID, version: int) -> None:
     """End a version of a book.
 
     Its document is void, pending signatures are cancelled, and a copy that comes later is void.
@@ -287,7 +306,7 @@ def void_book(tx: Tx, book: str, version: int) -> None:
     tx.execute("UPDATE document SET state = %s WHERE id = %s", (VOID, ended.id))
 
 
-def is_void(tx: Tx, book: str, version: int) -> bool:
+def is_void(tx: Tx, book: uuid.UUID, version: int) -> bool:
     """Whether this version of the book has ended."""
     ended = tx.execute("SELECT 1 FROM voided_book WHERE book = %s AND version = %s", (book, version))
     return ended.fetchone() is not None

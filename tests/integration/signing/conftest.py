@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from deploy.local.layout import Stack
-from services.common import db
 from services.common.settings import DatabaseConfig
 from services.print.kind import Kind
 from services.signing import usecases
@@ -16,16 +15,14 @@ from tests import printing, servers
 from tests.content import canonical, class_book
 from tests.integration.signing.hsm import CUSTODIAN, SCHOOL, Hsm, key_plan, make_hsm
 from tests.integration.signing.signing_service import (
-    MIGRATIONS,
     Service,
     Signing,
     acting,
+    service_of,
     signatory_of,
     signing_toml,
-    staff,
 )
 from tests.records import student_register
-from tests.standing import announced, keep
 
 
 @pytest.fixture(scope="session")
@@ -64,25 +61,14 @@ def signing_copy() -> bytes:
 def service(
     hsm: Hsm,
     tmp_path_factory: pytest.TempPathFactory,
-    stack: Stack,
     pki_files: servers.Pki,
     database: Callable[[str], DatabaseConfig],
 ) -> Iterator[Service]:
     """Signing with a database of its own and everybody registered; its roles are started by the
     tests.
     """
-    folder = tmp_path_factory.mktemp("signing")
-    socket = folder / "run" / "tokens.sock"
-    config = folder / "signing.toml"
-    settings = database("signing")
-    config.write_text(signing_toml(socket, settings, None, stack))
-    db.migrate(settings, [MIGRATIONS])
-    base = db.Database(settings)
-    service = Service(folder, config, hsm.environment, socket, base, hsm)
-    with base.transaction() as tx:
-        keep(tx, announced(SCHOOL, staff(hsm)))
-    with acting("operator/department"):
-        for entry in hsm.record["signatories"]:
-            usecases.put_signatory(base, signatory_of(entry))
-    yield service
-    base.close()
+    with service_of(hsm, tmp_path_factory.mktemp("signing"), database("signing"), pki_files) as service:
+        with acting("operator/department"):
+            for entry in hsm.record["signatories"]:
+                usecases.put_signatory(service.database, signatory_of(entry))
+        yield service

@@ -13,16 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hoso.gradebook.v1.books_pb2_grpc import BookServiceStub
+
 from deploy.local import pki, softhsm
 from deploy.local.layout import Stack
 from services.common import db, identity
 from services.common.errors import Unavailable
-from services.common.settings import BrokerConfig, DatabaseConfig
+from services.common.grpc_client import channel
+from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig
 from services.signing import domain, store, usecases
 from services.signing.domain import Document, Required, Signatory
 from services.signing.token_client import TokenClient
+from tests import known_books, servers
 from tests.content import class_book
 from tests.integration.signing.hsm import CUSTODIAN, SCHOOL, Hsm
+from tests.known_books import KnownBooks
+from tests.stand_ins import tls
+from tests.standing import announced, keep
 from tests.waiting import eventually
 
 MIGRATIONS = Path(store.__file__).parent / "migrations"
@@ -100,7 +107,13 @@ class Signing:
 
 
 def signing_toml(
-    socket: Path, database: DatabaseConfig | None, broker: BrokerConfig | None, stack: Stack, extra: str = ""
+    socket: Path,
+    database: DatabaseConfig | None,
+    broker: BrokerConfig | None,
+    stack: Stack,
+    extra: str = "",
+    *,
+    gradebook: str = "127.0.0.1:9",
 ) -> str:
     """A configuration file of signing; parts that a test does not start get addresses where nobody
     listens.
@@ -128,6 +141,9 @@ issuers_file = "{stack.pki / "issuers.json"}"
 grace_s = 2.0
 [print]
 address = "127.0.0.1:{stack.port(21)}"
+tls = {tls}
+[gradebook]
+address = "{gradebook}"
 tls = {tls}
 [work]
 concurrency = 2
@@ -168,6 +184,8 @@ class Service(Signing):
 
     database: db.Database
     hsm: Hsm
+    gradebook: KnownBooks
+    books: BookServiceStub
 
     def take_in(
         self, pdf: bytes, required: list[Required] = REQUIRED, *, book: str | None = None, version: int = 1
@@ -184,7 +202,7 @@ class Service(Signing):
         document = Document(
             id=name,
             number=0,
-            book=book or str(uuid.uuid4()),
+            book=uuid.UUID(book) if book else uuid.uuid4(),
             version=version,
             school=SCHOOL,
             state=domain.SIGNING,
@@ -194,7 +212,22 @@ class Service(Signing):
             pdf_size_bytes=len(pdf),
         )
         usecases.take_in(tx, document, required, pdf)
+        self.gradebook.put(
+            "DIGITAL_SIGNING",
+            book=str(document.book),
+            version=version,
+            school=SCHOOL,
+            content_sha256=document.content_sha256,
+            signing_rendition=str(name),
+            signing_pdf_sha256=document.pdf_sha256,
+            signing_pdf_size_bytes=len(pdf),
+        )
         return name
+
+    def book(self, name: uuid.UUID) -> str:
+        """The book of a document."""
+        with self.database.transaction() as tx:
+            return str(store.document(tx, name).book)
 
     def register(self, person: str) -> None:
         """The operator registers a signatory of the ceremony's record."""
@@ -248,3 +281,20 @@ class Service(Signing):
             rows = tx.execute("SELECT type, body FROM outbox ORDER BY id").fetchall()
         events = [(kind.rpartition(".")[2], json.loads(body)) for kind, body in rows]
         return [(kind, body) for kind, body in events if body["document"] == str(name)]
+
+
+@contextlib.contextmanager
+def service_of(hsm: Hsm, folder: Path, settings: DatabaseConfig, pki_files: servers.Pki) -> Iterator[Service]:
+    """Signing with this database and its own gradebook; its roles are started by the tests."""
+    db.migrate(settings, [MIGRATIONS])
+    socket, config, gradebook = folder / "run" / "tokens.sock", folder / "signing.toml", KnownBooks()
+    own = tls(pki_files, "service/signing")
+    with (
+        known_books.serving(pki_files, gradebook) as address,
+        channel(PeerConfig(address, own)) as peer,
+        contextlib.closing(db.Database(settings)) as base,
+    ):
+        config.write_text(signing_toml(socket, settings, None, pki_files.stack, gradebook=address))
+        with base.transaction() as tx:
+            keep(tx, announced(SCHOOL, staff(hsm)))
+        yield Service(folder, config, hsm.environment, socket, base, hsm, gradebook, BookServiceStub(peer))

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
+import pika
 import pytest
+from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hoso.gradebook.v1 import events_pb2 as gradebook_events
 from hoso.print.v1 import events_pb2 as print_events
@@ -29,7 +31,8 @@ from services.common.grpc_client import calling, channel
 from services.common.identity import Access
 from services.common.settings import BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, TlsConfig
 from services.signing.pades import Expected, check
-from tests import servers
+from tests import known_books, servers
+from tests.integration.common import messages
 from tests.integration.signing.hsm import CUSTODIAN, SCHOOL, Hsm, run_role
 from tests.integration.signing.signing_service import (
     HOMEROOM,
@@ -40,6 +43,7 @@ from tests.integration.signing.signing_service import (
     signing_toml,
     staff,
 )
+from tests.known_books import KnownBooks
 from tests.standing import announced, keep
 from tests.waiting import eventually
 
@@ -54,8 +58,8 @@ def tls(stack: Stack, name: str) -> TlsConfig:
 class Printing(print_pb2_grpc.PrintServiceServicer):
     """Print's contract over renditions that the test puts in."""
 
-    def __init__(self, pdf: bytes) -> None:
-        self.pdf = pdf
+    def __init__(self, pdf: bytes, books: KnownBooks) -> None:
+        self.pdf, self.books = pdf, books
         self.renditions: dict[str, print_pb2.Rendition] = {}
 
     def make(self) -> print_events.RenditionReady:
@@ -69,6 +73,13 @@ class Printing(print_pb2_grpc.PrintServiceServicer):
             "content_sha256": CONTENT,
             "pdf_sha256": hashlib.sha256(self.pdf).digest(),
         }
+        self.books.put(
+            "DIGITAL_SIGNING",
+            **{name: common[name] for name in ("book", "version", "school", "content_sha256")},
+            signing_rendition=name,
+            signing_pdf_sha256=common["pdf_sha256"],
+            signing_pdf_size_bytes=len(self.pdf),
+        )
         fields = [
             print_pb2.SignatureField(
                 name=required.field,
@@ -96,7 +107,16 @@ class Printing(print_pb2_grpc.PrintServiceServicer):
 class Line:
     """The running service and its callers."""
 
-    def __init__(self, stack: Stack, signing: Signing, hsm: Hsm, printing: Printing, print_base: db.Database) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        signing: Signing,
+        hsm: Hsm,
+        printing: Printing,
+        print_base: db.Database,
+        gradebook: BrokerConfig,
+    ) -> None:
+        self.gradebook = gradebook
         self.signing = signing
         self.hsm = hsm
         self.printing = printing
@@ -126,8 +146,17 @@ class Line:
         )
         return self.call("ActivateKey", request, client="vendor/smas", person=person or keeper)
 
+    def void(self, book: str) -> None:
+        """Gradebook says that a version has ended."""
+        event = gradebook_events.BookVoided(book=book, version=1)
+        name = event.DESCRIPTOR.full_name
+        properties = pika.BasicProperties(message_id=str(uuid.uuid4()), type=name, user_id=self.gradebook.user)
+        body = json_format.MessageToJson(event, preserving_proto_field_name=True).encode()
+        with messages.channel(self.gradebook) as opened:
+            opened.basic_publish(topology.EXCHANGE, outbox.routing_key(name), body, properties, mandatory=True)
+
     def announce(self, event: Any) -> None:
-        """As the other services do: through an outbox and the relay."""
+        """As print does: through an outbox and the relay."""
         with self.print_base.transaction() as tx:
             outbox.add(tx, event)
 
@@ -157,7 +186,10 @@ def line(
     folder = tmp_path_factory.mktemp("line")
     socket = folder / "run" / "tokens.sock"
     config = folder / "signing.toml"
-    config.write_text(signing_toml(socket, database("signing"), broker("signing"), stack))
+    books = KnownBooks()
+    stop_books = contextlib.ExitStack()
+    address = stop_books.enter_context(known_books.serving(pki_files, books))
+    config.write_text(signing_toml(socket, database("signing"), broker("signing"), stack, gradebook=address))
     signing = Signing(folder, config, hsm.environment, socket)
     topology.declare(
         broker("gradebook"), "gradebook", ["hoso.signing.v1.DocumentSigned", "hoso.signing.v1.DocumentSealed"]
@@ -166,7 +198,7 @@ def line(
     assert migrated.returncode == 0, migrated.stderr
     db.migrate(database("print"), [])
     print_base = db.Database(database("print"))
-    printing = Printing(signing_copy)
+    printing = Printing(signing_copy, books)
     stop = threading.Event()
     served = grpc_server.Served(
         lambda server: print_pb2_grpc.add_PrintServiceServicer_to_server(printing, server),
@@ -183,7 +215,7 @@ def line(
     with contextlib.ExitStack() as processes:
         for role in ("tokens", "serve", "work", "consume", "relay"):
             processes.enter_context(signing.running(role))
-        line = Line(stack, signing, hsm, printing, print_base)
+        line = Line(stack, signing, hsm, printing, print_base, broker("gradebook"))
         eventually(lambda: serving(line), 60)
         with db.connect(database("signing")) as tx:
             keep(tx, announced(SCHOOL, staff(hsm)))
@@ -191,6 +223,7 @@ def line(
     stop.set()
     for thread in threads:
         thread.join()
+    stop_books.close()
     print_base.close()
 
 
@@ -271,7 +304,8 @@ def test_a_voided_book_arrives_void_or_becomes_it(registered: Line) -> None:
     event = line.printing.make()
     line.announce(event)
     eventually(lambda: line.arrived(event.rendition))
-    line.announce(gradebook_events.BookVoided(book=event.book, version=1))
+    line.printing.books.move(event.book, "REVOKED")
+    line.void(event.book)
     eventually(lambda: line.document(event.rendition).state == signing_pb2.DOCUMENT_STATE_VOID)
     events = [e.event for e in line.call("GetJournal", signing_pb2.GetJournalRequest(document=event.rendition)).entries]
     assert events == ["CANCELLED"] * len(REQUIRED)
@@ -286,6 +320,30 @@ def test_a_print_copy_is_not_ours(registered: Line) -> None:
     line.announce(signing)
     eventually(lambda: line.arrived(signing.rendition))
     assert not line.arrived(unsigned.rendition)
+
+
+@pytest.mark.parametrize(
+    ("state", "claim", "reason"),
+    [
+        ("RECONCILED", {}, "BOOK_STATE"),
+        ("DIGITAL_SIGNING", {"school": "79000999"}, "BOOK_DIFFERS"),
+        ("DIGITAL_SIGNING", {"version": 2}, "BOOK_DIFFERS"),
+        ("DIGITAL_SIGNING", {"pdf_sha256": hashlib.sha256(b"other").digest()}, "BOOK_DIFFERS"),
+    ],
+)
+def test_a_copy_that_gradebook_does_not_want_signed_is_not_taken_in(
+    registered: Line, state: str, claim: dict[str, Any], reason: str
+) -> None:
+    line = registered
+    event = line.printing.make()
+    line.printing.books.move(event.book, state)
+    for name, value in claim.items():
+        setattr(event, name, value)
+    alarms = line.signing.log.read_text().count('"alarm": true')
+    line.announce(event)
+    eventually(lambda: line.signing.log.read_text().count('"alarm": true') == alarms + 1)
+    assert reason in line.signing.log.read_text().rpartition('"reason": "')[2].partition(" ")[0]
+    assert not line.arrived(event.rendition)
 
 
 def test_who_may_do_what(registered: Line, database: Callable[[str], DatabaseConfig]) -> None:

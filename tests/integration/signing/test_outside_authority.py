@@ -2,13 +2,12 @@
 on.
 """
 
-import contextlib
 import datetime as dt
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from deploy.local import softhsm
-from deploy.local.layout import Stack
-from services.common import db
 from services.common.settings import DatabaseConfig
 from services.signing.pades import Expected, check
 from tests import servers
 from tests.integration.signing.hsm import STOPPED, Hsm, ceremony_toml, key_plan, make_hsm
-from tests.integration.signing.signing_service import MIGRATIONS, REQUIRED, SCHOOL, TEACHERS, Service, signing_toml
-from tests.standing import announced, keep
+from tests.integration.signing.signing_service import REQUIRED, TEACHERS, service_of
 from tests.waiting import eventually
 
 FIRST, SECOND = TEACHERS[0], TEACHERS[1]  # ECDSA P-256, RSA
@@ -92,25 +88,9 @@ def issue_with_openssl(hsm: Hsm, people: list[str]) -> None:
         (hsm.folder / "certs" / f"{person}.pem").write_bytes(chain)
 
 
-@contextlib.contextmanager
-def service_of(hsm: Hsm, folder: Path, settings: DatabaseConfig, stack: Stack) -> Iterator[Service]:
-    socket = folder / "run" / "tokens.sock"
-    config = folder / "signing.toml"
-    config.write_text(signing_toml(socket, settings, None, stack))
-    db.migrate(settings, [MIGRATIONS])
-    base = db.Database(settings)
-    with base.transaction() as tx:
-        keep(tx, announced(SCHOOL, NAMES))
-    try:
-        yield Service(folder, config, hsm.environment, socket, base, hsm)
-    finally:
-        base.close()
-
-
 def test_from_requests_to_a_signature(
     tmp_path: Path,
     signing_copy: bytes,
-    stack: Stack,
     pki_files: servers.Pki,
     database: Callable[[str], DatabaseConfig],
 ) -> None:
@@ -136,7 +116,11 @@ def test_from_requests_to_a_signature(
     required = [
         next(signature for signature in REQUIRED if signature.signatory == person) for person in (FIRST, SECOND)
     ]
-    with service_of(hsm, tmp_path, database("signing"), stack) as service, service.tokens(), service.running("work"):
+    with (
+        service_of(hsm, tmp_path, database("signing"), pki_files) as service,
+        service.tokens(),
+        service.running("work"),
+    ):
         service.register(FIRST)
         service.register(SECOND)
         name = service.take_in(signing_copy, required)

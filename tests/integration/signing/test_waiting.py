@@ -37,7 +37,7 @@ def wait_for(tx: Tx, count: int, *signatories: str) -> None:
     """
     tx.execute(
         "WITH made AS (INSERT INTO document (id, book, version, school, state, content_sha256, revision, pdf_sha256,"
-        " pdf_size_bytes) SELECT gen_random_uuid(), gen_random_uuid()::text, 1, 'school ' || n / 40, 'SIGNING', '', 0,"
+        " pdf_size_bytes) SELECT gen_random_uuid(), gen_random_uuid(), 1, 'school ' || n / 40, 'SIGNING', '', 0,"
         " '', 1 FROM generate_series(1, %s) AS n RETURNING id, school)"
         " INSERT INTO required_signature (document, field, position, rank, role, signatory, state)"
         " SELECT made.id, 'f' || p, p, p, 'PRINCIPAL', replace(s, '<school>', made.school), 'PENDING'"
@@ -176,7 +176,7 @@ class Meanwhile(TokenClient):
 
 def run_due_jobs(service: Service, tokens: TokenClient) -> None:
     """What a worker does with the jobs that are due, without its look at newly opened keys."""
-    handle = signing_job.handler(service.database, tokens)
+    handle = signing_job.handler(service.database, tokens, service.books)
     while True:
         with service.database.transaction() as tx:
             job = jobs.claim(tx, [domain.SIGN_JOB], 30.0)
@@ -217,7 +217,7 @@ def test_an_activation_that_ends_while_another_of_its_rank_is_open(service: Serv
         name = service.take_in(signing_copy, required_of(FIRST, SECOND))
         service.activate(FIRST, SECOND)
         lock = Meanwhile(service, "status", partial(tokens.deactivate, FIRST))
-        handlers = {domain.SIGN_JOB: signing_job.handler(service.database, lock)}
+        handlers = {domain.SIGN_JOB: signing_job.handler(service.database, lock, service.books)}
         with working(service.database, handlers, concurrency=1):
             eventually(lambda: service.signed(name))
         assert service.signed(name) == [SECOND]
