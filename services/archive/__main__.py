@@ -47,6 +47,7 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
 
 def work(config: "ArchiveConfig", stop: threading.Event) -> None:
     """Lock snapshots and sealed books; anchor our own audit heads."""
+    from hoso.gradebook.v1.books_pb2_grpc import BookServiceStub
     from hoso.gradebook.v1.marks_pb2_grpc import MarkServiceStub
     from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
 
@@ -57,13 +58,14 @@ def work(config: "ArchiveConfig", stop: threading.Event) -> None:
     from services.common.db import Database
     from services.common.grpc_client import channel
 
-    database = Database(config.database)
+    database, gradebook = Database(config.database), channel(config.gradebook)
     archive = locking.Archive(
         database=database,
         worm=WormStore(config.store, own_credentials(config.store)),
         endpoint=config.store.endpoint,
         roots=read_roots(config.trust_roots_file),
-        gradebook=MarkServiceStub(channel(config.gradebook)),
+        marks=MarkServiceStub(gradebook),
+        books=BookServiceStub(gradebook),
         signing=SigningServiceStub(channel(config.signing)),
     )
     handlers = {**locking.handlers(archive), **anchoring.start("archive", database, config.anchor, stop)}

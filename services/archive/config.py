@@ -41,7 +41,8 @@ class StoreConfig:
 class ArchiveConfig:
     """Everything archive needs.
 
-    gradebook, signing: where snapshots and sealed documents come from.
+    gradebook, signing: where snapshots and sealed documents come from; gradebook is asked before
+        anything is locked.
     trust_roots_file: PEM of the CA roots that signatures must lead to: the national root and the
         Government CA's. A root that was ever trusted stays in it, because old records are verified
         against it.

@@ -1,5 +1,7 @@
 """Events that archive handles: a snapshot was taken, a book was locked. Each queues one job."""
 
+from uuid import UUID
+
 from hoso.gradebook.v1 import common_pb2, events_pb2
 
 from services.archive.domain import LOCK_BOOK_JOB, LOCK_SNAPSHOT_JOB, Kind
@@ -9,31 +11,31 @@ from services.common.intake import Subscription
 
 
 def snapshot_taken(tx: Tx, event: events_pb2.SnapshotTaken) -> None:
-    """Queue locking a snapshot. Raises ValueError when the event names no digest."""
+    """Queue locking a snapshot. Raises ValueError when the event names no snapshot or digest."""
     payload = {
-        "snapshot": event.snapshot,
+        "snapshot": str(UUID(event.snapshot)),
         "school": event.school,
         "school_year": event.school_year,
         "content_sha256": _digest(event.content_sha256),
     }
-    jobs.enqueue(tx, LOCK_SNAPSHOT_JOB, event.snapshot, payload)
+    jobs.enqueue(tx, LOCK_SNAPSHOT_JOB, payload["snapshot"], payload)
 
 
 def book_locked(tx: Tx, event: events_pb2.BookLocked) -> None:
-    """Queue locking a closed book. Raises ValueError when the event names no digest, or a type that
-    is not known.
+    """Queue locking a closed book. Raises ValueError when the event names no book, document or
+    digest, or a type that is not known.
     """
     payload = {
         "kind": _kind(event.record_type),
-        "book": event.book,
+        "book": str(UUID(event.book)),
         "version": str(event.version),
         "school": event.school,
         "school_year": event.school_year,
         "content_sha256": _digest(event.content_sha256),
-        "document": event.document,
+        "document": str(UUID(event.document)),
         "document_sha256": _digest(event.document_sha256),
     }
-    jobs.enqueue(tx, LOCK_BOOK_JOB, f"{event.book}/{event.version}", payload)
+    jobs.enqueue(tx, LOCK_BOOK_JOB, f"{payload['book']}/{event.version}", payload)
 
 
 def _kind(record_type: common_pb2.RecordType.ValueType) -> Kind:

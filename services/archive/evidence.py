@@ -22,6 +22,16 @@ from pyhanko.keys import load_certs_from_pemder_data
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.diff_analysis import (
+    DEFAULT_DIFF_POLICY,
+    FormUpdatingRule,
+    ModificationLevel,
+    SigFieldModificationRule,
+    StandardDiffPolicy,
+    SuspiciousModification,
+)
+from pyhanko.sign.diff_analysis.constants import ACROFORM_EXEMPT_STRICT_COMPARISON, ROOT_EXEMPT_STRICT_COMPARISON
+from pyhanko.sign.diff_analysis.rules.file_structure_rules import CatalogModificationRule
 from pyhanko.sign.fields import FieldMDPAction, MDPPerm, enumerate_sig_fields
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko.sign.validation.errors import SignatureValidationError
@@ -37,6 +47,16 @@ _CLOSING_ROLE = {"TEACHER_BOOK": "PRINCIPAL"}
 """Whose signature closes a record without a seal; SCHOOL_SEAL closes all others (ADR-0015)."""
 _DIGESTS = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512"})  # TT 15/2025/TT-BKHCN
 _KEY_USAGE = KeyUsageConstraints(key_usage={"digital_signature", "non_repudiation"}, match_all_key_usages=True)
+_CERTIFYING = StandardDiffPolicy(
+    global_rules=[
+        CatalogModificationRule({*ROOT_EXEMPT_STRICT_COMPARISON, "/Perms"}),  # type: ignore[no-untyped-call]
+        *(rule for rule in DEFAULT_DIFF_POLICY.global_rules if not isinstance(rule, CatalogModificationRule)),
+    ],
+    form_rule=FormUpdatingRule([SigFieldModificationRule()], {*ACROFORM_EXEMPT_STRICT_COMPARISON, "/SigFlags"}),
+)
+"""What the certifying signature may change: the value of its field, and that the catalog and the
+form say that there is a signature now (ISO 32000-1, 12.7.2 and 12.8.4).
+"""
 _HEX_STRING = re.compile(rb"<[0-9A-Fa-f]+>")
 
 
@@ -65,6 +85,14 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Printed:
+    """The bytes that print made to be signed, as gradebook has noted them: SHA-256 and size."""
+
+    sha256: bytes
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class _Signature:
     """A signature in the file, in the order of its revision, and its problems: check name and
     detail.
@@ -78,7 +106,14 @@ class _Signature:
 
 
 def verify(
-    pdf: bytes, pdf_sha256: bytes, content_sha256: bytes, *, subject: Subject, roots: Sequence[bytes], at: datetime
+    pdf: bytes,
+    pdf_sha256: bytes,
+    content_sha256: bytes,
+    *,
+    subject: Subject,
+    roots: Sequence[bytes],
+    at: datetime,
+    printed: Printed | None = None,
 ) -> Report:
     """Check a closed record as a whole. Never raises for what is in the file: that is a failed
     check.
@@ -86,7 +121,9 @@ def verify(
     pdf_sha256, content_sha256: from the register or the event, 32 bytes. roots: trusted CA
     certificates, PEM or DER. at: aware; the time at which certificates must have been valid, which
     is when the record was, or is being, locked. The lock proves that the signatures existed then;
-    the certificates end long before the record does (NĐ 23/2025/NĐ-CP).
+    the certificates end long before the record does (NĐ 23/2025/NĐ-CP). printed: with what the file
+    must begin, followed by signatures and nothing else (ADR-0069); None for a record that was
+    compared with it when it was locked.
     """
     digest = hashlib.sha256(pdf).digest()
     checks = [Check("FILE_DIGEST", digest == pdf_sha256, f"SHA-256 {digest.hex()}")]
@@ -97,6 +134,8 @@ def verify(
         signatures = [_examine(signature, pdf, anchors, at) for signature in reader.embedded_signatures]
         fields = [name for name, _, _ in enumerate_sig_fields(reader)]
         document = _document_checks(reader, [s.signature for s in signatures])
+        if printed is not None:
+            document += _printed_checks(reader, pdf, printed)
     except Exception as e:  # noqa: BLE001 - whatever a hostile file makes the readers raise, it is no closed record
         return Report((*checks, Check("READABLE", False, type(e).__name__)), ())
     checks.append(Check("READABLE", True, f"{reader.xrefs.total_revisions} revisions"))
@@ -247,6 +286,32 @@ def _document_checks(reader: PdfFileReader, signatures: list[EmbeddedPdfSignatur
         ),
         Check("CLOSED_BY_SEAL", closes, "" if closes else "the last signature does not lock every field"),
     ]
+
+
+def _printed_checks(reader: PdfFileReader, pdf: bytes, printed: Printed) -> list[Check]:
+    """The file begins with print's bytes; each revision after them is a signature, and the first,
+    before which nothing was signed yet, changes nothing else either.
+    """
+    original = pdf[: printed.size_bytes]
+    digest = hashlib.sha256(original).digest()
+    same = len(original) == printed.size_bytes and digest == printed.sha256
+    checks = [Check("PRINTED_BYTES", same, f"SHA-256 {digest.hex()} of {len(original)} bytes")]
+    if not same:
+        return [*checks, Check("SIGNATURES_ONLY", False, "not print's bytes")]
+    first = PdfFileReader(BytesIO(original), strict=True).xrefs.total_revisions
+    signed = [signature.signed_revision for signature in reader.embedded_signatures]
+    alone = signed == list(range(first, reader.xrefs.total_revisions)) and bool(signed)
+    return [*checks, Check("SIGNATURES_ONLY", alone and _only_signs(reader, first), f"{signed} after {first}")]
+
+
+def _only_signs(reader: PdfFileReader, revision: int) -> bool:
+    """Whether a revision signs one field and changes nothing that the one before it shows."""
+    old, new = (reader.get_historical_resolver(number) for number in (revision - 1, revision))
+    try:
+        change = _CERTIFYING.apply(old, new, doc_mdp=MDPPerm.FILL_FORMS)
+    except SuspiciousModification:
+        return False
+    return change.modification_level <= ModificationLevel.FORM_FILLING and len(change.changed_form_fields) == 1
 
 
 def _signature_checks(

@@ -1,5 +1,5 @@
-"""The jobs that lock records: fetch by name and digest, check, put under object lock, read back,
-register.
+"""The jobs that lock records: ask gradebook, fetch by name and digest, check, put under object
+lock, read back, register.
 
 A job may be killed at any point. Before the put nothing has happened; after it the next attempt
 finds the same object under its content address and registers it, so that no object is left over and
@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hoso.gradebook.v1 import marks_pb2
+from hoso.gradebook.v1 import common_pb2, marks_pb2
+from hoso.gradebook.v1.books_pb2 import BookFacts
+from hoso.gradebook.v1.books_pb2_grpc import BookServiceStub
 from hoso.gradebook.v1.marks_pb2_grpc import MarkServiceStub
 from hoso.signing.v1 import signing_pb2
 from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
@@ -20,8 +22,9 @@ from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
 from services.archive import domain, evidence, store, usecases
 from services.archive.domain import Kind, Policy, Record
 from services.archive.worm import WormStore, content_key
-from services.common import chunks, log
+from services.common import book_facts, chunks, jobs, log
 from services.common.db import Database
+from services.common.errors import Forged, Waiting
 from services.common.grpc_client import DEADLINE_S, calling
 from services.common.jobs import Job
 
@@ -30,15 +33,16 @@ _log = log.get(__name__)
 
 @dataclass(frozen=True)
 class Archive:
-    """What a job needs. roots: trusted CA certificates as PEM; gradebook, signing: where the bytes
-    come from.
+    """What a job needs. roots: trusted CA certificates as PEM; marks, signing: where the bytes come
+    from; books: what gradebook knows of them.
     """
 
     database: Database
     worm: WormStore
     endpoint: str
     roots: bytes
-    gradebook: MarkServiceStub
+    marks: MarkServiceStub
+    books: BookServiceStub
     signing: SigningServiceStub
 
 
@@ -53,17 +57,18 @@ def handlers(archive: Archive) -> Mapping[str, Callable[[Job], None]]:
 def lock_snapshot(archive: Archive, job: Job) -> None:
     """Lock the data of a class as it was when its entry window closed.
 
-    Raises Waiting STORE_NOT_PROVEN, Unavailable, Rejected DIGEST_MISMATCH or STORE_TAMPERED,
-    NotFound.
+    Raises Waiting STORE_NOT_PROVEN, Unavailable, NotFound; Forged SNAPSHOT_DIFFERS,
+    DIGEST_MISMATCH or STORE_TAMPERED.
     """
     announced = bytes.fromhex(job.payload["content_sha256"])
     snapshot = job.payload["snapshot"]
     policy = _begin(archive, job, kind=Kind.SNAPSHOT, source=snapshot, version=0, object_sha256=announced)
     if policy is None:
         return
+    _compare_snapshot(archive, job)
     request = marks_pb2.DownloadSnapshotRequest(snapshot=snapshot)
     with calling("gradebook"):
-        stream = archive.gradebook.DownloadSnapshot(request, timeout=DEADLINE_S)
+        stream = archive.marks.DownloadSnapshot(request, timeout=DEADLINE_S)
         data = chunks.join((piece.chunk for piece in stream), sha256=announced)
     _lock_and_register(archive, job, data, source=snapshot, version=0, policy=policy)
 
@@ -71,7 +76,9 @@ def lock_snapshot(archive: Archive, job: Job) -> None:
 def lock_book(archive: Archive, job: Job) -> None:
     """Lock a closed book of any type if every check of its evidence passes; otherwise refuse it.
 
-    Raises Waiting STORE_NOT_PROVEN, Unavailable, Rejected STORE_TAMPERED, RECORD_DIFFERS, NotFound.
+    Nothing is kept of a version that has ended meanwhile. Raises Waiting STORE_NOT_PROVEN,
+    SIGNING_COPY_UNKNOWN; Unavailable, NotFound; Forged BOOK_STATE, BOOK_DIFFERS, RECORD_DIFFERS,
+    STORE_TAMPERED.
     """
     announced = bytes.fromhex(job.payload["document_sha256"])
     book, version = job.payload["book"], int(job.payload["version"])
@@ -79,6 +86,12 @@ def lock_book(archive: Archive, job: Job) -> None:
     kind = job.payload.get("kind", Kind.CLASS_BOOK)
     policy = _begin(archive, job, kind=kind, source=book, version=version, object_sha256=announced)
     if policy is None:
+        return
+    facts = _compare_book(archive, job, kind)
+    if facts.state in book_facts.ENDED:
+        _log.info("the version has ended; nothing is locked", book=book, version=version)
+        with archive.database.transaction() as tx:
+            jobs.finish(tx, job)
         return
     pdf = _fetch_document(archive, job.payload["document"])
     report = evidence.verify(
@@ -88,9 +101,10 @@ def lock_book(archive: Archive, job: Job) -> None:
         subject=evidence.Subject(kind, job.payload["school"], job.payload["school_year"], version),
         roots=[archive.roots],
         at=datetime.now(UTC),
+        printed=evidence.Printed(facts.signing_pdf_sha256, facts.signing_pdf_size_bytes),
     )
     if not report.valid:
-        _log.warning("closed book refused", kind=kind, failed=report.failed)
+        _log.error("closed book refused", kind=kind, book=book, failed=report.failed, alarm=True)
         with archive.database.transaction() as tx:
             usecases.refuse(tx, job, report.failed)
         return
@@ -104,6 +118,44 @@ def _begin(archive: Archive, job: Job, *, kind: str, source: str, version: int, 
             return None
         usecases.require_proven(tx, archive.endpoint, archive.worm.bucket)
         return store.policy(tx, kind)
+
+
+def _compare_snapshot(archive: Archive, job: Job) -> None:
+    """What the event said is what gradebook says of this snapshot. Raises Forged SNAPSHOT_DIFFERS,
+    NotFound, Unavailable.
+    """
+    with calling("gradebook"):
+        request = marks_pb2.GetSnapshotFactsRequest(snapshot=job.payload["snapshot"])
+        facts = archive.marks.GetSnapshotFacts(request, timeout=DEADLINE_S).facts
+    claimed = [job.payload[name] for name in ("school", "school_year", "content_sha256")]
+    if claimed != [facts.school, facts.school_year, facts.content_sha256.hex()]:
+        message = "Thông báo khác với bản chụp dữ liệu ở dịch vụ sổ điểm."
+        raise Forged("SNAPSHOT_DIFFERS", message, snapshot=job.payload["snapshot"])
+
+
+def _compare_book(archive: Archive, job: Job, kind: str) -> BookFacts:
+    """What gradebook says of this book: it is locked, as the event said, or it has ended.
+
+    Raises as `lock_book`. Waiting SIGNING_COPY_UNKNOWN: print's announcement comes once more when
+    print is upgraded, or lies with gradebook's dead letters.
+    """
+    facts = book_facts.ask(archive.books, uuid.UUID(job.payload["book"]))
+    book_facts.compare(
+        facts,
+        version=int(job.payload["version"]),
+        school=job.payload["school"],
+        school_year=job.payload["school_year"],
+        record_type=common_pb2.RecordType.Value(f"RECORD_TYPE_{kind}"),
+        content_sha256=bytes.fromhex(job.payload["content_sha256"]),
+        document=job.payload["document"],
+        document_sha256=bytes.fromhex(job.payload["document_sha256"]),
+    )
+    if facts.state in book_facts.ENDED:
+        return facts
+    book_facts.require(facts, book_facts.LOCKED)
+    if not facts.signing_rendition:
+        raise Waiting("SIGNING_COPY_UNKNOWN", "gradebook has not heard of the signing copy yet")
+    return facts
 
 
 def _fetch_document(archive: Archive, document: str) -> bytes:

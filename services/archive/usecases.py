@@ -15,7 +15,7 @@ from services.archive.domain import Kind, Policy, Record
 from services.archive.proof import Report as ProbeReport
 from services.common import audit, jobs, outbox, standing
 from services.common.db import Tx
-from services.common.errors import NotFound, Rejected, Waiting
+from services.common.errors import Forged, NotFound, Waiting
 from services.common.identity import SYSTEM, caller
 from services.common.jobs import Job
 
@@ -40,7 +40,7 @@ def require_proven(tx: Tx, endpoint: str, bucket: str) -> None:
 def already_registered(tx: Tx, job: Job, *, kind: str, source: str, version: int, object_sha256: bytes | None) -> bool:
     """Whether this record is in the register already; then `job` is finished.
 
-    object_sha256: what the object must be; None when only the content is announced. Raises Rejected
+    object_sha256: what the object must be; None when only the content is announced. Raises Forged
     RECORD_DIFFERS when the register holds another object for the same book version: nothing
     archived is ever replaced.
     """
@@ -48,7 +48,7 @@ def already_registered(tx: Tx, job: Job, *, kind: str, source: str, version: int
     if record is None:
         return False
     if object_sha256 is not None and record.object_sha256 != object_sha256:
-        raise Rejected(
+        raise Forged(
             "RECORD_DIFFERS",
             "Phiên bản này đã được lưu trữ với nội dung khác.",
             kind=kind,

@@ -21,7 +21,7 @@ from minio.retention import Retention as S3Retention
 
 from services.archive.config import StoreConfig
 from services.common.config import ConfigError, read_secret
-from services.common.errors import NotFound, Rejected, Unavailable
+from services.common.errors import Forged, NotFound, Rejected, Unavailable
 
 CHUNK_BYTES = 256 * 1024
 
@@ -269,7 +269,7 @@ class WormStore:
         same = self.read(key, version_id) == data
         if not same or held is None or held.mode != COMPLIANCE or held.retain_until < whole_seconds(retain_until):
             message = "Kho lưu trữ trả về khác với nội dung đã gửi."
-            raise Rejected("STORE_TAMPERED", message, key=key, same=same, lock=held)
+            raise Forged("STORE_TAMPERED", message, key=key, same=same, lock=held)
 
     def _put_new(
         self, key: str, data: bytes, sha256: bytes, until: datetime, metadata: Mapping[str, str]
@@ -319,9 +319,9 @@ class WormStore:
         return Rejected("BUCKET_NOT_LOCKED", "Kho lưu trữ chưa bật chế độ khóa đối tượng.", bucket=self.bucket, why=why)
 
 
-def tampered(key: str, why: str) -> Rejected:
+def tampered(key: str, why: str) -> Forged:
     """The error STORE_TAMPERED: the store holds what archive did not put there."""
-    return Rejected("STORE_TAMPERED", "Kho lưu trữ có dấu hiệu bị can thiệp; cần kiểm tra ngay.", key=key, why=why)
+    return Forged("STORE_TAMPERED", "Kho lưu trữ có dấu hiệu bị can thiệp; cần kiểm tra ngay.", key=key, why=why)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hoso.gradebook.v1 import events_pb2
@@ -21,9 +21,10 @@ OPERATOR = Caller("operator/department")
 
 @dataclass(frozen=True)
 class Sealed:
-    """A sealed book and one of its earlier revisions, by a CA that archive trusts."""
+    """A sealed book, print's copy of it and one of its revisions, by a CA that archive trusts."""
 
     content: bytes
+    printed: bytes
     pdf: bytes
     before_seal: bytes
     roots: bytes
@@ -57,9 +58,15 @@ class Bench:
         )
         for name, value in change.items():
             setattr(event, name, value)
-        with self.archive.database.transaction() as tx:
-            events.book_locked(tx, event)
+        self.peers.lock(event, sealed.printed)
+        self.hear(event)
         return book
+
+    def hear(self, event: Any) -> None:
+        """Hand an event to archive's consumer."""
+        handle = {s.event: s.handle for s in events.SUBSCRIPTIONS}[type(event)]
+        with self.archive.database.transaction() as tx:
+            handle(tx, event)
 
     def announce_snapshot(self, data: bytes, school: str = "79000123") -> str:
         snapshot = str(uuid.uuid4())
@@ -71,8 +78,8 @@ class Bench:
             content_sha256=hashlib.sha256(data).digest(),
             size_bytes=len(data),
         )
-        with self.archive.database.transaction() as tx:
-            events.snapshot_taken(tx, event)
+        self.peers.take(event)
+        self.hear(event)
         return snapshot
 
     def claim(self) -> jobs.Job | None:
@@ -83,7 +90,15 @@ class Bench:
         """Run the one job that is due."""
         job = self.claim()
         assert job is not None
+        self.run(job)
+
+    def run(self, job: jobs.Job) -> None:
+        """Run a job that was claimed."""
         locking.handlers(self.archive)[job.kind](job)
+
+    def trusting(self, roots: bytes) -> "Bench":
+        """The same, trusting these CA certificates."""
+        return replace(self, archive=replace(self.archive, roots=roots))
 
     def record(self, kind: str, source: str, version: int) -> Record:
         with self.archive.database.transaction() as tx:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hoso.gradebook.v1.books_pb2_grpc import BookServiceStub
 from hoso.gradebook.v1.marks_pb2_grpc import MarkServiceStub
 from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
 
@@ -79,7 +80,7 @@ def sealed() -> Sealed:
     content, unsigned = signing_copy()
     ca = Ca(at=datetime.now(UTC))  # archive checks certificates at the time of locking
     revisions = sign(unsigned, signatories(content), ca)
-    return Sealed(content, revisions[-1], revisions[-2], ca.root)
+    return Sealed(content, unsigned, revisions[-1], revisions[-2], ca.root)
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +104,15 @@ def bench(
     with database.transaction() as tx:
         tx.execute("TRUNCATE outbox, inbox, job")
     with channel(peers.config) as opened:
-        marks, signing = MarkServiceStub(opened), SigningServiceStub(opened)
-        archive = locking.Archive(database, store.worm(), store.config.endpoint, sealed.roots, marks, signing)
+        archive = locking.Archive(
+            database,
+            store.worm(),
+            store.config.endpoint,
+            sealed.roots,
+            MarkServiceStub(opened),
+            BookServiceStub(opened),
+            SigningServiceStub(opened),
+        )
         token = identity.acting(OPERATOR)
         bench = Bench(archive, peers, store)
         bench.running.prove(bench.archive.database)

@@ -1,18 +1,20 @@
 """Stand-ins for gradebook and signing: real gRPC over mTLS, serving bytes by id."""
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from hoso.gradebook.v1 import marks_pb2, marks_pb2_grpc
+from hoso.gradebook.v1 import books_pb2_grpc, common_pb2, events_pb2, marks_pb2, marks_pb2_grpc
 from hoso.signing.v1 import signing_pb2, signing_pb2_grpc
 
 from services.common import chunks
 from services.common.settings import PeerConfig
 from tests import servers, stand_ins
+from tests.known_books import KnownBooks
 
 
 @dataclass
@@ -22,6 +24,35 @@ class Peers:
     config: PeerConfig
     snapshots: dict[str, bytes] = field(default_factory=dict)
     documents: dict[str, bytes] = field(default_factory=dict)
+    snapshot_facts: dict[str, marks_pb2.SnapshotFacts] = field(default_factory=dict)
+    books: KnownBooks = field(default_factory=KnownBooks)
+
+    def lock(self, event: events_pb2.BookLocked, printed: bytes) -> None:
+        """Know a book as it is when gradebook announces that it is locked.
+
+        printed: the signing copy that print made.
+        """
+        self.books.put(
+            "LOCKED",
+            **{
+                name: getattr(event, name)
+                for name in ("book", "version", "school", "school_year", "content_sha256", "document")
+            },
+            document_sha256=event.document_sha256,
+            record_type=event.record_type or common_pb2.RECORD_TYPE_CLASS_BOOK,
+            signing_rendition=event.document,
+            signing_pdf_sha256=hashlib.sha256(printed).digest(),
+            signing_pdf_size_bytes=len(printed),
+        )
+
+    def take(self, event: events_pb2.SnapshotTaken) -> None:
+        """Know a snapshot as it is when gradebook announces it."""
+        self.snapshot_facts[event.snapshot] = marks_pb2.SnapshotFacts(
+            snapshot=event.snapshot,
+            school=event.school,
+            school_year=event.school_year,
+            content_sha256=event.content_sha256,
+        )
 
 
 class _Marks(marks_pb2_grpc.MarkServiceServicer):
@@ -33,6 +64,11 @@ class _Marks(marks_pb2_grpc.MarkServiceServicer):
             context.abort(grpc.StatusCode.NOT_FOUND, "no such snapshot")
         for chunk in chunks.split(self._peers.snapshots[request.snapshot]):
             yield marks_pb2.DownloadSnapshotResponse(chunk=chunk)
+
+    def GetSnapshotFacts(self, request: Any, context: grpc.ServicerContext) -> marks_pb2.GetSnapshotFactsResponse:
+        if request.snapshot not in self._peers.snapshot_facts:
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such snapshot")
+        return marks_pb2.GetSnapshotFactsResponse(facts=self._peers.snapshot_facts[request.snapshot])
 
 
 class _Signing(signing_pb2_grpc.SigningServiceServicer):
@@ -56,6 +92,7 @@ def serving(pki: servers.Pki) -> Iterator[Peers]:
         statuses.set("", health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
         marks_pb2_grpc.add_MarkServiceServicer_to_server(_Marks(peers), server)
+        books_pb2_grpc.add_BookServiceServicer_to_server(peers.books, server)
         signing_pb2_grpc.add_SigningServiceServicer_to_server(_Signing(peers), server)
 
     with stand_ins.serving(pki, add) as address:

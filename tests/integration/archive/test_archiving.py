@@ -53,8 +53,9 @@ def test_sealed_book_is_locked_registered_announced_and_verified(bench: Bench, s
 
 def _closed(content: dict[str, Any], ca: Ca) -> Sealed:
     data = canonical_bytes(content)
-    revisions = sign(render(data, Kind.SIGNING).pdf, signatories(data), ca)
-    return Sealed(data, revisions[-1], revisions[-2], ca.root)
+    printed = render(data, Kind.SIGNING).pdf
+    revisions = sign(printed, signatories(data), ca)
+    return Sealed(data, printed, revisions[-1], revisions[-2], ca.root)
 
 
 def test_every_record_type_is_locked_as_its_kind(bench: Bench) -> None:

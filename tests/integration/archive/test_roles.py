@@ -52,11 +52,11 @@ class Line(Processes):
         snapshot = str(uuid.uuid4())
         self.peers.snapshots[snapshot] = data
         digest = hashlib.sha256(data).digest()
-        self.announce(
-            gradebook_events.SnapshotTaken(
-                snapshot=snapshot, school=SCHOOL, school_year=YEAR, content_sha256=digest, size_bytes=len(data)
-            )
+        event = gradebook_events.SnapshotTaken(
+            snapshot=snapshot, school=SCHOOL, school_year=YEAR, content_sha256=digest, size_bytes=len(data)
         )
+        self.peers.take(event)
+        self.announce(event)
         return snapshot
 
     def heard(self, kind: type[Any], count: int, timeout_s: float = 60) -> list[Any]:
@@ -157,6 +157,7 @@ def test_sealed_book_from_event_to_event(up: Line, ca: Ca) -> None:
         document=document,
         document_sha256=hashlib.sha256(pdf).digest(),
     )
+    up.peers.lock(event, unsigned)
     up.announce(event)
     up.announce(event)
     (archived,) = up.heard(events_pb2.RecordArchived, 1)

@@ -73,7 +73,9 @@ def test_records_of_the_release_before_still_verify(before: DatabaseConfig) -> N
     assert db.migrate(before, [MIGRATIONS]) == [
         "common/0005_audit_without_subjects.sql",
         "common/0006_standing.sql",
+        "common/0009_events_again.sql",
         "archive/0003_anchors.sql",
+        "archive/0004_source_ids.sql",
     ]
     database = Database(before, max_size=1)
     with database.transaction() as tx:

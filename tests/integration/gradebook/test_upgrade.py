@@ -80,6 +80,7 @@ def test_corrections_of_before_stay_what_they_were(config: DatabaseConfig, tmp_p
         "gradebook/0017_corrections_of_class_data.sql",
         "gradebook/0018_reads_of_one_school.sql",
         "gradebook/0020_acts.sql",
+        "gradebook/0021_signing_copy.sql",
         "gradebook/0022_standing.sql",
     ]
     with opened.transaction() as tx:
