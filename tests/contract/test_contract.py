@@ -59,7 +59,8 @@ def test_events_carry_ids_and_digests_only() -> None:
     allowed = {
         "archive_record", "book", "content_sha256", "document", "document_sha256", "failed_checks", "field", "kind",
         "object_sha256", "pdf_sha256", "person", "reason", "record", "record_type", "rendition", "roles", "school",
-        "school_year", "size_bytes", "snapshot", "standing_version", "suspended", "vendor", "version",
+        "pdf_size_bytes", "school_year", "size_bytes", "snapshot", "standing_version", "suspended", "vendor",
+        "version",
     }  # fmt: skip
     fields = {field.name for event in events().values() for field in event.DESCRIPTOR.fields}
     assert fields <= allowed

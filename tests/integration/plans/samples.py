@@ -36,7 +36,7 @@ ANY_TABLE = {
     "student": "M10",
     "person": "P5",
     "client": "vendor/v1",
-    "book": "book 1",
+    "book": uuid.UUID(int=1),
     "version": 1,
     "limit": 10,
     "after": "",
@@ -107,7 +107,8 @@ def _signing(tx: Tx) -> dict[str, Any]:
 
 
 def _archive(tx: Tx) -> dict[str, Any]:
-    return {"record_id": _id(tx, "SELECT id FROM record ORDER BY sequence DESC LIMIT 1")}
+    record_id = _id(tx, "SELECT id FROM record ORDER BY sequence DESC LIMIT 1")
+    return {"record_id": record_id, "source": str(uuid.UUID(int=0))}
 
 
 _ROWS: dict[str, Callable[[Tx], dict[str, Any]]] = {
@@ -133,7 +134,12 @@ SPECIAL: dict[str, list[dict[str, Any]]] = {
     "history.data_history": [{"kind": CorrectionKind.CONDUCT}, {"kind": CorrectionKind.ATTENDANCE}],
     "store.add_document": [
         {},
-        {"Document.id": uuid.UUID(int=8), "book": "new", "Document.state": "SIGNING", "Required.state": "PENDING"},
+        {
+            "Document.id": uuid.UUID(int=8),
+            "book": uuid.UUID(int=0),
+            "Document.state": "SIGNING",
+            "Required.state": "PENDING",
+        },
     ],
     "vendor_store.appraise": [{"name": "v1", "status": 2}],
 }
