@@ -90,6 +90,8 @@ OTHERS = {
     "ListMissingDossiers": OFFICE,
     "ListControlLog": VENDOR | OFFICE,
     "DownloadSnapshot": {"service/archive"},
+    "GetSnapshotFacts": {"service/archive"},
+    "GetBookFacts": EVERY_SERVICE - {"service/gradebook"},
     "DownloadBookContent": VENDOR | {"service/print"},
 }
 WITHOUT_PERSON = (
