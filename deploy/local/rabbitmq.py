@@ -45,6 +45,7 @@ ssl_options.versions.2 = tlsv1.2
 auth_mechanisms.1 = EXTERNAL
 ssl_cert_login_from = common_name
 load_definitions = {definitions}
+max_message_size = 1048576
 log.console = true
 log.console.level = info
 log.file = false

@@ -14,6 +14,8 @@ from functools import partial
 from typing import Any
 
 import eventlet
+from amqp import serialization
+from amqp.spec import Basic
 from eventlet import patcher, tpool
 from eventlet.semaphore import Semaphore
 from kombu.connection import Connection
@@ -56,6 +58,23 @@ def run(service: str, broker: BrokerConfig, intake: Intake, prefetch: int) -> in
         _log.error("consumer broke", error=type(e).__name__, exc_info=True)
         return 1
     return 0 if receiver.stopping else 1
+
+
+def _properties(buffer: bytes, offset: int) -> tuple[dict[str, Any], int]:
+    """A message's properties; none when they cannot be decoded, so that it becomes a dead letter.
+
+    Otherwise the error would end the connection, the message would come again, and whoever may
+    publish one could stop this service for good.
+    """
+    try:
+        properties: tuple[dict[str, Any], int] = serialization.decode_properties_basic(buffer, offset)
+    except Exception as e:  # noqa: BLE001 - whatever a hostile message makes the decoder raise
+        _log.error("properties unreadable", error=type(e).__name__, alarm=True)
+        return {}, len(buffer)
+    return properties
+
+
+serialization.PROPERTY_CLASSES[Basic.CLASS_ID] = _properties
 
 
 class _RawQueueConsumer(QueueConsumer):  # type: ignore[misc]

@@ -161,8 +161,8 @@ def _letter(properties: pika.BasicProperties, body: bytes, own: str) -> DeadLett
     deaths = headers.get("x-death") or [{}]
     time = deaths[0].get("time")
     return DeadLetter(
-        id=_id(properties.message_id, body),
-        type=properties.type or "",
+        id=_id(_text(properties.message_id), body),
+        type=_text(properties.type),
         publisher=origin.publisher,
         body=body,
         attempts=origin.attempts,
@@ -171,8 +171,13 @@ def _letter(properties: pika.BasicProperties, body: bytes, own: str) -> DeadLett
     )
 
 
-def _id(message_id: str | None, body: bytes) -> str:
+def _text(value: str | bytes | None) -> str:
+    """A property as text; empty when it is none (pika leaves what is no UTF-8 as bytes)."""
+    return value if isinstance(value, str) else ""
+
+
+def _id(message_id: str, body: bytes) -> str:
     try:
-        return str(uuid.UUID(message_id or ""))
+        return str(uuid.UUID(message_id))
     except ValueError:
         return f"sha256:{hashlib.sha256(body).hexdigest()[:_ID_DIGITS]}"

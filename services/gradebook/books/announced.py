@@ -24,6 +24,9 @@ from services.gradebook.model.lifecycle import ENDED, RULES, BookAct, BookState
 from services.gradebook.model.permissions import Actor
 from services.gradebook.roster import access
 
+_MAX_QUOTED = 500
+"""Most characters of another service's words in a problem."""
+
 
 class _AboutBook(Protocol):
     @property
@@ -60,9 +63,10 @@ def rendition_failed(tx: Tx, event: print_events.RenditionFailed) -> None:
     book = _book(tx, event)
     unsigned = event.kind == print_pb2.RENDITION_KIND_UNSIGNED
     waiting = BookState.PRINT_ASSIGNED if unsigned else BookState.DIGITAL_SIGNING
-    if book.state == waiting:
+    if (book.state, book.version) == (waiting, event.version):
         rendition = "bản in" if unsigned else "bản để ký số"
-        _problem(tx, book, f"Không tạo được {rendition}: lỗi {event.reason} tại {event.field or 'toàn bộ nội dung'}.")
+        fault = f"lỗi {event.reason} tại {event.field or 'toàn bộ nội dung'}"[:_MAX_QUOTED]
+        _problem(tx, book, f"Không tạo được {rendition}: {fault}.")
 
 
 def document_signed(tx: Tx, event: signing_events.DocumentSigned) -> None:
@@ -109,8 +113,8 @@ def record_archived(tx: Tx, event: archive_events.RecordArchived) -> None:
 def record_refused(tx: Tx, event: archive_events.RecordRefused) -> None:
     """The archive refused the finished book; school and Department see the reason."""
     book = _book(tx, event)
-    if book.state == BookState.LOCKED:
-        checks = ", ".join(event.failed_checks)
+    if (book.state, book.version) == (BookState.LOCKED, event.version):
+        checks = ", ".join(event.failed_checks)[:_MAX_QUOTED]
         _problem(tx, book, f"Kho lưu trữ không nhận tài liệu; các kiểm tra không đạt: {checks}.")
 
 

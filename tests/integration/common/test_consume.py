@@ -100,6 +100,9 @@ def test_a_failing_handler_climbs_the_ladder_to_the_dead_letters(
         (b"{", {"content_type": "application/json", "content_encoding": "utf-8"}),
         (b'"x\xff', {"content_type": "application/x-python-serialize", "content_encoding": "nonsense"}),
         (body("x"), {"headers": {"compression": "nonsense"}}),
+        (body("x"), {"type": b"\xff\xfe"}),
+        (body("x"), {"message_id": b"\xff\xfe"}),
+        (body("x"), {"app_id": b"\xff\xfe", "correlation_id": b"\xff"}),
     ],
 )
 def test_an_unreadable_message_becomes_a_dead_letter(

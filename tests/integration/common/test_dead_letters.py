@@ -116,6 +116,16 @@ def test_a_letter_without_id_can_be_named_by_its_body(queue: BrokerConfig) -> No
     assert dead_letters.list_letters(queue, SERVICE) == []
 
 
+def test_a_letter_with_properties_that_are_no_text_is_listed_and_replayed(queue: BrokerConfig) -> None:
+    for number in range(3):
+        odd = b"\xff%d" % number
+        messages.publish(queue, DEAD, odd, message_id=odd, type=odd, headers={"hoso-error": "x\0"})
+    letters = dead_letters.list_letters(queue, SERVICE)
+    assert {(letter.id[:7], letter.type) for letter in letters} == {("sha256:", "")}
+    assert len(dead_letters.replay(queue, SERVICE, [letters[0].id])) == 1
+    assert len(dead_letters.discard(queue, SERVICE, [letters[1].id], reason="sent by a test")) == 1
+
+
 def test_a_service_without_queues_is_a_clear_error(queue: BrokerConfig, broker: Callable[[str], BrokerConfig]) -> None:
     with pytest.raises(Unavailable, match="migrate"):
         dead_letters.list_letters(broker("print"), "print")
