@@ -22,6 +22,7 @@ COMMON = [
     "common/0004_audit_append.sql",
     "common/0005_audit_without_subjects.sql",
     "common/0006_standing.sql",
+    "common/0009_events_again.sql",
 ]
 
 
