@@ -85,7 +85,7 @@ class _Client:
     """One person's connection, who enters cells of one class."""
 
     def __init__(self, stack: Stack, token: str, sheet: Sheet, number: int) -> None:
-        self._peer = channel(stacks.peer(stack, "gradebook", f"vendor/{mark_school.VENDOR}"))
+        self._peer = channel(stacks.peer(stack, "gradebook", f"vendor/{mark_school.VENDOR}"), "gradebook")
         self._stub = marks_pb2_grpc.MarkServiceStub(self._peer)
         self._token, self._sheet = token, sheet
         self._random = random.Random(number)  # noqa: S311 - a timetable, not a secret

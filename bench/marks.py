@@ -122,7 +122,7 @@ class _Client:
         tls = stacks.tls(stack, f"vendor/{mark_school.VENDOR}")
         operator, vendor = Services(configured, configured.tls), Services(configured, tls)
         self.token = mark_school.register(configured, operator, vendor, code, classes=classes, shape=shape)
-        self._peer = channel(stacks.peer(stack, "gradebook", f"vendor/{mark_school.VENDOR}"))
+        self._peer = channel(stacks.peer(stack, "gradebook", f"vendor/{mark_school.VENDOR}"), "gradebook")
         # Requests are packed beforehand, as the references' rows are.
         self.enter: Callable[..., marks_pb2.EnterMarksResponse] = self._peer.unary_unary(
             "/hoso.gradebook.v1.MarkService/EnterMarks",

@@ -43,7 +43,7 @@ def serving(stack: Stack) -> Iterator[DatabaseConfig]:
         db.migrate(database, [MIGRATIONS])
         settings = Config(database, broker, stacks.server(stack, _SERVICE))
         with stacks.running(stack, _SERVICE, "serve", settings):
-            with channel(stacks.peer(stack, _SERVICE, "operator/department")) as probe:
+            with channel(stacks.peer(stack, _SERVICE, "operator/department"), _SERVICE) as probe:
                 grpc.channel_ready_future(probe).result(timeout=60)
             yield database
 

@@ -24,7 +24,7 @@ from hoso.signing.v1 import signing_pb2_grpc
 
 from cli import profile
 from cli.profile import Profile
-from services.common import identity, tokens
+from services.common import peer, tokens
 from services.common.config import ConfigError, read_secret
 from services.common.errors import Unavailable
 from services.common.grpc_client import calling, channel
@@ -44,7 +44,7 @@ class Services:
     """One stub per gRPC service, all with the same client certificate."""
 
     def __init__(self, profile: Profile, tls: TlsConfig) -> None:
-        peers = {name: channel(PeerConfig(getattr(profile, name), tls)) for name in SERVICES}
+        peers = {name: channel(PeerConfig(getattr(profile, name), tls), name) for name in SERVICES}
         self.roster = roster_pb2_grpc.RosterServiceStub(peers["gradebook"])
         self.marks = marks_pb2_grpc.MarkServiceStub(peers["gradebook"])
         self.books = books_pb2_grpc.BookServiceStub(peers["gradebook"])
@@ -149,5 +149,4 @@ class Persons:
 def _client(tls: TlsConfig) -> str:
     """The name in a client's certificate, for which its persons' tokens are issued."""
     certificate = x509.load_pem_x509_certificate(tls.cert_file.read_bytes())
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return identity.client_of(name.encode() for name in names.get_values_for_type(x509.UniformResourceIdentifier))
+    return peer.name_of(certificate)

@@ -211,7 +211,7 @@ def _wait_until_ready(configured: Profile) -> None:
     """Wait for every service. Raises DemoFailed naming the one that does not become ready."""
     deadline = time.monotonic() + READY_S
     for name in SERVICES:
-        stub = health_pb2_grpc.HealthStub(channel(PeerConfig(getattr(configured, name), configured.tls)))
+        stub = health_pb2_grpc.HealthStub(channel(PeerConfig(getattr(configured, name), configured.tls), name))
         while not _is_serving(stub):
             if time.monotonic() > deadline:
                 raise DemoFailed(f"{name} is not ready; look at `hoso status` and `make up`")

@@ -44,5 +44,5 @@ def serving(pki: servers.Pki, books: KnownBooks) -> Iterator[str]:
     def add(server: grpc.Server) -> None:
         books_pb2_grpc.add_BookServiceServicer_to_server(books, server)
 
-    with stand_ins.serving(pki, add) as address:
+    with stand_ins.serving(pki, "gradebook", add) as address:
         yield address

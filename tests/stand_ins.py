@@ -17,9 +17,9 @@ def tls(pki: servers.Pki, name: str) -> TlsConfig:
 
 
 @contextlib.contextmanager
-def serving(pki: servers.Pki, add: Callable[[grpc.Server], None]) -> Iterator[str]:
-    """Serve what `add` adds to the server, with gradebook's certificate; the address."""
-    own = pki.identity("service/gradebook")
+def serving(pki: servers.Pki, service: str, add: Callable[[grpc.Server], None]) -> Iterator[str]:
+    """Serve what `add` adds to the server, with the certificate of `service`; the address."""
+    own = pki.identity(f"service/{service}")
     server = grpc.server(ThreadPoolExecutor(4))
     credentials = grpc.ssl_server_credentials(
         [(own.key_file.read_bytes(), own.cert_file.read_bytes())], own.ca_file.read_bytes(), True

@@ -8,10 +8,7 @@ register names objects inside it.
 import json
 import os
 import shutil
-import ssl
 import sys
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from minio.error import MinioAdminException
 from minio.minioadmin import MinioAdmin
 
 from services.archive.access import own_policy
+from services.archive.worm import SERVER_HOST
 
 from . import pki
 from .layout import HOST, REPOSITORY, LocalError, Stack, write_private
@@ -58,8 +56,8 @@ class Store:
 
     @property
     def ca_file(self) -> Path:
-        """The CA that the S3 server's certificate comes from."""
-        return self.stack.pki / "ca.pem"
+        """The servers' CA, which the S3 server's certificate comes from."""
+        return pki.bundle(self.stack, "servers")
 
     @property
     def folder(self) -> Path:
@@ -141,7 +139,7 @@ def _prepare_minio(store: Store) -> None:
     (certificates / "CAs").mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copy(identity.cert_file, certificates / "public.crt")
     shutil.copy(identity.key_file, certificates / "private.key")
-    shutil.copy(identity.ca_file, certificates / "CAs" / "ca.pem")
+    shutil.copy(store.ca_file, certificates / "CAs" / "ca.pem")
     write_private(store.folder / "root-user", ROOT_ACCESS_KEY)
     write_private(store.folder / "policy.json", _ARCHIVE_POLICY)
 
@@ -172,7 +170,7 @@ def _minio_ready(store: Store) -> None:
         endpoint=store.endpoint,
         credentials=StaticProvider(ROOT_ACCESS_KEY, secret),
         region=REGION,
-        http_client=urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=str(store.ca_file), retries=False),
+        http_client=_pool(store),
     )
     try:  # each step looks first, so that a start that was cut short is completed by the next
         if ARCHIVE_ACCESS_KEY not in json.loads(admin.user_list()):
@@ -283,13 +281,20 @@ def _answers(store: Store, path: str, *, accepted: set[int]) -> None:
     """Raises NotReadyError until the store answers over TLS with one of the `accepted` HTTP
     statuses.
     """
-    context = ssl.create_default_context(cafile=str(store.ca_file))
     try:
-        with urllib.request.urlopen(f"https://{store.endpoint}{path}", timeout=5, context=context) as answer:
-            status = answer.status
-    except urllib.error.HTTPError as e:
-        status = e.code
-    except OSError as e:
+        with _pool(store) as pool:
+            status = pool.request("GET", f"https://{store.endpoint}{path}", timeout=5).status
+    except urllib3.exceptions.HTTPError as e:
         raise NotReadyError(f"store: {e}") from e
     if status not in accepted:
         raise NotReadyError(f"store answers with HTTP {status}")
+
+
+def _pool(store: Store) -> urllib3.PoolManager:
+    return urllib3.PoolManager(
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=str(store.ca_file),
+        assert_hostname=SERVER_HOST,
+        server_hostname=SERVER_HOST,
+        retries=False,
+    )

@@ -1,23 +1,21 @@
-"""The stack's own certificate authority, which gives each process its transport identity.
+"""The stack's own certificate authorities, which give each process its transport identity.
 
-The certificate authority and every key exist only inside the stack's folder. A certificate names
-its holder twice: as common name (PostgreSQL and RabbitMQ log in by it) and as URI SAN
-``urn:hoso:<name>`` (the services ask for it). This is transport identity only; the keys that sign
-class books live in PKCS#11 tokens and come from another CA.
+The certificate authorities and every key exist only inside the stack's folder. This is transport
+identity only; the keys that sign class books live in PKCS#11 tokens and come from another CA. What
+is in a certificate is in `certificates`; who may use it where, in ADR-0067.
 """
 
-import datetime
-import ipaddress
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from .layout import SERVICES, Stack, write_private
+from . import certificates
+from .certificates import CRL_DAYS, PROFILES, Issued
+from .layout import SERVICES, LocalError, Stack, write_private
 
 SERVERS = ("server/postgres", "server/rabbitmq", "server/s3")
 CLIENTS = (
@@ -38,16 +36,21 @@ ISSUER = "https://id.hoso.local"
 """The `iss` claim of the person tokens that the local stack's demo issues; a name, not an address.
 """
 
-_CA_LIFETIME = datetime.timedelta(days=10 * 365)
-_LIFETIME = datetime.timedelta(days=825)
-_RENEW_BEFORE = datetime.timedelta(days=30)
-_CLOCK_SKEW = datetime.timedelta(minutes=5)
-_DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
+BROKER_CLIENTS = ("service", "operator")
+"""Kinds of name that RabbitMQ lets in."""
+_DOORS = {
+    "ca": ("service", "operator", "vendor", "anchor"),  # gRPC; each end picks the kinds it believes
+    "database-clients": ("service",),
+    "broker-clients": BROKER_CLIENTS,
+    "servers": ("server",),
+    "store-ca": ("store",),
+}
+"""Bundle → the CAs that the door which reads it believes."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """One certificate and its key on disk, with the CA that its peers' certificates come from."""
+    """One certificate and its key on disk, with the bundle of CAs that its peers come from."""
 
     name: str
     ca_file: Path
@@ -58,72 +61,113 @@ class Identity:
 def identity(stack: Stack, name: str) -> Identity:
     """Where the certificate of `name` (such as ``service/print``) lies; `issue_all` has made it."""
     folder = stack.pki / name
-    ca = "store-ca.pem" if name == STORE_INNER else "ca.pem"
-    return Identity(name, stack.pki / ca, folder / "cert.pem", folder / "key.pem")
+    return Identity(
+        name, bundle(stack, "store-ca" if name == STORE_INNER else "ca"), folder / "cert.pem", folder / "key.pem"
+    )
+
+
+def bundle(stack: Stack, door: str) -> Path:
+    """The file of the CAs that a door believes, with their CRLs: ``database-clients``, ``servers``
+    and so on.
+    """
+    return stack.pki / f"{door}.pem"
+
+
+def authority(stack: Stack, kind: str) -> Issued:
+    """The CA for names of that kind, with its key."""
+    return certificates.read(*_authority_files(stack, kind))
 
 
 def issue_all(stack: Stack) -> bool:
-    """Make the CA, every certificate and the token issuer that are missing or end soon. True when
-    any was made.
+    """Make every CA, certificate, CRL and the token issuer that are missing, revoked or in the last
+    third of their life, and the doors' bundles. True when any was made.
     """
-    made = [_ensure_ca(stack, "ca"), _ensure_ca(stack, "store-ca")]
-    made += [_ensure_certificate(stack, name, renew=made[0]) for name in (*SERVERS, *CLIENTS, *ANCHORS)]
-    made.append(_ensure_certificate(stack, STORE_INNER, renew=made[1]))
+    made = [_ensure_authority(stack, kind) for kind in PROFILES]
+    made += [_ensure_crl(stack, kind) for kind in PROFILES]
+    made += [_ensure_certificate(stack, name) for name in (*SERVERS, *CLIENTS, *ANCHORS, STORE_INNER)]
+    made += [_ensure_bundle(stack, door) for door in _DOORS]
     made.append(_ensure_issuer(stack))
     return any(made)
 
 
-def _ensure_ca(stack: Stack, file_name: str) -> bool:
-    cert_file, key_file = stack.pki / f"{file_name}.pem", stack.pki / f"{file_name}.key"
-    if key_file.exists() and _lasts(cert_file):
+def revoke(stack: Stack, certificate: x509.Certificate) -> None:
+    """Take a certificate back; `issue_all` makes its holder another one when it was the present
+    one. Raises LocalError when it is of none of the stack's CAs.
+    """
+    for kind in PROFILES:
+        if certificates.issued_by(certificate, authority(stack, kind)):
+            _write_crl(stack, kind, {*_revoked(stack, kind), certificate.serial_number})
+            break
+    else:
+        raise LocalError("this certificate is of none of the stack's CAs")
+    for door in _DOORS:
+        _ensure_bundle(stack, door)
+
+
+def _authority_files(stack: Stack, kind: str) -> tuple[Path, Path]:
+    return stack.pki / "ca" / f"{kind}.pem", stack.pki / "ca" / f"{kind}.key"
+
+
+def crl_file(stack: Stack, kind: str) -> Path:
+    """The present CRL of that CA."""
+    return stack.pki / "ca" / f"{kind}.crl"
+
+
+def _ensure_authority(stack: Stack, kind: str) -> bool:
+    cert_file, key_file = _authority_files(stack, kind)
+    if key_file.exists() and cert_file.exists():
         return False
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = _subject(f"Hồ Sơ {file_name} of local stack {stack.name}")
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        _builder(name, name, key.public_key(), now, _CA_LIFETIME)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(ca=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    _write_key(key_file, key)
-    write_private(cert_file, certificate.public_bytes(serialization.Encoding.PEM))
+    cert_file.parent.mkdir(mode=0o700, exist_ok=True)
+    certificates.write(certificates.new_authority(kind, stack.name), cert_file, key_file)
     return True
 
 
-def _ensure_certificate(stack: Stack, name: str, *, renew: bool) -> bool:
-    """A certificate for `name`; also a server certificate for loopback unless it is a client's or
-    an anchor's.
-    """
-    where = identity(stack, name)
-    if not renew and where.key_file.exists() and _lasts(where.cert_file):
-        return False
+def _ensure_crl(stack: Stack, kind: str) -> bool:
+    file = crl_file(stack, kind)
+    if file.exists():
+        crl = x509.load_pem_x509_crl(file.read_bytes())
+        ends = crl.next_update_utc
+        own = crl.is_signature_valid(authority(stack, kind).certificate.public_key())  # type: ignore[arg-type]
+        if own and ends is not None and ends - certificates.now() > certificates.left(CRL_DAYS):
+            return False
+    _write_crl(stack, kind, _revoked(stack, kind))
+    return True
+
+
+def _write_crl(stack: Stack, kind: str, revoked: set[int]) -> None:
+    write_private(crl_file(stack, kind), certificates.pem(certificates.new_crl(authority(stack, kind), revoked)))
+
+
+def _revoked(stack: Stack, kind: str) -> set[int]:
+    file = crl_file(stack, kind)
+    return {entry.serial_number for entry in x509.load_pem_x509_crl(file.read_bytes())} if file.exists() else set()
+
+
+def _ensure_certificate(stack: Stack, name: str) -> bool:
+    where, kind = identity(stack, name), name.partition("/")[0]
+    issuer = authority(stack, kind)
+    if where.key_file.exists() and where.cert_file.exists():
+        certificate = x509.load_pem_x509_certificate(where.cert_file.read_bytes())
+        lasts = certificate.not_valid_after_utc - certificates.now() > certificates.left(PROFILES[kind].days)
+        if (
+            lasts
+            and certificates.issued_by(certificate, issuer)
+            and certificate.serial_number not in _revoked(stack, kind)
+        ):
+            return False
     where.cert_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    ca_key = serialization.load_pem_private_key(where.ca_file.with_suffix(".key").read_bytes(), password=None)
-    ca = x509.load_pem_x509_certificate(where.ca_file.read_bytes())
-    if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
-        raise TypeError("the local CA key is not an elliptic-curve key")
-    kind = name.partition("/")[0]
-    names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(f"urn:hoso:{name}")]
-    usages = [_DOCUMENT_SIGNING if kind == "anchor" else ExtendedKeyUsageOID.CLIENT_AUTH]
-    if kind in {"server", "service", "store"}:
-        names += [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
-        usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        _builder(_subject(name), ca.subject, key.public_key(), now, _LIFETIME)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(ca=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    _write_key(where.key_file, key)
-    write_private(where.cert_file, certificate.public_bytes(serialization.Encoding.PEM))
+    certificates.write(certificates.issue(issuer, name), where.cert_file, where.key_file)
+    return True
+
+
+def _ensure_bundle(stack: Stack, door: str) -> bool:
+    parts = [
+        file.read_bytes() for kind in _DOORS[door] for file in (_authority_files(stack, kind)[0], crl_file(stack, kind))
+    ]
+    file = bundle(stack, door)
+    if file.exists() and file.read_bytes() == b"".join(parts):
+        return False
+    write_private(file, b"".join(parts))
     return True
 
 
@@ -136,7 +180,7 @@ def _ensure_issuer(stack: Stack) -> bool:
         key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
     else:
         key = ed25519.Ed25519PrivateKey.generate()
-        _write_key(key_file, key)
+        certificates.write_key(key_file, key)
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     entry = {"keys": [public.decode()], "clients": ["vendor/*", "operator/department"], "schools": ["*"]}
     text = json.dumps({ISSUER: entry}, indent=2) + "\n"
@@ -144,58 +188,3 @@ def _ensure_issuer(stack: Stack) -> bool:
         return False
     write_private(issuers_file, text)
     return True
-
-
-def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
-    now: datetime.datetime,
-    lifetime: datetime.timedelta,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + lifetime)
-    )
-
-
-def _subject(common_name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Hồ Sơ local stack"),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-        ]
-    )
-
-
-def _key_usage(*, ca: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not ca,
-        key_cert_sign=ca,
-        crl_sign=ca,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _write_key(path: Path, key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> None:
-    write_private(
-        path,
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-    )
-
-
-def _lasts(cert_file: Path) -> bool:
-    if not cert_file.exists():
-        return False
-    certificate = x509.load_pem_x509_certificate(cert_file.read_bytes())
-    return certificate.not_valid_after_utc > datetime.datetime.now(datetime.UTC) + _RENEW_BEFORE

@@ -32,6 +32,7 @@ unix_socket_directories = '{sockets}'
 unix_socket_permissions = 0700
 ssl = on
 ssl_ca_file = '{ca}'
+ssl_crl_file = '{ca}'
 ssl_cert_file = '{cert}'
 ssl_key_file = '{key}'
 ssl_min_protocol_version = 'TLSv1.3'
@@ -49,7 +50,7 @@ log_line_prefix = '%m [%p] %u@%d '
 _HBA = """\
 # Programs of this machine's stack owner, for making databases; everyone else shows a certificate.
 local   all all              peer map=stack
-hostssl all all 127.0.0.1/32 cert map=stack
+hostssl all all 127.0.0.1/32 cert clientname=DN map=stack
 """
 
 
@@ -61,7 +62,7 @@ def config(stack: Stack, service: str, *, database: str | None = None) -> Databa
         port=stack.port(PORT_OFFSET),
         name=database or service,
         user=service,
-        tls=TlsConfig(ca_file=identity.ca_file, cert_file=identity.cert_file, key_file=identity.key_file),
+        tls=TlsConfig(pki.bundle(stack, "servers"), identity.cert_file, identity.key_file),
     )
 
 
@@ -73,7 +74,7 @@ def prepare(stack: Stack) -> None:
     identity = pki.identity(stack, "server/postgres")
     # The server insists that its key belongs to the user it runs as, which may not be us.
     for source, name in (
-        (identity.ca_file, "ca.pem"),
+        (pki.bundle(stack, "database-clients"), "ca.pem"),
         (identity.cert_file, "server.pem"),
         (identity.key_file, "server.key"),
     ):
@@ -90,7 +91,7 @@ def prepare(stack: Stack) -> None:
     _write(data / "pg_hba.conf", _HBA)
     people = {pwd.getpwuid(os.getuid()).pw_name, account.current().name}
     lines = [f'stack "{person}" {SUPERUSER}' for person in sorted(people)]
-    lines += [f'stack "service/{service}" {service}' for service in SERVICES]
+    lines += [f'stack "/^CN=service/{service},O=[^,+]+$" {service}' for service in SERVICES]
     _write(data / "pg_ident.conf", "\n".join(lines) + "\n")
 
 

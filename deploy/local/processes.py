@@ -7,6 +7,9 @@ import sys
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from services.common import grpc_client
+from services.common.settings import PeerConfig, TlsConfig
+
 from . import objectstore, pki, postgres, rabbitmq, softhsm
 from .layout import HOST, Stack
 from .process import NotReadyError, Process
@@ -74,10 +77,9 @@ def _command(stack: Stack, service: str, role: str) -> tuple[str, ...]:
 def _serving(stack: Stack, service: str) -> None:
     """Raises NotReadyError until the service's gRPC health says SERVING for the whole."""
     identity = pki.identity(stack, "operator/department")
-    credentials = grpc.ssl_channel_credentials(
-        identity.ca_file.read_bytes(), identity.key_file.read_bytes(), identity.cert_file.read_bytes()
-    )
-    with grpc.secure_channel(f"{HOST}:{stack.port(PORT_OFFSETS[service])}", credentials) as channel:
+    address = f"{HOST}:{stack.port(PORT_OFFSETS[service])}"
+    tls = TlsConfig(identity.ca_file, identity.cert_file, identity.key_file)
+    with grpc_client.channel(PeerConfig(address, tls), service) as channel:
         try:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=3)
         except grpc.RpcError as e:

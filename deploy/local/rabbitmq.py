@@ -17,6 +17,7 @@ import subprocess
 from pathlib import Path
 
 from services.common import intake, outbox, topology
+from services.common.amqp import SERVER_HOST
 from services.common.settings import BrokerConfig, TlsConfig
 
 from . import pki
@@ -29,19 +30,28 @@ EPMD_OFFSET = 4
 VIRTUAL_HOST = "hoso"
 _PLUGINS = "[rabbitmq_auth_mechanism_ssl].\n"
 
+# rabbitmq.conf knows no CRLs, and options given here replace those given there. A resumed session
+# would not be checked against the CRLs.
+_TLS = """\
+[{{rabbit, [{{ssl_options, [
+  {{cacertfile, "{ca}"}},
+  {{certfile, "{cert}"}},
+  {{keyfile, "{key}"}},
+  {{verify, verify_peer}},
+  {{fail_if_no_peer_cert, true}},
+  {{versions, ['tlsv1.3', 'tlsv1.2']}},
+  {{crl_check, peer}},
+  {{crl_cache, {{ssl_crl_hash_dir, {{internal, [{{dir, "{crls}"}}]}}}}}},
+  {{reuse_sessions, false}}
+]}}]}}].
+"""
+
 # The packaged wrapper in /usr/sbin insists on the system user `rabbitmq`; the real scripts do not.
 _SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 
 _SETTINGS = """\
 listeners.tcp = none
 listeners.ssl.1 = {host}:{port}
-ssl_options.cacertfile = {ca}
-ssl_options.certfile = {cert}
-ssl_options.keyfile = {key}
-ssl_options.verify = verify_peer
-ssl_options.fail_if_no_peer_cert = true
-ssl_options.versions.1 = tlsv1.3
-ssl_options.versions.2 = tlsv1.2
 auth_mechanisms.1 = EXTERNAL
 ssl_cert_login_from = common_name
 load_definitions = {definitions}
@@ -60,7 +70,7 @@ def config(stack: Stack, client: str, *, virtual_host: str = VIRTUAL_HOST) -> Br
         port=stack.port(PORT_OFFSET),
         user=identity.name,
         virtual_host=virtual_host,
-        tls=TlsConfig(ca_file=identity.ca_file, cert_file=identity.cert_file, key_file=identity.key_file),
+        tls=TlsConfig(pki.bundle(stack, "servers"), identity.cert_file, identity.key_file),
     )
 
 
@@ -76,12 +86,16 @@ def prepare(stack: Stack) -> None:
     settings = _SETTINGS.format(
         host=HOST,
         port=stack.port(PORT_OFFSET),
-        ca=identity.ca_file,
-        cert=identity.cert_file,
-        key=identity.key_file,
         definitions=folder / "definitions.json",
     )
     write_private(folder / "rabbitmq.conf", settings)
+    tls = _TLS.format(
+        ca=pki.bundle(stack, "broker-clients"),
+        cert=identity.cert_file,
+        key=identity.key_file,
+        crls=_write_crls(stack),
+    )
+    write_private(folder / "advanced.config", tls)
     write_private(folder / "enabled_plugins", _PLUGINS)
     write_private(folder / "definitions.json", json.dumps(_definitions(VIRTUAL_HOST), indent=2))
     write_private(folder / "empty", "")
@@ -114,12 +128,12 @@ def ready(stack: Stack) -> None:
     protocol header.
     """
     identity = pki.identity(stack, "service/gradebook")
-    context = ssl.create_default_context(cafile=str(identity.ca_file))
+    context = ssl.create_default_context(cafile=str(pki.bundle(stack, "servers")))
     context.load_cert_chain(identity.cert_file, identity.key_file)
     try:
         with (
             socket.create_connection((HOST, stack.port(PORT_OFFSET)), timeout=5) as plain,
-            context.wrap_socket(plain, server_hostname=HOST) as connection,
+            context.wrap_socket(plain, server_hostname=SERVER_HOST) as connection,
         ):
             connection.sendall(b"AMQP\x00\x00\x09\x01")
             if connection.recv(1) != b"\x01":  # a method frame: Connection.Start
@@ -152,6 +166,25 @@ def control(stack: Stack, *arguments: str) -> str:
     if done.returncode != 0:
         raise LocalError(f"rabbitmqctl {arguments[0]}: {(done.stderr or done.stdout).strip()}")
     return done.stdout
+
+
+def reload(stack: Stack) -> None:
+    """Let the broker go by the present CRLs."""
+    _write_crls(stack)
+
+
+def _write_crls(stack: Stack) -> Path:
+    """The folder of the clients' CRLs, each named by its issuer's hash as Erlang looks it up for
+    every new connection.
+    """
+    folder = _folder(stack) / "crls"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for kind in pki.BROKER_CLIENTS:
+        crl = pki.crl_file(stack, kind)
+        command = ["openssl", "crl", "-hash", "-noout", "-in", str(crl)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        write_private(folder / f"{done.stdout.strip()}.r0", crl.read_bytes())
+    return folder
 
 
 def _definitions(virtual_host: str) -> dict[str, object]:

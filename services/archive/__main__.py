@@ -58,7 +58,7 @@ def work(config: "ArchiveConfig", stop: threading.Event) -> None:
     from services.common.db import Database
     from services.common.grpc_client import channel
 
-    database, gradebook = Database(config.database), channel(config.gradebook)
+    database, gradebook = Database(config.database), channel(config.gradebook, "gradebook")
     archive = locking.Archive(
         database=database,
         worm=WormStore(config.store, own_credentials(config.store)),
@@ -66,7 +66,7 @@ def work(config: "ArchiveConfig", stop: threading.Event) -> None:
         roots=read_roots(config.trust_roots_file),
         marks=MarkServiceStub(gradebook),
         books=BookServiceStub(gradebook),
-        signing=SigningServiceStub(channel(config.signing)),
+        signing=SigningServiceStub(channel(config.signing, "signing")),
     )
     handlers = {**locking.handlers(archive), **anchoring.start("archive", database, config.anchor, stop)}
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)

@@ -58,5 +58,5 @@ def _roots(config: ArchiveConfig) -> None:
 
 def _peer(name: str, peer: PeerConfig) -> None:
     """The peer must answer; it may answer that it does not serve yet."""
-    with channel(peer) as open_channel, calling(name):
+    with channel(peer, name) as open_channel, calling(name):
         health_pb2_grpc.HealthStub(open_channel).Check(health_pb2.HealthCheckRequest(), timeout=_PATIENCE_S)

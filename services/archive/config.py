@@ -12,7 +12,8 @@ class StoreConfig:
     """The object store and the two buckets in it.
 
     endpoint: ``host:port`` of the S3 interface; always TLS.
-    ca_file: PEM of the CA that issued the store's certificate; the system's roots are not used.
+    ca_file: PEM of the CA that issued the store's certificate, which is named
+        ``s3.server.hoso``; the system's roots are not used.
     bucket: where records and anchors are locked.
     probe_bucket: where the WORM probe tries to break the store.
     access_key, secret_key_file: the service's own account, with the rights of `access.own_policy`

@@ -22,8 +22,11 @@ from minio.retention import Retention as S3Retention
 from services.archive.config import StoreConfig
 from services.common.config import ConfigError, read_secret
 from services.common.errors import Forged, NotFound, Rejected, Unavailable
+from services.common.peer import host_of
 
 CHUNK_BYTES = 256 * 1024
+SERVER_HOST = host_of("server/s3")
+"""The host name in the store's certificate, wherever it listens."""
 
 # The store refuses *us*, not the request: an operator mends credentials or clock, and the same call
 # then succeeds.
@@ -89,6 +92,8 @@ def connect(config: StoreConfig, credentials: Credentials) -> Minio:
     pool = urllib3.PoolManager(
         cert_reqs="CERT_REQUIRED",
         ca_certs=str(config.ca_file),
+        assert_hostname=SERVER_HOST,
+        server_hostname=SERVER_HOST,
         timeout=urllib3.Timeout(connect=5.0, read=config.timeout_s),
         maxsize=16,
         retries=False,

@@ -10,10 +10,13 @@ import pika.credentials
 import pika.exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
+from services.common import peer
 from services.common.config import ConfigError
 from services.common.errors import Unavailable
 from services.common.settings import BrokerConfig
 
+SERVER_HOST = peer.host_of("server/rabbitmq")
+"""The host name in the broker's certificate, wherever it listens."""
 HEARTBEAT_S = 30
 BLOCKED_TIMEOUT_S = 60
 _CONNECT_TIMEOUT_S = 10
@@ -43,12 +46,14 @@ def channel(config: BrokerConfig) -> Iterator[BlockingChannel]:
 
 
 def parameters(config: BrokerConfig) -> pika.ConnectionParameters:
-    """TLS 1.2 or newer, both sides checked; the certificate names the user (SASL EXTERNAL).
+    """TLS 1.2 or newer, both sides checked; the certificate names the user (SASL EXTERNAL), and the
+    broker by its name, not its host.
 
     Raises ConfigError when a certificate or key file cannot be used.
     """
     try:
-        context = ssl.create_default_context(cafile=str(config.tls.ca_file))
+        context = ssl.create_default_context(cafile=str(peer.only(config.tls.ca_file, "server")))
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
         context.load_cert_chain(config.tls.cert_file, config.tls.key_file)
     except OSError as e:  # including ssl.SSLError
         raise ConfigError(f"broker.tls: {e}; see {config.tls.cert_file}") from e
@@ -58,7 +63,7 @@ def parameters(config: BrokerConfig) -> pika.ConnectionParameters:
         port=config.port,
         virtual_host=config.virtual_host,
         credentials=pika.credentials.ExternalCredentials(),
-        ssl_options=pika.SSLOptions(context, config.host),
+        ssl_options=pika.SSLOptions(context, SERVER_HOST),
         heartbeat=HEARTBEAT_S,
         blocked_connection_timeout=BLOCKED_TIMEOUT_S,
         socket_timeout=_CONNECT_TIMEOUT_S,

@@ -24,7 +24,7 @@ from jwt.api_jws import PyJWS
 
 from services.common.audit import ChainHead
 from services.common.config import ConfigError, read_secret
-from services.common.identity import CLIENT_URI
+from services.common.peer import URN, kind_of
 from services.common.settings import AnchorConfig
 
 FORMAT = "hoso/audit-anchor/1"
@@ -81,7 +81,7 @@ def load_signer(config: AnchorConfig, service: str) -> Signer:
     if certificate.public_key() != key.public_key():
         raise ConfigError("anchor.cert_file is not the certificate of anchor.key_file")
     if not _is_named(certificate, service):
-        raise ConfigError(f"anchor.cert_file is not named {CLIENT_URI}anchor/{service}")
+        raise ConfigError(f"anchor.cert_file is not named {URN}anchor/{service}")
     return Signer(key, certificate)
 
 
@@ -193,7 +193,9 @@ def _certificate(signed: bytes, trusted: bytes) -> x509.Certificate:
         certificate = x509.load_der_x509_certificate(base64.b64decode(encoded, validate=True))
     except Exception as e:  # whatever a hostile header makes the readers raise
         raise AnchorInvalid("FORMAT") from e
-    issuers = [ca for ca in x509.load_pem_x509_certificates(trusted) if _issued(certificate, ca)]
+    issuers = [
+        ca for ca in x509.load_pem_x509_certificates(trusted) if kind_of(ca) == "anchor" and _issued(certificate, ca)
+    ]
     if not issuers or not _may_sign(certificate):
         raise AnchorInvalid("CERTIFICATE")
     return certificate
@@ -219,7 +221,7 @@ def _is_named(certificate: x509.Certificate, service: str) -> bool:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
         return False
-    return names.get_values_for_type(x509.UniformResourceIdentifier) == [f"{CLIENT_URI}anchor/{service}"]
+    return names.get_values_for_type(x509.UniformResourceIdentifier) == [f"{URN}anchor/{service}"]
 
 
 def _time_text(time: datetime) -> str:

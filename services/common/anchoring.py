@@ -56,7 +56,7 @@ def start(
     anchoring = Anchoring(
         service,
         database,
-        AnchorServiceStub(channel(config.archive)),
+        AnchorServiceStub(channel(config.archive, "archive")),
         anchor.load_signer(config, service),
         config.archive.tls.ca_file.read_bytes(),
     )
@@ -71,7 +71,7 @@ def problems(service: str, config: AnchorConfig | None) -> list[str]:
     try:
         anchor.load_signer(config, service)
         if service != "archive":  # which need not serve while its own configuration is checked
-            with channel(config.archive) as open_channel, calling("archive"):
+            with channel(config.archive, "archive") as open_channel, calling("archive"):
                 request = anchors_pb2.GetAnchorRequest(service=service)
                 AnchorServiceStub(open_channel).GetAnchor(request, timeout=_PATIENCE_S)
     except ConfigError as e:

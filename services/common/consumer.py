@@ -24,7 +24,7 @@ from kombu.message import Message
 from nameko.messaging import Consumer, QueueConsumer
 from nameko.runners import ServiceRunner
 
-from services.common import amqp, log, ready, topology
+from services.common import amqp, log, peer, ready, topology
 from services.common.intake import NOT_FROM_OWNER, Delivery, Intake, Outcome
 from services.common.settings import BrokerConfig
 
@@ -257,10 +257,10 @@ def _uri(broker: BrokerConfig) -> str:
 
 def _tls(broker: BrokerConfig) -> dict[str, object]:
     return {
-        "ca_certs": str(broker.tls.ca_file),
+        "ca_certs": str(peer.only(broker.tls.ca_file, "server")),
         "certfile": str(broker.tls.cert_file),
         "keyfile": str(broker.tls.key_file),
         "cert_reqs": ssl.CERT_REQUIRED,
-        "server_hostname": broker.host,
+        "server_hostname": amqp.SERVER_HOST,
         "tls_minimum_version": ssl.TLSVersion.TLSv1_2,
     }

@@ -7,6 +7,7 @@ stays a `psycopg.Error`. Rows are read by name with `services.common.rows`.
 
 import hashlib
 import select
+import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from psycopg import Cursor, RawCursor, sql
 from psycopg.rows import TupleRow, scalar_row
 from psycopg_pool import ConnectionPool
 
-from services.common import log
+from services.common import log, peer
 from services.common.errors import Unavailable
 from services.common.settings import DatabaseConfig
 
@@ -34,10 +35,15 @@ cannot hold.
 
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 5.0
+MAX_CONNECTION_S = 3600.0
+"""Age at which a connection is replaced, so that a renewed certificate is used and none outlives
+its own by much.
+"""
 STATEMENT_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 10
 IDLE_IN_TRANSACTION_TIMEOUT_S = 60
 
+_SERVER_HOST = peer.host_of("server/postgres")
 _COMMON_MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x486F536F  # "HoSo"
 _MIGRATION_TIMEOUT_S = 3600
@@ -83,8 +89,10 @@ class Database:
         """Open the pool in the background: a server that is away does not stop the process from
         starting.
 
-        max_size: connections at most; as many again for transactions that keep plans.
+        max_size: connections at most; as many again for transactions that keep plans. Raises
+        ConfigError when `ca_file` believes other CAs than the servers'.
         """
+        peer.only(config.tls.ca_file, "server")
         self.config = config
         self._max_size = max_size
         self._pool = _open_pool(config, max_size, {})
@@ -145,7 +153,13 @@ class Database:
 
 def _open_pool(config: DatabaseConfig, max_size: int, settings: Mapping[str, str]) -> ConnectionPool[Tx]:
     return ConnectionPool(
-        _conninfo(config, settings), min_size=1, max_size=max_size, timeout=POOL_TIMEOUT_S, check=_check, open=True
+        lambda: _conninfo(config, settings),
+        min_size=1,
+        max_size=max_size,
+        max_lifetime=MAX_CONNECTION_S,
+        timeout=POOL_TIMEOUT_S,
+        check=_check,
+        open=True,
     )
 
 
@@ -300,6 +314,7 @@ def _apply(connection: Tx, file: _File) -> None:
 
 
 def _conninfo(config: DatabaseConfig, more: Mapping[str, str] | None = None) -> str:
+    addresses = _addresses(config.host)
     settings = {
         **(more or {}),
         "jit": "off",  # compiling takes longer than any statement of ours
@@ -309,12 +324,15 @@ def _conninfo(config: DatabaseConfig, more: Mapping[str, str] | None = None) -> 
         "TimeZone": "UTC",
     }
     return psycopg.conninfo.make_conninfo(
-        host=config.host,
+        # The server's certificate bears its name, not the host at which we find it.
+        host=",".join(_SERVER_HOST for _ in addresses),
+        hostaddr=",".join(addresses),
         port=config.port,
         dbname=config.name,
         user=config.user,
         sslmode="verify-full",
-        sslrootcert=str(config.tls.ca_file),
+        sslrootcert=str(peer.only(config.tls.ca_file, "server")),
+        sslcrl=str(config.tls.ca_file),
         sslcert=str(config.tls.cert_file),
         sslkey=str(config.tls.key_file),
         gssencmode="disable",
@@ -327,6 +345,15 @@ def _conninfo(config: DatabaseConfig, more: Mapping[str, str] | None = None) -> 
         tcp_user_timeout=25_000,
         options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
     )
+
+
+def _addresses(host: str) -> list[str]:
+    """The addresses of the server's host. Raises Unavailable when its name is not known now."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as e:
+        raise Unavailable("DATABASE_UNAVAILABLE", "Cơ sở dữ liệu chưa sẵn sàng.", error=type(e).__name__) from e
+    return [str(address[0]) for *_, address in found]
 
 
 def _means_later(error: psycopg.Error) -> bool:

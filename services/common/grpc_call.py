@@ -9,7 +9,7 @@ that is awaited from a peer has a deadline of the server's (ADR-0060).
 import asyncio
 import contextvars
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from grpc_status import rpc_status
 from services.common import grpc_status, identity, limits, log
 from services.common.errors import Exhausted, Forbidden, Forged, HosoError, Invalid, Unauthenticated, Violation
 from services.common.identity import Access, Caller
+from services.common.peer import Clients
 from services.common.settings import ServerConfig
 from services.common.shares import Shares, Workers
 from services.common.tokens import TokenVerifier
@@ -47,6 +48,7 @@ class Door:
     refused: Refusal
     shares: Shares
     workers: Workers
+    clients: Clients
 
 
 class ServicerContext:
@@ -192,8 +194,7 @@ class Call:
 
         Raises Unauthenticated, Forbidden, Exhausted, Invalid DEADLINE.
         """
-        names: Iterable[bytes] = self._context.auth_context().get("x509_subject_alternative_name", ())
-        client = identity.client_of(names)
+        client = self._door.clients.identify(self._context.auth_context())
         self.caller = Caller(client=client)
         self._take(self._kind, 1)
         token = next((value for key, value in self._context.invocation_metadata() if key == "authorization"), None)

@@ -8,6 +8,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from services.common import grpc_credentials
 from services.common.errors import (
     Conflict,
     Forbidden,
@@ -19,6 +20,7 @@ from services.common.errors import (
     Unavailable,
     Violation,
 )
+from services.common.peer import host_of
 from services.common.settings import PeerConfig
 
 DEADLINE_S = 30.0
@@ -54,18 +56,18 @@ _ERRORS: dict[grpc.StatusCode, type[HosoError]] = {
 }
 
 
-def channel(peer: PeerConfig) -> grpc.Channel:
-    """A channel to `peer` with our client certificate, connecting (again) when used."""
-    tls = peer.tls
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=tls.ca_file.read_bytes(),
-        private_key=tls.key_file.read_bytes(),
-        certificate_chain=tls.cert_file.read_bytes(),
-    )
+def channel(peer: PeerConfig, service: str) -> grpc.Channel:
+    """A channel to `service` at the address in `peer` with our client certificate, connecting
+    (again) when used.
+
+    Whoever answers there must show a certificate of that very service (`host_of`). Raises
+    ConfigError when a file cannot be used.
+    """
     return grpc.secure_channel(
         peer.address,
-        credentials,
+        grpc_credentials.of_client(peer.tls),
         options=[
+            ("grpc.ssl_target_name_override", host_of(f"service/{service}")),
             ("grpc.service_config", _RETRY),
             ("grpc.enable_retries", 1),
             ("grpc.max_receive_message_length", 16 * 1024 * 1024),

@@ -22,7 +22,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
-from services.common import log
+from services.common import grpc_credentials, log, peer
 from services.common.errors import Exhausted, HosoError, Invalid, Violation
 from services.common.grpc_call import Call, Door, Refusal, ServicerContext, parse, perform
 from services.common.grpc_health import Health, State
@@ -106,7 +106,15 @@ async def _serve(
     limits = Limits(
         config.calls_per_client, config.uploads_per_client, config.watches_per_client, config.bytes_per_client
     )
-    door = Door(config, table | _PUBLIC, TokenVerifier(config.issuers_file), refused, Shares(limits), workers)
+    door = Door(
+        config=config,
+        table=table | _PUBLIC,
+        verifier=TokenVerifier(config.issuers_file),
+        refused=refused,
+        shares=Shares(limits),
+        workers=workers,
+        clients=peer.Clients(config.tls.ca_file),
+    )
     server = _server(config, _Methods(door, served, health, uploads))
     await server.start()
     _log.info("serving", listen=config.listen)
@@ -137,13 +145,7 @@ def _server(config: ServerConfig, methods: grpc.GenericRpcHandler) -> grpc.aio.S
         ],
     )
     server.add_generic_rpc_handlers((methods,))
-    tls = config.tls
-    credentials = grpc.ssl_server_credentials(
-        [(tls.key_file.read_bytes(), tls.cert_file.read_bytes())],
-        root_certificates=tls.ca_file.read_bytes(),
-        require_client_auth=True,
-    )
-    if server.add_secure_port(config.listen, credentials) == 0:
+    if server.add_secure_port(config.listen, grpc_credentials.of_server(config.tls)) == 0:
         raise RuntimeError(f"cannot listen on {config.listen}")
     return server
 

@@ -1,18 +1,15 @@
 """Who is calling: the client by its certificate, the acting person by a signed token.
 
-The client name is the certificate's URI SAN without ``urn:hoso:`` (``vendor/smas``,
-``service/print``). The person travels as ``authorization: Bearer <JWT>``, see `tokens`.
+The client name is the one in its certificate (``vendor/smas``, ``service/print``), see `peer`. The
+person travels as ``authorization: Bearer <JWT>``, see `tokens`.
 """
 
 import contextvars
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from services.common.errors import Forbidden, Unauthenticated
 from services.common.tokens import TokenVerifier
-
-CLIENT_URI = "urn:hoso:"
 
 
 @dataclass(frozen=True)
@@ -100,17 +97,6 @@ def check_vendor(client: str, school: str, *, serves: bool, suspended: bool) -> 
     if suspended:
         message = "Phần mềm này đang bị Sở Giáo dục và Đào tạo đình chỉ sử dụng."
         raise Forbidden("VENDOR_SUSPENDED", message, client=client, school=school)
-
-
-def client_of(subject_alternative_names: Iterable[bytes]) -> str:
-    """The client name in a peer certificate. Raises Unauthenticated CERTIFICATE_UNNAMED when it has
-    none.
-    """
-    for name in subject_alternative_names:
-        text = name.decode("utf-8", "replace")
-        if text.startswith(CLIENT_URI):
-            return text.removeprefix(CLIENT_URI)
-    raise Unauthenticated("CERTIFICATE_UNNAMED", "Chứng thư của máy gọi không có tên urn:hoso:….")
 
 
 def check_access(rpc: str, client: str, access: Access | None, *, has_person: bool) -> None:

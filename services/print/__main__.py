@@ -45,7 +45,7 @@ def work(config: PrintConfig, stop: threading.Event) -> None:
     from services.print import rendering, store, usecases
 
     database = Database(config.database)
-    gradebook = books_pb2_grpc.BookServiceStub(channel(config.gradebook))
+    gradebook = books_pb2_grpc.BookServiceStub(channel(config.gradebook, "gradebook"))
     handlers = {
         usecases.RENDER_JOB: rendering.handler(database, gradebook),
         voids.JOB: book_facts.void_handler(database, gradebook, store.void),

@@ -43,5 +43,5 @@ def _database(config: DatabaseConfig) -> None:
 def _gradebook(peer: PeerConfig) -> None:
     """Ask for a book that cannot exist: NOT_FOUND proves that gradebook answers and lets us ask."""
     request = books_pb2.DownloadBookContentRequest(book=str(uuid.UUID(int=0)))
-    with channel(peer) as open_channel, contextlib.suppress(NotFound), calling("gradebook"):
+    with channel(peer, "gradebook") as open_channel, contextlib.suppress(NotFound), calling("gradebook"):
         list(books_pb2_grpc.BookServiceStub(open_channel).DownloadBookContent(request, timeout=_PATIENCE_S))

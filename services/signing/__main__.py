@@ -58,9 +58,9 @@ def work(config: "SigningConfig", stop: threading.Event) -> None:
 
     database = Database(config.database)
     tokens = TokenClient(config.tokens.socket)
-    gradebook = BookServiceStub(channel(config.gradebook))
+    gradebook = BookServiceStub(channel(config.gradebook, "gradebook"))
     handlers = {
-        domain.FETCH_JOB: fetch_job.handler(database, PrintServiceStub(channel(config.print)), gradebook),
+        domain.FETCH_JOB: fetch_job.handler(database, PrintServiceStub(channel(config.print, "print")), gradebook),
         domain.SIGN_JOB: signing_job.handler(database, tokens, gradebook),
         voids.JOB: book_facts.void_handler(database, gradebook, store.void_book),
     }

@@ -47,6 +47,6 @@ def _ask_gradebook(config: SigningConfig) -> None:
 
 def _ask_print(config: SigningConfig) -> None:
     """Ask for a rendition that cannot exist: NOT_FOUND shows that print answers and lets us in."""
-    with channel(config.print) as peer, contextlib.suppress(NotFound), calling("print"):
+    with channel(config.print, "print") as peer, contextlib.suppress(NotFound), calling("print"):
         request = print_pb2.GetRenditionRequest(rendition=str(uuid.UUID(int=0)))
         print_pb2_grpc.PrintServiceStub(peer).GetRendition(request, timeout=_TIMEOUT_S)

@@ -115,7 +115,7 @@ def test_no_request_breaks_a_service(line: Line, service: str) -> None:
     wrong = []
     for client, tls in (("operator/department", line.profile.tls), ("vendor/smas", line.profile.vendor_tls)):
         token = tokens.issue(line.profile.issuer, key, client=client, person="31000705-ht-01", school="31000705")
-        peer = channel(PeerConfig(getattr(line.profile, service), tls))
+        peer = channel(PeerConfig(getattr(line.profile, service), tls), service)
         for method in methods(service):
             for _ in range(ROUNDS):
                 request = garbage(rng, method.input_type)

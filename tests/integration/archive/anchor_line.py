@@ -47,7 +47,7 @@ class AnchorLine:
         return PeerConfig(self.addresses["archive"], stand_ins.tls(self.pki, client))
 
     def stub(self, client: str) -> AnchorServiceStub:
-        return AnchorServiceStub(channel(self.peer(client)))
+        return AnchorServiceStub(channel(self.peer(client), "archive"))
 
     def config(self, service: str) -> AnchorConfig:
         who = self.pki.identity(f"anchor/{service}")

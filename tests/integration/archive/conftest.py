@@ -103,15 +103,15 @@ def bench(
     database = db.Database(archive_database)
     with database.transaction() as tx:
         tx.execute("TRUNCATE outbox, inbox, job")
-    with channel(peers.config) as opened:
+    with channel(peers.gradebook, "gradebook") as to_gradebook, channel(peers.signing, "signing") as to_signing:
         archive = locking.Archive(
             database,
             store.worm(),
             store.config.endpoint,
             sealed.roots,
-            MarkServiceStub(opened),
-            BookServiceStub(opened),
-            SigningServiceStub(opened),
+            MarkServiceStub(to_gradebook),
+            BookServiceStub(to_gradebook),
+            SigningServiceStub(to_signing),
         )
         token = identity.acting(OPERATOR)
         bench = Bench(archive, peers, store)

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -21,7 +21,8 @@ from tests.known_books import KnownBooks
 class Peers:
     """snapshots, documents: bytes by id; tests put there what archive shall find."""
 
-    config: PeerConfig
+    gradebook: PeerConfig
+    signing: PeerConfig
     snapshots: dict[str, bytes] = field(default_factory=dict)
     documents: dict[str, bytes] = field(default_factory=dict)
     snapshot_facts: dict[str, marks_pb2.SnapshotFacts] = field(default_factory=dict)
@@ -84,17 +85,28 @@ class _Signing(signing_pb2_grpc.SigningServiceServicer):
 
 @contextlib.contextmanager
 def serving(pki: servers.Pki) -> Iterator[Peers]:
-    """Both stand-ins on one free port."""
-    peers = Peers(PeerConfig("", stand_ins.tls(pki, "service/archive")))
+    """Both stand-ins, each on a free port and with the certificate of the service it stands for."""
+    own = stand_ins.tls(pki, "service/archive")
+    peers = Peers(PeerConfig("", own), PeerConfig("", own))
 
-    def add(server: grpc.Server) -> None:
-        statuses = health.HealthServicer()
-        statuses.set("", health_pb2.HealthCheckResponse.SERVING)
-        health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
+    def add_gradebook(server: grpc.Server) -> None:
+        _add_health(server)
         marks_pb2_grpc.add_MarkServiceServicer_to_server(_Marks(peers), server)
         books_pb2_grpc.add_BookServiceServicer_to_server(peers.books, server)
+
+    def add_signing(server: grpc.Server) -> None:
+        _add_health(server)
         signing_pb2_grpc.add_SigningServiceServicer_to_server(_Signing(peers), server)
 
-    with stand_ins.serving(pki, add) as address:
-        peers.config = replace(peers.config, address=address)
+    with (
+        stand_ins.serving(pki, "gradebook", add_gradebook) as gradebook,
+        stand_ins.serving(pki, "signing", add_signing) as signing,
+    ):
+        peers.gradebook, peers.signing = PeerConfig(gradebook, own), PeerConfig(signing, own)
         yield peers
+
+
+def _add_health(server: grpc.Server) -> None:
+    statuses = health.HealthServicer()
+    statuses.set("", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(statuses, server)

@@ -135,7 +135,7 @@ def test_the_next_anchor_names_the_previous(line: AnchorLine) -> None:
 
 def test_the_role_work_anchors_by_itself_and_when_asked(line: AnchorLine) -> None:
     tls = stand_ins.tls(line.pki, "operator/department")
-    operator = operations_pb2_grpc.OperationsServiceStub(channel(PeerConfig(line.addresses["print"], tls)))
+    operator = operations_pb2_grpc.OperationsServiceStub(channel(PeerConfig(line.addresses["print"], tls), "print"))
     stub = line.stub("operator/department")
 
     def number() -> int:

@@ -62,7 +62,7 @@ class Command:
 
     def verify_audit(self, service: str) -> operations_pb2.VerifyAuditResponse:
         peer = PeerConfig(self.line.addresses[service], stand_ins.tls(self.line.pki, OPERATOR))
-        with channel(peer) as opened:
+        with channel(peer, service) as opened:
             stub = operations_pb2_grpc.OperationsServiceStub(opened)
             return stub.VerifyAudit(operations_pb2.VerifyAuditRequest(), timeout=20)
 

@@ -69,7 +69,13 @@ class LateStore(Minio):
 
 
 def _lying(kind: type[Minio], store: RunningStore, credentials: worm.Credentials) -> Minio:
-    pool = urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=str(store.config.ca_file), retries=False)
+    pool = urllib3.PoolManager(
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=str(store.config.ca_file),
+        assert_hostname=worm.SERVER_HOST,
+        server_hostname=worm.SERVER_HOST,
+        retries=False,
+    )
     return kind(
         store.config.endpoint,
         credentials.access_key,

@@ -71,7 +71,7 @@ class Line(Processes):
 
     def stub(self, client: str) -> archive_pb2_grpc.ArchiveServiceStub:
         peer = PeerConfig(self.config.server.listen, tls(self.pki, client))
-        return archive_pb2_grpc.ArchiveServiceStub(channel(peer))
+        return archive_pb2_grpc.ArchiveServiceStub(channel(peer, "archive"))
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +104,8 @@ def line(
                 tls=tls(pki_files, "service/archive"),
                 issuers_file=pki_files.stack.pki / "issuers.json",
             ),
-            gradebook=peers.config,
-            signing=peers.config,
+            gradebook=peers.gradebook,
+            signing=peers.signing,
             store=fresh,
             trust_roots_file=folder / "roots.pem",
         )
@@ -138,7 +138,7 @@ def up(line: Line) -> Line:
     for event in announced(SCHOOL, ["gv-1"], years=[YEAR]):
         line.announce(event)
     grpc.channel_ready_future(
-        channel(PeerConfig(line.config.server.listen, tls(line.pki, "operator/department")))
+        channel(PeerConfig(line.config.server.listen, tls(line.pki, "operator/department")), "archive")
     ).result(timeout=20)
     return line
 
@@ -175,7 +175,9 @@ def test_sealed_book_from_event_to_event(up: Line, ca: Ca) -> None:
 
 def test_archive_anchors_its_own_heads(up: Line) -> None:
     """The role `work` made the day's anchor by itself, through the role `serve`."""
-    operator = AnchorServiceStub(channel(PeerConfig(up.config.server.listen, tls(up.pki, "operator/department"))))
+    operator = AnchorServiceStub(
+        channel(PeerConfig(up.config.server.listen, tls(up.pki, "operator/department")), "archive")
+    )
 
     def anchored() -> bool:
         listed = operator.ListAnchors(anchors_pb2.ListAnchorsRequest(service="archive"), timeout=10)

@@ -305,7 +305,7 @@ def served(chain: Database, pki_files: Pki) -> Iterator[tuple[Counting, Operatio
     config = ServerConfig(address, tls["service/gradebook"], pki_files.stack.pki / "issuers.json")
     with (
         servers.serving(config, [operations.served(counting)], Refusals(counting)),
-        channel(PeerConfig(address, tls["operator/department"])) as opened,
+        channel(PeerConfig(address, tls["operator/department"]), "gradebook") as opened,
     ):
         yield counting, OperationsServiceStub(opened)
     counting.close()

@@ -153,7 +153,7 @@ def test_an_operator_replays_and_discards_through_the_service_on_record(
 
         def stub(client: str) -> Any:
             return dead_letters_pb2_grpc.DeadLetterServiceStub(
-                channel(PeerConfig(config.listen, tls(pki_files, client)))
+                channel(PeerConfig(config.listen, tls(pki_files, client)), "gradebook")
             )
 
         operator = stub("operator/department")

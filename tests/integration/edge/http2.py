@@ -23,7 +23,9 @@ class Connection:
         context = ssl.create_default_context(cafile=str(tls.ca_file))
         context.load_cert_chain(tls.cert_file, tls.key_file)
         context.set_alpn_protocols(["h2"])
-        self._socket = context.wrap_socket(socket.create_connection((host, int(port)), 5), server_hostname=host)
+        self._socket = context.wrap_socket(
+            socket.create_connection((host, int(port)), 5), server_hostname="archive.service.hoso"
+        )
         settings = b"" if window is None else struct.pack(">HI", _INITIAL_WINDOW, window)
         self._socket.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, settings))
         self._stream = -1

@@ -72,7 +72,10 @@ class Edge:
             raise Unavailable("DATABASE_UNAVAILABLE", "away")
 
     def channel(self, client: str) -> grpc.Channel:
-        return channel(PeerConfig(self.address, tls(self.pki, client)))
+        return self.channel_with(tls(self.pki, client))
+
+    def channel_with(self, files: TlsConfig, service: str = "archive") -> grpc.Channel:
+        return channel(PeerConfig(self.address, files), service)
 
     def stub(self, client: str) -> operations_pb2_grpc.OperationsServiceStub:
         return operations_pb2_grpc.OperationsServiceStub(self.channel(client))

@@ -66,7 +66,8 @@ def test_a_client_that_the_table_does_not_name_is_refused_and_recorded(edge: Edg
 
 def test_no_certificate_and_a_foreign_certificate_reach_no_handler(edge: Edge, pki_files: Pki) -> None:
     ca = tls(pki_files, "service/archive").ca_file.read_bytes()
-    without = grpc.secure_channel(edge.address, grpc.ssl_channel_credentials(ca))
+    named = (("grpc.ssl_target_name_override", "archive.service.hoso"),)
+    without = grpc.secure_channel(edge.address, grpc.ssl_channel_credentials(ca), named)
     with pytest.raises(grpc.RpcError) as caught:
         operations_pb2_grpc.OperationsServiceStub(without).GetStatus(Status(), timeout=3)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE

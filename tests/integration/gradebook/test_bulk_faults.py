@@ -194,7 +194,7 @@ def stream():
         yield found
         time.sleep(0.05)
 tls = TlsConfig(Path({ca!r}), Path({cert!r}), Path({key!r}))
-marks_pb2_grpc.MarkServiceStub(channel(PeerConfig({address!r}, tls))).ImportMarks(stream(), timeout=60)
+marks_pb2_grpc.MarkServiceStub(channel(PeerConfig({address!r}, tls), "gradebook")).ImportMarks(stream(), timeout=60)
 """
 
 

@@ -107,7 +107,7 @@ class World:
 
     def channel(self, client: str) -> grpc.Channel:
         if client not in self._channels:
-            self._channels[client] = channel(PeerConfig(self.address, tls(self.pki, client)))
+            self._channels[client] = channel(PeerConfig(self.address, tls(self.pki, client)), "gradebook")
         return self._channels[client]
 
     def ask(

@@ -65,6 +65,6 @@ def serving(pki: servers.Pki) -> Iterator[Gradebook]:
     def add(server: grpc.Server) -> None:
         books_pb2_grpc.add_BookServiceServicer_to_server(_Books(gradebook), server)
 
-    with stand_ins.serving(pki, add) as address:
+    with stand_ins.serving(pki, "gradebook", add) as address:
         gradebook.config = replace(gradebook.config, address=address)
         yield gradebook

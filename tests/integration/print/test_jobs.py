@@ -93,7 +93,7 @@ def bench(database: Callable[[str], DatabaseConfig], pki_files: servers.Pki) -> 
     config = database("print")
     db.migrate(config, [layout.REPOSITORY / "services" / "print" / "migrations"])
     open_database = db.Database(config)
-    with peers.serving(pki_files) as gradebook, channel(gradebook.config) as to_gradebook:
+    with peers.serving(pki_files) as gradebook, channel(gradebook.config, "gradebook") as to_gradebook:
         stub = books_pb2_grpc.BookServiceStub(to_gradebook)
         handler = rendering.handler(open_database, stub)
         yield Bench(open_database, gradebook, handler, book_facts.void_handler(open_database, stub, store.void))

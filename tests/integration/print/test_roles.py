@@ -56,7 +56,9 @@ class Line(Processes):
         return json_format.Parse(body, events_pb2.RenditionReady())
 
     def stub(self, client: str) -> print_pb2_grpc.PrintServiceStub:
-        return print_pb2_grpc.PrintServiceStub(channel(PeerConfig(self.config.server.listen, tls(self.pki, client))))
+        return print_pb2_grpc.PrintServiceStub(
+            channel(PeerConfig(self.config.server.listen, tls(self.pki, client)), "print")
+        )
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +96,7 @@ def up(
             line.start(role)
         for event in announced(SCHOOL, ["gv-1"]):
             line.announce(event)
-        operator = channel(PeerConfig(config.server.listen, tls(pki_files, "operator/department")))
+        operator = channel(PeerConfig(config.server.listen, tls(pki_files, "operator/department")), "print")
         grpc.channel_ready_future(operator).result(timeout=30)
         yield line
 

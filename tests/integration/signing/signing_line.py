@@ -103,7 +103,7 @@ class Line:
         self._stack = stack
         address = f"127.0.0.1:{stack.port(22)}"
         self.channels = {
-            name: channel(PeerConfig(address, tls(stack, name)))
+            name: channel(PeerConfig(address, tls(stack, name)), "signing")
             for name in ("vendor/smas", "vendor/vietschool", "operator/department", "service/archive", "service/print")
         }
         self._issuer_key = (stack.pki / "issuer.key").read_text()

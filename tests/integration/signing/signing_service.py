@@ -291,7 +291,7 @@ def service_of(hsm: Hsm, folder: Path, settings: DatabaseConfig, pki_files: serv
     own = tls(pki_files, "service/signing")
     with (
         known_books.serving(pki_files, gradebook) as address,
-        channel(PeerConfig(address, own)) as peer,
+        channel(PeerConfig(address, own), "gradebook") as peer,
         contextlib.closing(db.Database(settings)) as base,
     ):
         config.write_text(signing_toml(socket, settings, None, pki_files.stack, gradebook=address))

@@ -14,7 +14,8 @@ from tests.servers import Pki
 
 def connect(database: DatabaseConfig, **changes: object) -> psycopg.Connection[tuple[object, ...]]:
     parameters: dict[str, object] = {
-        "host": database.host,
+        "host": "postgres.server.hoso",
+        "hostaddr": database.host,
         "port": database.port,
         "dbname": database.name,
         "user": database.user,
@@ -35,7 +36,7 @@ def open_broker(broker: BrokerConfig, tls: TlsConfig) -> pika.BlockingConnection
             port=broker.port,
             virtual_host=broker.virtual_host,
             credentials=pika.credentials.ExternalCredentials(),
-            ssl_options=pika.SSLOptions(context, broker.host),
+            ssl_options=pika.SSLOptions(context, "rabbitmq.server.hoso"),
         )
     )
 
@@ -70,7 +71,7 @@ def test_postgres_refuses(database: Callable[[str], DatabaseConfig], change: dic
 
 def test_a_vendor_certificate_opens_no_database(database: Callable[[str], DatabaseConfig], pki_files: Pki) -> None:
     vendor = pki_files.identity("vendor/smas")
-    with pytest.raises(psycopg.OperationalError, match="certificate authentication failed"):
+    with pytest.raises(psycopg.OperationalError, match="unknown ca"):
         connect(database("gradebook"), sslcert=vendor.cert_file, sslkey=vendor.key_file)
 
 
@@ -98,5 +99,5 @@ def test_the_broker_refuses_a_certificate_that_is_no_service(
 ) -> None:
     vendor = pki_files.identity("vendor/smas")
     stranger = TlsConfig(ca_file=vendor.ca_file, cert_file=vendor.cert_file, key_file=vendor.key_file)
-    with pytest.raises(pika.exceptions.ProbableAuthenticationError):
+    with pytest.raises(pika.exceptions.AMQPConnectionError):
         open_broker(broker("gradebook"), stranger)
