@@ -6,8 +6,9 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
-from . import bringup, control, layout, screen
+from . import bringup, control, layout, renewal, screen
 from .layout import LocalError, Stack
 
 
@@ -37,6 +38,8 @@ def _parser() -> argparse.ArgumentParser:
         ("kill", _act, "send a process a signal; the supervisor starts it again"),
         ("stop", _act, "stop one process and keep it stopped"),
         ("start", _act, "start a stopped process and wait until it is ready"),
+        ("renew", _renew, "renew certificates and CRLs that end soon, and end old connections; run it daily"),
+        ("revoke", _revoke, "take the certificate of a name back, end its connections, issue another"),
         ("clean", _clean, "stop the stack and delete everything it holds"),
         ("supervise", _supervise, "be the supervisor, in the foreground (`up` does this in the background)"),
     ):
@@ -50,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--json", action="store_true", help="one JSON array for programs")
         if name in {"kill", "stop", "start"}:
             command.add_argument("process", help="name as in `status`")
+        if name == "revoke":
+            command.add_argument("name", help="such as service/print or vendor/smas")
+            command.add_argument("--file", type=Path, help="another certificate of that name than the present one")
         if name == "kill":
             command.add_argument("--signal", default="KILL", help="such as TERM, STOP or CONT [KILL]")
     return parser
@@ -77,6 +83,14 @@ def _act(stack: Stack, arguments: argparse.Namespace) -> None:
     if number is None:
         raise LocalError(f"no such signal: {arguments.signal}")
     control.ask(stack, control.Request(arguments.action, arguments.process, int(number)))
+
+
+def _renew(stack: Stack, _: argparse.Namespace) -> None:
+    print("\n".join(renewal.renew(stack)))
+
+
+def _revoke(stack: Stack, arguments: argparse.Namespace) -> None:
+    print("\n".join(renewal.revoke(stack, arguments.name, arguments.file)))
 
 
 def _clean(stack: Stack, arguments: argparse.Namespace) -> int:

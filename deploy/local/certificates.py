@@ -6,6 +6,7 @@ A door trusts a bundle: the CAs whose names it accepts, each with its CRL.
 """
 
 import datetime
+import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,8 @@ def issue(authority: Issued, name: str, *, lifetime: datetime.timedelta | None =
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(f"{URN}{name}")]
     if _SERVER in PROFILES[kind].usages:
         names.append(x509.DNSName(host_of(name)))
+    if kind == "store":  # SeaweedFS's servers know one another by host
+        names += [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
     return sign(authority, [name], names, PROFILES[kind], lifetime)
 
 

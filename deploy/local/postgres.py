@@ -71,14 +71,7 @@ def prepare(stack: Stack) -> None:
     data = stack.root / "pg"
     if not (data / "PG_VERSION").exists():
         _initialize(data)
-    identity = pki.identity(stack, "server/postgres")
-    # The server insists that its key belongs to the user it runs as, which may not be us.
-    for source, name in (
-        (pki.bundle(stack, "database-clients"), "ca.pem"),
-        (identity.cert_file, "server.pem"),
-        (identity.key_file, "server.key"),
-    ):
-        _write(data / name, source.read_text(encoding="utf-8"))
+    _write_certificates(stack)
     settings = _SETTINGS.format(
         host=HOST,
         port=stack.port(PORT_OFFSET),
@@ -93,6 +86,26 @@ def prepare(stack: Stack) -> None:
     lines = [f'stack "{person}" {SUPERUSER}' for person in sorted(people)]
     lines += [f'stack "/^CN=service/{service},O=[^,+]+$" {service}' for service in SERVICES]
     _write(data / "pg_ident.conf", "\n".join(lines) + "\n")
+
+
+def reload(stack: Stack) -> None:
+    """Let the running server go by the present certificate and CRL."""
+    _write_certificates(stack)
+    with admin(stack) as connection:
+        connection.execute("SELECT pg_reload_conf()")
+
+
+def end_sessions(stack: Stack, user: str = "", *, older_than_s: float = 0) -> int:
+    """End the sessions of a role, or of all but the superuser's, that began so long ago; their
+    number.
+    """
+    with admin(stack) as connection:
+        ended = connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = coalesce(nullif(%s, ''), usename)"
+            " AND usename <> %s AND backend_start < now() - make_interval(secs => %s)",
+            (user, SUPERUSER, older_than_s),
+        )
+        return ended.rowcount
 
 
 def process(stack: Stack) -> Process:
@@ -153,6 +166,19 @@ def drop_database(connection: psycopg.Connection[tuple[object, ...]], name: str)
 def _ensure_role(connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:
     if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (name,)).fetchone() is None:
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(name)))
+
+
+def _write_certificates(stack: Stack) -> None:
+    """Copies, for the server insists that its key belongs to the user it runs as, who may not be
+    us.
+    """
+    identity, data = pki.identity(stack, "server/postgres"), stack.root / "pg"
+    for source, name in (
+        (pki.bundle(stack, "database-clients"), "ca.pem"),
+        (identity.cert_file, "server.pem"),
+        (identity.key_file, "server.key"),
+    ):
+        _write(data / name, source.read_text(encoding="utf-8"))
 
 
 def _initialize(data: Path) -> None:

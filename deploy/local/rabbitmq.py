@@ -14,6 +14,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 from services.common import intake, outbox, topology
@@ -169,8 +170,20 @@ def control(stack: Stack, *arguments: str) -> str:
 
 
 def reload(stack: Stack) -> None:
-    """Let the broker go by the present CRLs."""
+    """Let the running broker go by the present certificate and CRLs."""
     _write_crls(stack)
+    control(stack, "eval", "ssl:clear_pem_cache().")
+
+
+def end_connections(stack: Stack, user: str = "", *, older_than_s: float = 0) -> int:
+    """Close the connections of a user, or of all, that began so long ago; their number."""
+    begun_before = (time.time() - older_than_s) * 1000
+    listed = control(stack, "list_connections", "--no-table-headers", "pid", "user", "connected_at")
+    connections = [line.split("\t") for line in listed.splitlines() if line]
+    old = [pid for pid, name, begun in connections if user in {"", name} and int(begun) <= begun_before]
+    for pid in old:
+        control(stack, "close_connection", pid, "the certificate was renewed or revoked")
+    return len(old)
 
 
 def _write_crls(stack: Stack) -> Path:

@@ -16,6 +16,7 @@ from hoso.operations.v1 import anchors_pb2 as pb
 from hoso.operations.v1 import operations_pb2, operations_pb2_grpc
 from minio.commonconfig import COMPLIANCE
 
+from deploy.local import certificates, pki
 from services.archive import store as archive_store
 from services.archive import worm
 from services.archive.domain import Kind, retain_until
@@ -181,9 +182,19 @@ def test_anything_but_the_callers_next_anchor_is_refused(line: AnchorLine) -> No
 
     forged = send(line, b".".join((head, other[1], signature)))
     assert (forged.reason, forged.facts["why"]) == ("ANCHOR_INVALID", "SIGNATURE")
-    for name in ("anchor/print", "service/gradebook"):
-        with_another_key = send(line, anchor.sign(a_next_statement(line), signer(line, name)))
-        assert (with_another_key.reason, with_another_key.facts["why"]) == ("ANCHOR_INVALID", "SIGNER_NAME")
+    of_a_vendor = certificates.sign(
+        pki.authority(line.pki.stack, "vendor"),
+        [f"anchor/{SERVICE}"],
+        [x509.UniformResourceIdentifier(f"urn:hoso:anchor/{SERVICE}")],
+        certificates.PROFILES["anchor"],
+    )
+    for other_signer, why in (
+        (signer(line, "anchor/print"), "SIGNER_NAME"),
+        (signer(line, "service/gradebook"), "CERTIFICATE"),
+        (Signer(of_a_vendor.key, of_a_vendor.certificate), "CERTIFICATE"),
+    ):
+        with_another_key = send(line, anchor.sign(a_next_statement(line), other_signer))
+        assert (with_another_key.reason, with_another_key.facts["why"]) == ("ANCHOR_INVALID", why)
     assert send(line, b"no statement").facts["why"] == "FORMAT"
 
     in_anothers_name = send(line, good, "service/print")

@@ -119,7 +119,9 @@ def signing_toml(
     listens.
     """
     own = pki.identity(stack, "service/signing")
-    tls = f'{{ ca_file = "{own.ca_file}", cert_file = "{own.cert_file}", key_file = "{own.key_file}" }}'
+    pair = f'cert_file = "{own.cert_file}", key_file = "{own.key_file}"'
+    tls = f'{{ ca_file = "{own.ca_file}", {pair} }}'
+    servers_tls = f'{{ ca_file = "{pki.bundle(stack, "servers")}", {pair} }}'
     base, queue = database, broker
     return f"""
 [database]
@@ -127,13 +129,13 @@ host = "{base.host if base else "127.0.0.1"}"
 port = {base.port if base else 9}
 name = "{base.name if base else "none"}"
 user = "signing"
-tls = {tls}
+tls = {servers_tls}
 [broker]
 host = "{queue.host if queue else "127.0.0.1"}"
 port = {queue.port if queue else 9}
 user = "service/signing"
 virtual_host = "{queue.virtual_host if queue else "none"}"
-tls = {tls}
+tls = {servers_tls}
 [server]
 listen = "127.0.0.1:{stack.port(22)}"
 tls = {tls}
