@@ -3,6 +3,7 @@ what failed.
 """
 
 import filecmp
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -32,6 +33,7 @@ def main() -> int:
         ("proto compatibility", proto_compatibility),
         ("generated stubs", generated_stubs),
         ("pinned requirements", pinned_requirements),
+        ("run-time requirements", runtime_requirements),
         ("picture of departments", departments_picture),
         ("paths in documents", document_paths),
     )
@@ -116,11 +118,35 @@ def pinned_requirements() -> Iterator[str]:
         text = (folder / f"{name}.txt").read_text(encoding="utf-8")
         if re.search(r"https?://|--(extra-)?index-url|--find-links", text):
             yield f"requirements/{name}.txt names a package index"
+    pins["go"] = _pins((folder / "go.txt").read_text(encoding="utf-8"))
     for name, pinned in pins.items():
         yield from (f"requirements/{name}.txt: {package} has no hash" for package, (_, ok) in pinned.items() if not ok)
     for package, (version, _) in pins["run"].items():
         if pins["dev"].get(package, ("", False))[0] != version:
             yield f"{package}: run.txt pins {version}, dev.txt another version"
+    for script in sorted((REPOSITORY / "deploy").rglob("*.sh")):
+        for line in script.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
+            # Our own code (--no-deps) has no hash and brings nothing with it.
+            if "pip" in line and " install " in line and not {"--require-hashes", "--no-deps"} & set(line.split()):
+                yield f"{script.relative_to(REPOSITORY)}: pip installs without hashes: {line.strip()}"
+
+
+def runtime_requirements() -> Iterator[str]:
+    """run.in asks for nothing that only the development environment imports, such as the test
+    CA.
+    """
+    ours, others = _imported("services", "cli", "demo"), _imported("deploy", "bench", "tests")
+    modules = importlib.metadata.packages_distributions()
+    for line in (REPOSITORY / "requirements" / "run.in").read_text(encoding="utf-8").splitlines():
+        package = _plain(re.split(r"[\[=<>]", line)[0])
+        own = {module for module, packages in modules.items() if package in map(_plain, packages)}
+        if own & others and not own & ours:
+            yield f"requirements/run.in asks for {package}, which only deploy, bench or tests import"
+
+
+def _imported(*folders: str) -> set[str]:
+    texts = (path.read_text(encoding="utf-8") for folder in folders for path in (REPOSITORY / folder).rglob("*.py"))
+    return {name for text in texts for name in re.findall(r"^\s*(?:from|import)\s+(\w+)", text, re.MULTILINE)}
 
 
 def _pins(text: str) -> dict[str, tuple[str, bool]]:

