@@ -106,7 +106,7 @@ def check_config(config: "ArchiveConfig", stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     from services.archive.check_config import problems
 
-    return roles.report(problems(config))
+    return roles.report("archive", config.server.tls, problems(config))
 
 
 def _subscriptions() -> "Iterable[Subscription]":

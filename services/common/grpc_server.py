@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -23,15 +24,17 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from grpc_reflection.v1alpha._async import ReflectionServicer
 
 from services.common import grpc_credentials, log, peer
+from services.common.config import ConfigError
 from services.common.errors import Exhausted, HosoError, Invalid, Violation
 from services.common.grpc_call import Call, Door, Refusal, ServicerContext, parse, perform
 from services.common.grpc_health import Health, State
 from services.common.identity import Access
-from services.common.settings import ServerConfig
+from services.common.settings import ServerConfig, TlsConfig
 from services.common.shares import Limits, Shares, Workers
 from services.common.tokens import TokenVerifier
 
 HEALTH_PERIOD_S = 2.0
+WARN_PERIOD_S = 12 * 3600.0
 UPLOADS = 16
 """Calls of all clients together that send a stream; each has a thread."""
 WATCH_S = 300.0
@@ -119,7 +122,11 @@ async def _serve(
     await server.start()
     _log.info("serving", listen=config.listen)
     loop = asyncio.get_running_loop()
+    warn_at = loop.time()
     while True:
+        if loop.time() >= warn_at:
+            warn_at += WARN_PERIOD_S
+            await loop.run_in_executor(None, _warn_of_ends, config.tls)
         await _report_health(health, dependencies)
         if await loop.run_in_executor(None, stop.wait, HEALTH_PERIOD_S):
             break
@@ -320,6 +327,14 @@ def _check_deadline(call: Call) -> None:
     if remaining is None or remaining > MAX_STREAM_S * _ROUNDING:
         message = f"Lượt gọi phải có thời hạn (deadline) không quá {MAX_STREAM_S:.0f} giây."
         raise Invalid([Violation("", "DEADLINE", message)])
+
+
+def _warn_of_ends(tls: TlsConfig) -> None:
+    try:
+        for line in peer.ends_soon(tls, datetime.now(UTC)):
+            _log.warning("certificate ends soon", what=line)
+    except ConfigError as e:
+        _log.error("certificate unusable", error=str(e))
 
 
 async def _report_health(health: Health, dependencies: Mapping[str, Callable[[], None]]) -> None:

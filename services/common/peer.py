@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from services.common import log
 from services.common.config import ConfigError
 from services.common.errors import Unauthenticated
+from services.common.settings import TlsConfig
 
 URN = "urn:hoso:"
 CLIENTS = ("service", "operator", "vendor")
@@ -154,18 +155,27 @@ def kind_of(certificate: x509.Certificate) -> str | None:
     return uris[0].removeprefix(prefix) if is_ca and len(uris) == 1 and uris[0].startswith(prefix) else None
 
 
-def ends_soon(cert_file: Path, bundle: Path, kinds: Iterable[str], moment: datetime) -> list[str]:
-    """What of our own certificate and of the CAs that we believe ends within WARN_DAYS, for an
-    operator. Raises ConfigError when a file cannot be used.
+def problems(tls: TlsConfig, name: str) -> list[str]:
+    """What is wrong with a server's own certificate, which must name `name` and nobody else, and
+    what ends soon; one line each, for an operator.
     """
     try:
-        own = x509.load_pem_x509_certificate(cert_file.read_bytes())
-    except (OSError, ValueError) as e:
-        raise ConfigError(f"cert_file {cert_file}: {e}") from e
-    ends = {f"certificate {cert_file}": own.not_valid_after_utc}
-    for authority in read_authorities(bundle, kinds):
-        ends[f"CA of {authority.kind} in {bundle}"] = authority.certificate.not_valid_after_utc
-        ends[f"CRL of {authority.kind} in {bundle}"] = authority.current_until
+        own = name_of(_read(tls.cert_file))
+        lines = [] if own == name else [f"certificate {tls.cert_file}: names {own}, not {name}"]
+        return lines + ends_soon(tls, datetime.now(UTC))
+    except (ConfigError, Unauthenticated) as e:
+        return [f"certificate {tls.cert_file}: {e}"]
+
+
+def ends_soon(tls: TlsConfig, moment: datetime) -> list[str]:
+    """What of a server's certificate and of the CAs that it believes ends within WARN_DAYS.
+
+    Raises ConfigError when a file cannot be used.
+    """
+    ends = {f"certificate {tls.cert_file}": _read(tls.cert_file).not_valid_after_utc}
+    for authority in read_authorities(tls.ca_file, CLIENTS):
+        ends[f"{tls.ca_file}: CA of {authority.kind}"] = authority.certificate.not_valid_after_utc
+        ends[f"{tls.ca_file}: CRL of {authority.kind}"] = authority.current_until
     return [f"{what} ends {end:%Y-%m-%d %H:%M} UTC" for what, end in ends.items() if (end - moment).days < WARN_DAYS]
 
 
@@ -218,6 +228,13 @@ def look(file: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return state.st_mtime_ns, state.st_size, state.st_ino
+
+
+def _read(cert_file: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(cert_file.read_bytes())
+    except (OSError, ValueError) as e:
+        raise ConfigError(f"cert_file {cert_file}: {e}") from e
 
 
 def _parsed(pem: bytes) -> x509.Certificate:

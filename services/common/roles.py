@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from services.common.settings import BrokerConfig, DatabaseConfig
+from services.common.settings import BrokerConfig, DatabaseConfig, TlsConfig
 
 if TYPE_CHECKING:
     from services.common.intake import Subscription
@@ -62,8 +62,13 @@ def shared(service: str, subscriptions: "Callable[[], Iterable[Subscription]]", 
     return {"consume": consume, "relay": relay, "migrate": migrate}
 
 
-def report(problems: Sequence[str]) -> int:
-    """Print the problems of `check-config`, one per line; the exit code is 1 if there are any."""
+def report(service: str, tls: TlsConfig, found: Sequence[str]) -> int:
+    """Print the problems of `check-config` that were found and those of the server's certificate,
+    one per line; the exit code is 1 if there are any.
+    """
+    from services.common import peer
+
+    problems = [*found, *peer.problems(tls, f"service/{service}")]
     for line in problems or ["configuration is good"]:
         print(line)  # noqa: T201 - for the administrator who runs it
     return 1 if problems else 0

@@ -83,7 +83,7 @@ def check_config(config: Config, stop: threading.Event) -> int:
         topology.ping(config.broker, "gradebook")
     except Unavailable as e:
         problems.append(f"broker: {e.message}")
-    return roles.report(problems)
+    return roles.report("gradebook", config.server.tls, problems)
 
 
 def _subscriptions() -> "Iterable[Subscription]":

@@ -59,7 +59,7 @@ def check_config(config: PrintConfig, stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     from services.print.check_config import problems
 
-    return roles.report(problems(config))
+    return roles.report("print", config.server.tls, problems(config))
 
 
 def _subscriptions() -> "Iterable[Subscription]":

@@ -81,7 +81,7 @@ def check_config(config: "SigningConfig", stop: threading.Event) -> int:
     """Reach every dependency; say what is wrong."""
     from services.signing.check_config import problems
 
-    return roles.report(problems(config))
+    return roles.report("signing", config.server.tls, problems(config))
 
 
 def ceremony(config: "CeremonyConfig", stop: threading.Event) -> int:

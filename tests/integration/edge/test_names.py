@@ -18,7 +18,7 @@ from hoso.operations.v1 import operations_pb2_grpc
 from deploy.local import certificates, pki
 from deploy.local.certificates import Issued, Profile
 from deploy.local.layout import Stack, write_private
-from services.common import grpc_server
+from services.common import grpc_server, peer
 from services.common.db import Database
 from services.common.errors import HosoError, Unauthenticated, Unavailable
 from services.common.grpc_client import calling
@@ -187,6 +187,27 @@ def test_half_a_renewal_is_not_used(edge: Edge) -> None:
     assert shown(edge) == before
     write_private(own.cert_file, certificates.pem(other.certificate))
     assert shown(edge) == other.certificate
+
+
+def test_a_server_warns_of_what_ends_soon(own: Pki, db: Database, capfd: pytest.CaptureFixture[str]) -> None:
+    where = own.identity("service/archive")
+    soon = datetime.timedelta(days=peer.WARN_DAYS - 1)
+    issued = certificates.issue(pki.authority(own.stack, "service"), "service/archive", lifetime=soon)
+    certificates.write(issued, where.cert_file, where.key_file)
+    stop = threading.Event()
+    edge = Edge(own, db, stop)
+    try:
+        said = ""
+
+        def warned() -> bool:
+            nonlocal said
+            said += capfd.readouterr().out
+            return "certificate ends soon" in said
+
+        eventually(warned)
+    finally:
+        stop.set()
+        edge.thread.join(20)
 
 
 def test_an_old_connection_ends(own: Pki, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
