@@ -22,6 +22,7 @@ from psycopg.rows import TupleRow, scalar_row
 from psycopg_pool import ConnectionPool
 
 from services.common import log, peer
+from services.common.config import ConfigError
 from services.common.errors import Unavailable
 from services.common.settings import DatabaseConfig
 
@@ -315,6 +316,11 @@ def _apply(connection: Tx, file: _File) -> None:
 
 def _conninfo(config: DatabaseConfig, more: Mapping[str, str] | None = None) -> str:
     addresses = _addresses(config.host)
+    try:
+        bundle = peer.only(config.tls.ca_file, "server")
+    except ConfigError as e:  # a process that has started waits for the file to be mended
+        _log.error("database unreachable", error=str(e))
+        raise Unavailable("DATABASE_UNAVAILABLE", "Cơ sở dữ liệu chưa sẵn sàng.", error="ConfigError") from e
     settings = {
         **(more or {}),
         "jit": "off",  # compiling takes longer than any statement of ours
@@ -331,8 +337,8 @@ def _conninfo(config: DatabaseConfig, more: Mapping[str, str] | None = None) -> 
         dbname=config.name,
         user=config.user,
         sslmode="verify-full",
-        sslrootcert=str(peer.only(config.tls.ca_file, "server")),
-        sslcrl=str(config.tls.ca_file),
+        sslrootcert=str(bundle),
+        sslcrl=str(bundle),
         sslcert=str(config.tls.cert_file),
         sslkey=str(config.tls.key_file),
         gssencmode="disable",
