@@ -10,7 +10,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class TlsConfig:
-    """PEM files: our certificate and key, the trusted CA. Only its owner may read `key_file`."""
+    """PEM files: our certificate and key, and the bundle of the CAs that peers' certificates come
+    from, each with its CRL (`peer`). Only its owner may read `key_file`.
+    """
 
     ca_file: Path
     cert_file: Path
@@ -19,7 +21,11 @@ class TlsConfig:
 
 @dataclass(frozen=True)
 class DatabaseConfig:
-    """A PostgreSQL database, reached over TLS; our certificate's common name maps to `user`."""
+    """A PostgreSQL database, reached over TLS; our certificate's subject maps to `user`.
+
+    host: where the server is; its certificate is named ``postgres.server.hoso`` everywhere. The
+    bundle in `tls` holds the servers' CA only.
+    """
 
     host: str
     port: int
@@ -32,6 +38,8 @@ class DatabaseConfig:
 class BrokerConfig:
     """A RabbitMQ virtual host, reached over TLS with SASL EXTERNAL.
 
+    host: where the broker is; its certificate is named ``rabbitmq.server.hoso`` everywhere. The
+        bundle in `tls` holds the servers' CA only.
     user: the client certificate's common name, such as ``service/gradebook``; the broker takes it
         from the certificate, we need it only where a client library asks for a name.
     """
@@ -94,9 +102,9 @@ class AnchorConfig:
     """How a service anchors its audit heads in the archive (ADR-0051).
 
     key_file: ECDSA P-256 private key (PEM), used for nothing else and readable by its owner only.
-    cert_file: its certificate (PEM), named ``urn:hoso:anchor/<service>`` and issued by a CA in
-    `archive.tls.ca_file`. archive: where the signed statements are locked; archive itself reaches
-    its own address.
+    cert_file: its certificate (PEM), named ``urn:hoso:anchor/<service>`` and issued by an
+    anchors' CA in `archive.tls.ca_file`. archive: where the signed statements are locked; archive
+    itself reaches its own address.
     """
 
     key_file: Path
