@@ -13,9 +13,9 @@ _DAY = datetime.timedelta(days=1)
 
 
 class AnchorCa:
-    """A certificate authority with its certificate as PEM."""
+    """A certificate authority for names of `kind`, with its certificate as PEM."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "anchor") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA")])
         now = datetime.datetime.now(datetime.UTC)
@@ -28,6 +28,9 @@ class AnchorCa:
             .not_valid_before(now - 900 * _DAY)
             .not_valid_after(now + 900 * _DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"urn:hoso:ca/{kind}")]), critical=False
+            )
             .sign(self._key, hashes.SHA256())
         )
         self.pem = self.certificate.public_bytes(serialization.Encoding.PEM)

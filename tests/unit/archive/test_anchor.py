@@ -61,6 +61,8 @@ def test_a_signature_by_anyone_else_is_refused() -> None:
     assert refused(anchor.sign(FIRST, replace(OURS, key=ec.generate_private_key(ec.SECP256R1())))) == "SIGNATURE"
     assert refused(anchor.sign(FIRST, OURS), "print") == "ANOTHER_SERVICE"
     assert refused(anchor.sign(FIRST, OURS), trusted=AnchorCa().pem) == "CERTIFICATE"
+    vendors = AnchorCa("vendor")
+    assert refused(anchor.sign(FIRST, vendors.signer("anchor/gradebook")), trusted=vendors.pem) == "CERTIFICATE"
 
 
 def test_a_certificate_counts_in_its_own_time() -> None:
