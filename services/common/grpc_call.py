@@ -194,7 +194,11 @@ class Call:
 
         Raises Unauthenticated, Forbidden, Exhausted, Invalid DEADLINE.
         """
-        client = self._door.clients.identify(self._context.auth_context())
+        try:
+            client = self._door.clients.identify(self._context.auth_context())
+        except Unauthenticated:
+            self._take(self._kind, 1)  # all who cannot be named have one share together
+            raise
         self.caller = Caller(client=client)
         self._take(self._kind, 1)
         token = next((value for key, value in self._context.invocation_metadata() if key == "authorization"), None)

@@ -8,6 +8,7 @@ A door trusts a bundle (`settings.TlsConfig.ca_file`): PEM certificates of CAs, 
 current CRL.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,8 @@ WARN_DAYS = 7
 KNOWN_CERTIFICATES = 10_000
 """Size of the cache of checked certificates, about 20 MB; it is emptied when it is full."""
 
+# A part of a host name, too; and nothing that a log or a pattern of names could misread.
+_NAME = re.compile(r"[a-z]{1,20}/[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?")
 _log = log.get(__name__)
 
 
@@ -65,8 +68,8 @@ def host_of(name: str) -> str:
 def name_of(certificate: x509.Certificate) -> str:
     """The one name in a certificate. Raises Unauthenticated CERTIFICATE_NAMES unless it is one."""
     names = [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    if len(names) != 1 or not all(names[0].partition("/")):
-        raise _names("cần đúng một tên chung (CN) dạng loại/tên")
+    if len(names) != 1 or _NAME.fullmatch(names[0]) is None:
+        raise _names("cần đúng một tên chung (CN) dạng loại/tên, gồm chữ a–z, chữ số và dấu -")
     (name,) = names
     uris, others = [], []
     for entry in _alternative_names(certificate):

@@ -112,6 +112,9 @@ def uri(name: str) -> x509.UniformResourceIdentifier:
         pytest.param([OPERATOR], [uri(OPERATOR), x509.RFC822Name("a@hoso.vn")], id="mail"),
         pytest.param([OPERATOR], [x509.DNSName("department.operator.hoso")], id="no-urn"),
         pytest.param(["department"], [uri("department")], id="no-kind"),
+        pytest.param(["operator/*"], [uri("operator/*")], id="a-pattern"),
+        pytest.param(["operator/a\nb"], [uri("operator/a\nb")], id="two-lines"),
+        pytest.param(["operator/a/b"], [uri("operator/a/b")], id="three-parts"),
         pytest.param(["operator/"], [uri("operator/")], id="only-a-kind"),
     ],
 )
@@ -134,6 +137,23 @@ def test_a_revoked_certificate_is_refused_at_the_next_call(edge: Edge) -> None:
     pki.issue_all(edge.pki.stack)
     ask(edge.channel(OPERATOR))
     assert reason(lambda: ask(stolen)) == "CERTIFICATE_REVOKED"
+
+
+def test_all_who_cannot_be_named_have_one_share(own: Pki, db: Database) -> None:
+    stop = threading.Event()
+    edge = Edge(own, db, stop, calls_per_client=1)
+    try:
+        grpc.channel_ready_future(edge.channel(VENDOR)).result(timeout=10)
+        issued = certificates.issue(authority(edge, "vendor"), OPERATOR)
+        with edge.channel_with(files(edge, issued)) as channel:
+            stub = operations_pb2_grpc.OperationsServiceStub(channel)
+            calls = [stub.GetStatus.future(Status(), timeout=10) for _ in range(100)]
+            codes = {call.code() for call in calls}
+        assert codes == {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+        ask(edge.channel(VENDOR))
+    finally:
+        stop.set()
+        edge.thread.join(20)
 
 
 def test_a_connection_does_not_outlive_its_certificate(edge: Edge) -> None:
