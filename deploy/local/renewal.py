@@ -7,6 +7,7 @@ they are made. What is done here: the servers' copies, and ending what has been 
 
 from pathlib import Path
 
+import psycopg
 from cryptography import x509
 
 from . import objectstore, pki, postgres, rabbitmq
@@ -50,6 +51,9 @@ def revoke(stack: Stack, name: str, cert_file: Path | None = None) -> list[str]:
 
 
 def _reload(stack: Stack) -> None:
-    postgres.reload(stack)
+    try:
+        postgres.reload(stack)
+    except psycopg.OperationalError as e:
+        raise LocalError("the files are made; the servers do not run and will read them when they start") from e
     rabbitmq.reload(stack)
     objectstore.prepare(objectstore.choose(stack))  # MinIO works with copies
