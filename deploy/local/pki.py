@@ -36,7 +36,7 @@ ISSUER = "https://id.hoso.local"
 """The `iss` claim of the person tokens that the local stack's demo issues; a name, not an address.
 """
 
-BROKER_CLIENTS = ("service", "operator")
+BROKER_CLIENTS = ("service",)
 """Kinds of name that RabbitMQ lets in."""
 _DOORS = {
     "ca": ("service", "operator", "vendor", "anchor"),  # gRPC; each end picks the kinds it believes

@@ -40,7 +40,7 @@ def problems(config: SigningConfig) -> list[str]:
 
 def _ask_gradebook(config: SigningConfig) -> None:
     """As `_ask_print`, for a book."""
-    with channel(config.gradebook) as peer, contextlib.suppress(NotFound), calling("gradebook"):
+    with channel(config.gradebook, "gradebook") as peer, contextlib.suppress(NotFound), calling("gradebook"):
         request = books_pb2.GetBookFactsRequest(book=str(uuid.UUID(int=0)))
         books_pb2_grpc.BookServiceStub(peer).GetBookFacts(request, timeout=_TIMEOUT_S)
 

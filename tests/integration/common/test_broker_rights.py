@@ -2,6 +2,7 @@
 of a message that is not from whom it seems to be.
 """
 
+import dataclasses
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,12 +11,13 @@ from pathlib import Path
 import pika
 import pika.exceptions
 import pytest
+from cryptography import x509
 
-from deploy.local import rabbitmq
+from deploy.local import certificates, pki, rabbitmq
 from deploy.local.layout import SERVICES, Stack
 from services.common import amqp, dead_letters, topology
 from services.common.db import Database
-from services.common.settings import BrokerConfig, DatabaseConfig
+from services.common.settings import BrokerConfig, DatabaseConfig, TlsConfig
 from tests.servers import Pki, RabbitServer
 from tests.waiting import eventually
 
@@ -105,13 +107,29 @@ def test_a_service_has_no_right_that_it_does_not_use(everyone: dict[str, BrokerC
     assert answer(config, "queue_bind", own, "hoso.events", READS[service]) == ""
 
 
-def test_an_operator_or_vendor_has_no_account(everyone: dict[str, BrokerConfig], pki_files: Pki) -> None:
-    for name in ("operator/department", "vendor/smas"):
-        own = pki_files.identity(name)
-        tls = type(everyone["print"].tls)(own.ca_file, own.cert_file, own.key_file)
-        config = BrokerConfig(everyone["print"].host, everyone["print"].port, name, everyone["print"].virtual_host, tls)
-        with pytest.raises(pika.exceptions.ProbableAuthenticationError):
-            pika.BlockingConnection(amqp.parameters(config))
+@pytest.mark.parametrize("name", ["operator/department", "vendor/smas"])
+def test_an_operator_or_vendor_has_no_account(
+    everyone: dict[str, BrokerConfig], pki_files: Pki, stack: Stack, tmp_path: Path, name: str
+) -> None:
+    config = dataclasses.replace(everyone["print"], user=name)
+
+    def knock(cert_file: Path, key_file: Path) -> None:
+        tls = TlsConfig(config.tls.ca_file, cert_file, key_file)
+        pika.BlockingConnection(amqp.parameters(dataclasses.replace(config, tls=tls)))
+
+    own = pki_files.identity(name)
+    with pytest.raises(pika.exceptions.AMQPConnectionError):
+        knock(own.cert_file, own.key_file)
+    # Nor would it help if the services' CA, whom the broker believes, gave such a name.
+    issued = certificates.sign(
+        pki.authority(stack, "service"),
+        (name,),
+        [x509.UniformResourceIdentifier(f"urn:hoso:{name}")],
+        certificates.PROFILES["service"],
+    )
+    certificates.write(issued, tmp_path / "cert.pem", tmp_path / "key.pem")
+    with pytest.raises(pika.exceptions.ProbableAuthenticationError):
+        knock(tmp_path / "cert.pem", tmp_path / "key.pem")
 
 
 @pytest.fixture

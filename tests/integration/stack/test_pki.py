@@ -79,7 +79,7 @@ def test_an_anchor_key_makes_no_connection(issued: Stack) -> None:
     [
         ("ca", ["service", "operator", "vendor", "anchor"]),
         ("database-clients", ["service"]),
-        ("broker-clients", ["service", "operator"]),
+        ("broker-clients", ["service"]),
         ("servers", ["server"]),
         ("store-ca", ["store"]),
     ],
