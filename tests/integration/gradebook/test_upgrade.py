@@ -80,8 +80,8 @@ def test_corrections_of_before_stay_what_they_were(config: DatabaseConfig, tmp_p
         "gradebook/0017_corrections_of_class_data.sql",
         "gradebook/0018_reads_of_one_school.sql",
         "gradebook/0020_acts.sql",
-        "gradebook/0021_signing_copy.sql",
         "gradebook/0022_standing.sql",
+        "gradebook/0023_signing_copy.sql",
     ]
     with opened.transaction() as tx:
         migrated = corrections.list_corrections(tx, 1, class_id=None, state=None, after=0, limit=10)
