@@ -42,6 +42,7 @@ class CallerGone(Exception):
 class Door:
     """What all calls of a server share. table: RPC → who may call it."""
 
+    loop: asyncio.AbstractEventLoop
     config: ServerConfig
     table: Mapping[str, Access]
     verifier: TokenVerifier
@@ -76,7 +77,7 @@ class Call:
         self._slow = False
         self._taken: list[tuple[str, int]] = []
         self._variables = contextvars.copy_context()
-        self._loop = asyncio.get_running_loop()
+        self._loop = door.loop
 
     async def __aenter__(self) -> "Call":
         self._context.add_done_callback(self._ended)
@@ -113,7 +114,7 @@ class Call:
 
     async def receive(self) -> bytes | None:
         """The next message, None after the last. Raises Exhausted REQUEST_TOO_SLOW, SHARE_USED."""
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)  # without the loop it would ask for it, a system call
         assert task is not None
         timer = self._loop.call_later(self._door.config.receive_s, self._give_up, task)
         try:
@@ -154,7 +155,7 @@ class Call:
         ends the call.
         """
         self._take("bytes", len(message))
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is not None:
             timer = self._loop.call_later(self._door.config.send_s, task.cancel)
             self._context.add_done_callback(lambda _: timer.cancel())

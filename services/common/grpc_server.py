@@ -18,6 +18,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import uvloop
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
@@ -93,7 +94,7 @@ def serve(
     Raises RuntimeError when the port is taken, config.ConfigError when the issuers' keys cannot be
     read.
     """
-    asyncio.run(_serve(config, served, refused, dependencies, stop))
+    uvloop.run(_serve(config, served, refused, dependencies, stop))
 
 
 async def _serve(
@@ -109,7 +110,9 @@ async def _serve(
     limits = Limits(
         config.calls_per_client, config.uploads_per_client, config.watches_per_client, config.bytes_per_client
     )
+    loop = asyncio.get_running_loop()
     door = Door(
+        loop=loop,
         config=config,
         table=table | _PUBLIC,
         verifier=TokenVerifier(config.issuers_file),
@@ -121,7 +124,6 @@ async def _serve(
     server = _server(config, _Methods(door, served, health, uploads))
     await server.start()
     _log.info("serving", listen=config.listen)
-    loop = asyncio.get_running_loop()
     warn_at = loop.time()
     while True:
         if loop.time() >= warn_at:
