@@ -14,7 +14,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import city, class_results, entry_latency, line, machine, marks, relay, rendering, report, school, signing
+from bench import (
+    city,
+    class_results,
+    edge,
+    entry_latency,
+    line,
+    machine,
+    marks,
+    relay,
+    rendering,
+    report,
+    school,
+    signing,
+)
 from bench import stack as stacks
 from bench.pairs import Settings, Tell
 from bench.report import Row
@@ -22,7 +35,7 @@ from deploy.local import bringup
 from deploy.local.layout import REPOSITORY, LocalError, Stack, open_stack
 
 _OUT = REPOSITORY / ".run" / "bench" / "bench.json"
-_GROUPS = ("marks", "entry", "results", "rendering", "relay", "signing", "line")
+_GROUPS = ("edge", "marks", "entry", "results", "rendering", "relay", "signing", "line")
 _CLASSES = 4
 _console = Console(highlight=False)
 
@@ -92,6 +105,7 @@ def _plan(
             raise LocalError("the servers do not start")
         contents = school.contents(stack, classes=_CLASSES) if {"rendering", "signing"} & set(chosen) else []
         alone: dict[str, Callable[[], list[Row]]] = {
+            "edge": lambda: edge.measure(stack, settings, tell),
             "marks": lambda: marks.measure(stack, settings, clients, tell),
             "entry": lambda: entry_latency.measure(stack, settings, tell),
             "results": lambda: class_results.measure(stack, settings, tell),

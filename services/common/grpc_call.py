@@ -75,6 +75,7 @@ class Call:
         self.caller = Caller(client="unknown")
         self._door, self._rpc, self._context, self._kind = door, rpc, context, kind
         self._slow = False
+        self._unsent: asyncio.TimerHandle | None = None
         self._taken: list[tuple[str, int]] = []
         self._variables = contextvars.copy_context()
         self._loop = door.loop
@@ -157,8 +158,7 @@ class Call:
         self._take("bytes", len(message))
         task = asyncio.current_task(self._loop)
         if task is not None:
-            timer = self._loop.call_later(self._door.config.send_s, task.cancel)
-            self._context.add_done_callback(lambda _: timer.cancel())
+            self._unsent = self._loop.call_later(self._door.config.send_s, task.cancel)
         return message
 
     async def work(self, function: Callable[[], Answer]) -> Answer:
@@ -223,6 +223,8 @@ class Call:
     def _ended(self, _: Any) -> None:
         """However the call ended: nobody waits for it, and what it held is free."""
         self.gone = True
+        if self._unsent is not None:
+            self._unsent.cancel()
         for kind, amount in self._taken:
             self._door.shares.give_back(self.caller.client, kind, amount)
         self._taken.clear()

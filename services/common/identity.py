@@ -6,9 +6,9 @@ person travels as ``authorization: Bearer <JWT>``, see `tokens`.
 
 import contextvars
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from services.common.errors import Forbidden, Unauthenticated
+from services.common.patterns import matches
 from services.common.tokens import TokenVerifier
 
 
@@ -101,7 +101,7 @@ def check_vendor(client: str, school: str, *, serves: bool, suspended: bool) -> 
 
 def check_access(rpc: str, client: str, access: Access | None, *, has_person: bool) -> None:
     """Deny by default: raises Forbidden CLIENT_NOT_ALLOWED or Unauthenticated PERSON_REQUIRED."""
-    if access is None or not any(fnmatchcase(client, pattern) for pattern in access.clients):
+    if access is None or not matches(client, access.clients):
         raise Forbidden("CLIENT_NOT_ALLOWED", "Máy gọi không được phép dùng chức năng này.", client=client, rpc=rpc)
     if access.person and not has_person:
         raise _person_required()

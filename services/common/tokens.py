@@ -14,7 +14,6 @@ The issuers stand in a JSON file, which every service reads again when it has ch
 ``clients`` and ``schools`` are shell patterns; the last two members may be absent.
 """
 
-import fnmatch
 import hashlib
 import json
 import threading
@@ -30,6 +29,7 @@ import jwt
 from services.common import log
 from services.common.config import ConfigError
 from services.common.errors import Unauthenticated
+from services.common.patterns import matches
 
 AUDIENCE = "hoso"
 MAX_LIFETIME_S = 12 * 3600
@@ -140,11 +140,11 @@ class TokenVerifier:
 
     def _admit(self, token: _Verified, client: str) -> None:
         issuer = self._issuers.get(token.issuer)
-        if issuer is None or not _matches(token.school, issuer.schools):
+        if issuer is None or not matches(token.school, issuer.schools):
             raise _invalid()
         if time.time() >= token.expires + LEEWAY_S:
             raise _expired()
-        if token.client != client or not _matches(client, issuer.clients):
+        if token.client != client or not matches(client, issuer.clients):
             raise Unauthenticated("TOKEN_OF_ANOTHER_CLIENT", "Mã xác thực này được cấp cho một phần mềm khác.")
         if token.id in issuer.revoked_tokens or token.issued < issuer.revoked_persons.get(token.person, 0):
             raise Unauthenticated("TOKEN_REVOKED", "Mã xác thực đã bị thu hồi; hãy đăng nhập lại.")
@@ -214,10 +214,6 @@ def _decoded(token: str, key: str) -> dict[str, Any]:
         token, key, algorithms=["EdDSA"], audience=AUDIENCE, leeway=LEEWAY_S, options={"require": _REQUIRED}
     )
     return claims
-
-
-def _matches(text: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns)
 
 
 def _invalid() -> Unauthenticated:
