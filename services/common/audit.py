@@ -15,10 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 import rfc8785
-from psycopg import RawCursor
-from psycopg.rows import scalar_row
 
-from services.common.db import Call, Database, Tx
+from services.common.db import Call, Database, Tx, execute
 from services.common.errors import NotFound
 from services.common.rows import one_row, rows, scalars
 
@@ -148,8 +146,7 @@ def append(tx: Tx, record: AuditRow) -> int:
     for several chains in the order of their names. An audit row is never refused for its text: what
     PostgreSQL cannot hold (NUL, lone surrogates) is replaced by U+FFFD.
     """
-    statement, parameters = appending([record])
-    sequence: int = one_row(RawCursor(tx, row_factory=scalar_row).execute(statement, parameters))
+    sequence: int = one_row(execute(tx, appending([record])))[0]
     return sequence
 
 
@@ -158,12 +155,12 @@ def append_all(tx: Tx, records: Sequence[AuditRow]) -> None:
 
     records: those of several chains in the order of the chains' names.
     """
-    RawCursor(tx).execute(*appending(records))
+    execute(tx, appending(records))
 
 
 def appending(records: Sequence[AuditRow]) -> Call:
     """The statement that records acts as `append` does, for a transaction's last round trip."""
-    return _APPEND, [json.dumps([_fields(record) for record in records], ensure_ascii=False)]
+    return Call(_APPEND, [json.dumps([_fields(record) for record in records], ensure_ascii=False)])
 
 
 def _fields(record: AuditRow) -> dict[str, object]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 
 import psycopg
 import psycopg.conninfo
@@ -164,8 +164,11 @@ def _open_pool(config: DatabaseConfig, max_size: int, settings: Mapping[str, str
     )
 
 
-Call = tuple[LiteralString, Sequence[object]]
-"""A statement and its parameters $1, $2 …"""
+class Call(NamedTuple):
+    """A statement and its parameters $1, $2 …"""
+
+    statement: LiteralString
+    parameters: Sequence[object]
 
 
 def execute(tx: Tx, call: Call) -> Cursor[TupleRow]:

@@ -287,19 +287,22 @@ def add(tx: Tx, new: Sequence[NewBook]) -> None:
     for book_parameters in parameters:
         del book_parameters["scope"]
     with tx.cursor() as cursor:
-        for statement in _ADD:
-            cursor.executemany(statement, parameters)
+        cursor.executemany(_REPLACE, parameters)
+        cursor.executemany(_ADD, parameters)
+        cursor.executemany(_ADD_CONTENT, parameters)
 
 
-_ADD = (
+_REPLACE = (
     f"UPDATE book b SET replaced_by = %(version)s WHERE {_IN_SCOPE}"  # noqa: S608 - a constant
-    " AND b.stage = %(stage)s AND b.replaced_by IS NULL",
+    " AND b.stage = %(stage)s AND b.replaced_by IS NULL"
+)
+_ADD = (
     "INSERT INTO book (id, record_type, school_year_id, class_id, staff_id, subject_code, student_id, source_id,"
     " sealed, stage, version, state, content_sha256, content_size_bytes)"
     " VALUES (%(id)s, %(record_type)s, %(year_id)s, %(class_id)s, %(staff_id)s, %(subject_code)s, %(student_id)s,"
-    " %(source_id)s, %(sealed)s, %(stage)s, %(version)s, %(state)s, %(content_sha256)s, %(size)s)",
-    "INSERT INTO book_content (book_id, content) VALUES (%(id)s, %(content)s)",
+    " %(source_id)s, %(sealed)s, %(stage)s, %(version)s, %(state)s, %(content_sha256)s, %(size)s)"
 )
+_ADD_CONTENT = "INSERT INTO book_content (book_id, content) VALUES (%(id)s, %(content)s)"
 
 
 def add_classes(tx: Tx, book_id: UUID, classes: Sequence[int]) -> None:

@@ -13,7 +13,8 @@ from services.common import db
 from services.common.db import Tx
 from services.common.settings import DatabaseConfig
 from tests.integration.plans.checking import Problem, problems
-from tests.integration.plans.recording import SERVICES, Statement
+from tests.integration.plans.recording import Statement
+from tests.integration.plans.sites import SERVICES
 
 HERE = Path(__file__).parent
 FEW = 6

@@ -26,6 +26,7 @@ from services.gradebook.model.acts import EntryRequest
 from services.gradebook.model.correction_rules import CorrectionKind
 from services.gradebook.model.domain import ClassRef, MarkKind, RecordType
 from services.gradebook.roster import standing as announcing
+from tests.integration.plans.checking import FEW_VALUES, LATER_COLUMN, RANGE, WHOLE_INDEX, WHOLE_TABLE, Problem
 
 SERVICES = ("gradebook", "print", "signing", "archive")
 CALLER = Caller(client="vendor/v1", person="P5", school="S1")
@@ -236,39 +237,99 @@ def _entered(config: DatabaseConfig, sheet: SheetEntry) -> None:
 _PAGES = "the Department pages through the whole city in this order"
 _ANNOUNCED = "the operator announces the whole city again, page by page"
 _OPEN_JOBS = "reads the jobs that are open, which a partial index holds"
+_DEAD_JOBS = "pages through the dead jobs, which a partial index holds"
+_ALL_COLUMNS = "the columns are a literal of the function, always all of them"
 _NEWEST_PROBE = "one row, from the end of the index: a deployment has one store"
 _FEW_ROWS = "a handful of rows, however large the city"
-ALLOWED: dict[str, dict[str, str]] = {
-    "policy_store.in_force": {"assessment_policy_year": "one row: the newest of a year or of one before"},
-    "vendor_store.page": {"vendor_pkey": _PAGES},
-    "dossier_store.page": {"school_code_key": _PAGES, "dossier_open": "the dossiers that are open, for such a page"},
-    "dossier_store.missing": {"school_code_key": _PAGES, "school_pkey": _PAGES},
-    "standing._vendors": {"vendor_pkey": _ANNOUNCED},
-    "standing._years": {"school_year_pkey": _ANNOUNCED},
-    "standing._staff": {"staff_pkey": _ANNOUNCED},
-    "jobs.aside": {"job_due": _OPEN_JOBS},
-    "jobs.state": {"job_due": _OPEN_JOBS, "job_dead": "counts the dead jobs, which a partial index holds"},
-    "jobs.claim": {"job_due": "the first due job, in the order of the index"},
-    "jobs.list_dead": {"job_dead": "pages through the dead jobs, which a partial index holds"},
-    "outbox.state": {"outbox_pending": "counts what waits for the broker, which a partial index holds"},
-    "relay._BrokerSession._fetch": {"outbox_pending": "takes what waits for the broker, in the order of the index"},
-    "relay._BrokerSession._purge": {"outbox_published": "takes the oldest published events, in the order of the index"},
-    "audit.heads": {"audit_head": "the end of every chain, for the day's anchor (ADR-0051)"},
-    "audit._chains": {
-        "audit_entry_pkey": "one look per chain, to name all that are to be verified",
-        "audit_head_pkey": "names all chains that are to be verified",
+ALLOWED: dict[str, dict[Problem, str]] = {
+    "gradebook.authority.policy_store.in_force": {
+        Problem("assessment_policy_year", RANGE): "one row: the newest of a year or of one before"
     },
-    "store.add_record": {"register_head": "the table has one row"},
-    "store.chain_around": {"register_head": "the table has one row"},
-    "store.policies": {"retention_policy_pkey": _FEW_ROWS},
-    "store.newest_probe": {"store_probe_newest": _NEWEST_PROBE, "store_probe_pkey": _NEWEST_PROBE},
+    "gradebook.authority.vendor_store.page": {Problem("vendor_pkey", RANGE): _PAGES},
+    "gradebook.authority.dossier_store.page": {
+        Problem("school_code_key", RANGE): _PAGES,
+        Problem("dossier_open", WHOLE_INDEX): "the dossiers that are open, for such a page",
+    },
+    "gradebook.authority.dossier_store.missing": {
+        Problem("school_code_key", RANGE): _PAGES,
+        Problem("school_pkey", WHOLE_INDEX): _PAGES,
+    },
+    "gradebook.roster.standing._vendors": {Problem("vendor_pkey", RANGE): _ANNOUNCED},
+    "gradebook.roster.standing._years": {Problem("school_year_pkey", RANGE): _ANNOUNCED},
+    "gradebook.roster.standing._staff": {Problem("staff_pkey", RANGE): _ANNOUNCED},
+    "common.jobs.aside": {Problem("job_due", WHOLE_INDEX): _OPEN_JOBS},
+    "common.jobs.state": {
+        Problem("job_due", WHOLE_INDEX): _OPEN_JOBS,
+        Problem("job_dead", WHOLE_INDEX): "counts the dead jobs, which a partial index holds",
+    },
+    "common.jobs.claim": {Problem("job_due", LATER_COLUMN): "the first due job, in the order of the index"},
+    "common.jobs.list_dead": {
+        Problem("job_dead", RANGE): _DEAD_JOBS,
+        Problem("job_dead", WHOLE_INDEX): _DEAD_JOBS,
+    },
+    "common.outbox.state": {
+        Problem("outbox_pending", WHOLE_INDEX): "counts what waits for the broker, which a partial index holds"
+    },
+    "common.relay._BrokerSession._fetch": {
+        Problem("outbox_pending", WHOLE_INDEX): "takes what waits for the broker, in the order of the index"
+    },
+    "common.relay._BrokerSession._purge": {
+        Problem("outbox_published", RANGE): "takes the oldest published events, in the order of the index"
+    },
+    "common.audit.heads": {
+        Problem("audit_head", WHOLE_TABLE): "the end of every chain, for the day's anchor (ADR-0051)"
+    },
+    "common.audit._chains": {
+        Problem("audit_entry_pkey", WHOLE_INDEX): "one look per chain, to name all that are to be verified",
+        Problem("audit_head_pkey", WHOLE_INDEX): "names all chains that are to be verified",
+    },
+    "archive.store.add_record": {Problem("register_head", WHOLE_TABLE): "the table has one row"},
+    "archive.store.chain_around": {Problem("register_head", WHOLE_TABLE): "the table has one row"},
+    "archive.store.policies": {Problem("retention_policy_pkey", WHOLE_INDEX): _FEW_ROWS},
+    "archive.store.newest_probe": {
+        Problem("store_probe_newest", FEW_VALUES): _NEWEST_PROBE,
+        Problem("store_probe_pkey", WHOLE_INDEX): _NEWEST_PROBE,
+    },
 }
-"""Function → table or index of which it may read more than the rows of one school, and why."""
+"""Function → what its plans may read beyond the rows of one school, and why."""
+
+COMPOSED = {
+    "gradebook.books.book_store.update": {
+        "sql.SQL('UPDATE book SET {} WHERE id = %(book_id)s').format(assignments)": (
+            "the columns that an act sets; the row is found by its id whichever they are"
+        )
+    },
+    "gradebook.entry.store.corrections.add": {
+        "', '.join(columns)": _ALL_COLUMNS,
+        "', '.join((f'%({name})s' for name in columns))": _ALL_COLUMNS,
+    },
+}
+"""Function → the parts of its statements that no constant holds, as they are written, and why their
+plans are those of the samples.
+"""
 
 INSIDE = {
     "audit_append": "SELECT audit_append('school/S1', 'ACT', 'schools/S1', 'vendor/v1', 'P5', 'S1', '{\"a\": \"b\"}')",
 }
 """The database's functions that read or write tables, each with a call."""
 
-NOT_PLANNED = {"relay._work": "LISTEN"}
+NOT_PLANNED = {"common.relay._work": "LISTEN"}
 """Functions whose statement is not planned."""
+
+_GIVEN = "executes what it is given: the statement belongs to the caller"
+_MIGRATING = "once per deployment"
+PASSING_ON = {
+    "common.rows.rows": _GIVEN,
+    "common.rows.scalars": _GIVEN,
+    "common.db.execute": _GIVEN,
+    "common.db.trip": "COMMIT, after what it is given",
+    "common.db.Database.ping": "reads no table",
+    "common.db.assert_durable": "reads no table",
+    "common.db._Listener.wait": "LISTEN",
+    "common.db.migrate": _MIGRATING,
+    "common.db._missing": _MIGRATING,
+    "common.db._apply": _MIGRATING,
+}
+"""Functions that execute SQL in the modules that pass statements on: what theirs are, which nobody
+explains.
+"""

@@ -15,8 +15,10 @@ from deploy.local import postgres
 from services.common import db
 from services.common.settings import DatabaseConfig
 from tests import servers
-from tests.integration.plans import calling, city, recording, samples
-from tests.integration.plans.recording import Recorder, Site, Statement
+from tests.integration.plans import calling, city, samples, sites
+from tests.integration.plans.checking import Problem
+from tests.integration.plans.recording import Recorder, Statement
+from tests.integration.plans.sites import Site
 
 WRONG_ARGUMENTS = (psycopg.ProgrammingError, psycopg.DataError, TypeError)
 """Errors of a call that was made with the wrong arguments. Others come after the statement was
@@ -32,7 +34,7 @@ def reached(database: Callable[[str], DatabaseConfig]) -> dict[str, list[Stateme
 
 def _executed(service: str, config: DatabaseConfig) -> list[Statement]:
     city.fill(config, service)
-    recorder = Recorder(recording.sites())
+    recorder = Recorder(sites.sites())
     with db.connect(config) as tx:
         values = samples.values(service, tx)
         calls = [*_calls(service, tx, values), *samples.further_calls(service, config, tx)]
@@ -73,16 +75,55 @@ def _types(statement: Statement) -> str:
 
 
 def test_every_statement_is_reached(reached: dict[str, list[Statement]]) -> None:
+    seen = _seen(reached)
+    everywhere = set().union(*seen.values())
+    missed = []
+    for site in sites.sites():
+        if site.name in samples.NOT_PLANNED:
+            continue
+        texts = seen.get(site, set()) if site.executes else everywhere
+        if not texts:
+            missed.append(f"{site}: not called")
+        missed += [
+            f"{site}: not executed: {pattern}"
+            for pattern in sorted(site.texts)
+            if not any(sites.matches(pattern, text) for text in texts)
+        ]
+    assert not missed, "\n".join(missed)
+
+
+def test_every_statement_is_one_that_its_call_may_execute(reached: dict[str, list[Statement]]) -> None:
+    """What the syntax tree says is complete: nothing else was executed there."""
+    unforeseen = [
+        f"{site}: {text}"
+        for site, texts in _seen(reached).items()
+        for text in sorted(texts)
+        if site.texts and not any(sites.matches(pattern, text) for pattern in site.texts)
+    ]
+    assert not unforeseen, "\n".join(unforeseen)
+
+
+def _seen(reached: dict[str, list[Statement]]) -> dict[Site, set[str]]:
     seen: dict[Site, set[str]] = {}
     for statements in reached.values():
         for statement in statements:
             seen.setdefault(statement.site, set()).add(statement.text)
-    missed = [
-        f"{site}: {len(seen.get(site, ()))} of {site.texts} statements"
-        for site in recording.sites()
-        if len(seen.get(site, ())) < site.texts and _name(site) not in samples.NOT_PLANNED
-    ]
-    assert not missed, "\n".join(missed)
+    return seen
+
+
+def test_no_statement_is_hidden_by_the_way_it_is_written() -> None:
+    forbidden = [shape for module in sites.modules() for shape in sites.forbidden_in(module)]
+    assert not forbidden, "\n".join(forbidden)
+
+
+def test_modules_that_pass_on_execute_nothing_else() -> None:
+    passing_on = [site.name for path in sites.PASSING_ON for site in sites.sites_in(sites.module(path))]
+    assert set(passing_on) == set(samples.PASSING_ON)
+
+
+def test_what_is_composed_while_running_is_named_and_nothing_else_is() -> None:
+    composed = {(site.name, hole) for site in sites.sites() for hole in site.holes}
+    assert composed == {(function, hole) for function, holes in samples.COMPOSED.items() for hole in holes}
 
 
 @pytest.mark.parametrize("service", samples.SERVICES)
@@ -90,10 +131,10 @@ def test_every_statement_reads_the_rows_of_one_school(
     service: str, reached: dict[str, list[Statement]], database: Callable[[str], DatabaseConfig]
 ) -> None:
     wrong = [
-        f"{explained.statement.site}: {problem.target} {problem.what}"
+        f"{explained.statement.site}: {problem}"
         for explained in city.explain(database(service), reached[service])
         for problem in sorted(explained.problems)
-        if problem.target not in samples.ALLOWED.get(_name(explained.statement.site), {})
+        if problem not in samples.ALLOWED.get(explained.statement.site.name, {})
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -126,15 +167,11 @@ def test_the_statements_inside_functions_do_so_too(
 def test_an_exception_is_listed_only_where_it_is_needed(
     reached: dict[str, list[Statement]], database: Callable[[str], DatabaseConfig]
 ) -> None:
-    violated = {
-        (_name(explained.statement.site), problem.target)
+    violated: set[tuple[str, Problem]] = {
+        (explained.statement.site.name, problem)
         for service, statements in reached.items()
         for explained in city.explain(database(service), statements)
         for problem in explained.problems
     }
-    named = {(function, target) for function, targets in samples.ALLOWED.items() for target in targets}
+    named = {(function, problem) for function, allowed in samples.ALLOWED.items() for problem in allowed}
     assert named - violated == set()
-
-
-def _name(site: Site) -> str:
-    return f"{site.path.rpartition('/')[2].removesuffix('.py')}.{site.function}"

@@ -1,7 +1,7 @@
 """Conduct levels, and the year's absences where totals are keyed: written with their acts."""
 
 from collections.abc import Sequence
-from typing import LiteralString, NamedTuple
+from typing import NamedTuple
 
 from services.common.db import Tx
 from services.common.rows import one_row, rows
@@ -45,7 +45,8 @@ WITH changes AS (
 
 def write_conduct(tx: Tx, act: EntryAct, students: Sequence[int], levels: Sequence[int]) -> Written:
     """Write conduct levels (ranks 1-4) that differ, and the act."""
-    return _write(tx, _CONDUCT, act, count=len(students), students=list(students), levels=list(levels))
+    values: dict[str, object] = {"count": len(students), "students": list(students), "levels": list(levels)}
+    return _written(act, one_row(rows(tx, _Cells, _CONDUCT, act_columns(act) | values)))
 
 
 _ABSENCE = f"""
@@ -68,15 +69,13 @@ def write_absences(
     tx: Tx, act: EntryAct, students: Sequence[int], excused: Sequence[int], unexcused: Sequence[int]
 ) -> Written:
     """Write absence totals that differ, and the act, whose columns are 1 (excused) and 2."""
-    return _write(
-        tx,
-        _ABSENCE,
-        act,
-        count=2 * len(students),
-        students=list(students),
-        excused=list(excused),
-        unexcused=list(unexcused),
-    )
+    values: dict[str, object] = {
+        "count": 2 * len(students),
+        "students": list(students),
+        "excused": list(excused),
+        "unexcused": list(unexcused),
+    }
+    return _written(act, one_row(rows(tx, _Cells, _ABSENCE, act_columns(act) | values)))
 
 
 def level_state(tx: Tx, class_id: int, semester: int, student_id: int) -> CellState | None:
@@ -90,6 +89,5 @@ def level_state(tx: Tx, class_id: int, semester: int, student_id: int) -> CellSt
     ).fetchone()
 
 
-def _write(tx: Tx, statement: LiteralString, act: EntryAct, *, count: int, **values: object) -> Written:
-    cells = one_row(rows(tx, _Cells, statement, {**act_columns(act), "count": count, **values}))
+def _written(act: EntryAct, cells: _Cells) -> Written:
     return Written(len(cells.students), act_sha256(act, CellArrays._make(map(json_array, cells))))

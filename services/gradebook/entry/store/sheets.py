@@ -284,7 +284,7 @@ def opening(keys: Sequence[SheetKey], *, wait: bool) -> tuple[Call, Call]:
     assert not wait or len(keys) == 1
     listed = [{**key._asdict(), "request_id": str(key.request_id), "place": n} for n, key in enumerate(keys)]
     values = [json.dumps(listed)]
-    return (_WAIT_FOR if wait else _TRY_FOR, values), (_OPEN, values)
+    return Call(_WAIT_FOR if wait else _TRY_FOR, values), Call(_OPEN, values)
 
 
 def open_sheets(tx: Tx, keys: Sequence[SheetKey], *, wait: bool) -> list[OpenedSheet | None]:
@@ -352,7 +352,7 @@ def writing(sheets: Sequence[PlannedSheet]) -> tuple[Call, list[str]]:
         act_sha256(sheet.act, arrays, {"remark": sheet.remarks} if sheet.remarks else None)
         for sheet, arrays in zip(sheets, cells, strict=True)
     ]
-    return (_WRITE, [json.dumps(acts)]), digests
+    return Call(_WRITE, [json.dumps(acts)]), digests
 
 
 def _columns(sheet: PlannedSheet) -> dict[str, object]:
