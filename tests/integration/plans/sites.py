@@ -283,6 +283,8 @@ def _taken_aside(node: ast.AST, executing: Mapping[str, str], allowed: set[ast.A
     match node:
         case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str(name)), *_]) if name in _OF_CURSORS:
             return f"call `{name}` where it is named"
+        case ast.Call(func=ast.Attribute(attr="_replace"), keywords=named) if any(k.arg == "statement" for k in named):
+            return "make a new `Call`"
         case ast.Attribute(attr=attr) if attr in _OF_CURSORS and node not in allowed:
             return f"call `{attr}` where it is named"
         case ast.Name(ctx=ast.Load()) | ast.Attribute(ctx=ast.Load()) if (

@@ -157,6 +157,8 @@ def test_a_hole_stands_for_any_text_and_the_rest_for_itself() -> None:
         "def read(tx):\n    go = db.trip",
         "def read(tx, go=rows):\n    go(tx, dict, 'A')",
         "def read(tx):\n    make = Call",
+        "def read(tx):\n    return Call._make(['A', []])",
+        "def read(tx, call):\n    return call._replace(statement='A')",
         "def read(tx):\n    getattr(tx, 'execute')('A')",
         "A = 'A' if LIMIT else 'B'",
         "A = LIMIT and 'B'",
