@@ -1,15 +1,30 @@
 """`hoso archive`: records under object lock."""
 
 import enum
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 from hoso.archive.v1 import archive_pb2
 
 from cli.connection import Services, call, download, every, operator
-from cli.output import EXIT_NEGATIVE, Output, console, local_time, show, show_json, styled
+from cli.output import (
+    EXIT_NEGATIVE,
+    EXIT_UNAVAILABLE,
+    Output,
+    console,
+    errors,
+    local_time,
+    show,
+    show_json,
+    styled,
+)
+from services.common.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True)
+
+_COMPARISON_WAIT_S = 600.0
 
 
 class Kind(enum.Enum):
@@ -29,6 +44,17 @@ ROLE_WORDS = {
     "PRINCIPAL": "Hiệu trưởng",
     "SCHOOL_SEAL": "Dấu của trường",
 }
+DIFFERENCE_WORDS = {
+    "REGISTER_ROW_MISSING": "Sổ đăng kí thiếu dòng",
+    "REGISTER_ROW_CHANGED": "Dòng của sổ đăng kí bị sửa",
+    "REGISTER_ROW_UNKNOWN": "Sổ đăng kí thừa dòng",
+    "OBJECT_MISSING": "Kho thiếu đối tượng",
+    "OBJECT_SIZE": "Đối tượng có kích thước khác",
+    "OBJECT_DOUBLE": "Kho có thêm phiên bản",
+    "OBJECT_HIDDEN": "Đối tượng bị che",
+    "OBJECT_UNKNOWN": "Đối tượng không có trong sổ đăng kí",
+}
+"""What each difference that a comparison finds says to people."""
 CHECK_WORDS = {
     "REGISTER_CHAIN": "Chuỗi sổ đăng kí lưu trữ",
     "ONE_VERSION": "Kho chỉ có một phiên bản",
@@ -128,6 +154,55 @@ def store() -> None:
     show(f"{report.store}, {local_time(report.probe_time)}", ("kết quả", "phép thử", "chi tiết"), rows, report)
     if not report.passed:
         raise typer.Exit(EXIT_NEGATIVE)
+
+
+@app.command("compare")
+def compare(
+    now: Annotated[bool, typer.Option("--now", help="Compare once more and wait for it.")] = False,
+    max_age: Annotated[float, typer.Option(help="Hours that the newest comparison may be old.")] = 36.0,
+) -> None:
+    """The newest comparison of journal, register and store, which is made every day. Exit code 1
+    when they differ or it is too old.
+    """
+    services = operator()
+    answer = _compare_now(services) if now else _newest_comparison(services)
+    if answer is None:
+        errors.print("Chưa đối chiếu lần nào; vai trò `work` của archive đối chiếu mỗi ngày.")
+        raise typer.Exit(EXIT_NEGATIVE)
+    rows = [(DIFFERENCE_WORDS.get(d.reason, d.reason), d.name, d.detail) for d in answer.differences]
+    title = f"Đối chiếu lúc {local_time(answer.finish_time)}: {answer.records} hồ sơ, {answer.objects} đối tượng"
+    show(title, ("khác nhau", "hồ sơ, đối tượng", "chi tiết"), rows, answer)
+    age = datetime.now(UTC) - answer.finish_time.ToDatetime(UTC)
+    if answer.difference_count:
+        errors.print(f"CÓ {answer.difference_count} CHỖ KHÁC NHAU; cần kiểm tra ngay.")
+    elif age > timedelta(hours=max_age):
+        errors.print(f"Lần đối chiếu mới nhất đã cũ ({age.total_seconds() / 3600:.0f} giờ).")
+    else:
+        console.print(styled(("Nhật kí, sổ đăng kí lưu trữ và kho lưu trữ khớp nhau.", "bold green")))
+        return
+    raise typer.Exit(EXIT_NEGATIVE)
+
+
+def _newest_comparison(services: Services) -> archive_pb2.GetComparisonResponse | None:
+    try:
+        return call(services.archive.GetComparison, archive_pb2.GetComparisonRequest())
+    except NotFound:
+        return None
+
+
+def _compare_now(services: Services) -> archive_pb2.GetComparisonResponse:
+    """Queue a comparison and wait for it. Exits when none comes."""
+    before = _newest_comparison(services)
+    call(services.archive.CompareStore, archive_pb2.CompareStoreRequest())
+    deadline = time.monotonic() + _COMPARISON_WAIT_S
+    with errors.status("Đang đối chiếu…"):
+        while time.monotonic() < deadline:
+            newest = _newest_comparison(services)
+            if newest is not None and (before is None or newest.start_time != before.start_time):
+                return newest
+            time.sleep(0.5)
+    errors.print("Đối chiếu vẫn chưa xong; xem `hoso status`, `hoso jobs dead`, rồi `hoso archive compare`.")
+    raise typer.Exit(EXIT_UNAVAILABLE)
 
 
 @app.command("policies")

@@ -46,12 +46,14 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
 
 
 def work(config: "ArchiveConfig", stop: threading.Event) -> None:
-    """Lock snapshots and sealed books; anchor our own audit heads."""
+    """Lock snapshots and sealed books; compare journal, register and store; anchor our own audit
+    heads.
+    """
     from hoso.gradebook.v1.books_pb2_grpc import BookServiceStub
     from hoso.gradebook.v1.marks_pb2_grpc import MarkServiceStub
     from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
 
-    from services.archive import locking
+    from services.archive import comparison, locking
     from services.archive.config import read_roots
     from services.archive.worm import WormStore, own_credentials
     from services.common import anchoring, worker
@@ -68,7 +70,11 @@ def work(config: "ArchiveConfig", stop: threading.Event) -> None:
         books=BookServiceStub(gradebook),
         signing=SigningServiceStub(channel(config.signing, "signing")),
     )
-    handlers = {**locking.handlers(archive), **anchoring.start("archive", database, config.anchor, stop)}
+    handlers = {
+        **locking.handlers(archive),
+        **comparison.start(database, archive.worm, stop),
+        **anchoring.start("archive", database, config.anchor, stop),
+    }
     worker.run(database, handlers, concurrency=config.work.concurrency, lease_s=config.work.lease_s, stop=stop)
     database.close()
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from services.archive import domain, store, usecases
-from services.archive.domain import Anchor, Kind
-from services.archive.worm import Version, WormStore, tampered
+from services.archive.domain import Anchor, Kind, Version
+from services.archive.worm import WormStore, tampered
 from services.common import anchor, audit
 from services.common.anchor import AnchorInvalid, Statement
 from services.common.db import Database, Tx

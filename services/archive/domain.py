@@ -13,6 +13,10 @@ from services.common.vietnam import VIETNAM
 
 LOCK_SNAPSHOT_JOB = "lock-snapshot"
 LOCK_BOOK_JOB = "lock-book"
+JOURNAL = "archive"
+"""The audit chain of archive's acts."""
+RECORD_ARCHIVED = "RECORD_ARCHIVED"
+"""The act by which the journal names a registered record."""
 CHAIN_START = bytes(32)
 _MAX_REFERENCE = 300
 
@@ -78,6 +82,19 @@ class Record:
     retain_until: datetime
     archive_time: datetime
     policy_version: int
+
+
+@dataclass(frozen=True)
+class Version:
+    """An entry of a key's history. A marker hides the key from readers who name no version; it
+    destroys nothing. put_time: when the store took it, aware; None when it does not say.
+    """
+
+    version_id: str
+    is_marker: bool
+    is_latest: bool
+    size_bytes: int
+    put_time: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import grpc
 from hoso.archive.v1 import archive_pb2 as pb
 from hoso.archive.v1 import archive_pb2_grpc
 
-from services.archive import store, usecases
+from services.archive import comparison, store, usecases
 from services.archive.domain import Kind, Policy, Record
 from services.archive.report import Check
 from services.archive.verification import Verifier
@@ -28,6 +28,8 @@ ACCESS = {
     "GetStoreReport": _OPERATOR,
     "ListRetentionPolicies": _OPERATOR,
     "PutRetentionPolicy": _OPERATOR,
+    "GetComparison": Access(clients=("operator/department",)),
+    "CompareStore": Access(clients=("operator/department",)),
 }
 
 
@@ -102,6 +104,29 @@ class Archive(archive_pb2_grpc.ArchiveServiceServicer):
             yield pb.DownloadRecordResponse(chunk=chunk)
         if digest.digest() != record.object_sha256:
             raise Rejected("DIGEST_MISMATCH", "Nội dung không khớp với mã băm đã ghi nhận.", record=request.record)
+
+    def GetComparison(
+        self, request: pb.GetComparisonRequest, context: grpc.ServicerContext
+    ) -> pb.GetComparisonResponse:
+        """The newest comparison of journal, register and store."""
+        with self._database.transaction() as tx:
+            newest = store.newest_comparison(tx)
+        if newest is None:
+            raise NotFound("NOT_COMPARED", "Chưa đối chiếu sổ đăng kí lưu trữ với kho lưu trữ lần nào.")
+        return pb.GetComparisonResponse(
+            start_time=timestamp(newest.started_time),
+            finish_time=timestamp(newest.finished_time),
+            records=newest.records,
+            objects=newest.objects,
+            difference_count=newest.differences,
+            differences=[pb.Difference(**difference) for difference in newest.listed],
+        )
+
+    def CompareStore(self, request: pb.CompareStoreRequest, context: grpc.ServicerContext) -> pb.CompareStoreResponse:
+        """Queue a comparison, on record."""
+        with self._database.transaction() as tx:
+            comparison.queue_asked(tx)
+        return pb.CompareStoreResponse()
 
     def GetStoreReport(
         self, request: pb.GetStoreReportRequest, context: grpc.ServicerContext

@@ -3,12 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from services.archive.domain import CHAIN_START, Anchor, Bounds, Link, Policy, Record, row_hash
+from services.archive.differences import Comparison, Entry, Held, Row
+from services.archive.domain import (
+    CHAIN_START,
+    JOURNAL,
+    RECORD_ARCHIVED,
+    Anchor,
+    Bounds,
+    Link,
+    Policy,
+    Record,
+    row_hash,
+)
 from services.archive.proof import Report as ProbeReport
 from services.archive.report import Check, Report
 from services.common.db import Tx
@@ -44,14 +55,37 @@ class _ProbeRow:
 
 
 @dataclass(frozen=True)
+class KeptComparison:
+    """A comparison of journal, register and store as it was kept. differences: how many; listed:
+    the first of them, with the fields of `differences.Difference`.
+    """
+
+    started_time: datetime
+    finished_time: datetime
+    records: int
+    objects: int
+    differences: int
+    listed: list[dict[str, str]]
+
+
+class _JournalRow(NamedTuple):
+    sequence: int
+    subject: str
+    key: str
+    version_id: str
+    place: str
+    hash: str
+
+
+@dataclass(frozen=True)
 class _RegisterHead:
     sequence: int
     hash: bytes
 
 
-def add_record(tx: Tx, record: Record) -> None:
-    """Add a line at the end of the register's chain. Call it late: others that register wait until
-    `tx` ends.
+def add_record(tx: Tx, record: Record) -> tuple[int, bytes]:
+    """Add a line at the end of the register's chain; its place there, from 1, and its hash. Call it
+    late: others that register wait until `tx` ends.
     """
     head = one_row(rows(tx, _RegisterHead, "SELECT sequence, hash FROM register_head FOR UPDATE"))
     sequence = head.sequence + 1
@@ -64,6 +98,7 @@ def add_record(tx: Tx, record: Record) -> None:
         {**asdict(record), "sequence": sequence, "previous_hash": head.hash, "hash": digest},
     )
     tx.execute("UPDATE register_head SET sequence = %s, hash = %s", (sequence, digest))
+    return sequence, digest
 
 
 def find_record(tx: Tx, record_id: UUID) -> Record | None:
@@ -191,3 +226,75 @@ def add_anchor(tx: Tx, anchor: Anchor, retain_until: datetime) -> None:
         " ON CONFLICT DO NOTHING",
         {**asdict(anchor), "retain_until": retain_until},
     )
+
+
+def register_end(tx: Tx) -> int:
+    """The place of the last row in the register; 0 when it is empty."""
+    statement = "SELECT sequence FROM record ORDER BY sequence DESC LIMIT 1"
+    return scalars(tx, int, statement).fetchone() or 0
+
+
+def register_after(tx: Tx, place: int, limit: int) -> list[Row]:
+    """Rows of the register from behind a place."""
+    return rows(
+        tx,
+        Row,
+        f"SELECT sequence, previous_hash, hash, {_COLUMNS} FROM record WHERE sequence > %s"  # noqa: S608
+        " ORDER BY sequence LIMIT %s",
+        (place, limit),
+    ).fetchall()
+
+
+def journal_after(tx: Tx, sequence: int, places: int, limit: int) -> list[tuple[int, Entry]]:
+    """The entries of registered records from behind a row of the journal, each with its number
+    there. places: how many entries stand before them.
+    """
+    found = rows(
+        tx,
+        _JournalRow,
+        "SELECT sequence, subject, facts->>'key' AS key, facts->>'version_id' AS version_id,"
+        " coalesce(facts->>'sequence', '') AS place, coalesce(facts->>'hash', '') AS hash FROM audit_entry"
+        " WHERE chain = %s AND sequence > %s AND action = %s ORDER BY sequence LIMIT %s",
+        (JOURNAL, sequence, RECORD_ARCHIVED, limit),
+    )
+    return [
+        (row.sequence, Entry(place, row.subject, row.key, row.version_id, (row.place, row.hash)))
+        for place, row in enumerate(found, places + 1)
+    ]
+
+
+def held_below(tx: Tx, prefix: str) -> list[Held]:
+    """The objects of records whose key begins with a prefix."""
+    statement = (
+        "SELECT 'records/' || id AS name, key, version_id, size_bytes FROM record"
+        ' WHERE key COLLATE "C" >= %(first)s AND key COLLATE "C" < %(end)s'
+    )
+    return rows(tx, Held, statement, {"first": prefix, "end": f"{prefix}\U0010ffff"}).fetchall()
+
+
+def held_anchors(tx: Tx) -> list[Held]:
+    """The objects of all anchors: a few per day."""
+    statement = (
+        "SELECT 'anchors/' || service || '/' || number AS name, key, version_id, NULL::bigint AS size_bytes"
+        " FROM audit_anchor"
+    )
+    return rows(tx, Held, statement).fetchall()
+
+
+def add_comparison(tx: Tx, result: Comparison) -> None:
+    """Keep the result of a comparison."""
+    listed = Jsonb([difference._asdict() for difference in result.listed])
+    tx.execute(
+        "INSERT INTO comparison (started_time, records, objects, differences, listed) VALUES (%s, %s, %s, %s, %s)",
+        (result.started_time, result.records, result.objects, result.count, listed),
+    )
+
+
+def newest_comparison(tx: Tx) -> KeptComparison | None:
+    """The newest comparison; None before the first."""
+    return rows(
+        tx,
+        KeptComparison,
+        "SELECT started_time, finished_time, records, objects, differences, listed FROM comparison"
+        " ORDER BY id DESC LIMIT 1",
+    ).fetchone()

@@ -11,15 +11,14 @@ from dataclasses import replace
 from hoso.archive.v1 import events_pb2
 
 from services.archive import domain, store
-from services.archive.domain import Kind, Policy, Record
+from services.archive.differences import Comparison
+from services.archive.domain import JOURNAL, RECORD_ARCHIVED, Kind, Policy, Record
 from services.archive.proof import Report as ProbeReport
 from services.common import audit, jobs, outbox, standing
 from services.common.db import Tx
 from services.common.errors import Forged, NotFound, Waiting
 from services.common.identity import SYSTEM, caller
 from services.common.jobs import Job
-
-_CHAIN = "archive"
 
 
 def require_proven(tx: Tx, endpoint: str, bucket: str) -> None:
@@ -77,9 +76,15 @@ def register(tx: Tx, job: Job, record: Record) -> None:
         )
     outbox.add(tx, event)
     jobs.finish(tx, job)
-    store.add_record(tx, record)
-    facts = {"kind": record.kind, "key": record.key, "version_id": record.version_id}
-    audit.append(tx, audit.AuditRow(_CHAIN, "RECORD_ARCHIVED", name, facts, replace(SYSTEM, school=record.school)))
+    sequence, row_hash = store.add_record(tx, record)
+    facts = {
+        "kind": record.kind,
+        "key": record.key,
+        "version_id": record.version_id,
+        "sequence": str(sequence),
+        "hash": row_hash.hex(),
+    }
+    audit.append(tx, audit.AuditRow(JOURNAL, RECORD_ARCHIVED, name, facts, replace(SYSTEM, school=record.school)))
 
 
 def refuse(tx: Tx, job: Job, failed: Sequence[str]) -> None:
@@ -89,7 +94,7 @@ def refuse(tx: Tx, job: Job, failed: Sequence[str]) -> None:
     jobs.finish(tx, job)
     facts = {"version": str(version), "failed": ", ".join(failed), "document_sha256": job.payload["document_sha256"]}
     actor = replace(SYSTEM, school=job.payload["school"])
-    audit.append(tx, audit.AuditRow(_CHAIN, "RECORD_REFUSED", f"books/{book}", facts, actor))
+    audit.append(tx, audit.AuditRow(JOURNAL, "RECORD_REFUSED", f"books/{book}", facts, actor))
 
 
 def record_probe(tx: Tx, report: ProbeReport) -> None:
@@ -99,7 +104,18 @@ def record_probe(tx: Tx, report: ProbeReport) -> None:
         for kind in (domain.LOCK_SNAPSHOT_JOB, domain.LOCK_BOOK_JOB):
             jobs.wake(tx, kind, jobs.aside(tx, kind))
     facts = {"bucket": report.bucket, "passed": str(report.passed)}
-    audit.append(tx, audit.AuditRow(_CHAIN, "STORE_PROBED", report.endpoint, facts, SYSTEM))
+    audit.append(tx, audit.AuditRow(JOURNAL, "STORE_PROBED", report.endpoint, facts, SYSTEM))
+
+
+def record_comparison(tx: Tx, result: Comparison) -> None:
+    """Keep a comparison of journal, register and store."""
+    store.add_comparison(tx, result)
+    facts = {
+        "records": str(result.records),
+        "objects": str(result.objects),
+        "differences": str(result.count),
+    }
+    audit.append(tx, audit.AuditRow(JOURNAL, "STORE_COMPARED", "comparisons", facts, SYSTEM))
 
 
 def put_policy(tx: Tx, asked: Policy) -> Policy:
@@ -117,7 +133,7 @@ def put_policy(tx: Tx, asked: Policy) -> Policy:
     store.add_policy(tx, added)
     facts = {"years": str(added.years), "permanent": str(added.permanent), "legal_reference": added.legal_reference}
     name = f"policies/{added.kind}/{added.version}"
-    audit.append(tx, audit.AuditRow(_CHAIN, "RETENTION_POLICY_SET", name, facts, caller()))
+    audit.append(tx, audit.AuditRow(JOURNAL, "RETENTION_POLICY_SET", name, facts, caller()))
     return added
 
 

@@ -20,6 +20,7 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from minio.retention import Retention as S3Retention
 
 from services.archive.config import StoreConfig
+from services.archive.domain import Version
 from services.common.config import ConfigError, read_secret
 from services.common.errors import Forged, NotFound, Rejected, Unavailable
 from services.common.peer import host_of
@@ -57,18 +58,6 @@ class Retention:
 
     mode: str
     retain_until: datetime
-
-
-@dataclass(frozen=True)
-class Version:
-    """An entry of a key's history. A marker hides the key from readers who name no version; it
-    destroys nothing.
-    """
-
-    version_id: str
-    is_marker: bool
-    is_latest: bool
-    size_bytes: int
 
 
 def own_credentials(config: StoreConfig) -> Credentials:
@@ -205,6 +194,7 @@ class WormStore:
                         is_marker=bool(entry.is_delete_marker),
                         is_latest=bool(entry.is_latest),
                         size_bytes=entry.size or 0,
+                        put_time=entry.last_modified,
                     ),
                 )
                 for entry in listed

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from hoso.operations.v1 import anchors_pb2
 from hoso.operations.v1.anchors_pb2_grpc import AnchorServiceStub
 
-from services.common import anchor, audit, jobs, log
+from services.common import anchor, audit, days, jobs, log
 from services.common.anchor import Signer, Statement
 from services.common.config import ConfigError
 from services.common.db import Database, Tx
-from services.common.errors import HosoError, NotFound, Rejected, Unavailable, Waiting
+from services.common.errors import HosoError, NotFound, Rejected, Waiting
 from services.common.grpc_client import DEADLINE_S, calling, channel
 from services.common.jobs import Job
 from services.common.settings import AnchorConfig
@@ -27,7 +27,6 @@ JOB = "anchor-audit"
 asked for it.
 """
 
-_LOOK_S = 60.0
 _PATIENCE_S = 5.0
 _log = log.get(__name__)
 
@@ -60,7 +59,7 @@ def start(
         anchor.load_signer(config, service),
         config.archive.tls.ca_file.read_bytes(),
     )
-    threading.Thread(target=_queue_every_day, args=(database, stop), name="anchor-days", daemon=True).start()
+    days.queue_every_day(JOB, database, stop, queue_day)
     return {JOB: lambda job: make(anchoring, job)}
 
 
@@ -83,7 +82,7 @@ def problems(service: str, config: AnchorConfig | None) -> list[str]:
 
 def queue_day(tx: Tx, now: datetime) -> bool:
     """Queue the anchor of the day of `now` (aware). False when it was queued before."""
-    return jobs.enqueue(tx, JOB, _day(now), {})
+    return jobs.enqueue(tx, JOB, days.day(now), {})
 
 
 def make(anchoring: Anchoring, job: Job) -> None:
@@ -94,7 +93,7 @@ def make(anchoring: Anchoring, job: Job) -> None:
     meanwhile; Unavailable.
     """
     newest = _newest(anchoring)
-    if newest is None or job.key.startswith("asked/") or _day(newest[0].time) < job.key:
+    if newest is None or job.key.startswith("asked/") or days.day(newest[0].time) < job.key:
         _lock(anchoring, _next(anchoring, newest))
     with anchoring.database.transaction() as tx:
         jobs.finish(tx, job)
@@ -147,24 +146,3 @@ def _lock(anchoring: Anchoring, statement: Statement) -> None:
         if e.reason != "ANCHOR_NOT_NEXT":
             raise
         raise Waiting(e.reason, e.message, **e.facts) from e
-
-
-def _queue_every_day(database: Database, stop: threading.Event) -> None:
-    """Queue the job when this process starts and whenever a new day has begun in UTC (07:00 in
-    Vietnam).
-    """
-    queued = ""
-    while not stop.is_set():
-        now = datetime.now(UTC)
-        if _day(now) != queued:
-            try:
-                with database.transaction() as tx:
-                    queue_day(tx, now)
-                queued = _day(now)
-            except Unavailable as e:
-                _log.warning("the day's anchor cannot be queued; trying again", reason=e.reason)
-        stop.wait(_LOOK_S)
-
-
-def _day(time: datetime) -> str:
-    return time.astimezone(UTC).date().isoformat()

@@ -71,6 +71,16 @@ class ArchiveServiceStub:
                 request_serializer=hoso_dot_archive_dot_v1_dot_archive__pb2.PutRetentionPolicyRequest.SerializeToString,
                 response_deserializer=hoso_dot_archive_dot_v1_dot_archive__pb2.PutRetentionPolicyResponse.FromString,
                 _registered_method=True)
+        self.GetComparison = channel.unary_unary(
+                '/hoso.archive.v1.ArchiveService/GetComparison',
+                request_serializer=hoso_dot_archive_dot_v1_dot_archive__pb2.GetComparisonRequest.SerializeToString,
+                response_deserializer=hoso_dot_archive_dot_v1_dot_archive__pb2.GetComparisonResponse.FromString,
+                _registered_method=True)
+        self.CompareStore = channel.unary_unary(
+                '/hoso.archive.v1.ArchiveService/CompareStore',
+                request_serializer=hoso_dot_archive_dot_v1_dot_archive__pb2.CompareStoreRequest.SerializeToString,
+                response_deserializer=hoso_dot_archive_dot_v1_dot_archive__pb2.CompareStoreResponse.FromString,
+                _registered_method=True)
 
 
 class ArchiveServiceServicer:
@@ -127,6 +137,20 @@ class ArchiveServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetComparison(self, request, context):
+        """The newest comparison of journal, register and store (operator). NOT_FOUND/NOT_COMPARED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareStore(self, request, context):
+        """Queues a comparison apart from the daily one; role `work` makes it (operator).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ArchiveServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -164,6 +188,16 @@ def add_ArchiveServiceServicer_to_server(servicer, server):
                     servicer.PutRetentionPolicy,
                     request_deserializer=hoso_dot_archive_dot_v1_dot_archive__pb2.PutRetentionPolicyRequest.FromString,
                     response_serializer=hoso_dot_archive_dot_v1_dot_archive__pb2.PutRetentionPolicyResponse.SerializeToString,
+            ),
+            'GetComparison': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetComparison,
+                    request_deserializer=hoso_dot_archive_dot_v1_dot_archive__pb2.GetComparisonRequest.FromString,
+                    response_serializer=hoso_dot_archive_dot_v1_dot_archive__pb2.GetComparisonResponse.SerializeToString,
+            ),
+            'CompareStore': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareStore,
+                    request_deserializer=hoso_dot_archive_dot_v1_dot_archive__pb2.CompareStoreRequest.FromString,
+                    response_serializer=hoso_dot_archive_dot_v1_dot_archive__pb2.CompareStoreResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -357,6 +391,60 @@ class ArchiveService:
             '/hoso.archive.v1.ArchiveService/PutRetentionPolicy',
             hoso_dot_archive_dot_v1_dot_archive__pb2.PutRetentionPolicyRequest.SerializeToString,
             hoso_dot_archive_dot_v1_dot_archive__pb2.PutRetentionPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetComparison(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.archive.v1.ArchiveService/GetComparison',
+            hoso_dot_archive_dot_v1_dot_archive__pb2.GetComparisonRequest.SerializeToString,
+            hoso_dot_archive_dot_v1_dot_archive__pb2.GetComparisonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareStore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hoso.archive.v1.ArchiveService/CompareStore',
+            hoso_dot_archive_dot_v1_dot_archive__pb2.CompareStoreRequest.SerializeToString,
+            hoso_dot_archive_dot_v1_dot_archive__pb2.CompareStoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

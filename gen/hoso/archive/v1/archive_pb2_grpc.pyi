@@ -49,6 +49,10 @@ class ArchiveServiceStub:
     """The retention policies in force."""
     PutRetentionPolicy: _grpc.UnaryUnaryMultiCallable[_archive_pb2.PutRetentionPolicyRequest, _archive_pb2.PutRetentionPolicyResponse]
     """Adds a version of a retention policy; held objects are never shortened (operator)."""
+    GetComparison: _grpc.UnaryUnaryMultiCallable[_archive_pb2.GetComparisonRequest, _archive_pb2.GetComparisonResponse]
+    """The newest comparison of journal, register and store (operator). NOT_FOUND/NOT_COMPARED."""
+    CompareStore: _grpc.UnaryUnaryMultiCallable[_archive_pb2.CompareStoreRequest, _archive_pb2.CompareStoreResponse]
+    """Queues a comparison apart from the daily one; role `work` makes it (operator)."""
 
 @_typing.type_check_only
 class ArchiveServiceAsyncStub(ArchiveServiceStub):
@@ -71,6 +75,10 @@ class ArchiveServiceAsyncStub(ArchiveServiceStub):
     """The retention policies in force."""
     PutRetentionPolicy: _aio.UnaryUnaryMultiCallable[_archive_pb2.PutRetentionPolicyRequest, _archive_pb2.PutRetentionPolicyResponse]  # type: ignore[assignment]
     """Adds a version of a retention policy; held objects are never shortened (operator)."""
+    GetComparison: _aio.UnaryUnaryMultiCallable[_archive_pb2.GetComparisonRequest, _archive_pb2.GetComparisonResponse]  # type: ignore[assignment]
+    """The newest comparison of journal, register and store (operator). NOT_FOUND/NOT_COMPARED."""
+    CompareStore: _aio.UnaryUnaryMultiCallable[_archive_pb2.CompareStoreRequest, _archive_pb2.CompareStoreResponse]  # type: ignore[assignment]
+    """Queues a comparison apart from the daily one; role `work` makes it (operator)."""
 
 class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads and verifies records. Records come by events; nothing here deletes, overwrites or shortens.
@@ -132,5 +140,21 @@ class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_archive_pb2.PutRetentionPolicyResponse, _abc.Awaitable[_archive_pb2.PutRetentionPolicyResponse]]:
         """Adds a version of a retention policy; held objects are never shortened (operator)."""
+
+    @_abc_1.abstractmethod
+    def GetComparison(
+        self,
+        request: _archive_pb2.GetComparisonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_archive_pb2.GetComparisonResponse, _abc.Awaitable[_archive_pb2.GetComparisonResponse]]:
+        """The newest comparison of journal, register and store (operator). NOT_FOUND/NOT_COMPARED."""
+
+    @_abc_1.abstractmethod
+    def CompareStore(
+        self,
+        request: _archive_pb2.CompareStoreRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_archive_pb2.CompareStoreResponse, _abc.Awaitable[_archive_pb2.CompareStoreResponse]]:
+        """Queues a comparison apart from the daily one; role `work` makes it (operator)."""
 
 def add_ArchiveServiceServicer_to_server(servicer: ArchiveServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
