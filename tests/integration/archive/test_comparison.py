@@ -59,7 +59,7 @@ def as_owner(bench: Bench, act: Callable[[Tx], Any]) -> None:
         tx.execute("ALTER TABLE register_head ENABLE TRIGGER USER")
 
 
-def put_back(tx: Tx, rows: list[Any]) -> None:
+def put_rows_back(tx: Tx, rows: list[Any]) -> None:
     for row in rows:
         tx.execute("INSERT INTO record SELECT (jsonb_populate_record(NULL::public.record, %s::jsonb)).*", (row,))
 
@@ -85,7 +85,7 @@ def test_a_register_cut_at_its_end_with_its_head_is_found(bench: Bench, records:
     assert found(bench) == {("REGISTER_ROW_MISSING", f"records/{last.id}")}
 
     def mend(tx: Tx) -> None:
-        put_back(tx, [text])
+        put_rows_back(tx, [text])
         tx.execute("UPDATE register_head SET sequence = %s, hash = %s", (sequence, row))
 
     as_owner(bench, mend)

@@ -189,6 +189,28 @@ def test_archive_anchors_its_own_heads(up: Line) -> None:
     assert "archive" in {head.chain for head in anchor.read(answer.statement, "archive", trusted).heads}
 
 
+def test_the_day_is_compared_and_an_operator_compares_once_more(up: Line) -> None:
+    operator = up.stub("operator/department")
+
+    def newest() -> pb.GetComparisonResponse | None:
+        try:
+            answer: pb.GetComparisonResponse = operator.GetComparison(pb.GetComparisonRequest(), timeout=10)
+        except grpc.RpcError as e:
+            assert e.code() is grpc.StatusCode.NOT_FOUND
+            return None
+        return answer
+
+    messages.eventually(lambda: newest() is not None, timeout_s=30)
+    operator.CompareStore(pb.CompareStoreRequest(), timeout=10)
+    first = newest()
+    messages.eventually(lambda: newest() != first, timeout_s=30)
+    again = newest()
+    assert again is not None
+    assert again.records >= 1
+    assert again.objects > again.records  # the anchors are objects too
+    assert (again.difference_count, list(again.differences)) == (0, [])
+
+
 def test_killed_workers_lose_and_double_nothing(up: Line) -> None:
     """kill -9 of `work` again and again while it locks: every snapshot is archived once, each under
     one version.

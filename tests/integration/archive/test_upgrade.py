@@ -76,6 +76,7 @@ def test_records_of_the_release_before_still_verify(before: DatabaseConfig) -> N
         "common/0009_events_again.sql",
         "archive/0003_anchors.sql",
         "archive/0004_source_ids.sql",
+        "archive/0005_comparison.sql",
     ]
     database = Database(before, max_size=1)
     with database.transaction() as tx:
