@@ -22,6 +22,8 @@ def problems(signatory: Signatory, field: str = "signatory") -> list[Violation]:
         chain = [x509.load_der_x509_certificate(der) for der in signatory.certificate_chain]
     except ValueError:
         return [Violation(where, "CERTIFICATE_UNREADABLE", "Chứng thư chữ ký số không đọc được.")]
+    if not all(map(readable, chain)):
+        return [Violation(where, "CERTIFICATE_UNREADABLE", "Chứng thư chữ ký số không đọc được.")]
     if not chain:
         return [Violation(where, "CERTIFICATE_MISSING", "Thiếu chứng thư chữ ký số.")]
     violations = []
@@ -44,6 +46,14 @@ def problems(signatory: Signatory, field: str = "signatory") -> list[Violation]:
                 Violation(f"{where}[{index}]", "CHAIN_BROKEN", "Chứng thư kế tiếp không phải cơ quan cấp.")
             )
     return violations
+
+
+def readable(certificate: x509.Certificate) -> bool:
+    """Whether its extensions can be read, each of which may stand once."""
+    try:
+        return certificate.extensions is not None
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return False
 
 
 def validity(der: bytes) -> tuple[dt.datetime, dt.datetime]:

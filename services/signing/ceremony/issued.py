@@ -12,13 +12,12 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
-from services.signing import certificates
-from services.signing.ceremony import path
+from services.signing import certificate_path, certificates
 from services.signing.ceremony.plan import CeremonyError, KeyPlan
 from services.signing.domain import Signatory
 
 _WORDS: Final = {
-    "CERTIFICATE_UNREADABLE": "holds no PEM certificate",
+    "CERTIFICATE_UNREADABLE": "holds no PEM certificate, or one that cannot be read",
     "WRONG_KEY": "the certificate is not for the key in the token",
     "SUBJECT_SERIAL": "serialNumber of the subject is not the signatory id",
     "SUBJECT_NAME": "the common name is not the signatory's name",
@@ -30,8 +29,10 @@ _WORDS: Final = {
     "WEAK_SIGNATURE": "signed with a digest other than SHA-256, SHA-384 or SHA-512",
     "ISSUER_IS_NO_AUTHORITY": "an issuer's certificate does not allow it to sign certificates",
     "PATH_TOO_LONG": "an issuer's path length does not allow so many authorities below it",
-    "UNKNOWN_CRITICAL": "an issuer's certificate has a critical extension that is not processed here",
+    "UNKNOWN_CRITICAL": "a certificate has a critical extension that is not processed here",
     "NAME_CONSTRAINTS": "an issuer's name constraints exclude a name below it",
+    "PATH_INVALID": "RFC 5280 does not accept the chain of issuers",
+    "TOO_MANY_CERTIFICATES": f"more than {certificate_path.MAX_CERTIFICATES} issuers, the authority's included",
     "CHAIN_INCOMPLETE": "no chain of issuers leads to a root of authority_file",
 }
 
@@ -47,7 +48,7 @@ class Issued:
 def read_authority(file: Path) -> list[x509.Certificate]:
     """Certificates of the authority. Raises CeremonyError when the file has no root in it."""
     authority = _read(file)
-    if not any(path.is_root(certificate) for certificate in authority):
+    if not any(certificate_path.is_root(certificate) for certificate in authority):
         raise CeremonyError(f"{file}: NO_ROOT: no readable self-issued certificate of an authority")
     return authority
 
@@ -63,11 +64,12 @@ def judge(
     if not brought:
         return _lines(file, ["CERTIFICATE_UNREADABLE"])
     own = brought[0]
-    way, broken = path.best(own, [*brought[1:], *authority], [c for c in authority if path.is_root(c)], at)
+    roots = [certificate for certificate in authority if certificate_path.is_root(certificate)]
+    way, broken = certificate_path.best(own, [*brought[1:], *authority], roots, at)
     chain = tuple(certificate.public_bytes(serialization.Encoding.DER) for certificate in way or [own])
     rules = [] if _public_key(own) == public_key else ["WRONG_KEY"]
     rules += [violation.rule for violation in certificates.problems(_signatory(plan, chain))]
-    if path.is_authority(own):
+    if certificate_path.is_authority(own):
         rules.append("IS_AN_AUTHORITY")
     rules += broken
     return _lines(file, rules) if rules else Issued(own, chain)
@@ -78,10 +80,12 @@ def _lines(file: Path, rules: Sequence[str]) -> list[str]:
 
 
 def _read(file: Path) -> list[x509.Certificate]:
+    """The certificates in a file; none when one of them cannot be read."""
     try:
-        return x509.load_pem_x509_certificates(file.read_bytes())
+        found = x509.load_pem_x509_certificates(file.read_bytes())
     except (OSError, ValueError):
         return []
+    return found if all(map(certificates.readable, found)) else []
 
 
 def _public_key(certificate: x509.Certificate) -> bytes:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from services.signing.ceremony import path
+from services.signing import certificate_path
 from services.signing.ceremony.issued import Issued, judge, read_authority
 from services.signing.ceremony.plan import CeremonyError, KeyPlan
 
@@ -137,4 +138,67 @@ def test_a_kind_of_key_that_is_not_supported_is_refused_by_file_and_rule(tmp_pat
 
 def test_a_circle_of_authorities_ends() -> None:
     there, back = ROOT.certifies(FOREIGN), FOREIGN.certifies(ROOT)
-    assert path.best(there, [there, back], [], NOW)[1] == ["CHAIN_INCOMPLETE"]
+    assert certificate_path.best(there, [there, back], [], NOW)[1] == ["CHAIN_INCOMPLETE"]
+
+
+POLICY = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("1.2.3.4"), None)])
+MAIL = x509.NameConstraints(None, [x509.RFC822Name("truong.vn")])
+PLACE = x509.Name([x509.NameAttribute(NameOID.COUNTRY_NAME, "vn")])
+LOWER = x509.NameConstraints(None, [x509.DirectoryName(PLACE)])
+NO_PLACE = x509.Name(list(PERSON)[1:])
+UNREADABLE = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), b"\x30\x05")  # alternative names
+
+
+@pytest.mark.parametrize(
+    ("issuing", "own", "rule"),
+    [
+        (ROOT.certifies(ISSUING, more=POLICY), ISSUING.certifies(PERSON, KEY, more=POLICY), ""),
+        (ROOT.certifies(ISSUING, more=x509.PolicyConstraints(5, None)), OWN, ""),
+        (ROOT.certifies(ISSUING), ISSUING.certifies(PERSON, KEY, more=ODD), "UNKNOWN_CRITICAL"),
+        (
+            ROOT.certifies(ISSUING, more=MAIL),
+            ISSUING.certifies(PERSON, KEY, more=x509.SubjectAlternativeName([x509.RFC822Name("a@truong.vn")])),
+            "NAME_CONSTRAINTS",
+        ),
+        (ROOT.certifies(ISSUING, more=LOWER), OWN, "NAME_CONSTRAINTS"),
+        (
+            ROOT.certifies(ISSUING, more=LOWER),
+            ISSUING.certifies(NO_PLACE, KEY, more=x509.SubjectAlternativeName([x509.DirectoryName(PERSON)])),
+            "NAME_CONSTRAINTS",
+        ),
+        # A policy is required at once, and nobody names one.
+        (ROOT.certifies(ISSUING, more=x509.PolicyConstraints(0, None)), OWN, "PATH_INVALID"),
+        (ROOT.certifies(ISSUING, more=UNREADABLE), OWN, "CERTIFICATE_UNREADABLE"),
+        (ROOT.certifies(ISSUING), ISSUING.certifies(PERSON, KEY, more=UNREADABLE), "CERTIFICATE_UNREADABLE"),
+    ],
+)
+def test_certificates_are_judged_as_rfc_5280_says(
+    tmp_path: Path, issuing: x509.Certificate, own: x509.Certificate, rule: str
+) -> None:
+    judged = rules(tmp_path, [own, issuing], [ROOT.certifies(ROOT)])
+    assert isinstance(judged, Issued) if not rule else judged == [rule]
+
+
+def test_an_authority_that_renews_its_own_key_is_none_more_below(tmp_path: Path) -> None:
+    """RFC 5280, 6.1.4 (l): self-issued certificates do not count."""
+    renewed = Authority("Issuing")
+    own = renewed.certifies(PERSON, KEY)
+    issuers = [ISSUING.certifies(renewed), ROOT.certifies(ISSUING, below=0)]
+    judged = rules(tmp_path, [own, *issuers], [ROOT.certifies(ROOT, below=1)])
+    assert isinstance(judged, Issued), judged
+
+
+def test_authorities_that_all_certify_each_other_are_judged_in_a_moment(tmp_path: Path) -> None:
+    others = [Authority(f"Authority {number}") for number in range(7)]
+    crossed = [a.certifies(b) for a in others for b in others if a is not b]
+    own, root = others[0].certifies(PERSON, KEY), ROOT.certifies(ROOT)
+    began = time.perf_counter()
+    assert rules(tmp_path, [own, *crossed], [root]) == ["CHAIN_INCOMPLETE"]
+    assert rules(tmp_path, [own, *crossed, ROOT.certifies(others[6], below=0)], [root]) == ["PATH_TOO_LONG"]
+    assert isinstance(rules(tmp_path, [own, *crossed, ROOT.certifies(others[6])], [root]), Issued)
+    assert time.perf_counter() - began < 5
+
+
+def test_more_issuers_than_are_looked_at_are_refused(tmp_path: Path) -> None:
+    many = [ROOT.certifies(Authority(f"Authority {number}")) for number in range(51)]
+    assert rules(tmp_path, [OWN, *many], [ROOT.certifies(ROOT)]) == ["TOO_MANY_CERTIFICATES"]

@@ -1,0 +1,154 @@
+"""Ways from a certificate to a root, each judged by RFC 5280 section 6.1 (pyhanko_certvalidator).
+
+Nothing is fetched and revocation is not asked: this judges what an authority issued, on the day
+that it is brought.
+"""
+
+import datetime as dt
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from asn1crypto import x509 as asn1
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from pyhanko_certvalidator.authority import CertTrustAnchor, derive_quals_from_cert
+from pyhanko_certvalidator.context import ValidationContext
+from pyhanko_certvalidator.errors import ValidationError
+from pyhanko_certvalidator.path import ValidationPath
+from pyhanko_certvalidator.policy_decl import NO_REVOCATION, CertRevTrustPolicy
+from pyhanko_certvalidator.validate import SUPPORTED_EXTENSIONS, validate_path
+
+from services.signing import certificates
+
+MAX_CERTIFICATES: Final = 50
+"""Most issuers that are looked at, those of the authority's file included."""
+MAX_PATHS: Final = 200
+"""Most ways that are judged; authorities that certify each other in a circle have very many."""
+
+_LONGEST_CHAIN: Final = 8
+_HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+_RULES: Final = {
+    "maximum path length": "PATH_TOO_LONG",
+    "unsupported critical extension": "UNKNOWN_CRITICAL",
+    "permitted namespace": "NAME_CONSTRAINTS",
+    "excluded from the namespace": "NAME_CONSTRAINTS",
+}
+"""What the library's sentences about a way mean here; any other is PATH_INVALID."""
+_Path = list[x509.Certificate]
+Extension = TypeVar("Extension", bound=x509.ExtensionType)
+
+
+def best(
+    own: x509.Certificate, issuers: Sequence[x509.Certificate], roots: Sequence[x509.Certificate], at: dt.datetime
+) -> tuple[_Path | None, list[str]]:
+    """A way from `own` to a root and the rules that it breaks: one that breaks none if there is
+    any, else the shortest; None and CHAIN_INCOMPLETE when there is none, or TOO_MANY_CERTIFICATES.
+
+    The certificates' extensions must be readable (`certificates.readable`).
+    """
+    known = list(dict.fromkeys([*issuers, *roots]))
+    if len(known) > MAX_CERTIFICATES:
+        return None, ["TOO_MANY_CERTIFICATES"]
+    first: tuple[_Path | None, list[str]] | None = None
+    for path in _paths(own, known, roots):
+        rules = broken(path, at)
+        if not rules:
+            return path, []
+        first = first or (path, rules)
+    return first or (None, ["CHAIN_INCOMPLETE", *of_each(own, at)])
+
+
+def broken(path: _Path, at: dt.datetime) -> list[str]:
+    """The rules that a way from a certificate to a root breaks."""
+    rules = [rule for certificate in path for rule in of_each(certificate, at)]
+    if not all(is_authority(issuer) for issuer in path[1:]):
+        rules.append("ISSUER_IS_NO_AUTHORITY")
+    return list(dict.fromkeys(rules)) or _by_rfc_5280(path, at)
+
+
+def of_each(certificate: x509.Certificate, at: dt.datetime) -> list[str]:
+    """The rules that a certificate breaks wherever it stands."""
+    rules = []
+    if at < certificate.not_valid_before_utc:
+        rules.append("NOT_YET_VALID")
+    if at > certificate.not_valid_after_utc:
+        rules.append("EXPIRED")
+    if not isinstance(certificate.signature_hash_algorithm, _HASHES):
+        rules.append("WEAK_SIGNATURE")
+    return rules
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether the certificate is one of an authority, which signs certificates."""
+    constraints, usage = _value(certificate, x509.BasicConstraints), _value(certificate, x509.KeyUsage)
+    return constraints is not None and usage is not None and constraints.ca and usage.key_cert_sign
+
+
+def is_root(certificate: x509.Certificate) -> bool:
+    """Whether an authority has issued this certificate to itself."""
+    return certificates.issued_by(certificate, certificate) and is_authority(certificate)
+
+
+def _paths(own: x509.Certificate, known: _Path, roots: Sequence[x509.Certificate]) -> Iterator[_Path]:
+    """The first MAX_PATHS ways to a root, the shortest first."""
+    issuers = _issuers([own, *known], known)
+    leading = _leading_to(roots, issuers)
+    found = 0
+    waiting = deque([[own]] if own in leading else [])
+    while waiting and found < MAX_PATHS:
+        path = waiting.popleft()
+        if path[-1] in roots:
+            found += 1
+            yield path
+        elif len(path) < _LONGEST_CHAIN and len(waiting) < MAX_PATHS:
+            waiting += [[*path, i] for i in issuers[path[-1]] if i in leading and i not in path]
+
+
+def _issuers(subjects: _Path, known: _Path) -> Mapping[x509.Certificate, _Path]:
+    return {
+        subject: [issuer for issuer in known if certificates.issued_by(subject, issuer)]
+        for subject in dict.fromkeys(subjects)
+    }
+
+
+def _leading_to(roots: Sequence[x509.Certificate], issuers: Mapping[x509.Certificate, _Path]) -> set[x509.Certificate]:
+    """The certificates from which some way leads to a root."""
+    leading = set(roots)
+    while more := {subject for subject, by in issuers.items() if subject not in leading and leading & set(by)}:
+        leading |= more
+    return leading
+
+
+def _by_rfc_5280(path: _Path, at: dt.datetime) -> list[str]:
+    """What else RFC 5280 section 6.1 has against a way. The root binds those below it with its own
+    path length and name constraints, as if it were one of them.
+    """
+    own, *between, root = [asn1.Certificate.load(c.public_bytes(Encoding.DER)) for c in path]
+    if root.critical_extensions - SUPPORTED_EXTENSIONS:
+        return ["UNKNOWN_CRITICAL"]
+    bounds = derive_quals_from_cert(root)
+    # Its path length for attribute authorities, of which there are none, must be a number, too.
+    anchor = CertTrustAnchor(root, replace(bounds, max_aa_path_length=bounds.max_path_length))
+    context = ValidationContext(
+        trust_roots=[anchor],
+        moment=at,
+        allow_fetching=False,
+        revinfo_policy=CertRevTrustPolicy(revocation_checking_policy=NO_REVOCATION),
+    )
+    try:
+        validate_path(context, ValidationPath(anchor, reversed(between), own))
+    except ValidationError as e:
+        return [next((rule for words, rule in _RULES.items() if words in str(e)), "PATH_INVALID")]
+    except ValueError:  # an extension that the library cannot read
+        return ["PATH_INVALID"]
+    return []
+
+
+def _value(certificate: x509.Certificate, kind: type[Extension]) -> Extension | None:
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
