@@ -116,6 +116,7 @@ def supervisor(stack: Stack, keys: Sequence[Key]) -> Iterator[TokenClient]:
         print=stacks.peer(stack, "print", "service/signing"),
         gradebook=stacks.peer(stack, "gradebook", "service/signing"),
         tokens=TokensConfig(socket, {_MODULE: softhsm.module()}),
+        trust_roots_file=stack.root / "keys" / "ca" / "certs" / "root.cert.pem",
     )
     with stacks.running(stack, "signing", "tokens", config, softhsm.environment(stack)):
         stacks.until(socket.exists, "the token supervisor opens its socket")

@@ -77,6 +77,7 @@ def _signing(stack: Stack) -> SigningConfig:
         print=_peer(stack, "signing", "print"),
         gradebook=_peer(stack, "signing", "gradebook"),
         tokens=TokensConfig(socket=stack.sockets / "tokens.sock", modules={"softhsm2": softhsm.module()}),
+        trust_roots_file=_trust_roots(stack),
     )
 
 
@@ -101,7 +102,7 @@ def _archive(stack: Stack) -> ArchiveConfig:
             forbidden_ports=tuple(f"{HOST}:{port}" for port in store.forbidden_ports),
             region=objectstore.REGION,
         ),
-        trust_roots_file=signing_ca(stack) / "certs" / "root.cert.pem",
+        trust_roots_file=_trust_roots(stack),
     )
 
 
@@ -110,6 +111,10 @@ def signing_ca(stack: Stack) -> Path:
     certificates.
     """
     return stack.root / "signing-ca"
+
+
+def _trust_roots(stack: Stack) -> Path:
+    return signing_ca(stack) / "certs" / "root.cert.pem"
 
 
 def _server(stack: Stack, service: str) -> ServerConfig:

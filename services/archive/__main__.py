@@ -19,10 +19,10 @@ def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
     """GRPC API."""
     from services.archive import service, service_anchors
     from services.archive.anchors import Anchors
-    from services.archive.config import read_roots
     from services.archive.verification import Verifier
     from services.archive.worm import WormStore, own_credentials
     from services.common import dead_letter_service, grpc_server, operations
+    from services.common.config import read_roots
     from services.common.db import Database
     from services.common.refusals import Refusals
 
@@ -54,9 +54,9 @@ def work(config: "ArchiveConfig", stop: threading.Event) -> None:
     from hoso.signing.v1.signing_pb2_grpc import SigningServiceStub
 
     from services.archive import comparison, locking
-    from services.archive.config import read_roots
     from services.archive.worm import WormStore, own_credentials
     from services.common import anchoring, worker
+    from services.common.config import read_roots
     from services.common.db import Database
     from services.common.grpc_client import channel
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.archive import store
-from services.archive.config import ArchiveConfig, read_roots
+from services.archive.config import ArchiveConfig
 from services.archive.worm import WormStore, own_credentials
 from services.common import anchoring, topology
-from services.common.config import ConfigError
+from services.common.config import ConfigError, read_roots
 from services.common.db import Database
 from services.common.errors import HosoError, Unavailable
 from services.common.grpc_client import calling, channel

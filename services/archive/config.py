@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.common.config import ConfigError
 from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
 
 
@@ -60,14 +59,3 @@ class ArchiveConfig:
     trust_roots_file: Path
     anchor: AnchorConfig | None = None
     work: WorkConfig = field(default_factory=WorkConfig)
-
-
-def read_roots(path: Path) -> bytes:
-    """The trusted CA certificates as PEM. Raises ConfigError when there is none."""
-    try:
-        pem = path.read_bytes()
-    except OSError as e:
-        raise ConfigError(f"trust_roots_file {path}: {e.strerror}") from e
-    if b"-----BEGIN CERTIFICATE-----" not in pem:
-        raise ConfigError(f"trust_roots_file {path} holds no certificate in PEM form")
-    return pem

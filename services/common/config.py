@@ -88,3 +88,14 @@ def _convert(hint: Any, value: Any, name: str, problems: list[str]) -> Any:  # n
         return value
     problems.append(f"{name}: expected {getattr(hint, '__name__', hint)}, found {type(value).__name__}")
     return None
+
+
+def read_roots(path: Path) -> bytes:
+    """The trusted CA certificates as PEM. Raises ConfigError when there is none."""
+    try:
+        pem = path.read_bytes()
+    except OSError as e:
+        raise ConfigError(f"trust_roots_file {path}: {e.strerror}") from e
+    if b"-----BEGIN CERTIFICATE-----" not in pem:
+        raise ConfigError(f"trust_roots_file {path} holds no certificate in PEM form")
+    return pem

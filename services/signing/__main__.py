@@ -26,7 +26,7 @@ def serve(config: "SigningConfig", stop: threading.Event) -> None:
     from services.common import dead_letter_service, grpc_server, operations
     from services.common.db import Database
     from services.common.refusals import Refusals
-    from services.signing import service
+    from services.signing import certificate_path, service
     from services.signing.token_client import TokenClient
 
     database = Database(config.database)
@@ -34,7 +34,7 @@ def serve(config: "SigningConfig", stop: threading.Event) -> None:
     grpc_server.serve(
         config.server,
         [
-            service.served(database, tokens),
+            service.served(database, tokens, certificate_path.read_roots(config.trust_roots_file)),
             operations.served(database),
             dead_letter_service.served(database, config.broker, "signing"),
         ],

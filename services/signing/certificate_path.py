@@ -8,6 +8,7 @@ import datetime as dt
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, TypeVar
 
 from asn1crypto import x509 as asn1
@@ -21,6 +22,9 @@ from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import NO_REVOCATION, CertRevTrustPolicy
 from pyhanko_certvalidator.validate import SUPPORTED_EXTENSIONS, validate_path
 
+from services.common import config
+from services.common.config import ConfigError
+from services.common.errors import Violation
 from services.signing import certificates
 
 MAX_CERTIFICATES: Final = 50
@@ -37,6 +41,18 @@ _RULES: Final = {
     "excluded from the namespace": "NAME_CONSTRAINTS",
 }
 """What the library's sentences about a way mean here; any other is PATH_INVALID."""
+_WORDS: Final = {
+    "NOT_YET_VALID": "Có chứng thư chưa đến ngày hiệu lực.",
+    "EXPIRED": "Có chứng thư đã hết hạn.",
+    "WEAK_SIGNATURE": "Có chứng thư được ký với hàm băm yếu; cần SHA-256, SHA-384 hoặc SHA-512.",
+    "ISSUER_IS_NO_AUTHORITY": "Có chứng thư do nơi không được phép cấp chứng thư cấp.",
+    "PATH_TOO_LONG": "Chuỗi chứng thư dài hơn mức một cơ quan cấp cho phép.",
+    "UNKNOWN_CRITICAL": "Có chứng thư mang phần mở rộng bắt buộc mà hệ thống không xử lý được.",
+    "NAME_CONSTRAINTS": "Có tên nằm ngoài phạm vi mà cơ quan cấp được phép cấp.",
+    "PATH_INVALID": "Chuỗi chứng thư không hợp lệ theo RFC 5280.",
+    "TOO_MANY_CERTIFICATES": f"Chuỗi có quá {MAX_CERTIFICATES} chứng thư.",
+    "CHAIN_INCOMPLETE": "Chuỗi chứng thư không dẫn đến chứng thư gốc nào được Sở tin cậy.",
+}
 _Path = list[x509.Certificate]
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
 
@@ -59,6 +75,27 @@ def best(
             return path, []
         first = first or (path, rules)
     return first or (None, ["CHAIN_INCOMPLETE", *of_each(own, at)])
+
+
+def read_roots(file: Path) -> list[x509.Certificate]:
+    """The roots that are trusted. Raises ConfigError when the file has none that can be read."""
+    try:
+        roots = x509.load_pem_x509_certificates(config.read_roots(file))
+    except ValueError as e:
+        raise ConfigError(f"trust_roots_file {file}: {e}") from e
+    if not all(map(certificates.readable, roots)):
+        raise ConfigError(f"trust_roots_file {file} holds a certificate whose extensions cannot be read")
+    return roots
+
+
+def problems(chain: Sequence[bytes], roots: Sequence[x509.Certificate], at: dt.datetime) -> list[Violation]:
+    """Why a signatory's certificates (DER, own first, all readable) may not be registered under
+    these roots; empty when they may.
+    """
+    own, *issuers = map(x509.load_der_x509_certificate, chain)
+    _, rules = best(own, issuers, roots, at)
+    where = "signatory.certificate_chain"
+    return [Violation(where, rule, _WORDS[rule]) for rule in rules]
 
 
 def broken(path: _Path, at: dt.datetime) -> list[str]:

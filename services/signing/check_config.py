@@ -8,9 +8,11 @@ from hoso.gradebook.v1 import books_pb2, books_pb2_grpc
 from hoso.print.v1 import print_pb2, print_pb2_grpc
 
 from services.common import anchoring, topology
+from services.common.config import ConfigError
 from services.common.db import Database
 from services.common.errors import HosoError, NotFound
 from services.common.grpc_client import calling, channel
+from services.signing import certificate_path
 from services.signing.config import SigningConfig
 from services.signing.token_client import TokenClient
 
@@ -28,6 +30,10 @@ def problems(config: SigningConfig) -> list[str]:
         "tokens (start the role `tokens`)": TokenClient(config.tokens.socket, timeout_s=_TIMEOUT_S).ping,
     }
     lines = [f"module {name}: {file} is not there" for name, file in config.tokens.modules.items() if not file.exists()]
+    try:
+        certificate_path.read_roots(config.trust_roots_file)
+    except ConfigError as e:
+        lines.append(str(e))
     lines += anchoring.problems("signing", config.anchor)
     for name, check in checks.items():
         try:

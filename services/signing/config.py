@@ -8,9 +8,11 @@
 [tokens]        socket = "/run/hoso/signing/tokens.sock"      in a folder of mode 0700
                 modules = { softhsm = "/usr/lib/softhsm/libsofthsm2.so" }
 [[tokens.standing_keys]]      signatory, key_uri, algorithm, pin_file
+trust_roots_file                PEM of the roots under which signatories are registered
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from services.common.settings import AnchorConfig, BrokerConfig, DatabaseConfig, PeerConfig, ServerConfig, WorkConfig
 from services.signing.tokens_config import TokensConfig
@@ -19,7 +21,8 @@ from services.signing.tokens_config import TokensConfig
 @dataclass(frozen=True)
 class SigningConfig:
     """Everything signing needs. print, gradebook: where their gRPC APIs are. tokens: the token
-    supervisor.
+    supervisor. trust_roots_file: PEM of the CA roots to which the certificates of signatories must
+    lead, as archive's file of this name.
     """
 
     database: DatabaseConfig
@@ -28,5 +31,6 @@ class SigningConfig:
     print: PeerConfig
     gradebook: PeerConfig
     tokens: TokensConfig
+    trust_roots_file: Path
     work: WorkConfig = field(default_factory=WorkConfig)
     anchor: AnchorConfig | None = None

@@ -1,9 +1,10 @@
 """SigningService over gRPC: messages ↔ arguments. See proto/hoso/signing/v1/signing.proto."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import grpc
+from cryptography import x509
 from hoso.signing.v1 import signing_pb2 as pb
 from hoso.signing.v1 import signing_pb2_grpc
 
@@ -34,9 +35,9 @@ ACCESS = {
 _CUSTODIES = {pb.KEY_CUSTODY_HSM_PARTITION: "HSM_PARTITION", pb.KEY_CUSTODY_USB_TOKEN_AT_SCHOOL: "USB_TOKEN_AT_SCHOOL"}
 
 
-def served(database: Database, tokens: TokenClient) -> Served:
-    """The service, ready for `grpc_server.serve`."""
-    servicer = Signing(database, tokens)
+def served(database: Database, tokens: TokenClient, roots: Sequence[x509.Certificate]) -> Served:
+    """The service, ready for `grpc_server.serve`. roots: under which signatories are registered."""
+    servicer = Signing(database, tokens, roots)
     return Served(
         add=lambda server: signing_pb2_grpc.add_SigningServiceServicer_to_server(servicer, server),
         name="hoso.signing.v1.SigningService",
@@ -47,8 +48,9 @@ def served(database: Database, tokens: TokenClient) -> Served:
 class Signing(signing_pb2_grpc.SigningServiceServicer):
     """The servicer; raises the errors of `services.common.errors`."""
 
-    def __init__(self, database: Database, tokens: TokenClient) -> None:
+    def __init__(self, database: Database, tokens: TokenClient, roots: Sequence[x509.Certificate]) -> None:
         self._database = database
+        self._roots = roots
         self._tokens = tokens
 
     def PutSignatory(self, request: pb.PutSignatoryRequest, context: grpc.ServicerContext) -> pb.PutSignatoryResponse:
@@ -65,7 +67,7 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
             custody=_CUSTODIES.get(entry.custody, ""),
             certificate_chain=tuple(entry.certificate_chain),
         )
-        usecases.put_signatory(self._database, signatory)
+        usecases.put_signatory(self._database, signatory, self._roots)
         return pb.PutSignatoryResponse()
 
     def ListSignatories(

@@ -5,13 +5,16 @@ in, reading.
 import datetime as dt
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from cryptography import x509
 
 from services.common import audit, jobs, standing
 from services.common.db import Database, Tx
 from services.common.errors import Forbidden, Invalid, Rejected, Unavailable, Violation
 from services.common.identity import caller
-from services.signing import certificates, domain, key_uri, store
+from services.signing import certificate_path, certificates, domain, key_uri, store
 from services.signing.domain import Document, Required, Signatory
 from services.signing.pades import verify_raw
 from services.signing.token_client import TokenClient
@@ -31,8 +34,9 @@ class Pending:
     signatures_left: int
 
 
-def put_signatory(database: Database, signatory: Signatory) -> None:
-    """Register or update a signatory from the key ceremony's record.
+def put_signatory(database: Database, signatory: Signatory, roots: Sequence[x509.Certificate]) -> None:
+    """Register or update a signatory from the key ceremony's record, whose certificate must lead to
+    one of the roots.
 
     Documents in which it is this signatory's turn are looked at once more. Raises Invalid.
     """
@@ -49,7 +53,8 @@ def put_signatory(database: Database, signatory: Signatory) -> None:
         violations.append(Violation("signatory.id", "SEAL_ID", "Mã của dấu phải là mã trường."))
     if signatory.custody == "":
         violations.append(Violation("signatory.custody", "REQUIRED", "Phải nêu nơi giữ khóa."))
-    violations += certificates.problems(signatory)
+    unfit = certificates.problems(signatory)
+    violations += unfit or certificate_path.problems(signatory.certificate_chain, roots, dt.datetime.now(dt.UTC))
     try:
         key_uri.parse(signatory.key_uri, "signatory.key_uri")
     except Invalid as e:

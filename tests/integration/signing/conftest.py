@@ -70,5 +70,5 @@ def service(
     with service_of(hsm, tmp_path_factory.mktemp("signing"), database("signing"), pki_files) as service:
         with acting("operator/department"):
             for entry in hsm.record["signatories"]:
-                usecases.put_signatory(service.database, signatory_of(entry))
+                usecases.put_signatory(service.database, signatory_of(entry), hsm.roots)
         yield service

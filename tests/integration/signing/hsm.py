@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from deploy.local import softhsm
 from deploy.local.certificate_authority import CertificateAuthority
 
@@ -45,6 +47,17 @@ class Hsm:
     def signatory(self, name: str) -> dict[str, Any]:
         """One entry of the record that PutSignatory takes."""
         return next(entry for entry in self.record["signatories"] if entry["id"] == name)
+
+    @property
+    def roots_file(self) -> Path:
+        """The root of the authority that issued the certificates."""
+        outside = self.folder / "authority.pem"
+        return outside if outside.exists() else self.authority.root_file
+
+    @property
+    def roots(self) -> list[x509.Certificate]:
+        """The same, read."""
+        return x509.load_pem_x509_certificates(self.roots_file.read_bytes())
 
     def pin(self, name: str) -> str:
         """The PIN of a signatory's token."""

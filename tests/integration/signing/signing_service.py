@@ -114,6 +114,7 @@ def signing_toml(
     extra: str = "",
     *,
     gradebook: str = "127.0.0.1:9",
+    roots: Path = Path("/nonexistent"),
 ) -> str:
     """A configuration file of signing; parts that a test does not start get addresses where nobody
     listens.
@@ -124,6 +125,7 @@ def signing_toml(
     servers_tls = f'{{ ca_file = "{pki.bundle(stack, "servers")}", {pair} }}'
     base, queue = database, broker
     return f"""
+trust_roots_file = "{roots}"
 [database]
 host = "{base.host if base else "127.0.0.1"}"
 port = {base.port if base else 9}
@@ -234,7 +236,7 @@ class Service(Signing):
     def register(self, person: str) -> None:
         """The operator registers a signatory of the ceremony's record."""
         with acting("operator/department"):
-            usecases.put_signatory(self.database, signatory_of(self.hsm.signatory(person)))
+            usecases.put_signatory(self.database, signatory_of(self.hsm.signatory(person)), self.hsm.roots)
 
     def activate(self, *people: str, most: int = 1_000) -> None:
         """Each of them enters the PIN."""
@@ -296,7 +298,9 @@ def service_of(hsm: Hsm, folder: Path, settings: DatabaseConfig, pki_files: serv
         channel(PeerConfig(address, own), "gradebook") as peer,
         contextlib.closing(db.Database(settings)) as base,
     ):
-        config.write_text(signing_toml(socket, settings, None, pki_files.stack, gradebook=address))
+        config.write_text(
+            signing_toml(socket, settings, None, pki_files.stack, gradebook=address, roots=hsm.roots_file)
+        )
         with base.transaction() as tx:
             keep(tx, announced(SCHOOL, staff(hsm)))
         yield Service(folder, config, hsm.environment, socket, base, hsm, gradebook, BookServiceStub(peer))

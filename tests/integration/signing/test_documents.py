@@ -17,6 +17,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from services.common import audit
 from services.common.errors import Forbidden, Forged, Invalid, Rejected
@@ -33,6 +36,7 @@ from tests.integration.signing.signing_service import (
     acting,
     signatory_of,
 )
+from tests.unit.signing.authorities import Authority
 from tests.waiting import eventually
 
 EXPECTED = [Expected(required.field, required.signatory) for required in REQUIRED]
@@ -264,7 +268,7 @@ def test_a_key_that_is_not_the_certificates_is_locked_again(service: Service) ->
     wrong = signatory_of(service.hsm.signatory(mine) | {"key_uri": service.hsm.signatory(other)["key_uri"]})
     with service.tokens() as tokens:
         with acting("operator/department"):
-            usecases.put_signatory(service.database, wrong)
+            usecases.put_signatory(service.database, wrong, service.hsm.roots)
         try:
             with acting("vendor/smas", mine), pytest.raises(Rejected) as refused:
                 usecases.activate_key(
@@ -272,7 +276,7 @@ def test_a_key_that_is_not_the_certificates_is_locked_again(service: Service) ->
                 )
         finally:
             with acting("operator/department"):
-                usecases.put_signatory(service.database, right)
+                usecases.put_signatory(service.database, right, service.hsm.roots)
         assert refused.value.facts["cause"] == "NOT_THE_CERTIFICATE_KEY"
         assert tokens.status() == []
 
@@ -295,5 +299,30 @@ def test_a_key_that_is_not_the_certificates_is_locked_again(service: Service) ->
 def test_a_signatory_that_does_not_fit_is_refused(service: Service, change: dict[str, object], rule: str) -> None:
     entry = service.hsm.signatory(TEACHERS[0]) | change
     with acting("operator/department"), pytest.raises(Invalid) as refused:
-        usecases.put_signatory(service.database, signatory_of(entry))
+        usecases.put_signatory(service.database, signatory_of(entry), service.hsm.roots)
     assert rule in {violation.rule for violation in refused.value.violations}
+
+
+def test_only_certificates_under_the_roots_are_registered(service: Service) -> None:
+    """A certificate that its holder has issued to itself, and one of an authority that nobody here
+    trusts, are refused before anything is signed with them.
+    """
+    entry = service.hsm.signatory(TEACHERS[0])
+    foreign = Authority("Ngoài")
+    own = x509.load_der_x509_certificate(bytes.fromhex(entry["certificate_chain"][0]))
+    key = own.public_key()
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    issued = foreign.certifies(own.subject, key, ends=dt.datetime.now(dt.UTC) + dt.timedelta(days=9))
+    expired = foreign.certifies(own.subject, key, ends=dt.datetime.now(dt.UTC) - dt.timedelta(days=1))
+    root = foreign.certifies(foreign, ends=dt.datetime.now(dt.UTC) + dt.timedelta(days=9))
+    for chain, rules in (
+        ([issued], {"CHAIN_INCOMPLETE"}),
+        ([issued, root], {"CHAIN_INCOMPLETE"}),
+        ([expired, root], {"CHAIN_INCOMPLETE", "EXPIRED"}),
+    ):
+        ders = [certificate.public_bytes(Encoding.DER).hex() for certificate in chain]
+        with acting("operator/department"), pytest.raises(Invalid) as refused:
+            usecases.put_signatory(
+                service.database, signatory_of(entry | {"certificate_chain": ders}), service.hsm.roots
+            )
+        assert {violation.rule for violation in refused.value.violations} == rules

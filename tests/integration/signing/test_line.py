@@ -58,7 +58,9 @@ def line(
     books = KnownBooks()
     stop_books = contextlib.ExitStack()
     address = stop_books.enter_context(known_books.serving(pki_files, books))
-    config.write_text(signing_toml(socket, database("signing"), broker("signing"), stack, gradebook=address))
+    config.write_text(
+        signing_toml(socket, database("signing"), broker("signing"), stack, gradebook=address, roots=hsm.roots_file)
+    )
     signing = Signing(folder, config, hsm.environment, socket)
     topology.declare(
         broker("gradebook"), "gradebook", ["hoso.signing.v1.DocumentSigned", "hoso.signing.v1.DocumentSealed"]
