@@ -64,8 +64,8 @@ class Archive(archive_pb2_grpc.ArchiveServiceServicer):
         before = before_id(request.page_token)
         kind = _kind(request.kind, "kind") if request.kind else None
         with self._database.transaction() as tx:
-            standing.may_read(tx, request.school)
-            records = store.list_records(tx, request.school, kind, size, before)
+            years = standing.years_to_read(tx, request.school)
+            records = store.list_records(tx, request.school, kind=kind, years=years, limit=size, before=before)
         token = str(records[-1].sequence) if len(records) == size else ""
         return pb.ListRecordsResponse(records=map(_record, records), next_page_token=token)
 
@@ -99,7 +99,8 @@ class Archive(archive_pb2_grpc.ArchiveServiceServicer):
         with self._database.transaction() as tx:
             record = usecases.readable_record(tx, request.record)
         digest = hashlib.sha256()
-        for chunk in self._verifier.worm.chunks(record.key, record.version_id):
+        pieces = self._verifier.worm.chunks(record.key, record.version_id)
+        for chunk in standing.while_allowed(self._database, record.school, pieces, record.school_year):
             digest.update(chunk)
             yield pb.DownloadRecordResponse(chunk=chunk)
         if digest.digest() != record.object_sha256:

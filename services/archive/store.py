@@ -116,15 +116,21 @@ def find_source(tx: Tx, kind: str, source: str, version: int) -> Record | None:
     ).fetchone()
 
 
-def list_records(tx: Tx, school: str, kind: str | None, limit: int, before: int | None) -> list[ListedRecord]:
-    """A school's records, newest first, from below the sequence number `before`."""
+def list_records(
+    tx: Tx, school: str, *, kind: str | None, years: Sequence[str] | None, limit: int, before: int | None
+) -> list[ListedRecord]:
+    """A school's records of a kind and of some years (None: of all), newest first, from below the
+    sequence number `before`.
+    """
     return rows(
         tx,
         ListedRecord,
         f"SELECT sequence, {_COLUMNS} FROM record WHERE school = %(school)s"  # noqa: S608
-        " AND (%(kind)s::text IS NULL OR kind = %(kind)s) AND (%(before)s::bigint IS NULL OR sequence < %(before)s)"
+        " AND (%(kind)s::text IS NULL OR kind = %(kind)s)"
+        " AND (%(years)s::text[] IS NULL OR school_year = ANY(%(years)s))"
+        " AND (%(before)s::bigint IS NULL OR sequence < %(before)s)"
         " ORDER BY sequence DESC LIMIT %(limit)s",
-        {"school": school, "kind": kind, "before": before, "limit": limit},
+        {"school": school, "kind": kind, "years": years, "before": before, "limit": limit},
     ).fetchall()
 
 

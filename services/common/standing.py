@@ -4,18 +4,26 @@ print, signing and archive keep copies of what gradebook announces, in their own
 a call asks nobody else. A copy that is missing refuses: gradebook's role ``announce`` fills it.
 """
 
-from typing import NamedTuple
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 from hoso.gradebook.v1 import events_pb2
 
 from services.common import identity
-from services.common.db import Tx
+from services.common.db import Database, Tx
 from services.common.errors import Forbidden
 from services.common.intake import Subscription
-from services.common.rows import one_row, rows
+from services.common.rows import one_row, rows, scalars
+
+ASK_AGAIN_S = 15.0
+"""How long a download goes on without asking again whether it may."""
 
 _VENDOR = "vendor/"
 _INSIDE = ("service/", "operator/")
+
+
+Piece = TypeVar("Piece")
 
 
 class _Standing(NamedTuple):
@@ -33,6 +41,31 @@ def may_read(tx: Tx, school: str, school_year: str = "") -> None:
     """
     if not identity.caller().client.startswith(_INSIDE):
         person(tx, school, school_year)
+
+
+def years_to_read(tx: Tx, school: str) -> list[str] | None:
+    """The years of which the caller may list records of `school`: of a vendor those that it serves;
+    None means all. Raises as `may_read`.
+    """
+    may_read(tx, school)
+    client = identity.caller().client
+    if client.startswith(_INSIDE):
+        return None
+    statement = "SELECT school_year FROM served_year WHERE school = %s AND vendor = %s ORDER BY school_year"
+    return scalars(tx, str, statement, (school, client.removeprefix(_VENDOR))).fetchall()
+
+
+def while_allowed(database: Database, school: str, pieces: Iterable[Piece], school_year: str = "") -> Iterator[Piece]:
+    """The pieces of a download, as long as the caller may read the school's data: a vendor that is
+    suspended meanwhile gets no further ones. Raises as `may_read`, which has been asked before.
+    """
+    asked = time.monotonic()
+    for piece in pieces:
+        if time.monotonic() - asked >= ASK_AGAIN_S:
+            with database.transaction() as tx:
+                may_read(tx, school, school_year)
+            asked = time.monotonic()
+        yield piece
 
 
 def person(tx: Tx, school: str, school_year: str = "") -> str:

@@ -6,7 +6,7 @@ import grpc
 from hoso.print.v1 import print_pb2 as pb
 from hoso.print.v1 import print_pb2_grpc
 
-from services.common import chunks
+from services.common import chunks, standing
 from services.common.db import Database
 from services.common.grpc_server import Served
 from services.common.identity import Access
@@ -52,8 +52,8 @@ class Print(print_pb2_grpc.PrintServiceServicer):
     ) -> Iterator[pb.DownloadRenditionResponse]:
         """The PDF in chunks."""
         with self._database.transaction() as tx:
-            pdf = usecases.download(tx, request.rendition)
-        for chunk in chunks.split(pdf):
+            school, pdf = usecases.download(tx, request.rendition)
+        for chunk in standing.while_allowed(self._database, school, chunks.split(pdf)):
             yield pb.DownloadRenditionResponse(chunk=chunk)
 
 

@@ -142,14 +142,17 @@ def of_book(tx: Tx, book: str) -> list[StoredRendition]:
     return renditions
 
 
-def download(tx: Tx, rendition: str) -> bytes:
-    """The PDF of a valid rendition. Raises Rejected RENDITION_VOID, and as `readable`."""
+def download(tx: Tx, rendition: str) -> tuple[str, bytes]:
+    """The school and the PDF of a valid rendition.
+
+    Raises Rejected RENDITION_VOID, and as `readable`.
+    """
     stored = readable(tx, rendition)
     if stored.void:
         raise Rejected(
             "RENDITION_VOID", "Bản in đã bị hủy vì sổ có phiên bản khác.", rendition=rendition, version=stored.version
         )
-    return store.pdf(tx, stored.id)
+    return stored.school, store.pdf(tx, stored.id)
 
 
 def subject(job: Job) -> tuple[uuid.UUID, int, Kind]:

@@ -142,7 +142,7 @@ class Signing(signing_pb2_grpc.SigningServiceServicer):
             document = store.document(tx, _uuid(request.document))
             standing.may_read(tx, document.school)
             pdf = store.pdf(tx, document)
-        for piece in chunks.split(pdf):
+        for piece in standing.while_allowed(self._database, document.school, chunks.split(pdf)):
             yield pb.DownloadDocumentResponse(chunk=piece)
 
     def GetJournal(self, request: pb.GetJournalRequest, context: grpc.ServicerContext) -> pb.GetJournalResponse:

@@ -94,3 +94,27 @@ def test_late_double_and_reordered_events_do_no_harm(served: Database) -> None:
             tx.execute("TRUNCATE served_year, vendor_standing, staff_standing")
             keep(tx, [*order, order[0]])
         assert _answer(served, TEACHER) == "ALLOWED", order
+
+
+def test_a_vendor_lists_the_years_that_it_serves(served: Database) -> None:
+    with served.transaction() as tx:
+        keep(tx, announced(SCHOOL, [], vendor="next", years=["2026-2027"]))
+        assert standing.years_to_read(tx, SCHOOL) == [YEAR]
+        identity.acting(Caller("vendor/next", "gv-1", SCHOOL))
+        assert standing.years_to_read(tx, SCHOOL) == ["2026-2027"]
+        identity.acting(Caller("vendor/other", "gv-1", SCHOOL))
+        with pytest.raises(Forbidden):
+            standing.years_to_read(tx, SCHOOL)
+        identity.acting(Caller("operator/department"))
+        assert standing.years_to_read(tx, SCHOOL) is None
+
+
+def test_a_download_stops_when_its_vendor_is_suspended(served: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = standing.while_allowed(served, SCHOOL, iter([b"1", b"2", b"3"]))
+    assert [next(pieces), next(pieces)] == [b"1", b"2"]
+    with served.transaction() as tx:
+        keep(tx, [VendorStatusChanged(vendor="smas", suspended=True, standing_version=5)])
+    monkeypatch.setattr(standing, "ASK_AGAIN_S", 0.0)
+    with pytest.raises(Forbidden) as stopped:
+        next(pieces)
+    assert stopped.value.reason == "VENDOR_SUSPENDED"
