@@ -51,8 +51,13 @@ def years_to_read(tx: Tx, school: str) -> list[str] | None:
     client = identity.caller().client
     if client.startswith(_INSIDE):
         return None
+    return years_served(tx, school, client.removeprefix(_VENDOR))
+
+
+def years_served(tx: Tx, school: str, vendor: str) -> list[str]:
+    """The years in which a vendor serves a school."""
     statement = "SELECT school_year FROM served_year WHERE school = %s AND vendor = %s ORDER BY school_year"
-    return scalars(tx, str, statement, (school, client.removeprefix(_VENDOR))).fetchall()
+    return scalars(tx, str, statement, (school, vendor)).fetchall()
 
 
 def while_allowed(database: Database, school: str, pieces: Iterable[Piece], school_year: str = "") -> Iterator[Piece]:
