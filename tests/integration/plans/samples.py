@@ -205,6 +205,7 @@ def _standing(tx: Tx) -> list[Callable[[], object]]:
         outside = identity.acting(CALLER)
         try:
             standing.person(tx, "S1")
+            standing.years_served(tx, "S1", "v1")
         finally:
             identity._current.reset(outside)
 
