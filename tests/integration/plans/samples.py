@@ -204,8 +204,8 @@ def _standing(tx: Tx) -> list[Callable[[], object]]:
     def asked() -> None:
         outside = identity.acting(CALLER)
         try:
-            standing.person(tx, "S1")
             standing.years_served(tx, "S1", "v1")
+            standing.person(tx, "S1")
         finally:
             identity._current.reset(outside)
 
