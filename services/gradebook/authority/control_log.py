@@ -47,7 +47,8 @@ def record_check(database: Database, caller: Caller, school: str, school_year: s
         year = access.year(tx, caller, school, school_year)
         staff = access.staff(tx, caller, year)
         approved = dossier_store.approved(tx, year.school_id, school_year)
-        in_charge = approved is None or staff.person in approved.assigned
+        assigned = approved.assigned if approved else None
+        in_charge = permissions.in_charge(staff.person, assigned)
         actors = permissions.capacities(staff.roles, in_charge=in_charge)
         permissions.check(Permission.CHECK_CONTROL_LOG, actors, person=staff.person)
         row = control_log_store.row(tx, school, up_to)

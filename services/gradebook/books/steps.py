@@ -17,8 +17,9 @@ from services.common.identity import Caller
 from services.gradebook.books import book_store
 from services.gradebook.books.book_store import BookRow, NewTransition
 from services.gradebook.model import lifecycle
+from services.gradebook.model.domain import RecordType
 from services.gradebook.model.lifecycle import BookAct, BookState, Life
-from services.gradebook.model.permissions import Actor, capacities, is_eligible
+from services.gradebook.model.permissions import Actor, capacities, preparer_of
 from services.gradebook.roster import access, roster_store
 from services.gradebook.roster.roster_store import StaffRow
 
@@ -104,10 +105,11 @@ def write_steps(
 
 
 def is_preparer(book: BookRow, staff: StaffRow) -> bool:
-    """Whether someone prepares the book: the named person, or any seal custodian of a register."""
-    if book.preparer is None:
-        return is_eligible(Actor.PREPARER, staff.roles)
-    return staff.person == book.preparer
+    """Whether someone prepares the book: whom the catalogue names for its record type."""
+    actors = capacities(staff.roles)
+    if staff.person == book.preparer:
+        actors.add(Actor.ASSIGNED_TEACHER if book.class_id is None else Actor.HOMEROOM_TEACHER)
+    return bool(preparer_of(RecordType(book.record_type), actors))
 
 
 def _actors(tx: Tx, book: BookRow, person: str) -> set[Actor]:

@@ -17,10 +17,16 @@ from services.gradebook.entry.store.class_data import ClassHead
 from services.gradebook.entry.store.corrections import CorrectionRow
 from services.gradebook.model.acts import DIGEST_VERSION, EntryAct
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.correction_rules import RULES, CorrectionAct, CorrectionState, step
+from services.gradebook.model.correction_rules import (
+    RULES,
+    CorrectionAct,
+    CorrectionState,
+    Offices,
+    offices,
+    step,
+)
 from services.gradebook.model.domain import ClassRef
 from services.gradebook.model.entry_kinds import EntryKind
-from services.gradebook.model.permissions import Offices, offices
 from services.gradebook.roster import access, clock, roster_store, year_lock
 from services.gradebook.roster.roster_store import YearRow
 
@@ -87,7 +93,7 @@ def _offices(tx: Tx, caller: Caller, row: CorrectionRow) -> Offices:
     def with_role(role: int) -> set[str]:
         return {staff.person for staff in roster_store.staff_with_role(tx, year.school_id, role)}
 
-    return offices(school_class.homeroom_person, with_role)
+    return offices(school_class.homeroom_person, row.progress.requester, with_role)
 
 
 def _approve(tx: Tx, caller: Caller, year: YearRow, row: CorrectionRow, note: str) -> dict[str, object]:

@@ -5,6 +5,7 @@ takes at least two different people, and three if the school has them: the reque
 confirm or decide while another holder of the office, or a vice principal, can (ADR-0040). Pure.
 """
 
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from services.common.errors import Forbidden, Rejected
 from services.gradebook.model import results
 from services.gradebook.model.domain import REASSESSMENT_COLUMN, Stage
-from services.gradebook.model.permissions import Offices, Permission, check
+from services.gradebook.model.permissions import SCHOOL_ROLES, Actor, Permission, check
 
 
 class CorrectionKind(IntEnum):
@@ -133,8 +134,8 @@ RULES = {
     CorrectionAct.APPROVE: Rule(
         frozenset({CorrectionState.CONFIRMED}), CorrectionState.APPROVED, Permission.APPROVE_CORRECTION
     ),
-    # Also before confirmation: a request that nobody confirms would block the class's book for
-    # ever.
+    # Also before confirmation: a request that nobody confirms would block the class's book without
+    # end.
     CorrectionAct.REJECT: Rule(OPEN, CorrectionState.REJECTED, Permission.REJECT_CORRECTION),
     CorrectionAct.WITHDRAW: Rule(OPEN, CorrectionState.WITHDRAWN, Permission.WITHDRAW_CORRECTION),
 }
@@ -147,6 +148,31 @@ class Progress:
     state: CorrectionState
     requester: str
     confirmer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offices:
+    """Who may have a say in a correction: person ids by the capacity in which they act."""
+
+    people: Mapping[Actor, AbstractSet[str]]
+
+    def holders(self, actors: AbstractSet[Actor]) -> AbstractSet[str]:
+        """Everyone who acts in one of these capacities."""
+        return frozenset[str]().union(*(self.people.get(actor, ()) for actor in actors))
+
+    def actors(self, person: str) -> AbstractSet[Actor]:
+        """All capacities in which a person acts."""
+        return {actor for actor, people in self.people.items() if person in people}
+
+
+def offices(homeroom: str, requester: str, with_role: Callable[[int], AbstractSet[str]]) -> Offices:
+    """The offices of a correction.
+
+    homeroom: the homeroom teacher of the class. with_role: the people of the school who have a
+    role.
+    """
+    by_role = {actor: with_role(role) for actor, role in SCHOOL_ROLES.items()}
+    return Offices({**by_role, Actor.HOMEROOM_TEACHER: {homeroom}, Actor.REQUESTER: {requester}})
 
 
 def confirmers(offices: Offices, requester: str) -> AbstractSet[str]:
@@ -162,13 +188,13 @@ def confirmers(offices: Offices, requester: str) -> AbstractSet[str]:
     return (offices.holders(grant.stand_ins) - {requester}) or {requester}
 
 
-def deciders(offices: Offices, progress: Progress) -> AbstractSet[str]:
-    """The people who may approve or reject.
+def deciders(offices: Offices, progress: Progress, permission: Permission) -> AbstractSet[str]:
+    """The people who may approve or reject, whichever the permission is for.
 
     A principal without a part in the correction; else a vice principal without one; else the
     principal, if requester, confirmer and principal are at least two people.
     """
-    grant = Permission.APPROVE_CORRECTION.value
+    grant = permission.value
     principals = offices.holders(grant.actors)
     concerned = {progress.requester} | ({progress.confirmer} if progress.confirmer else set())
     free = (principals - concerned) or (offices.holders(grant.stand_ins) - concerned)
@@ -196,21 +222,21 @@ def step(progress: Progress, act: CorrectionAct, person: str, offices: Offices) 
 
 def _check_person(progress: Progress, act: CorrectionAct, person: str, offices: Offices) -> None:
     permission = RULES[act].permission
-    if act is CorrectionAct.WITHDRAW:
-        allowed: AbstractSet[str] = {progress.requester}
-        office: AbstractSet[str] = set()
-    else:
-        allowed = (
-            confirmers(offices, progress.requester) if act is CorrectionAct.CONFIRM else deciders(offices, progress)
-        )
-        office = offices.holders(permission.value.actors)
-    if person not in allowed and person in office:
+    allowed = _allowed(progress, act, offices)
+    check(permission, offices.actors(person), stands_in=person in allowed, act=act.value, person=person)
+    if person not in allowed:
         raise Forbidden(
             "OTHER_PERSON_REQUIRED",
             "Người đã đề nghị hoặc xác nhận không được tự quyết; việc này cần Phó Hiệu trưởng.",
             act=act.value,
             person=person,
         )
-    # A stand-in acts in the place of the actors that the table lists.
-    actors = permission.value.actors if person in allowed else frozenset()
-    check(permission, actors, act=act.value, person=person)
+
+
+def _allowed(progress: Progress, act: CorrectionAct, offices: Offices) -> AbstractSet[str]:
+    """The people whom the parts that they have in a correction leave to make an act."""
+    if act is CorrectionAct.WITHDRAW:
+        return offices.holders(RULES[act].permission.value.actors)
+    if act is CorrectionAct.CONFIRM:
+        return confirmers(offices, progress.requester)
+    return deciders(offices, progress, RULES[act].permission)

@@ -10,14 +10,14 @@ Not here: reading, which the access table of each service grants to clients; the
 signing grants to its keeper; whether the state of things allows an act, which life cycles say.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, unique
 
 from services.common.errors import Forbidden
 from services.gradebook.model.catalogue import PREPARERS, TITLES, Preparer, SignatoryRole
-from services.gradebook.model.domain import Role
+from services.gradebook.model.domain import RecordType, Role
 
 
 class Actor(Enum):
@@ -58,6 +58,13 @@ ELIGIBLE: Mapping[Actor, frozenset[Actor]] = {
 }
 """As whom one may come to a relation: only a vice principal is put in charge, only a data officer
 named officer of a book. A student register names no preparer: every seal custodian is one."""
+
+PREPARING: Mapping[Preparer, Actor] = {
+    Preparer.HOMEROOM_TEACHER: Actor.HOMEROOM_TEACHER,
+    Preparer.SUBJECT_TEACHER: Actor.ASSIGNED_TEACHER,
+    Preparer.SEAL_CUSTODIAN: Actor.SEAL_CUSTODIAN,
+}
+"""As whom someone prepares a book, for each preparer of the catalogue."""
 
 HEAD_OF_SCHOOL = SCHOOL_ROLES[Actor.PRINCIPAL]
 """The role from which all others of a school come: whoever holds it appoints the rest."""
@@ -313,14 +320,37 @@ def capacities(roles: Iterable[int], *, in_charge: bool = False) -> set[Actor]:
     return actors
 
 
-def check(permission: Permission, actors: AbstractSet[Actor], **facts: object) -> None:
+def check(permission: Permission, actors: AbstractSet[Actor], *, stands_in: bool = False, **facts: object) -> None:
     """Raises Forbidden with the row's refusal and `facts` unless one of `actors` may do the act.
 
-    Who stands in for whom depends on earlier steps and is for the life cycle of corrections.
+    stands_in: the case of the row's stand-ins is given, so that they may do it too. Whether it is
+    given follows from earlier steps, which the life cycle of corrections knows.
     """
     grant = permission.value
-    if not grant.actors & actors:
+    allowed = grant.actors | grant.stand_ins if stands_in else grant.actors
+    if not allowed & actors:
         raise Forbidden(grant.reason, grant.refusal, **facts)
+
+
+def in_charge(person: str, assigned: Collection[str] | None) -> bool:
+    """Whether a school's dossier puts a person in charge of its gradebook.
+
+    assigned: whom the approved dossier names; None: none is approved, and nobody is left out.
+    """
+    return assigned is None or person in assigned
+
+
+def preparer_of(record_type: RecordType, actors: AbstractSet[Actor]) -> AbstractSet[Actor]:
+    """PREPARER, if one who acts on a book of the type as `actors` prepares it; else nothing."""
+    return {Actor.PREPARER} if PREPARING[PREPARERS[record_type]] in actors else frozenset()
+
+
+def department_puts(people: Iterable[Collection[int]]) -> Permission:
+    """The permission that the Department needs to put people who have these roles each.
+
+    For principals alone it is APPOINT_PRINCIPAL; for anyone else what a school's own people need.
+    """
+    return Permission.APPOINT_PRINCIPAL if all(HEAD_OF_SCHOOL in roles for roles in people) else Permission.PUT_PEOPLE
 
 
 def is_eligible(relation: Actor, roles: Iterable[int]) -> bool:
@@ -329,9 +359,9 @@ def is_eligible(relation: Actor, roles: Iterable[int]) -> bool:
 
 
 def terms(permission: Permission, actor: Actor) -> str | None:
-    """On which terms an actor may do an act: "" for none, else a clause in Vietnamese;
+    """The condition under which an actor may do an act, as a clause in Vietnamese.
 
-    None: not at all.
+    "" when there is no condition; None when the actor may not do it at all.
     """
     grant = permission.value
     if actor in grant.actors:
@@ -348,28 +378,5 @@ def board(roles: Iterable[int]) -> AbstractSet[int]:
 
 
 def signing_role(signatory: SignatoryRole) -> Role:
-    """The role whose only holder signs as that signatory of a book."""
+    """The role that makes someone this signatory of a book; exactly one person may hold it."""
     return SCHOOL_ROLES[SIGNERS[signatory]]
-
-
-@dataclass(frozen=True, slots=True)
-class Offices:
-    """Who holds the offices that decide a correction for a class, as person ids."""
-
-    homeroom: str
-    principals: AbstractSet[str]
-    vice_principals: AbstractSet[str]
-
-    def holders(self, actors: AbstractSet[Actor]) -> AbstractSet[str]:
-        """Everyone who holds one of the offices."""
-        people = {
-            Actor.HOMEROOM_TEACHER: {self.homeroom},
-            Actor.PRINCIPAL: self.principals,
-            Actor.VICE_PRINCIPAL: self.vice_principals,
-        }
-        return frozenset().union(*(people[actor] for actor in actors))
-
-
-def offices(homeroom: str, with_role: Callable[[Role], AbstractSet[str]]) -> Offices:
-    """The offices of a class, of a homeroom teacher and whom a school's roles name."""
-    return Offices(homeroom, with_role(Role.PRINCIPAL), with_role(Role.VICE_PRINCIPAL))

@@ -27,7 +27,7 @@ from services.gradebook.model.domain import (
     Subject,
     year_start,
 )
-from services.gradebook.model.permissions import Permission
+from services.gradebook.model.permissions import Actor, Permission
 from services.gradebook.roster import access, roster_store, standing, year_lock
 from services.gradebook.roster.roster_store import StaffRow, SubjectRow
 from services.gradebook.rules import required_regular, rule_set
@@ -44,7 +44,7 @@ def put_school(database: Database, caller: Caller, school: School) -> None:
 def put_people(database: Database, caller: Caller, school: str, people: Sequence[Person]) -> None:
     """Register or update people and their roles: who may do what follows from them.
 
-    A school's own people do it; the Department only while the school has no principal (ADR-0063).
+    A school's own people do it; the Department puts a principal while there is none (ADR-0063).
     Raises Invalid, Forbidden as `access.require`, Rejected PRINCIPAL_APPOINTED.
     """
     roster_rules.check_school_ref(school)
@@ -53,9 +53,11 @@ def put_people(database: Database, caller: Caller, school: str, people: Sequence
         year = access.some_year(tx, caller, school)
         if caller.client.startswith(access.VENDOR):
             access.require(tx, caller, year, Permission.PUT_PEOPLE)
-        elif roster_store.staff_with_role(tx, year.school_id, permissions.HEAD_OF_SCHOOL):
-            message = "Trường đã có Hiệu trưởng; người và vai trò do trường cập nhật."
-            raise Rejected("PRINCIPAL_APPOINTED", message, school=school)
+        else:
+            permissions.check(permissions.department_puts(person.roles for person in people), {Actor.DEPARTMENT})
+            if roster_store.staff_with_role(tx, year.school_id, permissions.HEAD_OF_SCHOOL):
+                message = "Trường đã có Hiệu trưởng; người và vai trò do trường cập nhật."
+                raise Rejected("PRINCIPAL_APPOINTED", message, school=school)
         roster_store.put_people(tx, year.school_id, sorted(people, key=lambda person: person.id))
         standing.staff_changed(tx, school, [(person.id, person.roles) for person in people])
         roles = ";".join(f"{person.id}:{','.join(Role(role).name for role in person.roles)}" for person in people)

@@ -4,6 +4,7 @@ person.
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -169,10 +170,31 @@ def requests(world: World) -> list[tuple[Permission, str, dict[str, Any]]]:
     ]
 
 
-def test_each_act_is_open_to_whom_the_table_lists_and_to_nobody_else(
-    world: World, people: Mapping[str, set[Actor]]
+@pytest.fixture(scope="module")
+def acts(world: World) -> list[tuple[Permission, str, dict[str, Any]]]:
+    return requests(world)
+
+
+def test_nobody_may_do_an_act_whose_row_is_emptied(
+    world: World,
+    people: Mapping[str, set[Actor]],
+    acts: list[tuple[Permission, str, dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    acts = requests(world)
+    """Each act asks its own row of the table, and nothing but it."""
+    for permission, rpc, fields in acts:
+        grant = permission.value
+        monkeypatch.setattr(permission, "_value_", replace(grant, actors=frozenset(), stand_ins=frozenset()))
+        for person, actors in people.items():
+            refusal = _refusal(world, rpc, person, fields)
+            assert refusal is not None, (permission, actors)
+            assert (refusal.reason, refusal.message) == (grant.reason, grant.refusal), (permission, actors)
+        monkeypatch.undo()
+
+
+def test_each_act_is_open_to_whom_the_table_lists_and_to_nobody_else(
+    world: World, people: Mapping[str, set[Actor]], acts: list[tuple[Permission, str, dict[str, Any]]]
+) -> None:
     assert [permission for permission, _, _ in acts if permission in OF_PERSONS] == [
         permission for permission, _, _ in acts
     ]

@@ -117,6 +117,20 @@ def test_nobody_makes_themselves_a_principal(world: World) -> None:
     world.ask("PutPeople", person=school.data_officer, school=school.code, people=teacher)
 
 
+def test_the_department_puts_nobody_but_principals_also_in_a_school_without_one(world: World) -> None:
+    code = "79000099"
+    known = world.ask("GetSchool", school=world.school.code).school
+    known.code = code
+    world.ask("PutSchool", client=DEPARTMENT, school=known)
+    year = roster_pb2.SchoolYear(school_year="2025-2026", vendor="smas")
+    world.ask("PutSchoolYear", client=DEPARTMENT, school=code, year=year)
+    principal = roster_pb2.Person(id="ht", name="Lê An", roles=[common_pb2.ROLE_PRINCIPAL])
+    for role in set(common_pb2.Role.values()) - {common_pb2.ROLE_UNSPECIFIED, common_pb2.ROLE_PRINCIPAL}:
+        people = [principal, roster_pb2.Person(id="x", name="Lê Ba", roles=[role])]
+        unchanged_by(world, Forbidden, "ROLE_REQUIRED", "PutPeople", client=DEPARTMENT, school=code, people=people)
+    world.ask("PutPeople", client=DEPARTMENT, school=code, people=[principal])
+
+
 def test_a_year_of_another_vendor_is_that_vendors(world: World) -> None:
     year = roster_pb2.SchoolYear(school_year="2026-2027", vendor="vietschool")
     world.ask("PutSchoolYear", client=DEPARTMENT, school=world.school.code, year=year)

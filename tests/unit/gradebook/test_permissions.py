@@ -3,9 +3,12 @@ vain.
 """
 
 import ast
+import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -16,9 +19,11 @@ from cli.main import app
 from cli.output import Output
 from services.common.errors import Forbidden
 from services.gradebook.api import act_access
-from services.gradebook.model import catalogue, lifecycle, permissions
+from services.gradebook.model import catalogue, correction_rules, lifecycle, permissions
 from services.gradebook.model.catalogue import PREPARERS, Preparer, SignatoryRole
+from services.gradebook.model.correction_rules import CorrectionAct, CorrectionState, Progress, offices
 from services.gradebook.model.domain import RecordType, Role, SchoolLevel
+from services.gradebook.model.lifecycle import BookState, Life
 from services.gradebook.model.movement_rules import PERMISSIONS, MovementKind
 from services.gradebook.model.permissions import CLIENTS, SCHOOL_ROLES, Actor, Group, Permission, capacities, check
 
@@ -164,6 +169,89 @@ def test_exactly_the_listed_may_act(permission: Permission, actors: frozenset[Ac
         check(permission, actors, person="gv")
     assert (caught.value.reason, caught.value.message) == (permission.value.reason, permission.value.refusal)
     assert caught.value.facts == {"person": "gv"}
+
+
+def granting(monkeypatch: pytest.MonkeyPatch, permission: Permission, *actors: Actor, stand_ins: Set[Actor]) -> None:
+    """Replace who has a permission in the table."""
+    grant = replace(permission.value, actors=frozenset(actors), stand_ins=frozenset(stand_ins))
+    monkeypatch.setattr(permission, "_value_", grant)
+
+
+@pytest.mark.parametrize("actor", Actor)
+@pytest.mark.parametrize("act", lifecycle.BookAct)
+def test_the_life_of_a_book_follows_its_row(
+    monkeypatch: pytest.MonkeyPatch, act: lifecycle.BookAct, actor: Actor
+) -> None:
+    granting(monkeypatch, lifecycle.RULES[act].permission, actor, stand_ins=set())
+    lifecycle.check_actor(act, {actor})
+    with pytest.raises(Forbidden) as caught:
+        lifecycle.step(Life(BookState.DATA_COMPLETE), act, set(Actor) - {actor})
+    assert caught.value.reason == lifecycle.RULES[act].permission.value.reason
+
+
+IN_CORRECTIONS = (*SCHOOL_ROLES, Actor.HOMEROOM_TEACHER, Actor.REQUESTER)
+CORRECTION_STATES = {CorrectionAct.APPROVE: CorrectionState.CONFIRMED}
+
+
+@pytest.mark.parametrize("actor", IN_CORRECTIONS)
+@pytest.mark.parametrize("act", CorrectionAct)
+def test_the_life_of_a_correction_follows_its_row(
+    monkeypatch: pytest.MonkeyPatch, act: CorrectionAct, actor: Actor
+) -> None:
+    """Each capacity is that of one person; whom the row lists can make the step, nobody else."""
+    granting(monkeypatch, correction_rules.RULES[act].permission, actor, stand_ins=set())
+    office = offices(Actor.HOMEROOM_TEACHER.name, Actor.REQUESTER.name, lambda role: {Role(role).name})
+    progress = Progress(CORRECTION_STATES.get(act, CorrectionState.REQUESTED), Actor.REQUESTER.name, "người xác nhận")
+    for other in IN_CORRECTIONS:
+        if other is actor:
+            assert correction_rules.step(progress, act, other.name, office) is correction_rules.RULES[act].target
+            continue
+        with pytest.raises(Forbidden) as caught:
+            correction_rules.step(progress, act, other.name, office)
+        assert caught.value.reason == "ROLE_REQUIRED"
+
+
+@pytest.mark.parametrize("actor", IN_CORRECTIONS)
+@pytest.mark.parametrize("act", [CorrectionAct.CONFIRM, CorrectionAct.APPROVE, CorrectionAct.REJECT])
+def test_who_stands_in_follows_the_row(monkeypatch: pytest.MonkeyPatch, act: CorrectionAct, actor: Actor) -> None:
+    """The only holder of the office requested, so that the stand-in of the row acts."""
+    permission = correction_rules.RULES[act].permission
+    granting(monkeypatch, permission, Actor.REQUESTER, stand_ins={actor})
+    office = offices(Actor.HOMEROOM_TEACHER.name, Actor.REQUESTER.name, lambda role: {Role(role).name})
+    progress = Progress(CORRECTION_STATES.get(act, CorrectionState.REQUESTED), Actor.REQUESTER.name, "người xác nhận")
+    acting = set()
+    for other in IN_CORRECTIONS:
+        with contextlib.suppress(Forbidden):
+            correction_rules.step(progress, act, other.name, office)
+            acting.add(other)
+    assert acting == {actor}
+
+
+@pytest.mark.parametrize("who", Preparer)
+@pytest.mark.parametrize("record_type", RecordType)
+def test_who_prepares_a_book_follows_the_catalogue(
+    monkeypatch: pytest.MonkeyPatch, record_type: RecordType, who: Preparer
+) -> None:
+    monkeypatch.setitem(cast("dict[RecordType, Preparer]", PREPARERS), record_type, who)
+    actor = permissions.PREPARING[who]
+    assert permissions.preparer_of(record_type, {actor, Actor.TEACHER}) == {Actor.PREPARER}
+    assert permissions.preparer_of(record_type, set(Actor) - {actor}) == set()
+
+
+def test_the_department_appoints_principals_and_no_other_person() -> None:
+    assert (
+        permissions.department_puts([[Role.PRINCIPAL], [Role.TEACHER, Role.PRINCIPAL]]) is Permission.APPOINT_PRINCIPAL
+    )
+    for role in set(Role) - {Role.PRINCIPAL}:
+        permission = permissions.department_puts([[Role.PRINCIPAL], [role]])
+        with pytest.raises(Forbidden):
+            check(permission, {Actor.DEPARTMENT})
+
+
+def test_who_is_in_charge_is_named_by_the_approved_dossier() -> None:
+    assert permissions.in_charge("pht", None)
+    assert permissions.in_charge("pht", {"pht": [2]})
+    assert not permissions.in_charge("pht", {"ht": [1]})
 
 
 @pytest.mark.parametrize("role", Role)

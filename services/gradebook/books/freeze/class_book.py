@@ -31,7 +31,7 @@ def freeze_class_book(database: Database, caller: Caller, ref: ClassRef, stage: 
     checked = common.check_stage(RecordType.CLASS_BOOK, ref.school_year, stage)
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
-        common.check_homeroom(caller, ref, school_class)
+        common.check_homeroom_prepares(tx, caller, year, school_class, RecordType.CLASS_BOOK)
         year_lock.hold_year(tx, year.id)
         scope = Scope(RecordType.CLASS_BOOK, year.id, class_id=school_class.id)
         (draft,) = versions.begin(tx, checked, [scope])

@@ -10,9 +10,9 @@ from services.gradebook.entry.store import windows
 from services.gradebook.model import lifecycle
 from services.gradebook.model.catalogue import RecordBook, SignatoryRole, level_of, record_book
 from services.gradebook.model.checks import Findings
-from services.gradebook.model.domain import ClassRef, MarkKind, RecordType, School, SchoolLevel, Semester, Stage
+from services.gradebook.model.domain import MarkKind, RecordType, School, SchoolLevel, Semester, Stage
 from services.gradebook.model.lifecycle import BookAct
-from services.gradebook.model.permissions import Actor, signing_role
+from services.gradebook.model.permissions import Actor, capacities, preparer_of, signing_role
 from services.gradebook.model.results import NamedPerson
 from services.gradebook.roster import access, clock, roster_store
 from services.gradebook.roster.roster_store import ClassRow, YearRow
@@ -38,10 +38,28 @@ def class_record(record_type: RecordType, year: YearRow, school_class: ClassRow)
     return record_book(record_type, year.name, level_of(school_class.grade_level))
 
 
-def check_homeroom(caller: Caller, ref: ClassRef, school_class: ClassRow) -> None:
-    """Raises Forbidden ROLE_REQUIRED unless the acting person is the homeroom teacher."""
-    is_preparer = identity.person(caller, ref.school) == school_class.homeroom_person
-    lifecycle.check_actor(BookAct.FREEZE, {Actor.PREPARER} if is_preparer else set())
+def check_preparer(
+    tx: Tx, caller: Caller, year: YearRow, record_type: RecordType, *, named: str = "", named_as: Actor | None = None
+) -> None:
+    """Raises Forbidden ROLE_REQUIRED unless the acting person prepares books of the type.
+
+    named: the one person whom the book's scope names, such as the homeroom teacher of its class.
+    named_as: as what.
+    """
+    person = identity.person(caller, year.school)
+    staff = roster_store.staff(tx, year.school_id, [person]).get(person)
+    actors = capacities(staff.roles) if staff else set[Actor]()
+    if named_as is not None and person == named:
+        actors.add(named_as)
+    lifecycle.check_actor(BookAct.FREEZE, actors | preparer_of(record_type, actors))
+
+
+def check_homeroom_prepares(
+    tx: Tx, caller: Caller, year: YearRow, school_class: ClassRow, record_type: RecordType
+) -> None:
+    """As `check_preparer`, for a book of a class or of a student in it."""
+    named = school_class.homeroom_person
+    check_preparer(tx, caller, year, record_type, named=named, named_as=Actor.HOMEROOM_TEACHER)
 
 
 def closing_time(tx: Tx, year: YearRow, stage: Stage, grade_level: int) -> datetime:
@@ -86,11 +104,29 @@ def homeroom(tx: Tx, year: YearRow, school_class: ClassRow) -> NamedPerson:
 
 def principal(tx: Tx, year: YearRow) -> NamedPerson:
     """The school's only principal. Raises Rejected PRINCIPAL_UNCLEAR for none or several."""
-    principals = roster_store.staff_with_role(tx, year.school_id, signing_role(SignatoryRole.PRINCIPAL))
-    if len(principals) != 1:
-        raise Rejected(
-            "PRINCIPAL_UNCLEAR",
-            "Trường phải có đúng một người giữ vai trò Hiệu trưởng.",
-            principals=",".join(staff.person for staff in principals),
-        )
-    return NamedPerson(principals[0].person, principals[0].name)
+    return _only_holder(
+        tx, year, SignatoryRole.PRINCIPAL, office="Hiệu trưởng", reason="PRINCIPAL_UNCLEAR", fact="principals"
+    )
+
+
+def data_officer(tx: Tx, year: YearRow) -> NamedPerson:
+    """The school's only data officer. Raises Rejected DATA_OFFICER_UNCLEAR for none or several."""
+    return _only_holder(
+        tx,
+        year,
+        SignatoryRole.DATA_OFFICER,
+        office="Cán bộ phụ trách CSDL",
+        reason="DATA_OFFICER_UNCLEAR",
+        fact="data_officers",
+    )
+
+
+def _only_holder(
+    tx: Tx, year: YearRow, signatory: SignatoryRole, *, office: str, reason: str, fact: str
+) -> NamedPerson:
+    """Whoever alone holds the role of a signatory. office, reason, fact: of the refusal."""
+    holders = roster_store.staff_with_role(tx, year.school_id, signing_role(signatory))
+    if len(holders) != 1:
+        people = {fact: ",".join(staff.person for staff in holders)}
+        raise Rejected(reason, f"Trường phải có đúng một người giữ vai trò {office}.", **people)
+    return NamedPerson(holders[0].person, holders[0].name)

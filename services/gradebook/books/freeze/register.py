@@ -13,17 +13,14 @@ from services.gradebook.books.content import register as content
 from services.gradebook.books.content.register import ClassYear, Move, RegisterFacts, RegisterLine
 from services.gradebook.books.freeze import common, versions
 from services.gradebook.books.freeze.versions import Content, Draft
-from services.gradebook.model import lifecycle, roster_rules
-from services.gradebook.model.catalogue import SignatoryRole, record_book
+from services.gradebook.model import roster_rules
+from services.gradebook.model.catalogue import record_book
 from services.gradebook.model.domain import ClassRef, RecordType, SchoolLevel
-from services.gradebook.model.lifecycle import BookAct
 from services.gradebook.model.movement_rules import GONE, MovementKind
-from services.gradebook.model.permissions import Actor, is_eligible, signing_role
-from services.gradebook.model.results import NamedPerson
 from services.gradebook.register import place_store, register_store, student_context
 from services.gradebook.register.place_store import ClassPlace
 from services.gradebook.register.register_store import MovementRow, Registration
-from services.gradebook.roster import access, roster_store, year_lock
+from services.gradebook.roster import access, year_lock
 from services.gradebook.roster.roster_store import YearRow
 
 
@@ -39,8 +36,8 @@ def freeze_student_register(database: Database, caller: Caller, ref: ClassRef, s
     checked = common.check_stage(RecordType.STUDENT_REGISTER, ref.school_year, stage)
     with database.transaction() as tx:
         year = access.year(tx, caller, ref.school, ref.school_year)
-        staff = access.staff(tx, caller, year)
-        lifecycle.check_actor(BookAct.FREEZE, {Actor.PREPARER} if is_eligible(Actor.PREPARER, staff.roles) else set())
+        access.staff(tx, caller, year)
+        common.check_preparer(tx, caller, year, RecordType.STUDENT_REGISTER)
         year_lock.hold_year(tx, year.id)
         register_store.hold_register(tx, year.school_id)
         scope = Scope(RecordType.STUDENT_REGISTER, year.id)
@@ -81,7 +78,7 @@ def _content(tx: Tx, year: YearRow, draft: Draft) -> bytes:
         school=common.school(tx, year),
         school_year=year.name,
         principal=common.principal(tx, year),
-        data_officer=_data_officer(tx, year),
+        data_officer=common.data_officer(tx, year),
         version=draft.version,
         closing_time=_closing_time(tx, classes, moves),
     )
@@ -147,14 +144,3 @@ def _closing_time(tx: Tx, classes: Sequence[int], moves: dict[int, list[Movement
     recorded = [move.time for move in itertools.chain.from_iterable(moves.values())]
     frozen = year_result_store.last_frozen(tx, classes)
     return max(recorded if frozen is None else [*recorded, frozen])
-
-
-def _data_officer(tx: Tx, year: YearRow) -> NamedPerson:
-    officers = roster_store.staff_with_role(tx, year.school_id, signing_role(SignatoryRole.DATA_OFFICER))
-    if len(officers) != 1:
-        raise Rejected(
-            "DATA_OFFICER_UNCLEAR",
-            "Trường phải có đúng một người giữ vai trò Cán bộ phụ trách CSDL.",
-            data_officers=",".join(officer.person for officer in officers),
-        )
-    return NamedPerson(officers[0].person, officers[0].name)

@@ -1,6 +1,5 @@
 """Freezing a teacher's book: the sheets of a teacher in a subject, of all classes of the year."""
 
-from services.common import identity
 from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected
 from services.common.identity import Caller
@@ -14,11 +13,10 @@ from services.gradebook.books.freeze.versions import Content, Draft
 from services.gradebook.entry import open_corrections
 from services.gradebook.entry.store import class_data, corrections, remarks
 from services.gradebook.entry.store.class_data import ClassHead
-from services.gradebook.model import lifecycle, results, roster_rules
+from services.gradebook.model import results, roster_rules
 from services.gradebook.model.catalogue import RecordBook, record_book
 from services.gradebook.model.checks import Findings
 from services.gradebook.model.domain import ClassRef, RecordType, SchoolLevel, Stage, column_name
-from services.gradebook.model.lifecycle import BookAct
 from services.gradebook.model.permissions import Actor
 from services.gradebook.model.results import ClassData, NamedPerson
 from services.gradebook.roster import access, year_lock
@@ -42,8 +40,8 @@ def freeze_teacher_book(
     checked = common.check_stage(RecordType.TEACHER_BOOK, ref.school_year, stage)
     with database.transaction() as tx:
         year = access.year(tx, caller, ref.school, ref.school_year)
-        is_teacher = identity.person(caller, ref.school) == teacher
-        lifecycle.check_actor(BookAct.FREEZE, {Actor.PREPARER} if is_teacher else set())
+        named_as = Actor.ASSIGNED_TEACHER
+        common.check_preparer(tx, caller, year, RecordType.TEACHER_BOOK, named=teacher, named_as=named_as)
         staff = access.staff(tx, caller, year)
         year_lock.hold_year(tx, year.id)
         heads = class_data.taught(tx, year.id, staff.id, subject)

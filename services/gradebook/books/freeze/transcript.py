@@ -95,7 +95,7 @@ def _freeze(database: Database, caller: Caller, ref: ClassRef, stage: int, stude
     checked = common.check_stage(RecordType.TRANSCRIPT, ref.school_year, stage)
     with database.transaction() as tx:
         year, school_class = access.school_class(tx, caller, ref)
-        common.check_homeroom(caller, ref, school_class)
+        common.check_homeroom_prepares(tx, caller, year, school_class, RecordType.TRANSCRIPT)
         year_lock.hold_year(tx, year.id)
         sources = _sources(tx, year, school_class, checked, student)
         drafts = versions.begin(tx, checked, [_scope(sources, name) for name in sources.chosen])
