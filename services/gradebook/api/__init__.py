@@ -1,6 +1,7 @@
 """The gRPC face: messages become arguments, results become messages.
 
-No rule stands here, no SQL and no try.
+No rule stands here and no SQL. `try` stands only where a text of a message is parsed: use cases
+raise what a caller is told, and `services.common.grpc_call` answers with it.
 """
 
 from services.common.db import Database
