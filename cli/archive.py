@@ -27,7 +27,7 @@ app = typer.Typer(no_args_is_help=True)
 _COMPARISON_WAIT_S = 600.0
 
 
-class Kind(enum.Enum):
+class RecordKind(enum.Enum):
     """Kinds of records, as the archive names them."""
 
     CLASS_BOOK = "CLASS_BOOK"
@@ -93,7 +93,7 @@ def all_records(services: Services, school: str, kind: archive_pb2.RecordKind.Va
 @app.command("list")
 def list_records(
     school: Annotated[str, typer.Argument(help="School code.")],
-    kind: Annotated[Kind | None, typer.Option(help="Only records of this kind.")] = None,
+    kind: Annotated[RecordKind | None, typer.Option(help="Only records of this kind.")] = None,
 ) -> None:
     """The records of a school, newest first."""
     only = archive_pb2.RecordKind.Value(f"RECORD_KIND_{kind.value}") if kind else archive_pb2.RECORD_KIND_UNSPECIFIED

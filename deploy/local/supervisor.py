@@ -2,9 +2,9 @@
 reverse order.
 
 One supervisor per stack, held by a lock file. It starts each process when those it depends on are
-ready, asks instead of sleeping, and restarts what ends, after a short growing delay, for ever. When
-it is itself killed, the kernel stops its children (see `process.launch`); the next supervisor waits
-for what is left of them before it starts anew.
+ready, asks instead of sleeping, and restarts what ends, as often as it takes, after a short growing
+delay. When it is itself killed, the kernel stops its children (see `process.launch`); the next
+supervisor waits for what is left of them before it starts anew.
 """
 
 import asyncio

@@ -20,19 +20,19 @@ from services.archive import backdoors
 from services.archive.config import StoreConfig
 from services.archive.probe_checks import CHECKS
 from services.archive.probe_target import Hole, Target
-from services.archive.proof import Check, Report
+from services.archive.proof import ProbeCheck, ProbeReport
 from services.archive.worm import Credentials, connect
 from services.common.errors import Unavailable
 
 
-def run(config: StoreConfig, admin: Credentials, own: Credentials) -> Report:
+def run(config: StoreConfig, admin: Credentials, own: Credentials) -> ProbeReport:
     """Probe the configured store; takes some ten seconds. Raises Unavailable when it cannot be
     reached.
     """
     return attack(config, connect(config, admin), connect(config, own), own)
 
 
-def attack(config: StoreConfig, admin: Minio, own: Minio, own_credentials: Credentials) -> Report:
+def attack(config: StoreConfig, admin: Minio, own: Minio, own_credentials: Credentials) -> ProbeReport:
     """`run` with given clients, so that tests can use a store that lies."""
     started = datetime.now(UTC)
     target = Target(config, admin, own, own_credentials, config.probe_bucket)
@@ -40,21 +40,21 @@ def attack(config: StoreConfig, admin: Minio, own: Minio, own_credentials: Crede
     checks = [_run_one(target, name, expected, function) for name, expected, function in CHECKS]
     with ThreadPoolExecutor(max_workers=8) as pool:  # most of the time there is waiting for ports that do not answer
         checks += pool.map(lambda address: _outside(target, address), config.forbidden_ports)
-    return Report(config.endpoint, config.bucket, config.probe_bucket, started, datetime.now(UTC), tuple(checks))
+    return ProbeReport(config.endpoint, config.bucket, config.probe_bucket, started, datetime.now(UTC), tuple(checks))
 
 
-def _run_one(target: Target, name: str, expected: str, function: Callable[[Target], str]) -> Check:
+def _run_one(target: Target, name: str, expected: str, function: Callable[[Target], str]) -> ProbeCheck:
     try:
-        return Check(name, expected, function(target), True)
+        return ProbeCheck(name, expected, function(target), True)
     except Hole as hole:
-        return Check(name, expected, str(hole), False)
+        return ProbeCheck(name, expected, str(hole), False)
     except MinioException as e:
-        return Check(name, expected, getattr(e, "code", None) or type(e).__name__, False)
+        return ProbeCheck(name, expected, getattr(e, "code", None) or type(e).__name__, False)
     except urllib3.exceptions.HTTPError as e:
         raise Unavailable("STORE_AWAY", "Kho lưu trữ tạm thời không phục vụ được.", check=name, why=str(e)) from e
 
 
-def _outside(target: Target, address: str) -> Check:
+def _outside(target: Target, address: str) -> ProbeCheck:
     """A port other than S3; see `backdoors`."""
 
     def through_the_port(target: Target) -> str:
@@ -70,7 +70,7 @@ def _outside(target: Target, address: str) -> Check:
 
 def _clean(target: Target) -> None:
     """Remove what earlier runs left and whose lock has ended, so that the probe bucket does not
-    grow for ever.
+    grow without limit.
     """
     try:
         listed = list(target.admin.list_objects(target.bucket, prefix="probe/", recursive=True, include_version=True))

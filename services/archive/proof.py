@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
-class Check:
+class ProbeCheck:
     """An attempt: its stable name, what a WORM store does, what this store did."""
 
     name: str
@@ -15,7 +15,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Report:
+class ProbeReport:
     """All attempts on a store. It holds for this endpoint, these buckets and this day only."""
 
     endpoint: str
@@ -23,7 +23,7 @@ class Report:
     probe_bucket: str
     started_time: datetime
     finished_time: datetime
-    checks: tuple[Check, ...]
+    checks: tuple[ProbeCheck, ...]
 
     @property
     def passed(self) -> bool:

@@ -20,7 +20,7 @@ from services.archive.domain import (
     Record,
     row_hash,
 )
-from services.archive.proof import Report as ProbeReport
+from services.archive.proof import ProbeReport
 from services.archive.report import Check, Report
 from services.common.db import Tx
 from services.common.rows import one_row, rows, scalars

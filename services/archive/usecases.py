@@ -13,7 +13,7 @@ from hoso.archive.v1 import events_pb2
 from services.archive import domain, store
 from services.archive.differences import Comparison
 from services.archive.domain import JOURNAL, RECORD_ARCHIVED, Kind, Policy, Record
-from services.archive.proof import Report as ProbeReport
+from services.archive.proof import ProbeReport
 from services.common import audit, jobs, outbox, standing
 from services.common.db import Tx
 from services.common.errors import Forged, NotFound, Waiting

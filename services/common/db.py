@@ -165,7 +165,7 @@ def _open_pool(config: DatabaseConfig, max_size: int, settings: Mapping[str, str
 
 
 class Call(NamedTuple):
-    """A statement and its parameters $1, $2 …"""
+    """A statement with the placeholders $1, $2 …, and the values for them in this order."""
 
     statement: LiteralString
     parameters: Sequence[object]

@@ -203,7 +203,7 @@ def replay(tx: Tx, job_id: int) -> None:
 
 def state(tx: Tx) -> JobCounts:
     """How much is open and how much gave up."""
-    # Two questions, because each has its own index; done rows are many and stay for ever.
+    # Two questions, because each has its own index; done rows are many and are never removed.
     statement = (
         "SELECT count(*) AS open, min(created_time) AS oldest_time,"
         " (SELECT count(*) FROM job WHERE state = 'dead') AS dead"

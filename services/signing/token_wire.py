@@ -43,7 +43,7 @@ def write(fd: int, message: dict[str, Any]) -> None:
 
 
 def read(fd: int, timeout_s: float | None = None) -> dict[str, Any]:
-    """Receive one message; with `timeout_s` None it waits for ever.
+    """Receive one message; with `timeout_s` None it waits without limit.
 
     Raises StreamClosed at the end of the stream or for a malformed message, StreamTimeout when the
     time is over.

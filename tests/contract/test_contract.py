@@ -45,7 +45,7 @@ def test_every_event_has_a_sample() -> None:
 
 
 def test_every_event_has_a_subscriber() -> None:
-    """A confirmed event to which no queue is bound would wait in the outbox for ever."""
+    """A confirmed event to which no queue is bound would wait in the outbox without end."""
     heard = {
         subscription.event.DESCRIPTOR.full_name
         for service in SERVICES

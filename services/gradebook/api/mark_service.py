@@ -170,7 +170,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
     ) -> marks_pb2.SettleMissingMarksResponse:
         """Turn missing marks into 0 or CĐ."""
         who = caller()
-        settled = settlement.settle_missing_marks(
+        settled = settlement.zero_missing_marks(
             self._database,
             who,
             request_identity(request, request.request_id, who),

@@ -27,7 +27,7 @@ MAX_LENGTH = 300
 """Characters of one line; the limit of the transcript's shape."""
 
 
-class Kind(IntEnum):
+class AchievementKind(IntEnum):
     """Which line of the form; the proto's AchievementKind."""
 
     CERTIFICATES = 1
@@ -62,7 +62,7 @@ def enter_achievements(
         ids = _students(tx, target, [student for student, _ in rows])
         _check_free(tx, target, ids)
         sent = dict(zip(ids, (text for _, text in rows), strict=True))
-        return _write(tx, caller, request, ref, target, kind=Kind(kind), sent=sent)
+        return _write(tx, caller, request, ref, target, kind=AchievementKind(kind), sent=sent)
 
 
 def get_achievements(database: Database, caller: Caller, ref: ClassRef, *, kind: int, student: str) -> list[TextRow]:
@@ -77,7 +77,7 @@ def get_achievements(database: Database, caller: Caller, ref: ClassRef, *, kind:
 def _check(ref: ClassRef, kind: int, student: str = "") -> None:
     roster_rules.check_class_ref(ref)
     findings = Findings()
-    findings.one_of("kind", kind, set(Kind))
+    findings.one_of("kind", kind, set(AchievementKind))
     if student:
         findings.code("student", student)
     findings.refuse()
@@ -125,7 +125,7 @@ def _write(
     ref: ClassRef,
     target: Target,
     *,
-    kind: Kind,
+    kind: AchievementKind,
     sent: dict[int, str],
 ) -> Entered:
     newest = achievements.newest(tx, target.year_id, kind, list(sent))

@@ -88,7 +88,7 @@ def data_history(
 ) -> list[DataVersionRow]:
     """Every version of a student's conduct, absence totals or attendance of a month, oldest first.
 
-    kind: of `corrections.Kind`, but no mark; semester: of CONDUCT, else 0; month: of ATTENDANCE,
+    kind: a CorrectionKind, but no mark; semester: of CONDUCT, else 0; month: of ATTENDANCE,
     else empty. Raises Invalid; NotFound STUDENT_UNKNOWN.
     """
     roster_rules.check_class_ref(ref)

@@ -18,7 +18,7 @@ from services.gradebook.model.permissions import Permission
 from services.gradebook.rules import SubjectKind
 
 
-def settle_missing_marks(
+def zero_missing_marks(
     database: Database,
     caller: Caller,
     request: EntryRequest,

@@ -49,8 +49,8 @@ Zeros = AbstractSet[tuple[int, int, int, int]]
 """Cells that are zero by rule: (subject id, semester, student id, column)."""
 
 
-class Kind(IntEnum):
-    """Kind of an anomaly, with the numbers of the proto's AnomalyKind."""
+class AnomalyKind(IntEnum):
+    """What is wrong about the marks, with the numbers of the proto's AnomalyKind."""
 
     OUTLIER = 1
     COLUMN_REPEATED = 2
@@ -75,7 +75,7 @@ class Cell(NamedTuple):
 class Anomaly(NamedTuple):
     """Something to check, with a Vietnamese sentence for the school."""
 
-    kind: Kind
+    kind: AnomalyKind
     sentence: str
     cells: tuple[Cell, ...]
 
@@ -174,7 +174,7 @@ def _outliers(columns: Sequence[_Column], earlier: Sequence[_Column]) -> Iterato
             if len(own) >= OUTLIER_OWN_MARKS and abs(mark - median(own)) >= OUTLIER_OWN:
                 cell = column.cell(student)
                 yield Anomaly(
-                    Kind.OUTLIER,
+                    AnomalyKind.OUTLIER,
                     f"{column.subject.name}, {column.word}: điểm {_shown(mark)} của học sinh số {cell.student.number}"
                     f" lệch nhiều so với các điểm khác của chính em (trung vị {_shown(median(own))}) và so với lớp"
                     f" (trung vị {_shown(class_median)}).",
@@ -186,7 +186,7 @@ def _repeated(columns: Sequence[_Column], later: Sequence[Sequence[_Column]]) ->
     for column, other in itertools.combinations(columns, 2):
         if equal := _equal_students(column, other):
             yield Anomaly(
-                Kind.COLUMN_REPEATED,
+                AnomalyKind.COLUMN_REPEATED,
                 f"{column.subject.name}: cột {column.word} và cột {other.word} giống nhau ở {len(equal)} học sinh;"
                 " có thể một cột đã được nhập hai lần.",
                 _cells(column, other, equal),
@@ -194,7 +194,7 @@ def _repeated(columns: Sequence[_Column], later: Sequence[Sequence[_Column]]) ->
     for column, other in itertools.product(columns, itertools.chain.from_iterable(later)):
         if column.number == other.number and (equal := _equal_students(column, other)):
             yield Anomaly(
-                Kind.COLUMN_REPEATED,
+                AnomalyKind.COLUMN_REPEATED,
                 f"Cột {column.word} của môn {column.subject.name} và của môn {other.subject.name} giống nhau ở"
                 f" {len(equal)} học sinh; có thể đã nhập nhầm môn.",
                 _cells(column, other, equal),
@@ -221,7 +221,7 @@ def _jumps(midterm: _Column, final: _Column) -> Iterator[Anomaly]:
     for student in _jumping(midterm.marks, final.marks, JUMP_COLUMNS):
         before, after = midterm.cell(student), final.cell(student)
         yield Anomaly(
-            Kind.JUMP,
+            AnomalyKind.JUMP,
             f"{midterm.subject.name}: học sinh số {before.student.number} có điểm giữa kì"
             f" {_shown(midterm.marks[student])}, cuối kì {_shown(final.marks[student])}, thay đổi khác hẳn cả lớp.",
             (before, after),
@@ -232,7 +232,7 @@ def _semester_jumps(column: _Column, first: Mapping[int, int], second: Mapping[i
     for student_id in _jumping(first, second, JUMP_SEMESTERS):
         student = column.students[student_id]
         yield Anomaly(
-            Kind.JUMP,
+            AnomalyKind.JUMP,
             f"{column.subject.name}: học sinh số {student.number} có điểm trung bình học kì I"
             f" {_shown(first[student_id])}, học kì II {_shown(second[student_id])}, thay đổi khác hẳn cả lớp.",
             (
@@ -258,7 +258,7 @@ def _all_equal(columns: Sequence[_Column]) -> Iterator[Anomaly]:
         if len(column.marks) >= EQUAL_STUDENTS and len(values) == 1 and values != {PASS_VALUE}:
             shown = keyed_text(values.pop()).replace(".", ",")
             yield Anomaly(
-                Kind.ALL_EQUAL,
+                AnomalyKind.ALL_EQUAL,
                 f"{column.subject.name}, cột {column.word}: cả {len(column.marks)} học sinh đều là {shown}.",
                 tuple(column.cell(student) for student in column.marks),
             )
@@ -268,7 +268,7 @@ def _missing(columns: Sequence[_Column]) -> Iterator[Anomaly]:
     for column in columns:
         if column.missing:
             yield Anomaly(
-                Kind.MISSING,
+                AnomalyKind.MISSING,
                 f"{column.subject.name}, cột {column.word}: còn thiếu điểm của {len(column.missing)} học sinh.",
                 tuple(column.cell(student) for student in column.missing),
             )

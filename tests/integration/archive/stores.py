@@ -8,7 +8,7 @@ from deploy.local import layout, objectstore
 from services.archive import usecases, worm
 from services.archive.config import StoreConfig
 from services.archive.probe import provision
-from services.archive.proof import Check, Report
+from services.archive.proof import ProbeCheck, ProbeReport
 from services.common.db import Database
 
 
@@ -29,9 +29,11 @@ class RunningStore:
         take.
         """
         now, config = datetime.now(UTC), self.config
-        checks = (Check("delete-version", "refused", "refused", passed),)
+        checks = (ProbeCheck("delete-version", "refused", "refused", passed),)
         with database.transaction() as tx:
-            usecases.record_probe(tx, Report(config.endpoint, config.bucket, config.probe_bucket, now, now, checks))
+            usecases.record_probe(
+                tx, ProbeReport(config.endpoint, config.bucket, config.probe_bucket, now, now, checks)
+            )
 
 
 def with_buckets(server: objectstore.Store) -> RunningStore:

@@ -181,7 +181,7 @@ def test_an_export_shows_the_remarks_of_its_subject_and_semester(world: World, s
 
 def test_remarks_that_come_by_both_ways_at_once_get_one_version_each(world: World, school_class: SchoolClass) -> None:
     """ImportMarks shares the year and holds the sheet, EnterRemarks holds the year alone; neither
-    waits for ever.
+    waits without end.
     """
     student, teacher = school_class.students[0].id, school_class.assignments["GDTC"][0]
     failed: list[BaseException] = []

@@ -1,5 +1,5 @@
-"""Exemption from the practical part: the principal's decision, shown beside marks that are still
-required.
+"""Exemption from the practical part: the principal's decision, shown together with the marks that
+are still required.
 """
 
 import json

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.gradebook.model import anomalies
-from services.gradebook.model.anomalies import Anomaly, Kind, find
+from services.gradebook.model.anomalies import Anomaly, AnomalyKind, find
 from services.gradebook.model.completeness import completeness, percent
 from services.gradebook.model.domain import FINAL_COLUMN, MIDTERM_COLUMN, Semester, Stage, required_columns
 from services.gradebook.model.results import ClassData, ClassStudent, ClassSubject, missing
@@ -59,12 +59,12 @@ def sheet(data: ClassData, subject: int, semester: Semester = Semester.FIRST) ->
     return data.marks[subject, semester]  # type: ignore[return-value]  # as ordinary() made it
 
 
-def kinds(listed: list[Anomaly]) -> set[Kind]:
+def kinds(listed: list[Anomaly]) -> set[AnomalyKind]:
     return {anomaly.kind for anomaly in listed}
 
 
 def test_the_kinds_are_those_of_the_contract() -> None:
-    named = {f"ANOMALY_KIND_{kind.name}": int(kind) for kind in Kind}
+    named = {f"ANOMALY_KIND_{kind.name}": int(kind) for kind in AnomalyKind}
     assert named == {name: number for name, number in review_pb2.AnomalyKind.items() if number}
 
 
@@ -82,7 +82,7 @@ def test_a_mark_far_from_the_student_and_the_class_is_an_outlier_unless_zero_by_
     data = ordinary(seed)
     subject, pupil, column = cell
     sheet(data, subject)[pupil][column] = 0
-    outliers = [anomaly for anomaly in find(data, Semester.FIRST) if anomaly.kind is Kind.OUTLIER]
+    outliers = [anomaly for anomaly in find(data, Semester.FIRST) if anomaly.kind is AnomalyKind.OUTLIER]
     assert [(c.subject.id, c.student.id, c.column, c.value) for outlier in outliers for c in outlier.cells] == [
         (*cell, "0")
     ]
@@ -99,7 +99,7 @@ def test_a_column_keyed_twice_is_found_though_a_few_marks_were_corrected(
     first, second = sorted(columns)
     for pupil, row in sheet(data, 1).items():
         row[second] = row[first] + (1 if pupil <= corrected else 0)
-    (anomaly,) = [a for a in find(data, Semester.FIRST) if a.kind is Kind.COLUMN_REPEATED]
+    (anomaly,) = [a for a in find(data, Semester.FIRST) if a.kind is AnomalyKind.COLUMN_REPEATED]
     assert {c.column for c in anomaly.cells} == columns
     assert len(anomaly.cells) == 2 * (PUPILS - corrected)
 
@@ -111,7 +111,7 @@ def test_a_column_keyed_for_two_subjects_is_found(seed: int, column: int) -> Non
     for pupil, row in sheet(data, 2).items():
         row[column] = sheet(data, 1)[pupil][column]
     (anomaly,) = find(data, Semester.FIRST)
-    assert (anomaly.kind, {c.subject.code for c in anomaly.cells}) == (Kind.COLUMN_REPEATED, {"TOAN", "VAN"})
+    assert (anomaly.kind, {c.subject.code for c in anomaly.cells}) == (AnomalyKind.COLUMN_REPEATED, {"TOAN", "VAN"})
 
 
 @given(seeds, st.integers(1, PUPILS))
@@ -120,13 +120,13 @@ def test_a_step_that_only_one_student_makes_is_a_jump(seed: int, pupil: int) -> 
     data = ordinary(seed)
     row = sheet(data, 1)[pupil]
     row[MIDTERM_COLUMN], row[FINAL_COLUMN] = 30, 95
-    jumps = [anomaly for anomaly in find(data, Semester.FIRST) if anomaly.kind is Kind.JUMP]
+    jumps = [anomaly for anomaly in find(data, Semester.FIRST) if anomaly.kind is AnomalyKind.JUMP]
     assert [[(c.student.id, c.column) for c in jump.cells] for jump in jumps] == [
         [(pupil, MIDTERM_COLUMN), (pupil, FINAL_COLUMN)]
     ]
     for other in sheet(data, 1).values():
         other[MIDTERM_COLUMN], other[FINAL_COLUMN] = 30, 95
-    assert Kind.JUMP not in kinds(find(data, Semester.FIRST))
+    assert AnomalyKind.JUMP not in kinds(find(data, Semester.FIRST))
 
 
 @given(seeds, st.integers(1, PUPILS))
@@ -136,7 +136,7 @@ def test_an_average_that_falls_between_semesters_is_a_jump(seed: int, pupil: int
     for column in COLUMNS:
         sheet(data, 1, Semester.FIRST)[pupil][column] = 90
         sheet(data, 1, Semester.SECOND)[pupil][column] = 50
-    jumps = [anomaly for anomaly in find(data, Semester.SECOND) if anomaly.kind is Kind.JUMP]
+    jumps = [anomaly for anomaly in find(data, Semester.SECOND) if anomaly.kind is AnomalyKind.JUMP]
     assert [[(c.student.id, c.column, c.value) for c in jump.cells] for jump in jumps] == [
         [(pupil, None, "9.0"), (pupil, None, "5.0")]
     ]
@@ -147,7 +147,7 @@ def test_a_class_of_one_mark_is_found_but_not_one_that_passes(subject: int, valu
     data = ordinary(1)
     for row in sheet(data, subject).values():
         row[2] = value
-    assert (Kind.ALL_EQUAL in kinds(find(data, Semester.FIRST))) is wrong
+    assert (AnomalyKind.ALL_EQUAL in kinds(find(data, Semester.FIRST))) is wrong
 
 
 @given(seeds, st.sets(cells, min_size=1, max_size=30), st.sets(st.integers(1, PUPILS), max_size=3))
@@ -159,7 +159,7 @@ def test_missing_marks_are_those_of_the_book_and_completeness_counts_them(
     for subject, pupil, column in gone:
         del sheet(data, subject)[pupil][column]
     data = replace(data, students=[replace(pupil, left=pupil.id in left) for pupil in data.students])
-    gaps = [anomaly for anomaly in find(data, Semester.FIRST) if anomaly.kind is Kind.MISSING]
+    gaps = [anomaly for anomaly in find(data, Semester.FIRST) if anomaly.kind is AnomalyKind.MISSING]
     named = {(c.subject.code, c.student.id, c.column) for gap in gaps for c in gap.cells}
     needed = [item for item in missing(data, Stage.SEMESTER_1) if item.kind == "MARK"]
     assert named == {(item.subject, item.student.id, item.column) for item in needed}

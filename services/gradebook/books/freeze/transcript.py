@@ -16,7 +16,7 @@ from services.gradebook.books.content.transcript import Identity, Source, Transc
 from services.gradebook.books.freeze import common, versions
 from services.gradebook.books.freeze.versions import Content, Draft
 from services.gradebook.entry import open_corrections
-from services.gradebook.entry.achievements import Kind
+from services.gradebook.entry.achievements import AchievementKind
 from services.gradebook.entry.store import achievements, class_data, corrections, remarks
 from services.gradebook.model import roster_rules
 from services.gradebook.model.catalogue import RecordBook
@@ -148,8 +148,8 @@ def _content(sources: _Sources, student: str, draft: Draft) -> bytes:
         absences=sources.absences.get(student_id),
         remarks=remarks_by_subject,
         homeroom_remark=remarks_by_subject.get("", ""),
-        certificates=sources.achievements.get((student_id, Kind.CERTIFICATES), ""),
-        competition=sources.achievements.get((student_id, Kind.COMPETITION), ""),
+        certificates=sources.achievements.get((student_id, AchievementKind.CERTIFICATES), ""),
+        competition=sources.achievements.get((student_id, AchievementKind.COMPETITION), ""),
         places=sources.places.get(student_id, []),
         earlier=sources.earlier.get(student, []),
     )

@@ -278,7 +278,7 @@ def opening(keys: Sequence[SheetKey], *, wait: bool) -> tuple[Call, Call]:
     No sheet or request id may come twice.
 
     wait: for what someone else holds, which only a transaction of one sheet may do: whoever waits
-    for one lock while holding another may wait for ever. Locks are a statement of their own, so
+    for one lock while holding another may wait without end. Locks are a statement of their own, so
     that the next one sees what was committed meanwhile.
     """
     assert not wait or len(keys) == 1
