@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from hoso.operations.v1 import anchors_pb2
 from hoso.operations.v1.anchors_pb2_grpc import AnchorServiceStub
@@ -40,6 +41,13 @@ class Anchoring:
     archive: AnchorServiceStub
     signer: Signer
     trusted: bytes
+
+
+class _Anchor(NamedTuple):
+    """A locked anchor, and the digest by which the next one names it."""
+
+    statement: Statement
+    sha256: bytes
 
 
 def start(
@@ -93,14 +101,14 @@ def make(anchoring: Anchoring, job: Job) -> None:
     meanwhile; Unavailable.
     """
     newest = _newest(anchoring)
-    if newest is None or job.key.startswith("asked/") or days.day(newest[0].time) < job.key:
+    if newest is None or job.key.startswith("asked/") or days.day(newest.statement.time) < job.key:
         _lock(anchoring, _next(anchoring, newest))
     with anchoring.database.transaction() as tx:
         jobs.finish(tx, job)
 
 
-def _newest(anchoring: Anchoring) -> tuple[Statement, bytes] | None:
-    """The newest anchor of this service and its digest; None before the first."""
+def _newest(anchoring: Anchoring) -> _Anchor | None:
+    """The newest anchor of this service; None before the first."""
     request = anchors_pb2.GetAnchorRequest(service=anchoring.service)
     try:
         with calling("archive"):
@@ -113,12 +121,12 @@ def _newest(anchoring: Anchoring) -> tuple[Statement, bytes] | None:
         statement = anchor.read(answer.statement, anchoring.service, anchoring.trusted)
     except anchor.AnchorInvalid as e:
         raise Rejected("ANCHOR_INVALID", "Mốc nhật kí mới nhất không hợp lệ.", why=e.reason) from e
-    return statement, anchor.sha256(answer.statement)
+    return _Anchor(statement, anchor.sha256(answer.statement))
 
 
-def _next(anchoring: Anchoring, newest: tuple[Statement, bytes] | None) -> Statement:
+def _next(anchoring: Anchoring, newest: _Anchor | None) -> Statement:
     with anchoring.database.transaction() as tx:
-        changed = audit.differences(tx, newest[0].heads) if newest else []
+        changed = audit.differences(tx, newest.statement.heads) if newest else []
         heads = audit.heads(tx)
     if changed:
         raise Rejected(
@@ -130,8 +138,8 @@ def _next(anchoring: Anchoring, newest: tuple[Statement, bytes] | None) -> State
         )
     return Statement(
         service=anchoring.service,
-        number=newest[0].number + 1 if newest else 1,
-        previous_sha256=newest[1] if newest else b"",
+        number=newest.statement.number + 1 if newest else 1,
+        previous_sha256=newest.sha256 if newest else b"",
         time=datetime.now(UTC),
         heads=tuple(heads),
     )

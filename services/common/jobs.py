@@ -28,9 +28,11 @@ _WAITING: Final = "waiting"
 _RUNNING: Final = "running"
 _DONE: Final = "done"
 _DEAD: Final = "dead"
-"""States of a job. Conditions name them in the statement itself, where the partial indexes of the
-table are recognised by them.
+"""States of a job. Statements hold them as text, not as parameters: so the planner sees that a
+condition is that of a partial index.
 """
+_IS_OPEN: Final = f"state IN ('{_WAITING}', '{_RUNNING}')"
+"""The condition of the partial index of the jobs that are not over."""
 
 
 class LeaseLost(Exception):
@@ -106,15 +108,15 @@ def request(tx: Tx, kind: str, payloads: Mapping[str, Mapping[str, str]]) -> Non
     # In the order of their keys, so that two transactions that ask for the same jobs cannot block
     # each other.
     tx.execute(
-        "INSERT INTO job (kind, key, payload)"
+        "INSERT INTO job (kind, key, payload)"  # noqa: S608 - constants
         " SELECT %s, key, payload FROM unnest(%s::text[], %s::jsonb[]) AS wanted (key, payload) ORDER BY key"
         " ON CONFLICT (kind, key) DO UPDATE SET woken = true, finished_time = NULL,"
-        " state = CASE job.state WHEN 'done' THEN 'waiting' ELSE job.state END,"
-        " due_time = CASE job.state WHEN 'running' THEN job.due_time ELSE now() END,"
-        " created_time = CASE job.state WHEN 'done' THEN now() ELSE job.created_time END,"
-        " attempt = CASE job.state WHEN 'done' THEN 0 ELSE job.attempt END,"
-        " waits = CASE job.state WHEN 'done' THEN 0 ELSE job.waits END"
-        " WHERE job.state IN ('done', 'running') OR (job.state = 'waiting' AND job.waits > 0)",
+        f" state = CASE job.state WHEN '{_DONE}' THEN '{_WAITING}' ELSE job.state END,"
+        f" due_time = CASE job.state WHEN '{_RUNNING}' THEN job.due_time ELSE now() END,"
+        f" created_time = CASE job.state WHEN '{_DONE}' THEN now() ELSE job.created_time END,"
+        f" attempt = CASE job.state WHEN '{_DONE}' THEN 0 ELSE job.attempt END,"
+        f" waits = CASE job.state WHEN '{_DONE}' THEN 0 ELSE job.waits END"
+        f" WHERE job.state IN ('{_DONE}', '{_RUNNING}') OR (job.state = '{_WAITING}' AND job.waits > 0)",
         (kind, list(payloads), [Jsonb(dict(payload)) for payload in payloads.values()]),
     )
     _notify(tx)
@@ -123,7 +125,8 @@ def request(tx: Tx, kind: str, payloads: Mapping[str, Mapping[str, str]]) -> Non
 def aside(tx: Tx, kind: str) -> list[str]:
     """Keys of the jobs of this kind that stand aside, or run now and may do so."""
     statement = (
-        "SELECT key FROM job WHERE state IN ('waiting', 'running') AND (state = 'running' OR waits > 0) AND kind = %s"
+        f"SELECT key FROM job WHERE {_IS_OPEN} AND kind = %s"  # noqa: S608 - constants
+        f" AND (state = '{_RUNNING}' OR waits > 0)"
     )
     return scalars(tx, str, statement, (kind,)).fetchall()
 
@@ -135,9 +138,9 @@ def wake(tx: Tx, kind: str, keys: Collection[str]) -> None:
     looked too early.
     """
     tx.execute(
-        "UPDATE job SET woken = true, due_time = CASE state WHEN 'waiting' THEN now() ELSE due_time END"
+        f"UPDATE job SET woken = true, due_time = CASE state WHEN '{_WAITING}' THEN now() ELSE due_time END"  # noqa: S608 - constants
         " WHERE id IN (SELECT id FROM job WHERE kind = %s AND key = ANY(%s)"
-        " AND (state = 'running' OR (state = 'waiting' AND waits > 0)) ORDER BY key FOR UPDATE)",
+        f" AND (state = '{_RUNNING}' OR (state = '{_WAITING}' AND waits > 0)) ORDER BY key FOR UPDATE)",
         (kind, list(keys)),
     )
     _notify(tx)
@@ -159,7 +162,8 @@ def finish_for_now(tx: Tx, job: Job) -> None:
     due again at once. For a handler that finds nothing it can do. Raises LeaseLost like `finish`.
     """
     done = tx.execute(
-        "UPDATE job SET state = CASE WHEN woken THEN 'waiting' ELSE 'done' END, lease = NULL, last_error = NULL,"
+        f"UPDATE job SET state = CASE WHEN woken THEN '{_WAITING}' ELSE '{_DONE}' END,"  # noqa: S608 - constants
+        " lease = NULL, last_error = NULL,"
         " attempt = CASE WHEN woken THEN attempt - 1 ELSE attempt END, due_time = now(),"
         " finished_time = CASE WHEN NOT woken THEN now() END WHERE id = %s AND lease = %s",
         (job.id, job.lease),
@@ -177,8 +181,8 @@ def list_dead(tx: Tx, *, limit: int = 100, before_id: int | None = None) -> list
     return rows(
         tx,
         DeadJob,
-        "SELECT id, kind, key, attempt AS attempts, last_error, finished_time AS dead_time FROM job"
-        " WHERE state = 'dead' AND (%(before)s::bigint IS NULL OR id < %(before)s)"
+        "SELECT id, kind, key, attempt AS attempts, last_error, finished_time AS dead_time FROM job"  # noqa: S608 - constants
+        f" WHERE state = '{_DEAD}' AND (%(before)s::bigint IS NULL OR id < %(before)s)"
         " ORDER BY id DESC LIMIT %(limit)s",
         {"before": before_id, "limit": limit},
     ).fetchall()
@@ -205,9 +209,9 @@ def state(tx: Tx) -> JobCounts:
     """How much is open and how much gave up."""
     # Two questions, because each has its own index; done rows are many and are never removed.
     statement = (
-        "SELECT count(*) AS open, min(created_time) AS oldest_time,"
-        " (SELECT count(*) FROM job WHERE state = 'dead') AS dead"
-        " FROM job WHERE state IN ('waiting', 'running')"
+        "SELECT count(*) AS open, min(created_time) AS oldest_time,"  # noqa: S608 - constants
+        f" (SELECT count(*) FROM job WHERE state = '{_DEAD}') AS dead"
+        f" FROM job WHERE {_IS_OPEN}"
     )
     return one_row(rows(tx, JobCounts, statement))
 
@@ -222,9 +226,9 @@ def claim(tx: Tx, kinds: Sequence[str], lease_s: float) -> Job | None:
         job = rows(
             tx,
             Job,
-            "UPDATE job SET state = %s, lease = %s, attempt = attempt + 1, woken = false,"
+            "UPDATE job SET state = %s, lease = %s, attempt = attempt + 1, woken = false,"  # noqa: S608 - constants
             " due_time = clock_timestamp() + make_interval(secs => %s)"
-            " WHERE id = (SELECT id FROM job WHERE state IN ('waiting', 'running') AND kind = ANY(%s)"
+            f" WHERE id = (SELECT id FROM job WHERE {_IS_OPEN} AND kind = ANY(%s)"
             " AND due_time <= now() ORDER BY priority DESC, due_time, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
             " RETURNING id, kind, key, payload, attempt, lease",
             (_RUNNING, uuid.uuid4(), lease_s, list(kinds)),

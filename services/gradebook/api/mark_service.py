@@ -208,7 +208,7 @@ class Marks(marks_pb2_grpc.MarkServiceServicer):
             who,
             request_identity(request, request.request_id, who),
             class_ref(request.school_class),
-            [(row.student, row.excused, row.unexcused) for row in request.rows],
+            [attendance.AbsenceTotals(row.student, row.excused, row.unexcused) for row in request.rows],
         )
         return marks_pb2.EnterAbsencesResponse()
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from services.common.db import Tx
 from services.common.errors import Rejected, Violation
 from services.gradebook.entry.store import sheets
+from services.gradebook.entry.store.holding import BookStage
 from services.gradebook.entry.store.sheets import EntryState, Target
 from services.gradebook.model import sheet_rules
 from services.gradebook.model.checks import refuse
@@ -56,18 +57,18 @@ def check_open(state: EntryState, kinds: set[MarkKind], first_stage: int) -> Non
         raise Rejected("WINDOW_CLOSED", "Không trong thời hạn nhập điểm.", mark_kinds=names)
     check_free(state.books, first_stage)
     if first_stage == Stage.AFTER_SUMMER and not any(
-        (record_type, stage) == (RecordType.CLASS_BOOK, Stage.WHOLE_YEAR) and book_state in READ_ONLY
-        for record_type, stage, book_state in state.books
+        (book.record_type, book.stage) == (RecordType.CLASS_BOOK, Stage.WHOLE_YEAR) and book.state in READ_ONLY
+        for book in state.books
     ):
         raise Rejected("YEAR_NOT_LOCKED", "Phải khóa sổ cả năm của lớp trước khi nhập kết quả sau kì nghỉ hè.")
 
 
-def check_free(books: Sequence[tuple[int, int, int]], first_stage: int) -> None:
-    """Raises Rejected BOOK_LOCKED when a book alive of the stage or a later one holds the data.
+def check_free(books: Sequence[BookStage], first_stage: int) -> None:
+    """Raises Rejected BOOK_LOCKED when a book of the stage or a later one holds the data.
 
-    books: record type, stage and state of each book alive.
+    books: those alive.
     """
-    holding = [book_state for _, stage, book_state in books if stage >= first_stage]
+    holding = [book.state for book in books if book.stage >= first_stage]
     if holding:
         furthest = BookState(max(holding))
         message = "Dữ liệu đã khóa sổ." if furthest in READ_ONLY else "Sổ của lớp đã chốt dữ liệu và đang hoàn thiện."

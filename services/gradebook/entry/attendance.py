@@ -96,16 +96,22 @@ def get_attendance(database: Database, caller: Caller, ref: ClassRef, month: str
     return rows, list(kept)
 
 
+class AbsenceTotals(NamedTuple):
+    """A student (moet_student_id) and their absent sessions of the year."""
+
+    student: str
+    excused: int
+    unexcused: int
+
+
 def enter_absences(
     database: Database,
     caller: Caller,
     request: EntryRequest,
     ref: ClassRef,
-    rows: Sequence[tuple[str, int, int]],
+    rows: Sequence[AbsenceTotals],
 ) -> None:
     """Enter the year's absent sessions (homeroom teacher).
-
-    rows: moet_student_id, excused, unexcused.
 
     Raises as `conduct.enter_conduct`, and Rejected ATTENDANCE_KEPT when the class keeps attendance
     by month: then the totals follow from its sheets.
@@ -113,8 +119,8 @@ def enter_absences(
     roster_rules.check_class_ref(ref)
     findings = Findings()
     findings.count("rows", len(rows), 1, roster_rules.MAX_STUDENTS)
-    for index, (_, excused, unexcused) in enumerate(rows):
-        attendance_rules.check_totals(findings, f"rows[{index}]", excused, unexcused)
+    for index, row in enumerate(rows):
+        attendance_rules.check_totals(findings, f"rows[{index}]", row.excused, row.unexcused)
     findings.refuse()
     with database.transaction() as tx:
         target = targets.homeroom_target(tx, caller, ref, Permission.ENTER_ABSENCES)
@@ -122,12 +128,12 @@ def enter_absences(
         if state.earlier:
             acts.repeat(state.earlier, {EntryKind.ABSENCES}, request, caller)
             return
-        students = allowed.students_of(state, [student for student, _, _ in rows])
+        students = allowed.students_of(state, [row.student for row in rows])
         allowed.check_open(state, set(), Stage.WHOLE_YEAR)
         act = acts.new_act(request, EntryKind.ABSENCES, target.class_id, caller)
         if attendance.is_kept(tx, act.class_id):
             raise Rejected("ATTENDANCE_KEPT", "Lớp đã điểm danh theo tháng; tổng số buổi nghỉ được tính từ đó.")
-        excused_totals, unexcused_totals = [row[1] for row in rows], [row[2] for row in rows]
+        excused_totals, unexcused_totals = [row.excused for row in rows], [row.unexcused for row in rows]
         written = conduct.write_absences(tx, act, students, excused_totals, unexcused_totals)
         acts.record(tx, caller, ref, act, written)
 

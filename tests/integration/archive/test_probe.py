@@ -20,7 +20,7 @@ from services.common.errors import Unavailable
 from tests.integration.archive.stores import RunningStore
 
 
-def _failed(report: proof.Report) -> dict[str, str]:
+def _failed(report: proof.ProbeReport) -> dict[str, str]:
     return {c.name: c.observed for c in report.checks if not c.passed}
 
 

@@ -9,7 +9,7 @@ from services.gradebook.books.content.class_book import BookFacts
 from services.gradebook.books.freeze import common, versions
 from services.gradebook.books.freeze.versions import Content, Draft
 from services.gradebook.entry import open_corrections
-from services.gradebook.entry.store import class_data, corrections, holding
+from services.gradebook.entry.store import approved_corrections, class_data, holding
 from services.gradebook.entry.store.class_data import ClassHead
 from services.gradebook.model import results, roster_rules
 from services.gradebook.model.domain import ClassRef, RecordType, School, Stage, column_name
@@ -59,7 +59,7 @@ def _content(tx: Tx, year: YearRow, school_class: ClassRow, draft: Draft) -> byt
         stage=stage,
         version=draft.version,
         closing_time=closing_time,
-        corrections=corrections.approved(tx, [school_class.id], stage)[school_class.id],
+        corrections=approved_corrections.approved(tx, [school_class.id], stage)[school_class.id],
     )
     _check_signatories(data, facts.school)
     return content.class_book(data, facts)

@@ -11,7 +11,7 @@ from services.gradebook.books.content.teacher_book import MAX_CLASSES, TaughtCla
 from services.gradebook.books.freeze import common, versions
 from services.gradebook.books.freeze.versions import Content, Draft
 from services.gradebook.entry import open_corrections
-from services.gradebook.entry.store import class_data, corrections, remarks
+from services.gradebook.entry.store import approved_corrections, class_data, remarks
 from services.gradebook.entry.store.class_data import ClassHead
 from services.gradebook.model import results, roster_rules
 from services.gradebook.model.catalogue import RecordBook, record_book
@@ -69,7 +69,7 @@ def _content(
     open_corrections.refuse(tx, [head.id for head in heads], stage, subject=subject)
     left_on = class_data.left_on(tx, [head.id for head in heads])
     all_remarks = remarks.of_classes(tx, [head.id for head in heads])
-    approved = corrections.approved(tx, [head.id for head in heads], stage)
+    approved = approved_corrections.approved(tx, [head.id for head in heads], stage)
     classes = [
         TaughtClass(
             head.name,

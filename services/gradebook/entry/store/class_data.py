@@ -1,6 +1,6 @@
 """Reading everything of one class, or of all classes of a year, in few statements."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -50,12 +50,15 @@ def heads_after(tx: Tx, year_id: int, after: tuple[int, str], limit: int) -> lis
 def zeros(tx: Tx, classes: Sequence[int], semesters: Sequence[int]) -> dict[int, set[tuple[int, int, int, int]]]:
     """Class id → cells that are zero by rule: (subject id, semester, student id, column)."""
     cells: dict[int, set[tuple[int, int, int, int]]] = {}
-    for class_id, subject, semester, student, column in tx.execute(
+    for zero in rows(
+        tx,
+        _ZeroRow,
         "SELECT class_id, subject_id, semester, student_id, column_no FROM mark"
         " WHERE class_id = ANY(%s) AND semester = ANY(%s) AND status = %s",
         (list(classes), list(semesters), CellSource.ZERO_BY_RULE),
     ):
-        cells.setdefault(class_id, set()).add((subject, semester, student, column))
+        cell = (zero.subject_id, zero.semester, zero.student_id, zero.column_no)
+        cells.setdefault(zero.class_id, set()).add(cell)
     return cells
 
 
@@ -82,16 +85,22 @@ def read(
     students = _students(tx, ids)
     marks = _marks(tx, ids, [subject.id for listed in subjects.values() for subject in listed], semesters)
     conduct: dict[int, dict[tuple[int, int], Level]] = {}
-    for class_id, semester, student, level in tx.execute(
-        "SELECT class_id, semester, student_id, level FROM conduct WHERE class_id = ANY(%s)", (ids,)
+    for row in rows(
+        tx,
+        _ConductRow,
+        "SELECT class_id, semester, student_id, level FROM conduct WHERE class_id = ANY(%s)",
+        (ids,),
     ):
-        conduct.setdefault(class_id, {})[semester, student] = _LEVELS[level]
+        conduct.setdefault(row.class_id, {})[row.semester, row.student_id] = _LEVELS[row.level]
     policy = policy_store.in_force(tx, school_year).policy
     absences: dict[int, dict[int, tuple[int, int]]] = {}
-    for class_id, student, excused, unexcused in tx.execute(
-        "SELECT class_id, student_id, excused, unexcused FROM absence WHERE class_id = ANY(%s)", (ids,)
+    for total in rows(
+        tx,
+        _AbsenceRow,
+        "SELECT class_id, student_id, excused, unexcused FROM absence WHERE class_id = ANY(%s)",
+        (ids,),
     ):
-        absences.setdefault(class_id, {})[student] = (excused, unexcused)
+        absences.setdefault(total.class_id, {})[total.student_id] = (total.excused, total.unexcused)
     exempt = exemptions.in_force(tx, ids)
     sheets = attendance.newest_sheets(tx, ids)
     for class_id, kept in sheets.items():
@@ -134,11 +143,13 @@ def left_on(tx: Tx, classes: Sequence[int]) -> dict[int, dict[int, date]]:
     omitted.
     """
     days: dict[int, dict[int, date]] = {}
-    for class_id, student, day in tx.execute(
+    for row in rows(
+        tx,
+        _LeaverRow,
         "SELECT class_id, student_id, left_on FROM enrolment WHERE class_id = ANY(%s) AND left_on IS NOT NULL",
         (list(classes),),
     ):
-        days.setdefault(class_id, {})[student] = day
+        days.setdefault(row.class_id, {})[row.student_id] = row.left_on
     return days
 
 
@@ -146,16 +157,59 @@ def absences(tx: Tx, class_id: int) -> dict[int, tuple[int, int]]:
     """Student id → the year's absent sessions, excused and unexcused, as entered for the whole
     year.
     """
-    totals = tx.execute("SELECT student_id, excused, unexcused FROM absence WHERE class_id = %s", (class_id,))
-    return {student: (excused, unexcused) for student, excused, unexcused in totals}
+    statement = "SELECT class_id, student_id, excused, unexcused FROM absence WHERE class_id = %s"
+    totals = rows(tx, _AbsenceRow, statement, (class_id,))
+    return {total.student_id: (total.excused, total.unexcused) for total in totals}
 
 
 def student_ids(tx: Tx, class_id: int) -> dict[str, int]:
     """moet_student_id → id of the students of a class, by number in its list."""
-    students = tx.execute(
-        "SELECT moet_student_id, student_id FROM enrolment WHERE class_id = %s ORDER BY number", (class_id,)
-    )
-    return dict(students.fetchall())
+    statement = "SELECT moet_student_id, student_id FROM enrolment WHERE class_id = %s ORDER BY number"
+    return {row.moet_student_id: row.student_id for row in rows(tx, _NamedRow, statement, (class_id,))}
+
+
+class _ZeroRow(NamedTuple):
+    class_id: int
+    subject_id: int
+    semester: int
+    student_id: int
+    column_no: int
+
+
+class _ConductRow(NamedTuple):
+    class_id: int
+    semester: int
+    student_id: int
+    level: int
+
+
+class _AbsenceRow(NamedTuple):
+    class_id: int
+    student_id: int
+    excused: int
+    unexcused: int
+
+
+class _LeaverRow(NamedTuple):
+    class_id: int
+    student_id: int
+    left_on: date
+
+
+class _NamedRow(NamedTuple):
+    moet_student_id: str
+    student_id: int
+
+
+class _SheetRow(NamedTuple):
+    """The marks of a sheet; the lists are of equal length, one place per mark."""
+
+    class_id: int
+    subject_id: int
+    semester: int
+    students: list[int]
+    columns: list[int]
+    marks: list[int]
 
 
 class _TeacherRow(NamedTuple):
@@ -248,7 +302,8 @@ def _move(kind: int | None, day: date | None) -> tuple[int, date] | None:
 
 
 MARKS_OF_CLASSES = (
-    "SELECT class_id, subject_id, semester, array_agg(student_id), array_agg(column_no), array_agg(value) FROM mark"
+    "SELECT class_id, subject_id, semester, array_agg(student_id) AS students, array_agg(column_no) AS columns,"
+    " array_agg(value) AS marks FROM mark"
     " WHERE class_id = ANY(%s) AND subject_id = ANY(%s) AND semester = ANY(%s) AND value IS NOT NULL"
     " GROUP BY class_id, subject_id, semester"
 )
@@ -264,16 +319,13 @@ def _marks(
     marks: dict[int, dict[tuple[int, int], Sheet]] = {}
     # One row per sheet: the database gathers cells several times as fast as Python takes rows of
     # single ones.
-    sheets: Iterable[tuple[int, int, int, list[int], list[int], list[int]]] = tx.execute(
-        MARKS_OF_CLASSES,
-        (list(classes), list(set(subjects)), list(semesters)),
-    )
-    for class_id, subject_id, semester, *cells in sheets:
+    sheets = rows(tx, _SheetRow, MARKS_OF_CLASSES, (list(classes), list(set(subjects)), list(semesters)))
+    for row in sheets:
         sheet: dict[int, dict[int, int]] = {}
-        for student, column, value in zip(*cells, strict=True):
+        for student, column, value in zip(row.students, row.columns, row.marks, strict=True):
             if student in sheet:
                 sheet[student][column] = value
             else:
                 sheet[student] = {column: value}
-        marks.setdefault(class_id, {})[subject_id, semester] = sheet
+        marks.setdefault(row.class_id, {})[row.subject_id, row.semester] = sheet
     return marks

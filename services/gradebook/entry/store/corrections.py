@@ -1,6 +1,6 @@
 """Corrections and the steps of their life."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,7 +11,6 @@ from services.gradebook.entry.store.acts import add_act
 from services.gradebook.entry.store.windows import SnapshotRow
 from services.gradebook.model.acts import EntryAct
 from services.gradebook.model.correction_rules import (
-    ApprovedCorrection,
     Change,
     CorrectionKind,
     CorrectionState,
@@ -71,6 +70,63 @@ class CorrectionRow(NamedTuple):
         return f"corrections/{self.id}"
 
 
+class _Columns(NamedTuple):
+    """What `_CORRECTION` reads. The columns of a step that was not made, and of a snapshot that was
+    not taken, are all NULL.
+    """
+
+    id: UUID
+    number: int
+    request_sha256: bytes
+    school: str
+    school_year: str
+    class_name: str
+    subject: str
+    student: str
+    kind: int
+    class_id: int
+    student_id: int
+    subject_id: int | None
+    semester: int | None
+    column_no: int
+    month: str
+    old_version: int
+    places: list[int]
+    old_values: list[int | None]
+    new_values: list[int | None]
+    reason: str
+    evidence: str
+    evidence_sha256: bytes | None
+    state: int
+    voided_books: list[UUID]
+    requested_person: str
+    requested_client: str
+    requested_time: datetime
+    requested_note: str
+    confirmed_person: str | None
+    confirmed_client: str
+    confirmed_time: datetime
+    confirmed_note: str
+    decided_person: str | None
+    decided_client: str
+    decided_time: datetime
+    decided_note: str
+    withdrawn_person: str | None
+    withdrawn_client: str
+    withdrawn_time: datetime
+    withdrawn_note: str
+    snapshot_id: UUID | None
+    content_sha256: bytes
+    previous_sha256: bytes | None
+    archive_record: str
+    sequence: int
+
+
+class _OpenRow(NamedTuple):
+    student: str
+    id: UUID
+
+
 class NewCorrection(NamedTuple):
     """A correction to be written, in its first state."""
 
@@ -83,7 +139,8 @@ class NewCorrection(NamedTuple):
     evidence_sha256: bytes | None
 
 
-_MONTH = "coalesce(to_char(k.month, 'YYYY-MM'), '')"
+MONTH = "coalesce(to_char(k.month, 'YYYY-MM'), '')"
+"""The month of a correction `k`, such as "2025-10"; empty for none."""
 _STEPS = {
     "requested": ("a", (CorrectionState.REQUESTED,)),
     "confirmed": ("f", (CorrectionState.CONFIRMED,)),
@@ -100,7 +157,8 @@ def _step_columns(field: str, alias: str) -> str:
     return ", ".join(f"{alias}.{column} AS {field}_{name}" for column, name in columns.items())
 
 
-def _step_join(alias: str, states: tuple[CorrectionState, ...], kind: str = "LEFT JOIN") -> str:
+def step_join(alias: str, states: tuple[CorrectionState, ...], kind: str = "LEFT JOIN") -> str:
+    """Joins the step of a correction `k` that brought it into one of the states."""
     listed = ", ".join(f"{state:d}" for state in states)
     return f" {kind} correction_step {alias} ON {alias}.correction_id = k.id AND {alias}.state IN ({listed})"
 
@@ -108,14 +166,14 @@ def _step_join(alias: str, states: tuple[CorrectionState, ...], kind: str = "LEF
 _CORRECTION = (
     "SELECT k.id, k.number, k.request_sha256, s.code AS school, y.name AS school_year, c.name AS class_name,"  # noqa: S608
     f" coalesce(u.code, '') AS subject, p.moet_student_id AS student, k.kind, k.class_id, k.student_id, k.subject_id,"
-    f" k.semester, k.column_no, {_MONTH} AS month, k.old_version, k.places, k.old_values, k.new_values, k.reason,"
+    f" k.semester, k.column_no, {MONTH} AS month, k.old_version, k.places, k.old_values, k.new_values, k.reason,"
     " k.evidence, k.evidence_sha256, k.state, k.voided_books,"
     f" {', '.join(_step_columns(field, alias) for field, (alias, _) in _STEPS.items())},"
     " n.id AS snapshot_id, n.content_sha256, n.previous_sha256, coalesce(r.record, '') AS archive_record, n.sequence"
     " FROM correction k JOIN school_class c ON c.id = k.class_id JOIN school_year y ON y.id = c.school_year_id"
     " JOIN school s ON s.id = y.school_id JOIN student p ON p.id = k.student_id"
     " LEFT JOIN subject u ON u.id = k.subject_id"
-    f"{''.join(_step_join(alias, states) for alias, states in _STEPS.values())}"
+    f"{''.join(step_join(alias, states) for alias, states in _STEPS.values())}"
     " LEFT JOIN snapshot n ON n.correction_id = k.id LEFT JOIN snapshot_record r ON r.snapshot_id = n.id"
 )
 
@@ -123,18 +181,18 @@ _CORRECTION = (
 def find_correction(tx: Tx, correction_id: UUID, *, lock: bool = False) -> CorrectionRow | None:
     """A correction; `lock` holds it until commit, so that states are left one after the other."""
     tail = " FOR UPDATE OF k" if lock else ""
-    row = rows(tx, dict, f"{_CORRECTION} WHERE k.id = %s{tail}", (correction_id,)).fetchone()
+    row = rows(tx, _Columns, f"{_CORRECTION} WHERE k.id = %s{tail}", (correction_id,)).fetchone()
     return None if row is None else _row(row)
 
 
 def correction(tx: Tx, correction_id: UUID) -> CorrectionRow:
     """A correction that exists."""
-    return _row(one_row(rows(tx, dict, f"{_CORRECTION} WHERE k.id = %s", (correction_id,))))
+    return _row(one_row(rows(tx, _Columns, f"{_CORRECTION} WHERE k.id = %s", (correction_id,))))
 
 
 def by_request(tx: Tx, request_id: UUID) -> CorrectionRow:
     """The correction that this request made, which exists."""
-    return _row(one_row(rows(tx, dict, f"{_CORRECTION} WHERE k.request_id = %s", (request_id,))))
+    return _row(one_row(rows(tx, _Columns, f"{_CORRECTION} WHERE k.request_id = %s", (request_id,))))
 
 
 # Class by class, else the planner walks the corrections of the whole city by number.
@@ -152,7 +210,7 @@ def list_corrections(
     """A page of the corrections of a year, oldest first; class_id and state None: of any."""
     page = rows(
         tx,
-        dict,
+        _Columns,
         f"{_CORRECTION} WHERE k.id = ANY(ARRAY({_PAGE})) ORDER BY k.number",
         {"year": year_id, "class": class_id, "state": state, "after": after, "limit": limit},
     )
@@ -179,13 +237,15 @@ def open_of_students(tx: Tx, class_id: int, stage: Stage, students: Sequence[str
     first.
     """
     listed: dict[str, list[UUID]] = {}
-    for student, correction_id in tx.execute(
-        "SELECT p.moet_student_id, k.id FROM correction k JOIN student p ON p.id = k.student_id"  # noqa: S608
+    for row in rows(
+        tx,
+        _OpenRow,
+        "SELECT p.moet_student_id AS student, k.id FROM correction k JOIN student p ON p.id = k.student_id"  # noqa: S608
         f" WHERE {_OPEN} AND k.class_id = %s AND k.first_stage <= %s AND p.moet_student_id = ANY(%s)"
         " ORDER BY k.number",
         (class_id, stage, list(students)),
     ):
-        listed.setdefault(student, []).append(correction_id)
+        listed.setdefault(row.student, []).append(row.id)
     return listed
 
 
@@ -205,32 +265,6 @@ def open_at(tx: Tx, datum: Datum) -> UUID | None:
             "month": _first_day(datum.month),
         },
     ).fetchone()
-
-
-def approved(tx: Tx, classes: Sequence[int], stage: Stage) -> dict[int, list[ApprovedCorrection]]:
-    """Class id → approved corrections of what its book of the stage holds, by time of approval."""
-    listed: dict[int, list[ApprovedCorrection]] = {class_id: [] for class_id in classes}
-    for row in rows(
-        tx,
-        dict,
-        f"SELECT k.class_id, k.kind, u.code AS subject, k.semester, k.column_no, {_MONTH} AS month, k.student_id,"  # noqa: S608
-        " k.places, k.old_values, k.new_values, k.reason, a.person AS requested_by, ta.name AS requested_name,"
-        " f.person AS confirmed_by, tf.name AS confirmed_name, d.person AS approved_by, td.name AS approved_name,"
-        " d.recorded_time AS time"
-        " FROM correction k JOIN school_class c ON c.id = k.class_id JOIN school_year y ON y.id = c.school_year_id"
-        " LEFT JOIN subject u ON u.id = k.subject_id"
-        f"{_step_join('a', (CorrectionState.REQUESTED,), 'JOIN')}"
-        f"{_step_join('f', (CorrectionState.CONFIRMED,), 'JOIN')}"
-        f"{_step_join('d', (CorrectionState.APPROVED,), 'JOIN')}"
-        " JOIN staff ta ON ta.school_id = y.school_id AND ta.person = a.person"
-        " JOIN staff tf ON tf.school_id = y.school_id AND tf.person = f.person"
-        " JOIN staff td ON td.school_id = y.school_id AND td.person = d.person"
-        f" WHERE k.state = {CorrectionState.APPROVED:d} AND k.class_id = ANY(%s) AND k.first_stage <= %s"
-        " ORDER BY d.recorded_time, k.number",
-        (list(classes), stage),
-    ):
-        listed[row["class_id"]].append(_approved(row))
-    return listed
 
 
 def add(tx: Tx, act: EntryAct, new: NewCorrection) -> str:
@@ -296,76 +330,58 @@ def _first_day(month: str) -> str | None:
     return f"{month}-01" if month else None
 
 
-def _approved(row: Mapping[str, Any]) -> ApprovedCorrection:
-    return ApprovedCorrection._make(
-        [
-            CorrectionKind(row["kind"]),
-            row["subject"],
-            row["semester"],
-            row["column_no"],
-            row["month"],
-            row["student_id"],
-            _changes(row),
-            row["reason"],
-            (row["requested_by"], row["requested_name"]),
-            (row["confirmed_by"], row["confirmed_name"]),
-            (row["approved_by"], row["approved_name"]),
-            row["time"],
-        ]
-    )
-
-
-def _row(row: Mapping[str, Any]) -> CorrectionRow:
-    datum = Datum(
-        CorrectionKind(row["kind"]),
-        row["class_id"],
-        row["student_id"],
-        row["subject_id"],
-        row["semester"],
-        row["column_no"],
-        row["month"],
-    )
-    snapshot = None
-    if row["snapshot_id"] is not None:
-        snapshot = SnapshotRow(
-            id=row["snapshot_id"],
-            class_name=row["class_name"],
-            content_sha256=row["content_sha256"],
-            previous_sha256=row["previous_sha256"],
-            archive_record=row["archive_record"],
-            sequence=row["sequence"],
-        )
-    steps = {field: _step(row, field) for field in _STEPS}
-    requested = steps.pop("requested")
-    assert requested is not None
+def _row(read: _Columns) -> CorrectionRow:
     return CorrectionRow(
-        id=row["id"],
-        number=row["number"],
-        request_sha256=row["request_sha256"],
-        school=row["school"],
-        school_year=row["school_year"],
-        class_name=row["class_name"],
-        subject=row["subject"],
-        student=row["student"],
-        datum=datum,
-        old_version=row["old_version"],
-        changes=_changes(row),
-        reason=row["reason"],
-        evidence=row["evidence"],
-        evidence_sha256=row["evidence_sha256"],
-        state=row["state"],
-        voided_books=tuple(row["voided_books"]),
-        requested=requested,
-        **steps,
-        snapshot=snapshot,
+        id=read.id,
+        number=read.number,
+        request_sha256=read.request_sha256,
+        school=read.school,
+        school_year=read.school_year,
+        class_name=read.class_name,
+        subject=read.subject,
+        student=read.student,
+        datum=Datum(
+            CorrectionKind(read.kind),
+            read.class_id,
+            read.student_id,
+            read.subject_id,
+            read.semester,
+            read.column_no,
+            read.month,
+        ),
+        old_version=read.old_version,
+        changes=changes(read.places, read.old_values, read.new_values),
+        reason=read.reason,
+        evidence=read.evidence,
+        evidence_sha256=read.evidence_sha256,
+        state=read.state,
+        voided_books=tuple(read.voided_books),
+        requested=StepRow(read.requested_person, read.requested_client, read.requested_time, read.requested_note),
+        confirmed=_step(read.confirmed_person, read.confirmed_client, read.confirmed_time, read.confirmed_note),
+        decided=_step(read.decided_person, read.decided_client, read.decided_time, read.decided_note),
+        withdrawn=_step(read.withdrawn_person, read.withdrawn_client, read.withdrawn_time, read.withdrawn_note),
+        snapshot=_snapshot(read),
     )
 
 
-def _changes(row: Mapping[str, Any]) -> tuple[Change, ...]:
-    return tuple(map(Change, row["places"], row["old_values"], row["new_values"]))
-
-
-def _step(row: Mapping[str, Any], field: str) -> StepRow | None:
-    if row[f"{field}_person"] is None:
+def _snapshot(read: _Columns) -> SnapshotRow | None:
+    if read.snapshot_id is None:
         return None
-    return StepRow(**{name: row[f"{field}_{name}"] for name in StepRow._fields})
+    return SnapshotRow(
+        id=read.snapshot_id,
+        class_name=read.class_name,
+        content_sha256=read.content_sha256,
+        previous_sha256=read.previous_sha256,
+        archive_record=read.archive_record,
+        sequence=read.sequence,
+    )
+
+
+def _step(person: str | None, client: str, time: datetime, note: str) -> StepRow | None:
+    """A step; without a person it was not made, and the rest is missing too."""
+    return None if person is None else StepRow(person, client, time, note)
+
+
+def changes(places: Sequence[int], old: Sequence[int | None], new: Sequence[int | None]) -> tuple[Change, ...]:
+    """Changes from the columns that hold their parts."""
+    return tuple(map(Change, places, old, new))

@@ -9,14 +9,14 @@ aliases: `i` holds the names of a sheet, `t` its ids.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import compress, starmap
 from typing import NamedTuple
 from uuid import UUID
 
 from services.common.db import Call, Tx, execute, trip
 from services.common.rows import one_row, rows
 from services.gradebook.entry.store.acts import EARLIER, EarlierAct, EarlierColumns, array_literals, read_earlier
-from services.gradebook.entry.store.holding import ALIVE
+from services.gradebook.entry.store.holding import ALIVE, BookStage
 from services.gradebook.model.acts import CellArrays, Entered, EntryAct, Row, act_sha256, json_array
 from services.gradebook.model.domain import SUBJECT_KINDS, RecordType
 from services.gradebook.model.entry_kinds import CellSource, EntryKind
@@ -54,14 +54,14 @@ class Target(NamedTuple):
 class EntryState:
     """What decides whether an entry may be made now.
 
-    open_kinds: mark kinds that the open windows of the semester cover. books: record type, stage
-    and state of each class book of the class and teacher's book of the subject that is alive.
+    open_kinds: mark kinds that the open windows of the semester cover. books: the
+    class books of the class and teachers' books of the subject that are alive.
     students: moet_student_id → id of those in the class; left: moet_student_id of those who left
     it. earlier: acts with the same request id. cells: (student id, column) → what the sheet holds.
     """
 
     open_kinds: frozenset[int]
-    books: tuple[tuple[int, int, int], ...]
+    books: tuple[BookStage, ...]
     students: dict[str, int]
     earlier: tuple[EarlierAct, ...]
     cells: dict[tuple[int, int], CellState]
@@ -232,7 +232,7 @@ def _state(read: _StateColumns) -> EntryState:
     left = frozenset(compress(read.names or (), read.gone)) if read.gone and True in read.gone else frozenset()
     for name in left:
         del students[name]
-    books = tuple((record_type, stage, state) for record_type, stage, state in read.books)
+    books = tuple(starmap(BookStage, read.books))
     earlier = read_earlier(EarlierColumns(*read[5:11])) if read.kinds else ()
     return EntryState(frozenset(read.open_kinds), books, students, earlier, _cells(read), left)
 
