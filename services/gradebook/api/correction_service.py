@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import cast
 
 import grpc
-from hoso.gradebook.v1 import class_book_pb2, common_pb2, corrections_pb2, corrections_pb2_grpc, marks_pb2
+from hoso.gradebook.v1 import class_book_pb2, common_pb2, corrections_pb2, corrections_pb2_grpc
 
 from services.common.db import Database
 from services.common.grpc_server import Served
@@ -12,7 +12,7 @@ from services.common.identity import Access, caller
 from services.common.message_fields import page_size, timestamp
 from services.gradebook.api import class_book_service, pages, window_messages
 from services.gradebook.api.act_access import access_for
-from services.gradebook.api.messages import class_ref
+from services.gradebook.api.messages import class_ref, version_correction
 from services.gradebook.api.request_identity import request_identity
 from services.gradebook.corrections import corrections, decisions
 from services.gradebook.corrections.correctable import WantedCorrection, WantedSession
@@ -235,14 +235,6 @@ def _level(rank: int | None) -> "common_pb2.Level.ValueType":
 
 
 def _version(kind: int, row: DataVersionRow) -> corrections_pb2.DataVersion:
-    correction = None
-    if row.correction is not None:
-        correction = marks_pb2.VersionCorrection(
-            id=str(row.correction),
-            requested_by=row.requested_by or "",
-            confirmed_by=row.confirmed_by or "",
-            approved_by=row.person,
-        )
     return corrections_pb2.DataVersion(
         version=row.version,
         level=_level(row.values[0] if kind in OF_CONDUCT else None),
@@ -253,7 +245,7 @@ def _version(kind: int, row: DataVersionRow) -> corrections_pb2.DataVersion:
         time=timestamp(row.time),
         reason=row.reason,
         kind=_ENTRY_KINDS[row.kind],
-        correction=correction,
+        correction=version_correction(row),
     )
 
 

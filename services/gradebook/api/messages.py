@@ -1,13 +1,14 @@
 """What several servicers read and write: class references, students and guardians, texts on
-students.
+students, the correction behind a version.
 """
 
 from collections.abc import Iterable
 from typing import TypeVar, cast
 
-from hoso.gradebook.v1 import achievements_pb2, common_pb2, remarks_pb2, roster_pb2
+from hoso.gradebook.v1 import achievements_pb2, common_pb2, marks_pb2, remarks_pb2, roster_pb2
 
 from services.common.message_fields import timestamp
+from services.gradebook.entry.store.history import DataVersionRow, VersionRow
 from services.gradebook.entry.store.texts import TextRow
 from services.gradebook.model.domain import ClassRef, Guardian, Student
 
@@ -82,3 +83,15 @@ def texts(message_type: type[Text], rows: Iterable[TextRow]) -> list[Text]:
         )
         for row in rows
     ]
+
+
+def version_correction(row: VersionRow | DataVersionRow) -> marks_pb2.VersionCorrection | None:
+    """The correction that made a version; None for none."""
+    if row.correction is None:
+        return None
+    return marks_pb2.VersionCorrection(
+        id=str(row.correction),
+        requested_by=row.requested_by or "",
+        confirmed_by=row.confirmed_by or "",
+        approved_by=row.person,
+    )

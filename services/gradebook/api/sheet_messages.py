@@ -9,7 +9,7 @@ from hoso.gradebook.v1 import common_pb2, marks_pb2
 
 from services.common.message_fields import timestamp
 from services.gradebook.api import window_messages
-from services.gradebook.api.messages import class_ref
+from services.gradebook.api.messages import class_ref, version_correction
 from services.gradebook.api.refusals import refusal
 from services.gradebook.api.request_identity import content
 from services.gradebook.entry.bulk import ExportedClass, Imported, Sheet
@@ -158,14 +158,6 @@ def missing(item: Missing) -> marks_pb2.Missing:
 def version(row: VersionRow) -> marks_pb2.MarkVersion:
     """One version of a cell, with the correction that made it."""
     recorded = "ZERO_BY_RULE" if row.kind == EntryKind.SETTLEMENT else "RECORDED"
-    correction = None
-    if row.correction is not None:
-        correction = marks_pb2.VersionCorrection(
-            id=str(row.correction),
-            requested_by=row.requested_by or "",
-            confirmed_by=row.confirmed_by or "",
-            approved_by=row.person,
-        )
     return marks_pb2.MarkVersion(
         version=row.version,
         value=keyed_text(row.value),
@@ -175,7 +167,7 @@ def version(row: VersionRow) -> marks_pb2.MarkVersion:
         time=timestamp(row.time),
         reason=row.reason,
         kind=_ENTRY_KINDS[row.kind],
-        correction=correction,
+        correction=version_correction(row),
     )
 
 

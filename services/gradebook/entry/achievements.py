@@ -55,10 +55,9 @@ def enter_achievements(
     with database.transaction() as tx:
         target = targets.homeroom_target(tx, caller, ref, Permission.ENTER_ACHIEVEMENTS)
         year_lock.hold_year(tx, target.year_id)
-        act_store.hold_request(tx, request.id)
-        earlier = act_store.earlier_acts(tx, request.id)
-        if earlier:
-            return acts.repeat(earlier, {EntryKind.ACHIEVEMENTS}, request, caller).texts
+        answer = acts.earlier_answer(tx, request, EntryKind.ACHIEVEMENTS, caller)
+        if answer is not None:
+            return answer.texts
         ids = _students(tx, target, [student for student, _ in rows])
         _check_free(tx, target, ids)
         sent = dict(zip(ids, (text for _, text in rows), strict=True))

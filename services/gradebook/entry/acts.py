@@ -12,6 +12,7 @@ from services.common.audit import AuditRow
 from services.common.db import Tx
 from services.common.errors import Conflict
 from services.common.identity import Caller
+from services.gradebook.entry.store import acts as act_store
 from services.gradebook.entry.store.acts import EarlierAct, Written
 from services.gradebook.model.acts import DIGEST_VERSION, Entered, EnteredAct, EntryAct, EntryRequest
 from services.gradebook.model.domain import ClassRef
@@ -46,6 +47,16 @@ def repeat(
         )
     cells, texts = [act.cells for act in same], [act.texts for act in same]
     return EnteredAct(_sum(cells), _sum(texts))
+
+
+def earlier_answer(tx: Tx, request: EntryRequest, kind: EntryKind, caller: Caller) -> EnteredAct | None:
+    """What a request was answered before, None for a new one; its id is held until commit.
+
+    The caller holds the year. Raises as `repeat`.
+    """
+    act_store.hold_request(tx, request.id)
+    earlier = act_store.earlier_acts(tx, request.id)
+    return repeat(earlier, {kind}, request, caller) if earlier else None
 
 
 def _sum(counts: Collection[Entered]) -> Entered:

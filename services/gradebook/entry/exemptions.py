@@ -12,7 +12,6 @@ from services.common.db import Database, Tx
 from services.common.errors import NotFound, Rejected
 from services.common.identity import Caller
 from services.gradebook.entry import acts, targets
-from services.gradebook.entry.store import acts as act_store
 from services.gradebook.entry.store import class_data, exemptions
 from services.gradebook.entry.store.exemptions import DecisionRow, Exemption
 from services.gradebook.entry.store.sheets import Target
@@ -54,10 +53,7 @@ def record_practical_exemption(
         access.require(tx, caller, year, Permission.RECORD_EXEMPTION)
         target = targets.find_target(tx, caller, ref, entry.subject)
         year_lock.hold_year(tx, year.id)
-        act_store.hold_request(tx, request.id)
-        earlier = act_store.earlier_acts(tx, request.id)
-        if earlier:
-            acts.repeat(earlier, {EntryKind.EXEMPTION}, request, caller)
+        if acts.earlier_answer(tx, request, EntryKind.EXEMPTION, caller) is not None:
             return
         exemption = _read(tx, target, entry)
         act = acts.new_act(request, EntryKind.EXEMPTION, target.class_id, caller)

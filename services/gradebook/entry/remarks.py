@@ -75,10 +75,9 @@ def enter_remarks(
         else:
             target = targets.homeroom_target(tx, caller, ref, Permission.ENTER_HOMEROOM_REMARKS)
         year_lock.hold_year(tx, target.year_id)
-        act_store.hold_request(tx, request.id)
-        earlier = act_store.earlier_acts(tx, request.id)
-        if earlier:
-            return acts.repeat(earlier, {EntryKind.REMARKS}, request, caller).texts
+        answer = acts.earlier_answer(tx, request, EntryKind.REMARKS, caller)
+        if answer is not None:
+            return answer.texts
         planned = plan(tx, target, subject, period, rows)
         write_alone(tx, caller, request, ref, planned, class_id=target.class_id)
         return planned.entered

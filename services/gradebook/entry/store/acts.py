@@ -106,13 +106,17 @@ def read_earlier(columns: EarlierColumns) -> tuple[EarlierAct, ...]:
     )
 
 
-_ADD = """
-INSERT INTO entry (request_id, request_sha256, kind, class_id, subject_id, semester, person, client, reason,
-    changed, unchanged, texts_changed, texts_unchanged, students, columns, versions, vals)
-VALUES (%(request_id)s, %(request_sha256)s, %(kind)s, %(class_id)s, %(subject_id)s, %(semester)s, %(person)s,
-    %(client)s, %(reason)s, %(changed)s, %(unchanged)s, %(texts_changed)s, %(texts_unchanged)s, %(students)s,
-    %(columns)s, %(versions)s, %(vals)s)
-"""
+_WHOSE = ("request_id", "request_sha256", "kind", "class_id", "subject_id", "semester", "person", "client", "reason")
+_COUNTS = ("changed", "unchanged", "texts_changed", "texts_unchanged")
+ACT_COLUMNS = ", ".join((*_WHOSE, *_COUNTS, *CellArrays._fields))
+"""The columns of `entry` that an act fills, in the order of every statement that writes one."""
+ACT_VALUES = ", ".join(f"%({name})s" for name in _WHOSE)
+"""The first of them, as parameters: what `act_columns` gives."""
+
+_ADD = f"""
+INSERT INTO entry ({ACT_COLUMNS})
+VALUES ({ACT_VALUES}, {", ".join(f"%({name})s" for name in (*_COUNTS, *CellArrays._fields))})
+"""  # noqa: S608 - constants
 
 
 def add_act(
@@ -151,17 +155,7 @@ def add_acts(tx: Tx, acts: Sequence[NewAct]) -> list[str]:
 
 def act_columns(act: EntryAct) -> dict[str, object]:
     """The columns of `entry` that say what an act is."""
-    return {
-        "request_id": act.request_id,
-        "request_sha256": act.request_sha256,
-        "kind": act.kind,
-        "class_id": act.class_id,
-        "subject_id": act.subject_id,
-        "semester": act.semester,
-        "person": act.person,
-        "client": act.client,
-        "reason": act.reason,
-    }
+    return {name: getattr(act, name) for name in _WHOSE}
 
 
 def array_literals(cells: CellArrays) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from services.common.db import Tx
 from services.common.rows import one_row, rows
-from services.gradebook.entry.store.acts import Written, act_columns
+from services.gradebook.entry.store.acts import ACT_COLUMNS, ACT_VALUES, Written, act_columns
 from services.gradebook.model.acts import CellArrays, EntryAct, act_sha256, json_array
 from services.gradebook.model.sheet_rules import CellState
 
@@ -19,17 +19,15 @@ class _Cells(NamedTuple):
     vals: list[int]
 
 
-_RECORD = """, gathered AS (
-    SELECT count(*)::int AS changed, coalesce(array_agg(student_id), '{}') AS students,
-    coalesce(array_agg(column_no), '{}') AS columns, coalesce(array_agg(version), '{}') AS versions,
-    coalesce(array_agg(value), '{}') AS vals FROM changes
+_RECORD = f""", gathered AS (
+    SELECT count(*)::int AS changed, coalesce(array_agg(student_id), '{{}}') AS students,
+    coalesce(array_agg(column_no), '{{}}') AS columns, coalesce(array_agg(version), '{{}}') AS versions,
+    coalesce(array_agg(value), '{{}}') AS vals FROM changes
 )
-INSERT INTO entry (request_id, request_sha256, kind, class_id, subject_id, semester, person, client, reason,
-    changed, unchanged, students, columns, versions, vals)
-SELECT %(request_id)s, %(request_sha256)s, %(kind)s, %(class_id)s, %(subject_id)s, %(semester)s, %(person)s,
-    %(client)s, %(reason)s, changed, %(count)s - changed, students, columns, versions, vals FROM gathered
+INSERT INTO entry ({ACT_COLUMNS})
+SELECT {ACT_VALUES}, changed, %(count)s - changed, NULL, NULL, students, columns, versions, vals FROM gathered
 RETURNING students, columns, versions, vals
-"""
+"""  # noqa: S608 - constants
 """Completes a statement whose CTE `changes` writes cells by the act that records them."""
 
 _CONDUCT = f"""

@@ -15,7 +15,15 @@ from uuid import UUID
 
 from services.common.db import Call, Tx, execute, trip
 from services.common.rows import one_row, rows
-from services.gradebook.entry.store.acts import EARLIER, EarlierAct, EarlierColumns, array_literals, read_earlier
+from services.gradebook.entry.store.acts import (
+    ACT_COLUMNS,
+    EARLIER,
+    EarlierAct,
+    EarlierColumns,
+    act_columns,
+    array_literals,
+    read_earlier,
+)
 from services.gradebook.entry.store.holding import ALIVE, BookStage
 from services.gradebook.model.acts import CellArrays, Entered, EntryAct, Row, act_sha256, json_array
 from services.gradebook.model.domain import SUBJECT_KINDS, RecordType
@@ -307,7 +315,7 @@ def open_sheets(tx: Tx, keys: Sequence[SheetKey], *, wait: bool) -> list[OpenedS
 _WRITE = f"""
 WITH act AS MATERIALIZED (
     SELECT a.* FROM unnest(ARRAY(SELECT json_array_elements($1::json))) k, json_to_record(k) AS a (
-        request_id uuid, request_sha256 text, kind smallint, class_id int, subject_id int, semester smallint,
+        request_id uuid, request_sha256 bytea, kind smallint, class_id int, subject_id int, semester smallint,
         person text, client text, reason text, changed int, unchanged int, texts_changed int, texts_unchanged int,
         status smallint, students int[], columns smallint[], versions int[], vals smallint[])
 ), cell AS NOT MATERIALIZED (
@@ -323,10 +331,7 @@ WITH act AS MATERIALIZED (
     WHERE c.version > 1 AND m.class_id = c.class_id AND m.subject_id = c.subject_id AND m.semester = c.semester
         AND m.student_id = c.student_id AND m.column_no = c.column_no
 )
-INSERT INTO entry (request_id, request_sha256, kind, class_id, subject_id, semester, person, client, reason,
-    changed, unchanged, texts_changed, texts_unchanged, students, columns, versions, vals)
-SELECT request_id, decode(request_sha256, 'hex'), kind, class_id, subject_id, semester, person, client, reason,
-    changed, unchanged, texts_changed, texts_unchanged, students, columns, versions, vals FROM act
+INSERT INTO entry ({ACT_COLUMNS}) SELECT {ACT_COLUMNS} FROM act
 """  # noqa: S608 - constants
 """Writes acts with their cells: first versions are new rows, the others replace."""
 
@@ -358,15 +363,9 @@ def writing(sheets: Sequence[PlannedSheet]) -> tuple[Call, list[str]]:
 def _columns(sheet: PlannedSheet) -> dict[str, object]:
     act = sheet.act
     return {
+        **act_columns(act),
         "request_id": str(act.request_id),
-        "request_sha256": act.request_sha256.hex(),
-        "kind": act.kind,
-        "class_id": act.class_id,
-        "subject_id": act.subject_id,
-        "semester": act.semester,
-        "person": act.person,
-        "client": act.client,
-        "reason": act.reason,
+        "request_sha256": f"\\x{act.request_sha256.hex()}",
         "changed": sheet.changes.count,
         "unchanged": sheet.unchanged,
         "texts_changed": sheet.texts and sheet.texts.changed,
