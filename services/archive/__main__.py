@@ -4,15 +4,12 @@ hand.
 
 import sys
 import threading
-from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.common import process, roles
+from services.common import roles
 
 if TYPE_CHECKING:
     from services.archive.config import ArchiveConfig
-    from services.common.intake import Subscription
 
 
 def serve(config: "ArchiveConfig", stop: threading.Event) -> None:
@@ -115,12 +112,6 @@ def check_config(config: "ArchiveConfig", stop: threading.Event) -> int:
     return roles.report("archive", config.server.tls, problems(config))
 
 
-def _subscriptions() -> "Iterable[Subscription]":
-    from services.archive.events import SUBSCRIPTIONS
-
-    return SUBSCRIPTIONS
-
-
 def main() -> int:
     """Choose the role."""
     from services.archive.config import ArchiveConfig
@@ -131,9 +122,8 @@ def main() -> int:
         "provision": provision,
         "probe": probe,
         "check-config": check_config,
-        **roles.shared("archive", _subscriptions, Path(__file__).parent / "migrations"),
     }
-    return process.main("archive", ArchiveConfig, table)
+    return roles.main("archive", ArchiveConfig, table)
 
 
 if __name__ == "__main__":

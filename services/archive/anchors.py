@@ -17,7 +17,7 @@ from services.common import anchor, audit
 from services.common.anchor import AnchorInvalid, Statement
 from services.common.db import Database, Tx
 from services.common.errors import Forbidden, Invalid, NotFound, Rejected, Unavailable, Violation, Waiting
-from services.common.identity import caller
+from services.common.identity import caller, service_of
 
 MAX_CLOCK_SKEW = timedelta(minutes=10)
 """How far the time of a new statement may be from the archive's clock."""
@@ -101,7 +101,8 @@ class Anchors:
         return wanted, signed, held.retain_until
 
     def _read_own(self, signed: bytes) -> Statement:
-        service = caller().client.removeprefix("service/")
+        service = service_of(caller().client)
+        assert service is not None  # by the access table
         try:
             return anchor.read(signed, service, self.trusted)
         except AnchorInvalid as e:

@@ -10,7 +10,7 @@ from services.archive.anchors import Anchors
 from services.archive.domain import Anchor
 from services.common.errors import Forbidden, Invalid, Violation
 from services.common.grpc_server import Served
-from services.common.identity import Access, caller
+from services.common.identity import Access, caller, service_of
 from services.common.message_fields import before_id, page_size, timestamp
 
 _READERS = Access(clients=("operator/*", "service/*"))
@@ -64,8 +64,7 @@ class AnchorServicer(anchors_pb2_grpc.AnchorServiceServicer):
 
 def _may_read(service: str) -> None:
     """A service reads its own anchors only."""
-    client = caller().client
-    if client.startswith("service/") and client != f"service/{service}":
+    if service_of(caller().client) not in {None, service}:
         message = "Mỗi dịch vụ chỉ được đọc mốc nhật kí của chính mình."
         raise Forbidden("ANCHOR_OF_ANOTHER", message, service=service)
 

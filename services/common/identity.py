@@ -87,6 +87,26 @@ def check_school(who: Caller, school: str) -> None:
         raise Forbidden("WRONG_SCHOOL", "Người thực hiện không thuộc trường này.", school=school)
 
 
+def vendor_of(client: str) -> str | None:
+    """The name of the vendor that a client is; None for one that is none."""
+    return _name_of(client, "vendor")
+
+
+def service_of(client: str) -> str | None:
+    """The name of the service that a client is; None for one that is none."""
+    return _name_of(client, "service")
+
+
+def is_operator(client: str) -> bool:
+    """Whether a client is an operator of the Department."""
+    return _name_of(client, "operator") is not None
+
+
+def _name_of(client: str, kind: str) -> str | None:
+    found, _, name = client.partition("/")
+    return name if found == kind else None
+
+
 def check_vendor(client: str, school: str, *, serves: bool, suspended: bool) -> None:
     """A vendor acts only for schools that use its software, and only while the Department has not
     suspended it. Raises Forbidden VENDOR_NOT_AUTHORISED, VENDOR_SUSPENDED.

@@ -6,9 +6,11 @@ process loads what it must not.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
+from services.common import process
 from services.common.settings import BrokerConfig, DatabaseConfig, TlsConfig
 
 if TYPE_CHECKING:
@@ -27,15 +29,26 @@ class ServiceConfig(Protocol):
         """The RabbitMQ that all services share."""
 
 
+_SERVICES = Path(__file__).parents[1]
+
+C = TypeVar("C", bound=ServiceConfig)
 Role = Callable[[ServiceConfig, threading.Event], int | None]
 
 
-def shared(service: str, subscriptions: "Callable[[], Iterable[Subscription]]", migrations: Path) -> Mapping[str, Role]:
-    """The shared roles of a service, for `process.main`.
+def main(service: str, config_class: type[C], own: Mapping[str, Callable[[C, threading.Event], int | None]]) -> int:
+    """Run the role that the command line names, one of the service's own or a shared one.
 
-    subscriptions: loads the service's events; it is called in the process of the role only.
-    migrations: the folder of the service's own migrations.
+    Returns the exit code, as `process.main`.
     """
+    return process.main(service, config_class, {**own, **_shared(service)})
+
+
+def _shared(service: str) -> Mapping[str, Role]:
+    """The roles that the service's `events` and `migrations` alone tell apart."""
+
+    def subscriptions() -> "Iterable[Subscription]":
+        # By name, since `common` imports no service; in the process of the role that needs them.
+        return cast("Iterable[Subscription]", import_module(f"services.{service}.events").SUBSCRIPTIONS)
 
     def consume(config: ServiceConfig, stop: threading.Event) -> int:
         """Take events in from RabbitMQ; ended by a signal, which nameko handles itself."""
@@ -55,7 +68,7 @@ def shared(service: str, subscriptions: "Callable[[], Iterable[Subscription]]", 
         del stop
         from services.common import db, intake, topology
 
-        for name in db.migrate(config.database, [migrations]):
+        for name in db.migrate(config.database, [_SERVICES / service / "migrations"]):
             print(name)  # noqa: T201 - for the administrator who runs it
         topology.declare(config.broker, service, intake.event_types(subscriptions()))
 

@@ -19,9 +19,6 @@ from services.common.rows import one_row, rows, scalars
 ASK_AGAIN_S = 15.0
 """How long a download goes on without asking again whether it may."""
 
-_VENDOR = "vendor/"
-_INSIDE = ("service/", "operator/")
-
 
 Piece = TypeVar("Piece")
 
@@ -39,7 +36,7 @@ def may_read(tx: Tx, school: str, school_year: str = "") -> None:
     Two years, because the next may be opened with another vendor before the books of this one are
     archived. Raises as `person`.
     """
-    if not identity.caller().client.startswith(_INSIDE):
+    if not _is_inside(identity.caller().client):
         person(tx, school, school_year)
 
 
@@ -49,9 +46,9 @@ def years_to_read(tx: Tx, school: str) -> list[str] | None:
     """
     may_read(tx, school)
     client = identity.caller().client
-    if client.startswith(_INSIDE):
+    if _is_inside(client):
         return None
-    return years_served(tx, school, client.removeprefix(_VENDOR))
+    return years_served(tx, school, identity.vendor_of(client) or "")
 
 
 def years_served(tx: Tx, school: str, vendor: str) -> list[str]:
@@ -82,6 +79,7 @@ def person(tx: Tx, school: str, school_year: str = "") -> str:
     """
     who = identity.caller()
     person_id, client = identity.person(who, school), who.client
+    vendor = identity.vendor_of(client)
     standing = one_row(
         rows(
             tx,
@@ -92,16 +90,20 @@ def person(tx: Tx, school: str, school_year: str = "") -> str:
             " EXISTS (SELECT FROM vendor_standing WHERE vendor = %(vendor)s AND suspended) AS suspended,"
             " EXISTS (SELECT FROM staff_standing WHERE school = %(school)s AND person = %(person)s"
             " AND roles <> '{}') AS staff",
-            {"vendor": client.removeprefix(_VENDOR), "school": school, "year": school_year, "person": person_id},
+            {"vendor": vendor, "school": school, "year": school_year, "person": person_id},
         )
     )
-    if not client.startswith(_INSIDE):
-        serves = client.startswith(_VENDOR) and standing.serves
+    if not _is_inside(client):
+        serves = vendor is not None and standing.serves
         identity.check_vendor(client, school, serves=serves, suspended=standing.suspended)
     if not standing.staff:
         message = "Người thực hiện chưa có trong danh sách của trường."
         raise Forbidden("PERSON_UNKNOWN", message, person=person_id)
     return person_id
+
+
+def _is_inside(client: str) -> bool:
+    return identity.is_operator(client) or identity.service_of(client) is not None
 
 
 def year_served(tx: Tx, event: events_pb2.SchoolYearServed) -> None:

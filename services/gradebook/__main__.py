@@ -4,15 +4,9 @@ hand.
 
 import sys
 import threading
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from services.common import process, roles
+from services.common import roles
 from services.gradebook.config import Config
-
-if TYPE_CHECKING:
-    from services.common.intake import Subscription
 
 
 def serve(config: Config, stop: threading.Event) -> None:
@@ -86,12 +80,6 @@ def check_config(config: Config, stop: threading.Event) -> int:
     return roles.report("gradebook", config.server.tls, problems)
 
 
-def _subscriptions() -> "Iterable[Subscription]":
-    from services.gradebook.events import SUBSCRIPTIONS
-
-    return SUBSCRIPTIONS
-
-
 def main() -> int:
     """Choose the role."""
     table = {
@@ -99,9 +87,8 @@ def main() -> int:
         "work": work,
         "announce": announce,
         "check-config": check_config,
-        **roles.shared("gradebook", _subscriptions, Path(__file__).parent / "migrations"),
     }
-    return process.main("gradebook", Config, table)
+    return roles.main("gradebook", Config, table)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,9 @@
 
 import sys
 import threading
-from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from services.common import process, roles
+from services.common import roles
 from services.print.config import PrintConfig
-
-if TYPE_CHECKING:
-    from services.common.intake import Subscription
 
 
 def serve(config: PrintConfig, stop: threading.Event) -> None:
@@ -62,21 +56,14 @@ def check_config(config: PrintConfig, stop: threading.Event) -> int:
     return roles.report("print", config.server.tls, problems(config))
 
 
-def _subscriptions() -> "Iterable[Subscription]":
-    from services.print.events import SUBSCRIPTIONS
-
-    return SUBSCRIPTIONS
-
-
 def main() -> int:
     """Choose the role."""
     table = {
         "serve": serve,
         "work": work,
         "check-config": check_config,
-        **roles.shared("print", _subscriptions, Path(__file__).parent / "migrations"),
     }
-    return process.main("print", PrintConfig, table)
+    return roles.main("print", PrintConfig, table)
 
 
 if __name__ == "__main__":

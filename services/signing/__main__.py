@@ -6,14 +6,11 @@
 
 import sys
 import threading
-from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.common import process, roles
 
 if TYPE_CHECKING:
-    from services.common.intake import Subscription
     from services.signing.ceremony import CeremonyConfig
     from services.signing.config import SigningConfig
 
@@ -98,12 +95,6 @@ def ceremony(config: "CeremonyConfig", stop: threading.Event) -> int:
     return EX_TEMPFAIL
 
 
-def _subscriptions() -> "Iterable[Subscription]":
-    from services.signing.events import SUBSCRIPTIONS
-
-    return SUBSCRIPTIONS
-
-
 def main() -> int:
     """Choose the role."""
     if len(sys.argv) > 1 and sys.argv[1] == "ceremony":
@@ -117,9 +108,8 @@ def main() -> int:
         "work": work,
         "tokens": tokens,
         "check-config": check_config,
-        **roles.shared("signing", _subscriptions, Path(__file__).parent / "migrations"),
     }
-    return process.main("signing", SigningConfig, table)
+    return roles.main("signing", SigningConfig, table)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from cryptography import x509
 from services.common import audit, jobs, standing
 from services.common.db import Database, Tx
 from services.common.errors import Forbidden, Invalid, Rejected, Unavailable, Violation
-from services.common.identity import caller
+from services.common.identity import caller, is_operator
 from services.signing import certificate_path, certificates, domain, key_uri, store
 from services.signing.domain import Document, Required, Signatory
 from services.signing.pades import verify_raw
@@ -118,7 +118,7 @@ def deactivate_key(database: Database, tokens: TokenClient, signatory_id: str) -
     """Lock a key now; for its keeper and the operator. Raises Forbidden NOT_THE_SIGNATORY."""
     with database.transaction() as tx:
         signatory = store.signatory(tx, signatory_id)
-        if not caller().client.startswith("operator/"):
+        if not is_operator(caller().client):
             _only_keeper(tx, signatory)
     tokens.deactivate(signatory.id)
     _record(database, signatory, "KEY_DEACTIVATED", {})
@@ -130,7 +130,7 @@ def list_pending(database: Database, tokens: TokenClient, signatory_id: str) -> 
     """
     with database.transaction() as tx:
         signatory = store.signatory(tx, signatory_id)
-        if not caller().client.startswith("operator/"):
+        if not is_operator(caller().client):
             _only_keeper(tx, signatory)
         pending = store.pending(tx, signatory_id, MAX_PENDING)
     active = next((key for key in tokens.status() if key.signatory == signatory_id), None)

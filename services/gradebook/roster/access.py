@@ -13,8 +13,6 @@ from services.gradebook.model.permissions import Permission
 from services.gradebook.roster import roster_store
 from services.gradebook.roster.roster_store import ClassRow, StaffRow, YearRow
 
-VENDOR = "vendor/"
-
 
 def check_vendor(caller: Caller, school: str, vendor: str, authority: int) -> None:
     """Check that the caller's vendor and token are of this school.
@@ -24,9 +22,10 @@ def check_vendor(caller: Caller, school: str, vendor: str, authority: int) -> No
     vendor, authority: of the school year; authority is an Authority.
     Raises Forbidden as `identity.check_vendor` and `identity.check_school`.
     """
-    if caller.client.startswith(VENDOR):
-        serves, suspended = caller.client == VENDOR + vendor, authority == Authority.VENDOR_SUSPENDED
-        identity.check_vendor(caller.client, school, serves=serves, suspended=suspended)
+    calling = identity.vendor_of(caller.client)
+    if calling is not None:
+        suspended = authority == Authority.VENDOR_SUSPENDED
+        identity.check_vendor(caller.client, school, serves=calling == vendor, suspended=suspended)
     identity.check_school(caller, school)
 
 
@@ -76,7 +75,8 @@ def some_year(tx: Tx, caller: Caller, school: str) -> YearRow:
     newest = roster_store.newest_years(tx, school, 2)
     if not newest:
         raise NotFound("SCHOOL_UNKNOWN", "Chưa có trường này, hoặc trường chưa mở năm học nào.", school=school)
-    own_year = next((year_row for year_row in newest if caller.client == VENDOR + year_row.vendor), newest[0])
+    calling = identity.vendor_of(caller.client)
+    own_year = next((year_row for year_row in newest if year_row.vendor == calling), newest[0])
     check_vendor(caller, school, own_year.vendor, own_year.authority)
     return own_year
 
