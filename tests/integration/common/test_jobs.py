@@ -32,10 +32,17 @@ def test_a_rolled_back_enqueue_leaves_nothing(base: Database) -> None:
     assert claim(base) is None
 
 
+def listens(base: Database) -> bool:
+    """Whether a worker waits to be woken; nothing else in this database listens."""
+    with base.transaction() as tx:
+        listening = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+        return tx.execute(listening).fetchone() is not None
+
+
 def test_a_waiting_worker_starts_a_new_job_at_once(base: Database) -> None:
     seen: list[str] = []
     with working_on(base, finishing(base, seen)):
-        time.sleep(1.3)  # it listens by now
+        eventually(lambda: listens(base))
         started = time.monotonic()
         enqueue(base)
         eventually(lambda: seen == ["a"])

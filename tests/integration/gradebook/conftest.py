@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from cli.output import Output
+from demo.school import SchoolClass
 from services.common.settings import DatabaseConfig
 from tests.integration.gradebook.command_line import write_profile
 from tests.integration.gradebook.world import World, served
@@ -32,6 +33,12 @@ def world(request: pytest.FixtureRequest, pki_files: Pki, database: Callable[[st
         world.put_roster()
         world.plan_window()
         yield world
+
+
+@pytest.fixture(scope="module")
+def school_class(world: World) -> SchoolClass:
+    """The first class of the world."""
+    return world.school.classes[0]
 
 
 @pytest.fixture

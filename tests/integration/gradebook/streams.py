@@ -27,7 +27,9 @@ def sheet(
 ) -> marks_pb2.ImportMarksRequest:
     """A sheet with the token of its first teacher, or of the person named, or as given."""
     return marks_pb2.ImportMarksRequest(
-        sheet=marks_pb2.EnterMarksRequest(**world.sheet(school_class, subject, semester, columns, rows, request_id)),
+        sheet=marks_pb2.EnterMarksRequest(
+            **world.sheet(school_class, subject, semester, columns, rows, request_id=request_id)
+        ),
         person_token=world.token(person or school_class.assignments[subject][0]) if token is None else token,
         remarks=[remarks_pb2.RemarkRow(student=student, text=text) for student, text in (remarks or {}).items()],
     )

@@ -36,11 +36,6 @@ from tests.waiting import eventually
 SCHOOL = {"classes": 2, "students": 5}
 
 
-@pytest.fixture(scope="module")
-def school_class(world: World) -> SchoolClass:
-    return world.school.classes[0]
-
-
 def stored(world: World) -> list[tuple[Any, ...]]:
     return world.rows("SELECT * FROM mark ORDER BY class_id, subject_id, semester, student_id, column_no")
 

@@ -93,11 +93,6 @@ def world(serving: tuple[World, Serving]) -> World:
     return serving[0]
 
 
-@pytest.fixture
-def school_class(world: World) -> SchoolClass:
-    return world.school.classes[0]
-
-
 def entered(world: World) -> dict[str, tuple[int, int]]:
     """Request id → cells that its entry says it changed, and marks that are there for it."""
     return {

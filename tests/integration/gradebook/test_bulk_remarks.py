@@ -21,11 +21,6 @@ SCHOOL = {"classes": 2, "students": 5}
 COLUMN = [(FINAL, 0)]
 
 
-@pytest.fixture(scope="module")
-def school_class(world: World) -> SchoolClass:
-    return world.school.classes[0]
-
-
 def stored(world: World) -> list[tuple[Any, ...]]:
     marks = world.rows(
         "SELECT class_id, subject_id, semester, student_id, column_no, value FROM mark ORDER BY 1,2,3,4,5"

@@ -15,11 +15,6 @@ MORNING, AFTERNOON = class_book_pb2.SESSION_MORNING, class_book_pb2.SESSION_AFTE
 Listed = list[tuple[int, int, bool]]
 
 
-@pytest.fixture(scope="module")
-def school_class(world: World) -> SchoolClass:
-    return world.school.classes[0]
-
-
 def enter(world: World, school_class: SchoolClass, month: str, rows: dict[str, Listed], **more: Any) -> Any:
     fields: dict[str, Any] = {"request_id": str(uuid.uuid4()), "person": school_class.homeroom_teacher}
     return world.ask(

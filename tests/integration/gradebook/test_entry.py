@@ -29,11 +29,6 @@ from tests.integration.gradebook.world import (
 )
 
 
-@pytest.fixture(scope="module")
-def school_class(world: World) -> SchoolClass:
-    return world.school.classes[0]
-
-
 def stored(world: World) -> list[tuple[Any, ...]]:
     return world.rows(
         "SELECT class_id, subject_id, semester, student_id, column_no, value, status, version FROM mark"

@@ -4,8 +4,6 @@ import threading
 import uuid
 from typing import Any
 
-import pytest
-
 from demo.school import SchoolClass
 from services.common.errors import Conflict, HosoError
 from tests.integration.gradebook.test_entry import cell
@@ -14,11 +12,6 @@ from tests.integration.gradebook.world import (
     FIRST,
     World,
 )
-
-
-@pytest.fixture(scope="module")
-def school_class(world: World) -> SchoolClass:
-    return world.school.classes[0]
 
 
 def test_two_teachers_write_one_cell_at_once_and_both_versions_stay(world: World, school_class: SchoolClass) -> None:

@@ -20,11 +20,6 @@ TEACHER_BOOK = common_pb2.RECORD_TYPE_TEACHER_BOOK
 DECISION = "Quyết định số 12/QĐ-THCS ngày 15/9/2025"
 
 
-@pytest.fixture
-def school_class(world: World) -> SchoolClass:
-    return world.school.classes[0]
-
-
 def record(world: World, school_class: SchoolClass, **more: Any) -> None:
     fields = {
         "person": world.school.principal,

@@ -34,11 +34,6 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
         yield world
 
 
-@pytest.fixture
-def school_class(world: World) -> SchoolClass:
-    return world.school.classes[0]
-
-
 def digest_of(world: World, message: Any, request_id: str, person: str) -> bytes:
     return request_identity(message, request_id, Caller(VENDOR, person, world.school.code)).sha256
 

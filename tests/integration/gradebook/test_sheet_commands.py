@@ -37,11 +37,6 @@ def world(pki_files: Pki, database: Callable[[str], DatabaseConfig]) -> Iterator
         yield world
 
 
-@pytest.fixture
-def school_class(world: World) -> SchoolClass:
-    return world.school.classes[0]
-
-
 @pytest.fixture(autouse=True)
 def profile(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A profile of the department's operator who also holds a vendor's certificate and the local

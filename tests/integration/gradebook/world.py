@@ -233,7 +233,9 @@ class World:
     ) -> Any:
         teacher = person or school_class.assignments[subject][0]
         return self.ask(
-            "EnterMarks", person=teacher, **self.sheet(school_class, subject, semester, columns, rows, request_id)
+            "EnterMarks",
+            person=teacher,
+            **self.sheet(school_class, subject, semester, columns, rows, request_id=request_id),
         )
 
     def sheet(
@@ -243,6 +245,7 @@ class World:
         semester: int,
         columns: list[tuple[int, int]],
         rows: Mapping[str, list[str]],
+        *,
         request_id: str | None = None,
     ) -> dict[str, Any]:
         """The fields of EnterMarksRequest."""
