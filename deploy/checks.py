@@ -18,6 +18,8 @@ from . import departments, generate
 REPOSITORY = generate.REPOSITORY
 _BIN = Path(sys.executable).parent
 _MAX_LINES = 400
+_MAX_COMMENT = 100
+_COMMENTS = {".sh": "#", ".proto": "//", ".typ": "//", ".importlinter": "#"}
 _RELEASED = REPOSITORY / "proto" / "released.binpb"
 
 
@@ -29,6 +31,7 @@ def main() -> int:
         ("mypy --strict", lambda: _run("mypy", "--no-error-summary")),
         ("import contracts", lambda: _run("lint-imports", "--no-logo", "--no-cache")),
         ("file lengths", file_lengths),
+        ("comment widths", comment_widths),
         ("proto lint", lambda: _run("buf", "lint", "proto")),
         ("proto compatibility", proto_compatibility),
         ("generated stubs", generated_stubs),
@@ -55,6 +58,18 @@ def file_lengths() -> Iterator[str]:
             lines = len(path.read_text(encoding="utf-8").splitlines())
             if lines > _MAX_LINES:
                 yield f"{path.relative_to(REPOSITORY)} has {lines} lines; at most {_MAX_LINES}"
+
+
+def comment_widths() -> Iterator[str]:
+    """No comment of a file that ruff does not read is wider than 100 columns."""
+    files = [path for folder in ("deploy", "proto", "services") for path in (REPOSITORY / folder).rglob("*")]
+    for path in sorted([*files, REPOSITORY / ".importlinter"]):
+        mark = _COMMENTS.get(path.suffix or path.name)
+        if mark is None:
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if len(line) > _MAX_COMMENT and line.lstrip().startswith(mark):
+                yield f"{path.relative_to(REPOSITORY)}:{number} has {len(line)} columns; at most {_MAX_COMMENT}"
 
 
 def proto_compatibility() -> Iterator[str]:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the pinned MinIO server into .run/bin/ (about five minutes on two cores). Run by `make minio`.
-# MinIO publishes no binaries and no release tags that Go's proxy knows; this is its last state before it was archived.
+# Builds the pinned MinIO server into .run/bin/ (about five minutes on two cores). Run by `make
+# minio`. MinIO publishes no binaries and no release tags that Go's proxy knows; this is its last
+# state before it was archived.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Makes this machine able to run the stack: Debian packages that are missing, and the virtual environment .venv/.
-# Run by `make setup`; quick when there is nothing to do. Needs root or sudo only when a package is missing.
-# No system service is started, and none that runs already is touched.
+# Makes this machine able to run the stack: Debian packages that are missing, and the virtual
+# environment .venv/. Run by `make setup`; quick when there is nothing to do. Needs root or sudo
+# only when a package is missing. No system service is started, and none that runs already is
+# touched.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 say() { printf '%s\n' "$*"; }
 fail() { printf '✗ %s\n' "$*" >&2; exit 1; }
 
-# ---- Debian packages -------------------------------------------------------------------------------------------------
+# ---- Debian packages -----------------------------------------------------------------------------
 # Asked by what they give, not by name: a PostgreSQL 17 from elsewhere is as good as Debian's 15.
 
 has_postgresql() {
@@ -52,7 +53,8 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# invoke-rc.d(8) asks this file before it starts a service; 101 forbids. The machine's own file, if any, comes back.
+# invoke-rc.d(8) asks this file before it starts a service; 101 forbids. The machine's own file, if
+# any, comes back.
 policy=/usr/sbin/policy-rc.d
 no_cluster=/etc/postgresql-common/createcluster.d/hoso-setup.conf
 restore() {
@@ -98,7 +100,7 @@ Ubuntu 24.04 or newer have it; on older ones add PostgreSQL's own apt repository
 python=$(newest_python) || fail "Python 3.11 or newer is needed; python3 here is $(python3 --version 2>&1). \
 Debian 12, Ubuntu 24.04 or newer have it."
 
-# ---- .venv -----------------------------------------------------------------------------------------------------------
+# ---- .venv ---------------------------------------------------------------------------------------
 
 stamp=.venv/.hoso-setup
 state="$(cat requirements/dev.txt pyproject.toml | sha256sum | cut -d' ' -f1) $PWD"

@@ -103,7 +103,8 @@ class ArchiveServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyRecord(self, request, context):
-        """Re-reads the locked object and checks digest, retention, versions, signatures and the register's chain.
+        """Re-reads the locked object and checks digest, retention, versions, signatures and the
+        register's chain.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,9 @@ class ArchiveServiceStub:
     ListRecords: _grpc.UnaryUnaryMultiCallable[_archive_pb2.ListRecordsRequest, _archive_pb2.ListRecordsResponse]
     """The records of a school, paged, newest first."""
     VerifyRecord: _grpc.UnaryUnaryMultiCallable[_archive_pb2.VerifyRecordRequest, _archive_pb2.VerifyRecordResponse]
-    """Re-reads the locked object and checks digest, retention, versions, signatures and the register's chain."""
+    """Re-reads the locked object and checks digest, retention, versions, signatures and the
+    register's chain.
+    """
     DownloadRecord: _grpc.UnaryStreamMultiCallable[_archive_pb2.DownloadRecordRequest, _archive_pb2.DownloadRecordResponse]
     """The locked object's bytes, in chunks."""
     GetStoreReport: _grpc.UnaryUnaryMultiCallable[_archive_pb2.GetStoreReportRequest, _archive_pb2.GetStoreReportResponse]
@@ -66,7 +68,9 @@ class ArchiveServiceAsyncStub(ArchiveServiceStub):
     ListRecords: _aio.UnaryUnaryMultiCallable[_archive_pb2.ListRecordsRequest, _archive_pb2.ListRecordsResponse]  # type: ignore[assignment]
     """The records of a school, paged, newest first."""
     VerifyRecord: _aio.UnaryUnaryMultiCallable[_archive_pb2.VerifyRecordRequest, _archive_pb2.VerifyRecordResponse]  # type: ignore[assignment]
-    """Re-reads the locked object and checks digest, retention, versions, signatures and the register's chain."""
+    """Re-reads the locked object and checks digest, retention, versions, signatures and the
+    register's chain.
+    """
     DownloadRecord: _aio.UnaryStreamMultiCallable[_archive_pb2.DownloadRecordRequest, _archive_pb2.DownloadRecordResponse]  # type: ignore[assignment]
     """The locked object's bytes, in chunks."""
     GetStoreReport: _aio.UnaryUnaryMultiCallable[_archive_pb2.GetStoreReportRequest, _archive_pb2.GetStoreReportResponse]  # type: ignore[assignment]
@@ -107,7 +111,9 @@ class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _archive_pb2.VerifyRecordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_archive_pb2.VerifyRecordResponse, _abc.Awaitable[_archive_pb2.VerifyRecordResponse]]:
-        """Re-reads the locked object and checks digest, retention, versions, signatures and the register's chain."""
+        """Re-reads the locked object and checks digest, retention, versions, signatures and the
+        register's chain.
+        """
 
     @_abc_1.abstractmethod
     def DownloadRecord(

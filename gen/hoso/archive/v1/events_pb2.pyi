@@ -88,7 +88,9 @@ Global___RecordArchived: _TypeAlias = RecordArchived  # noqa: Y015
 
 @_typing.final
 class RecordRefused(_message.Message):
-    """A sealed book was refused; nothing was locked. Gradebook shows it to the school and the Department."""
+    """A sealed book was refused; nothing was locked. Gradebook shows it to the school and the
+    Department.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
