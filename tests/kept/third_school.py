@@ -268,7 +268,7 @@ def _imported(world: Recorder, school_class: SchoolClass) -> None:
     teacher = school_class.assignments["VAN"][0]
     texts = {first: "Đọc 'diễn cảm'", second: 'Viết "sạch", rõ'}
     sheet = streams.sheet(
-        world, school_class, "VAN", FIRST, [(REGULAR, 1)], {first: ["8.5"], second: ["6"]}, remarks=texts
+        world, school_class, "VAN", FIRST, [(REGULAR, 1)], rows={first: ["8.5"], second: ["6"]}, remarks=texts
     )
     world.send(sheet, teacher)
 

@@ -18,8 +18,8 @@ def sheet(
     subject: str,
     semester: int,
     columns: list[tuple[int, int]],
-    rows: Mapping[str, list[str]],
     *,
+    rows: Mapping[str, list[str]],
     person: str | None = None,
     token: str | None = None,
     request_id: str | None = None,
@@ -44,7 +44,7 @@ def demo_sheets(world: World, school_class: SchoolClass, semester: int) -> list[
             subject.code,
             semester,
             columns(subject),
-            world.school.sheet(school_class, subject, semester),
+            rows=world.school.sheet(school_class, subject, semester),
         )
         for subject in world.school.subjects[school_class.grade]
     ]

@@ -65,7 +65,7 @@ class Requests:
     def _import(self, request_id: str, rows: dict[str, list[str]], number: int) -> Any:
         columns = [(FINAL, 0)] if rows else []
         said = {self.first.students[1].id: f"Lời nhận xét thứ {number}."}
-        sent = sheet(self.world, self.first, "VAN", SECOND, columns, rows, request_id=request_id, remarks=said)
+        sent = sheet(self.world, self.first, "VAN", SECOND, columns, rows=rows, request_id=request_id, remarks=said)
         (answer,) = send(self.world, [sent])
         if answer.refusal.reason:
             raise Conflict(answer.refusal.reason, answer.refusal.message)

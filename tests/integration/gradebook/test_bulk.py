@@ -87,20 +87,20 @@ def test_a_bad_sheet_is_refused_by_row_and_the_others_are_entered(world: World, 
     column = [(FINAL, 0)]
     foreign = world.token(school_class.assignments["VAN"][0], school="79000009")
     expired = world.token(school_class.assignments["VAN"][0], lifetime_s=-60)
-    unknown_class = sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]})
+    unknown_class = sheet(world, school_class, "VAN", SECOND, column, rows={first: ["8"]})
     unknown_class.sheet.school_class.name = "9Z9"
     sheets = [
-        sheet(world, school_class, "TOAN", SECOND, column, {first: ["9"], second: ["8,25"]}),
-        sheet(world, school_class, "TOAN", SECOND, [(MIDTERM, 0)], {first: ["9"]}),
-        sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]}, person=stranger),
-        sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]}, token=foreign),
-        sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]}, token=expired),
-        sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]}, token="forged"),
-        sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]}, token=""),
+        sheet(world, school_class, "TOAN", SECOND, column, rows={first: ["9"], second: ["8,25"]}),
+        sheet(world, school_class, "TOAN", SECOND, [(MIDTERM, 0)], rows={first: ["9"]}),
+        sheet(world, school_class, "VAN", SECOND, column, rows={first: ["8"]}, person=stranger),
+        sheet(world, school_class, "VAN", SECOND, column, rows={first: ["8"]}, token=foreign),
+        sheet(world, school_class, "VAN", SECOND, column, rows={first: ["8"]}, token=expired),
+        sheet(world, school_class, "VAN", SECOND, column, rows={first: ["8"]}, token="forged"),
+        sheet(world, school_class, "VAN", SECOND, column, rows={first: ["8"]}, token=""),
         unknown_class,
-        sheet(world, school_class, "VAN", SECOND, column, {first: ["8"]}, request_id="x"),
+        sheet(world, school_class, "VAN", SECOND, column, rows={first: ["8"]}, request_id="x"),
         marks_pb2.ImportMarksRequest(person_token=world.token(stranger)),
-        sheet(world, school_class, "TOAN", SECOND, column, {second: ["7"]}),
+        sheet(world, school_class, "TOAN", SECOND, column, rows={second: ["7"]}),
     ]
     refused_before = world.rows("SELECT count(*) FROM audit_entry WHERE chain = 'access'")[0][0]
     answers = send(world, sheets)
@@ -132,7 +132,7 @@ def test_a_bad_sheet_is_refused_by_row_and_the_others_are_entered(world: World, 
 
 
 def test_the_calls_own_person_stands_for_sheets_without_a_token(world: World, school_class: SchoolClass) -> None:
-    bare = sheet(world, school_class, "TIN", SECOND, [(FINAL, 0)], {school_class.students[0].id: ["8"]}, token="")
+    bare = sheet(world, school_class, "TIN", SECOND, [(FINAL, 0)], rows={school_class.students[0].id: ["8"]}, token="")
     (answer,) = send(world, [bare], token=world.token(school_class.assignments["TIN"][0]))
     assert answer.changed == 1
     (again,) = send(world, [bare], token=world.token(world.school.principal))
@@ -142,15 +142,15 @@ def test_the_calls_own_person_stands_for_sheets_without_a_token(world: World, sc
 def test_the_same_id_twice_in_a_stream(world: World, school_class: SchoolClass) -> None:
     request_id = str(uuid.uuid4())
     student = school_class.students[0].id
-    same = sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], {student: ["8"]}, request_id=request_id)
-    other = sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], {student: ["9"]}, request_id=request_id)
+    same = sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], rows={student: ["8"]}, request_id=request_id)
+    other = sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], rows={student: ["9"]}, request_id=request_id)
     answers = send(world, [same, other, same])
     assert refusals(answers) == ["", "REQUEST_ID_REUSED", ""]
     assert answers[0] == answers[2]
 
 
 def test_who_may_stream_and_for_how_long(world: World, school_class: SchoolClass) -> None:
-    good = sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], {school_class.students[0].id: ["1"]})
+    good = sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], rows={school_class.students[0].id: ["1"]})
     before = stored(world)
     with pytest.raises(Forbidden):
         send(world, [good], client=DEPARTMENT)
@@ -173,7 +173,7 @@ def test_a_stream_too_long_is_cut_and_an_oversized_sheet_breaks_it(world: World,
     with pytest.raises(Invalid) as caught:
         send(world, [bad] * (bulk.MAX_SHEETS + 1), token=world.token(world.school.principal))
     assert caught.value.violations[0].rule == "SHEET_COUNT"
-    huge = sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], {"x" * (5 * 1024 * 1024): ["8"]})
+    huge = sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], rows={"x" * (5 * 1024 * 1024): ["8"]})
     with pytest.raises(HosoError):
         send(world, [huge])
 
@@ -190,7 +190,7 @@ def test_imports_leave_threads_for_single_entries(world: World, school_class: Sc
     most = ServerConfig("", tls(world.pki, "service/gradebook"), Path()).uploads_per_client
     held = [stub.ImportMarks.future(silent(), timeout=30) for _ in range(most)]
     try:
-        one_more = [sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], {school_class.students[0].id: ["1"]})]
+        one_more = [sheet(world, school_class, "CN", SECOND, [(FINAL, 0)], rows={school_class.students[0].id: ["1"]})]
 
         def refused() -> str:
             try:
@@ -262,7 +262,7 @@ def test_import_and_single_entry_agree(
         expected: object = (answer.changed, answer.unchanged)
     except Invalid as e:
         expected = [(v.field, v.rule, v.message) for v in e.violations]
-    (imported,) = send(world, [sheet(world, bulk_class, subject, SECOND, sheet_columns, named(bulk_class))])
+    (imported,) = send(world, [sheet(world, bulk_class, subject, SECOND, sheet_columns, rows=named(bulk_class))])
     if imported.HasField("refusal"):
         assert imported.refusal.reason == "INVALID_INPUT"
         assert [(v.field, v.rule, v.message) for v in imported.refusal.violations] == expected
@@ -288,17 +288,17 @@ def test_a_closed_window_and_a_reused_id_are_answers_of_the_sheet(world: World, 
     answers = send(
         world,
         [
-            sheet(world, school_class, "CN", FIRST, [(MIDTERM, 0)], {school_class.students[0].id: ["6"]}),
+            sheet(world, school_class, "CN", FIRST, [(MIDTERM, 0)], rows={school_class.students[0].id: ["6"]}),
             sheet(
                 world,
                 school_class,
                 "CN",
                 SECOND,
                 [(MIDTERM, 0)],
-                {school_class.students[0].id: ["7"]},
+                rows={school_class.students[0].id: ["7"]},
                 request_id=request_id,
             ),
-            sheet(world, school_class, "CN", SECOND, [(MIDTERM, 0)], {school_class.students[0].id: ["7"]}),
+            sheet(world, school_class, "CN", SECOND, [(MIDTERM, 0)], rows={school_class.students[0].id: ["7"]}),
         ],
     )
     world.rows("UPDATE entry_window SET semesters = '{1,2}' RETURNING 1")

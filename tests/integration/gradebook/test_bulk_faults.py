@@ -157,7 +157,7 @@ def test_half_a_stream_keeps_its_whole_sheets_and_the_whole_stream_may_follow(
 
 def test_a_stream_that_stalls_ends_by_its_deadline(world: World, school_class: SchoolClass) -> None:
     before = len(entered(world))
-    sheets = [sheet(world, school_class, "TIN", SECOND, [(FINAL, 0)], {school_class.students[4].id: ["3"]})]
+    sheets = [sheet(world, school_class, "TIN", SECOND, [(FINAL, 0)], rows={school_class.students[4].id: ["3"]})]
     go_on = threading.Event()
 
     def stream() -> Iterator[marks_pb2.ImportMarksRequest]:
@@ -272,7 +272,7 @@ def test_two_clients_of_one_vendor_write_one_cell_at_once(world: World, school_c
             send(
                 world,
                 (
-                    sheet(world, school_class, "KHTN", SECOND, [(FINAL, 0)], {student: [f"3.{n}"]})
+                    sheet(world, school_class, "KHTN", SECOND, [(FINAL, 0)], rows={student: [f"3.{n}"]})
                     for n in range(rounds)
                 ),
             )
@@ -313,7 +313,7 @@ def test_two_vendors_write_one_cell_at_once_and_only_the_schools_own_does(
 
     def write(client: str, value: str) -> None:
         token = world.token(school_class.assignments["GDCD"][0], client=client)
-        sent = sheet(world, school_class, "GDCD", SECOND, [(FINAL, 0)], {student: [value]}, token=token)
+        sent = sheet(world, school_class, "GDCD", SECOND, [(FINAL, 0)], rows={student: [value]}, token=token)
         (answer,) = send(world, [sent], client=client)
         outcomes.append(f"{client} {answer.refusal.reason}")
 
@@ -341,7 +341,7 @@ def test_the_same_stream_twice_at_once_is_entered_once(world: World, school_clas
             subject,
             FIRST,
             [(FINAL, 0)],
-            {school_class.students[2].id: ["1.5"]},
+            rows={school_class.students[2].id: ["1.5"]},
             request_id=str(uuid.uuid4()),
         )
         for subject in ("VAN", "TOAN", "NN1", "LSDL", "KHTN")

@@ -46,7 +46,7 @@ def test_marks_and_remarks_come_together_and_again_change_nothing(world: World, 
     first, second = (student.id for student in school_class.students[:2])
     teacher = school_class.assignments["TOAN"][0]
     said = {first: "Tích cực phát biểu.", second: "Cần luyện tính toán."}
-    sent = sheet(world, school_class, "TOAN", FIRST, COLUMN, {first: ["9"]}, remarks=said)
+    sent = sheet(world, school_class, "TOAN", FIRST, COLUMN, rows={first: ["9"]}, remarks=said)
     (answer,) = send(world, [sent])
     assert counts(answer) == (1, 0, 2, 0)
     assert standing(world, school_class, "TOAN", PERIOD_1) == [
@@ -59,7 +59,7 @@ def test_marks_and_remarks_come_together_and_again_change_nothing(world: World, 
     assert stored(world) == before
 
     (again,) = send(
-        world, [sheet(world, school_class, "TOAN", FIRST, COLUMN, {first: ["9"]}, remarks={**said, second: ""})]
+        world, [sheet(world, school_class, "TOAN", FIRST, COLUMN, rows={first: ["9"]}, remarks={**said, second: ""})]
     )
     assert counts(again) == (0, 1, 1, 1)
     assert standing(world, school_class, "TOAN", PERIOD_1)[1] == (second, "", 2, teacher)
@@ -78,23 +78,29 @@ def test_one_bad_part_keeps_the_other_out_and_everything_wrong_is_told(world: Wo
     answers = send(
         world,
         [
-            sheet(world, school_class, "VAN", FIRST, COLUMN, {first: ["9"]}, remarks={first: "x" * 501}),
-            sheet(world, school_class, "VAN", FIRST, COLUMN, {first: ["8,25"]}, remarks={first: "Khá."}),
+            sheet(world, school_class, "VAN", FIRST, COLUMN, rows={first: ["9"]}, remarks={first: "x" * 501}),
+            sheet(world, school_class, "VAN", FIRST, COLUMN, rows={first: ["8,25"]}, remarks={first: "Khá."}),
             sheet(
                 world,
                 school_class,
                 "VAN",
                 FIRST,
                 COLUMN,
-                {first: ["8,25"]},
+                rows={first: ["8,25"]},
                 remarks={first: "Khá.", second: "Tốt \ue011"},
             ),
-            sheet(world, school_class, "VAN", FIRST, COLUMN, {first: ["9"]}, remarks={"79999999": "Khá."}),
-            sheet(world, school_class, "VAN", FIRST, COLUMN, {}, remarks={first: "Khá."}),
-            sheet(world, school_class, "VAN", FIRST, [], {}, remarks={first: "TiÕn bé, cÇn cè g¾ng."}),
-            sheet(world, school_class, "VAN", SECOND, COLUMN, {first: ["9"]}, remarks={first: "Khá."}),
+            sheet(world, school_class, "VAN", FIRST, COLUMN, rows={first: ["9"]}, remarks={"79999999": "Khá."}),
+            sheet(world, school_class, "VAN", FIRST, COLUMN, rows={}, remarks={first: "Khá."}),
+            sheet(world, school_class, "VAN", FIRST, [], rows={}, remarks={first: "TiÕn bé, cÇn cè g¾ng."}),
+            sheet(world, school_class, "VAN", SECOND, COLUMN, rows={first: ["9"]}, remarks={first: "Khá."}),
             sheet(
-                world, school_class, "VAN", FIRST, COLUMN, {first: ["9"]}, remarks={str(n): "Khá." for n in range(101)}
+                world,
+                school_class,
+                "VAN",
+                FIRST,
+                COLUMN,
+                rows={first: ["9"]},
+                remarks={str(n): "Khá." for n in range(101)},
             ),
         ],
     )
@@ -120,9 +126,9 @@ def test_remarks_alone_need_no_open_window_but_their_teacher(world: World, schoo
     answers = send(
         world,
         [
-            sheet(world, school_class, "TIN", SECOND, [], {}, remarks={student: "Khá."}),
-            sheet(world, school_class, "TIN", SECOND, [], {}, remarks={student: "Kém."}, person=stranger),
-            sheet(world, school_class, "TIN", SECOND, [], {}),
+            sheet(world, school_class, "TIN", SECOND, [], rows={}, remarks={student: "Khá."}),
+            sheet(world, school_class, "TIN", SECOND, [], rows={}, remarks={student: "Kém."}, person=stranger),
+            sheet(world, school_class, "TIN", SECOND, [], rows={}),
         ],
     )
     world.rows("UPDATE entry_window SET semesters = '{1,2}' RETURNING 1")
@@ -136,12 +142,14 @@ def test_remarks_alone_need_no_open_window_but_their_teacher(world: World, schoo
 
 def test_a_request_id_stands_for_one_sheet_with_its_remarks(world: World, school_class: SchoolClass) -> None:
     student, same = school_class.students[0].id, str(uuid.uuid4())
-    sent = sheet(world, school_class, "CN", FIRST, COLUMN, {student: ["7"]}, request_id=same, remarks={student: "Khá."})
-    other = sheet(
-        world, school_class, "CN", FIRST, COLUMN, {student: ["7"]}, request_id=same, remarks={student: "Tốt."}
+    sent = sheet(
+        world, school_class, "CN", FIRST, COLUMN, rows={student: ["7"]}, request_id=same, remarks={student: "Khá."}
     )
-    bare = sheet(world, school_class, "CN", FIRST, COLUMN, {student: ["7"]}, request_id=same)
-    only = sheet(world, school_class, "CN", FIRST, [], {}, request_id=same, remarks={student: "Kém."})
+    other = sheet(
+        world, school_class, "CN", FIRST, COLUMN, rows={student: ["7"]}, request_id=same, remarks={student: "Tốt."}
+    )
+    bare = sheet(world, school_class, "CN", FIRST, COLUMN, rows={student: ["7"]}, request_id=same)
+    only = sheet(world, school_class, "CN", FIRST, [], rows={}, request_id=same, remarks={student: "Kém."})
     answers = send(world, [sent, other, bare, only, sent])
     assert [answer.refusal.reason for answer in answers] == ["", *["REQUEST_ID_REUSED"] * 3, ""]
     assert answers[0] == answers[4]
@@ -157,9 +165,9 @@ def test_an_export_shows_the_remarks_of_its_subject_and_semester(world: World, s
     send(
         world,
         [
-            sheet(world, school_class, "GDCD", FIRST, [], {}, remarks={first: "Học kì một."}),
-            sheet(world, school_class, "GDCD", SECOND, [], {}, remarks={first: "Học kì hai.", second: "Khá."}),
-            sheet(world, school_class, "GDCD", SECOND, [], {}, remarks={second: ""}),
+            sheet(world, school_class, "GDCD", FIRST, [], rows={}, remarks={first: "Học kì một."}),
+            sheet(world, school_class, "GDCD", SECOND, [], rows={}, remarks={first: "Học kì hai.", second: "Khá."}),
+            sheet(world, school_class, "GDCD", SECOND, [], rows={}, remarks={second: ""}),
         ],
     )
     teacher = school_class.assignments["GDCD"][0]
@@ -189,7 +197,8 @@ def test_remarks_that_come_by_both_ways_at_once_get_one_version_each(world: Worl
             else:
                 said, mark = {student: f"Lần {number}."}, "Đ" if number % 4 else "CĐ"
                 (answer,) = send(
-                    world, [sheet(world, school_class, "GDTC", FIRST, [(MIDTERM, 0)], {student: [mark]}, remarks=said)]
+                    world,
+                    [sheet(world, school_class, "GDTC", FIRST, [(MIDTERM, 0)], rows={student: [mark]}, remarks=said)],
                 )
                 assert not answer.HasField("refusal"), answer.refusal
         except BaseException as e:  # noqa: BLE001 - told in the main thread

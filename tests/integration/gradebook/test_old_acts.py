@@ -83,7 +83,7 @@ def test_old_remarks_are_answered_read_and_their_id_is_taken(world: World, schoo
 
 def test_an_old_sheet_of_marks_with_remarks_is_answered_as_it_was(world: World, school_class: SchoolClass) -> None:
     student, who = school_class.students[0].id, school_class.assignments["VAN"][0]
-    sent = sheet(world, school_class, "VAN", FIRST, [(FINAL, 0)], {student: ["8"]}, remarks={student: "Khá."})
+    sent = sheet(world, school_class, "VAN", FIRST, [(FINAL, 0)], rows={student: ["8"]}, remarks={student: "Khá."})
     request_id = sent.sheet.request_id
     message = marks_pb2.ImportMarksRequest(sheet=sent.sheet, remarks=sent.remarks)
     sha256 = digest_of(world, message, request_id, who)

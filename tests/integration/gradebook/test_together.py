@@ -45,8 +45,8 @@ def sheet(
     subject: str,
     semester: int,
     column: tuple[int, int],
-    values: Sequence[str],
     *,
+    values: Sequence[str],
     person: str | None = "",
     request: uuid.UUID | None = None,
 ) -> SheetEntry:
@@ -111,7 +111,9 @@ def test_together_and_alone_agree(
     def entries(school_class: SchoolClass) -> list[SheetEntry]:
         ids = [uuid.uuid4() for _ in range(6)]
         return [
-            sheet(world, school_class, subject, semester, column, values, person=people[who], request=ids[number])
+            sheet(
+                world, school_class, subject, semester, column, values=values, person=people[who], request=ids[number]
+            )
             for subject, semester, column, values, who, number in drawn
         ]
 
@@ -129,7 +131,11 @@ def test_the_chain_of_a_school_is_whole_after_groups_at_the_same_time(world: Wor
         values = [f"{number % 10}.5"]
         return enter_many(
             world,
-            [sheet(world, c, code, SECOND, (REGULAR, 2), values) for c in (school_class, other) for code in SUBJECTS],
+            [
+                sheet(world, c, code, SECOND, (REGULAR, 2), values=values)
+                for c in (school_class, other)
+                for code in SUBJECTS
+            ],
         )
 
     with ThreadPoolExecutor(4) as pool:
@@ -144,7 +150,7 @@ def test_the_chain_of_a_school_is_whole_after_groups_at_the_same_time(world: Wor
 def test_what_someone_holds_is_left_and_the_others_are_entered(world: World, with_others: bool) -> None:
     school_class, other = world.school.classes[:2]
     column = (REGULAR, 3 if with_others else 1)
-    held, free = (sheet(world, c, "VAN", FIRST, column, ["6"]) for c in (school_class, other))
+    held, free = (sheet(world, c, "VAN", FIRST, column, values=["6"]) for c in (school_class, other))
     with world.database.transaction() as holder:
         hold(holder, school_class)
         if with_others:
@@ -188,8 +194,8 @@ def hold(holder: Tx, school_class: SchoolClass) -> None:
 
 def test_a_value_that_no_database_holds_spoils_only_its_own_sheet(world: World) -> None:
     school_class = world.school.classes[0]
-    good = sheet(world, school_class, "TOAN", SECOND, (REGULAR, 4), ["9"])
-    bad = sheet(world, school_class, "VAN", SECOND, (REGULAR, 4), ["9"], person="gv\0")
+    good = sheet(world, school_class, "TOAN", SECOND, (REGULAR, 4), values=["9"])
+    bad = sheet(world, school_class, "VAN", SECOND, (REGULAR, 4), values=["9"], person="gv\0")
     answers = enter_many(world, [bad, good])
     assert isinstance(answers[0], Exception)
     assert answers[1] == Entered(1, 0)
@@ -198,8 +204,8 @@ def test_a_value_that_no_database_holds_spoils_only_its_own_sheet(world: World) 
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_sheet_of_an_unknown_school_year_is_refused_by_its_own_name(world: World, alone: bool) -> None:
     school_class = world.school.classes[0]
-    good = sheet(world, school_class, "KHTN", SECOND, (REGULAR, 3), ["9"])
-    unknown = sheet(world, school_class, "VAN", SECOND, (REGULAR, 3), ["9"])
+    good = sheet(world, school_class, "KHTN", SECOND, (REGULAR, 3), values=["9"])
+    unknown = sheet(world, school_class, "VAN", SECOND, (REGULAR, 3), values=["9"])
     unknown = SheetEntry(
         unknown.caller,
         unknown.request,

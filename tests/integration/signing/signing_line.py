@@ -92,6 +92,7 @@ class Line:
         signing: Signing,
         hsm: Hsm,
         printing: Printing,
+        *,
         print_base: db.Database,
         gradebook: BrokerConfig,
     ) -> None:

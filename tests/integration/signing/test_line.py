@@ -86,7 +86,7 @@ def line(
     with contextlib.ExitStack() as processes:
         for role in ("tokens", "serve", "work", "consume", "relay"):
             processes.enter_context(signing.running(role))
-        line = Line(stack, signing, hsm, printing, print_base, broker("gradebook"))
+        line = Line(stack, signing, hsm, printing, print_base=print_base, gradebook=broker("gradebook"))
         eventually(lambda: serving(line), 60)
         with db.connect(database("signing")) as tx:
             keep(tx, announced(SCHOOL, staff(hsm)))

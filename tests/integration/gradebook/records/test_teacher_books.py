@@ -128,8 +128,8 @@ def test_marks_and_remarks_in_a_living_teachers_book_stay(world: World, announce
     answers = send(
         world,
         [
-            sheet(world, school_class, "TOAN", FIRST, [], {}, remarks=remarks),
-            sheet(world, school_class, "TOAN", SECOND, [(FINAL, 0)], {student: ["9.8"]}, remarks=remarks),
+            sheet(world, school_class, "TOAN", FIRST, [], rows={}, remarks=remarks),
+            sheet(world, school_class, "TOAN", SECOND, [(FINAL, 0)], rows={student: ["9.8"]}, remarks=remarks),
         ],
     )
     assert [answer.refusal.reason for answer in answers] == ["BOOK_LOCKED", ""]
