@@ -35,7 +35,7 @@ def world(request: pytest.FixtureRequest, pki_files: Pki, database: Callable[[st
         yield world
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def school_class(world: World) -> SchoolClass:
     """The first class of the world."""
     return world.school.classes[0]
