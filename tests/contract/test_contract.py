@@ -71,7 +71,7 @@ def _served() -> list[Any]:
     return [
         *gradebook_api.served(nothing, nothing),
         print_service.served(nothing),
-        signing_service.served(nothing, nothing),
+        signing_service.served(nothing, nothing, nothing),
         archive_service.served(nothing, ""),
         service_anchors.served(nothing),
         operations.served(nothing),
