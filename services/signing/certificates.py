@@ -2,6 +2,7 @@
 
 import datetime as dt
 from itertools import pairwise
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -13,6 +14,7 @@ from services.signing import token_wire as wire
 from services.signing.domain import Signatory
 
 _MIN_RSA_BITS = 2048  # Circular 15/2025/TT-BKHCN, appendix
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 def problems(signatory: Signatory, field: str = "signatory") -> list[Violation]:
@@ -40,6 +42,8 @@ def problems(signatory: Signatory, field: str = "signatory") -> list[Violation]:
         violations.append(
             Violation(f"{field}.algorithm", "ALGORITHM", "Thuật toán không phù hợp với khóa của chứng thư.")
         )
+    if is_authority(own):
+        violations.append(Violation(where, "IS_AN_AUTHORITY", "Chứng thư là của cơ quan cấp, không phải của người ký."))
     for index, (certificate, issuer) in enumerate(pairwise(chain)):
         if not issued_by(certificate, issuer):
             violations.append(
@@ -49,11 +53,17 @@ def problems(signatory: Signatory, field: str = "signatory") -> list[Violation]:
 
 
 def readable(certificate: x509.Certificate) -> bool:
-    """Whether its extensions can be read, each of which may stand once."""
+    """Whether its names can be read, and its extensions, each of which may stand once."""
     try:
-        return certificate.extensions is not None
+        return None not in (certificate.subject, certificate.issuer, certificate.extensions)
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return False
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether the certificate is one of an authority, which signs certificates."""
+    constraints, usage = _value(certificate, x509.BasicConstraints), _value(certificate, x509.KeyUsage)
+    return constraints is not None and usage is not None and constraints.ca and usage.key_cert_sign
 
 
 def validity(der: bytes) -> tuple[dt.datetime, dt.datetime]:
@@ -68,11 +78,15 @@ def _attribute(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str
 
 
 def _may_sign(certificate: x509.Certificate) -> bool:
+    usage = _value(certificate, x509.KeyUsage)
+    return usage is not None and usage.digital_signature and usage.content_commitment
+
+
+def _value(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
     try:
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+        return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
-        return False
-    return usage.digital_signature and usage.content_commitment
+        return None
 
 
 def _fits(certificate: x509.Certificate, algorithm: str) -> bool:

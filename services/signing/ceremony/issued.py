@@ -31,8 +31,9 @@ _WORDS: Final = {
     "PATH_TOO_LONG": "an issuer's path length does not allow so many authorities below it",
     "UNKNOWN_CRITICAL": "a certificate has a critical extension that is not processed here",
     "NAME_CONSTRAINTS": "an issuer's name constraints exclude a name below it",
-    "PATH_INVALID": "RFC 5280 does not accept the chain of issuers",
+    "PATH_INVALID": "RFC 5280 does not accept the chain of issuers, or something in it cannot be judged",
     "TOO_MANY_CERTIFICATES": f"more than {certificate_path.MAX_CERTIFICATES} issuers, the authority's included",
+    "TOO_MANY_PATHS": "too many chains lead to a root to look at all; leave out what is not needed",
     "CHAIN_INCOMPLETE": "no chain of issuers leads to a root of authority_file",
 }
 
@@ -69,8 +70,6 @@ def judge(
     chain = tuple(certificate.public_bytes(serialization.Encoding.DER) for certificate in way or [own])
     rules = [] if _public_key(own) == public_key else ["WRONG_KEY"]
     rules += [violation.rule for violation in certificates.problems(_signatory(plan, chain))]
-    if certificate_path.is_authority(own):
-        rules.append("IS_AN_AUTHORITY")
     rules += broken
     return _lines(file, rules) if rules else Issued(own, chain)
 
