@@ -110,7 +110,7 @@ def _fill(database: DatabaseConfig, values: dict[str, int]) -> None:
 
 
 def _patient(database: DatabaseConfig) -> db.Tx:
-    connection = db.connect(database, autocommit=True)
+    connection = db.connect(db.as_owner(database), autocommit=True)
     connection.execute("SET statement_timeout = 0")
     return connection
 

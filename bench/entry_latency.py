@@ -48,7 +48,7 @@ def measure(stack: Stack, settings: Settings, tell: Tell) -> list[Row]:
     seconds = settings.pairs * settings.seconds
     with school.serving(stack) as database:
         clients = _clients(stack)
-        with db.connect(database) as connection:
+        with db.connect(db.as_owner(database)) as connection:
             connection.execute("ANALYZE")
         _together([client.warm for client in clients])
         tell(f"{CLIENTS} clients, {RATE:g} cells per second planned, {seconds:g} s")

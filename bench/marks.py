@@ -178,9 +178,10 @@ class _Load:
         codes = [f"7900{number:04d}" for number in range(1, clients + 1)]
         with ThreadPoolExecutor(clients) as pool:
             self._clients = list(pool.map(lambda code: _Client(stack, database, code, classes, shape), codes))
-        with db.connect(database) as connection:
+        with db.connect(db.as_owner(database)) as connection:
             for table in ("mark_copy", "mark_upsert"):
                 connection.execute(f"CREATE TABLE {table} (LIKE mark INCLUDING ALL) WITH (fillfactor = 90)")
+                connection.execute(f"GRANT ALL ON {table} TO {database.user}")
             # As autovacuum would have done in a system that has had its roster for more than a
             # minute.
             connection.execute("ANALYZE")

@@ -43,7 +43,7 @@ def empty_database(stack: Stack, service: str) -> Iterator[DatabaseConfig]:
     """A database that only that service may use, dropped afterwards."""
     name = f"bench_{service}_{time.monotonic_ns()}"
     with postgres.admin(stack) as connection:
-        postgres.create_database(connection, name, owner=service)
+        postgres.create_database(connection, name, service)
     try:
         yield postgres.config(stack, service, database=name)
     finally:

@@ -29,10 +29,10 @@ class PostgresServer:
     stack: Stack
 
     def create(self, service: str) -> DatabaseConfig:
-        """A new empty database owned by `service`; remove it with `drop`."""
+        """A new empty database of `service`; remove it with `drop`."""
         name = f"test_{service}_{uuid.uuid4().hex[:12]}"
         with postgres.admin(self.stack) as connection:
-            postgres.create_database(connection, name, owner=service)
+            postgres.create_database(connection, name, service)
         return postgres.config(self.stack, service, database=name)
 
     def drop(self, database: DatabaseConfig) -> None:

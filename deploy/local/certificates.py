@@ -40,6 +40,7 @@ class Profile:
 PROFILES = {
     "server": Profile((_SERVER,), 30),
     "service": Profile((_SERVER, _CLIENT), 30),
+    "owner": Profile((_CLIENT,), 30),
     "operator": Profile((_CLIENT,), 30),
     "vendor": Profile((_CLIENT,), 90),
     "anchor": Profile((_DOCUMENT_SIGNING,), 825),

@@ -24,6 +24,8 @@ CLIENTS = (
     "vendor/smas",
     "vendor/vietschool",
 )
+OWNERS = tuple(f"owner/{service}" for service in SERVICES)
+"""Who migrates a service's database (ADR-0068): names that PostgreSQL alone knows."""
 ANCHORS = tuple(f"anchor/{service}" for service in SERVICES)
 """Who signs a service's audit heads (ADR-0051): a key of its own, good for documents and not for
 connections.
@@ -40,7 +42,7 @@ BROKER_CLIENTS = ("service",)
 """Kinds of name that RabbitMQ lets in."""
 _DOORS = {
     "ca": ("service", "operator", "vendor", "anchor"),  # gRPC; each end picks the kinds it believes
-    "database-clients": ("service",),
+    "database-clients": ("service", "owner"),
     "broker-clients": BROKER_CLIENTS,
     "servers": ("server",),
     "store-ca": ("store",),
@@ -84,7 +86,7 @@ def issue_all(stack: Stack) -> bool:
     """
     made = [_ensure_authority(stack, kind) for kind in PROFILES]
     made += [_ensure_crl(stack, kind) for kind in PROFILES]
-    made += [_ensure_certificate(stack, name) for name in (*SERVERS, *CLIENTS, *ANCHORS, STORE_INNER)]
+    made += [_ensure_certificate(stack, name) for name in (*SERVERS, *CLIENTS, *OWNERS, *ANCHORS, STORE_INNER)]
     made += [_ensure_bundle(stack, door) for door in _DOORS]
     made.append(_ensure_issuer(stack))
     return any(made)

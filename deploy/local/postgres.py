@@ -1,5 +1,5 @@
-"""PostgreSQL for the stack: TLS only, client certificates only, one database and one owner for each
-service.
+"""PostgreSQL for the stack: TLS only, client certificates only; for each service one database with
+an owner, as which `migrate` connects, and a user of run time, which owns nothing (ADR-0068).
 
 Durability is the product's promise, so fsync, synchronous_commit and full_page_writes stay on, also
 in tests.
@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from services.common.settings import DatabaseConfig, TlsConfig
+from services.common.settings import DatabaseConfig, OwnerConfig, TlsConfig
 
 from . import account, pki
 from .layout import HOST, SERVICES, LocalError, Stack, write_private
@@ -55,15 +55,28 @@ hostssl all all 127.0.0.1/32 cert clientname=DN map=stack
 
 
 def config(stack: Stack, service: str, *, database: str | None = None) -> DatabaseConfig:
-    """How `service` reaches its database (or `database`, which it must own)."""
+    """How `service` reaches its database, or `database`, made by `create_database`."""
     identity = pki.identity(stack, f"service/{service}")
+    owner = pki.identity(stack, f"owner/{service}")
     return DatabaseConfig(
         host=HOST,
         port=stack.port(PORT_OFFSET),
         name=database or service,
         user=service,
         tls=TlsConfig(pki.bundle(stack, "servers"), identity.cert_file, identity.key_file),
+        owner=OwnerConfig(owner_of(service), owner.cert_file, owner.key_file),
     )
+
+
+def user_of(name: str) -> str:
+    """The role as which the certificate of `name` connects; "" for none."""
+    kind, _, service = name.partition("/")
+    return {"service": service, "owner": owner_of(service)}.get(kind, "")
+
+
+def owner_of(service: str) -> str:
+    """The role that owns that service's tables."""
+    return f"{service}_owner"
 
 
 def prepare(stack: Stack) -> None:
@@ -84,7 +97,8 @@ def prepare(stack: Stack) -> None:
     _write(data / "pg_hba.conf", _HBA)
     people = {pwd.getpwuid(os.getuid()).pw_name, account.current().name}
     lines = [f'stack "{person}" {SUPERUSER}' for person in sorted(people)]
-    lines += [f'stack "/^CN=service/{service},O=[^,+]+$" {service}' for service in SERVICES]
+    names = [f"{kind}/{service}" for kind in ("service", "owner") for service in SERVICES]
+    lines += [f'stack "/^CN={name},O=[^,+]+$" {user_of(name)}' for name in names]
     _write(data / "pg_ident.conf", "\n".join(lines) + "\n")
 
 
@@ -126,14 +140,17 @@ def ready(stack: Stack) -> None:
     """
     try:
         with admin(stack) as connection:
+            connection.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
             for service in SERVICES:
                 _ensure_role(connection, service)
-                create_database(connection, service, owner=service)
+                _ensure_role(connection, owner_of(service))
+                _hand_over(stack, connection, service)
+                create_database(connection, service, service)
     except psycopg.OperationalError as e:
         raise NotReadyError(str(e).strip()) from e
 
 
-def admin(stack: Stack) -> psycopg.Connection[tuple[object, ...]]:
+def admin(stack: Stack, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
     """A superuser's connection over the Unix socket, in autocommit; only for making and dropping
     databases.
     """
@@ -141,26 +158,41 @@ def admin(stack: Stack) -> psycopg.Connection[tuple[object, ...]]:
         host=str(stack.sockets),
         port=stack.port(PORT_OFFSET),
         user=SUPERUSER,
-        dbname="postgres",
+        dbname=database,
         autocommit=True,
         connect_timeout=5,
     )
 
 
-def create_database(connection: psycopg.Connection[tuple[object, ...]], name: str, *, owner: str) -> None:
-    """Create the database unless it is there; nobody but its owner may connect to it."""
+def create_database(connection: psycopg.Connection[tuple[object, ...]], name: str, service: str) -> None:
+    """Create a database of that service unless it is there; nobody but its owner and its user may
+    connect to it.
+    """
     if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone() is None:
         connection.execute(
             sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'").format(
-                sql.Identifier(name), sql.Identifier(owner)
+                sql.Identifier(name), sql.Identifier(owner_of(service))
             )
         )
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
+    connection.execute(
+        sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(name), sql.Identifier(service))
+    )
 
 
 def drop_database(connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:
     """Drop the database when it is there, ending its sessions."""
     connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _hand_over(stack: Stack, connection: psycopg.Connection[tuple[object, ...]], service: str) -> None:
+    """Give what the service's user owned before owners and users differed to the owner."""
+    owns = "SELECT FROM pg_database WHERE datname = %s AND datdba = %s::regrole"
+    if connection.execute(owns, (service, service)).fetchone() is not None:
+        with admin(stack, service) as inside:
+            inside.execute(
+                sql.SQL("REASSIGN OWNED BY {} TO {}").format(sql.Identifier(service), sql.Identifier(owner_of(service)))
+            )
 
 
 def _ensure_role(connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:

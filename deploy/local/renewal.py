@@ -41,8 +41,8 @@ def revoke(stack: Stack, name: str, cert_file: Path | None = None) -> list[str]:
     pki.revoke(stack, certificate)
     pki.issue_all(stack)
     _reload(stack)
-    kind, _, rest = name.partition("/")
-    sessions = postgres.end_sessions(stack, rest) if kind == "service" else 0
+    user = postgres.user_of(name)
+    sessions = postgres.end_sessions(stack, user) if user else 0
     connections = rabbitmq.end_connections(stack, name)
     return [
         f"{name}: certificate {certificate.serial_number:x} is void.",

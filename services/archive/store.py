@@ -165,7 +165,9 @@ def policy(tx: Tx, kind: str) -> Policy:
 
 def lock_bounds(tx: Tx, kind: str) -> Bounds:
     """The bounds of a kind; others who change its policy wait until `tx` ends."""
-    statement = "SELECT min_years, max_years FROM retention_bounds WHERE kind = %s FOR UPDATE"
+    # Not FOR UPDATE, which asks for the right to change bounds.
+    tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('retention/' || %s, 0))", (kind,))
+    statement = "SELECT min_years, max_years FROM retention_bounds WHERE kind = %s"
     return one_row(rows(tx, Bounds, statement, (kind,)))
 
 

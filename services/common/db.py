@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import LiteralString, NamedTuple
 
@@ -21,7 +21,7 @@ from psycopg import Cursor, RawCursor, sql
 from psycopg.rows import TupleRow, scalar_row
 from psycopg_pool import ConnectionPool
 
-from services.common import log, peer
+from services.common import grants, log, peer
 from services.common.config import ConfigError
 from services.common.errors import Unavailable
 from services.common.settings import DatabaseConfig
@@ -67,6 +67,17 @@ def connect(config: DatabaseConfig, *, autocommit: bool = False) -> Tx:
     """
     with translated():
         return psycopg.connect(_conninfo(config), autocommit=autocommit)
+
+
+def as_owner(config: DatabaseConfig) -> DatabaseConfig:
+    """The same database, reached as the owner of its tables.
+
+    Raises ConfigError when the configuration names none.
+    """
+    if config.owner is None:
+        raise ConfigError("database.owner is missing: migrate runs as the owner of the tables (docs/operations.md)")
+    tls = replace(config.tls, cert_file=config.owner.cert_file, key_file=config.owner.key_file)
+    return replace(config, user=config.owner.user, tls=tls, owner=None)
 
 
 @contextmanager
@@ -256,18 +267,22 @@ class _File:
 
 
 def migrate(config: DatabaseConfig, folders: Sequence[Path]) -> list[str]:
-    """Apply what is missing: the common tables first, then each of `folders`
-    (``services/<service>/migrations``).
+    """As the owner, apply what is missing: the common tables first, then each of `folders`
+    (``services/<service>/migrations``). Then give `config.user` the rights that the file
+    ``grants.toml`` beside each folder lists, and no other.
 
     Returns the names of the files applied now, such as ``gradebook/0002_window.sql``. Raises
     MigrationError when a file that was applied has changed or vanished, when a new file stands
-    before an applied one, or when a statement fails (that file is rolled back whole); Unavailable
-    when the server cannot be reached.
+    before an applied one, when a statement fails (that file is rolled back whole), or when the
+    roles are not what they should be; ConfigError without an owner; Unavailable when the server
+    cannot be reached.
     """
     applied: list[str] = []
-    with translated(), connect(config, autocommit=True) as connection:
+    with translated(), connect(as_owner(config), autocommit=True) as connection:
         connection.execute("SELECT set_config('statement_timeout', %s, false)", (f"{_MIGRATION_TIMEOUT_S}s",))
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
+        if problem := grants.problem_of_roles(connection, config.user):
+            raise MigrationError(problem)
         connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migration (name text PRIMARY KEY, sha256 bytea NOT NULL,"
             " applied_time timestamptz NOT NULL DEFAULT now())"
@@ -277,6 +292,10 @@ def migrate(config: DatabaseConfig, folders: Sequence[Path]) -> list[str]:
             for file in _missing(connection, folder):
                 _apply(connection, file)
                 applied.append(file.name)
+        try:
+            grants.give(connection, config.user, [folder.parent for folder in (_COMMON_MIGRATIONS, *folders)])
+        except grants.GrantError as e:
+            raise MigrationError(str(e)) from e
     return applied
 
 

@@ -20,11 +20,23 @@ class TlsConfig:
 
 
 @dataclass(frozen=True)
+class OwnerConfig:
+    """The PostgreSQL role that owns a service's tables, for `migrate` alone: no other role of the
+    service needs to be able to read `key_file`. The certificate's subject maps to `user`.
+    """
+
+    user: str
+    cert_file: Path
+    key_file: Path
+
+
+@dataclass(frozen=True)
 class DatabaseConfig:
     """A PostgreSQL database, reached over TLS; our certificate's subject maps to `user`.
 
     host: where the server is; its certificate is named ``postgres.server.hoso`` everywhere. The
-    bundle in `tls` holds the servers' CA only.
+    bundle in `tls` holds the servers' CA only. user: owns nothing, and may do what the service's
+    ``grants.toml`` says (ADR-0068).
     """
 
     host: str
@@ -32,6 +44,7 @@ class DatabaseConfig:
     name: str
     user: str
     tls: TlsConfig
+    owner: OwnerConfig | None = None
 
 
 @dataclass(frozen=True)

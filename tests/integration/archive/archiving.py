@@ -15,6 +15,7 @@ from services.common import jobs
 from services.common.identity import Caller
 from tests.integration.archive import peers as stand_ins
 from tests.integration.archive.stores import RunningStore
+from tests.owning import as_owner
 
 OPERATOR = Caller("operator/department")
 
@@ -107,7 +108,7 @@ class Bench:
         return record
 
     def query(self, statement: str) -> list[Any]:
-        with self.archive.database.transaction() as tx:
+        with as_owner(self.archive.database.config) as tx:
             return tx.execute(statement.encode()).fetchall()
 
     def events(self) -> list[tuple[str, dict[str, Any]]]:

@@ -22,6 +22,7 @@ from tests import servers
 from tests.integration.archive import peers as stand_ins
 from tests.integration.archive.archiving import OPERATOR, Bench, Sealed
 from tests.integration.archive.stores import RunningStore, with_buckets
+from tests.owning import as_owner
 from tests.unit.archive.signed_books import Ca, sign, signatories, signing_copy
 
 # Ports apart from those of the stack's own store: SeaweedFS takes eight from here, MinIO two.
@@ -101,7 +102,7 @@ def bench(
     store: RunningStore, archive_database: DatabaseConfig, peers: stand_ins.Peers, sealed: Sealed
 ) -> Iterator[Bench]:
     database = db.Database(archive_database)
-    with database.transaction() as tx:
+    with as_owner(database.config) as tx:
         tx.execute("TRUNCATE outbox, inbox, job")
     with channel(peers.gradebook, "gradebook") as to_gradebook, channel(peers.signing, "signing") as to_signing:
         archive = locking.Archive(

@@ -32,6 +32,7 @@ from tests.integration.archive.anchor_line import AnchorLine, serving
 from tests.integration.archive.forging import cut, remove, rewrite, superuser
 from tests.integration.archive.stores import RunningStore
 from tests.integration.common import messages
+from tests.owning import as_owner
 
 SERVICE = "gradebook"
 
@@ -43,7 +44,7 @@ def line(
     configs = {service: database(service) for service in (SERVICE, "print", "archive")}
     with serving(pki_files, store, configs) as line:
         for base in line.databases.values():
-            with base.transaction() as tx:
+            with as_owner(base.config) as tx:
                 tx.execute("TRUNCATE job")  # the other store's
         with line.databases[SERVICE].transaction() as tx:
             if not audit.heads(tx):
@@ -244,7 +245,7 @@ def test_who_may_read_anchors(line: AnchorLine) -> None:
 
 def test_the_archives_database_can_neither_hide_nor_forge_an_anchor(line: AnchorLine) -> None:
     before = newest(line)
-    with line.archive.transaction() as tx:
+    with as_owner(line.archive.config) as tx:
         tx.execute("ALTER TABLE audit_anchor DISABLE TRIGGER USER")
         tx.execute("DELETE FROM audit_anchor")
         tx.execute("INSERT INTO audit_anchor SELECT 'gradebook', 9000, sha256('x'), 'anchors/gradebook/9', 'v', now()")

@@ -13,6 +13,7 @@ from services.common import audit, identity
 from services.common.errors import Forbidden, Invalid, NotFound
 from services.common.identity import Caller
 from tests.integration.archive.archiving import OPERATOR, Bench, Sealed
+from tests.owning import as_owner
 from tests.standing import announced, keep
 
 
@@ -55,7 +56,7 @@ def test_tampering_is_found_by_verification(bench: Bench, act: str) -> None:
 
 def _as_owner(bench: Bench, statement: str) -> None:
     """What somebody with the rights of the tables' owner could do."""
-    with bench.archive.database.transaction() as tx:
+    with as_owner(bench.archive.database.config) as tx:
         for table in ("record", "register_head"):
             tx.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
         tx.execute(statement.encode())
@@ -67,7 +68,7 @@ def test_register_rows_cannot_be_changed_by_mistake(bench: Bench) -> None:
     bench.announce_snapshot(uuid.uuid4().bytes)
     bench.work()
     for statement in ("UPDATE record SET school = 'x'", "DELETE FROM record", "TRUNCATE record CASCADE"):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege), bench.archive.database.transaction() as tx:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), as_owner(bench.archive.database.config) as tx:
             tx.execute(statement.encode())
 
 

@@ -16,6 +16,7 @@ from services.common.db import Database
 from services.common.identity import SYSTEM
 from services.common.settings import DatabaseConfig
 from tests.integration.archive.anchor_line import MIGRATIONS
+from tests.owning import as_owner
 from tests.servers import PostgresServer
 
 NOW = datetime.now(UTC)
@@ -55,8 +56,7 @@ def before(
     with monkeypatch.context() as older:
         older.setattr(db, "_COMMON_MIGRATIONS", first(4, db._COMMON_MIGRATIONS, tmp_path / "common" / "migrations"))
         db.migrate(config, [first(2, MIGRATIONS, tmp_path / "archive" / "migrations")])
-    database = Database(config, max_size=1)
-    with database.transaction() as tx:
+    with as_owner(config) as tx:
         store.add_record(tx, RECORD)
         for number in range(3):
             audit.append(
@@ -64,7 +64,6 @@ def before(
             )
         with pytest.raises(psycopg.errors.CheckViolation), tx.transaction():
             tx.execute("INSERT INTO retention_bounds VALUES ('MINUTES', 5, 10)")
-    database.close()
     yield config
     postgres_server.drop(config)
 
@@ -92,11 +91,10 @@ def test_records_of_the_release_before_still_verify(before: DatabaseConfig) -> N
 
 def test_a_new_kind_is_a_row_and_an_unknown_one_is_still_refused(before: DatabaseConfig) -> None:
     db.migrate(before, [MIGRATIONS])
-    database = Database(before, max_size=1)
     policy = (
         "INSERT INTO retention_policy (kind, version, years, permanent, legal_reference) VALUES (%s, 1, 7, false, 'x')"
     )
-    with database.transaction() as tx:
+    with as_owner(before) as tx:
         with pytest.raises(psycopg.errors.ForeignKeyViolation), tx.transaction():
             tx.execute(policy, ("MINUTES",))
         tx.execute("INSERT INTO retention_bounds VALUES ('MINUTES', 5, 10)")
@@ -107,4 +105,3 @@ def test_a_new_kind_is_a_row_and_an_unknown_one_is_still_refused(before: Databas
                 " content_sha256, object_sha256, size_bytes, bucket, key, version_id, retain_until, archive_time,"
                 " policy_version, previous_hash, hash FROM record"
             )
-    database.close()

@@ -6,6 +6,7 @@ import pytest
 
 from services.common import db
 from services.common.settings import DatabaseConfig
+from tests.owning import as_owner
 
 EMPTY = "TRUNCATE outbox, inbox, job"
 
@@ -20,7 +21,7 @@ def database_config(database: Callable[[str], DatabaseConfig]) -> DatabaseConfig
 @pytest.fixture
 def base(database_config: DatabaseConfig) -> Iterator[db.Database]:
     base = db.Database(database_config)
-    with base.transaction() as tx:
+    with as_owner(base.config) as tx:
         tx.execute(EMPTY)
     yield base
     base.close()

@@ -25,6 +25,7 @@ from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig, T
 from tests import servers
 from tests.integration.archive import forging
 from tests.integration.common import messages
+from tests.owning import as_owner
 from tests.servers import Pki, PostgresServer
 
 CHAIN = "school/79000001"
@@ -40,7 +41,7 @@ class Caller:
 @pytest.fixture
 def chain(base: Database) -> Iterator[Database]:
     """Five rows in the chain under test, three in another, that stay whole."""
-    with base.transaction() as tx:
+    with as_owner(base.config) as tx:
         truncate(tx)
         for number in range(1, 6):
             assert (
@@ -52,13 +53,13 @@ def chain(base: Database) -> Iterator[Database]:
                 tx, audit.AuditRow("another", "BOOK_LOCKED", f"books/{number}", {}, Caller(person=None, school=None))
             )
     yield base
-    with base.transaction() as tx:
+    with as_owner(base.config) as tx:
         truncate(tx)
 
 
 def tamper(base: Database, *statements: str) -> list[Break]:
     """What `verify` says after someone with the owner's rights has done this, triggers off."""
-    with base.transaction() as tx:
+    with as_owner(base.config) as tx:
         tx.execute("ALTER TABLE audit_entry DISABLE TRIGGER USER")
         tx.execute("ALTER TABLE audit_head DISABLE TRIGGER USER")
         for statement in statements:
@@ -179,7 +180,7 @@ def test_a_row_that_was_hashed_anew_no_longer_fits_the_next(chain: Database) -> 
     ],
 )
 def test_the_database_refuses_changes(chain: Database, statement: str) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege), chain.transaction() as tx:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege), as_owner(chain.config) as tx:
         tx.execute(statement)
 
 

@@ -18,6 +18,7 @@ from deploy.local.layout import SERVICES, Stack
 from services.common import amqp, dead_letters, topology
 from services.common.db import Database
 from services.common.settings import BrokerConfig, DatabaseConfig, TlsConfig
+from tests.owning import as_owner
 from tests.servers import Pki, RabbitServer
 from tests.waiting import eventually
 
@@ -148,8 +149,9 @@ def consumer(
             channel.queue_purge(topology.retry_queue("gradebook", rest_s))
         channel.queue_purge(topology.queue("gradebook"))
         channel.queue_purge(topology.dead_queue("gradebook"))
-    with base.transaction() as tx:
+    with as_owner(base.config) as tx:
         tx.execute("CREATE TABLE IF NOT EXISTS handled (value text)")
+        tx.execute("GRANT SELECT, INSERT ON handled TO gradebook")
         tx.execute("TRUNCATE handled")
     with family(tmp_path, config, database_config) as children:
         yield children.start(CONSUMER)

@@ -14,6 +14,7 @@ from deploy.local.layout import Stack
 from services.common import topology
 from services.common.db import Database
 from services.common.settings import BrokerConfig, DatabaseConfig
+from tests.owning import as_owner
 from tests.waiting import eventually
 
 from . import messages
@@ -34,8 +35,9 @@ def queue(stack: Stack, broker: Callable[[str], BrokerConfig], base: Database) -
     with messages.channel(config) as channel:
         for name in (QUEUE, DEAD, *(topology.retry_queue(SERVICE, s) for s in topology.RETRY_S)):
             channel.queue_purge(name)
-    with base.transaction() as tx:
+    with as_owner(base.config) as tx:
         tx.execute("CREATE TABLE IF NOT EXISTS handled (value text)")
+        tx.execute("GRANT SELECT, INSERT ON handled TO gradebook")
         tx.execute("TRUNCATE handled")
     return config
 

@@ -3,16 +3,18 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from services.common import db
+from services.common.config import ConfigError
 from services.common.db import Database, MigrationError, trip
 from services.common.errors import Unavailable
 from services.common.settings import DatabaseConfig
+from tests.integration.common.conftest import EMPTY
 from tests.waiting import eventually
 
 COMMON = [
@@ -32,6 +34,16 @@ def folder(tmp_path: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "0001_a.sql").write_text("CREATE TABLE a (n int);\nINSERT INTO a VALUES (1);\n")
     return folder
+
+
+@pytest.fixture
+def base(database_config: DatabaseConfig) -> Iterator[Database]:
+    """As the owner: these tests are about transactions, whatever they touch."""
+    base = Database(db.as_owner(database_config))
+    with base.transaction() as tx:
+        tx.execute(EMPTY)
+    yield base
+    base.close()
 
 
 @pytest.fixture
@@ -215,6 +227,23 @@ def test_migrations_are_applied_once_and_in_order(empty: DatabaseConfig, folder:
     assert db.migrate(empty, [folder]) == []
     (folder / "0002_b.sql").write_text("ALTER TABLE a ADD m int;")
     assert db.migrate(empty, [folder]) == ["demo/0002_b.sql"]
+
+
+def test_migrations_need_an_owner(empty: DatabaseConfig, folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"database\.owner"):
+        db.migrate(dataclasses.replace(empty, owner=None), [folder])
+
+
+def test_rights_that_cannot_be_given_are_named(empty: DatabaseConfig, folder: Path) -> None:
+    (folder.parent / "grants.toml").write_text('a = "SELECT"\nb = "SELECT"\n')
+    with pytest.raises(MigrationError, match=r"demo/grants\.toml: b: .*does not exist"):
+        db.migrate(empty, [folder])
+    with db.connect(empty) as user, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        user.execute("SELECT * FROM a")
+    (folder.parent / "grants.toml").write_text('a = "SELECT (n)"\n')
+    assert db.migrate(empty, [folder]) == []
+    with db.connect(empty) as user:
+        assert user.execute("SELECT n FROM a").fetchall() == [(1,)]
 
 
 def test_a_failing_file_leaves_nothing_behind(empty: DatabaseConfig, folder: Path) -> None:

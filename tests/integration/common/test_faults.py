@@ -20,6 +20,7 @@ from services.common import db, jobs, outbox, topology
 from services.common.db import Database
 from services.common.errors import Unavailable
 from services.common.settings import BrokerConfig, DatabaseConfig
+from tests.owning import as_owner
 from tests.waiting import eventually
 from tests.working import working
 
@@ -94,10 +95,11 @@ def servers(stack: layout.Stack) -> Iterator[Servers]:
 @pytest.fixture
 def own_base(servers: Servers) -> Iterator[Database]:
     base = Database(servers.database)
-    with base.transaction() as tx:
+    with as_owner(base.config) as tx:
         tx.execute("TRUNCATE outbox, inbox, job")
         tx.execute("DROP TABLE IF EXISTS handled")
         tx.execute("CREATE TABLE handled (value text)")
+        tx.execute(f"GRANT SELECT, INSERT ON handled TO {SERVICE}")
     with messages.channel(servers.broker) as channel:
         channel.queue_purge(QUEUE)  # with an empty inbox, a late repetition of another test would be new
     yield base

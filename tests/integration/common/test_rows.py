@@ -35,7 +35,7 @@ def test_rows_are_read_by_the_names_of_their_columns(base: Database) -> None:
 def test_the_values_of_one_column_are_read_without_a_row_around_them(base: Database) -> None:
     with base.transaction() as tx:
         assert scalars(tx, int, "SELECT unnest(%s::int[])", ([3, 1],)).fetchall() == [3, 1]
-        assert one_row(scalars(tx, int, "SELECT count(*) FROM inbox")) == 0
+        assert one_row(scalars(tx, int, "SELECT count(*) FROM outbox")) == 0
 
 
 def test_one_row_is_exactly_one(base: Database) -> None:

@@ -10,6 +10,7 @@ from services.common import identity, standing
 from services.common.db import Database
 from services.common.errors import Forbidden
 from services.common.identity import Caller
+from tests.owning import as_owner
 from tests.standing import announced, keep
 
 SCHOOL, YEAR = "79000123", "2025-2026"
@@ -19,7 +20,7 @@ TEACHER = Caller("vendor/smas", "gv-1", SCHOOL)
 @pytest.fixture
 def served(base: Database) -> Iterator[Database]:
     """smas serves the school in a year; gv-1 is staff."""
-    with base.transaction() as tx:
+    with as_owner(base.config) as tx:
         tx.execute("TRUNCATE served_year, vendor_standing, staff_standing")
         keep(tx, announced(SCHOOL, ["gv-1"]))
     outside = identity.acting(TEACHER)
@@ -55,7 +56,7 @@ def test_students_and_invented_persons_read_nothing(served: Database, person: st
 
 
 def test_nothing_announced_is_nothing_allowed(served: Database) -> None:
-    with served.transaction() as tx:
+    with as_owner(served.config) as tx:
         tx.execute("TRUNCATE served_year, vendor_standing, staff_standing")
     assert _answer(served, TEACHER) == "VENDOR_NOT_AUTHORISED"
 
@@ -90,7 +91,7 @@ def test_late_double_and_reordered_events_do_no_harm(served: Database) -> None:
         StaffChanged(school=SCHOOL, person="gv-1", roles=[], standing_version=2),
     ]
     for order in itertools.permutations(events):
-        with served.transaction() as tx:
+        with as_owner(served.config) as tx:
             tx.execute("TRUNCATE served_year, vendor_standing, staff_standing")
             keep(tx, [*order, order[0]])
         assert _answer(served, TEACHER) == "ALLOWED", order

@@ -20,6 +20,7 @@ from services.gradebook.api.request_identity import request_identity
 from services.gradebook.model import acts
 from tests.integration.gradebook.streams import send, sheet
 from tests.integration.gradebook.world import FINAL, FIRST, MIDTERM, SECOND, VENDOR, World, served
+from tests.owning import as_owner
 from tests.servers import Pki
 
 WHOLE_YEAR = remarks_pb2.REMARK_PERIOD_WHOLE_YEAR
@@ -57,7 +58,7 @@ def test_old_remarks_are_answered_read_and_their_id_is_taken(world: World, schoo
     fields = {"request_id": request_id, "school_class": world.ref(school_class), "period": WHOLE_YEAR}
     rows = [remarks_pb2.RemarkRow(student=school_class.students[0].id, text="Chăm ngoan.")]
     message = remarks_pb2.EnterRemarksRequest(**fields, rows=rows)
-    with world.database.transaction() as tx:
+    with as_owner(world.database.config) as tx:
         old_entry(tx, "remark_entry", request_id, digest_of(world, message, request_id, who), who)
         tx.execute(
             "INSERT INTO remark (class_id, subject_id, period, student_id, version, remark, request_id)"
@@ -87,7 +88,7 @@ def test_an_old_sheet_of_marks_with_remarks_is_answered_as_it_was(world: World, 
     request_id = sent.sheet.request_id
     message = marks_pb2.ImportMarksRequest(sheet=sent.sheet, remarks=sent.remarks)
     sha256 = digest_of(world, message, request_id, who)
-    with world.database.transaction() as tx:
+    with as_owner(world.database.config) as tx:
         old_entry(tx, "remark_entry", request_id, sha256, who)
         tx.execute(
             "INSERT INTO entry (request_id, request_sha256, kind, class_id, person, client, reason, changed, unchanged,"
@@ -115,7 +116,7 @@ def test_old_achievements_are_answered_and_read(world: World, school_class: Scho
     fields: dict[str, Any] = {"request_id": request_id, "school_class": world.ref(school_class), "kind": 1}
     rows = [achievements_pb2.AchievementRow(student=school_class.students[0].id, text="Chứng chỉ Tin học")]
     message = achievements_pb2.EnterAchievementsRequest(**fields, rows=rows)
-    with world.database.transaction() as tx:
+    with as_owner(world.database.config) as tx:
         old_entry(tx, "achievement_entry", request_id, digest_of(world, message, request_id, who), who)
         tx.execute(
             "INSERT INTO achievement (school_year_id, student_id, kind, version, achieved, request_id)"
@@ -160,7 +161,7 @@ def test_an_old_exemption_and_an_old_correction_hold_their_ids(world: World, sch
     }
     teacher = school_class.assignments["TOAN"][0]
     asked = digest_of(world, corrections_pb2.RequestCorrectionRequest(**correction), correction["request_id"], teacher)
-    with world.database.transaction() as tx:
+    with as_owner(world.database.config) as tx:
         tx.execute(
             "INSERT INTO practical_exemption (request_id, request_sha256, class_id, subject_id, student_id, semesters,"
             " withdrawn, decision, person, client) SELECT %s, %s, c.id, j.id, s.id, '{1}', false, 'Quyết định số 12',"
@@ -192,7 +193,7 @@ def test_an_old_exemption_and_an_old_correction_hold_their_ids(world: World, sch
 
 def test_version_1_is_recomputed_from_the_rows(world: World) -> None:
     """The expected digests are those that the functions of before computed for these rows."""
-    with world.database.transaction() as tx:
+    with as_owner(world.database.config) as tx:
         remarks, cells, attendance = (str(uuid.uuid4()) for _ in range(3))
         old_entry(tx, "remark_entry", remarks, bytes(32), "gv")
         for student, (version, text) in zip((12, 7, 9), ((1, TEXTS[0]), (3, TEXTS[1]), (1, TEXTS[2])), strict=True):
@@ -245,7 +246,7 @@ def test_version_1_is_recomputed_from_the_rows(world: World) -> None:
             audit.append(
                 tx, audit.AuditRow(f"school/{world.school.code}", action, "schools/x", said, Caller(VENDOR, "gv", "x"))
             )
-    with world.database.transaction() as tx:
+    with as_owner(world.database.config) as tx:
         for action, said in facts.items():
             kept = tx.execute(
                 "SELECT facts FROM audit_entry WHERE action = %s AND facts->>'request' = %s", (action, said["request"])

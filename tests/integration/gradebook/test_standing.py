@@ -10,6 +10,7 @@ from services.common.identity import Caller
 from services.gradebook.roster import standing as announcing
 from tests.integration.gradebook import dossier_acts
 from tests.integration.gradebook.world import OTHER_VENDOR, VENDOR, World
+from tests.owning import as_owner
 
 # The tables of another service's copy; here in gradebook's own database, which does not use them.
 _EMPTY = "TRUNCATE served_year, vendor_standing, staff_standing"
@@ -27,7 +28,7 @@ def _take_in(tx: Tx, after: int = 0) -> None:
 def _answer(world: World, client: str, person: str, after: int = 0) -> str:
     outside = identity.acting(Caller(client, person, world.school.code))
     try:
-        with world.database.transaction() as tx:
+        with as_owner(world.database.config) as tx:
             tx.execute(_EMPTY)
             _take_in(tx, after)
             standing.may_read(tx, world.school.code, world.school.school_year)

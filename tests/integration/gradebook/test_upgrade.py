@@ -13,6 +13,7 @@ from services.gradebook.entry.store import corrections
 from services.gradebook.model.correction_rules import Change, CorrectionKind
 from services.gradebook.model.domain import Authorisation, Authority, Stage
 from tests.integration.gradebook.world import MIGRATIONS
+from tests.owning import as_owner
 
 _A_CLASS = """
 INSERT INTO school (code, name, level, commune, province, department) VALUES ('1', 'a', 1, 'b', 'c', 'd');
@@ -41,7 +42,7 @@ def test_a_year_that_was_open_before_dossiers_were_kept_stays_open(config: Datab
         shutil.copy(file, older)
     migrate(config, [older])
     opened = Database(config, max_size=1)
-    with opened.transaction() as tx:
+    with as_owner(opened.config) as tx:
         tx.execute(
             "INSERT INTO school (code, name, level, commune, province, department) VALUES ('1', 'a', 1, 'b', 'c', 'd')"
         )
@@ -64,7 +65,7 @@ def test_corrections_of_before_stay_what_they_were(config: DatabaseConfig, tmp_p
             shutil.copy(file, older)
     migrate(config, [older])
     opened = Database(config, max_size=1)
-    with opened.transaction() as tx:
+    with as_owner(opened.config) as tx:
         tx.execute(_A_CLASS)
         for what in ("1, 1, 10, 50, 1, 85", "2, 1, 12, NULL, 0, 202", "2, 1, 3, 40, 2, NULL", "1, NULL, 0, 4, 1, 2"):
             tx.execute(

@@ -48,6 +48,7 @@ from services.common.refusals import Refusals
 from services.common.settings import DatabaseConfig, PeerConfig, ServerConfig
 from services.gradebook import api
 from tests import servers
+from tests.owning import as_owner
 from tests.servers import Pki
 from tests.stand_ins import tls
 
@@ -321,7 +322,7 @@ class World:
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Look into the database, for what no RPC shows."""
-        with self.database.transaction() as tx:
+        with as_owner(self.database.config) as tx:
             return tx.execute(statement, values).fetchall()  # type: ignore[arg-type]
 
     def outbox(self, event: str) -> list[str]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from services.common.db import connect
 from services.common.settings import DatabaseConfig
 from tests.kept import kept
+from tests.owning import as_owner
 
 Restored = Callable[[str], DatabaseConfig]
 
@@ -27,7 +27,7 @@ def restored(release: str, postgres_server: Any) -> Iterator[Restored]:
     def get(service: str) -> DatabaseConfig:
         if service not in made:
             made[service] = postgres_server.create(service)
-            with connect(made[service]) as connection:
+            with as_owner(made[service]) as connection:
                 connection.execute(kept.read(kept.database_file(release, service)).encode())
         return made[service]
 

@@ -13,6 +13,7 @@ from services.common import audit
 from services.common.audit import Break
 from services.common.db import Database, migrate
 from tests.integration.kept.conftest import Restored
+from tests.owning import as_owner
 
 SERVICES = Path(services.__path__[0])
 
@@ -35,7 +36,7 @@ def migrated(database: Database, service: str) -> None:
 
 
 def test_every_chain_verifies_as_it_did(database: Database, service: str) -> None:
-    with database.transaction() as tx:
+    with as_owner(database.config) as tx:
         before = audit.heads(tx)
     migrated(database, service)
     with database.transaction() as tx:
@@ -55,7 +56,7 @@ def test_every_chain_verifies_as_it_did(database: Database, service: str) -> Non
 )
 def test_a_changed_row_is_found(database: Database, service: str, change: str) -> None:
     migrated(database, service)
-    with database.transaction() as tx:
+    with as_owner(database.config) as tx:
         head = audit.heads(tx)[-1]
         tx.execute("ALTER TABLE audit_entry DISABLE TRIGGER USER")
         changed = tx.execute(

@@ -10,6 +10,7 @@ from services.common.db import Database, Tx, migrate
 from tests.integration.gradebook.world import MIGRATIONS
 from tests.integration.kept.conftest import Restored
 from tests.kept import digests
+from tests.owning import as_owner
 
 ACTIONS = {
     "ABSENCES_ENTERED",
@@ -76,7 +77,7 @@ def test_every_digest_is_that_of_its_rows(database: Database) -> None:
     ],
 )
 def test_a_changed_row_is_found(database: Database, change: str, actions: list[str]) -> None:
-    with database.transaction() as tx:
+    with as_owner(database.config) as tx:
         for table in ("remark", "achievement", "entry", "attendance"):
             tx.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER".encode())
         assert tx.execute(change.encode()).rowcount > 0

@@ -36,7 +36,7 @@ class Explained(NamedTuple):
 def fill(config: DatabaseConfig, service: str) -> None:
     """Migrate an empty database of a service, fill it and let the planner know."""
     db.migrate(config, [SERVICES / service / "migrations"])
-    with db.connect(config, autocommit=True) as tx:
+    with db.connect(db.as_owner(config), autocommit=True) as tx:
         for name in ("common_city.sql", f"{service}_city.sql"):
             tx.execute((HERE / name).read_bytes())
         tx.execute("VACUUM ANALYZE")

@@ -127,11 +127,16 @@ def _id(tx: Tx, statement: str) -> uuid.UUID:
 
 
 _BOOK = {"staff_id": None, "subject_code": None, "student_id": None, "source_id": None}
+_BOOK_COLUMNS = (
+    *("state", "officer_id", "officer_confirmed", "preparer_confirmed", "problem"),
+    *("unsigned_rendition", "signed_document", "document_sha256", "archive_record"),
+    *("signing_rendition", "signing_pdf_sha256", "signing_pdf_size_bytes"),
+)
 SPECIAL: dict[str, list[dict[str, Any]]] = {
     "book_store.add": [
         {"id": uuid.UUID(int=8), "record_type": RecordType.CLASS_BOOK, "version": 9, "stage": 3, **_BOOK}
     ],
-    "book_store.update": [{"changes": {uuid.UUID(int=8): {"state": 1}}}],
+    "book_store.update": [{"changes": {uuid.UUID(int=8): dict.fromkeys(_BOOK_COLUMNS)}}],
     "history.data_history": [{"kind": CorrectionKind.CONDUCT}, {"kind": CorrectionKind.ATTENDANCE}],
     "store.add_document": [
         {},
@@ -319,6 +324,13 @@ INSIDE = {
     "audit_append": "SELECT audit_append('school/S1', 'ACT', 'schools/S1', 'vendor/v1', 'P5', 'S1', '{\"a\": \"b\"}')",
 }
 """The database's functions that read or write tables, each with a call."""
+
+FUNCTION_RIGHTS = {
+    "audit_entry": "SELECT audit_append('new', 'ACT', 'schools/S1', 'vendor/v1', 'P5', 'S1', '{\"a\": \"b\"}')",
+    "audit_head": "SELECT audit_append('new', 'ACT', 'schools/S1', 'vendor/v1', 'P5', 'S1', '{\"a\": \"b\"}')",
+    "standing_version": "SELECT nextval('standing_version')",
+}
+"""Table or sequence → a call that needs the rights to it, of which a plan says nothing."""
 
 NOT_PLANNED = {"common.relay._work": "LISTEN"}
 """Functions whose statement is not planned."""

@@ -27,6 +27,7 @@ from services.print import events, rendering, store, usecases
 from tests import records, servers
 from tests.content import canonical, class_book
 from tests.integration.print import peers
+from tests.owning import as_owner
 
 SCHOOL = "79000123"
 
@@ -76,7 +77,7 @@ class Bench:
             return store.list_of_book(tx, uuid.UUID(book))
 
     def query(self, statement: str, *values: Any) -> list[Any]:
-        with self.database.transaction() as tx:
+        with as_owner(self.database.config) as tx:
             return tx.execute(statement.encode(), values).fetchall()
 
     def events(self, book: str) -> list[tuple[str, dict[str, Any]]]:
@@ -103,7 +104,7 @@ def bench(database: Callable[[str], DatabaseConfig], pki_files: servers.Pki) -> 
 @pytest.fixture(autouse=True)
 def _nothing_left(bench: Bench) -> Iterator[None]:
     yield
-    with bench.database.transaction() as tx:
+    with as_owner(bench.database.config) as tx:
         tx.execute("DELETE FROM job WHERE state <> 'done'")
 
 
@@ -283,7 +284,7 @@ def test_a_rendition_is_never_changed_or_removed(bench: Bench) -> None:
     bench.announce(events_pb2.BookPrintAssigned, canonical(2, "SEMESTER_1"))
     bench.work()
     for statement in ("UPDATE rendition SET pages = pages", "DELETE FROM rendition"):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege), bench.database.transaction() as tx:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), as_owner(bench.database.config) as tx:
             tx.execute(statement.encode())
 
 

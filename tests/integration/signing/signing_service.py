@@ -124,6 +124,7 @@ def signing_toml(
     tls = f'{{ ca_file = "{own.ca_file}", {pair} }}'
     servers_tls = f'{{ ca_file = "{pki.bundle(stack, "servers")}", {pair} }}'
     base, queue = database, broker
+    owner = pki.identity(stack, "owner/signing")
     return f"""
 trust_roots_file = "{roots}"
 [database]
@@ -132,6 +133,7 @@ port = {base.port if base else 9}
 name = "{base.name if base else "none"}"
 user = "signing"
 tls = {servers_tls}
+owner = {{ user = "signing_owner", cert_file = "{owner.cert_file}", key_file = "{owner.key_file}" }}
 [broker]
 host = "{queue.host if queue else "127.0.0.1"}"
 port = {queue.port if queue else 9}

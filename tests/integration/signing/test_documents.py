@@ -36,6 +36,7 @@ from tests.integration.signing.signing_service import (
     acting,
     signatory_of,
 )
+from tests.owning import as_owner
 from tests.unit.signing.authorities import Authority
 from tests.waiting import eventually
 
@@ -154,8 +155,8 @@ def test_a_signature_lost_before_it_was_stored_is_made_again(service: Service, s
     """The store fails once between token and commit: same intent, a second attempt on record, one
     signature.
     """
-    with service.database.transaction() as tx:
-        tx.execute("CREATE SEQUENCE lost")
+    with as_owner(service.database.config) as tx:
+        tx.execute("CREATE SEQUENCE lost; GRANT USAGE ON lost TO signing")
         tx.execute(
             "CREATE FUNCTION lose_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
             " IF NEW.number = 1 AND nextval('lost') = 1 THEN RAISE EXCEPTION 'lost'; END IF; RETURN NEW; END $$"
@@ -167,7 +168,7 @@ def test_a_signature_lost_before_it_was_stored_is_made_again(service: Service, s
             service.activate(TEACHERS[0])
             eventually(lambda: service.signed(name))
     finally:
-        with service.database.transaction() as tx:
+        with as_owner(service.database.config) as tx:
             tx.execute("DROP TRIGGER lose ON revision")
     assert [entry.event for entry in service.journal(name)] == ["INTENDED", "ATTEMPTED", "ATTEMPTED", "STORED"]
 
@@ -223,13 +224,13 @@ def test_one_document_for_a_book_version(service: Service, signing_copy: bytes) 
 def test_rows_of_evidence_cannot_be_rewritten(service: Service, signing_copy: bytes, table: str) -> None:
     service.take_in(signing_copy)
     for statement in (f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
-        with pytest.raises(psycopg.IntegrityError, match="append-only"), service.database.transaction() as tx:
+        with pytest.raises(psycopg.IntegrityError, match="append-only"), as_owner(service.database.config) as tx:
             tx.execute(statement)
 
 
 def test_changed_bytes_are_noticed(service: Service, signing_copy: bytes) -> None:
     name = service.take_in(signing_copy)
-    with service.database.transaction() as tx:
+    with as_owner(service.database.config) as tx:
         tx.execute("ALTER TABLE revision DISABLE TRIGGER USER")
         tx.execute("UPDATE revision SET part = set_byte(part, 100, 0) WHERE document = %s", (name,))
         tx.execute("ALTER TABLE revision ENABLE TRIGGER USER")

@@ -15,6 +15,7 @@ from services.signing import domain, events, signing_job, store
 from tests.integration.signing.hsm import SCHOOL
 from tests.integration.signing.signing_service import HOMEROOM, PRINCIPAL, REQUIRED, TEACHERS, Service
 from tests.integration.signing.test_waiting import emptied, required_of
+from tests.owning import as_owner
 from tests.painting import painted_over
 from tests.waiting import eventually
 from tests.working import working
@@ -97,10 +98,10 @@ def test_another_document_than_gradebooks_is_not_signed(
 
 
 def rewrite(service: Service, name: uuid.UUID, first: bytes, *, honest: bool) -> None:
-    """As the database role `signing`, put other bytes in place of revision 0; with all digests and
+    """As the owner of the tables, put other bytes in place of revision 0; with all digests and
     sizes made to fit, or as they were.
     """
-    with service.database.transaction() as tx:
+    with as_owner(service.database.config) as tx:
         tx.execute("ALTER TABLE revision DISABLE TRIGGER USER")
         tx.execute("UPDATE revision SET part = %s WHERE document = %s AND number = 0", (first, name))
         rows = tx.execute("SELECT number, part FROM revision WHERE document = %s ORDER BY number", (name,)).fetchall()

@@ -18,6 +18,7 @@ from services.signing.domain import Required
 from services.signing.token_client import TokenClient
 from tests.integration.signing.hsm import SCHOOL
 from tests.integration.signing.signing_service import MIGRATIONS, PRINCIPAL, REQUIRED, TEACHERS, Service, running_role
+from tests.owning import as_owner
 from tests.waiting import eventually
 from tests.working import working
 
@@ -51,7 +52,7 @@ def emptied(service: Service) -> Iterator[None]:
     """Without the documents and jobs of this module's other tests, before and after."""
 
     def empty() -> None:
-        with service.database.transaction() as tx:
+        with as_owner(service.database.config) as tx:
             for table in ("journal", "revision", "intent"):
                 tx.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
             tx.execute("TRUNCATE document, required_signature, revision, intent, journal, job")
@@ -97,7 +98,7 @@ def open_jobs(base: Database) -> int:
 
 def test_waiting_documents_cost_an_idle_worker_nothing(service: Service) -> None:
     with service.tokens(), emptied(service):
-        with service.database.transaction() as tx:
+        with as_owner(service.database.config) as tx:
             for table in ("document", "required_signature", "job"):  # it would count
                 tx.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
         without = read_while_idle(service, 6)
@@ -299,10 +300,10 @@ def test_a_worker_that_starts_finds_the_keys_that_are_open(service: Service, sig
             assert away_job is not None
             jobs.stand_aside(tx, away_job, "TOKEN_AWAY in _ask (token_client.py:99)")
         assert open_jobs(service.database) == 2
-        with service.database.transaction() as tx:
+        with as_owner(service.database.config) as tx:
             tx.execute((MIGRATIONS / "0002_waiting_is_a_row.sql").read_bytes())
         assert open_jobs(service.database) == 1
-        with service.database.transaction() as tx:
+        with as_owner(service.database.config) as tx:
             tx.execute("DELETE FROM job WHERE key = 'away'")
         with service.running("work"):
             eventually(lambda: service.signed(name))

@@ -15,7 +15,7 @@ from deploy.local import certificates, pki
 from deploy.local.layout import Stack
 from services.common import peer
 
-NAMES = [*pki.CLIENTS, *pki.SERVERS, *pki.ANCHORS, pki.STORE_INNER]
+NAMES = [*pki.CLIENTS, *pki.SERVERS, *pki.OWNERS, *pki.ANCHORS, pki.STORE_INNER]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_a_certificate_comes_from_the_ca_of_its_kind(issued: Stack, name: str) -
             certificate.verify_directly_issued_by(pki.authority(issued, kind).certificate)
 
 
-@pytest.mark.parametrize("name", ["operator/department", "vendor/smas"])
+@pytest.mark.parametrize("name", ["operator/department", "vendor/smas", "owner/print"])
 def test_a_client_cannot_pose_as_a_server(issued: Stack, name: str) -> None:
     for certificate in (
         read(pki.identity(issued, name).cert_file),
@@ -78,7 +78,7 @@ def test_an_anchor_key_makes_no_connection(issued: Stack) -> None:
     ("door", "kinds"),
     [
         ("ca", ["service", "operator", "vendor", "anchor"]),
-        ("database-clients", ["service"]),
+        ("database-clients", ["service", "owner"]),
         ("broker-clients", ["service"]),
         ("servers", ["server"]),
         ("store-ca", ["store"]),

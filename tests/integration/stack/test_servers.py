@@ -8,8 +8,10 @@ import pika.exceptions
 import psycopg
 import pytest
 
+from deploy.local import postgres
+from services.common import db
 from services.common.settings import BrokerConfig, DatabaseConfig, TlsConfig
-from tests.servers import Pki
+from tests.servers import Pki, PostgresServer
 
 
 def connect(database: DatabaseConfig, **changes: object) -> psycopg.Connection[tuple[object, ...]]:
@@ -41,10 +43,15 @@ def open_broker(broker: BrokerConfig, tls: TlsConfig) -> pika.BlockingConnection
     )
 
 
-def test_a_service_owns_its_database(database: Callable[[str], DatabaseConfig]) -> None:
-    with connect(database("gradebook")) as connection:
+def test_a_database_has_an_owner_and_a_user(database: Callable[[str], DatabaseConfig]) -> None:
+    config = database("gradebook")
+    with connect(db.as_owner(config)) as connection:
         connection.execute("CREATE TABLE t (x int)")
+        assert connection.execute("SELECT current_user").fetchone() == ("gradebook_owner",)
+    with connect(config) as connection:
         assert connection.execute("SELECT current_user").fetchone() == ("gradebook",)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT * FROM t")
 
 
 @pytest.mark.parametrize("setting", ["fsync", "synchronous_commit", "full_page_writes", "ssl", "data_checksums"])
@@ -58,8 +65,11 @@ def test_durability_and_tls_are_on(database: Callable[[str], DatabaseConfig], se
     ("change", "refusal"),
     [
         ({"user": "signing"}, "certificate authentication failed"),
+        ({"user": "gradebook_owner"}, "certificate authentication failed"),
         ({"user": "postgres", "dbname": "postgres"}, "certificate authentication failed"),
         ({"dbname": "signing"}, "permission denied for database"),
+        ({"dbname": "postgres"}, "permission denied for database"),
+        ({"dbname": "template1"}, "permission denied for database"),
         ({"sslmode": "disable"}, "no encryption"),
         ({"sslcert": "", "sslkey": ""}, "certificate"),
     ],
@@ -101,3 +111,22 @@ def test_the_broker_refuses_a_certificate_that_is_no_service(
     stranger = TlsConfig(ca_file=vendor.ca_file, cert_file=vendor.cert_file, key_file=vendor.key_file)
     with pytest.raises(pika.exceptions.AMQPConnectionError):
         open_broker(broker("gradebook"), stranger)
+
+
+def test_a_database_of_before_is_handed_over_to_its_owner(postgres_server: PostgresServer) -> None:
+    stack = postgres_server.stack
+    with postgres.admin(stack, "print") as root:
+        root.execute("CREATE TABLE of_before (n int)")
+        root.execute("ALTER TABLE of_before OWNER TO print")
+        root.execute("ALTER DATABASE print OWNER TO print")
+        try:
+            postgres.ready(stack)
+            owners = root.execute(
+                "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'of_before' UNION ALL"
+                " SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'print'"
+            ).fetchall()
+            assert owners == [("print_owner",), ("print_owner",)]
+        finally:
+            root.execute("DROP TABLE of_before")
+    with connect(postgres.config(stack, "print")) as user:
+        assert user.execute("SELECT current_user").fetchone() == ("print",)
