@@ -21,6 +21,7 @@ from services.common.errors import NotFound, Rejected, Unavailable, Waiting
 from services.print.kind import Kind
 from tests import records
 from tests.integration.archive.archiving import Bench, Sealed
+from tests.owning import as_owner
 from tests.printing import render
 from tests.unit.archive.signed_books import Ca, sign, signatories
 
@@ -195,7 +196,7 @@ def test_other_bytes_for_a_registered_version_are_refused(bench: Bench, sealed: 
     book = bench.announce_book(sealed)
     bench.work()
     other = hashlib.sha256(sealed.before_seal).hexdigest()
-    with bench.archive.database.transaction() as tx:
+    with as_owner(bench.archive.database.config) as tx:
         tx.execute(
             "UPDATE job SET state = 'waiting', finished_time = NULL, due_time = now(),"
             " payload = payload || jsonb_build_object('document_sha256', %s::text)",
