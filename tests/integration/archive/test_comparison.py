@@ -19,6 +19,7 @@ from services.common import jobs
 from services.common.db import Tx
 from services.common.errors import Forged
 from tests.integration.archive.archiving import Bench
+from tests.owning import as_owner
 
 
 @pytest.fixture
@@ -49,9 +50,9 @@ def found(bench: Bench) -> set[tuple[str, str]]:
     return {(difference.reason, difference.name) for difference in reasons(bench)}
 
 
-def as_owner(bench: Bench, act: Callable[[Tx], Any]) -> None:
+def unguarded(bench: Bench, act: Callable[[Tx], Any]) -> None:
     """Whoever owns the database does what no guard allows."""
-    with bench.archive.database.transaction() as tx:
+    with as_owner(bench.archive.database.config) as tx:
         tx.execute("ALTER TABLE record DISABLE TRIGGER USER")
         tx.execute("ALTER TABLE register_head DISABLE TRIGGER USER")
         act(tx)
@@ -80,7 +81,7 @@ def test_a_register_cut_at_its_end_with_its_head_is_found(bench: Bench, records:
         tx.execute("DELETE FROM record WHERE id = %s", (last.id,))
         tx.execute("UPDATE register_head SET sequence = %s, hash = %s", (sequence - 1, previous))
 
-    as_owner(bench, cut)
+    unguarded(bench, cut)
     # Its object is young: it could be of a record that is being archived.
     assert found(bench) == {("REGISTER_ROW_MISSING", f"records/{last.id}")}
 
@@ -88,7 +89,7 @@ def test_a_register_cut_at_its_end_with_its_head_is_found(bench: Bench, records:
         put_rows_back(tx, [text])
         tx.execute("UPDATE register_head SET sequence = %s, hash = %s", (sequence, row))
 
-    as_owner(bench, mend)
+    unguarded(bench, mend)
     assert found(bench) == set()
 
 
@@ -119,11 +120,11 @@ def test_a_register_written_anew_with_correct_hashes_is_found(bench: Bench, reco
             )
         tx.execute("UPDATE register_head SET hash = %s", (before[-1].hash,))
 
-    as_owner(bench, forge)
+    unguarded(bench, forge)
     with bench.archive.database.transaction() as tx:
         assert domain.chain_problem(store.find_record(tx, records[0].id), *store.chain_around(tx, records[0].id)) == ""  # type: ignore[arg-type]
     assert found(bench) == {("REGISTER_ROW_CHANGED", f"records/{record.id}") for record in records}
-    as_owner(bench, mend)
+    unguarded(bench, mend)
     assert found(bench) == set()
 
 
@@ -142,7 +143,7 @@ def test_a_record_that_was_never_archived_is_found(bench: Bench, records: list[R
         tx.execute("DELETE FROM record WHERE id = %s", (forged.id,))
         tx.execute("UPDATE register_head SET sequence = %s, hash = %s", head)
 
-    as_owner(bench, mend)
+    unguarded(bench, mend)
 
 
 def test_a_second_version_and_a_marker_over_a_record_are_found(bench: Bench, records: list[Record]) -> None:

@@ -233,11 +233,8 @@ class World:
         request_id: str | None = None,
     ) -> Any:
         teacher = person or school_class.assignments[subject][0]
-        return self.ask(
-            "EnterMarks",
-            person=teacher,
-            **self.sheet(school_class, subject, semester, columns, rows, request_id=request_id),
-        )
+        sheet = self.sheet(school_class, subject, semester, columns, rows, request_id=request_id)
+        return self.ask("EnterMarks", person=teacher, **sheet)
 
     def sheet(
         self,

@@ -348,6 +348,8 @@ PASSING_ON = {
     "common.db.migrate": _MIGRATING,
     "common.db._missing": _MIGRATING,
     "common.db._apply": _MIGRATING,
+    "common.grants.problem_of_roles": _MIGRATING,
+    "common.grants.give": _MIGRATING,
 }
 """Functions that execute SQL in the modules that pass statements on: what theirs are, which nobody
 explains.
