@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status demo test check bench bench-city minio gen proto pictures clean
+.PHONY: help setup up down status demo test check rights bench bench-city minio gen proto pictures clean
 
 PYTHON := .venv/bin/python
 LOCAL := $(PYTHON) -m deploy.local
@@ -34,6 +34,9 @@ test: setup ## run all tests against real servers (stack `test`); TESTS=path run
 
 check: setup ## all that needs no server: style, types, imports, contract, generated files (deploy/checks.py)
 	@$(PYTHON) -m deploy.checks
+
+rights: setup ## write docs/rights.md anew: who may call what, as the services are; read what changed
+	@HOSO_WRITE_RIGHTS=1 $(PYTHON) -m pytest tests/integration/rights/test_rights.py
 
 bench: setup ## measure against bare parts; writes .run/bench/bench.json
 	@$(PYTHON) -m bench

@@ -18,8 +18,8 @@ from services.common.identity import Access
 from services.common.message_fields import before_id, page_size, timestamp
 
 _PREFIX = "RECORD_KIND_"
-_READERS = Access(clients=("operator/*", "service/gradebook", "vendor/*"))
-_OPERATOR = Access(clients=("operator/*",))
+_READERS = Access(clients=("operator/department", "vendor/*"))
+_OPERATOR = Access(clients=("operator/department",))
 ACCESS = {
     "GetRecord": _READERS,
     "ListRecords": _READERS,

@@ -13,7 +13,7 @@ from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import before_id, page_size, timestamp
 
-_OPERATOR = Access(clients=("operator/*",))
+_OPERATOR = Access(clients=("operator/department",))
 ACCESS = {
     "GetStatus": _OPERATOR,
     "ListDeadJobs": _OPERATOR,

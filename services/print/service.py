@@ -14,8 +14,9 @@ from services.common.message_fields import timestamp
 from services.print import usecases
 from services.print.store import StoredRendition
 
-_READERS = Access(clients=("operator/*", "service/signing", "service/gradebook", "vendor/*"))
-ACCESS = {"GetRendition": _READERS, "ListRenditions": _READERS, "DownloadRendition": _READERS}
+_READERS = Access(clients=("operator/department", "vendor/*"))
+_READERS_OR_SIGNING = Access(clients=("operator/department", "service/signing", "vendor/*"))
+ACCESS = {"GetRendition": _READERS_OR_SIGNING, "ListRenditions": _READERS, "DownloadRendition": _READERS_OR_SIGNING}
 
 
 def served(database: Database) -> Served:

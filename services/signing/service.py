@@ -18,18 +18,18 @@ from services.signing import store, usecases
 from services.signing.domain import Document, Required, Signatory
 from services.signing.token_client import TokenClient
 
-_READERS = Access(clients=("vendor/*", "operator/*", "service/*"))
-_KEEPERS = Access(clients=("vendor/*", "operator/*"), person=True)
-_KEEPERS_OR_OPERATOR = Access(clients=("vendor/*", "operator/*"))
+_READERS = Access(clients=("vendor/*", "operator/department"))
+_KEEPERS = Access(clients=("vendor/*", "operator/department"), person=True)
+_KEEPERS_OR_OPERATOR = Access(clients=("vendor/*", "operator/department"))
 ACCESS = {
-    "PutSignatory": Access(clients=("operator/*",)),
+    "PutSignatory": Access(clients=("operator/department",)),
     "ListSignatories": _READERS,
     "ActivateKey": _KEEPERS,
     "DeactivateKey": _KEEPERS_OR_OPERATOR,
     "ListPending": _KEEPERS_OR_OPERATOR,
     "GetDocument": _READERS,
     "ListDocuments": _READERS,
-    "DownloadDocument": _READERS,
+    "DownloadDocument": Access(clients=("vendor/*", "operator/department", "service/archive")),
     "GetJournal": _READERS,
 }
 _CUSTODIES = {pb.KEY_CUSTODY_HSM_PARTITION: "HSM_PARTITION", pb.KEY_CUSTODY_USB_TOKEN_AT_SCHOOL: "USB_TOKEN_AT_SCHOOL"}

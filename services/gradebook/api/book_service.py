@@ -50,7 +50,7 @@ ACCESS = {
         Permission.LOCK_BOOK,
         Permission.RETURN_BOOK,
     ),
-    "GetBook": Access(clients=("vendor/*", "operator/department", "service/*")),
+    "GetBook": Access(clients=("vendor/*", "operator/department")),
     "ListBooks": Access(clients=("vendor/*", "operator/department")),
     "ListStudentTranscripts": Access(clients=("vendor/*",)),
     "ListRecordBooks": Access(clients=("vendor/*", "operator/department")),

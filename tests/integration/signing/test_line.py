@@ -295,7 +295,7 @@ def test_pages_of_signatories(registered: Line) -> None:
     token = ""
     while True:
         request = signing_pb2.ListSignatoriesRequest(school=SCHOOL, page_size=4, page_token=token)
-        page = line.call("ListSignatories", request, client="service/archive")
+        page = line.call("ListSignatories", request, client="operator/department")
         ids += [signatory.id for signatory in page.signatories]
         token = page.next_page_token
         if not token:
