@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status demo test check rights bench bench-city minio gen proto pictures clean
+.PHONY: help setup up down status demo test check rights fuzz bench bench-city minio gen proto pictures clean
 
 PYTHON := .venv/bin/python
 LOCAL := $(PYTHON) -m deploy.local
@@ -37,6 +37,9 @@ check: setup ## all that needs no server: style, types, imports, contract, gener
 
 rights: setup ## write docs/rights.md anew: who may call what, as the services are; read what changed
 	@HOSO_WRITE_RIGHTS=1 $(PYTHON) -m pytest tests/integration/rights/test_rights.py
+
+fuzz: setup ## a million wrong requests to every RPC (an hour); FUZZ_ROUNDS=n, FUZZ_SEED=s, FUZZ_FIRST=n
+	@FUZZ_ROUNDS=$${FUZZ_ROUNDS:-1000000} $(PYTHON) -m pytest -s --timeout=0 tests/integration/rights/test_fuzzing.py
 
 bench: setup ## measure against bare parts; writes .run/bench/bench.json
 	@$(PYTHON) -m bench

@@ -6,6 +6,7 @@ School A is the third school of `tests/kept`, in the middle of its year; school 
 
 import contextlib
 import importlib
+import os
 import subprocess
 import sys
 import uuid
@@ -24,6 +25,7 @@ from hoso.operations.v1.anchors_pb2_grpc import AnchorServiceStub
 from deploy.local import certificates, configs, layout, objectstore, pki, rabbitmq, softhsm
 from deploy.local.layout import REPOSITORY, SERVICES, Stack
 from services.common import anchor, config, db, grpc_credentials, tokens, topology
+from services.common import standing as kept_standing
 from services.common.db import Database
 from services.common.peer import host_of
 from services.common.settings import AnchorConfig, DatabaseConfig, PeerConfig, ServerConfig
@@ -127,6 +129,7 @@ def running(
         stop.callback(lambda: [channel.close() for channel in city.channels.values()])
         for service, (_, file) in files.items():
             city.children[service] = stop.enter_context(serving(service, file))
+        stop.enter_context(owning_tokens(files["signing"][1], stack))
         for service in SERVICES:
             grpc.channel_ready_future(city.channel(service, "operator/department")).result(timeout=60)
         lock = AnchorServiceStub(city.channel("archive", "service/print")).AnchorAuditHeads
@@ -214,7 +217,7 @@ def open_matters(world: World) -> None:
 
 def deliver(databases: Mapping[str, Database]) -> None:
     """Hand what gradebook announced of vendors and staff to the other services."""
-    handled = {handler.event.DESCRIPTOR.full_name: handler.event for handler in standing.standing.SUBSCRIPTIONS}
+    handled = {handler.event.DESCRIPTOR.full_name: handler.event for handler in kept_standing.SUBSCRIPTIONS}
     with databases["gradebook"].transaction() as tx:
         announced = tx.execute("SELECT type, body FROM outbox WHERE published_time IS NULL ORDER BY id").fetchall()
     events = [json_format.Parse(body, handled[kind]()) for kind, body in announced if kind in handled]
@@ -267,9 +270,23 @@ def configure(
 @contextlib.contextmanager
 def serving(service: str, file: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The process of a service; see `serving.py`."""
-    command = [sys.executable, "-W", "ignore", "-m", "tests.integration.rights.serving", service, str(file)]
-    with file.with_suffix(".log").open("wb") as log:
-        child = subprocess.Popen(command, stderr=log, cwd=REPOSITORY)
+    with _child(file.with_suffix(".log"), "tests.integration.rights.serving", service, str(file)) as child:
+        yield child
+
+
+@contextlib.contextmanager
+def owning_tokens(file: Path, stack: Stack) -> Iterator[None]:
+    """The process of signing that owns the tokens, of which there are none."""
+    options = ("services.signing", "tokens", "--config", str(file))
+    with _child(file.with_name("tokens.log"), *options, **softhsm.environment(stack)):
+        yield
+
+
+@contextlib.contextmanager
+def _child(log_file: Path, module: str, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
+    with log_file.open("wb") as log:
+        child = subprocess.Popen(command, stderr=log, cwd=REPOSITORY, env={**os.environ, **environment})
     try:
         yield child
     finally:

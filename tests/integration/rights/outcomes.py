@@ -1,6 +1,6 @@
 """What a call comes to: let through, or refused, and by which rule."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,12 +69,12 @@ class Outcome:
         return ALLOWED
 
 
-def send(channel: grpc.Channel, row: Row, request: bytes, token: str) -> Outcome:
-    """Make a call with the bytes of a request."""
+def send(channel: grpc.Channel, row: Row, token: str, *requests: bytes) -> Outcome:
+    """Make a call with the bytes of a request, or of several where the RPC takes a stream."""
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     kind = GetMessageClass(row.rpc.output_type)
     try:
-        answers = list(_answers(channel, row, request, timeout=DEADLINE_S, metadata=metadata))
+        answers = list(_answers(channel, row, requests, timeout=DEADLINE_S, metadata=metadata))
     except grpc.RpcError as e:
         return Outcome(e.code(), _reason(e))
     for refusal in (each for answer in answers for each in _refusals(kind.FromString(answer))):
@@ -85,20 +85,20 @@ def send(channel: grpc.Channel, row: Row, request: bytes, token: str) -> Outcome
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def _answers(channel: grpc.Channel, row: Row, request: bytes, **options: Any) -> Iterator[bytes]:
+def _answers(channel: grpc.Channel, row: Row, requests: Sequence[bytes], **options: Any) -> Iterator[bytes]:
     if row.rpc.client_streaming and row.rpc.server_streaming:
-        yield next(iter(channel.stream_stream(row.path)(iter([request]), **options)))
+        yield next(iter(channel.stream_stream(row.path)(iter(requests), **options)))
     elif row.rpc.client_streaming:
-        yield channel.stream_unary(row.path)(iter([request]), **options)
+        yield channel.stream_unary(row.path)(iter(requests), **options)
     elif row.rpc.server_streaming:
-        call = channel.unary_stream(row.path)(request, **options)
+        call = channel.unary_stream(row.path)(requests[0], **options)
         if row.rpc.name == "Watch":
             yield next(call)
             call.cancel()
         else:
             yield from call
     else:
-        yield channel.unary_unary(row.path)(request, **options)
+        yield channel.unary_unary(row.path)(requests[0], **options)
 
 
 def _reason(error: grpc.RpcError) -> str:

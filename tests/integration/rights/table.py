@@ -37,7 +37,7 @@ def measure(city: City, persons: Sequence[Person], suspended: bool) -> dict[tupl
     def cell(row: Row, client: Client, person: Person) -> Outcome:
         token = city.token(person, client.certificate)
         request = requests.make(row, token).SerializeToString()
-        return send(city.channel(row.service, client.certificate), row, request, "" if row.carries_token else token)
+        return send(city.channel(row.service, client.certificate), row, "" if row.carries_token else token, request)
 
     wanted = [
         (row, client, person)
