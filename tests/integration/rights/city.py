@@ -259,8 +259,9 @@ def configure(
         broker = rabbitmq.config(stack, f"service/{service}", virtual_host=virtual_host)
         changed: dict[str, Any] = {"database": databases[service].config, "broker": broker, "server": server}
         if service == "archive":
-            (folder / "roots.pem").write_bytes((kept.FOLDER / kept.releases()[-1] / kept.ROOTS).read_bytes())
-            changed |= {"store": replace(ready.config), "trust_roots_file": folder / "roots.pem"}
+            changed["store"] = ready.config
+        if hasattr(whole, "trust_roots_file"):
+            changed["trust_roots_file"] = kept.FOLDER / kept.releases()[-1] / kept.ROOTS
         topology.declare(broker, service, [])
         files[service] = (address, folder / f"{service}.toml")
         files[service][1].write_text(configs.dump(replace(whole, **changed)))

@@ -31,9 +31,9 @@ LETTERS = {
 }
 """Reason → letter of the table; a new reason of refusal needs one."""
 HIDDEN = "N"
-NOT_THERE = ("OBJECT_MISSING", "DEAD_LETTER_NOT_FOUND")
-"""Reasons of NOT_FOUND that are true, and told after the right was asked for: the store and the
-queues are empty.
+NOT_THERE = ("OBJECT_MISSING", "DEAD_LETTER_NOT_FOUND", "NOT_COMPARED")
+"""Reasons of NOT_FOUND that are true, and told after the right was asked for: store, comparisons
+and queues are empty.
 """
 REFUSED = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
 WORDS = {
