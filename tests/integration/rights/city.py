@@ -37,6 +37,7 @@ from tests.integration.gradebook.world import World, served
 from tests.integration.rights.kinds import CLIENTS, Person
 from tests.integration.rights.people import People
 from tests.kept import kept
+from tests.owning import as_owner
 from tests.servers import Pki, PostgresServer, RabbitServer
 from tests.service_processes import free_port
 from tests.stand_ins import tls
@@ -142,8 +143,8 @@ def restored(postgres: PostgresServer, service: str) -> Iterator[Database]:
     """A service's database as the newest kept release left it, migrated."""
     made = postgres.create(service)
     try:
-        with db.connect(made) as connection:
-            connection.execute(kept.read(kept.database_file(kept.releases()[-1], service)).encode())
+        with as_owner(made) as tx:
+            tx.execute(kept.read(kept.database_file(kept.releases()[-1], service)).encode())
         db.migrate(made, [REPOSITORY / "services" / service / "migrations"])
         database = Database(made, max_size=4)
         yield database
