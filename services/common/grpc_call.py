@@ -11,6 +11,7 @@ import contextvars
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 import grpc
@@ -22,6 +23,7 @@ from grpc_status import rpc_status
 from services.common import grpc_status, identity, limits, log
 from services.common.errors import Exhausted, Forbidden, Forged, HosoError, Invalid, Unauthenticated, Violation
 from services.common.identity import Access, Caller
+from services.common.limits import REPORTED
 from services.common.peer import Clients
 from services.common.settings import ServerConfig
 from services.common.shares import Shares, Workers
@@ -75,6 +77,7 @@ class Call:
         self.caller = Caller(client="unknown")
         self._door, self._rpc, self._context, self._kind = door, rpc, context, kind
         self._slow = False
+        self._request: Any = None
         self._unsent: asyncio.TimerHandle | None = None
         self._taken: list[tuple[str, int]] = []
         self._variables = contextvars.copy_context()
@@ -99,10 +102,8 @@ class Call:
         if isinstance(error, HosoError):
             await self._refuse(error)
         if isinstance(error, psycopg.DataError):
-            # A value that a column cannot hold and no use case refused, such as a number too large.
             _log.error("value refused by the database alone", rpc=self._rpc, error=type(error).__name__)
-            message = "Có giá trị ngoài phạm vi cho phép."
-            await self._refuse(Invalid([Violation("", "VALUE", message)]))
+            await self._refuse(Invalid(_unstorable(self._request)))
         # The message of a library's exception may quote a row; type and place suffice to find the
         # bug.
         _log.error("internal error", rpc=self._rpc, error=type(error).__name__, frames="".join(traceback.format_tb(tb)))
@@ -139,6 +140,11 @@ class Call:
         if message is None:
             raise Invalid([Violation("", "NO_MESSAGE", "Yêu cầu không có nội dung.")])
         return message
+
+    def parsed(self, deserialize: Callable[[bytes], Any], message: bytes) -> Any:
+        """The request of a call that sends one, as `parse`."""
+        self._request = parse(deserialize, message)
+        return self._request
 
     async def send(self, message: bytes) -> None:
         """Send one message of a stream. Raises Exhausted ANSWER_NOT_TAKEN when the peer does not
@@ -257,21 +263,22 @@ def perform(behaviour: Callable[[Any, Any], Any], request: Any, context: Service
     """What a servicer's method answers to a request. Raises CallerGone when nobody waits for it."""
     if not context.is_active():
         raise CallerGone
-    try:
-        return behaviour(request, context)
-    except psycopg.DataError:
-        # Text that PostgreSQL cannot store and no use case refused.
-        if isinstance(request, Message) and (violations := list(_nul_characters(request))):
-            raise Invalid(violations) from None
-        raise
+    return behaviour(request, context)
+
+
+def _unstorable(request: Any) -> list[Violation]:
+    """What of a request the database has refused, as no use case did: text with U+0000, which
+    PostgreSQL cannot store, by its field; otherwise a number too large or the like, without.
+    """
+    nul = list(islice(_nul_characters(request), REPORTED)) if isinstance(request, Message) else []
+    return nul or [Violation("", "VALUE", "Có giá trị ngoài phạm vi cho phép.")]
 
 
 def _nul_characters(message: Message, prefix: str = "") -> Iterator[Violation]:
-    """Names and ids of a request that hold U+0000. The use case checks lists of rows."""
     for field, value in message.ListFields():
-        if field.is_repeated:
-            continue
-        if field.type == field.TYPE_STRING and "\0" in value:
-            yield Violation(f"{prefix}{field.name}", "CONTROL_CHARACTER", "Có ký tự điều khiển U+0000.")
-        elif field.type == field.TYPE_MESSAGE:
-            yield from _nul_characters(value, f"{prefix}{field.name}.")
+        for index, item in enumerate(value) if field.is_repeated else [(None, value)]:
+            path = f"{prefix}{field.name}" + ("" if index is None else f"[{index}]")
+            if field.type == field.TYPE_STRING and "\0" in item:
+                yield Violation(path, "CONTROL_CHARACTER", "Có ký tự điều khiển U+0000.")
+            elif field.type == field.TYPE_MESSAGE:
+                yield from _nul_characters(item, f"{path}.")

@@ -214,7 +214,8 @@ class _Methods(grpc.GenericRpcHandler):
                 message = await call.receive_only()
 
                 def answer() -> bytes:
-                    return bytes(serialize(perform(behaviour, parse(deserialize, message), ServicerContext(call))))
+                    request = call.parsed(deserialize, message)
+                    return bytes(serialize(perform(behaviour, request, ServicerContext(call))))
 
                 return call.answer(await call.work(answer))
 
@@ -244,7 +245,7 @@ class _Methods(grpc.GenericRpcHandler):
                 def following() -> bytes | None:
                     nonlocal responses
                     if responses is None:
-                        request = parse(handler.request_deserializer, message)
+                        request = call.parsed(handler.request_deserializer, message)
                         responses = iter(perform(handler.unary_stream, request, ServicerContext(call)))
                     response = next(responses, None)
                     return None if response is None else bytes(handler.response_serializer(response))

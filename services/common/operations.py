@@ -8,7 +8,7 @@ from hoso.operations.v1 import operations_pb2, operations_pb2_grpc
 
 from services.common import anchoring, audit, jobs, log, outbox
 from services.common.db import Database
-from services.common.errors import Invalid, Rejected, Violation
+from services.common.errors import Rejected
 from services.common.grpc_server import Served
 from services.common.identity import Access, caller
 from services.common.message_fields import before_id, page_size, timestamp
@@ -110,7 +110,6 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
         A batch is checked when gRPC asks for the next message, which it does not once the caller
         has gone.
         """
-        _check_chain_names(request)
         anchored = [audit.ChainHead(head.chain, head.sequence, head.sha256) for head in request.anchored]
         for progress in audit.check_chains(self._database, request.chain, anchored):
             yield operations_pb2.VerifyAuditChainsResponse(
@@ -130,17 +129,6 @@ class Operations(operations_pb2_grpc.OperationsServiceServicer):
             jobs.enqueue(tx, anchoring.JOB, key, {}, priority=10)
             audit.append(tx, audit.AuditRow("operations", "ANCHOR_ASKED", f"jobs/{anchoring.JOB}/{key}", {}, caller()))
         return operations_pb2.AnchorAuditResponse()
-
-
-def _check_chain_names(request: operations_pb2.VerifyAuditChainsRequest) -> None:
-    """Raises Invalid for names that no chain can have, because PostgreSQL cannot hold them."""
-    violations = [
-        Violation(f"anchored[{index}].chain", "CONTROL_CHARACTER", "Có ký tự điều khiển U+0000.")
-        for index, head in enumerate(request.anchored)
-        if "\0" in head.chain
-    ]
-    if violations:
-        raise Invalid(violations)
 
 
 def _break(problem: audit.Break) -> operations_pb2.AuditBreak:

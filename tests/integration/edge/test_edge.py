@@ -203,3 +203,13 @@ def test_a_value_that_only_the_database_refuses_is_the_callers_fault(edge: Edge)
         edge.stub("operator/department").GetStatus(Status(), timeout=5)
     edge.behaviour = lambda: None
     assert [violation.rule for violation in caught.value.violations] == ["VALUE"]
+
+
+def test_text_that_postgres_cannot_store_is_named_wherever_it_stands(edge: Edge) -> None:
+    """In a list, and in the middle of a stream."""
+    request = operations_pb2.VerifyAuditChainsRequest()
+    for chain in ("school/S1", "school/\0"):
+        request.anchored.add(chain=chain, sequence=1, sha256=bytes(32))
+    with pytest.raises(Invalid) as caught, calling("archive"):
+        list(edge.stub("operator/department").VerifyAuditChains(request, timeout=10))
+    assert [(v.field, v.rule) for v in caught.value.violations] == [("anchored[1].chain", "CONTROL_CHARACTER")]
