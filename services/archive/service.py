@@ -28,8 +28,8 @@ ACCESS = {
     "GetStoreReport": _OPERATOR,
     "ListRetentionPolicies": _OPERATOR,
     "PutRetentionPolicy": _OPERATOR,
-    "GetComparison": Access(clients=("operator/department",)),
-    "CompareStore": Access(clients=("operator/department",)),
+    "GetComparison": _OPERATOR,
+    "CompareStore": _OPERATOR,
 }
 
 

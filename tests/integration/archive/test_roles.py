@@ -245,7 +245,7 @@ def _running(database: Database) -> int:
 def test_lists_are_paged_newest_first(up: Line) -> None:
     snapshots = [up.announce_snapshot(os.urandom(100)) for _ in range(5)]
     up.heard(events_pb2.SnapshotArchived, 5)
-    stub, seen, token = up.stub("service/gradebook"), [], ""
+    stub, seen, token = up.stub("operator/department"), [], ""
     while True:
         request = pb.ListRecordsRequest(school=SCHOOL, kind=pb.RECORD_KIND_SNAPSHOT, page_size=2, page_token=token)
         page = stub.ListRecords(request, timeout=10)
