@@ -3,16 +3,23 @@ checked.
 """
 
 import hashlib
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from services.archive import domain, evidence, store, usecases
 from services.archive.domain import Kind, Record
 from services.archive.report import Check, Report
 from services.archive.worm import WormStore
 from services.common.db import Database
-from services.common.errors import NotFound
+from services.common.errors import Exhausted, NotFound
 from services.common.identity import caller
+
+AT_ONCE = 4
+"""Verifications of different clients that run at a time in a process; of one client it is one. Each
+takes the processor for a good part of a second, and more would hold up every other call.
+"""
 
 
 @dataclass(frozen=True)
@@ -22,26 +29,45 @@ class Verifier:
     database: Database
     worm: WormStore
     roots: bytes
+    _running: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def verify(self, record_id: str) -> tuple[Record, Report]:
         """Check a record and keep the outcome; nothing is kept when the store is away.
 
-        Raises NotFound RECORD_UNKNOWN, Unauthenticated, Forbidden, Unavailable.
+        Raises NotFound RECORD_UNKNOWN, Unauthenticated, Forbidden, Unavailable; Exhausted
+        VERIFICATIONS_AT_ONCE while another runs, since a call that waited would hold a thread.
         """
         with self.database.transaction() as tx:
             record = usecases.readable_record(tx, record_id)
             chain = domain.chain_problem(record, *store.chain_around(tx, record.id))
-        checks = [Check("REGISTER_CHAIN", not chain, chain), *self._lock_checks(record)]
-        data = self._read(record)
-        if data is None:
-            report = Report((*checks, Check("OBJECT_PRESENT", False, f"{record.key} {record.version_id}")))
-        else:
-            checks += [Check("OBJECT_PRESENT", True), *_bytes_checks(record, data)]
-            evidence_report = self._evidence(record, data)
-            report = Report((*checks, *evidence_report.checks), evidence_report.signatures)
+        with self._place(caller().client):
+            report = self._report(record, Check("REGISTER_CHAIN", not chain, chain))
         with self.database.transaction() as tx:
             store.add_verification(tx, record.id, caller().client, report)
         return record, report
+
+    @contextmanager
+    def _place(self, client: str) -> Iterator[None]:
+        with self._lock:
+            if client in self._running or len(self._running) == AT_ONCE:
+                message = "Đang kiểm tra một hồ sơ khác; hãy gửi lại sau ít giây."
+                raise Exhausted("VERIFICATIONS_AT_ONCE", message)
+            self._running.add(client)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.remove(client)
+
+    def _report(self, record: Record, chain: Check) -> Report:
+        checks = [chain, *self._lock_checks(record)]
+        data = self._read(record)
+        if data is None:
+            return Report((*checks, Check("OBJECT_PRESENT", False, f"{record.key} {record.version_id}")))
+        checks += [Check("OBJECT_PRESENT", True), *_bytes_checks(record, data)]
+        evidence_report = self._evidence(record, data)
+        return Report((*checks, *evidence_report.checks), evidence_report.signatures)
 
     def _lock_checks(self, record: Record) -> Iterator[Check]:
         versions = self.worm.versions(record.key)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -171,6 +172,26 @@ def test_sealed_book_from_event_to_event(up: Line, ca: Ca) -> None:
     assert answer.signatures[-1].role == "SCHOOL_SEAL"
     pieces = operator.DownloadRecord(pb.DownloadRecordRequest(record=archived.record), timeout=30)
     assert b"".join(piece.chunk for piece in pieces) == pdf
+
+
+def test_many_verifications_at_once_hold_up_nobody(up: Line) -> None:
+    """Each takes a good part of a second of processor time: a client has one at a time, and its
+    other calls go on as well.
+    """
+    operator = up.stub("operator/department")
+    request = pb.ListRecordsRequest(school=SCHOOL, kind=pb.RECORD_KIND_CLASS_BOOK)
+    (record, *_) = operator.ListRecords(request, timeout=10).records
+    asked = [operator.VerifyRecord.future(pb.VerifyRecordRequest(record=record.id), timeout=60) for _ in range(32)]
+    durations = []
+    while not all(call.done() for call in asked) or not durations:
+        began = time.monotonic()
+        operator.GetRecord(pb.GetRecordRequest(record=record.id), timeout=30)
+        durations.append(time.monotonic() - began)
+    codes = Counter(call.code() for call in asked)
+    assert codes.keys() == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert codes[grpc.StatusCode.OK] <= 3
+    assert max(durations) < 0.5
+    assert operator.VerifyRecord(pb.VerifyRecordRequest(record=record.id), timeout=30).valid
 
 
 def test_archive_anchors_its_own_heads(up: Line) -> None:
