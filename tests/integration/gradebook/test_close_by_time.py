@@ -21,6 +21,7 @@ from services.common.settings import BrokerConfig, DatabaseConfig, ServerConfig,
 from services.gradebook.config import Config
 from services.gradebook.entry import windows
 from tests.integration.gradebook.world import FIRST, MIGRATIONS, World, served, tls
+from tests.owning import as_owner
 from tests.servers import Pki, PostgresServer
 from tests.waiting import eventually
 
@@ -139,7 +140,7 @@ def test_windows_planned_before_this_release_get_their_job_from_the_migration(
     try:
         migrate(config, [before])
         base = Database(config, max_size=1)
-        with base.transaction() as tx:
+        with as_owner(config) as tx:
             tx.execute("INSERT INTO school VALUES (DEFAULT, '1', '', 1, '', '', '')")
             tx.execute("INSERT INTO school_year VALUES (DEFAULT, 1, '2025-2026', 'smas', false)")
             tx.execute(
