@@ -148,11 +148,13 @@ class Call:
 
     async def send(self, message: bytes) -> None:
         """Send one message of a stream. Raises Exhausted ANSWER_NOT_TAKEN when the peer does not
-        read.
+        read, CallerGone when it leaves in this moment.
         """
         try:
             async with asyncio.timeout(self._door.config.send_s):
                 await self._context.write(message)
+        except grpc.aio.InternalError as e:
+            raise CallerGone from e
         except TimeoutError:
             text = "Bên gọi không nhận kết quả nên yêu cầu bị dừng."
             raise Exhausted("ANSWER_NOT_TAKEN", text, seconds=f"{self._door.config.send_s:g}") from None
