@@ -77,7 +77,7 @@ OTHERS = {
     "GetRegister": VENDOR | OFFICE,
     "ListMovements": VENDOR | OFFICE,
     "ListRecordBooks": VENDOR | OFFICE,
-    "GetBook": VENDOR | OFFICE | EVERY_SERVICE,
+    "GetBook": VENDOR | OFFICE,
     "PutVendor": OFFICE,
     "AppraiseVendor": OFFICE,
     "ListVendors": OFFICE,
